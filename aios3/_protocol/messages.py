@@ -1,0 +1,46 @@
+"""One HTTP request and one HTTP answer, as values that every layer shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+__all__ = ["Body", "Request", "Response"]
+
+Body = Sequence[bytes | bytearray | memoryview]
+"""The slices of a body in order; each is written in one piece, so they should be 64 KiB to 1 MiB each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request, unsigned or signed. What is signed is what is sent."""
+
+    operation: str
+    """S3's name, for example ``"UploadPart"``; not sent."""
+    method: str
+    scheme: str
+    """``"http"`` or ``"https"``."""
+    host: str
+    """Lower-case, as in the Host header: with the port unless it is the scheme's default."""
+    path: str
+    """Percent-encoded once, never normalised; begins with ``/``."""
+    query: tuple[tuple[str, str], ...] = ()
+    """Unencoded pairs; the value of a valueless parameter is empty."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By lower-case name; without ``host`` and ``content-length``, which follow from the rest."""
+    body: Body = ()
+
+    @property
+    def content_length(self) -> int:
+        """Bytes of the body."""
+        return sum(len(piece) for piece in self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A complete answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By lower-case name."""
+    body: bytes = b""

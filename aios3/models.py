@@ -1,0 +1,151 @@
+"""What the library hands out, and the attributes an upload may carry: frozen values, no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Literal, TypedDict
+
+__all__ = [
+    "Container",
+    "PendingUpload",
+    "StorageObject",
+    "UploadAttributes",
+    "UploadProgress",
+    "UploadReceipt",
+    "UploadedPart",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedPart:
+    """One part as the store acknowledged it."""
+
+    number: int
+    """1 for the first part."""
+    size: int
+    """Bytes."""
+    etag: str
+    """As the store sent it, without the quotes."""
+    checksum: str | None = None
+    """Base64 of the checksum that was sent with the part, or ``None`` if none was."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadReceipt:
+    """What was committed, and how it went."""
+
+    bucket: str
+    key: str
+    size: int
+    """Bytes."""
+    etag: str
+    """The ETag that HEAD reports, without the quotes."""
+    version_id: str | None
+    """The version made, or ``None`` where the bucket keeps no versions."""
+    upload_id: str | None
+    """The multipart upload, or ``None`` for a single PutObject."""
+    parts: tuple[UploadedPart, ...]
+    """In order; empty for a single PutObject."""
+    checksum: str | None
+    """The object's checksum as the store reported it, or ``None``."""
+    request_id: str | None
+    """The store's id of the request that committed."""
+    retries: int
+    """Attempts beyond the first, over all requests of this upload."""
+    elapsed: float
+    """Seconds from the first byte asked of the source to the commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadProgress:
+    """A snapshot of a running upload."""
+
+    bytes_read: int
+    """Taken from the source so far."""
+    bytes_stored: int
+    """Acknowledged by the store: never goes down, never counts a retry twice, ends equal to the size."""
+    bytes_total: int | None
+    """The declared size, or ``None`` if it is unknown."""
+    parts_stored: int
+    """Parts acknowledged; stays 0 for a single PutObject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A bucket."""
+
+    name: str
+    created_at: datetime | None = None
+    """Aware, UTC; ``None`` where the answer does not say (HEAD does not)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageObject:
+    """An object as HEAD or a listing describes it."""
+
+    bucket: str
+    key: str
+    size: int
+    """Bytes."""
+    etag: str
+    """Without the quotes."""
+    last_modified: datetime | None = None
+    """Aware, UTC."""
+    content_type: str | None = None
+    """``None`` in listings, which do not carry it."""
+    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """User metadata by lower-case name; empty in listings."""
+    version_id: str | None = None
+    storage_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingUpload:
+    """A multipart upload that was begun and neither completed nor aborted; its parts are billed."""
+
+    bucket: str
+    key: str
+    upload_id: str
+    initiated_at: datetime | None
+    """Aware, UTC; ``None`` where the store does not say."""
+
+
+class UploadAttributes(TypedDict, total=False):
+    """What an object may carry besides its bytes. ``None`` is the same as leaving it out."""
+
+    content_type: str | None
+    """``None`` guesses from the key, else ``application/octet-stream``."""
+    cache_control: str | None
+    content_disposition: str | None
+    content_encoding: str | None
+    content_language: str | None
+    expires: datetime | str | None
+    metadata: Mapping[str, str] | None
+    """User metadata; non-ASCII values travel as RFC 2047 encoded words in UTF-8."""
+    tags: Mapping[str, str] | None
+    acl: str | None
+    storage_class: str | None
+    server_side_encryption: str | None
+    """``"AES256"``, ``"aws:kms"`` or ``"aws:kms:dsse"``."""
+    sse_kms_key_id: str | None
+    sse_kms_context: Mapping[str, str] | None
+    sse_bucket_key: bool | None
+    sse_customer_key: bytes | None
+    """32 bytes; https only."""
+    object_lock_mode: Literal["GOVERNANCE", "COMPLIANCE"] | None
+    object_lock_retain_until: datetime | None
+    object_lock_legal_hold: bool | None
+    website_redirect_location: str | None
+    if_none_match: str | None
+    """``"*"`` commits only if the key does not exist."""
+    if_match: str | None
+    """Commits only if the key's ETag is this one."""
+    request_payer: str | None
+    """``"requester"``."""
+    expected_bucket_owner: str | None
+
+
+Seconds = float | timedelta

@@ -1,0 +1,122 @@
+"""How uploads are cut, retried and timed: frozen values, checked when they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from aios3.errors import ConfigurationError
+
+__all__ = ["GIB", "KIB", "MIB", "RetryPolicy", "Timeouts", "TransferConfig"]
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+GIB: Final = 1024 * MIB
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ConfigurationError(message)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True, slots=True)
+class TransferConfig:
+    """How a source is cut into parts and how much runs at once.
+
+    One upload holds at most ``(concurrency + 1) * part_size`` source bytes;
+    all uploads of a driver together hold at most ``memory_limit``.
+
+    Raises:
+        ConfigurationError: a value is out of range. Whether ``part_size`` suits
+            the store is checked when the driver is made, against its provider.
+    """
+
+    part_size: int = 5 * MIB
+    """Bytes of the first parts. 5 MiB is the least that S3 takes for a part that is not the last."""
+    concurrency: int = 8
+    """Part requests in flight per upload, at most."""
+    memory_limit: int = 256 * MIB
+    """Source bytes held by all uploads of the driver together, at most; at least one part."""
+    checksum: Literal["auto", "crc32", "sha1", "sha256"] | None = "auto"
+    """An additional checksum sent with every part. ``"auto"`` sends what the provider is known to take by
+    default; ``None`` sends none."""
+    part_growth: Literal["auto", "fixed"] = "auto"
+    """``"auto"`` lets later parts of a stream of unknown length grow, where the provider takes unequal parts,
+    so that the number of parts does not end it; ``"fixed"`` keeps them equal."""
+    payload_signing: Literal["auto", "sha256", "unsigned"] = "auto"
+    """Whether bodies are signed by their SHA-256. ``"auto"``: over http yes; over https, where TLS already
+    protects them, only if the provider wants it."""
+
+    def __post_init__(self) -> None:
+        _require(_is_count(self.part_size) and self.part_size >= 1, "part_size must be a positive number of bytes")
+        _require(_is_count(self.concurrency) and 1 <= self.concurrency <= 1000, "concurrency must be in 1..1000")
+        _require(
+            _is_count(self.memory_limit) and self.memory_limit >= self.part_size,
+            "memory_limit must hold at least one part (part_size bytes)",
+        )
+        _require(self.checksum in (None, "auto", "crc32", "sha1", "sha256"), f"unknown checksum {self.checksum!r}")
+        _require(self.part_growth in ("auto", "fixed"), f"unknown part_growth {self.part_growth!r}")
+        _require(
+            self.payload_signing in ("auto", "sha256", "unsigned"), f"unknown payload_signing {self.payload_signing!r}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how patiently one request is repeated.
+
+    The wait before retry number i (from 0) is a random part of
+    ``min(max_delay, base * 2**i)`` seconds, where base is
+    ``throttle_base_delay`` after SlowDown and its kin and ``base_delay`` after
+    any other failure; a Retry-After from the store is a lower bound.
+
+    Raises:
+        ConfigurationError: a value is out of range.
+    """
+
+    max_attempts: int = 6
+    """Attempts per request, the first one included; 1 never retries."""
+    base_delay: float = 0.2
+    """Seconds."""
+    throttle_base_delay: float = 1.0
+    """Seconds."""
+    max_delay: float = 20.0
+    """Seconds; also the most that a Retry-After is obeyed for."""
+    budget: int = 500
+    """Tokens shared by all requests of a driver: a retry takes 5 (10 after a timeout), every success gives one
+    back. When they are gone nothing is retried, so that a dying store is not hammered."""
+
+    def __post_init__(self) -> None:
+        _require(_is_count(self.max_attempts) and self.max_attempts >= 1, "max_attempts must be at least 1")
+        _require(self.base_delay >= 0, "base_delay must not be negative")
+        _require(self.throttle_base_delay >= 0, "throttle_base_delay must not be negative")
+        _require(self.max_delay >= 0, "max_delay must not be negative")
+        _require(_is_count(self.budget) and self.budget >= 0, "budget must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long each phase of one attempt may stand still, in seconds. None of them limits the whole upload.
+
+    Raises:
+        ConfigurationError: a value is not positive.
+    """
+
+    connect: float = 10.0
+    """Name lookup, TCP and TLS."""
+    send: float = 30.0
+    """No byte of the body moved. A slow body that moves is never cut."""
+    answer: float = 60.0
+    """No byte of the answer came, counted from the last byte sent or received."""
+    complete: float = 300.0
+    """The same for CompleteMultipartUpload, which S3 may take minutes to answer."""
+    cleanup: float = 30.0
+    """All that is done after a failure or cancellation: waiting for a Create in flight, abort, its retries, its proof."""
+
+    def __post_init__(self) -> None:
+        for name in ("connect", "send", "answer", "complete", "cleanup"):
+            _require(getattr(self, name) > 0, f"the {name} timeout must be positive")
