@@ -1,1 +1,83 @@
-"""Stream uploads of any length into any S3-compatible store, from asyncio code."""
+"""Stream uploads of any length into any S3-compatible store, from asyncio code.
+
+The drivers are `S3StorageDriver` (any store), `AmazonS3StorageDriver` and
+`GoogleStorageDriver`; everything else here is what they take, give and raise.
+"""
+
+from __future__ import annotations
+
+from aios3._upload.writer import UploadWriter
+from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider
+from aios3.driver import AmazonS3StorageDriver, GoogleStorageDriver, S3StorageDriver
+from aios3.errors import (
+    AccessDeniedError,
+    CompletionUnknownError,
+    ConfigurationError,
+    ConflictError,
+    ContainerNotFoundError,
+    CredentialsError,
+    IntegrityError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    PartLimitError,
+    PreconditionFailedError,
+    ResponseError,
+    SizeMismatchError,
+    StorageError,
+    ThrottledError,
+    TransportError,
+    TransportTimeoutError,
+    UploadNotFoundError,
+)
+from aios3.models import (
+    Container,
+    PendingUpload,
+    StorageObject,
+    UploadAttributes,
+    UploadedPart,
+    UploadProgress,
+    UploadReceipt,
+)
+from aios3.options import RetryPolicy, Timeouts, TransferConfig
+from aios3.providers import PROVIDERS, Provider
+
+__all__ = [
+    "ANONYMOUS",
+    "PROVIDERS",
+    "AccessDeniedError",
+    "AmazonS3StorageDriver",
+    "CompletionUnknownError",
+    "ConfigurationError",
+    "ConflictError",
+    "Container",
+    "ContainerNotFoundError",
+    "Credentials",
+    "CredentialsError",
+    "CredentialsProvider",
+    "GoogleStorageDriver",
+    "IntegrityError",
+    "ObjectNotFoundError",
+    "ObjectTooLargeError",
+    "PartLimitError",
+    "PendingUpload",
+    "PreconditionFailedError",
+    "Provider",
+    "ResponseError",
+    "RetryPolicy",
+    "S3StorageDriver",
+    "SizeMismatchError",
+    "StorageError",
+    "StorageObject",
+    "ThrottledError",
+    "Timeouts",
+    "TransferConfig",
+    "TransportError",
+    "TransportTimeoutError",
+    "UploadAttributes",
+    "UploadNotFoundError",
+    "UploadProgress",
+    "UploadReceipt",
+    "UploadWriter",
+    "UploadedPart",
+]
+__version__ = "0.1.0"

@@ -164,6 +164,11 @@ class ThrottledError(ResponseError):
 class TransportError(StorageError, OSError):
     """No answer came: refused, reset, name not found, TLS failure, or an answer that is not HTTP."""
 
+    is_permanent: bool = False
+    """Trying again cannot help (the certificate is not trusted, the answer is beyond all bounds)."""
+    on_reused_connection: bool = False
+    """A kept-alive connection was closed before any answer: most likely it had been idle for too long."""
+
 
 class TransportTimeoutError(TransportError, TimeoutError):
     """No answer came in time: connecting, moving bytes, or waiting for the answer took too long."""

@@ -23,6 +23,11 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def is_byte_count(value: object) -> bool:
+    """Return whether `value` can be a number of bytes."""
+    return _is_count(value) and isinstance(value, int) and value >= 0
+
+
 @dataclass(frozen=True, slots=True)
 class TransferConfig:
     """How a source is cut into parts and how much runs at once.

@@ -38,6 +38,8 @@ class Provider:
     max_parts: int = 10_000
     equal_parts: bool = False
     """All parts but the last must have one size, so parts cannot grow."""
+    needs_location: bool = False
+    """CreateBucket must name the region in its body, unless it is `default_region`."""
     complete_etag_is_final: bool = False
     """CompleteMultipartUpload answers with the ETag that HEAD will report. Otherwise the receipt looks it up, which
     costs one HEAD per multipart upload."""
@@ -63,6 +65,7 @@ _TABLE: Final = (
         "aws",
         endpoint="https://s3.{region}.amazonaws.com",
         addressing="virtual",
+        needs_location=True,
         complete_etag_is_final=True,
         checksums=_ALL_CHECKSUMS,
     ),
@@ -72,10 +75,16 @@ _TABLE: Final = (
         endpoint="https://storage.googleapis.com",
         default_region="auto",
         complete_etag_is_final=True,
-        refused_attributes=frozenset({
-            "if_match", "if_none_match", "object_lock_mode", "object_lock_retain_until", "object_lock_legal_hold",
-            "tags",
-        }),
+        refused_attributes=frozenset(
+            {
+                "if_match",
+                "if_none_match",
+                "object_lock_mode",
+                "object_lock_retain_until",
+                "object_lock_legal_hold",
+                "tags",
+            }
+        ),
     ),
     # Complete answers InvalidPart (10048) unless all parts but the last have one size; 5 MiB below 5 GiB at most.
     Provider(
@@ -84,11 +93,22 @@ _TABLE: Final = (
         max_part_size=5 * GIB - 5 * MIB,
         equal_parts=True,
         complete_etag_is_final=True,
-        refused_attributes=frozenset({
-            "acl", "tags", "server_side_encryption", "sse_kms_key_id", "sse_kms_context", "sse_bucket_key",
-            "object_lock_mode", "object_lock_retain_until", "object_lock_legal_hold", "request_payer",
-            "expected_bucket_owner", "website_redirect_location",
-        }),
+        refused_attributes=frozenset(
+            {
+                "acl",
+                "tags",
+                "server_side_encryption",
+                "sse_kms_key_id",
+                "sse_kms_context",
+                "sse_bucket_key",
+                "object_lock_mode",
+                "object_lock_retain_until",
+                "object_lock_legal_hold",
+                "request_payer",
+                "expected_bucket_owner",
+                "website_redirect_location",
+            }
+        ),
     ),
     Provider("minio", complete_etag_is_final=True, checksums=_ALL_CHECKSUMS),
     Provider("moto", complete_etag_is_final=True),

@@ -1,0 +1,1 @@
+"""Configuration from arguments, environment and the shared AWS files."""

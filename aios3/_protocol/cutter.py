@@ -1,0 +1,120 @@
+"""Regroups chunks of any size into parts, by copying them into lent segments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from aios3.options import KIB
+
+from .messages import Body
+from .part_plan import PartPlan
+
+__all__ = ["SEGMENT_SIZE", "Part", "PartCutter"]
+
+SEGMENT_SIZE: Final = 256 * KIB
+"""Bytes of one segment, which is also one write to the socket: over TLS the cheapest size that was measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A cut part: its bytes stay in its segments until whoever holds it gives them back."""
+
+    number: int
+    size: int
+    """Bytes."""
+    spare: int
+    """Bytes that were lent for this part and not filled."""
+    segments: tuple[bytearray, ...]
+
+    @property
+    def body(self) -> Body:
+        """The slices to send; they are views, so the segments must not be reused before the request has ended."""
+        full, rest = divmod(self.size, SEGMENT_SIZE)
+        slices: list[bytearray | memoryview] = list(self.segments[:full])
+        if rest:
+            slices.append(memoryview(self.segments[full])[:rest])
+        return slices
+
+
+class PartCutter:
+    """Fills one part after the other.
+
+    Whoever drives it begins a part when bytes for it are expected, lends a
+    segment while it `wants` one, and takes the part when it `is_full` or the
+    source has ended. Bytes are copied on arrival, so a producer may reuse its
+    buffer at once.
+    """
+
+    def __init__(self, plan: PartPlan) -> None:
+        self._plan = plan
+        self.number = 1
+        """Of the current part, or of the next one while none `is_open`."""
+        self.is_open = False
+        self._clear()
+
+    def _clear(self) -> None:
+        self._segments: list[bytearray] = []
+        self._size = 0
+        self._lent = 0
+        self._filled = 0
+
+    @property
+    def is_at_limit(self) -> bool:
+        """No further part can begin: the store takes no more of them."""
+        return not self.is_open and self.number > self._plan.max_parts
+
+    @property
+    def is_full(self) -> bool:
+        return self.is_open and self._filled == self._size
+
+    @property
+    def filled(self) -> int:
+        """Bytes in the current part."""
+        return self._filled
+
+    @property
+    def room(self) -> int:
+        """Bytes that can be copied in before another segment must be lent."""
+        return self._lent - self._filled
+
+    @property
+    def wants(self) -> int:
+        """Bytes that the next segment will be used for; 0 while there is room or the part is full."""
+        return 0 if self.room else min(SEGMENT_SIZE, self._size - self._filled)
+
+    @property
+    def missing(self) -> int:
+        """Bytes of the current part that were not lent yet."""
+        return self._size - self._lent
+
+    def begin(self) -> None:
+        """Begin the next part.
+
+        Raises:
+            PartLimitError: the store takes no part of that number.
+        """
+        self._size = self._plan.size_of(self.number)
+        self.is_open = True
+
+    def lend(self, segment: bytearray) -> None:
+        """Take over a segment of `SEGMENT_SIZE` bytes, of which `wants` bytes will be used."""
+        self._lent += self.wants
+        self._segments.append(segment)
+
+    def fill(self, data: memoryview) -> int:
+        """Copy from the front of `data` as much as there is room for; return how many bytes that were."""
+        offset = self._filled % SEGMENT_SIZE
+        count = min(len(data), self.room)
+        if count:
+            self._segments[-1][offset : offset + count] = data[:count]
+            self._filled += count
+        return count
+
+    def take(self) -> Part:
+        """Return the current part as far as it is filled; the next one is not begun."""
+        part = Part(self.number, self._filled, self._lent - self._filled, tuple(self._segments))
+        self.number += 1
+        self.is_open = False
+        self._clear()
+        return part

@@ -1,0 +1,188 @@
+"""S3's XML: the two documents that are written, and a safe reader for those that come back.
+
+Reading is tolerant of what stores really send (no namespace, other namespaces,
+prefixes, a byte order mark, white space first) and strict about what could
+hurt: size, depth and document types are refused before a tree is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+from xml.parsers import expat
+from xml.sax.saxutils import escape
+
+import xmltodict
+
+__all__ = ["Element", "XmlError", "parse_xml", "read_time", "write_complete", "write_create_bucket"]
+
+MAX_DOCUMENT_BYTES: Final = 16 * 1024 * 1024
+"""Well above the largest honest answer: a page of 10,000 parts with checksums is some 3 MB."""
+
+MAX_DEPTH: Final = 32
+"""S3's documents are four levels deep."""
+
+MAX_ELEMENTS: Final = 200_000
+"""That page has some 80,000; each costs a few hundred bytes of memory."""
+
+_NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
+_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>'
+_WHITE_SPACE: Final = b" \t\r\n"
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+# A parser turns a bare carriage return into a line feed.
+_ESCAPES: Final = {"\r": "&#13;"}
+
+
+class XmlError(Exception):
+    """The bytes are not a document that this module reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element: its local name, its text, its children by local name. Attributes are dropped."""
+
+    name: str
+    content: str = ""
+    """Its own text as sent, white space included; for elements with children this is mere indentation."""
+    children: dict[str, list[Element]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The local names of the children, each once, in the order of the document."""
+        return tuple(self.children)
+
+    def all(self, name: str) -> Sequence[Element]:
+        """Return every child of that name, in order."""
+        return self.children.get(name, [])
+
+    def child(self, name: str) -> Element | None:
+        """Return the first child of that name, or ``None``."""
+        found = self.children.get(name)
+        return found[0] if found else None
+
+    def text(self, name: str) -> str | None:
+        """Return the text of the first child of that name, not stripped, or ``None`` without such a child."""
+        found = self.child(name)
+        return None if found is None else found.content
+
+    def flag(self, name: str) -> bool:
+        """Say whether the child's text is ``true``, in any case; a missing child is false."""
+        return (self.text(name) or "").strip().lower() == "true"
+
+    def number(self, name: str) -> int | None:
+        """Return the child's text as a number from 0 up, or ``None`` if it is missing or anything else."""
+        text = (self.text(name) or "").strip()
+        # Eighteen digits are more than any size has, and keep int() from refusing or labouring.
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
+def parse_xml(body: bytes) -> Element:
+    """Return the document's root element.
+
+    Raises:
+        XmlError: the body is empty, truncated or not XML, has a document type
+            (so no entity is ever expanded), or is over 16 MiB, 32 levels or
+            200,000 elements.
+    """
+    if len(body) > MAX_DOCUMENT_BYTES:
+        raise XmlError(f"the document is over {MAX_DOCUMENT_BYTES} bytes")
+    text = body.lstrip(_WHITE_SPACE).removeprefix(_BYTE_ORDER_MARK).lstrip(_WHITE_SPACE)
+    try:
+        _check(text)
+        tree = xmltodict.parse(
+            text,
+            encoding="utf-8",
+            disable_entities=True,
+            force_list=True,
+            postprocessor=_drop_prefix,
+            strip_whitespace=False,
+            xml_attribs=False,
+        )
+    except (expat.ExpatError, ValueError) as error:
+        raise XmlError(str(error)) from None
+    ((name, (content,)),) = tree.items()
+    return _element(name, content)
+
+
+def read_time(text: str | None) -> datetime | None:
+    """Return an ISO 8601 time in UTC, or ``None`` if there is none or it makes no sense. No zone means UTC."""
+    try:
+        time = datetime.fromisoformat((text or "").strip())
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def write_complete(parts: Iterable[tuple[int, str, str | None]], checksum_algorithm: str | None) -> bytes:
+    """Return the body of CompleteMultipartUpload.
+
+    Part checksums are written only if an algorithm is named: S3 refuses them
+    unless the same algorithm was named at Create.
+    """
+    tag = f"Checksum{checksum_algorithm.upper()}" if checksum_algorithm else None
+    listed = "".join([_part(number, etag, tag, checksum) for number, etag, checksum in parts])
+    return _document("CompleteMultipartUpload", listed)
+
+
+def write_create_bucket(location: str) -> bytes:
+    """Return the body of CreateBucket for a bucket in that region."""
+    return _document("CreateBucketConfiguration", _tag("LocationConstraint", location))
+
+
+def _part(number: int, etag: str, checksum_tag: str | None, checksum: str | None) -> str:
+    listed = _tag("PartNumber", str(number)) + _tag("ETag", etag)
+    if checksum_tag and checksum:
+        listed += _tag(checksum_tag, checksum)
+    return f"<Part>{listed}</Part>"
+
+
+def _tag(name: str, text: str) -> str:
+    return f"<{name}>{escape(text, _ESCAPES)}</{name}>"
+
+
+def _document(root: str, inner: str) -> bytes:
+    return f'{_DECLARATION}<{root} xmlns="{_NAMESPACE}">{inner}</{root}>'.encode()
+
+
+class _Guard:
+    """Refuses a document while it streams by, before anything is built from it."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._elements = 0
+
+    def start(self, _name: str, _attributes: object) -> None:
+        self._depth += 1
+        self._elements += 1
+        if self._depth > MAX_DEPTH or self._elements > MAX_ELEMENTS:
+            raise XmlError(f"the document is over {MAX_DEPTH} levels deep or {MAX_ELEMENTS} elements long")
+
+    def end(self, _name: str) -> None:
+        self._depth -= 1
+
+    def refuse_document_type(self, *_declaration: object) -> None:
+        raise XmlError("the document has a document type, which S3's never have")
+
+
+def _check(text: bytes) -> None:
+    guard = _Guard()
+    parser = expat.ParserCreate("utf-8")
+    parser.StartElementHandler = guard.start
+    parser.EndElementHandler = guard.end
+    parser.StartDoctypeDeclHandler = guard.refuse_document_type
+    parser.Parse(text, True)
+
+
+def _drop_prefix(_path: object, name: str, value: Any) -> tuple[str, Any]:
+    return name.rpartition(":")[2], value
+
+
+def _element(name: str, content: Any) -> Element:
+    if not isinstance(content, dict):
+        return Element(name, content or "")
+    children = {
+        child: [_element(child, value) for value in values] for child, values in content.items() if child != "#text"
+    }
+    return Element(name, "".join(content.get("#text", ())), children)

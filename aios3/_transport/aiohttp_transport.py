@@ -1,0 +1,200 @@
+"""The one place that does network I/O: requests over an aiohttp session."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from aios3._protocol.messages import Request, Response
+from aios3._protocol.uri import request_url
+from aios3.errors import ConfigurationError, TransportError, TransportTimeoutError
+from aios3.options import MIB, Timeouts
+
+from .base import StreamedResponse
+from .body import SlicedBody
+from .watchdog import Watchdog
+
+__all__ = ["AiohttpTransport"]
+
+_IDLE_SECONDS: Final = 4.0
+"""How long an idle connection is kept. S3 closes them after 5 to 20 s; below that a request never meets a closed one."""
+
+_MAX_CONNECTIONS: Final = 128
+"""Connections at once, so that thousands of small objects do not run into the limit on open files."""
+
+_MAX_ANSWER: Final = 16 * MIB
+"""Bytes of an answer that is read into memory; the longest that S3 sends, a listing, is about 1 MiB."""
+
+_SKIPPED_HEADERS: Final = ("Accept", "Accept-Encoding", "Content-Type")
+_NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)
+
+
+class AiohttpTransport:
+    """Sends requests as they are: URLs already encoded, redirects not followed, bodies in slices.
+
+    Args:
+        timeouts: for the phases of each attempt.
+        ssl_context: for https; ``None`` where the endpoint is http.
+        session: one of the caller's, which is then never closed here.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeouts: Timeouts,
+        ssl_context: ssl.SSLContext | None = None,
+        session: aiohttp.ClientSession | None = None,
+    ) -> None:
+        self._timeouts = timeouts
+        self._ssl = ssl_context if ssl_context is not None else True
+        self._is_owner = session is None
+        self._session = session if session is not None else self._make_session()
+        self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
+        self._used_connections: weakref.WeakSet[object] = weakref.WeakSet()
+
+    def _make_session(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ttl_dns_cache=30)
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=_SKIPPED_HEADERS,
+            timeout=_NO_TIMEOUT,
+            trust_env=False,
+        )
+
+    async def aclose(self) -> None:
+        """Close the session if it was made here. Closing twice is harmless."""
+        if self._is_owner:
+            await self._session.close()
+
+    async def send(self, request: Request, *, answer_timeout: float | None = None) -> Response:
+        """See `Transport.send`."""
+        if request.method not in ("PUT", "POST"):
+            return await self._exchange(request, None, self._watchdog(request, answer_timeout))
+        async with self._slots:
+            watchdog = self._watchdog(request, answer_timeout)
+            body = SlicedBody(request, watchdog, self._used_connections)
+            response = None
+            try:
+                response = await self._exchange(request, body, watchdog)
+            except TransportError as error:
+                error.on_reused_connection = body.is_on_reused_connection and not isinstance(error, TimeoutError)
+                raise
+            finally:
+                if response is None or not body.is_sent:
+                    body.cut_off()
+        if body.has_started and not body.is_sent and response.status < 300:
+            raise TransportError(f"{request.operation}: answered {response.status} before the whole body was sent")
+        return response
+
+    @asynccontextmanager
+    async def open(self, request: Request, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
+        """See `Transport.open`."""
+        async with _translated(request), self._watchdog(request, None):
+            response = await self._request(request, None)
+        try:
+            yield StreamedResponse(response.status, _lower(response), self._paced_chunks(request, response, chunk_size))
+        finally:
+            response.close()  # keeps the connection if the body was read to its end
+
+    def _watchdog(self, request: Request, answer_timeout: float | None) -> Watchdog:
+        answer = self._timeouts.answer if answer_timeout is None else answer_timeout
+        connect = self._timeouts.connect
+        if not request.body:
+            connect += answer  # nothing tells where connecting ends when there is no body to write
+        return Watchdog(request.operation, connect=connect, send=self._timeouts.send, answer=answer)
+
+    async def _exchange(self, request: Request, body: SlicedBody | None, watchdog: Watchdog) -> Response:
+        async with _translated(request), watchdog:
+            response = await self._request(request, body)
+            try:
+                watchdog.enter("waiting for the answer")
+                return Response(response.status, _lower(response), await _read_bounded(request, response, watchdog))
+            finally:
+                response.close()  # keeps the connection if the body was read to its end
+
+    async def _request(self, request: Request, body: SlicedBody | None) -> aiohttp.ClientResponse:
+        headers = dict(request.headers)
+        headers["accept-encoding"] = "identity"
+        if body is not None:
+            headers["content-length"] = str(body.size)
+        return await self._session.request(
+            request.method,
+            URL(request_url(request), encoded=True),
+            data=body,
+            headers=headers,
+            skip_auto_headers=_SKIPPED_HEADERS,
+            allow_redirects=False,
+            raise_for_status=False,
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
+            ssl=self._ssl,
+        )
+
+    async def _paced_chunks(
+        self, request: Request, response: aiohttp.ClientResponse, chunk_size: int
+    ) -> AsyncIterator[bytes]:
+        while True:
+            try:
+                async with asyncio.timeout(self._timeouts.answer):
+                    chunk = await response.content.read(chunk_size)
+            except TimeoutError as error:
+                raise TransportTimeoutError(
+                    f"{request.operation}: no byte of the answer for {self._timeouts.answer:g} s"
+                ) from error
+            except aiohttp.ClientError as error:
+                raise TransportError(f"{request.operation}: the answer broke off: {error}") from error
+            if not chunk:
+                return
+            yield chunk
+
+
+async def _read_bounded(request: Request, response: aiohttp.ClientResponse, watchdog: Watchdog) -> bytes:
+    pieces: list[bytes] = []
+    total = 0
+    async for piece in response.content.iter_any():
+        watchdog.moved()
+        pieces.append(piece)
+        total += len(piece)
+        if total > _MAX_ANSWER:
+            error = TransportError(f"{request.operation}: the answer is longer than {_MAX_ANSWER} bytes")
+            error.is_permanent = True
+            raise error
+    return b"".join(pieces)
+
+
+def _lower(response: aiohttp.ClientResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+@asynccontextmanager
+async def _translated(request: Request) -> AsyncGenerator[None]:
+    """Turn what aiohttp raises into errors of the tree; cancellation passes."""
+    try:
+        yield
+    except TransportError:
+        raise
+    except (aiohttp.ClientError, OSError) as error:
+        raise _transport_error(request, error) from error
+    except RuntimeError as error:
+        if "Session is closed" not in str(error):
+            raise
+        raise ConfigurationError("the aiohttp session that the driver uses is closed") from error
+
+
+def _transport_error(request: Request, error: Exception) -> TransportError:
+    subject = f"{request.operation} at {request.scheme}://{request.host}"
+    if isinstance(error, TimeoutError):
+        return TransportTimeoutError(f"{subject}: {str(error) or 'timed out'}")
+    translated = TransportError(f"{subject}: {str(error) or type(error).__name__}")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
+        translated.is_permanent = True
+    return translated

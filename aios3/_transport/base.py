@@ -1,0 +1,54 @@
+"""What the upper layers ask of a transport."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from aios3._protocol.messages import Request, Response
+
+__all__ = ["StreamedResponse", "Transport"]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedResponse:
+    """An answer whose body is read as it comes."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By lower-case name."""
+    chunks: AsyncIterator[bytes]
+    """The body; to be read inside the context that gave the answer. Raises `TransportError` if it breaks off."""
+
+    async def read(self) -> Response:
+        """Read the rest of the body into memory (an error document; not for objects)."""
+        return Response(self.status, self.headers, b"".join([chunk async for chunk in self.chunks]))
+
+
+class Transport(Protocol):
+    """Sends one request and reads one answer. It never retries, never follows a redirect, and signs nothing."""
+
+    async def send(self, request: Request, *, answer_timeout: float | None = None) -> Response:
+        """Send `request`, with its content length, and return the complete answer.
+
+        When this returns or raises, also by cancellation, no slice of the body is in use any more.
+
+        Args:
+            request: goes out exactly as it is.
+            answer_timeout: seconds without a byte of the answer; ``None`` uses the transport's own.
+
+        Raises:
+            TransportError: no answer came, or it was cut off.
+            TransportTimeoutError: a phase stood still for too long.
+        """
+        ...  # pragma: no cover - a protocol has no body
+
+    def open(self, request: Request, *, chunk_size: int) -> AbstractAsyncContextManager[StreamedResponse]:
+        """Send `request` without a body and give the answer with its body still to come, in `chunk_size` bytes."""
+        ...  # pragma: no cover - a protocol has no body
+
+    async def aclose(self) -> None:
+        """Close all that the transport owns. Closing twice is harmless."""
+        ...  # pragma: no cover - a protocol has no body

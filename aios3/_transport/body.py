@@ -1,0 +1,88 @@
+"""A request body for aiohttp that goes out in slices, once, and can be cut off for good."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import MutableSet
+from typing import cast
+
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_writer import StreamWriter
+from aiohttp.payload import Payload
+
+from aios3._protocol.messages import Request
+
+from .watchdog import Watchdog
+
+__all__ = ["SlicedBody"]
+
+
+class SlicedBody(Payload):
+    """Writes a request's slices one by one, each waiting until the socket has taken most of the last.
+
+    One instance is one attempt: aiohttp's own silent repetition of a PUT on a
+    fresh connection is refused, because the attempt has to be signed and
+    counted anew.
+    """
+
+    def __init__(self, request: Request, watchdog: Watchdog, used_connections: MutableSet[object]) -> None:
+        """Take what to write; `used_connections` remembers weakly which connections carried a body before."""
+        super().__init__(request.body)
+        self._slices = request.body
+        self._size = request.content_length
+        self._watchdog = watchdog
+        self._transport: asyncio.Transport | None = None
+        self._used_connections = used_connections
+        self._written = 0
+        self.is_on_reused_connection = False
+        self.has_started = False
+        self.is_sent = False
+        """Every byte was handed to the socket."""
+
+    @property
+    def consumed(self) -> bool:
+        """Whether an attempt has begun, so that aiohttp does not repeat it by itself."""
+        return self.has_started
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Refuse: a body is bytes. (aiohttp asks this only to log or to sign by its own middlewares.)"""
+        raise TypeError("a request body is bytes, not text")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write all slices; a connection that the store closes meanwhile ends the writing without an error.
+
+        S3 answers some requests before it has read the body, then closes. What it answered is what the caller needs
+        to know, so the broken pipe is left to whoever waits for the answer.
+        """
+        self.has_started = True
+        protocol = cast("StreamWriter", writer).protocol
+        self._transport = protocol.transport
+        self.is_on_reused_connection = protocol in self._used_connections
+        self._used_connections.add(protocol)
+        self._watchdog.enter("sending the body", self._moved)
+        try:
+            for piece in self._slices:
+                await writer.write(piece)
+                self._written += len(piece)
+        except OSError:
+            return
+        self.is_sent = True
+        self._watchdog.enter("waiting for the answer")
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        """Write all slices: the content length is theirs."""
+        await self.write(writer)
+
+    def _moved(self) -> int:
+        """Bytes that left this process, but for what the slice under way has in the socket's buffer."""
+        waiting = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return self._written - waiting
+
+    def cut_off(self) -> None:
+        """Make sure that no byte of the slices leaves any more: drops the connection and what it has buffered."""
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+
+    def __repr__(self) -> str:
+        return f"<SlicedBody of {self._size} bytes>"

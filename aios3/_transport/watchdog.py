@@ -1,0 +1,89 @@
+"""Ends an attempt that stands still, however slowly a moving one goes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Literal
+
+from aios3.errors import TransportTimeoutError
+
+__all__ = ["Phase", "Watchdog"]
+
+Phase = Literal["connecting", "sending the body", "waiting for the answer"]
+
+
+class Watchdog:
+    """An async context manager around one attempt.
+
+    It allows every phase its own time of standing still. What counts as moving
+    while the body is sent is told by `sending`'s function, so that a slow
+    connection that takes a byte now and then lives on. One timer per attempt is
+    re-armed lazily: noting progress costs no timer.
+
+    Raises:
+        TransportTimeoutError: on leaving, when a phase stood still for its time.
+    """
+
+    def __init__(self, operation: str, *, connect: float, send: float, answer: float) -> None:
+        """Take the seconds that each phase may stand still."""
+        self._operation = operation
+        self._limits: dict[Phase, float] = {
+            "connecting": connect,
+            "sending the body": send,
+            "waiting for the answer": answer,
+        }
+        self._loop = asyncio.get_running_loop()
+        self._timeout = asyncio.timeout(None)
+        self._phase: Phase = "connecting"
+        self._moved_at = 0.0
+        self._position: Callable[[], int] | None = None
+        self._last_position = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def enter(self, phase: Phase, position: Callable[[], int] | None = None) -> None:
+        """Begin a phase; `position` tells how many bytes have moved so far, if it is known that way."""
+        self._phase = phase
+        self._position = position
+        self._last_position = position() if position is not None else 0
+        self.moved()
+        self._arm()
+
+    def moved(self) -> None:
+        """Note that something moved just now."""
+        self._moved_at = self._loop.time()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._moved_at + self._limits[self._phase], self._check)
+
+    def _check(self) -> None:
+        if self._position is not None and (position := self._position()) != self._last_position:
+            self._last_position = position
+            self.moved()
+        if self._loop.time() < self._moved_at + self._limits[self._phase]:
+            self._arm()
+        else:
+            self._timer = None
+            self._timeout.reschedule(self._loop.time())
+
+    async def __aenter__(self) -> Watchdog:
+        await self._timeout.__aenter__()
+        self.enter("connecting")
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        try:
+            await self._timeout.__aexit__(exc_type, exc, traceback)
+        except TimeoutError as stopped:
+            limit = self._limits[self._phase]
+            raise TransportTimeoutError(
+                f"{self._operation}: nothing moved for {limit:g} s while {self._phase}"
+            ) from stopped

@@ -1,0 +1,185 @@
+"""One S3 operation: build, sign, send, read, and go round again where that helps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Generic, Literal, TypeVar, cast
+
+from aios3._protocol.answers import retry_after, server_time
+from aios3._protocol.checksums import sha256_hex
+from aios3._protocol.messages import Request, Response
+from aios3._protocol.operations import GetObject, Operation
+from aios3._protocol.retry import Repair, Retry, decide
+from aios3._protocol.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Scope, sign
+from aios3._protocol.uri import Endpoint
+from aios3._transport.base import StreamedResponse, Transport
+from aios3.credentials import CredentialsProvider
+from aios3.errors import ResponseError, StorageError, TransportError
+from aios3.options import RetryPolicy
+
+from .clock import Clock
+from .hashing import hash_body
+from .retry_budget import RetryBudget
+
+__all__ = ["Attempt", "OperationClient"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(Generic[T]):
+    """What came of sending one operation once."""
+
+    result: T | None
+    failure: ResponseError | TransportError | None
+    """``None`` if it succeeded."""
+    response: Response | None
+    """``None`` if no answer came."""
+
+    def unwrap(self) -> T:
+        """Return the result of an attempt that succeeded."""
+        return cast("T", self.result)
+
+
+Shield = Callable[[Coroutine[Any, Any, Attempt[T]]], Awaitable[Attempt[T]]]
+
+
+@dataclass(eq=False)
+class OperationClient:
+    """Runs operations against one endpoint."""
+
+    transport: Transport
+    endpoint: Endpoint
+    region: str
+    credentials: CredentialsProvider | None
+    """``None`` sends requests unsigned."""
+    policy: RetryPolicy
+    payload_signing: Literal["sha256", "unsigned"]
+    clock: Clock
+    clock_offset: timedelta = timedelta()
+    """What the store's clock is ahead of ours; learnt from its answers when it refuses our time."""
+    budget: RetryBudget = field(init=False)
+    _last_answer: tuple[Response, datetime] | None = None
+
+    def __post_init__(self) -> None:
+        self.budget = RetryBudget(self.policy.budget)
+
+    async def run(
+        self,
+        operation: Operation[T],
+        *,
+        failures: list[StorageError] | None = None,
+        answer_timeout: float | None = None,
+        is_cleanup: bool = False,
+        shield: Shield[T] | None = None,
+    ) -> T:
+        """Run `operation` until it succeeds or no further attempt is worth it.
+
+        The body's slices are in use until this returns or raises. A cancellation drops the connection: whether the
+        store did what it was asked is then unknown.
+
+        Args:
+            operation: what to do.
+            failures: receives every failed attempt, for callers who count or weigh them.
+            answer_timeout: seconds without a byte of the answer; ``None`` for the transport's own.
+            is_cleanup: retry even when the driver's retry budget is used up.
+            shield: awaits each attempt in the caller's stead, for callers who must see its end although they are
+                cancelled; waits between attempts are cancelled as ever.
+
+        Raises:
+            ResponseError: the store answered no.
+            TransportError: no answer came.
+        """
+        failures = [] if failures is None else failures
+        before = len(failures)
+        request = operation.build(self.endpoint)
+        payload_hash = await self._payload_hash(request)
+        counted = 0
+        repaired: set[Repair] = set()
+        while True:
+            attempt = self._attempt(operation, request, payload_hash, answer_timeout)
+            outcome = await (attempt if shield is None else shield(attempt))
+            if outcome.failure is None:
+                self.budget.succeeded()
+                return outcome.unwrap()
+            failures.append(outcome.failure)
+            counted += 1
+            retry = self._decide(outcome, counted - len(repaired), repaired)
+            if retry is None or not (self.budget.take(retry.cost) or is_cleanup):
+                break
+            if retry.repair is not None:
+                repaired.add(retry.repair)
+                self._repair(retry.repair, outcome.response)
+            await self.clock.sleep(retry.delay)
+        if len(failures) - before > 1:
+            outcome.failure.add_note(f"aios3: gave up after {len(failures) - before} attempts")
+        raise outcome.failure
+
+    async def _attempt(
+        self, operation: Operation[T], request: Request, payload_hash: str, answer_timeout: float | None
+    ) -> Attempt[T]:
+        response: Response | None = None
+        try:
+            signed = await self._sign(request, payload_hash)
+            response = await self.transport.send(signed, answer_timeout=answer_timeout)
+            self._note_time(response)
+            return Attempt(operation.read(response), None, response)
+        except (ResponseError, TransportError) as error:
+            return Attempt(None, error, response)
+
+    @asynccontextmanager
+    async def open(self, operation: GetObject, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
+        """Run `operation` once and give its answer with the body still to come.
+
+        Raises:
+            ResponseError: the store answered no.
+            TransportError: no answer came.
+        """
+        request = await self._sign(operation.build(self.endpoint), EMPTY_SHA256)
+        async with self.transport.open(request, chunk_size=chunk_size) as answer:
+            if answer.status >= 300:
+                operation.read(await answer.read())
+            yield answer
+
+    def _decide(self, outcome: Attempt[Any], counted: int, repaired: set[Repair]) -> Retry | None:
+        assert outcome.failure is not None
+        return decide(
+            outcome.failure,
+            attempt=counted,
+            policy=self.policy,
+            random=self.clock.random(),
+            retry_after=None if outcome.response is None else retry_after(outcome.response.headers),
+            repaired=repaired,
+        )
+
+    def _repair(self, repair: Repair, response: Response | None) -> None:
+        """Put the clock right; credentials and connections are asked for afresh with every attempt anyway."""
+        if repair == "clock" and response is not None and (theirs := server_time(response)) is not None:
+            self.clock_offset = theirs - self.clock.now()
+
+    def _note_time(self, response: Response) -> None:
+        """Keep what the store's clock said; it is only parsed if somebody asks."""
+        if "date" in response.headers:
+            self._last_answer = (response, self.clock.now())
+
+    def by_the_stores_clock(self, moment: datetime) -> datetime:
+        """Return what the store's clock showed at a `moment` of ours, judged by its last answer."""
+        if self._last_answer is not None and (theirs := server_time(self._last_answer[0])) is not None:
+            return moment + (theirs - self._last_answer[1])
+        return moment + self.clock_offset
+
+    async def _sign(self, request: Request, payload_hash: str) -> Request:
+        if self.credentials is None:
+            return request
+        credentials = await self.credentials.get_credentials()
+        return sign(request, credentials, Scope(self.region), self.clock.now() + self.clock_offset, payload_hash)
+
+    async def _payload_hash(self, request: Request) -> str:
+        if self.credentials is None or not request.body:
+            return EMPTY_SHA256
+        if self.payload_signing == "unsigned":
+            return UNSIGNED_PAYLOAD
+        return await hash_body(sha256_hex, request.body)

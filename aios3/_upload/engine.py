@@ -1,0 +1,84 @@
+"""What all uploads of one driver share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from aios3.errors import StorageError
+from aios3.options import MIB, Timeouts, TransferConfig
+from aios3.providers import Provider
+
+from .client import OperationClient
+from .memory import MemoryBudget, SegmentPool
+
+__all__ = ["Engine", "RunningUpload"]
+
+_IDLE_MEMORY: Final = 64 * MIB
+"""Bytes of segments kept for the next part while uploads run; none are kept when no upload runs."""
+
+
+class RunningUpload(Protocol):
+    """What the engine asks of an upload."""
+
+    owner: asyncio.Task[object] | None
+    """The task that runs it."""
+    ended: asyncio.Event
+
+    def stop(self, reason: StorageError) -> None:
+        """Make it fail with `reason`, unless it is ending already."""
+        ...  # pragma: no cover - a protocol has no body
+
+    async def abandon(self) -> None:
+        """Abort its multipart upload although its caller has not come back."""
+        ...  # pragma: no cover - a protocol has no body
+
+
+@dataclass(eq=False)
+class Engine:
+    """The client, the memory, and the uploads that are running."""
+
+    client: OperationClient
+    provider: Provider
+    transfer: TransferConfig
+    timeouts: Timeouts
+    memory: MemoryBudget = field(init=False)
+    pool: SegmentPool = field(init=False)
+    known_uploads: set[str] = field(default_factory=set)
+    """Ids of multipart uploads that are open."""
+    running: set[RunningUpload] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.memory = MemoryBudget(self.transfer.memory_limit)
+        self.pool = SegmentPool(min(_IDLE_MEMORY, self.transfer.memory_limit))
+
+    def upload_ended(self, upload: RunningUpload) -> None:
+        """Note that `upload` has ended and given everything back."""
+        self.running.discard(upload)
+        if not self.running:
+            self.pool.clear()
+
+    async def stop_uploads(self, closer: asyncio.Task[object] | None) -> None:
+        """Stop every upload that runs, and return when all of them are aborted.
+
+        Their callers get a `StorageError`. An upload that does not end within the cleanup timeout, because its caller
+        is busy elsewhere, or is `closer`, the task that waits for this, is aborted from here.
+        """
+        uploads = list(self.running)
+        for upload in uploads:
+            upload.stop(StorageError("the driver was closed while this upload was running"))
+        waits = [
+            asyncio.create_task(upload.ended.wait(), name="aios3: wait for an upload to end")
+            for upload in uploads
+            if upload.owner is not closer
+        ]
+        try:
+            if waits:
+                await asyncio.wait(waits, timeout=self.timeouts.cleanup)
+        finally:
+            for task in waits:
+                task.cancel()
+        for upload in uploads:
+            if not upload.ended.is_set():
+                await upload.abandon()

@@ -1,0 +1,205 @@
+"""The cancellation guard: no multipart upload outlives a failed call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from enum import Enum
+from types import TracebackType
+from typing import Any, Final
+
+from aios3._protocol.operations import AbortMultipartUpload, CreateMultipartUpload, ListParts
+from aios3._protocol.retry import is_unclear
+from aios3.errors import ResponseError, StorageError
+
+from .client import Attempt, OperationClient
+from .orphans import OrphanSweep
+from .shielding import finish_despite_cancellation
+
+__all__ = ["AbortOutcome", "CancellationGuard"]
+
+_ABORT_ROUNDS: Final = 6
+_ROUND_DELAY: Final = 0.1
+"""Seconds before the second round; doubled for each further one. A part that was fully sent when its connection was
+cut may be stored a moment after the abort."""
+
+
+class AbortOutcome(Enum):
+    """What became of an upload that must not stay."""
+
+    NOTHING = "there was nothing to abort"
+    ABORTED = "it was aborted"
+    GONE = "it was gone already"
+    FAILED = "it could not be aborted and may be billed until it is"
+
+
+class CancellationGuard:
+    """An async context manager around everything that happens to one multipart upload.
+
+    Leaving it by an exception, `asyncio.CancelledError` included, aborts the
+    upload before the exception goes on, in a task of its own with its own
+    deadline, and proves by ListParts that nothing remained. A Create that is in
+    flight is waited for and its upload aborted. The exception gets a note with
+    the upload id and the outcome; a failing abort never replaces it. A
+    cancellation that comes during the clean-up is raised after it.
+    """
+
+    def __init__(
+        self,
+        client: OperationClient,
+        bucket: str,
+        key: str,
+        *,
+        headers: Mapping[str, str],
+        deadline: float,
+        failures: list[StorageError],
+        known_uploads: set[str],
+    ) -> None:
+        """Take what is needed to reach the upload.
+
+        Args:
+            client: to send with.
+            bucket: of the upload.
+            key: of the upload.
+            headers: that every request about this upload carries.
+            deadline: seconds for the whole clean-up.
+            failures: receives failed attempts, to be counted as retries.
+            known_uploads: ids of all uploads that run on this driver; this one's is in it while it is open.
+        """
+        self._client = client
+        self._bucket = bucket
+        self._key = key
+        self._headers = headers
+        self._deadline = deadline
+        self._failures = failures
+        self._known_uploads = known_uploads
+        self._orphans = OrphanSweep(client, bucket, key, known_uploads)
+        self._creating: asyncio.Task[Attempt[str]] | None = None
+        self._is_completed = False
+        self._outcome: AbortOutcome | None = None
+        self.upload_id: str | None = None
+        self.may_have_parts = False
+        """Set when the first part is sent: from then on the abort needs proof."""
+
+    async def create(self, operation: CreateMultipartUpload) -> str:
+        """Create the upload and return its id.
+
+        Each attempt runs in a task of its own, so that a cancellation cannot lose the id of an upload that the store
+        has made.
+        """
+        self._orphans.begin()
+        failures: list[StorageError] = []
+        try:
+            self._adopt(await self._client.run(operation, failures=failures, shield=self._watch_attempt))
+        finally:
+            self._failures.extend(failures)
+            self._orphans.is_needed |= any(is_unclear(failure) for failure in failures)
+        assert self.upload_id is not None
+        return self.upload_id
+
+    async def _watch_attempt(self, attempt: Coroutine[Any, Any, Attempt[str]]) -> Attempt[str]:
+        self._creating = asyncio.create_task(attempt, name=f"aios3: create {self._key!r}")
+        return await asyncio.shield(self._creating)
+
+    def _adopt(self, upload_id: str) -> None:
+        self.upload_id = upload_id
+        self._known_uploads.add(upload_id)
+
+    async def _await_create(self) -> None:
+        """Wait for a Create whose answer nobody waits for any more, and take what it made into care."""
+        if self._creating is None or self.upload_id is not None:
+            return
+        await asyncio.wait({self._creating})
+        if self._creating.cancelled() or self._creating.exception() is not None:
+            return
+        attempt = self._creating.result()
+        if attempt.failure is None:
+            self._adopt(attempt.unwrap())
+        elif is_unclear(attempt.failure):
+            self._orphans.is_needed = True
+
+    def completed(self) -> None:
+        """Note that the upload was committed: there is nothing left to abort."""
+        self._is_completed = True
+
+    async def abort(self) -> AbortOutcome:
+        """Abort the upload, if there is one, as often as it takes, and prove that nothing remained.
+
+        Raises:
+            StorageError: the store refused, or could not be reached.
+        """
+        await self._await_create()
+        if self.upload_id is None or self._is_completed:
+            return AbortOutcome.NOTHING
+        if self._outcome is None:
+            self._outcome = await self._abort_and_prove(self.upload_id)
+        return self._outcome
+
+    async def _abort_and_prove(self, upload_id: str) -> AbortOutcome:
+        outcome = await self._send_abort(upload_id)
+        for round_number in range(_ABORT_ROUNDS):
+            if not self.may_have_parts or not await self._is_still_there(upload_id):
+                return outcome
+            await self._client.clock.sleep(_ROUND_DELAY * 2**round_number)
+            await self._send_abort(upload_id)
+        return AbortOutcome.FAILED
+
+    async def _send_abort(self, upload_id: str) -> AbortOutcome:
+        operation = AbortMultipartUpload(self._bucket, self._key, upload_id, self._headers)
+        try:
+            await self._client.run(operation, failures=self._failures, is_cleanup=True)
+        except ResponseError as error:
+            if error.status == 404:
+                return AbortOutcome.GONE
+            raise
+        return AbortOutcome.ABORTED
+
+    async def _is_still_there(self, upload_id: str) -> bool:
+        """Return whether the store still lists the upload; where it will not say, the abort's word must do."""
+        try:
+            await self._client.run(
+                ListParts(self._bucket, self._key, upload_id, headers=self._headers), is_cleanup=True
+            )
+        except StorageError:
+            return False
+        return True
+
+    async def __aenter__(self) -> CancellationGuard:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if exc is None and not self._orphans.is_needed:
+            self._forget()
+            return
+        finished = await finish_despite_cancellation(
+            self._clean_up, deadline=self._deadline, name=f"aios3: clean up after {self._key!r}"
+        )
+        await self._drop_create()
+        self._forget()
+        if exc is not None and self.upload_id is not None:
+            self._annotate(exc, finished.result, finished.error)
+        if finished.cancellation is not None and not isinstance(exc, asyncio.CancelledError):
+            raise finished.cancellation
+
+    async def _clean_up(self) -> AbortOutcome:
+        outcome = await self.abort()
+        if self._orphans.is_needed:
+            await self._orphans.run()
+        return outcome
+
+    async def _drop_create(self) -> None:
+        """Give up a Create that was not answered within the deadline."""
+        if self._creating is not None and not self._creating.done():
+            self._creating.cancel()
+            await asyncio.wait({self._creating})
+
+    def _forget(self) -> None:
+        self._known_uploads.discard(self.upload_id or "")
+
+    def _annotate(self, exc: BaseException, outcome: AbortOutcome | None, error: Exception | None) -> None:
+        where = f"aios3: multipart upload {self.upload_id} of {self._bucket}/{self._key}"
+        if outcome is None:
+            outcome = AbortOutcome.FAILED
+        exc.add_note(f"{where}: {outcome.value}" + (f" ({error})" if error is not None else ""))

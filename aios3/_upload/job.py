@@ -1,0 +1,31 @@
+"""What the caller asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aios3._protocol.attributes import ObjectHeaders
+from aios3._protocol.part_plan import PartPlan
+
+from .progress import ProgressCallback
+
+__all__ = ["UploadJob"]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadJob:
+    """One upload, checked and complete."""
+
+    bucket: str
+    key: str
+    headers: ObjectHeaders
+    plan: PartPlan
+    concurrency: int
+    """Part requests in flight, at most."""
+    checksum: str | None
+    """Algorithm of the additional checksum to send, or ``None``."""
+    size: int | None
+    """Bytes that the source must have, or ``None``."""
+    max_size: int | None
+    """Bytes that the source may have, or ``None``."""
+    on_progress: ProgressCallback | None

@@ -1,0 +1,93 @@
+"""Finds the upload that a lost answer to Create left behind.
+
+Nobody is told the id of such an upload, and S3 cannot be asked for it by
+anything that we chose. What is known: its key, that it began while our Create
+was unanswered, that it has no parts, and that it is none of this driver's. An
+upload of another process that fits all four is possible only if it began in
+that very window and still has no part; the window is as long as the lost
+request, and whoever creates an upload usually has its first part at hand.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from aios3._protocol.operations import AbortMultipartUpload, ListMultipartUploads, ListParts, UploadsPage
+from aios3.errors import StorageError
+from aios3.models import PendingUpload
+
+from .client import OperationClient
+
+__all__ = ["OrphanSweep"]
+
+_SLACK: Final = 2.0
+"""Seconds: the times in a listing are whole seconds, and the two clocks may round differently."""
+
+_MOST_PAGES: Final = 20
+
+
+class OrphanSweep:
+    """Aborts what a lost Create left, once, at the end of the upload."""
+
+    def __init__(self, client: OperationClient, bucket: str, key: str, known_uploads: set[str]) -> None:
+        """Take where to look, and the ids that are in use by this driver."""
+        self._client = client
+        self._bucket = bucket
+        self._key = key
+        self._known_uploads = known_uploads
+        self._began: datetime | None = None
+        self.is_needed = False
+        """Set when an answer to Create was lost."""
+
+    def begin(self) -> None:
+        """Note that Create is sent now."""
+        self._began = self._client.clock.now()
+
+    async def run(self) -> list[str]:
+        """Abort the orphans and return their ids.
+
+        Raises:
+            StorageError: the store will not list or abort.
+        """
+        aborted = []
+        for upload in await self._candidates():
+            if await self._has_no_parts(upload):
+                operation = AbortMultipartUpload(self._bucket, self._key, upload.upload_id)
+                await self._client.run(operation, is_cleanup=True)
+                aborted.append(upload.upload_id)
+        self.is_needed = False
+        return aborted
+
+    async def _candidates(self) -> list[PendingUpload]:
+        found: list[PendingUpload] = []
+        page = UploadsPage((), is_truncated=True, next_key_marker="", next_upload_id_marker="")
+        for _ in range(_MOST_PAGES):
+            if not page.is_truncated:
+                break
+            previous = (page.next_key_marker, page.next_upload_id_marker)
+            page = await self._client.run(
+                ListMultipartUploads(
+                    self._bucket, prefix=self._key, key_marker=previous[0] or "", upload_id_marker=previous[1] or ""
+                ),
+                is_cleanup=True,
+            )
+            found.extend(upload for upload in page.uploads if self._could_be_ours(upload))
+            if (page.next_key_marker, page.next_upload_id_marker) == previous:
+                break
+        return found
+
+    def _could_be_ours(self, upload: PendingUpload) -> bool:
+        if upload.key != self._key or upload.upload_id in self._known_uploads:
+            return False
+        if upload.initiated_at is None or self._began is None:
+            return True
+        began = self._client.by_the_stores_clock(self._began)
+        return (upload.initiated_at - began).total_seconds() >= -_SLACK
+
+    async def _has_no_parts(self, upload: PendingUpload) -> bool:
+        try:
+            page = await self._client.run(ListParts(self._bucket, self._key, upload.upload_id), is_cleanup=True)
+        except StorageError:
+            return False
+        return not page.parts

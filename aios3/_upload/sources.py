@@ -1,0 +1,186 @@
+"""One way to read every kind of source."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import io
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator
+from enum import Enum
+from types import TracebackType
+from typing import Any, Final, Literal, Protocol, cast
+
+from aios3.options import KIB
+
+__all__ = ["END", "Pull", "Source", "SourceReader", "as_view"]
+
+
+class _End(Enum):
+    END = "end"
+
+
+END: Final = _End.END
+"""What a pull returns when the source has ended; ``None`` would hide a source that gives ``None`` as a chunk."""
+
+End = Literal[_End.END]
+Buffer = bytes | bytearray | memoryview
+Source = AsyncIterable[Buffer] | Iterable[Buffer] | Buffer | Any
+
+
+class Pull(Protocol):
+    """Asks the source for its next bytes."""
+
+    async def __call__(self, hint: int) -> Buffer | End:
+        """Return the next chunk, possibly empty, or `END`; readers return at most `hint` bytes."""
+        ...  # pragma: no cover - a protocol has no body
+
+
+def as_view(chunk: object) -> memoryview:
+    """Return the bytes of a chunk without a copy (but for one that is not contiguous).
+
+    Raises:
+        TypeError: it is not bytes-like.
+    """
+    try:
+        view = memoryview(chunk)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"the source gave {type(chunk).__name__}, but its chunks must be bytes-like") from None
+    if not view.c_contiguous:
+        return memoryview(view.tobytes())
+    return view.cast("B") if view.ndim != 1 or view.format != "B" else view
+
+
+class SourceReader:
+    """Reads one source to its end, and closes it.
+
+    Closed is what has an ``aclose`` (async generators); files and readers stay
+    the caller's. Nothing is asked of the source before the first pull.
+    """
+
+    def __init__(self, source: Source) -> None:
+        """Find out how to read `source`.
+
+        Raises:
+            TypeError: nothing can be read from it.
+        """
+        self.pull: Pull = _pull_from(source)
+        self._source = source
+        self._is_closed = False
+
+    async def aclose(self) -> None:
+        """Close the source. Closing twice is harmless."""
+        aclose = getattr(self._source, "aclose", None)
+        if aclose is None or self._is_closed:
+            return
+        self._is_closed = True
+        outcome = aclose()
+        if inspect.isawaitable(outcome):
+            await outcome
+
+    async def __aenter__(self) -> SourceReader:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self.aclose()
+        except Exception as trouble:
+            if exc is None:
+                raise
+            exc.add_note(f"aios3: closing the source failed as well: {trouble!r}")
+
+
+def _pull_from(source: Source) -> Pull:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _from_iterator(iter((source,)))
+    _refuse_lookalikes(source)
+    read = getattr(source, "read", None)
+    if callable(read):
+        return _from_reader(read)
+    if hasattr(source, "__aiter__"):
+        return _from_async_iterator(cast("AsyncIterable[Buffer]", source))
+    if isinstance(source, list | tuple):
+        return _from_iterator(iter(source))
+    if hasattr(source, "__iter__"):
+        return _from_blocking_iterator(source)
+    raise TypeError(
+        f"cannot read from {type(source).__name__}: a source is an async or sync iterable of bytes, bytes-like, "
+        "or something with read(n)"
+    )
+
+
+def _refuse_lookalikes(source: object) -> None:
+    """Refuse what could be iterated but cannot be meant."""
+    if isinstance(source, str):
+        raise TypeError("a source must be bytes, not str; for a path use upload_object")
+    if isinstance(source, io.TextIOBase):
+        raise TypeError("a file must be opened in binary mode to be a source")
+    if isinstance(source, dict | set | frozenset):
+        raise TypeError(f"a {type(source).__name__} is no source: its items have no order of bytes")
+    if inspect.iscoroutine(source):
+        source.close()
+        raise TypeError("a coroutine is no source; await it first")
+    if inspect.isasyncgenfunction(source) or inspect.isgeneratorfunction(source):
+        raise TypeError("a generator function is no source; call it first")
+
+
+def _from_iterator(iterator: Iterator[Buffer]) -> Pull:
+    async def pull(hint: int) -> Buffer | End:
+        return next(iterator, END)
+
+    return pull
+
+
+def _from_async_iterator(source: AsyncIterable[Buffer]) -> Pull:
+    iterator = aiter(source)
+
+    async def pull(hint: int) -> Buffer | End:
+        try:
+            return await anext(iterator)
+        except StopAsyncIteration:
+            return END
+
+    return pull
+
+
+def _from_blocking_iterator(source: Iterable[Buffer]) -> Pull:
+    """Pull in a thread, several chunks a time where they are small, because a thread costs more than a small chunk."""
+    iterator: Iterator[Buffer] | None = None
+
+    def gather(hint: int) -> Buffer | End:
+        nonlocal iterator
+        if iterator is None:
+            iterator = iter(source)
+        first = next(iterator, END)
+        if first is END or as_view(first).nbytes >= min(hint, 64 * KIB):
+            return first
+        joined = bytearray(first)
+        while len(joined) < hint and (chunk := next(iterator, END)) is not END:
+            joined += as_view(chunk)
+        return joined
+
+    async def pull(hint: int) -> Buffer | End:
+        return await asyncio.to_thread(gather, hint)
+
+    return pull
+
+
+def _from_reader(read: Callable[[int], Any]) -> Pull:
+    """Read asynchronously where `read` is a coroutine function, else in a thread."""
+    is_async = inspect.iscoroutinefunction(read)
+
+    async def pull(hint: int) -> Buffer | End:
+        nonlocal is_async
+        outcome = read(hint) if is_async else await asyncio.to_thread(read, hint)
+        if inspect.isawaitable(outcome):
+            is_async = True
+            outcome = await outcome
+        return _chunk_or_end(outcome)
+
+    return pull
+
+
+def _chunk_or_end(chunk: object) -> Buffer | End:
+    view = as_view(chunk)
+    return view if len(view) else END

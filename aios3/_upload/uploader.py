@@ -1,0 +1,254 @@
+"""One upload, from its first byte to its receipt.
+
+Theory of operation. The source is pulled in the caller's task, never under a
+timeout of ours. Its chunks are copied into segments that the memory budget has
+granted *before* anything was asked of the source; a full part takes one of
+`concurrency` slots and becomes a task. While all slots are taken the part waits
+and the source is not asked, which is the whole backpressure: at most
+``concurrency + 1`` parts are held. A part's slot, segments and bytes come back
+in its task's done-callback, because a task that is cancelled before its first
+step never runs its own ``finally``.
+
+The first part is kept until a byte beyond it comes: a source that ends in it
+becomes one PutObject. Otherwise the multipart upload is created, under the
+care of the guard, and committed only after the source has ended cleanly and
+all slots have come back, which is to say that every part is acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final, NoReturn
+
+from aios3._protocol.cutter import Part, PartCutter
+from aios3._protocol.operations import UploadPart
+from aios3.errors import ObjectTooLargeError, SizeMismatchError, StorageError
+from aios3.models import UploadReceipt
+from aios3.options import KIB
+
+from .commit import Commit
+from .engine import Engine
+from .guard import CancellationGuard
+from .hashing import part_checksum
+from .job import UploadJob
+from .memory import Lease
+from .part_tasks import part_tasks
+from .progress import ProgressReporter
+from .tracker import PartTracker
+
+__all__ = ["Uploader", "run_upload"]
+
+_LOOKAHEAD: Final = 64 * KIB
+"""Bytes asked of a reader to learn whether anything follows a full first part."""
+
+
+@asynccontextmanager
+async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]:
+    """Run an upload around a block that feeds it.
+
+    Leaving the block cleanly commits. Leaving it by an exception cancels and
+    joins the parts, then aborts, then lets the exception go on; so does a part
+    that fails, by cancelling the block. Afterwards nothing of the upload is left
+    but its receipt.
+    """
+    upload = Uploader(engine, job)
+    engine.running.add(upload)
+    try:
+        async with upload.guard, part_tasks() as group:
+            upload.begin(group)
+            yield upload
+            await upload.finish()
+    finally:
+        upload.give_back_rest()
+        engine.upload_ended(upload)
+        upload.ended.set()
+
+
+class Uploader:
+    """Cuts, sends and commits; to be fed inside `run_upload`."""
+
+    def __init__(self, engine: Engine, job: UploadJob) -> None:
+        """Prepare; nothing is sent or taken before the first byte."""
+        self._engine = engine
+        self._job = job
+        self._client = engine.client
+        self._cutter = PartCutter(job.plan)
+        self._lease = Lease()
+        self._slots = asyncio.Semaphore(job.concurrency)
+        self._tracker = PartTracker()
+        self._progress = ProgressReporter(job.on_progress, job.size)
+        self._failures: list[StorageError] = []
+        self._group: asyncio.TaskGroup | None = None
+        self.guard = CancellationGuard(
+            engine.client,
+            job.bucket,
+            job.key,
+            headers=job.headers.every,
+            deadline=engine.timeouts.cleanup,
+            failures=self._failures,
+            known_uploads=engine.known_uploads,
+        )
+        began_at = engine.client.clock.monotonic()
+        self._commit = Commit(engine, job, self.guard, self._failures, began_at)
+        self.owner: asyncio.Task[object] | None = asyncio.current_task()
+        self.ended = asyncio.Event()
+        self.receipt: UploadReceipt | None = None
+
+    def begin(self, group: asyncio.TaskGroup) -> None:
+        """Take the group that the parts will run in."""
+        self._group = group
+
+    def stop(self, reason: StorageError) -> None:
+        """Make the upload fail with `reason`, unless it is ending already."""
+        failing = _fail(reason)
+        try:
+            assert self._group is not None
+            self._group.create_task(failing, name="aios3: stop the upload")
+        except RuntimeError:
+            failing.close()
+
+    async def abandon(self) -> None:
+        """Abort the multipart upload although the block has not been left."""
+        await self.guard.abort()
+
+    # feeding
+
+    async def make_room(self) -> int:
+        """Wait until more bytes may be asked of the source; return how many a reader should be asked for."""
+        if self._cutter.is_full or self._cutter.is_at_limit:
+            return _LOOKAHEAD
+        await self._grow()
+        return self._cutter.room
+
+    async def add(self, data: memoryview) -> None:
+        """Take `data`; returns when it is copied, so that its owner may reuse it.
+
+        Raises:
+            ObjectTooLargeError: the source goes over ``max_size``.
+            SizeMismatchError: the source goes over ``size``.
+            PartLimitError: the store's parts cannot hold it.
+        """
+        self._count(len(data))
+        while data:
+            if self._cutter.is_full:
+                await self._send_part()
+            await self._grow()
+            taken = self._cutter.fill(data)
+            data = data[taken:]
+        if self._cutter.is_full and (self._is_multipart or self._expects_more):
+            await self._send_part()
+
+    def _count(self, count: int) -> None:
+        read = self._progress.bytes_read + count
+        if self._job.max_size is not None and read > self._job.max_size:
+            raise ObjectTooLargeError(f"the source is longer than max_size={self._job.max_size} bytes")
+        if self._job.size is not None and read > self._job.size:
+            raise SizeMismatchError(f"the source is longer than its declared size of {self._job.size} bytes")
+        self._progress.bytes_read = read
+
+    @property
+    def _is_multipart(self) -> bool:
+        return self.guard.upload_id is not None
+
+    @property
+    def _expects_more(self) -> bool:
+        return self._job.size is not None and self._job.size > self._progress.bytes_read
+
+    async def _grow(self) -> None:
+        if not self._cutter.is_open:
+            self._cutter.begin()
+        if wants := self._cutter.wants:
+            await self._engine.memory.acquire(self._lease, wants, self._cutter.missing)
+            self._cutter.lend(self._engine.pool.take())
+
+    # parts
+
+    async def _send_part(self) -> None:
+        part = self._take_part()
+        try:
+            if not self._is_multipart:
+                await self.guard.create(self._commit.creation())
+            await self._progress.report()
+            await self._slots.acquire()
+        except BaseException:
+            self._give_back(part)
+            raise
+        assert self._group is not None
+        self.guard.may_have_parts = True
+        task = self._group.create_task(self._upload_part(part), name=f"aios3: part {part.number} of {self._job.key!r}")
+        task.add_done_callback(lambda _: self._part_ended(part))
+        await asyncio.sleep(0)  # a source that is never waited for must not keep the loop from sending
+
+    def _take_part(self) -> Part:
+        part = self._cutter.take()
+        self._engine.memory.detach(self._lease)
+        self._engine.memory.release(part.spare)
+        return part
+
+    def _part_ended(self, part: Part) -> None:
+        self._slots.release()
+        self._give_back(part)
+
+    def _give_back(self, part: Part) -> None:
+        self._engine.pool.give_back(part.segments)
+        self._engine.memory.release(part.size)
+
+    def give_back_rest(self) -> None:
+        """Give back what the part under way holds."""
+        self._give_back(self._take_part())
+
+    async def _upload_part(self, part: Part) -> None:
+        job = self._job
+        checksum = await part_checksum(job.checksum, part.body)
+        operation = UploadPart(job.bucket, job.key, self._upload_id, part.number, part.body, job.headers.part, checksum)
+        answer = await self._client.run(operation, failures=self._failures)
+        sent = None if checksum is None else checksum[1]
+        self._tracker.record(part.number, size=part.size, etag=answer.etag, checksum=sent)
+        self._progress.bytes_stored = self._tracker.bytes_stored
+        self._progress.parts_stored = len(self._tracker)
+        await self._progress.report()
+
+    @property
+    def _upload_id(self) -> str:
+        assert self.guard.upload_id is not None
+        return self.guard.upload_id
+
+    # the end
+
+    async def finish(self) -> None:
+        """Send what is left, wait until every part is acknowledged, and commit.
+
+        Raises:
+            SizeMismatchError: the source was shorter than declared.
+            StorageError: the commit failed.
+        """
+        size = self._progress.bytes_read
+        if self._job.size is not None and size != self._job.size:
+            raise SizeMismatchError(f"the source ended after {size} of its declared {self._job.size} bytes")
+        if not self._is_multipart:
+            self.receipt = await self._finish_single()
+            return
+        if self._cutter.filled:
+            await self._send_part()
+        for _ in range(self._job.concurrency):
+            await self._slots.acquire()
+        parts = self._tracker.finish(count=self._cutter.number - 1, size=size)
+        committed = await self._commit.complete(self._upload_id, parts, size)
+        self.receipt = self._commit.receipt(committed, size, self._tracker.uploaded_parts())
+
+    async def _finish_single(self) -> UploadReceipt:
+        part = self._take_part()
+        try:
+            await self._progress.report()
+            committed = await self._commit.put(part.body)
+        finally:
+            self._give_back(part)
+        self._progress.bytes_stored = part.size
+        await self._progress.report()
+        return self._commit.receipt(committed, part.size, ())
+
+
+async def _fail(reason: StorageError) -> NoReturn:
+    raise reason

@@ -1,0 +1,90 @@
+"""What the caller of ``open_upload`` writes to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from aios3.errors import ConfigurationError
+from aios3.models import UploadReceipt
+
+from .sources import END, Source, SourceReader, as_view
+from .uploader import Uploader
+
+__all__ = ["UploadWriter"]
+
+_CHUNKS_PER_TURN: Final = 64
+"""Chunks after which other tasks get their turn, for sources that never wait for anything."""
+
+
+class UploadWriter:
+    """Feeds one upload. Made by ``open_upload``; usable inside its block only.
+
+    Leaving the block cleanly commits what was written; leaving it by an
+    exception or a cancellation aborts, and nothing is committed.
+    """
+
+    def __init__(self, upload: Uploader) -> None:
+        """Wrap the machinery; callers get writers from ``open_upload``."""
+        self._upload = upload
+        self._turn = asyncio.Lock()
+
+    @property
+    def receipt(self) -> UploadReceipt:
+        """What was committed; there once the block was left cleanly.
+
+        Raises:
+            ConfigurationError: the block has not been left yet, or not cleanly.
+        """
+        if self._upload.receipt is None:
+            raise ConfigurationError("there is no receipt: the upload was not committed (yet)")
+        return self._upload.receipt
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Write `data`, of any length; returns when it is accepted, so that its buffer may be reused.
+
+        Waits while the parts in flight or the driver's memory limit allow no more. Writes of several tasks do not mix.
+
+        Raises:
+            TypeError: `data` is not bytes-like.
+            ObjectTooLargeError: more than ``max_size`` was written.
+            SizeMismatchError: more than ``size`` was written.
+            PartLimitError: the store's parts cannot hold more.
+            ConfigurationError: the block was left already.
+        """
+        view = as_view(data)
+        async with self._turn:
+            await self._add(view)
+
+    async def write_from(self, source: Source) -> None:
+        """Write all of `source`, and close it if it can be closed (``aclose``), whatever happens.
+
+        Raises:
+            TypeError: `source`, or a chunk of it, is not what a source may be.
+            Exception: whatever the source raises, unchanged; and all that `write` raises.
+        """
+        async with SourceReader(source) as reader:
+            await self.write_all(reader)
+
+    async def write_all(self, reader: SourceReader) -> None:
+        """Write what `reader` still holds; it stays open."""
+        pulls = 0
+        while True:
+            async with self._turn:
+                self._require_open()
+                chunk = await reader.pull(await self._upload.make_room())
+                if chunk is END:
+                    return
+                await self._add(as_view(chunk))
+            pulls += 1
+            if pulls % _CHUNKS_PER_TURN == 0:
+                await asyncio.sleep(0)
+
+    async def _add(self, view: memoryview) -> None:
+        self._require_open()
+        if view:
+            await self._upload.add(view)
+
+    def _require_open(self) -> None:
+        if self._upload.ended.is_set():
+            raise ConfigurationError("the upload has ended; write inside its block")

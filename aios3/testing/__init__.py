@@ -1,0 +1,30 @@
+"""An S3 for tests: it runs in the test's own event loop, is strict about the wire, and fails on command.
+
+    async with S3Server() as server:
+        server.faults.add(Fault("drop_after", "CompleteMultipartUpload"))
+        async with S3StorageDriver(endpoint_url=server.endpoint_url, credentials=server.credentials) as driver:
+            await driver.upload_object_via_stream(source, "bucket", "key")
+        assert server.objects["bucket", "key"].body == expected
+        assert not server.open_uploads
+
+It shares no code with the library's own protocol layer, so that a mistake cannot be made twice in the same way.
+For pytest there is a fixture, ``s3_server``, in `aios3.testing.pytest_plugin`.
+"""
+
+from aios3.testing.faults import ALL_FAULT_KINDS, Fault, FaultKind, FaultPlan
+from aios3.testing.received import ReceivedRequest
+from aios3.testing.server import TEST_CREDENTIALS, S3Server
+from aios3.testing.store import OpenUpload, StoredObject, StoredPart
+
+__all__ = [
+    "ALL_FAULT_KINDS",
+    "TEST_CREDENTIALS",
+    "Fault",
+    "FaultKind",
+    "FaultPlan",
+    "OpenUpload",
+    "ReceivedRequest",
+    "S3Server",
+    "StoredObject",
+    "StoredPart",
+]

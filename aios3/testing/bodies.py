@@ -1,0 +1,153 @@
+"""A request's body as it arrives: counted, hashed on the way, kept if wanted; and the promises made about it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import zlib
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+from aios3.testing.answers import Refusal
+from aios3.testing.heads import RequestHead
+
+__all__ = ["CHECKSUM_PREFIX", "Body", "checksum_of", "named_checksum", "verify_checksum", "verify_md5"]
+
+CHECKSUM_PREFIX: Final = "x-amz-checksum-"
+
+_DIGEST_SIZES: Final = {"crc32": 4, "crc32c": 4, "crc64nvme": 8, "sha1": 20, "sha256": 32}
+"""The standard library has no CRC-32C and no CRC-64: those are checked for form, and taken at their word."""
+
+
+class _Digest(Protocol):
+    def update(self, data: memoryview | bytes, /) -> None: ...  # pragma: no cover - a protocol has no body
+
+    def digest(self) -> bytes: ...  # pragma: no cover - a protocol has no body
+
+
+class _Crc32:
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, data: memoryview | bytes, /) -> None:
+        self._value = zlib.crc32(data, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(4, "big")
+
+
+def _new_digest(algorithm: str) -> _Digest:
+    return _Crc32() if algorithm == "crc32" else hashlib.new(algorithm, usedforsecurity=False)
+
+
+class Body:
+    """The body of one request. A kept body is held once, in a buffer of its whole length."""
+
+    def __init__(self, length: int, *, keep: bool = True, algorithms: Iterable[str] = ()) -> None:
+        self.length = length
+        self.received = 0
+        self._data = bytearray(length) if keep else None
+        self._digests = {algorithm: _new_digest(algorithm) for algorithm in algorithms}
+        self._room = memoryview(b"")
+
+    def room(self, scratch: memoryview, most: int) -> memoryview:
+        """Return where the next bytes, at most ``most``, are to be put; `advance` then takes them."""
+        whole = scratch if self._data is None else memoryview(self._data)[self.received :]
+        self._room = whole[: max(most, 1)]
+        return self._room
+
+    def advance(self, count: int) -> None:
+        """Take the bytes that were put into the room."""
+        self._take(self._room[:count])
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes that came with the head."""
+        if self._data is not None:
+            self._data[self.received : self.received + len(data)] = data
+        self._take(memoryview(data))
+
+    def _take(self, piece: memoryview) -> None:
+        for digest in self._digests.values():
+            digest.update(piece)
+        self.received += len(piece)
+
+    @property
+    def kept(self) -> bytes | None:
+        """What was received, or ``None`` if it is not kept."""
+        return None if self._data is None else bytes(memoryview(self._data)[: self.received])
+
+    def digest(self, algorithm: str) -> bytes:
+        """Return the digest of what was received, for an algorithm that was named at the start."""
+        return self._digests[algorithm].digest()
+
+
+def checksum_of(algorithm: str, pieces: Iterable[bytes]) -> bytes | None:
+    """Return the digest of the pieces joined, or ``None`` where the standard library has no such algorithm."""
+    if algorithm not in {"crc32", "sha1", "sha256"}:
+        return None
+    digest = _new_digest(algorithm)
+    for piece in pieces:
+        digest.update(piece)
+    return digest.digest()
+
+
+def named_checksum(head: RequestHead) -> tuple[str, str] | None:
+    """Return the one checksum that a request carries, as algorithm and base64 value.
+
+    Raises:
+        Refusal: there are several, the algorithm is unknown, or the value cannot be one.
+    """
+    names = {name.lower(): value for name, value in head.headers if name.lower().startswith(CHECKSUM_PREFIX)}
+    found = {name.removeprefix(CHECKSUM_PREFIX): value for name, value in names.items()}
+    for setting in ("algorithm", "type", "mode"):
+        found.pop(setting, None)
+    if not found:
+        if head.header("x-amz-sdk-checksum-algorithm"):
+            raise Refusal(400, "InvalidRequest", "x-amz-sdk-checksum-algorithm came without a checksum.")
+        return None
+    if len(found) > 1:
+        raise Refusal(400, "InvalidRequest", "Expecting a single x-amz-checksum- header.")
+    algorithm, value = next(iter(found.items()))
+    if algorithm not in _DIGEST_SIZES:
+        raise Refusal(400, "InvalidRequest", f"The algorithm {algorithm} is not known.")
+    return algorithm, value
+
+
+def verify_checksum(head: RequestHead, body: Body) -> dict[str, str]:
+    """Compare the body with the checksum that came with it; return that as a header to answer with.
+
+    Raises:
+        Refusal: it differs, or is malformed.
+    """
+    named = named_checksum(head)
+    if named is None:
+        return {}
+    algorithm, value = named
+    if len(_base64(value)) != _DIGEST_SIZES[algorithm]:
+        raise Refusal(400, "InvalidRequest", f"Value for {CHECKSUM_PREFIX}{algorithm} header is invalid.")
+    if algorithm in {"crc32", "sha1", "sha256"} and body.digest(algorithm) != _base64(value):
+        raise Refusal(400, "BadDigest", f"The {algorithm.upper()} you specified did not match the calculated checksum.")
+    return {CHECKSUM_PREFIX + algorithm: value}
+
+
+def verify_md5(head: RequestHead, body: Body) -> None:
+    """Compare the body with its Content-MD5, if it has one.
+
+    Raises:
+        Refusal: it differs, or is malformed.
+    """
+    value = head.header("Content-MD5")
+    if value is None:
+        return
+    if len(_base64(value)) != 16:
+        raise Refusal(400, "InvalidDigest", "The Content-MD5 you specified was invalid.")
+    if body.digest("md5") != _base64(value):
+        raise Refusal(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
+
+
+def _base64(value: str) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return b""

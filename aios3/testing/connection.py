@@ -1,0 +1,221 @@
+"""One client's connection: bytes to requests, answers to bytes, and every way of breaking off.
+
+It is a buffered protocol, not a pair of streams, because a fault has to hit an exact byte: the buffer that is
+offered to the event loop is never larger than what may still be read. There are no tasks, so nothing is left
+when the connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from enum import Enum, auto
+from typing import Final, Protocol
+
+from aios3.testing.bodies import Body
+from aios3.testing.heads import MalformedHeadError, RequestHead, take_head
+from aios3.testing.peer_watch import PeerWatch
+
+__all__ = ["Connection", "ConnectionOwner", "RequestReader"]
+
+_BUFFER_SIZE: Final = 64 * 1024
+_HEAD_PIECE: Final = 16 * 1024
+_NO_LIMIT: Final = 1 << 62
+
+
+class RequestReader(Protocol):
+    """Whoever answers one request."""
+
+    def begin(self) -> None:
+        """Act on the head."""
+        ...  # pragma: no cover - a protocol has no body
+
+    def progress(self) -> None:
+        """Note that bytes of the body came."""
+        ...  # pragma: no cover - a protocol has no body
+
+    def body_arrived(self) -> None:
+        """Act on as much of the body as was asked for."""
+        ...  # pragma: no cover - a protocol has no body
+
+    def lost(self) -> None:
+        """Note that the connection is gone, answered or not."""
+        ...  # pragma: no cover - a protocol has no body
+
+
+class ConnectionOwner(Protocol):
+    """Whoever accepts connections."""
+
+    peer_watch: PeerWatch
+
+    def disconnected(self, connection: Connection) -> None:
+        """Note a connection that is gone."""
+        ...  # pragma: no cover - a protocol has no body
+
+    def read_request(self, connection: Connection, head: RequestHead) -> RequestReader:
+        """Return who will answer the request of this head."""
+        ...  # pragma: no cover - a protocol has no body
+
+    def refuse_head(self, connection: Connection, error: MalformedHeadError) -> None:
+        """Answer what is not a request."""
+        ...  # pragma: no cover - a protocol has no body
+
+
+class _Reading(Enum):
+    HEAD = auto()
+    BODY = auto()
+    LATER = auto()  # an answer is due; what comes meanwhile is the next head
+    DISCARD = auto()  # the answer was early; what comes is thrown away
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One connection, kept alive between requests."""
+
+    def __init__(self, owner: ConnectionOwner) -> None:
+        self._owner = owner
+        self._transport: asyncio.Transport | None = None
+        self._reading = _Reading.HEAD
+        self._pending = bytearray()
+        self._scratch = memoryview(bytearray(_BUFFER_SIZE))
+        self._reader: RequestReader | None = None
+        self._body = Body(0)
+        self._limit = 0
+        self._piece = _NO_LIMIT
+        self._discarding = 0
+        self._watched = -1
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an answer could still be sent."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._watched >= 0:
+            self._owner.peer_watch.forget(self._watched)
+        if self._reader:
+            self._reader.lost()
+        self._transport = None
+        self._owner.disconnected(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        if self._reading is _Reading.BODY:
+            return self._body.room(self._scratch, min(self._limit - self._body.received, self._piece))
+        # What comes with a head is copied once more, so that is kept short.
+        return self._scratch if self._reading is _Reading.DISCARD else self._scratch[:_HEAD_PIECE]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._reading is _Reading.BODY:
+            self._body.advance(nbytes)
+            self._check_body()
+        elif self._reading is _Reading.DISCARD:
+            self._discard(nbytes)
+        else:
+            self._pending += self._scratch[:nbytes]
+            self._find_head()
+
+    # What the answering side calls.
+
+    def read_body(self, body: Body, *, limit: int | None = None, piece: int | None = None) -> None:
+        """Read that body, or only ``limit`` bytes of it, at most ``piece`` bytes per turn of the loop."""
+        self._body = body
+        self._limit = body.length if limit is None else min(limit, body.length)
+        self._piece = piece or _NO_LIMIT
+        self._reading = _Reading.BODY
+        came = bytes(self._pending[: self._limit])
+        del self._pending[: self._limit]
+        body.feed(came)
+        self._check_body()
+
+    def send(self, *pieces: bytes) -> None:
+        """Send bytes, in one write each."""
+        for piece in pieces:
+            if self.is_open and piece:
+                assert self._transport
+                self._transport.write(piece)
+
+    def next_request(self) -> None:
+        """Go on with the next request."""
+        if self.is_open:
+            self._reading = _Reading.HEAD
+            self._reader = None
+            self._find_head()
+
+    def close(self) -> None:
+        """Close when everything was sent."""
+        if self._transport:
+            self._transport.close()
+
+    def linger(self, length: int | None) -> None:
+        """Close our side, and throw away ``length`` more bytes (``None``: whatever comes) before closing all."""
+        self._reading = _Reading.DISCARD
+        self._discarding = _NO_LIMIT if length is None else length
+        if self._transport and self._transport.can_write_eof():
+            self._transport.write_eof()
+        came = len(self._pending)
+        self._pending.clear()
+        self._discard(came)
+
+    def reset(self) -> None:
+        """Close at once, with a reset where the platform can."""
+        if not self._transport:
+            return
+        with contextlib.suppress(OSError):
+            # Closing a socket that does not linger discards what is unsent and sends RST in place of FIN.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
+
+    def stall(self) -> None:
+        """Read nothing more until the client closes; where that cannot be noticed, read and throw away."""
+        if not self._owner.peer_watch.is_possible:
+            self._reading = _Reading.DISCARD
+            self._discarding = _NO_LIMIT
+        elif self._transport:
+            self._transport.pause_reading()
+            self._watched = self._socket.fileno()
+            self._owner.peer_watch.watch(self._watched, self.abort)
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport:
+            self._transport.abort()
+
+    @property
+    def _socket(self) -> socket.socket:
+        assert self._transport
+        found: socket.socket = self._transport.get_extra_info("socket")
+        return found
+
+    def _find_head(self) -> None:
+        if self._reading is not _Reading.HEAD:
+            return
+        try:
+            head = take_head(self._pending)
+        except MalformedHeadError as error:
+            self._reading = _Reading.LATER
+            self._owner.refuse_head(self, error)
+            return
+        if head:
+            self._reading = _Reading.LATER
+            self._reader = self._owner.read_request(self, head)
+            self._reader.begin()
+
+    def _check_body(self) -> None:
+        assert self._reader
+        if self._body.received >= self._limit:
+            self._reading = _Reading.LATER
+        self._reader.progress()
+        if self._reading is _Reading.LATER:
+            self._reader.body_arrived()
+
+    def _discard(self, count: int) -> None:
+        self._discarding -= count
+        if self._discarding <= 0:
+            self.close()

@@ -1,0 +1,114 @@
+"""S3's XML, written and read with nothing but the standard library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from xml.etree import ElementTree as ET
+
+__all__ = [
+    "ListedPart",
+    "MalformedDocumentError",
+    "leaf",
+    "read_completion",
+    "read_location_constraint",
+    "timestamp",
+    "tree",
+    "write_document",
+]
+
+_NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
+_UNSAFE: Final = re.compile(r"[&<>\"\x00-\x1f\x7f]")
+
+
+class MalformedDocumentError(Exception):
+    """The body is not the document that the operation takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPart:
+    """One part as CompleteMultipartUpload lists it."""
+
+    number: int
+    etag: str
+    """Without quotes, whichever way it was sent."""
+    checksums: Mapping[str, str]
+    """By lower-case algorithm, for example ``"crc32"``."""
+
+
+def leaf(name: str, value: object) -> str:
+    """Write an element that holds text. S3 writes control characters as references, though XML 1.0 forbids most."""
+    return f"<{name}>{_UNSAFE.sub(lambda found: f'&#{ord(found[0])};', str(value))}</{name}>"
+
+
+def tree(name: str, *children: str) -> str:
+    """Write an element that holds elements."""
+    return f"<{name}>{''.join(children)}</{name}>"
+
+
+def write_document(root: str, *children: str, namespace: bool = True) -> bytes:
+    """Write a whole document."""
+    opening = f'<{root} xmlns="{_NAMESPACE}">' if namespace else f"<{root}>"
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{opening}{"".join(children)}</{root}>'.encode()
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a time as S3's documents do, in UTC with milliseconds."""
+    utc = moment.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+
+
+def read_completion(body: bytes) -> list[ListedPart]:
+    """Read the parts of a CompleteMultipartUpload request, at least one.
+
+    Raises:
+        MalformedDocumentError: it is another document, is broken, or lists nothing.
+    """
+    root = _parse(body, "CompleteMultipartUpload")
+    parts = [_read_part(child) for child in root]
+    if not parts:
+        raise MalformedDocumentError("no part is listed")
+    return parts
+
+
+def read_location_constraint(body: bytes) -> str | None:
+    """Read the region out of a CreateBucket request; ``None`` where it names none.
+
+    Raises:
+        MalformedDocumentError: it is another document, or broken.
+    """
+    if not body:
+        return None
+    root = _parse(body, "CreateBucketConfiguration")
+    return next((child.text or "" for child in root if _local_name(child) == "LocationConstraint"), None)
+
+
+def _parse(body: bytes, expected: str) -> ET.Element:
+    # Entities are how a document makes its reader fetch files or fill memory; S3 takes none either.
+    if b"<!" in body:
+        raise MalformedDocumentError("a document type declaration")
+    try:
+        root = ET.fromstring(body)
+    except ET.ParseError as error:
+        raise MalformedDocumentError(str(error)) from None
+    if root.tag not in {expected, f"{{{_NAMESPACE}}}{expected}"}:
+        raise MalformedDocumentError(f"not a {expected}: {root.tag}")
+    return root
+
+
+def _read_part(element: ET.Element) -> ListedPart:
+    fields = {_local_name(child): (child.text or "").strip() for child in element}
+    number, etag = fields.pop("PartNumber", ""), fields.pop("ETag", "")
+    if _local_name(element) != "Part" or not re.fullmatch(r"[0-9]{1,9}", number) or not etag:
+        raise MalformedDocumentError("a part is a Part with PartNumber and ETag")
+    if any(not name.startswith("Checksum") for name in fields):
+        raise MalformedDocumentError("an unknown element in a part")
+    checksums = {name.removeprefix("Checksum").lower(): value for name, value in fields.items()}
+    return ListedPart(int(number), etag.strip('"'), checksums)
+
+
+def _local_name(element: ET.Element) -> str:
+    return element.tag.rpartition("}")[2]

@@ -1,0 +1,125 @@
+"""From a request to its answer: who may, which operation, and what S3 refuses for all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from aios3.credentials import Credentials
+from aios3.testing import listings, multipart, objects
+from aios3.testing.answers import Answer, Refusal
+from aios3.testing.bodies import Body, verify_md5
+from aios3.testing.received import UNKNOWN_OPERATION, ReceivedRequest
+from aios3.testing.signatures import UNSIGNED_PAYLOAD, check_authorization, read_authorization
+from aios3.testing.store import Store
+
+__all__ = ["admit", "process"]
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_NEEDS_LENGTH: Final = frozenset({"PutObject", "UploadPart"})
+
+_Handler = Callable[[Store, ReceivedRequest, Body], Answer]
+
+_HANDLERS: Final[Mapping[str, _Handler]] = MappingProxyType(
+    {
+        "ListBuckets": objects.list_buckets,
+        "CreateBucket": objects.create_bucket,
+        "HeadBucket": objects.head_bucket,
+        "DeleteBucket": objects.delete_bucket,
+        "PutObject": objects.put_object,
+        "GetObject": objects.get_object,
+        "HeadObject": objects.head_object,
+        "DeleteObject": objects.delete_object,
+        "CreateMultipartUpload": multipart.create_multipart_upload,
+        "UploadPart": multipart.upload_part,
+        "CompleteMultipartUpload": multipart.complete_multipart_upload,
+        "AbortMultipartUpload": multipart.abort_multipart_upload,
+        "ListObjectsV2": listings.list_objects_v2,
+        "ListMultipartUploads": listings.list_multipart_uploads,
+        "ListParts": listings.list_parts,
+    }
+)
+
+
+def admit(store: Store, request: ReceivedRequest) -> None:
+    """Apply what is known before the body is read.
+
+    Raises:
+        Refusal: the body cannot or need not be read.
+    """
+    if request.header("Transfer-Encoding") is not None:
+        message = "A header you provided implies functionality that is not implemented"
+        raise Refusal(501, "NotImplemented", message, Header="Transfer-Encoding")
+    length = request.head.content_length
+    if length is None and request.operation in _NEEDS_LENGTH:
+        raise Refusal(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+    most = store.provider.max_part_size
+    if length is not None and length > most:
+        message = "Your proposed upload exceeds the maximum allowed size"
+        raise Refusal(400, "EntityTooLarge", message, ProposedSize=length, MaxSizeAllowed=most)
+
+
+def process(
+    store: Store,
+    request: ReceivedRequest,
+    body: Body,
+    credentials: Credentials | None,
+    public_buckets: Collection[str],
+) -> Answer:
+    """Check who asks, do it, and return the answer, also if it is a refusal.
+
+    Without ``credentials`` everybody may do everything.
+    """
+    try:
+        _check_form(request)
+        if credentials is not None:
+            _authenticate(store, request, body, credentials, public_buckets)
+        verify_md5(request.head, body)
+        return _HANDLERS[request.operation](store, request, body)
+    except Refusal as refusal:
+        return refusal.answer(request.request_id)
+
+
+def _check_form(request: ReceivedRequest) -> None:
+    try:
+        f"{request.bucket}{request.key}".encode()
+    except UnicodeEncodeError:
+        raise Refusal(400, "InvalidURI", "Couldn't parse the specified URI.") from None
+    copies = request.header("x-amz-copy-source") is not None
+    if request.operation == UNKNOWN_OPERATION or copies:
+        message = f"{request.method} {request.target} is not implemented here"
+        raise Refusal(501, "NotImplemented", message, Header="x-amz-copy-source" if copies else "")
+
+
+def _authenticate(
+    store: Store, request: ReceivedRequest, body: Body, credentials: Credentials, public_buckets: Collection[str]
+) -> None:
+    claim = read_authorization(request.head)
+    if claim is None:
+        if request.bucket not in public_buckets:
+            raise Refusal(403, "AccessDenied", "Access Denied")
+        return
+    region = None if store.provider.default_region == "auto" else store.region
+    check_authorization(request.head, claim, credentials=credentials, region=region, now=store.clock())
+    is_header = claim.expires is None
+    _check_payload(store, claim.payload_hash, body, refuse_unsigned=is_header)
+
+
+def _check_payload(store: Store, claimed: str, body: Body, *, refuse_unsigned: bool) -> None:
+    if claimed.startswith("STREAMING-"):
+        message = "A header you provided implies functionality that is not implemented"
+        raise Refusal(501, "NotImplemented", message, Header="x-amz-content-sha256")
+    if claimed == UNSIGNED_PAYLOAD:
+        if refuse_unsigned and store.provider.signs_payload_over_tls:
+            raise Refusal(400, "XAmzContentSHA256Mismatch", "UNSIGNED-PAYLOAD is not taken here.")
+        return
+    if not _SHA256.fullmatch(claimed):
+        message = "x-amz-content-sha256 must be UNSIGNED-PAYLOAD or a valid sha256 value."
+        raise Refusal(400, "InvalidArgument", message)
+    computed = body.digest("sha256").hex()
+    if claimed != computed:
+        message = "The provided 'x-amz-content-sha256' header does not match what was computed."
+        details = {"ClientComputedContentSHA256": claimed, "S3ComputedContentSHA256": computed}
+        raise Refusal(400, "XAmzContentSHA256Mismatch", message, **details)

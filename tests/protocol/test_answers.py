@@ -1,0 +1,412 @@
+"""Answers that are errors: the right class, words that help, and nothing secret."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aios3._protocol.answers import (
+    describe_body,
+    etag_of,
+    expected_region,
+    read_checksum,
+    read_error,
+    read_http_date,
+    read_metadata,
+    retry_after,
+    server_time,
+    unquote_etag,
+)
+from aios3._protocol.messages import Response
+from aios3.errors import (
+    AccessDeniedError,
+    ConflictError,
+    ContainerNotFoundError,
+    CredentialsError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+    ResponseError,
+    ThrottledError,
+    UploadNotFoundError,
+)
+
+VECTORS = Path(__file__).parent.parent / "data" / "vectors" / "xml"
+
+
+def error_body(code: str = "", message: str = "", more: str = "") -> bytes:
+    return f"<Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>".encode()
+
+
+def read(
+    status: int, body: bytes = b"", *, operation: str = "UploadPart", headers: dict[str, str] | None = None
+) -> ResponseError:
+    return read_error(
+        Response(status, headers or {}, body), operation=operation, bucket="b", key="k", upload_id="u", part_number=7
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected"),
+    [
+        ("NoSuchBucket", 404, ContainerNotFoundError),
+        ("NoSuchKey", 404, ObjectNotFoundError),
+        ("NoSuchUpload", 404, UploadNotFoundError),
+        ("NoSuchUpload", 200, UploadNotFoundError),
+        ("InvalidAccessKeyId", 403, CredentialsError),
+        ("SignatureDoesNotMatch", 403, CredentialsError),
+        ("ExpiredToken", 400, CredentialsError),
+        ("InvalidToken", 400, CredentialsError),
+        ("TokenRefreshRequired", 400, CredentialsError),
+        ("InvalidSecurity", 403, CredentialsError),
+        ("AccessDenied", 403, AccessDeniedError),
+        ("AllAccessDisabled", 403, AccessDeniedError),
+        ("PreconditionFailed", 412, PreconditionFailedError),
+        ("PreconditionFailed", 200, PreconditionFailedError),
+        ("ConditionalRequestConflict", 409, ConflictError),
+        ("OperationAborted", 200, ConflictError),
+        ("SomethingNew", 409, ConflictError),
+        ("SomethingNew", 412, PreconditionFailedError),
+        ("SomethingNew", 429, ThrottledError),
+        ("SlowDown", 503, ThrottledError),
+        ("SlowDownWrite", 503, ThrottledError),
+        ("ServiceUnavailable", 503, ThrottledError),
+        ("TooManyRequestsException", 400, ThrottledError),
+        ("ThrottlingException", 400, ThrottledError),
+        ("RequestLimitExceeded", 503, ThrottledError),
+        ("RequestThrottled", 503, ThrottledError),
+        ("BandwidthLimitExceeded", 509, ThrottledError),
+        ("RequestTimeTooSkewed", 403, ResponseError),
+        ("SomethingNew", 403, ResponseError),
+        ("InternalError", 500, ResponseError),
+        ("NotFound", 404, UploadNotFoundError),
+        ("NoSuchVersion", 404, ResponseError),
+    ],
+)
+def test_the_code_decides_the_class_before_the_status(code: str, status: int, expected: type[ResponseError]) -> None:
+    """S3's code says more than the status, and errors inside a 200 have nothing else."""
+    error = read(status, error_body(code, "words"))
+    assert type(error) is expected
+    assert (error.code, error.status) == (code, status)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (401, AccessDeniedError),
+        (403, AccessDeniedError),
+        (409, ConflictError),
+        (412, PreconditionFailedError),
+        (429, ThrottledError),
+        (503, ResponseError),
+        (500, ResponseError),
+        (200, ResponseError),
+    ],
+)
+def test_without_a_code_the_status_decides(status: int, expected: type[ResponseError]) -> None:
+    """HEAD answers and proxies have no code."""
+    error = read(status)
+    assert type(error) is expected
+    assert error.code is None
+
+
+@pytest.mark.parametrize(
+    ("operation", "expected"),
+    [
+        ("UploadPart", UploadNotFoundError),
+        ("CompleteMultipartUpload", UploadNotFoundError),
+        ("AbortMultipartUpload", UploadNotFoundError),
+        ("ListParts", UploadNotFoundError),
+        ("HeadObject", ObjectNotFoundError),
+        ("GetObject", ObjectNotFoundError),
+        ("DeleteObject", ObjectNotFoundError),
+        ("HeadBucket", ContainerNotFoundError),
+        ("CreateMultipartUpload", ContainerNotFoundError),
+        ("PutObject", ContainerNotFoundError),
+        ("ListMultipartUploads", ContainerNotFoundError),
+    ],
+)
+def test_a_bare_404_is_about_what_the_operation_is_about(operation: str, expected: type[ResponseError]) -> None:
+    """The thing that is missing is the one that the operation needs."""
+    assert type(read(404, operation=operation)) is expected
+
+
+def test_the_error_carries_all_that_is_known() -> None:
+    """Ids come from the headers first, then from the document, also from around a wrapped error."""
+    headers = {"x-amz-request-id": "r", "x-amz-id-2": "h"}
+    error = read(500, error_body("InternalError", "words", "<RequestId>x</RequestId>"), headers=headers)
+    assert (error.operation, error.bucket, error.key, error.upload_id, error.part_number) == (
+        "UploadPart",
+        "b",
+        "k",
+        "u",
+        7,
+    )
+    assert (error.request_id, error.host_id, error.message) == ("r", "h", "words")
+    wrapped = read(403, (VECTORS / "error-wrapped.xml").read_bytes())
+    assert (wrapped.request_id, wrapped.host_id) == ("r-1", None)
+    google = read(500, headers={"x-guploader-uploadid": "g"})
+    assert google.request_id == "g"
+
+
+def test_a_message_is_short_and_on_one_line() -> None:
+    """Some 300 printable characters of the store's words."""
+    error = read(500, error_body("InternalError", "a\n\t b\u202e" + "c" * 2_000))
+    assert error.message.startswith("a b ccc")
+    assert len(error.message) == 300
+    assert error.message.isprintable()
+
+
+def test_an_odd_code_cannot_flood_the_message() -> None:
+    """Code and ids are shortened as well."""
+    error = read(500, error_body("x" * 5_000), headers={"x-amz-request-id": "\x1b[31m" + "r" * 5_000})
+    assert len(str(error)) < 500
+    assert str(error).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "came"),
+    [
+        (b"<html><body>Bad Gateway</body></html>", "", "an HTML page"),
+        (b"  <!DOCTYPE HTML>", "", "an HTML page"),
+        (b"Bad", "text/html; charset=utf-8", "an HTML page"),
+        (b'{"message":"Forbidden"}', "", "a JSON document"),
+        (b"null", "application/problem+json", "a JSON document"),
+        (b"<Error><Code>Trunc", "", "XML that cannot be read"),
+        (b"Too Many\nRequests", "text/plain", "something that is not XML, beginning 'Too Many Requests'"),
+    ],
+)
+def test_a_body_that_is_not_s3s_is_named(body: bytes, content_type: str, came: str) -> None:
+    """The message says what came and what that usually means."""
+    error = read(502, body, headers={"content-type": content_type})
+    assert (
+        error.message == f"{came} instead of S3's XML: is this the endpoint of an S3 store, or is a proxy in between?"
+    )
+
+
+def test_other_xml_is_not_taken_for_an_error_of_s3() -> None:
+    """A document that merely mentions errors gives no code."""
+    assert read(502, b"<Report><Errors>1</Errors></Report>").code is None
+    assert "XML" in read(502, b"<Report/>").message
+
+
+def test_an_empty_body_is_named() -> None:
+    """HEAD answers have none."""
+    assert read(500).message == "the answer had no body that tells why"
+    assert describe_body(Response(200, {}, b"\xef\xbb\xbf  ")) == "an empty body"
+
+
+def test_an_error_without_words_is_still_an_error() -> None:
+    """Some stores send only a code, or not even that."""
+    assert read(500, b"<Error><Code>InternalError</Code></Error>").message == "the store gave no further words"
+    assert read(500, b"<Error/>").message == "the store gave no further words"
+
+
+def test_a_wrong_signature_names_the_cause_and_repeats_nothing() -> None:
+    """The store's answer holds the access key and the canonical request; the message does not."""
+    error = read(403, (VECTORS / "error-sigmismatch.xml").read_bytes())
+    assert "secret access key" in error.message
+    assert "region" in error.message
+    for secret in ("AKIAIOSFODNN7EXAMPLE", "AWS4-HMAC", "20130524", "PUT"):
+        assert secret not in str(error)
+
+
+def test_an_unknown_access_key_is_not_repeated() -> None:
+    """Whatever the store says."""
+    error = read(403, error_body("InvalidAccessKeyId", "The key AKIAIOSFODNN7EXAMPLE does not exist"))
+    assert error.message == "the store does not know the access key id"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "bad header Authorization: AWS4-HMAC-SHA256 Credential=hush/2013, SignedHeaders=host, Signature=hush",
+        "GET /k?X-Amz-Signature=hush&amp;X-Amz-Expires=1 expired",
+        "X-Amz-Security-Token=hush is invalid",
+        "the token: hush is no good",
+        "AWSAccessKeyId=hush",
+        "unknown key AKIAHUSHHUSHHUSHHUSH",
+        "string to sign was AWS4-HMAC-SHA256 20130524T000000Z hush",
+    ],
+)
+def test_a_quoted_secret_is_hidden(words: str) -> None:
+    """Signatures, tokens, credentials and key ids in the store's words do not reach a log."""
+    error = read(400, error_body("InvalidRequest", words))
+    assert "hush" not in str(error).lower()
+    assert "(hidden)" in error.message
+
+
+def test_harmless_words_are_kept() -> None:
+    """Hiding is no excuse for losing what the store says."""
+    words = "The provided token is malformed or otherwise invalid."
+    assert read(400, error_body("InvalidToken", words)).message == words
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "part"),
+    [
+        (400, (VECTORS / "error-authheadermalformed.xml").read_bytes(), {}, "'eu-central-1'"),
+        (400, b"", {"x-amz-bucket-region": "eu-central-1"}, "'eu-central-1'"),
+        (400, error_body("AuthorizationHeaderMalformed", "the region is wrong"), {}, "the region is wrong"),
+        (400, error_body("AuthorizationHeaderMalformed"), {}, "check the region"),
+        (
+            301,
+            (VECTORS / "error-permanentredirect.xml").read_bytes(),
+            {},
+            "'example-bucket.s3.eu-central-1.amazonaws.com'",
+        ),
+        (301, b"", {"x-amz-bucket-region": "eu-central-1"}, "region 'eu-central-1'"),
+        (
+            307,
+            (VECTORS / "error-temporaryredirect.xml").read_bytes(),
+            {},
+            "'example-bucket.s3-eu-west-1.amazonaws.com'",
+        ),
+        (302, b"<html>", {"location": "https://login.example.com"}, "names no region"),
+        (301, error_body("PermanentRedirect", "", "<Endpoint>evil/?x</Endpoint>"), {}, "names no region"),
+    ],
+)
+def test_a_wrong_region_names_the_right_one(status: int, body: bytes, headers: dict[str, str], part: str) -> None:
+    """What to change is in the message, as far as the store says."""
+    assert part in read(status, body, headers=headers).message
+
+
+def test_a_wrong_clock_is_named() -> None:
+    """With the store's time, if it is known."""
+    error = read(403, (VECTORS / "error-skewed.xml").read_bytes())
+    assert (
+        error.message == "this machine's clock is too far from the store's (2013-05-24T00:25:10Z there): set the clock"
+    )
+    assert "clock is too far from the store's:" in read(403, error_body("RequestTimeTooSkewed")).message
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "region"),
+    [
+        ({"x-amz-bucket-region": "eu-west-1"}, b"", "eu-west-1"),
+        ({"x-amz-bucket-region": "eu-west-1"}, error_body(more="<Region>x</Region>"), "eu-west-1"),
+        ({}, error_body(more="<Region> eu-west-3 </Region>"), "eu-west-3"),
+        ({"x-amz-bucket-region": "evil.example.com/"}, error_body(more="<Region>eu</Region>"), "eu"),
+        ({}, error_body(more="<Region>EU West</Region>"), None),
+        ({}, b"<Error", None),
+        ({}, b"", None),
+    ],
+)
+def test_the_expected_region_is_read_with_suspicion(headers: dict[str, str], body: bytes, region: str | None) -> None:
+    """Header first; only what can be a region is taken, since it goes into a host name."""
+    assert expected_region(Response(400, headers, body)) == region
+
+
+def test_the_stores_time_is_read() -> None:
+    """From Date, else from the error, else not at all."""
+    noon = datetime(2013, 5, 24, 12, tzinfo=UTC)
+    dated = {"date": "Fri, 24 May 2013 12:00:00 GMT"}
+    skewed = (VECTORS / "error-skewed.xml").read_bytes()
+    assert server_time(Response(200, dated, skewed)) == noon
+    assert server_time(Response(403, {"date": "odd"}, skewed)) == datetime(2013, 5, 24, 0, 25, 10, tzinfo=UTC)
+    assert server_time(Response(200, {})) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": " 1.5 "}, 1.5),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "1e9"}, None),
+        ({"retry-after": "9" * 5000}, None),
+        ({"x-amz-retry-after": "1500"}, 1.5),
+        ({"x-amz-retry-after": "x"}, None),
+        ({"retry-after": "1", "x-amz-retry-after": "1500"}, 1.5),
+        ({"retry-after": "Fri, 24 May 2013 00:01:00 GMT"}, None),
+        ({"retry-after": "Fri, 24 May 2013 00:01:00 GMT", "date": "Fri, 24 May 2013 00:00:00 GMT"}, 60.0),
+        ({"retry-after": "Fri, 24 May 2013 00:00:00 GMT", "date": "Fri, 24 May 2013 00:01:00 GMT"}, 0.0),
+    ],
+)
+def test_the_wait_that_the_store_asks_for_is_read(headers: dict[str, str], seconds: float | None) -> None:
+    """Seconds, a date against the answer's own date, or milliseconds; the longer wait counts, odd ones do not."""
+    assert retry_after(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    ("sent", "etag", "bare"),
+    [('"a-2"', '"a-2"', "a-2"), ("a", "a", "a"), ('W/"a"', 'W/"a"', "a"), (' "a" ', '"a"', "a")],
+)
+def test_an_etag_is_kept_as_sent(sent: str, etag: str, bare: str) -> None:
+    """Complete must repeat it verbatim; receipts show it without quotes."""
+    assert etag_of({"etag": sent}) == etag
+    assert unquote_etag(sent) == bare
+
+
+@pytest.mark.parametrize("headers", [{}, {"etag": ""}, {"etag": '""'}, {"etag": '"\udcff"'}, {"etag": '"a\x00"'}])
+def test_an_unusable_etag_is_none(headers: dict[str, str]) -> None:
+    """An empty one names nothing, and one that XML cannot hold could not be sent back."""
+    assert etag_of(headers) is None
+
+
+def test_a_checksum_is_read_whatever_the_algorithm() -> None:
+    """But not its type or name."""
+    headers = {"x-amz-checksum-type": "COMPOSITE", "x-amz-checksum-algorithm": "CRC32", "x-amz-checksum-crc32c": "abc="}
+    assert read_checksum(headers) == "abc="
+    assert read_checksum({"x-amz-checksum-type": "COMPOSITE"}) is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "read_"),
+    [
+        ("plain", "plain"),
+        ("=?UTF-8?B?w7w=?= =?utf-8?q?=C3=BC?=", "üü"),
+        ("=?ISO-8859-1?Q?=FC?=", "ü"),
+        ("=?UTF-8?B?w?=", "=?UTF-8?B?w?="),
+        ("=?no-such-charset?B?w7w=?=", "=?no-such-charset?B?w7w=?="),
+        ("=?UTF-8?B?/w==?=", "=?UTF-8?B?/w==?="),
+        ("a =?b", "a =?b"),
+    ],
+)
+def test_metadata_is_decoded_or_left_alone(sent: str, read_: str) -> None:
+    """Encoded words of any charset are decoded; broken ones stay as they came."""
+    assert read_metadata({"x-amz-meta-m": sent, "etag": "x"}) == {"m": read_}
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "odd", "Fri, 99 May 2013 00:00:00 GMT", "1", "Mon, 01 Jan 0001 00:00:00 +2300"]
+)
+def test_an_odd_date_is_none(text: str | None) -> None:
+    """It never fails an answer."""
+    assert read_http_date(text) is None
+
+
+def test_a_date_without_a_zone_is_utc() -> None:
+    """HTTP knows no other."""
+    assert read_http_date("Fri, 24 May 2013 00:00:00 -0000") == datetime(2013, 5, 24, tzinfo=UTC)
+
+
+TEXT_OR_XML = st.binary() | st.text().map(
+    lambda text: f"<Error><Code>x</Code><Message>{text}</Message></Error>".encode(errors="replace")
+)
+
+
+@given(
+    st.integers(100, 599),
+    TEXT_OR_XML,
+    st.dictionaries(
+        st.sampled_from(["date", "retry-after", "content-type", "x-amz-bucket-region", "x-amz-request-id"]), st.text()
+    ),
+)
+def test_any_answer_becomes_an_error_with_a_printable_message(
+    status: int, body: bytes, headers: dict[str, Any]
+) -> None:
+    """Reading an error never fails with another one."""
+    error = read(status, body, headers=headers)
+    assert error.message
+    assert len(error.message) <= 300
+    assert str(error).isprintable()
+    retry_after(headers)
+    server_time(Response(status, headers, body))

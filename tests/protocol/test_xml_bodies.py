@@ -1,0 +1,185 @@
+"""S3's XML: what is written reads back the same, and nothing that comes in can do harm."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aios3._protocol.xml_bodies import (
+    MAX_DEPTH,
+    MAX_DOCUMENT_BYTES,
+    MAX_ELEMENTS,
+    Element,
+    XmlError,
+    parse_xml,
+    read_time,
+    write_complete,
+    write_create_bucket,
+)
+
+VECTORS = Path(__file__).parent.parent / "data" / "vectors" / "xml"
+NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+XML_TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"))
+WRITABLE = st.one_of(XML_TEXT, st.sampled_from(['"a<b&c"', "a\r\nb\tc", "]]>", " ' "]))
+COMPLETE_REQUESTS = json.loads((VECTORS / "complete_requests.json").read_text(encoding="utf-8"))["cases"]
+
+
+def nested(depth: int) -> bytes:
+    return b"<a>" * depth + b"</a>" * depth
+
+
+@pytest.mark.parametrize("case", COMPLETE_REQUESTS, ids=lambda case: case["name"])
+def test_a_complete_request_is_the_recorded_document(case: dict[str, Any]) -> None:
+    """The body equals the recorded one as XML: names, namespace, order and text."""
+    parts, algorithm = [], None
+    for number, etag, *checksums in case["parts"]:
+        checksum = None
+        for name, value in (checksums[0] if checksums else {}).items():
+            algorithm, checksum = name.removeprefix("Checksum").lower(), value
+        parts.append((number, etag, checksum))
+    written = write_complete(parts, algorithm)
+    assert ElementTree.canonicalize(written.decode()) == ElementTree.canonicalize(case["xml"])
+
+
+@given(st.lists(st.tuples(st.integers(1, 10_000), WRITABLE, st.none() | WRITABLE)))
+def test_any_etag_and_checksum_is_read_back_by_another_parser(parts: list[tuple[int, str, str | None]]) -> None:
+    """Every ETag arrives as it was given, quotes, brackets, carriage returns and all."""
+    root = ElementTree.fromstring(write_complete(parts, "crc32"))
+    assert root.tag == f"{NAMESPACE}CompleteMultipartUpload"
+    read = [
+        (
+            int(part.findtext(f"{NAMESPACE}PartNumber", "")),
+            part.findtext(f"{NAMESPACE}ETag"),
+            part.findtext(f"{NAMESPACE}ChecksumCRC32"),
+        )
+        for part in root
+    ]
+    assert read == [(number, etag, checksum or None) for number, etag, checksum in parts]
+
+
+def test_part_checksums_are_written_only_for_a_named_algorithm() -> None:
+    """S3 refuses listed checksums if Create named none."""
+    assert b"Checksum" not in write_complete([(1, "e", "abc=")], None)
+    assert b"<ChecksumSHA256>abc=</ChecksumSHA256>" in write_complete([(1, "e", "abc=")], "sha256")
+
+
+def test_a_bucket_location_is_written() -> None:
+    """The body of CreateBucket names the region."""
+    root = ElementTree.fromstring(write_create_bucket("eu-west-1"))
+    assert root.tag == f"{NAMESPACE}CreateBucketConfiguration"
+    assert root.findtext(f"{NAMESPACE}LocationConstraint") == "eu-west-1"
+
+
+def test_a_key_keeps_its_white_space() -> None:
+    """Keys may begin and end with blanks, which are theirs."""
+    assert parse_xml(b"<r><Key>  a b\n</Key></r>").text("Key") == "  a b\n"
+
+
+def test_one_child_and_many_read_alike() -> None:
+    """No child, one child and several children are all a sequence."""
+    assert [child.text("n") for child in parse_xml(b"<r><p><n>1</n></p></r>").all("p")] == ["1"]
+    assert [child.text("n") for child in parse_xml(b"<r><p><n>1</n></p><p/></r>").all("p")] == ["1", None]
+    assert parse_xml(b"<r/>").all("p") == []
+
+
+def test_prefixes_namespaces_and_attributes_do_not_show() -> None:
+    """Elements are found by their local names."""
+    root = parse_xml(b'<x:r xmlns:x="u" y="1"><x:p z="2">t</x:p><q>u</q></x:r>')
+    assert root == Element("r", "", {"p": [Element("p", "t")], "q": [Element("q", "u")]})
+    assert root.names == ("p", "q")
+
+
+@pytest.mark.parametrize("start", [b"\xef\xbb\xbf", b" \r\n\t", b"\n\xef\xbb\xbf \n"])
+def test_what_comes_before_the_document_is_skipped(start: bytes) -> None:
+    """A byte order mark and white space that keeps a connection alive are not part of the document."""
+    assert parse_xml(start + b'<?xml version="1.0"?>   <r/>').name == "r"
+
+
+@pytest.mark.parametrize(
+    ("text", "flag", "number"),
+    [("true", True, None), (" True ", True, None), ("false", False, None), ("1", False, 1), (" 17 ", False, 17),
+     ("-1", False, None), ("٣", False, None), ("9" * 19, False, None), ("9" * 5000, False, None), ("", False, None)],
+)  # fmt: skip
+def test_flags_and_numbers_are_read_with_suspicion(text: str, flag: bool, number: int | None) -> None:
+    """Odd spellings of true are taken; odd numbers are no numbers."""
+    root = parse_xml(f"<r><v>{text}</v></r>".encode())
+    assert (root.flag("v"), root.number("v")) == (flag, number)
+    assert (root.flag("w"), root.number("w")) == (False, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"  ", b"\xef\xbb\xbf", b"text", b"<r>", b"<r></s>", b"<r/><r/>",
+     b"<r>\x00</r>", b"<r>\xff</r>", b'{"a":1}', b"<!-- -->"],
+)  # fmt: skip
+def test_what_is_not_a_document_raises_one_error(body: bytes) -> None:
+    """Nothing but XmlError comes out."""
+    with pytest.raises(XmlError):
+        parse_xml(body)
+
+
+def test_entities_and_document_types_are_refused() -> None:
+    """Nothing is expanded or fetched, however it is declared."""
+    with pytest.raises(XmlError, match="document type"):
+        parse_xml((VECTORS / "hostile-entities.xml").read_bytes())
+    with pytest.raises(XmlError, match="document type"):
+        parse_xml(b'<!DOCTYPE r SYSTEM "file:///etc/passwd"><r/>')
+
+
+def test_depth_is_bounded() -> None:
+    """A document at the limit is read, one level more is refused, and a million levels are never built."""
+    assert parse_xml(nested(MAX_DEPTH)).name == "a"
+    with pytest.raises(XmlError, match="levels deep"):
+        parse_xml(nested(MAX_DEPTH + 1))
+    bomb = b"<a>" * 1_000_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(XmlError, match="levels deep"):
+            parse_xml(bomb)
+        assert tracemalloc.get_traced_memory()[1] < len(bomb)
+    finally:
+        tracemalloc.stop()
+
+
+def test_length_is_bounded() -> None:
+    """Too many bytes or too many elements are refused before a tree is built."""
+    with pytest.raises(XmlError, match="bytes"):
+        parse_xml(b"<a>" + b" " * MAX_DOCUMENT_BYTES + b"</a>")
+    with pytest.raises(XmlError, match="elements"):
+        parse_xml(b"<a>" + b"<b/>" * MAX_ELEMENTS + b"</a>")
+
+
+@given(st.binary() | st.text(alphabet="<>/a&; !?[]").map(str.encode))
+def test_any_bytes_are_a_document_or_an_xml_error(body: bytes) -> None:
+    """No other exception escapes, whatever comes."""
+    try:
+        root = parse_xml(body)
+    except XmlError:
+        return
+    assert root.name
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("2010-11-10T20:48:33.000Z", datetime(2010, 11, 10, 20, 48, 33, tzinfo=UTC)),
+        ("2010-11-10T20:48:33+02:00", datetime(2010, 11, 10, 18, 48, 33, tzinfo=UTC)),
+        (" 2010-11-10T20:48:33 ", datetime(2010, 11, 10, 20, 48, 33, tzinfo=UTC)),
+        ("0001-01-01T00:00:00+23:00", None),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_times_are_utc_or_absent(text: str | None, time: datetime | None) -> None:
+    """An odd time is no time; it never fails a listing."""
+    assert read_time(text) == time
+    assert time is None or read_time(text).tzinfo is UTC  # type: ignore[union-attr]
