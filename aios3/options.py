@@ -120,7 +120,7 @@ class Timeouts:
     complete: float = 300.0
     """The same for CompleteMultipartUpload, which S3 may take minutes to answer."""
     cleanup: float = 30.0
-    """All that is done after a failure or cancellation: waiting for a Create in flight, abort, its retries, its proof."""
+    """All that is done after a failure or cancellation: a Create in flight, the abort, its retries, its proof."""
 
     def __post_init__(self) -> None:
         for name in ("connect", "send", "answer", "complete", "cleanup"):

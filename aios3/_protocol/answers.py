@@ -48,7 +48,7 @@ MAX_MESSAGE: Final = 300
 
 _NOTHING: Final = Element("")
 _REGION: Final = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
-_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}", re.ASCII)
+_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,200}", re.ASCII)
 # Whatever looks like a part of a signature, a token or a key id, in a URL or a header that the store quotes.
 _SECRETS: Final = re.compile(
     r"([a-z-]*(?:signature|credential|token|authorization|secret|accesskeyid)\s*[=:]\s*)\S+"

@@ -24,7 +24,7 @@ from .watchdog import Watchdog
 __all__ = ["AiohttpTransport"]
 
 _IDLE_SECONDS: Final = 4.0
-"""How long an idle connection is kept. S3 closes them after 5 to 20 s; below that a request never meets a closed one."""
+"""How long an idle connection is kept: S3 closes them after 5 to 20 s, and a request should not meet a closed one."""
 
 _MAX_CONNECTIONS: Final = 128
 """Connections at once, so that thousands of small objects do not run into the limit on open files."""

@@ -1,0 +1,150 @@
+"""What every driver method stands on: configuration, the machinery made at the first call, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from types import TracebackType
+from typing import Literal, Self
+
+import aiohttp
+
+from aios3._config.settings import load_settings
+from aios3._config.tls import make_ssl_context
+from aios3._protocol.part_plan import check_part_size
+from aios3._transport.aiohttp_transport import AiohttpTransport
+from aios3._upload.client import OperationClient
+from aios3._upload.clock import Clock
+from aios3._upload.engine import Engine
+from aios3._upload.shielding import finish_despite_cancellation
+from aios3.credentials import Credentials, CredentialsProvider, _Anonymous
+from aios3.errors import ConfigurationError
+from aios3.options import RetryPolicy, Timeouts, TransferConfig
+from aios3.providers import Provider, find_provider
+
+__all__ = ["DriverBase"]
+
+
+class DriverBase:
+    """Opens lazily, closes definitely."""
+
+    def __init__(
+        self,
+        provider: Provider | str = "generic",
+        *,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+        credentials: Credentials | CredentialsProvider | _Anonymous | None = None,
+        transfer: TransferConfig = TransferConfig(),  # noqa: B008 - frozen
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        session: aiohttp.ClientSession | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        """Configure a driver.
+
+        Args:
+            provider: the kind of store, by name or as a record of one's own.
+            endpoint_url: ``None`` takes AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, or the provider's own.
+            region: to sign for; ``None`` takes AWS_REGION, AWS_DEFAULT_REGION, the profile's, or the provider's.
+            credentials: ``None`` looks in the environment and the shared files; `ANONYMOUS` sends unsigned requests.
+            transfer: how sources are cut and how much runs at once; uploads may bring their own.
+            retry: how often a request is repeated.
+            timeouts: how long each phase of a request may stand still.
+            session: an aiohttp session to use; it is never closed here.
+            ssl_context: for https; ``None`` trusts AWS_CA_BUNDLE or the system's store, loaded off the loop.
+
+        Raises:
+            ConfigurationError: an option is out of range, or does not suit the provider.
+        """
+        self._provider = find_provider(provider)
+        check_part_size(self._provider, transfer)
+        self._endpoint_url = endpoint_url
+        self._region = region
+        self._credentials = credentials
+        self._transfer = transfer
+        self._retry = retry
+        self._timeouts = timeouts
+        self._session = session
+        self._ssl_context = ssl_context
+        self._clock = Clock()
+        self._opening = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._engine: Engine | None = None
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} for {self._provider.name}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop and abort every upload that still runs, then close what the driver owns.
+
+        Their callers get a `StorageError`. Closing twice is harmless. A cancellation that comes meanwhile is raised
+        after everything has been closed.
+        """
+        self._is_closed = True
+        engine, self._engine = self._engine, None
+        if engine is None:
+            return
+        closer = asyncio.current_task()
+        finished = await finish_despite_cancellation(
+            lambda: engine.stop_uploads(closer), deadline=2 * self._timeouts.cleanup, name="aios3: close the driver"
+        )
+        await engine.client.transport.aclose()
+        if finished.cancellation is not None:
+            raise finished.cancellation
+
+    async def _open(self) -> Engine:
+        """Return the machinery, made at the first call."""
+        loop = asyncio.get_running_loop()
+        if self._is_closed:
+            raise ConfigurationError("the driver is closed")
+        if self._loop not in (None, loop):
+            raise ConfigurationError("the driver is in use by another event loop; make one driver per loop")
+        self._loop = loop
+        if self._engine is None:
+            async with self._opening:
+                if self._engine is None:
+                    await self._start()
+        if self._engine is None:
+            raise ConfigurationError("the driver was closed while it was opening")
+        return self._engine
+
+    async def _start(self) -> None:
+        engine = await self._make_engine()
+        if self._is_closed:
+            await engine.client.transport.aclose()
+        else:
+            self._engine = engine
+
+    async def _make_engine(self) -> Engine:
+        settings = await load_settings(
+            self._provider, endpoint_url=self._endpoint_url, region=self._region, credentials=self._credentials
+        )
+        is_tls = settings.endpoint.scheme == "https"
+        context = self._ssl_context
+        if is_tls and context is None:
+            context = await make_ssl_context(settings.ca_bundle)
+        client = OperationClient(
+            transport=AiohttpTransport(timeouts=self._timeouts, ssl_context=context, session=self._session),
+            endpoint=settings.endpoint,
+            region=settings.region,
+            credentials=settings.credentials,
+            policy=self._retry,
+            payload_signing=self._payload_signing(is_tls),
+            clock=self._clock,
+        )
+        return Engine(client, self._provider, self._transfer, self._timeouts)
+
+    def _payload_signing(self, is_tls: bool) -> Literal["sha256", "unsigned"]:
+        if self._transfer.payload_signing != "auto":
+            return self._transfer.payload_signing
+        return "unsigned" if is_tls and not self._provider.signs_payload_over_tls else "sha256"
