@@ -24,7 +24,6 @@ from aios3._upload.writer import UploadWriter
 from aios3.errors import ConfigurationError, ObjectTooLargeError
 from aios3.models import UploadAttributes, UploadReceipt
 from aios3.options import TransferConfig, is_byte_count
-from aios3.providers import Provider
 
 __all__ = ["AmazonS3StorageDriver", "GoogleStorageDriver", "S3StorageDriver"]
 
@@ -178,12 +177,10 @@ class S3StorageDriver(ObjectMethods, ContainerMethods):
 class AmazonS3StorageDriver(S3StorageDriver):
     """`S3StorageDriver` for Amazon S3."""
 
-    def __init__(self, provider: Provider | str = "aws", **options: object) -> None:
-        super().__init__(provider, **options)  # type: ignore[arg-type]
+    default_provider = "aws"
 
 
 class GoogleStorageDriver(S3StorageDriver):
     """`S3StorageDriver` for Google Cloud Storage, through its XML API with HMAC keys."""
 
-    def __init__(self, provider: Provider | str = "google", **options: object) -> None:
-        super().__init__(provider, **options)  # type: ignore[arg-type]
+    default_provider = "google"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from types import TracebackType
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import aiohttp
 
@@ -28,9 +28,12 @@ __all__ = ["DriverBase"]
 class DriverBase:
     """Opens lazily, closes definitely."""
 
+    default_provider: ClassVar[str] = "generic"
+    """Name of the provider of a driver that is not told any."""
+
     def __init__(
         self,
-        provider: Provider | str = "generic",
+        provider: Provider | str | None = None,
         *,
         endpoint_url: str | None = None,
         region: str | None = None,
@@ -44,7 +47,7 @@ class DriverBase:
         """Configure a driver.
 
         Args:
-            provider: the kind of store, by name or as a record of one's own.
+            provider: the kind of store, by name or as a record of one's own; ``None`` takes `default_provider`.
             endpoint_url: ``None`` takes AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, or the provider's own.
             region: to sign for; ``None`` takes AWS_REGION, AWS_DEFAULT_REGION, the profile's, or the provider's.
             credentials: ``None`` looks in the environment and the shared files; `ANONYMOUS` sends unsigned requests.
@@ -57,7 +60,7 @@ class DriverBase:
         Raises:
             ConfigurationError: an option is out of range, or does not suit the provider.
         """
-        self._provider = find_provider(provider)
+        self._provider = find_provider(self.default_provider if provider is None else provider)
         check_part_size(self._provider, transfer)
         self._endpoint_url = endpoint_url
         self._region = region

@@ -15,19 +15,10 @@ from aios3._protocol.answer_headers import (
     retry_after,
     unquote_etag,
 )
+from aios3._protocol.error_classes import error_class
 from aios3._protocol.messages import Response
 from aios3._protocol.xml_bodies import Element, XmlError, parse_xml, read_time
-from aios3.errors import (
-    AccessDeniedError,
-    ConflictError,
-    ContainerNotFoundError,
-    CredentialsError,
-    ObjectNotFoundError,
-    PreconditionFailedError,
-    ResponseError,
-    ThrottledError,
-    UploadNotFoundError,
-)
+from aios3.errors import ResponseError
 
 __all__ = [
     "describe_body",
@@ -57,54 +48,6 @@ _SECRETS: Final = re.compile(
     re.IGNORECASE,
 )
 
-_CLASS_BY_CODE: Final[dict[str, type[ResponseError]]] = {
-    "NoSuchBucket": ContainerNotFoundError,
-    "NoSuchKey": ObjectNotFoundError,
-    "NoSuchUpload": UploadNotFoundError,
-    "PreconditionFailed": PreconditionFailedError,
-    "ServiceUnavailable": ThrottledError,
-    **dict.fromkeys(
-        (
-            "InvalidAccessKeyId",
-            "SignatureDoesNotMatch",
-            "ExpiredToken",
-            "InvalidToken",
-            "TokenRefreshRequired",
-            "InvalidSecurity",
-        ),
-        CredentialsError,
-    ),
-    **dict.fromkeys(
-        ("AccessDenied", "AllAccessDisabled", "AccountProblem", "AccessForbidden", "Forbidden", "Unauthorized"),
-        AccessDeniedError,
-    ),
-    **dict.fromkeys(
-        ("ConditionalRequestConflict", "OperationAborted", "BucketAlreadyExists", "BucketAlreadyOwnedByYou"),
-        ConflictError,
-    ),
-}
-_THROTTLING: Final = (
-    "SlowDown",
-    "Throttl",
-    "TooManyRequests",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "BandwidthLimitExceeded",
-)
-_CLASS_BY_STATUS: Final[dict[int, type[ResponseError]]] = {
-    409: ConflictError,
-    412: PreconditionFailedError,
-    429: ThrottledError,
-}
-# Codes that say no more than the status.
-_SPEECHLESS: Final = frozenset({None, "NotFound", "404"})
-_MISSING_BY_OPERATION: Final[dict[str, type[ResponseError]]] = {
-    **dict.fromkeys(
-        ("UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts"), UploadNotFoundError
-    ),
-    **dict.fromkeys(("HeadObject", "GetObject", "DeleteObject"), ObjectNotFoundError),
-}
-
 
 def read_error(
     response: Response,
@@ -123,7 +66,7 @@ def read_error(
     document = _error_document(response)
     code = _clean(document.text("Code"), 100) or None
     request_id, host_id = _ids(response, document)
-    return _error_class(operation, response.status, code)(
+    return error_class(operation, response.status, code)(
         _message(response, document, code),
         operation=operation,
         status=response.status,
@@ -171,18 +114,6 @@ def describe_body(response: Response) -> str:
     return f"something that is not XML, beginning {_clean(body[:400].decode(errors='replace'), 60)!r}"
 
 
-def _error_class(operation: str, status: int, code: str | None) -> type[ResponseError]:
-    if code in _CLASS_BY_CODE:
-        return _CLASS_BY_CODE[code]
-    if code is not None and code.startswith(_THROTTLING):
-        return ThrottledError
-    if status == 404 and code in _SPEECHLESS:
-        return _MISSING_BY_OPERATION.get(operation, ContainerNotFoundError)
-    if status in (401, 403) and code is None:
-        return AccessDeniedError
-    return _CLASS_BY_STATUS.get(status, ResponseError)
-
-
 def _error_document(response: Response) -> Element:
     """Return the Error element, also from inside a wrapper as other AWS services have it; empty if there is none."""
     if b"Error" not in response.body:
@@ -214,9 +145,10 @@ def _message(response: Response, document: Element, code: str | None) -> str:
     if response.body:
         came = describe_body(response)
         return f"{came} instead of S3's XML: is this the endpoint of an S3 store, or is a proxy in between?"
-    # The bodyless 400 to a HEAD is how S3 says that the region is wrong.
+    # To a HEAD, a wrong region and an expired token are both a 400 without a body.
     region = expected_region(response) if response.status == 400 else None
-    return _region_words(response) if region else "the answer had no body that tells why"
+    hint = f"; is the region {region!r}, and the session token (if any) still good?" if region else ""
+    return f"the answer had no body that tells why{hint}"
 
 
 def _redirect_words(response: Response) -> str:

@@ -31,9 +31,8 @@ __all__ = ["ObjectHeaders", "read_attributes"]
 DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 _COMPRESSED_TYPES: Final = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
 
-# The tables of the operating system are read from files, at import rather than in the middle of an upload.
-if not mimetypes.inited:
-    mimetypes.init()
+# The first guess reads the operating system's tables from files: at import, not in the middle of an upload.
+mimetypes.guess_type("")
 
 _READERS: Final[Mapping[str, Callable[[str, object], Mapping[str, str]]]] = {
     "content_type": read_text("content-type"),

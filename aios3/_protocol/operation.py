@@ -122,4 +122,6 @@ def parse_result(operation: Operation[Any], response: Response, *roots: str) -> 
         return document
     if document.name in ("Error", "ErrorResponse"):
         raise refusal(operation, response)
-    raise unusable(operation, response, f"the store answered a success with an unexpected {document.name:.80} document")
+    raise unusable(
+        operation, response, f"the store answered a success with an unexpected {document.name!r:.80} document"
+    )

@@ -35,7 +35,7 @@ _BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}", re.ASCII)
 # One DNS label in lower case. Anything else in a host name would reach another bucket (hosts ignore case) or
 # fall outside the wildcard of the TLS certificate (dots).
 _HOST_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
-_HOST_NAME: Final = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?", re.ASCII)
+_AUTHORITY: Final = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)(?::[0-9]*)?", re.ASCII)
 
 
 def encode_path(text: str) -> str:
@@ -154,27 +154,17 @@ def _split(url: object) -> SplitResult:
 
 
 def _read_host(parts: SplitResult) -> str:
+    # The parser of the standard library drops what follows a bracket, so the shape is checked as a whole.
+    if not _AUTHORITY.fullmatch(parts.netloc.lower()):
+        raise _refuse(parts.geturl(), "has no usable host name, or a port that is not a number")
     try:
         name, port = parts.hostname or "", parts.port
+        host = f"[{IPv6Address(name)}]" if "[" in parts.netloc else name
     except ValueError:
-        raise _refuse(parts.geturl(), "has a port that is not a number in 1..65535") from None
+        raise _refuse(parts.geturl(), "has a malformed IPv6 address, or a port that is not in 1..65535") from None
     if port == 0:
-        raise _refuse(parts.geturl(), "has a port that is not a number in 1..65535")
-    if ":" in name:
-        name = f"[{_read_ipv6(name)}]"
-    elif not _HOST_NAME.fullmatch(name):
-        raise _refuse(parts.geturl(), "has no usable host name")
-    return name if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{name}:{port}"
-
-
-def _read_ipv6(name: str) -> str:
-    try:
-        address = IPv6Address(name)
-    except ValueError:
-        raise ConfigurationError("the endpoint URL has a malformed IPv6 address") from None
-    if address.scope_id is not None:
-        raise ConfigurationError("the endpoint URL has an IPv6 address with a zone, which HTTP cannot carry")
-    return str(address)
+        raise _refuse(parts.geturl(), "has port 0, which nothing listens on")
+    return host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
 
 
 def _read_base_path(path: str) -> str:

@@ -6,9 +6,9 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
-__all__ = ["Finished", "finish_despite_cancellation"]
+__all__ = ["Finished", "finish_despite_cancellation", "shielded_from_anyio"]
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ async def finish_despite_cancellation(
     cancellation: asyncio.CancelledError | None = None
     task = asyncio.create_task(work(), name=name)
     restarts_left = 1
-    with _shielded_from_anyio():
+    with shielded_from_anyio(deadline):
         while True:
             left = end - loop.time()
             if left <= 0:
@@ -64,11 +64,13 @@ async def finish_despite_cancellation(
     raise failure
 
 
-def _shielded_from_anyio() -> AbstractContextManager[object]:
-    """Keep a cancelled anyio scope from waking the waiting task at every turn of the loop.
+def shielded_from_anyio(seconds: float) -> AbstractContextManager[object]:
+    """Keep a cancelled anyio scope around the block from cancelling it, for so many seconds.
 
-    anyio cancels again and again until the scope is left; without this the wait would still be correct, but it would
-    burn a core. anyio is no dependency: where nobody imported it, no scope of it can exist.
+    anyio cancels again and again, at every turn of the loop, until the scope is left: nothing in the block could ever
+    wait for anything. anyio is no dependency: where nobody imported it, no scope of it can exist.
     """
     anyio = sys.modules.get("anyio")
-    return nullcontext() if anyio is None else anyio.CancelScope(shield=True)
+    if anyio is None:
+        return nullcontext()
+    return cast(AbstractContextManager[object], anyio.CancelScope(shield=True, deadline=anyio.current_time() + seconds))

@@ -12,7 +12,13 @@ from typing import Any, Final, Literal, Protocol, cast
 
 from aios3.options import KIB
 
+from .shielding import shielded_from_anyio
+
 __all__ = ["END", "Pull", "Source", "SourceReader", "as_view"]
+
+
+_CLOSING_SECONDS: Final = 30.0
+"""How long a source may take to close although an anyio scope around it has been cancelled."""
 
 
 class _End(Enum):
@@ -68,14 +74,20 @@ class SourceReader:
         self._is_closed = False
 
     async def aclose(self) -> None:
-        """Close the source. Closing twice is harmless."""
+        """Close the source, in the caller's task. Closing twice is harmless.
+
+        A cancellation that interrupts the closing is raised after a second try, which a further one may interrupt.
+        """
         aclose = getattr(self._source, "aclose", None)
         if aclose is None or self._is_closed:
             return
         self._is_closed = True
-        outcome = aclose()
-        if inspect.isawaitable(outcome):
-            await outcome
+        with shielded_from_anyio(_CLOSING_SECONDS):
+            try:
+                await _call(aclose)
+            except asyncio.CancelledError:
+                await _call(aclose)
+                raise
 
     async def __aenter__(self) -> SourceReader:
         return self
@@ -89,6 +101,12 @@ class SourceReader:
             if exc is None:
                 raise
             exc.add_note(f"aios3: closing the source failed as well: {trouble!r}")
+
+
+async def _call(function: Callable[[], object]) -> None:
+    outcome = function()
+    if inspect.isawaitable(outcome):
+        await outcome
 
 
 def _pull_from(source: Source) -> Pull:

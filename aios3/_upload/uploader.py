@@ -60,6 +60,7 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
             upload.begin(group)
             yield upload
             await upload.finish()
+            await upload.end_stopping()
     finally:
         upload.give_back_rest()
         engine.upload_ended(upload)
@@ -81,6 +82,7 @@ class Uploader:
         self._progress = ProgressReporter(job.on_progress, job.size)
         self._failures: list[StorageError] = []
         self._group: asyncio.TaskGroup | None = None
+        self._stopping: asyncio.Task[NoReturn] | None = None
         self.guard = CancellationGuard(
             engine.client,
             job.bucket,
@@ -102,12 +104,22 @@ class Uploader:
 
     def stop(self, reason: StorageError) -> None:
         """Make the upload fail with `reason`, unless it is ending already."""
+        if self._group is None or self.receipt is not None:
+            return
         failing = _fail(reason)
         try:
-            assert self._group is not None
-            self._group.create_task(failing, name="aios3: stop the upload")
-        except RuntimeError:
+            self._stopping = self._group.create_task(failing, name="aios3: stop the upload")
+        except RuntimeError:  # the group is ending already
             failing.close()
+
+    async def end_stopping(self) -> None:
+        """Let a stop that comes after the commit come to nothing.
+
+        One that has failed already cancels this at its next turn; it must not wait until the group is being left,
+        because `asyncio.TaskGroup` before Python 3.12 would then leave the caller's task with a cancellation.
+        """
+        if self._stopping is not None and not self._stopping.cancel():
+            await asyncio.sleep(0)
 
     async def abandon(self) -> None:
         """Abort the multipart upload although the block has not been left."""

@@ -161,7 +161,8 @@ class S3Server:
     async def wait_for(self, predicate: Callable[[S3Server], object]) -> None:
         """Return once ``predicate(server)`` is true; it is asked now and after each event.
 
-        Events: a connection made or closed, a head received, bytes of a body received, a request answered or lost.
+        Events: a connection made or closed, a head received, bytes of a body received, a request
+        processed, answered or lost.
 
         Raises:
             RuntimeError: the server was closed first.
@@ -233,7 +234,9 @@ class S3Server:
     def process(self, request: ReceivedRequest, body: Body) -> Answer:
         """Do what the request asks for."""
         credentials = self.credentials if self.check_signatures else None
-        return process(self.store, request, body, credentials, self.public_buckets)
+        answer = process(self.store, request, body, credentials, self.public_buckets)
+        self.notify()
+        return answer
 
     def finish(self, request: ReceivedRequest) -> None:
         """Note that a request is over."""

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import mimetypes
-from base64 import b64decode
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.answers import read_metadata
 from aios3._protocol.attributes import ObjectHeaders, read_attributes
 from aios3.errors import ConfigurationError
 from aios3.models import UploadAttributes
@@ -98,47 +93,6 @@ def test_a_value_that_cannot_be_sent_is_refused(name: str, value: object) -> Non
         read(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["metadata", "tags", "sse_kms_context"])
-@pytest.mark.parametrize("items", [{"a": "b\r\nc"}, {"a\n": "b"}, {"a": 1}, {1: "a"}, {"a": None}])
-def test_items_of_a_mapping_are_checked_too(name: str, items: dict[Any, Any]) -> None:
-    """The same rules hold for every name and value inside."""
-    with pytest.raises(ConfigurationError, match=f"in {name}"):
-        read(**{name: items})
-
-
-@pytest.mark.parametrize("name", ["metadata", "tags"])
-def test_lone_surrogates_are_refused(name: str) -> None:
-    """UTF-8 cannot express them."""
-    with pytest.raises(ConfigurationError, match="surrogates"):
-        read(**{name: {"a": "\ud800"}})
-
-
-def test_a_header_outside_ascii_is_refused() -> None:
-    """Only metadata has a way to travel; elsewhere raw UTF-8 would break the signature."""
-    with pytest.raises(ConfigurationError, match="content_disposition must be ASCII"):
-        read(content_disposition="attachment; filename=ü")
-
-
-@pytest.mark.parametrize("name", ["expires", "object_lock_retain_until"])
-def test_a_time_without_a_zone_is_refused(name: str) -> None:
-    """Guessing the zone would be off by hours."""
-    with pytest.raises(ConfigurationError, match=f"{name} needs a time zone"):
-        read(**{name: datetime(2030, 1, 1)})
-
-
-def test_expires_may_be_text() -> None:
-    """It is sent as it is."""
-    assert read(expires="0").create["expires"] == "0"
-
-
-@pytest.mark.parametrize("key_bytes", [b"", SECRET[:-1], SECRET + b"x", "A" * 32, bytearray(SECRET)])
-def test_a_customer_key_of_another_size_is_refused_without_showing_it(key_bytes: Any) -> None:
-    """32 bytes, and never in a message."""
-    with pytest.raises(ConfigurationError) as caught:
-        read(sse_customer_key=key_bytes)
-    assert str(caught.value) == "sse_customer_key must be 32 bytes"
-
-
 def test_an_unknown_attribute_is_a_type_error() -> None:
     """As a wrong keyword argument is, and even if it is None."""
     with pytest.raises(TypeError, match="'content_typ'.*content_type"):
@@ -149,57 +103,6 @@ def test_an_attribute_that_the_provider_refuses_is_named() -> None:
     """Asking for what a store does not do is an error before any request, never silence."""
     with pytest.raises(ConfigurationError, match="'google' does not take the attribute 'tags'"):
         read_attributes("k", {"tags": {"a": "b"}}, find_provider("google"))
-
-
-@pytest.mark.parametrize(
-    ("given_etag", "sent"), [('"a"', '"a"'), ("a", '"a"'), ("*", "*"), ('W/"a"', 'W/"a"'), (" a ", '"a"')]
-)
-def test_a_condition_takes_an_etag_with_or_without_quotes(given_etag: str, sent: str) -> None:
-    """Receipts have ETags without quotes, HTTP wants them with."""
-    assert read(if_match=given_etag).commit["if-match"] == sent
-
-
-@pytest.mark.parametrize("name", ["a b", "", "ü", "a:b", "a(b)"])
-def test_a_metadata_name_must_be_a_header_token(name: str) -> None:
-    """Anything else would break the header block."""
-    with pytest.raises(ConfigurationError, match="metadata name"):
-        read(metadata={name: "v"})
-
-
-def test_metadata_names_that_differ_only_in_case_are_refused() -> None:
-    """One of the two would be lost."""
-    with pytest.raises(ConfigurationError, match="twice"):
-        read(metadata={"A": "1", "a": "2"})
-
-
-@given(SAFE_TEXT)
-def test_any_metadata_value_comes_back(value: str) -> None:
-    """Non-ASCII, outer blanks and encoded words survive: the header is ASCII, and reading decodes it."""
-    headers = read(metadata={"m": value}).create
-    sent = headers["x-amz-meta-m"]
-    assert sent.isascii()
-    assert sent == sent.strip()
-    assert read_metadata(headers) == {"m": value}
-
-
-def test_long_values_are_cut_into_legal_words() -> None:
-    """RFC 2047: at most 75 characters a word, each whole UTF-8 of its own."""
-    words = read(metadata={"m": "aä🚀" * 40}).create["x-amz-meta-m"].split(" ")
-    assert max(map(len, words)) <= 75
-    assert "".join(b64decode(word[10:-2]).decode() for word in words) == "aä🚀" * 40
-
-
-@given(st.dictionaries(SAFE_TEXT.filter(bool), SAFE_TEXT, min_size=1))
-def test_any_tags_come_back(tags: dict[str, str]) -> None:
-    """Tags are form-encoded without loss."""
-    sent = read(tags=tags).create["x-amz-tagging"]
-    assert dict(parse_qsl(sent, keep_blank_values=True)) == tags
-
-
-def test_a_kms_context_is_json_in_base64() -> None:
-    """In any language."""
-    sent = read(sse_kms_context={"ü": "b"}).create["x-amz-server-side-encryption-context"]
-    assert json.loads(b64decode(sent)) == {"ü": "b"}
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,8 @@ def test_complete_lists_the_parts() -> None:
 
 def test_complete_reads_what_was_committed() -> None:
     """From the document and the headers; a success without details is a success."""
-    body = b'<CompleteMultipartUploadResult><ETag> "e-1"\n</ETag><ChecksumType>x</ChecksumType><ChecksumCRC32>c=</ChecksumCRC32></CompleteMultipartUploadResult>'
+    inner = b'<ETag> "e-1"\n</ETag><ChecksumType>x</ChecksumType><ChecksumCRC32>c=</ChecksumCRC32>'
+    body = b"<CompleteMultipartUploadResult>" + inner + b"</CompleteMultipartUploadResult>"
     headers = {"x-amz-version-id": "v", "x-amz-request-id": "r"}
     assert COMPLETE.read(Response(200, headers, body)) == Committed('"e-1"', "v", "c=", "r")
     assert COMPLETE.read(Response(200, {}, b"<CompleteMultipartUploadResult/>")) == Committed(None, None, None, None)

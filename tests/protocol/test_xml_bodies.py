@@ -7,7 +7,7 @@ import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -46,13 +46,13 @@ def test_a_complete_request_is_the_recorded_document(case: dict[str, Any]) -> No
             algorithm, checksum = name.removeprefix("Checksum").lower(), value
         parts.append((number, etag, checksum))
     written = write_complete(parts, algorithm)
-    assert ElementTree.canonicalize(written.decode()) == ElementTree.canonicalize(case["xml"])
+    assert ET.canonicalize(written.decode()) == ET.canonicalize(case["xml"])
 
 
 @given(st.lists(st.tuples(st.integers(1, 10_000), WRITABLE, st.none() | WRITABLE)))
 def test_any_etag_and_checksum_is_read_back_by_another_parser(parts: list[tuple[int, str, str | None]]) -> None:
     """Every ETag arrives as it was given, quotes, brackets, carriage returns and all."""
-    root = ElementTree.fromstring(write_complete(parts, "crc32"))
+    root = ET.fromstring(write_complete(parts, "crc32"))
     assert root.tag == f"{NAMESPACE}CompleteMultipartUpload"
     read = [
         (
@@ -73,7 +73,7 @@ def test_part_checksums_are_written_only_for_a_named_algorithm() -> None:
 
 def test_a_bucket_location_is_written() -> None:
     """The body of CreateBucket names the region."""
-    root = ElementTree.fromstring(write_create_bucket("eu-west-1"))
+    root = ET.fromstring(write_create_bucket("eu-west-1"))
     assert root.tag == f"{NAMESPACE}CreateBucketConfiguration"
     assert root.findtext(f"{NAMESPACE}LocationConstraint") == "eu-west-1"
 

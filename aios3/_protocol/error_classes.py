@@ -1,0 +1,83 @@
+"""Which error class an answer is: S3's codes and HTTP's statuses as tables."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aios3.errors import (
+    AccessDeniedError,
+    ConflictError,
+    ContainerNotFoundError,
+    CredentialsError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+    ResponseError,
+    ThrottledError,
+    UploadNotFoundError,
+)
+
+__all__ = ["error_class"]
+
+_CLASS_BY_CODE: Final[dict[str, type[ResponseError]]] = {
+    "NoSuchBucket": ContainerNotFoundError,
+    "NoSuchKey": ObjectNotFoundError,
+    "NoSuchUpload": UploadNotFoundError,
+    "PreconditionFailed": PreconditionFailedError,
+    "ServiceUnavailable": ThrottledError,
+    **dict.fromkeys(
+        (
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "ExpiredToken",
+            "InvalidToken",
+            "TokenRefreshRequired",
+            "InvalidSecurity",
+        ),
+        CredentialsError,
+    ),
+    **dict.fromkeys(
+        ("AccessDenied", "AllAccessDisabled", "AccountProblem", "AccessForbidden", "Forbidden", "Unauthorized"),
+        AccessDeniedError,
+    ),
+    **dict.fromkeys(
+        ("ConditionalRequestConflict", "OperationAborted", "BucketAlreadyExists", "BucketAlreadyOwnedByYou"),
+        ConflictError,
+    ),
+}
+_THROTTLING: Final = (
+    "SlowDown",
+    "Throttl",
+    "TooManyRequests",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "BandwidthLimitExceeded",
+)
+_CLASS_BY_STATUS: Final[dict[int, type[ResponseError]]] = {
+    409: ConflictError,
+    412: PreconditionFailedError,
+    429: ThrottledError,
+}
+# Codes that say no more than the status.
+_SPEECHLESS: Final = frozenset({None, "NotFound", "404"})
+_MISSING_BY_OPERATION: Final[dict[str, type[ResponseError]]] = {
+    **dict.fromkeys(
+        ("UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts"), UploadNotFoundError
+    ),
+    **dict.fromkeys(("HeadObject", "GetObject", "DeleteObject"), ObjectNotFoundError),
+}
+
+
+def error_class(operation: str, status: int, code: str | None) -> type[ResponseError]:
+    """Return the class to raise for a refusal: by S3's code first, since it says more, then by the status.
+
+    A 404 without a telling code (HEAD, some stores) is about what the operation is about.
+    """
+    if code in _CLASS_BY_CODE:
+        return _CLASS_BY_CODE[code]
+    if code is not None and code.startswith(_THROTTLING):
+        return ThrottledError
+    if status == 404 and code in _SPEECHLESS:
+        return _MISSING_BY_OPERATION.get(operation, ContainerNotFoundError)
+    if status in (401, 403) and code is None:
+        return AccessDeniedError
+    return _CLASS_BY_STATUS.get(status, ResponseError)

@@ -1,0 +1,275 @@
+"""One small upload, ended in some way at one turn of the event loop, and what it left behind.
+
+``python -m tests.sweep`` prints the whole table; `test_cancellation` runs the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+import anyio
+
+from aios3 import PROVIDERS, RetryPolicy, S3StorageDriver, StorageError, TransferConfig
+from aios3.testing import S3Server
+
+KIB = 1024
+PART = 4 * KIB
+SMALL_PARTS = dataclasses.replace(PROVIDERS["aws"], name="small", endpoint=None, addressing="path", min_part_size=KIB)
+CONTENT = bytes(range(256)) * (PART * 4 // 256) + b"the end"
+OLD = b"what the key held before"
+
+
+class Source:
+    """Yields `CONTENT` in uneven chunks, waiting now and then, and remembers whether it was closed."""
+
+    def __init__(self, content: bytes = CONTENT) -> None:
+        self.content = content
+        self.is_closed = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self.content:
+            raise StopAsyncIteration
+        await asyncio.sleep(0)
+        chunk, self.content = self.content[:1500], self.content[1500:]
+        return chunk
+
+    async def aclose(self) -> None:
+        await asyncio.sleep(0)
+        self.is_closed = True
+
+
+Upload = Callable[[S3StorageDriver, Source], Awaitable[object]]
+
+
+async def by_stream(driver: S3StorageDriver, source: Source) -> None:
+    await driver.upload_object_via_stream(source, "bucket", "key")
+
+
+async def by_writer(driver: S3StorageDriver, source: Source) -> None:
+    async with driver.open_upload("bucket", "key") as upload:
+        await upload.write_from(source)
+
+
+class Turns:
+    """Does something at one turn of the loop, counted from its start."""
+
+    def __init__(self, *plan: tuple[int, Callable[[], object]]) -> None:
+        self.count = 0
+        self.fired = 0
+        self._plan = list(plan)
+        self._is_running = True
+        asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        while self._plan and self._plan[0][0] <= self.count:
+            self._plan.pop(0)[1]()
+            self.fired += 1
+        self.count += 1
+        if self._is_running:
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def stop(self) -> None:
+        self._is_running = False
+
+
+@dataclass
+class Ending:
+    """What one run left behind; every field that is not empty or zero is a leak."""
+
+    turns: int = 0
+    was_cancelled: bool = False
+    committed: bool = False
+    problems: list[str] = field(default_factory=list)
+
+
+Way = Callable[[Upload, S3StorageDriver, Source, int, int], Awaitable[tuple[int, bool]]]
+
+
+async def task_cancel(upload: Upload, driver: S3StorageDriver, source: Source, step: int, times: int):
+    task = asyncio.create_task(upload(driver, source))
+    turns = Turns(*((step + 3 * index, task.cancel) for index in range(times)))
+    await asyncio.wait({task})
+    turns.stop()
+    if not task.cancelled():
+        task.result()
+    return turns.count, task.cancelled()
+
+
+async def timeout(upload: Upload, driver: S3StorageDriver, source: Source, step: int, times: int):
+    loop = asyncio.get_running_loop()
+
+    async def limited() -> None:
+        async with asyncio.timeout(None) as scope:
+            plan = [(step, lambda: None if task.done() else scope.reschedule(loop.time()))]
+            plan += [(step + 4 + 3 * index, task.cancel) for index in range(times - 1)]
+            turns.append(Turns(*plan))
+            await upload(driver, source)
+            turns[0].stop()
+
+    turns: list[Turns] = []
+    task = asyncio.create_task(limited())
+    await asyncio.wait({task})
+    turns[0].stop()
+    if task.cancelled():
+        assert times > 1, "asyncio.timeout must have made a TimeoutError of its own cancellation"
+        return turns[0].count, True
+    if isinstance(task.exception(), TimeoutError):
+        return turns[0].count, True
+    task.result()
+    return turns[0].count, False
+
+
+class SiblingError(Exception):
+    pass
+
+
+async def failing_sibling(upload: Upload, driver: S3StorageDriver, source: Source, step: int, times: int):
+    async def run() -> None:
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(upload(driver, source))
+            trigger = loop.create_future()
+            fail = lambda: None if trigger.done() else trigger.set_exception(SiblingError())  # noqa: E731
+            turns.append(Turns((step, fail), *((step + 4 + 3 * index, running.cancel) for index in range(times - 1))))
+
+            async def sibling() -> None:
+                await trigger
+
+            failing = group.create_task(sibling())
+            await asyncio.wait({running})
+            failing.cancel()
+
+    loop = asyncio.get_running_loop()
+    turns: list[Turns] = []
+    cancelled = False
+    try:
+        await run()
+    except* SiblingError:
+        cancelled = True
+    turns[0].stop()
+    return turns[0].count, cancelled
+
+
+async def anyio_scope(upload: Upload, driver: S3StorageDriver, source: Source, step: int, times: int):
+    with anyio.CancelScope() as scope:
+        task = asyncio.current_task()
+        turns = Turns((step, scope.cancel))
+        for _ in range(times - 1):
+            with anyio.CancelScope() as inner:
+                turns._plan.append((step + 4, inner.cancel))
+                await upload(driver, source)
+        if times == 1:
+            await upload(driver, source)
+    turns.stop()
+    assert task is not None and task.cancelling() == 0
+    return turns.count, scope.cancelled_caught
+
+
+async def aclose(upload: Upload, driver: S3StorageDriver, source: Source, step: int, times: int):
+    closing: list[asyncio.Task[None]] = []
+    task = asyncio.create_task(upload(driver, source))
+    close = lambda: closing.append(asyncio.create_task(driver.aclose()))  # noqa: E731
+    turns = Turns(*((step + 3 * index, close) for index in range(times)))
+    await asyncio.wait({task})
+    turns.stop()
+    for closed in closing:
+        await closed
+    error = task.exception()
+    if error is not None and not (isinstance(error, StorageError) and "closed" in str(error)):
+        raise error
+    return turns.count, error is not None
+
+
+WAYS: dict[str, Way] = {
+    "task.cancel()": task_cancel,
+    "asyncio.timeout": timeout,
+    "failing TaskGroup sibling": failing_sibling,
+    "anyio cancel scope": anyio_scope,
+    "driver.aclose()": aclose,
+}
+UPLOADS: dict[str, Upload] = {"upload_object_via_stream": by_stream, "open_upload": by_writer}
+
+
+async def end_at(way: Way, upload: Upload, step: int, times: int, faults: tuple = ()) -> Ending:
+    """Run one upload, end it `way` at turn `step`, `times` times, and look at what is left."""
+    ending = Ending()
+    before = asyncio.all_tasks()
+    async with S3Server(SMALL_PARTS) as server:
+        server.store.objects.clear()
+        for fault in faults:
+            server.faults.add(fault)
+        driver = S3StorageDriver(
+            SMALL_PARTS,
+            endpoint_url=server.endpoint_url,
+            region=server.region,
+            credentials=server.credentials,
+            transfer=TransferConfig(part_size=PART, concurrency=2, memory_limit=16 * PART),
+            retry=RetryPolicy(base_delay=0, throttle_base_delay=0),
+        )
+        async with driver:
+            await driver.upload_object_via_stream(OLD, "bucket", "key")
+            engine = driver._engine
+            assert engine is not None
+            source = Source()
+            ending.turns, ending.was_cancelled = await way(upload, driver, source, step, times)
+            requests = len(server.requests)
+            ending.problems += [f"open upload {left.upload_id}" for left in server.open_uploads]
+            tasks = {task for task in asyncio.all_tasks() - before if task.get_name().startswith("aios3")}
+            ending.problems += [f"task {task.get_name()}" for task in tasks]
+            if not source.is_closed and source.content != CONTENT:
+                ending.problems.append("source not closed")
+            if engine.memory.used or engine.memory._filling_held or engine.memory._waiters:
+                ending.problems.append(f"{engine.memory.used} bytes not given back")
+            if engine.running or engine.known_uploads:
+                ending.problems.append("still registered")
+            connector = engine.client.transport._session.connector
+            if connector is not None and connector._acquired:
+                ending.problems.append("connection in use")
+            body = server.objects["bucket", "key"].body
+            ending.committed = body == CONTENT
+            if body not in {CONTENT, OLD}:
+                ending.problems.append(f"wrong object of {len(body)} bytes")
+            if not ending.was_cancelled and not ending.committed:
+                ending.problems.append("reported as done, but not committed")
+            for _ in range(5):
+                await asyncio.sleep(0)
+            if len(server.requests) != requests:
+                ending.problems.append(f"request after the end: {server.requests[-1].operation}")
+            ending.problems += [f"late open upload {left.upload_id}" for left in server.open_uploads]
+    return ending
+
+
+async def sweep(way: Way, upload: Upload, times: int, stride: int = 1) -> tuple[int, int, list[str]]:
+    """End the upload at every `stride`-th turn until it is faster than its end; return runs, cancelled runs, problems."""
+    runs = cancelled = 0
+    problems: list[str] = []
+    step = 0
+    while True:
+        ending = await end_at(way, upload, step, times)
+        runs += 1
+        cancelled += ending.was_cancelled
+        problems += [f"turn {step}: {problem}" for problem in ending.problems]
+        if ending.turns < step:
+            return runs, cancelled, problems
+        step += stride
+
+
+def main() -> None:
+    print("| way | cancels | upload | steps | ended early | leaks |")
+    print("| --- | --: | --- | --: | --: | --: |")
+    for name, way in WAYS.items():
+        for times in (1, 2):
+            for call, upload in UPLOADS.items():
+                runs, cancelled, problems = asyncio.run(sweep(way, upload, times))
+                print(f"| {name} | {times} | {call} | {runs} | {cancelled} | {len(problems)} |", flush=True)
+                for problem in problems[:5]:
+                    print("   ", problem)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""However an upload is ended, at whatever turn of the event loop, nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import pytest
+
+from aios3.testing import Fault, S3Server
+
+from .sweep import SMALL_PARTS, UPLOADS, WAYS, Source, end_at, sweep, task_cancel
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("upload", UPLOADS.values(), ids=UPLOADS)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_nothing_is_left_at_any_turn(way, upload, times):
+    """Promise 2: no open upload, task, connection in use, byte or slot is left, and the source is closed."""
+    runs, ended_early, problems = await sweep(way, upload, times)
+
+    assert problems == []
+    assert ended_early > 20
+    assert runs > ended_early
+
+
+@pytest.mark.parametrize("distance", range(1, 12))
+async def test_nothing_is_left_when_the_second_cancel_comes_at_any_turn_after_the_first(distance):
+    """Promise 2: a second cancel, however soon after the first, does not cut the clean-up off."""
+    problems = []
+    for step in range(0, 40, 2):
+        ending = await end_at(partial(_cancel_twice, distance=distance), UPLOADS["open_upload"], step, 2)
+        problems += [f"turn {step}: {problem}" for problem in ending.problems]
+
+    assert problems == []
+
+
+async def _cancel_twice(upload, driver, source, step, times, *, distance):
+    from .sweep import Turns
+
+    task = asyncio.create_task(upload(driver, source))
+    turns = Turns((step, task.cancel), (step + distance, task.cancel))
+    await asyncio.wait({task})
+    turns.stop()
+    if not task.cancelled():
+        task.result()
+    return turns.count, task.cancelled()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("drop_after", "CreateMultipartUpload"),
+        Fault("drop_before", "AbortMultipartUpload"),
+        Fault("drop_after", "AbortMultipartUpload"),
+        Fault("answer", "AbortMultipartUpload", times=2),
+        Fault("answer", "ListParts"),
+        Fault("drop_after", "UploadPart", part_number=2),
+        Fault("drop_after", "CompleteMultipartUpload"),
+    ],
+    ids=lambda fault: f"{fault.kind} {fault.operation}",
+)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_nothing_is_left_when_the_store_fails_at_the_same_time(way, fault):
+    """Promise 2 holds also while requests, those of the clean-up included, are lost."""
+    problems = []
+    for step in range(0, 50, 3):
+        ending = await end_at(way, UPLOADS["upload_object_via_stream"], step, 2, (fault,))
+        problems += [f"turn {step}: {problem}" for problem in ending.problems]
+
+    assert problems == []
+
+
+@pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"])
+async def test_a_request_that_is_held_by_the_store_does_not_keep_a_cancelled_upload_open(operation):
+    """A cancellation in the middle of any request ends with the upload aborted."""
+    from aios3 import S3StorageDriver, TransferConfig
+
+    from .sweep import PART
+
+    async with S3Server(SMALL_PARTS) as server:
+        driver = S3StorageDriver(
+            SMALL_PARTS,
+            endpoint_url=server.endpoint_url,
+            region=server.region,
+            credentials=server.credentials,
+            transfer=TransferConfig(part_size=PART, concurrency=2),
+        )
+        async with driver:
+            server.hold(operation)
+            task = asyncio.create_task(driver.upload_object_via_stream(Source(), "bucket", "key"))
+            await server.wait_for(
+                lambda s: (
+                    any(r.operation == operation and r.body_received for r in s.requests)
+                    or any(r.operation == operation and operation == "CreateMultipartUpload" for r in s.requests)
+                )
+            )
+            task.cancel()
+            await asyncio.sleep(0)
+            server.release(operation)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+            assert server.open_uploads == []
+            assert [r.operation for r in server.requests if r.operation == "AbortMultipartUpload"]
+
+
+async def test_the_wait_for_an_abort_does_not_spin_under_an_anyio_scope():
+    """A cancelled anyio scope wakes a waiting task at every turn of the loop; the guard keeps that out."""
+    import anyio
+
+    from aios3 import S3StorageDriver, TransferConfig
+
+    from .sweep import PART
+
+    async with S3Server(SMALL_PARTS) as server:
+        driver = S3StorageDriver(
+            SMALL_PARTS,
+            endpoint_url=server.endpoint_url,
+            region=server.region,
+            credentials=server.credentials,
+            transfer=TransferConfig(part_size=PART, concurrency=2),
+        )
+        async with driver:
+            server.hold("AbortMultipartUpload")
+            turns = 0
+
+            async def release_after_some_turns() -> None:
+                nonlocal turns
+                await server.wait_for(lambda s: any(r.operation == "AbortMultipartUpload" for r in s.requests))
+                for turns in range(200):
+                    await asyncio.sleep(0)
+                server.release("AbortMultipartUpload")
+
+            releasing = asyncio.create_task(release_after_some_turns())
+            wakes = 0
+            real_wait = asyncio.wait
+
+            async def counting_wait(*args, **kwargs):
+                nonlocal wakes
+                wakes += 1
+                return await real_wait(*args, **kwargs)
+
+            asyncio.wait = counting_wait
+            try:
+                with anyio.move_on_after(10) as scope:
+                    async with driver.open_upload("bucket", "key") as upload:
+                        await upload.write(bytes(3 * PART))
+                        scope.cancel()
+                        await upload.write(bytes(3 * PART))
+            finally:
+                asyncio.wait = real_wait
+            await releasing
+
+            assert scope.cancelled_caught
+            assert server.open_uploads == []
+            assert wakes < 20

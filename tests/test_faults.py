@@ -1,0 +1,100 @@
+"""Whatever fails, an upload ends in exact bytes or in an error of the tree, with nothing left."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from aios3 import CompletionUnknownError, StorageError
+from aios3.testing import ALL_FAULT_KINDS, Fault
+
+from .fault_sweep import FOR_EVER, REQUESTS, a_fault, upload_with
+from .sweep import SMALL_PARTS
+
+LOOKS_ETAG_UP = dataclasses.replace(SMALL_PARTS, name="looks-etag-up", complete_etag_is_final=False)
+
+
+@pytest.mark.parametrize("kind", ALL_FAULT_KINDS)
+@pytest.mark.parametrize(("operation", "part_number"), REQUESTS.values(), ids=REQUESTS)
+async def test_a_request_that_fails_once_is_made_good(operation, part_number, kind):
+    """Promises 1, 4 and 5: one failure of any kind at any request ends in exactly the source's bytes."""
+    outcome = await upload_with(a_fault(kind, operation, part_number, 1))
+
+    assert outcome.problems == []
+    assert outcome.error is None
+    assert outcome.committed
+    assert outcome.attempts == 1
+
+
+@pytest.mark.parametrize("kind", ALL_FAULT_KINDS)
+@pytest.mark.parametrize(("operation", "part_number"), REQUESTS.values(), ids=REQUESTS)
+async def test_a_request_that_always_fails_ends_in_exact_bytes_or_a_typed_error(operation, part_number, kind):
+    """Promises 1, 2 and 5: a failure for ever ends definitely, and nothing is left open."""
+    outcome = await upload_with(a_fault(kind, operation, part_number, FOR_EVER))
+
+    assert outcome.problems == []
+    assert outcome.committed == (outcome.error is None)
+    assert outcome.attempts >= 1
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "drop_mid_answer", "stall_after"])
+async def test_a_lost_answer_to_complete_is_settled_where_the_store_forgets_completed_uploads(kind):
+    """Promise 5: NoSuchUpload on the repeated Complete is no failure if the key holds our object."""
+    outcome = await upload_with(a_fault(kind, "CompleteMultipartUpload", None, 1), forget_completed=True)
+
+    assert outcome.word == "exact"
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "answer", "stall_before"])
+async def test_an_etag_that_cannot_be_looked_up_does_not_fail_a_committed_upload(kind):
+    """After the commit nothing can turn success into an error."""
+    outcome = await upload_with(a_fault(kind, "HeadObject", None, FOR_EVER), provider=LOOKS_ETAG_UP)
+
+    assert outcome.word == "exact"
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after", "drop_mid_answer", "answer", "raw"])
+@pytest.mark.parametrize("cleanup", ["AbortMultipartUpload", "ListParts"])
+async def test_a_failed_upload_is_cleaned_up_although_a_request_of_the_clean_up_fails(cleanup, kind):
+    """Promise 2: the abort and its proof are retried."""
+    outcome = await upload_with(a_fault("answer", "UploadPart", 2, FOR_EVER), a_fault(kind, cleanup, None, 2))
+
+    assert outcome.problems == []
+    assert isinstance(outcome.error, StorageError)
+
+
+async def test_an_abort_that_never_works_is_told_with_the_upload_id():
+    """A failing abort never replaces the first error, but the caller learns what may be billed."""
+    outcome = await upload_with(
+        Fault("answer", "UploadPart", 2, times=FOR_EVER, status=403, code="AccessDenied"),
+        Fault("answer", "AbortMultipartUpload", times=FOR_EVER, status=403, code="AccessDenied"),
+    )
+
+    assert type(outcome.error).__name__ == "AccessDeniedError"
+    assert outcome.error.part_number == 2
+    note = "\n".join(outcome.error.__notes__)
+    assert "1~upload" in note
+    assert "could not be aborted" in note
+    assert [problem for problem in outcome.problems if "open upload" not in problem] == []
+
+
+async def test_an_outcome_that_nobody_can_find_out_is_said_to_be_unknown():
+    """Promise 5: only where neither the key nor the upload can be asked is the outcome unknown."""
+    outcome = await upload_with(
+        a_fault("drop_after", "CompleteMultipartUpload", None, FOR_EVER),
+        a_fault("drop_before", "HeadObject", None, FOR_EVER),
+        a_fault("drop_before", "AbortMultipartUpload", None, FOR_EVER),
+    )
+
+    assert isinstance(outcome.error, CompletionUnknownError)
+    assert outcome.error.upload_id is not None
+    assert outcome.committed
+
+
+async def test_every_lost_create_is_found_and_aborted():
+    """What a lost Create made is found by its key, also if all answers were lost."""
+    outcome = await upload_with(a_fault("drop_after", "CreateMultipartUpload", None, 2))
+
+    assert outcome.word == "exact"
+    assert outcome.attempts == 2
