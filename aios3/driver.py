@@ -18,8 +18,8 @@ from aios3._protocol.part_plan import plan_parts
 from aios3._protocol.uri import check_bucket, check_key
 from aios3._upload.job import UploadJob
 from aios3._upload.progress import ProgressCallback
+from aios3._upload.session import run_upload
 from aios3._upload.sources import Source, SourceReader
-from aios3._upload.uploader import run_upload
 from aios3._upload.writer import UploadWriter
 from aios3.errors import ConfigurationError, ObjectTooLargeError
 from aios3.models import UploadAttributes, UploadReceipt
@@ -132,6 +132,8 @@ class S3StorageDriver(ObjectMethods, ContainerMethods):
         """
         job = self._make_job(bucket, key, size, max_size, on_progress, transfer, attributes)
         engine = await self._open()
+        if engine.client.endpoint.scheme != "https" and attributes.get("sse_customer_key") is not None:
+            raise ConfigurationError("sse_customer_key needs an https endpoint: over http the key could be read")
         async with run_upload(engine, job) as upload:
             yield UploadWriter(upload)
 

@@ -52,6 +52,9 @@ class ObjectMethods(DriverBase):
         check_bucket(bucket)
         check_key(key)
         engine = await self._open()
+        if end is not None and end == (start or 0):
+            await engine.client.run(HeadObject(bucket, key))  # HTTP knows no empty range
+            return
         async with engine.client.open(GetObject(bucket, key, start, end), chunk_size=chunk_size) as answer:
             async for chunk in answer.chunks:
                 yield chunk

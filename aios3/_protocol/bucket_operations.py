@@ -113,6 +113,9 @@ class ListMultipartUploads:
         Raises:
             ResponseError: the store refused, or the page cannot be read or would repeat for ever.
         """
+        if response.status == 404 and refusal(self, response).code == "NoSuchUpload":
+            # rclone's way of saying that no upload was ever begun in the bucket
+            return UploadsPage((), is_truncated=False, next_key_marker="", next_upload_id_marker="")
         document = parse_result(self, response, "ListMultipartUploadsResult")
         decode = _key_decoder(document)
         uploads = tuple(_pending_upload(self.bucket, element, decode) for element in document.all("Upload"))

@@ -26,9 +26,9 @@ class Request:
     """Percent-encoded once, never normalised; begins with ``/``."""
     query: tuple[tuple[str, str], ...] = ()
     """Unencoded pairs; the value of a valueless parameter is empty."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """By lower-case name; without ``host`` and ``content-length``, which follow from the rest."""
-    body: Body = ()
+    body: Body = field(default=(), repr=False)
 
     @property
     def content_length(self) -> int:

@@ -89,11 +89,9 @@ class AiohttpTransport:
                 error.on_reused_connection = body.is_on_reused_connection and not isinstance(error, TimeoutError)
                 raise
             finally:
-                if response is None or not body.is_sent:
+                if response is None or not body.is_gone:
                     body.cut_off()
-        if body.has_started and not body.is_sent and response.status < 300:
-            raise TransportError(f"{request.operation}: answered {response.status} before the whole body was sent")
-        return response
+            return response
 
     @asynccontextmanager
     async def open(self, request: Request, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
@@ -117,7 +115,12 @@ class AiohttpTransport:
             response = await self._request(request, body)
             try:
                 watchdog.enter("waiting for the answer")
-                return Response(response.status, _lower(response), await _read_bounded(request, response, watchdog))
+                content = await _read_bounded(request, response, watchdog)
+                if body is not None and response.status < 300 and _came_too_early(response, body):
+                    raise TransportError(
+                        f"{request.operation}: answered {response.status} before the whole body was sent"
+                    )
+                return Response(response.status, _lower(response), content)
             finally:
                 response.close()  # keeps the connection if the body was read to its end
 
@@ -169,6 +172,11 @@ async def _read_bounded(request: Request, response: aiohttp.ClientResponse, watc
             error.is_permanent = True
             raise error
     return b"".join(pieces)
+
+
+def _came_too_early(response: aiohttp.ClientResponse, body: SlicedBody) -> bool:
+    """Return whether a success cannot be about this body. (An answer without a version came over no connection.)"""
+    return bool(body.size) and not body.is_gone and response.version is not None
 
 
 def _lower(response: aiohttp.ClientResponse) -> dict[str, str]:

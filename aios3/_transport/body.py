@@ -12,6 +12,7 @@ from aiohttp.payload import Payload
 
 from aios3._protocol.messages import Request
 
+from .acknowledged import bytes_moved
 from .watchdog import Watchdog
 
 __all__ = ["SlicedBody"]
@@ -35,14 +36,18 @@ class SlicedBody(Payload):
         self._used_connections = used_connections
         self._written = 0
         self.is_on_reused_connection = False
-        self.has_started = False
-        self.is_sent = False
-        """Every byte was handed to the socket."""
+        self._has_started = False
+        self._is_written = False
 
     @property
     def consumed(self) -> bool:
         """Whether an attempt has begun, so that aiohttp does not repeat it by itself."""
-        return self.has_started
+        return self._has_started
+
+    @property
+    def is_gone(self) -> bool:
+        """Every byte has left this process: nobody reads the slices any more."""
+        return self._is_written and self._transport is not None and self._transport.get_write_buffer_size() == 0
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Refuse: a body is bytes. (aiohttp asks this only to log or to sign by its own middlewares.)"""
@@ -54,7 +59,7 @@ class SlicedBody(Payload):
         S3 answers some requests before it has read the body, then closes. What it answered is what the caller needs
         to know, so the broken pipe is left to whoever waits for the answer.
         """
-        self.has_started = True
+        self._has_started = True
         protocol = cast("StreamWriter", writer).protocol
         self._transport = protocol.transport
         self.is_on_reused_connection = protocol in self._used_connections
@@ -66,7 +71,7 @@ class SlicedBody(Payload):
                 self._written += len(piece)
         except OSError:
             return
-        self.is_sent = True
+        self._is_written = True
         self._watchdog.enter("waiting for the answer")
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
@@ -74,9 +79,7 @@ class SlicedBody(Payload):
         await self.write(writer)
 
     def _moved(self) -> int:
-        """Bytes that left this process, but for what the slice under way has in the socket's buffer."""
-        waiting = 0 if self._transport is None else self._transport.get_write_buffer_size()
-        return self._written - waiting
+        return self._written if self._transport is None else bytes_moved(self._transport, self._written)
 
     def cut_off(self) -> None:
         """Make sure that no byte of the slices leaves any more: drops the connection and what it has buffered."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar, cast
@@ -93,11 +93,9 @@ class OperationClient:
             ResponseError: the store answered no.
             TransportError: no answer came.
         """
-        failures = [] if failures is None else failures
-        before = len(failures)
         request = operation.build(self.endpoint)
         payload_hash = await self._payload_hash(request)
-        counted = 0
+        own_failures: list[StorageError] = []
         repaired: set[Repair] = set()
         while True:
             attempt = self._attempt(operation, request, payload_hash, answer_timeout)
@@ -105,18 +103,32 @@ class OperationClient:
             if outcome.failure is None:
                 self.budget.succeeded()
                 return outcome.unwrap()
-            failures.append(outcome.failure)
-            counted += 1
-            retry = self._decide(outcome, counted - len(repaired), repaired)
-            if retry is None or not (self.budget.take(retry.cost) or is_cleanup):
-                break
-            if retry.repair is not None:
-                repaired.add(retry.repair)
-                self._repair(retry.repair, outcome.response)
-            await self.clock.sleep(retry.delay)
-        if len(failures) - before > 1:
-            outcome.failure.add_note(f"aios3: gave up after {len(failures) - before} attempts")
-        raise outcome.failure
+            own_failures.append(outcome.failure)
+            if failures is not None:
+                failures.append(outcome.failure)
+            await self._prepare_retry(outcome, own_failures, repaired, is_cleanup=is_cleanup)
+
+    async def _prepare_retry(
+        self, outcome: Attempt[Any], failures: list[StorageError], repaired: set[Repair], *, is_cleanup: bool
+    ) -> None:
+        """Return when the next attempt is due, or raise what the last one came to.
+
+        Args:
+            outcome: of the last attempt.
+            failures: all failed attempts of this request, the last one included.
+            repaired: what was put right so far; what is put right now is added.
+            is_cleanup: go on also when the retry budget is used up.
+        """
+        assert outcome.failure is not None
+        retry = self._decide(outcome, len(failures) - len(repaired), repaired)
+        if retry is None or not (self.budget.take(retry.cost) or is_cleanup):
+            if len(failures) > 1:
+                outcome.failure.add_note(f"aios3: gave up after {len(failures)} attempts")
+            raise outcome.failure
+        if retry.repair is not None:
+            repaired.add(retry.repair)
+            self._repair(retry.repair, outcome.response)
+        await self.clock.sleep(retry.delay)
 
     async def _attempt(
         self, operation: Operation[T], request: Request, payload_hash: str, answer_timeout: float | None
@@ -132,17 +144,40 @@ class OperationClient:
 
     @asynccontextmanager
     async def open(self, operation: GetObject, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
-        """Run `operation` once and give its answer with the body still to come.
+        """Run `operation` until it is answered, and give the answer with its body still to come.
 
         Raises:
             ResponseError: the store answered no.
             TransportError: no answer came.
         """
-        request = await self._sign(operation.build(self.endpoint), EMPTY_SHA256)
-        async with self.transport.open(request, chunk_size=chunk_size) as answer:
+        request = operation.build(self.endpoint)
+        failures: list[StorageError] = []
+        repaired: set[Repair] = set()
+        async with AsyncExitStack() as stack:
+            while True:
+                outcome = await self._open_attempt(operation, request, chunk_size, stack)
+                if outcome.failure is None:
+                    break
+                await stack.aclose()
+                failures.append(outcome.failure)
+                await self._prepare_retry(outcome, failures, repaired, is_cleanup=False)
+            self.budget.succeeded()
+            yield outcome.unwrap()
+
+    async def _open_attempt(
+        self, operation: GetObject, request: Request, chunk_size: int, stack: AsyncExitStack
+    ) -> Attempt[StreamedResponse]:
+        response: Response | None = None
+        try:
+            signed = await self._sign(request, EMPTY_SHA256)
+            answer = await stack.enter_async_context(self.transport.open(signed, chunk_size=chunk_size))
+            response = Response(answer.status, answer.headers)
             if answer.status >= 300:
-                operation.read(await answer.read())
-            yield answer
+                response = await answer.read()
+            operation.read(response)
+            return Attempt(answer, None, response)
+        except (ResponseError, TransportError) as error:
+            return Attempt(None, error, response)
 
     def _decide(self, outcome: Attempt[Any], counted: int, repaired: set[Repair]) -> Retry | None:
         assert outcome.failure is not None

@@ -93,7 +93,8 @@ class CancellationGuard:
             self._adopt(await self._client.run(operation, failures=failures, shield=self._watch_attempt))
         finally:
             self._failures.extend(failures)
-            self._orphans.is_needed |= any(is_unclear(failure) for failure in failures)
+            if any(is_unclear(failure) for failure in failures):
+                self._orphans.answer_was_lost()
         assert self.upload_id is not None
         return self.upload_id
 
@@ -116,7 +117,7 @@ class CancellationGuard:
         if attempt.failure is None:
             self._adopt(attempt.unwrap())
         elif is_unclear(attempt.failure):
-            self._orphans.is_needed = True
+            self._orphans.answer_was_lost()
 
     def completed(self) -> None:
         """Note that the upload was committed: there is nothing left to abort."""

@@ -3,11 +3,11 @@
 Theory of operation. A part can only be sent when it is complete (S3 takes no
 small parts but the last), so uploads that each hold a half-filled part could
 use up the budget and then wait for each other for ever. As in the banker's
-algorithm, bytes are therefore granted only if, afterwards, at least one filling
-part could still be filled to its end from what is free once the parts in flight
-have been acknowledged. That part is then sent, its bytes come back, and so on:
-there is no deadlock at any limit that holds one part. A producer that stalls
-holds only what was granted for the bytes it delivered, plus one segment.
+algorithm, bytes are therefore granted only if, afterwards, all filling parts
+could still be filled to their ends, one after the other, each from what is free
+once the parts in flight and those before it have been acknowledged: there is no
+deadlock at any limit that holds one part. A producer that stalls holds only
+what was granted for the bytes it delivered, plus one segment.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from aios3._protocol.cutter import SEGMENT_SIZE
+from aios3.errors import ConfigurationError
 
 __all__ = ["Lease", "MemoryBudget", "SegmentPool"]
 
@@ -75,6 +76,7 @@ class MemoryBudget:
     """Bytes granted and not given back, in filling parts and in parts in flight."""
     _filling: set[Lease] = field(default_factory=set)
     _filling_held: int = 0
+    _largest_part: int = 0
     _waiters: deque[_Waiter] = field(default_factory=deque)
 
     async def acquire(self, lease: Lease, count: int, missing: int) -> None:
@@ -85,6 +87,9 @@ class MemoryBudget:
             count: bytes, at most `missing`.
             missing: bytes that the part needs to be complete, `count` included; with what `lease` holds at most
                 `limit`.
+
+        Raises:
+            ConfigurationError: the upload has ended meanwhile (`detach`).
 
         A cancellation leaves nothing granted.
         """
@@ -103,6 +108,10 @@ class MemoryBudget:
 
     def detach(self, lease: Lease) -> int:
         """Turn what `lease` holds into bytes in flight, to be given back by `release`; return how many they are."""
+        for waiter in [waiter for waiter in self._waiters if waiter.lease is lease]:
+            self._waiters.remove(waiter)
+            if not waiter.granted.done():
+                waiter.granted.set_exception(ConfigurationError("the upload has ended; write inside its block"))
         held = lease.held
         self._filling.discard(lease)
         self._filling_held -= held
@@ -116,20 +125,19 @@ class MemoryBudget:
         self._serve()
 
     def _forget(self, waiter: _Waiter) -> None:
+        """Take back what was granted to a waiter that does not want it any more, or its place in the queue."""
         if waiter in self._waiters:
             self._waiters.remove(waiter)
-        elif waiter.granted.done() and not waiter.granted.cancelled():
-            self._filling_held -= waiter.count
+        elif waiter.lease in self._filling:
             waiter.lease.held -= waiter.count
             waiter.lease.missing += waiter.count
+            self._filling_held -= waiter.count
             self.used -= waiter.count
         self._serve()
 
     def _serve(self) -> None:
         for waiter in list(self._waiters):
-            if waiter.granted.done():
-                continue
-            if self._is_safe(waiter.lease, waiter.count):
+            if not waiter.granted.done() and self._is_safe(waiter.lease, waiter.count):
                 self._waiters.remove(waiter)
                 self._grant(waiter.lease, waiter.count)
                 waiter.granted.set_result(None)
@@ -137,12 +145,20 @@ class MemoryBudget:
     def _is_safe(self, lease: Lease, count: int) -> bool:
         if self.used + count > self.limit:
             return False
-        free_in_the_end = self.limit - self._filling_held - count
-        if lease.missing - count <= free_in_the_end:
-            return True
-        return any(other.missing <= free_in_the_end for other in self._filling if other is not lease)
+        free = self.limit - self._filling_held - count
+        if free >= max(self._largest_part, lease.held + lease.missing):
+            return True  # the common case: every part would fit by itself
+        others = [(other.missing, other.held) for other in self._filling if other is not lease]
+        for missing, held in sorted([*others, (lease.missing - count, lease.held + count)]):
+            if missing > free:
+                return False
+            free += held
+        return True
 
     def _grant(self, lease: Lease, count: int) -> None:
+        if not self._filling:
+            self._largest_part = 0
+        self._largest_part = max(self._largest_part, lease.held + lease.missing)
         self.used += count
         self._filling_held += count
         self._filling.add(lease)

@@ -10,7 +10,7 @@ request, and whoever creates an upload usually has its first part at hand.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from aios3._protocol.operations import AbortMultipartUpload, ListMultipartUploads, ListParts, UploadsPage
@@ -21,8 +21,8 @@ from .client import OperationClient
 
 __all__ = ["OrphanSweep"]
 
-_SLACK: Final = 2.0
-"""Seconds: the times in a listing are whole seconds, and the two clocks may round differently."""
+_SLACK: Final = timedelta(seconds=2)
+"""The times in a listing are whole seconds, and the two clocks may round differently."""
 
 _MOST_PAGES: Final = 20
 
@@ -37,12 +37,20 @@ class OrphanSweep:
         self._key = key
         self._known_uploads = known_uploads
         self._began: datetime | None = None
-        self.is_needed = False
-        """Set when an answer to Create was lost."""
+        self._lost: datetime | None = None
+
+    @property
+    def is_needed(self) -> bool:
+        """An answer to Create was lost."""
+        return self._lost is not None
 
     def begin(self) -> None:
         """Note that Create is sent now."""
         self._began = self._client.clock.now()
+
+    def answer_was_lost(self) -> None:
+        """Note that by now an upload may have been made whose id nobody knows."""
+        self._lost = self._client.clock.now()
 
     async def run(self) -> list[str]:
         """Abort the orphans and return their ids.
@@ -56,7 +64,7 @@ class OrphanSweep:
                 operation = AbortMultipartUpload(self._bucket, self._key, upload.upload_id)
                 await self._client.run(operation, is_cleanup=True)
                 aborted.append(upload.upload_id)
-        self.is_needed = False
+        self._lost = None
         return aborted
 
     async def _candidates(self) -> list[PendingUpload]:
@@ -80,10 +88,11 @@ class OrphanSweep:
     def _could_be_ours(self, upload: PendingUpload) -> bool:
         if upload.key != self._key or upload.upload_id in self._known_uploads:
             return False
-        if upload.initiated_at is None or self._began is None:
-            return True
-        began = self._client.by_the_stores_clock(self._began)
-        return (upload.initiated_at - began).total_seconds() >= -_SLACK
+        if upload.initiated_at is None or self._began is None or self._lost is None:
+            return False
+        began = self._client.by_the_stores_clock(self._began) - _SLACK
+        lost = self._client.by_the_stores_clock(self._lost) + _SLACK
+        return began <= upload.initiated_at <= lost
 
     async def _has_no_parts(self, upload: PendingUpload) -> bool:
         try:

@@ -18,13 +18,19 @@ async def part_tasks() -> AsyncGenerator[asyncio.TaskGroup]:
     """
     owner = asyncio.current_task()
     cancellations = owner.cancelling() if owner is not None else 0
-    failure: BaseException
+    first: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
-            yield group
+            try:
+                yield group
+            except BaseException as error:
+                if owner is None or owner.cancelling() == cancellations:
+                    first = error  # the group would list it last, behind what its cancelled tasks then raised
+                raise
         return
     except BaseExceptionGroup as errors:
-        failure, *others = errors.exceptions
+        failure = errors.exceptions[0] if first is None else first
+        others = [error for error in errors.exceptions if error is not failure]
     for other in others:
         if str(other) != str(failure):
             failure.add_note(f"aios3: failed as well: {other!r}")

@@ -73,4 +73,6 @@ def shielded_from_anyio(seconds: float) -> AbstractContextManager[object]:
     anyio = sys.modules.get("anyio")
     if anyio is None:
         return nullcontext()
-    return cast(AbstractContextManager[object], anyio.CancelScope(shield=True, deadline=anyio.current_time() + seconds))
+    return cast(
+        "AbstractContextManager[object]", anyio.CancelScope(shield=True, deadline=anyio.current_time() + seconds)
+    )

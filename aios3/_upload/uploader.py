@@ -18,53 +18,28 @@ all slots have come back, which is to say that every part is acknowledged.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Final, NoReturn
 
-from aios3._protocol.cutter import Part, PartCutter
+from aios3._protocol.cutter import Part
 from aios3._protocol.operations import UploadPart
-from aios3.errors import ObjectTooLargeError, SizeMismatchError, StorageError
+from aios3.errors import ConfigurationError, ObjectTooLargeError, SizeMismatchError, StorageError
 from aios3.models import UploadReceipt
 from aios3.options import KIB
 
 from .commit import Commit
 from .engine import Engine
+from .filler import PartFiller
 from .guard import CancellationGuard
 from .hashing import part_checksum
 from .job import UploadJob
-from .memory import Lease
-from .part_tasks import part_tasks
 from .progress import ProgressReporter
+from .sources import END, SourceReader, as_view
 from .tracker import PartTracker
 
-__all__ = ["Uploader", "run_upload"]
+__all__ = ["Uploader"]
 
 _LOOKAHEAD: Final = 64 * KIB
 """Bytes asked of a reader to learn whether anything follows a full first part."""
-
-
-@asynccontextmanager
-async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]:
-    """Run an upload around a block that feeds it.
-
-    Leaving the block cleanly commits. Leaving it by an exception cancels and
-    joins the parts, then aborts, then lets the exception go on; so does a part
-    that fails, by cancelling the block. Afterwards nothing of the upload is left
-    but its receipt.
-    """
-    upload = Uploader(engine, job)
-    engine.running.add(upload)
-    try:
-        async with upload.guard, part_tasks() as group:
-            upload.begin(group)
-            yield upload
-            await upload.finish()
-            await upload.end_stopping()
-    finally:
-        upload.give_back_rest()
-        engine.upload_ended(upload)
-        upload.ended.set()
 
 
 class Uploader:
@@ -75,14 +50,16 @@ class Uploader:
         self._engine = engine
         self._job = job
         self._client = engine.client
-        self._cutter = PartCutter(job.plan)
-        self._lease = Lease()
+        self._filler = PartFiller(job.plan, engine.memory, engine.pool)
         self._slots = asyncio.Semaphore(job.concurrency)
         self._tracker = PartTracker()
         self._progress = ProgressReporter(job.on_progress, job.size)
         self._failures: list[StorageError] = []
         self._group: asyncio.TaskGroup | None = None
         self._stopping: asyncio.Task[NoReturn] | None = None
+        self._turn = asyncio.Lock()
+        self._is_open = True
+        self._broken_by: BaseException | None = None
         self.guard = CancellationGuard(
             engine.client,
             job.bucket,
@@ -127,12 +104,23 @@ class Uploader:
 
     # feeding
 
-    async def make_room(self) -> int:
-        """Wait until more bytes may be asked of the source; return how many a reader should be asked for."""
-        if self._cutter.is_full or self._cutter.is_at_limit:
-            return _LOOKAHEAD
-        await self._grow()
-        return self._cutter.room
+    async def add_from(self, reader: SourceReader) -> bool:
+        """Pull one chunk of `reader` and take it; return whether there was one.
+
+        Raises:
+            Exception: what the source raises, and what `add` raises.
+        """
+        async with self._turn:
+            self._require_open()
+            try:
+                chunk = await reader.pull(await self._make_room())
+                if chunk is END:
+                    return False
+                await self._take(as_view(chunk))
+            except BaseException as error:
+                self._broken_by = error
+                raise
+            return True
 
     async def add(self, data: memoryview) -> None:
         """Take `data`; returns when it is copied, so that its owner may reuse it.
@@ -141,15 +129,46 @@ class Uploader:
             ObjectTooLargeError: the source goes over ``max_size``.
             SizeMismatchError: the source goes over ``size``.
             PartLimitError: the store's parts cannot hold it.
+            ConfigurationError: the block has been left.
         """
+        async with self._turn:
+            self._require_open()
+            try:
+                await self._take(data)
+            except BaseException as error:
+                self._broken_by = error
+                raise
+
+    def _require_open(self) -> None:
+        """Refuse to go on after bytes were lost, whatever the caller made of the error, or after the end."""
+        if isinstance(self._broken_by, Exception):
+            raise self._broken_by
+        if self._broken_by is not None:
+            raise StorageError(f"the upload cannot go on: {self._broken_by!r}") from self._broken_by
+        if not self._is_open:
+            raise ConfigurationError("the upload has ended; write inside its block")
+
+    def close(self) -> None:
+        """Take no more bytes; who waits for room is told."""
+        self._is_open = False
+        self._filler.give_back(self._filler.take())
+
+    async def _make_room(self) -> int:
+        """Wait until more bytes may be asked of the source; return how many a reader should be asked for."""
+        if self._filler.is_full or self._filler.is_at_limit:
+            return _LOOKAHEAD
+        await self._filler.grow()
+        return self._filler.room
+
+    async def _take(self, data: memoryview) -> None:
         self._count(len(data))
         while data:
-            if self._cutter.is_full:
+            if self._filler.is_full:
                 await self._send_part()
-            await self._grow()
-            taken = self._cutter.fill(data)
+            await self._filler.grow()
+            taken = self._filler.fill(data)
             data = data[taken:]
-        if self._cutter.is_full and (self._is_multipart or self._expects_more):
+        if self._filler.is_full and (self._is_multipart or self._expects_more):
             await self._send_part()
 
     def _count(self, count: int) -> None:
@@ -168,48 +187,35 @@ class Uploader:
     def _expects_more(self) -> bool:
         return self._job.size is not None and self._job.size > self._progress.bytes_read
 
-    async def _grow(self) -> None:
-        if not self._cutter.is_open:
-            self._cutter.begin()
-        if wants := self._cutter.wants:
-            await self._engine.memory.acquire(self._lease, wants, self._cutter.missing)
-            self._cutter.lend(self._engine.pool.take())
-
     # parts
 
     async def _send_part(self) -> None:
-        part = self._take_part()
+        part = self._filler.take()
         try:
             if not self._is_multipart:
                 await self.guard.create(self._commit.creation())
             await self._progress.report()
             await self._slots.acquire()
+            self._start(part)
         except BaseException:
-            self._give_back(part)
+            self._filler.give_back(part)
             raise
-        assert self._group is not None
-        self.guard.may_have_parts = True
-        task = self._group.create_task(self._upload_part(part), name=f"aios3: part {part.number} of {self._job.key!r}")
-        task.add_done_callback(lambda _: self._part_ended(part))
         await asyncio.sleep(0)  # a source that is never waited for must not keep the loop from sending
 
-    def _take_part(self) -> Part:
-        part = self._cutter.take()
-        self._engine.memory.detach(self._lease)
-        self._engine.memory.release(part.spare)
-        return part
+    def _start(self, part: Part) -> None:
+        uploading = self._upload_part(part)
+        try:
+            assert self._group is not None
+            task = self._group.create_task(uploading, name=f"aios3: part {part.number} of {self._job.key!r}")
+        except RuntimeError:  # the group is shutting down: this is a task of the caller's that goes on writing
+            uploading.close()
+            raise StorageError("the upload has failed, and takes no more bytes") from None
+        self.guard.may_have_parts = True
+        task.add_done_callback(lambda _: self._part_ended(part))
 
     def _part_ended(self, part: Part) -> None:
         self._slots.release()
-        self._give_back(part)
-
-    def _give_back(self, part: Part) -> None:
-        self._engine.pool.give_back(part.segments)
-        self._engine.memory.release(part.size)
-
-    def give_back_rest(self) -> None:
-        """Give back what the part under way holds."""
-        self._give_back(self._take_part())
+        self._filler.give_back(part)
 
     async def _upload_part(self, part: Part) -> None:
         job = self._job
@@ -236,27 +242,30 @@ class Uploader:
             SizeMismatchError: the source was shorter than declared.
             StorageError: the commit failed.
         """
+        async with self._turn:  # a write of another task that has begun is let end
+            self._require_open()
+            self._is_open = False
         size = self._progress.bytes_read
         if self._job.size is not None and size != self._job.size:
             raise SizeMismatchError(f"the source ended after {size} of its declared {self._job.size} bytes")
         if not self._is_multipart:
             self.receipt = await self._finish_single()
             return
-        if self._cutter.filled:
+        if not self._filler.is_empty:
             await self._send_part()
         for _ in range(self._job.concurrency):
             await self._slots.acquire()
-        parts = self._tracker.finish(count=self._cutter.number - 1, size=size)
+        parts = self._tracker.finish(count=self._filler.parts_taken, size=size)
         committed = await self._commit.complete(self._upload_id, parts, size)
         self.receipt = self._commit.receipt(committed, size, self._tracker.uploaded_parts())
 
     async def _finish_single(self) -> UploadReceipt:
-        part = self._take_part()
+        part = self._filler.take()
         try:
             await self._progress.report()
             committed = await self._commit.put(part.body)
         finally:
-            self._give_back(part)
+            self._filler.give_back(part)
         self._progress.bytes_stored = part.size
         await self._progress.report()
         return self._commit.receipt(committed, part.size, ())

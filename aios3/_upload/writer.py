@@ -8,7 +8,7 @@ from typing import Final
 from aios3.errors import ConfigurationError
 from aios3.models import UploadReceipt
 
-from .sources import END, Source, SourceReader, as_view
+from .sources import Source, SourceReader, as_view
 from .uploader import Uploader
 
 __all__ = ["UploadWriter"]
@@ -27,7 +27,6 @@ class UploadWriter:
     def __init__(self, upload: Uploader) -> None:
         """Wrap the machinery; callers get writers from ``open_upload``."""
         self._upload = upload
-        self._turn = asyncio.Lock()
 
     @property
     def receipt(self) -> UploadReceipt:
@@ -44,6 +43,7 @@ class UploadWriter:
         """Write `data`, of any length; returns when it is accepted, so that its buffer may be reused.
 
         Waits while the parts in flight or the driver's memory limit allow no more. Writes of several tasks do not mix.
+        A write that fails or is cancelled has lost bytes, so the upload cannot be committed any more.
 
         Raises:
             TypeError: `data` is not bytes-like.
@@ -52,12 +52,12 @@ class UploadWriter:
             PartLimitError: the store's parts cannot hold more.
             ConfigurationError: the block was left already.
         """
-        view = as_view(data)
-        async with self._turn:
-            await self._add(view)
+        await self._upload.add(as_view(data))
 
     async def write_from(self, source: Source) -> None:
         """Write all of `source`, and close it if it can be closed (``aclose``), whatever happens.
+
+        If it fails or is cancelled the upload cannot be committed any more.
 
         Raises:
             TypeError: `source`, or a chunk of it, is not what a source may be.
@@ -69,22 +69,7 @@ class UploadWriter:
     async def write_all(self, reader: SourceReader) -> None:
         """Write what `reader` still holds; it stays open."""
         pulls = 0
-        while True:
-            async with self._turn:
-                self._require_open()
-                chunk = await reader.pull(await self._upload.make_room())
-                if chunk is END:
-                    return
-                await self._add(as_view(chunk))
+        while await self._upload.add_from(reader):
             pulls += 1
             if pulls % _CHUNKS_PER_TURN == 0:
                 await asyncio.sleep(0)
-
-    async def _add(self, view: memoryview) -> None:
-        self._require_open()
-        if view:
-            await self._upload.add(view)
-
-    def _require_open(self) -> None:
-        if self._upload.ended.is_set():
-            raise ConfigurationError("the upload has ended; write inside its block")

@@ -177,7 +177,8 @@ class Connection(asyncio.BufferedProtocol):
         if not self._owner.peer_watch.is_possible:
             self._reading = _Reading.DISCARD
             self._discarding = _NO_LIMIT
-        elif self._transport:
+        else:
+            assert self._transport
             self._transport.pause_reading()
             self._watched = self._socket.fileno()
             self._owner.peer_watch.watch(self._watched, self.abort)

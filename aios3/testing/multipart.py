@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 from itertools import pairwise
 
 from aios3.testing.answers import Answer, Refusal
-from aios3.testing.bodies import CHECKSUM_PREFIX, Body, checksum_of, named_checksum, verify_checksum
+from aios3.testing.bodies import CHECKSUM_PREFIX, Body, verify_checksum
 from aios3.testing.documents import ListedPart, MalformedDocumentError, leaf, read_completion, write_document
+from aios3.testing.multipart_checksums import (
+    check_algorithm,
+    check_listed_checksums,
+    object_checksums,
+    read_checksum_plan,
+)
 from aios3.testing.received import ReceivedRequest
 from aios3.testing.store import (
     CompletedUpload,
@@ -22,20 +27,11 @@ from aios3.testing.store import (
 
 __all__ = ["abort_multipart_upload", "complete_multipart_upload", "create_multipart_upload", "upload_part"]
 
-_CHECKSUM_TYPES = {
-    "crc32": ("COMPOSITE", "FULL_OBJECT"),
-    "crc32c": ("COMPOSITE", "FULL_OBJECT"),
-    "crc64nvme": ("FULL_OBJECT",),
-    "sha1": ("COMPOSITE",),
-    "sha256": ("COMPOSITE",),
-}
-"""The types that each algorithm can have in a multipart upload, the default first."""
-
 
 def create_multipart_upload(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     """Open an upload."""
     bucket, key = store.require_address(request)
-    algorithm, kind = _read_checksum_plan(request)
+    algorithm, kind = read_checksum_plan(request)
     upload_id = store.new_upload_id()
     headers = described(request.head)
     store.uploads[upload_id] = OpenUpload(bucket, key, upload_id, store.clock(), headers, algorithm, kind)
@@ -46,20 +42,6 @@ def create_multipart_upload(store: Store, request: ReceivedRequest, body: Body) 
     return Answer(200, {"Content-Type": "application/xml", **plan}, document)
 
 
-def _read_checksum_plan(request: ReceivedRequest) -> tuple[str | None, str]:
-    algorithm, kind = request.header(CHECKSUM_PREFIX + "algorithm"), request.header(CHECKSUM_PREFIX + "type")
-    if algorithm is None:
-        if kind is not None:
-            raise Refusal(400, "InvalidRequest", "The x-amz-checksum-type header needs an x-amz-checksum-algorithm.")
-        return None, ""
-    types = _CHECKSUM_TYPES.get(algorithm.lower())
-    if types is None:
-        raise Refusal(400, "InvalidRequest", "Checksum algorithm provided is unsupported.")
-    if (kind or types[0]) not in types:
-        raise Refusal(400, "InvalidRequest", f"The {kind} checksum type cannot be used with {algorithm}.")
-    return algorithm.lower(), kind or types[0]
-
-
 def upload_part(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     """Store one part, in the place of any other of its number."""
     number, most = request.part_number or 0, store.provider.max_parts
@@ -68,10 +50,7 @@ def upload_part(store: Store, request: ReceivedRequest, body: Body) -> Answer:
         raise Refusal(400, "InvalidArgument", message, ArgumentName="partNumber", ArgumentValue=number)
     upload = store.require_upload(request)
     checksums = verify_checksum(request.head, body)
-    sent = next((name.removeprefix(CHECKSUM_PREFIX) for name in checksums), None)
-    if upload.checksum_algorithm not in {None, sent}:
-        message = f"expected checksum Type: {upload.checksum_algorithm}, actual checksum Type: {sent or 'null'}"
-        raise Refusal(400, "InvalidRequest", f"Checksum Type mismatch occurred, {message}")
+    check_algorithm(upload, checksums)
     etag = f'"{body.digest("md5").hex()}"'
     upload.parts[number] = StoredPart(number, body.received, etag, store.clock(), checksums, body.kept)
     return Answer(200, {"ETag": etag, **checksums})
@@ -89,9 +68,9 @@ def complete_multipart_upload(store: Store, request: ReceivedRequest, body: Body
     upload = store.require_upload(request)
     parts = _match_parts(upload, listed)
     _check_sizes(store, parts)
-    _check_listed_checksums(upload, listed)
+    check_listed_checksums(upload, listed)
     _check_object_size(request, parts)
-    checksums = _object_checksums(request, upload, parts)
+    checksums = object_checksums(request, upload, parts)
     address = (upload.bucket, upload.key)
     check_conditions(request.head, store.objects.get(address))
     etag = multipart_etag(parts)
@@ -147,57 +126,12 @@ def _check_sizes(store: Store, parts: list[StoredPart]) -> None:
             raise Refusal(400, "InvalidPart", "All non-trailing parts must have the same length.")
 
 
-def _check_listed_checksums(upload: OpenUpload, listed: list[ListedPart]) -> None:
-    algorithm = upload.checksum_algorithm
-    for part in listed:
-        stored = upload.parts[part.number].checksums
-        expected = {algorithm: stored[CHECKSUM_PREFIX + algorithm]} if algorithm else {}
-        if not part.checksums and (algorithm is None or upload.checksum_type == "FULL_OBJECT"):
-            continue
-        if not part.checksums:
-            message = f"The upload was created using a {algorithm} checksum. It was missing for part {part.number}."
-            raise Refusal(400, "InvalidRequest", message)
-        if part.checksums != expected:
-            message = "One or more of the specified parts could not be found, or its checksum did not match."
-            raise Refusal(400, "InvalidPart", message, PartNumber=part.number)
-
-
 def _check_object_size(request: ReceivedRequest, parts: list[StoredPart]) -> None:
     declared = request.header("x-amz-mp-object-size")
     size = sum(part.size for part in parts)
     if declared is not None and declared != str(size):
         message = f"The provided 'x-amz-mp-object-size' header value {declared} does not match the size {size}."
         raise Refusal(400, "InvalidRequest", message)
-
-
-def _object_checksums(request: ReceivedRequest, upload: OpenUpload, parts: list[StoredPart]) -> dict[str, str]:
-    """Return the whole object's checksum as a header, where it can be computed, and compare it with the client's."""
-    kind = request.header(CHECKSUM_PREFIX + "type")
-    if kind is not None and kind != upload.checksum_type:
-        stored = upload.checksum_type or "null"
-        raise Refusal(400, "InvalidRequest", f"The upload was created using the {stored} checksum mode.")
-    value = _combine(upload, parts)
-    claimed = named_checksum(request.head)
-    if claimed and upload.checksum_algorithm and claimed[0] != upload.checksum_algorithm:
-        raise Refusal(400, "InvalidRequest", "The checksum is not of the algorithm that the upload was created with.")
-    if claimed and value and claimed[1] != value:
-        raise Refusal(
-            400, "BadDigest", f"The {claimed[0].upper()} you specified did not match the calculated checksum."
-        )
-    return {f"{CHECKSUM_PREFIX}{upload.checksum_algorithm}": value} if value else {}
-
-
-def _combine(upload: OpenUpload, parts: list[StoredPart]) -> str | None:
-    algorithm = upload.checksum_algorithm
-    if algorithm is None:
-        return None
-    if upload.checksum_type == "COMPOSITE":
-        raw = [base64.b64decode(part.checksums[CHECKSUM_PREFIX + algorithm]) for part in parts]
-        digest = checksum_of(algorithm, raw)
-        return None if digest is None else f"{base64.b64encode(digest).decode()}-{len(parts)}"
-    pieces = [part.content for part in parts if part.content is not None]
-    digest = checksum_of(algorithm, pieces) if len(pieces) == len(parts) else None
-    return None if digest is None else base64.b64encode(digest).decode()
 
 
 def _assemble(

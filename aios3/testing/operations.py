@@ -18,7 +18,9 @@ from aios3.testing.store import Store
 __all__ = ["admit", "process"]
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_NEEDS_LENGTH: Final = frozenset({"PutObject", "UploadPart"})
+_DATA_OPERATIONS: Final = frozenset({"PutObject", "UploadPart"})
+_MAX_DOCUMENT_SIZE: Final = 8 * 1024 * 1024
+"""Bytes; 10,000 parts with checksums are some 1.2 MB."""
 
 _Handler = Callable[[Store, ReceivedRequest, Body], Answer]
 
@@ -53,12 +55,14 @@ def admit(store: Store, request: ReceivedRequest) -> None:
         message = "A header you provided implies functionality that is not implemented"
         raise Refusal(501, "NotImplemented", message, Header="Transfer-Encoding")
     length = request.head.content_length
-    if length is None and request.operation in _NEEDS_LENGTH:
+    if length is None and request.operation in _DATA_OPERATIONS:
         raise Refusal(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
-    most = store.provider.max_part_size
+    is_data = request.operation in _DATA_OPERATIONS
+    most = store.provider.max_part_size if is_data else _MAX_DOCUMENT_SIZE
     if length is not None and length > most:
-        message = "Your proposed upload exceeds the maximum allowed size"
-        raise Refusal(400, "EntityTooLarge", message, ProposedSize=length, MaxSizeAllowed=most)
+        message = "Your request exceeds the maximum allowed size"
+        code = "EntityTooLarge" if is_data else "MaxMessageLengthExceeded"
+        raise Refusal(400, code, message, ProposedSize=length, MaxSizeAllowed=most)
 
 
 def process(

@@ -158,11 +158,16 @@ class S3Server:
         """Requests whose head came and that are neither answered nor given up by the client."""
         return len(self._in_progress)
 
+    @property
+    def held_requests(self) -> list[ReceivedRequest]:
+        """Requests received whole that wait for `release`."""
+        return [exchange.request for held in self._held.values() for exchange in held]
+
     async def wait_for(self, predicate: Callable[[S3Server], object]) -> None:
         """Return once ``predicate(server)`` is true; it is asked now and after each event.
 
         Events: a connection made or closed, a head received, bytes of a body received, a request
-        processed, answered or lost.
+        held, processed, answered or lost.
 
         Raises:
             RuntimeError: the server was closed first.
@@ -230,6 +235,7 @@ class S3Server:
             exchange.respond()
         else:
             held.append(exchange)
+            self.notify()
 
     def process(self, request: ReceivedRequest, body: Body) -> Answer:
         """Do what the request asks for."""

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -179,10 +179,8 @@ class WireClient:
     async def aclose(self) -> None:
         """Close, and wait until it is closed."""
         self.writer.transport.abort()
-        try:
+        with suppress(OSError):
             await self.writer.wait_closed()
-        except OSError:
-            pass
 
 
 def completion(parts: list[tuple[int, str]]) -> bytes:

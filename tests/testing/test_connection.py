@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from aios3.testing.peer_watch import PeerWatch
 from aios3.testing import Fault
+from aios3.testing.peer_watch import PeerWatch
 
 
 async def test_a_connection_serves_many_requests(serve):
@@ -37,6 +37,9 @@ async def test_a_pipelined_request_waits_for_the_one_before(serve):
     await client.send(client.head("PUT", "/bucket/a", body=b"x"), b"x")
     await server.wait_for(lambda server: server.requests)
     await client.send(client.head("GET", "/bucket/a"))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(server.requests) == 1
     server.release("PutObject")
     assert (await client.read_answer()).status == 200
     assert (await client.read_answer()).body == b"x"

@@ -36,12 +36,12 @@ async def test_answer_can_have_any_body(serve):
 async def expect_reset(client) -> bytes:
     """Read up to a reset, and return what came before it."""
     received = b""
-    with pytest.raises(ConnectionResetError):
-        while True:
-            piece = await client.reader.read(1 << 16)
-            assert piece, "the connection was closed in good order"
+    try:
+        while piece := await client.reader.read(1 << 16):
             received += piece
-    return received
+    except ConnectionResetError:
+        return received
+    pytest.fail("the connection was closed in good order")
 
 
 async def test_drop_before_resets_after_the_head(serve):
@@ -185,7 +185,6 @@ async def test_raw_sends_any_bytes(serve):
     """What came need not be HTTP."""
     server, client = await serve()
     server.faults.add(Fault("raw", body=b"SSH-2.0-surprise\r\n"))
-    server.faults.add(Fault("raw", nth=2))
     await client.send(client.head("GET", "/bucket/key"))
     assert await client.read_rest() == b"SSH-2.0-surprise\r\n"
     assert server.requests[0].status is None

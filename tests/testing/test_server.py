@@ -77,7 +77,8 @@ async def test_a_held_operation_waits_for_its_release(serve):
     server, client = await serve()
     server.hold("PutObject")
     putting = asyncio.create_task(client.request("PUT", "/bucket/key", body=b"abc"))
-    await server.wait_for(lambda server: server.requests and server.requests[0].body == b"abc")
+    await server.wait_for(lambda server: server.held_requests)
+    assert server.held_requests[0].body == b"abc"
     assert not putting.done()
     assert not server.objects
     server.release("PutObject")
@@ -120,15 +121,31 @@ async def test_waiting_ends_with_the_predicate():
     assert cancelled.cancelled()
 
 
+async def test_what_was_waited_for_counts_although_the_server_stops():
+    """A wait whose predicate came true returns, also if the server is gone by then."""
+    async with S3Server() as server:
+        server.hold("PutObject")
+        _, writer = await asyncio.open_connection(*server.endpoint_url.removeprefix("http://").split(":"))
+        writer.write(b"PUT /bucket/key HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+        await server.wait_for(lambda server: server.held_requests)
+        waiting = asyncio.create_task(server.wait_for(lambda server: server.requests[0].status))
+        await asyncio.sleep(0)
+        server.release("PutObject")
+    await waiting
+    assert server.requests[0].status == 403
+    writer.transport.abort()
+
+
 async def test_ids_and_dates_are_the_same_every_time(connect):
     """Two servers that are asked the same say the same, to the byte."""
     seen = []
+    create = b"POST /bucket/key?uploads= HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+    last = b"GET /bucket/no HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
     for _ in range(2):
-        async with S3Server(clock=lambda: datetime(2026, 1, 1, tzinfo=UTC), check_signatures=False) as server:
-            async with connect(server) as client:
-                head = b"POST /bucket/key?uploads= HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
-                await client.send(head, head, b"GET /bucket/no HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-                seen.append(await client.read_rest())
+        made = S3Server(clock=lambda: datetime(2026, 1, 1, tzinfo=UTC), check_signatures=False)
+        async with made as server, connect(server) as client:
+            await client.send(create, create, last)
+            seen.append(await client.read_rest())
     assert seen[0] == seen[1]
     assert seen[0].count(b"Date: Thu, 01 Jan 2026 00:00:00 GMT\r\n") == 3
 

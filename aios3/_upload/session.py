@@ -1,0 +1,38 @@
+"""An upload from its beginning to its end, whatever that is, around a block that feeds it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from .engine import Engine
+from .job import UploadJob
+from .part_tasks import part_tasks
+from .uploader import Uploader
+
+__all__ = ["run_upload"]
+
+
+@asynccontextmanager
+async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]:
+    """Run an upload around a block that feeds it.
+
+    Leaving the block cleanly commits. Leaving it by an exception cancels and
+    joins the parts, then aborts, then lets the exception go on; so does a part
+    that fails, by cancelling the block. Afterwards nothing of the upload is left
+    but its receipt.
+    """
+    upload = Uploader(engine, job)
+    engine.running.add(upload)
+    try:
+        async with upload.guard, part_tasks() as group:
+            upload.begin(group)
+            try:
+                yield upload
+                await upload.finish()
+            finally:
+                upload.close()
+            await upload.end_stopping()
+    finally:
+        engine.upload_ended(upload)
+        upload.ended.set()

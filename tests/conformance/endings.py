@@ -1,0 +1,185 @@
+"""However an upload ends badly: nothing is open, and the key holds what it held before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from aios3 import (
+    ContainerNotFoundError,
+    Credentials,
+    CredentialsError,
+    ObjectTooLargeError,
+    ResponseError,
+    S3StorageDriver,
+    SizeMismatchError,
+    UploadProgress,
+)
+from tests.conformance.endpoints import PART, Endpoint, meddling_session
+from tests.conformance.exchange import chunks, open_keys, payload, put, read
+from tests.conformance.registry import check
+
+BEFORE = b"what the key held before"
+
+
+async def _hold_something(endpoint: Endpoint) -> str:
+    key = endpoint.key("object")
+    async with endpoint.driver() as driver:
+        await put(driver, endpoint, key, BEFORE)
+    return key
+
+
+async def _nothing_happened(driver: S3StorageDriver, endpoint: Endpoint, key: str) -> None:
+    assert await open_keys(driver, endpoint, key) == []
+    assert await read(driver, endpoint, key) == BEFORE
+
+
+@check
+async def a_source_that_fails_commits_nothing(endpoint: Endpoint) -> None:
+    """Its error comes out unchanged, with a note of what became of the upload."""
+    trouble = RuntimeError("the camera is gone")
+
+    async def failing() -> AsyncIterator[bytes]:
+        async for chunk in chunks(payload(2 * PART)):
+            yield chunk
+        raise trouble
+
+    key = await _hold_something(endpoint)
+    async with endpoint.driver() as driver:
+        with pytest.raises(RuntimeError) as caught:
+            await driver.upload_object_via_stream(failing(), endpoint.bucket, key)
+        assert caught.value is trouble
+        assert "it was aborted" in trouble.__notes__[0]
+        await _nothing_happened(driver, endpoint, key)
+
+
+@check
+async def a_refused_part_commits_nothing(endpoint: Endpoint) -> None:
+    """The second part is sent to a bucket that does not exist, so that every store has a reason to refuse it."""
+
+    async def misdirect(request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
+        if request.method == "PUT" and request.url.query.get("partNumber") == "2":
+            wrong = str(request.url).replace(endpoint.bucket, f"no-such-{endpoint.bucket}", 1)
+            request.url = URL(wrong, encoded=True)
+        return await handler(request)
+
+    key = await _hold_something(endpoint)
+    async with meddling_session(misdirect) as session, endpoint.driver(session=session) as driver:
+        with pytest.raises(ResponseError) as caught:
+            await put(driver, endpoint, key, payload(3 * PART))
+        assert (caught.value.operation, caught.value.part_number) == ("UploadPart", 2)
+        assert "it was aborted" in caught.value.__notes__[-1]
+        await _nothing_happened(driver, endpoint, key)
+
+
+@check
+async def a_cancellation_in_the_middle_commits_nothing(endpoint: Endpoint) -> None:
+    """While the source is being waited for, with parts stored and another under way."""
+    stored, closed = asyncio.Event(), asyncio.Event()
+
+    async def never_ending() -> AsyncIterator[bytes]:
+        try:
+            async for chunk in chunks(payload(2 * PART + 1)):
+                yield chunk
+            await asyncio.Event().wait()
+        finally:
+            closed.set()
+
+    def watch(progress: UploadProgress) -> None:
+        if progress.parts_stored:
+            stored.set()
+
+    key = await _hold_something(endpoint)
+    async with endpoint.driver() as driver:
+        uploading = asyncio.create_task(
+            driver.upload_object_via_stream(never_ending(), endpoint.bucket, key, on_progress=watch)
+        )
+        await stored.wait()
+        uploading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await uploading
+        assert closed.is_set()
+        await _nothing_happened(driver, endpoint, key)
+
+
+@check
+async def closing_the_driver_ends_its_uploads(endpoint: Endpoint) -> None:
+    """As a server does that shuts down."""
+    stored = asyncio.Event()
+
+    async def never_ending() -> AsyncIterator[bytes]:
+        async for chunk in chunks(payload(2 * PART)):
+            yield chunk
+        await asyncio.Event().wait()
+
+    def watch(progress: UploadProgress) -> None:
+        if progress.parts_stored:
+            stored.set()
+
+    key = await _hold_something(endpoint)
+    async with endpoint.driver() as driver:
+        uploading = asyncio.create_task(
+            driver.upload_object_via_stream(never_ending(), endpoint.bucket, key, on_progress=watch)
+        )
+        await stored.wait()
+    with pytest.raises(Exception, match="the driver was closed"):
+        await uploading
+    async with endpoint.driver() as driver:
+        await _nothing_happened(driver, endpoint, key)
+
+
+@check
+async def a_wrong_declared_size_commits_nothing(endpoint: Endpoint) -> None:
+    """Too long and too short, within one part and beyond it."""
+    key = await _hold_something(endpoint)
+    async with endpoint.driver() as driver:
+        for size in (10, PART + 10):
+            for declared in (size - 1, size + 1):
+                with pytest.raises(SizeMismatchError, match="declared"):
+                    await put(driver, endpoint, key, payload(size), size=declared)
+                await _nothing_happened(driver, endpoint, key)
+
+
+@check
+async def going_over_the_allowed_size_commits_nothing(endpoint: Endpoint) -> None:
+    """Within one part and beyond it; the source is not read to its end."""
+    key = await _hold_something(endpoint)
+    async with endpoint.driver() as driver:
+        for limit in (10, PART + 10):
+            with pytest.raises(ObjectTooLargeError, match=f"max_size={limit}"):
+                await put(driver, endpoint, key, payload(limit + 1), max_size=limit)
+            await _nothing_happened(driver, endpoint, key)
+
+
+@check
+async def a_wrong_secret_is_refused(endpoint: Endpoint) -> None:
+    """As a `CredentialsError`, whether the upload is one put or has parts."""
+    wrong = Credentials(endpoint.credentials.access_key_id, "not-the-secret-access-key")
+    async with endpoint.driver(credentials=wrong) as driver:
+        for size in (10, PART + 1):
+            with pytest.raises(CredentialsError) as caught:
+                await put(driver, endpoint, endpoint.key("object"), payload(size))
+            assert wrong.secret_access_key not in str(caught.value)
+
+
+@check
+async def a_missing_bucket_is_told(endpoint: Endpoint) -> None:
+    """As a `ContainerNotFoundError`, whether the upload is one put or has parts."""
+    async with endpoint.driver() as driver:
+        for size in (10, PART + 1):
+            with pytest.raises(ContainerNotFoundError):
+                await driver.upload_object_via_stream(payload(size), "aios3-no-such-bucket", "key")
+
+
+@check
+async def a_wrong_region_is_told(endpoint: Endpoint) -> None:
+    """The store's refusal names the region, so that the caller can put it right."""
+    async with endpoint.driver(region="mars-north-1") as driver:
+        with pytest.raises(ResponseError, match="region") as caught:
+            await put(driver, endpoint, endpoint.key("object"), b"x")
+    assert caught.value.code == "AuthorizationHeaderMalformed"

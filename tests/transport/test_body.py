@@ -1,0 +1,232 @@
+"""The bytes of a body: sent once, and not one of them after its owner took them back."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import aiohttp
+import pytest
+
+from aios3._protocol.messages import Request
+from aios3._transport.body import SlicedBody
+from aios3._transport.watchdog import Watchdog
+from aios3.errors import TransportError
+
+from .wire import OK, answer
+
+BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+SIZE = 256 * 1024
+
+
+def fill(count: int = 64, size: int = SIZE) -> list[bytearray]:
+    """Return segments of a part: more than the buffers of both sockets hold, unless told otherwise."""
+    return [bytearray(b"A" * size) for _ in range(count)]
+
+
+def take_back(segments: list[bytearray]) -> None:
+    """Reuse the segments for other bytes, as the pool does."""
+    for segment in segments:
+        segment[:] = b"Z" * len(segment)
+
+
+@pytest.fixture
+async def narrow_session():
+    """A session whose sockets buffer so little that bytes wait in this process."""
+
+    def make_socket(address):
+        sock = socket.socket(*address[:3])
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        sock.setblocking(False)
+        return sock
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=make_socket)) as session:
+        yield session
+
+
+class Reluctant:
+    """A peer that reads the head, says something or nothing, and reads the rest once it is let."""
+
+    def __init__(self, says: bytes = b"") -> None:
+        self.says = says
+        self.head_came = asyncio.Event()
+        self.may_read = asyncio.Event()
+        self.at_end = asyncio.Event()
+
+    async def __call__(self, peer):
+        await peer.read_head()
+        await peer.read_some(1)
+        peer.send(self.says)
+        self.head_came.set()
+        await self.may_read.wait()
+        await peer.read_to_end()
+        self.at_end.set()
+
+
+@BOTH
+async def test_no_byte_of_a_cancelled_body_leaves_afterwards(transport, wire, request_to, secure):
+    """Once `send` has been cancelled its segments may be reused: the store never sees what they hold then."""
+    script = Reluctant()
+    peer = await wire(script, secure=secure)
+    segments = fill()
+    task = asyncio.create_task(transport.send(request_to(peer, body=segments)))
+    await script.head_came.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    take_back(segments)
+    script.may_read.set()
+    await script.at_end.wait()
+    assert b"A" in peer.peers[0].body
+    assert b"Z" not in peer.peers[0].body
+
+
+@BOTH
+@pytest.mark.parametrize("status", [200, 403, 503])
+async def test_no_byte_leaves_after_an_early_answer(transport, wire, request_to, secure, status):
+    """Also if the store keeps the connection open and goes on reading."""
+    script = Reluctant(answer(status))
+    peer = await wire(script, secure=secure)
+    segments = fill()
+    try:
+        response = await transport.send(request_to(peer, body=segments))
+    except TransportError:
+        assert status == 200
+    else:
+        assert response.status == status != 200
+    take_back(segments)
+    script.may_read.set()
+    await script.at_end.wait()
+    assert b"Z" not in peer.peers[0].body
+
+
+@BOTH
+async def test_no_byte_leaves_after_a_stall(make_transport, wire, request_to, secure):
+    """A peer that does not read is given up, and its connection with all that it had buffered."""
+    script = Reluctant()
+    peer = await wire(script, secure=secure)
+    segments = fill()
+    with pytest.raises(TransportError, match="nothing moved"):
+        await make_transport(send=0.05).send(request_to(peer, body=segments))
+    take_back(segments)
+    script.may_read.set()
+    await script.at_end.wait()
+    assert b"Z" not in peer.peers[0].body
+
+
+@BOTH
+@pytest.mark.parametrize("status", [200, 503])
+async def test_no_byte_leaves_after_an_early_answer_to_a_small_body(
+    make_transport, narrow_session, wire, request_to, secure, status
+):
+    """A body that the event loop has taken, but not the socket, is not out of use."""
+    script = Reluctant(answer(status))
+    peer = await wire(script, secure=secure)
+    segments = fill(1, 59_000)
+    try:
+        await make_transport(narrow_session).send(request_to(peer, body=[b"A" * 1000, *segments]))
+    except TransportError:
+        assert status == 200
+    take_back(segments)
+    script.may_read.set()
+    await peer.peers[0].received(60_000)
+    assert b"Z" not in peer.peers[0].body
+
+
+@BOTH
+async def test_no_byte_leaves_after_a_small_body_is_cancelled(
+    make_transport, narrow_session, wire, request_to, secure
+):
+    """The same by cancellation."""
+    script = Reluctant()
+    peer = await wire(script, secure=secure)
+    segments = fill(1, 59_000)
+    request = request_to(peer, body=[b"A" * 1000, *segments])
+    task = asyncio.create_task(make_transport(narrow_session).send(request))
+    await script.head_came.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    take_back(segments)
+    script.may_read.set()
+    await script.at_end.wait()
+    assert b"Z" not in peer.peers[0].body
+
+
+@BOTH
+@pytest.mark.parametrize("status", [400, 403, 413, 500, 503])
+async def test_an_early_refusal_is_the_answer(transport, wire, request_to, secure, status):
+    """A store that refuses by the head need not read the body; what it said is what the caller learns."""
+    script = Reluctant(answer(status, b"<Error/>"))
+    peer = await wire(script, secure=secure)
+    response = await transport.send(request_to(peer, body=fill()))
+    assert (response.status, response.body) == (status, b"<Error/>")
+    script.may_read.set()
+    await peer.peers[0].closed()
+
+
+@pytest.mark.parametrize("round_number", range(5))
+@BOTH
+async def test_an_early_refusal_is_the_answer_also_if_the_store_closes_at_once(
+    transport, wire, request_to, secure, round_number
+):
+    """The reset that follows unread data does not hide an answer that came before it."""
+
+    async def script(peer):
+        await peer.read_head()
+        await peer.read_body(round_number * 100_000)
+        peer.send(answer(403, b"<Error/>", "Connection: close"))
+        peer.close() if secure else peer.close_unread()
+        await peer.closed()
+
+    peer = await wire(script, secure=secure)
+    response = await transport.send(request_to(peer, body=fill()))
+    assert (response.status, response.body) == (403, b"<Error/>")
+
+
+@BOTH
+async def test_success_before_the_whole_body_is_no_success(transport, wire, request_to, secure):
+    """Whatever was stored, it was not the body."""
+    script = Reluctant(OK)
+    peer = await wire(script, secure=secure)
+    with pytest.raises(TransportError, match="before the whole body was sent"):
+        await transport.send(request_to(peer, body=fill()))
+
+
+@BOTH
+async def test_after_an_early_answer_the_next_request_has_a_connection_of_its_own(transport, wire, request_to, secure):
+    """The rest of the unsent body cannot be mistaken for the next request."""
+    scripts = [Reluctant(answer(503)), Reluctant(OK)]
+
+    async def script(peer):
+        await scripts[peer.number](peer)
+
+    peer = await wire(script, secure=secure)
+    assert (await transport.send(request_to(peer, body=fill()))).status == 503
+    assert (await transport.send(request_to(peer, body=[b"x"]))).status == 200
+    assert len(peer.peers) == 2
+    scripts[0].may_read.set()
+
+
+async def test_the_same_request_can_be_sent_again(transport, wire, request_to):
+    """A fresh body per attempt: the second carries all bytes too."""
+
+    async def script(peer):
+        for status in (503, 200):
+            await peer.read_request()
+            peer.send(answer(status))
+
+    peer = await wire(script)
+    request = request_to(peer, body=fill(3))
+    assert [(await transport.send(request)).status for _ in range(2)] == [503, 200]
+    assert peer.peers[0].body == b"A" * (2 * 3 * SIZE)
+
+
+async def test_a_body_shows_neither_its_bytes_nor_itself_as_text():
+    """Debug logs of the HTTP library may show a payload."""
+    request = Request("PutObject", "PUT", "http", "localhost", "/b/k", body=[b"secret"])
+    body = SlicedBody(request, Watchdog("PutObject", connect=1, send=1, answer=1), set())
+    assert "secret" not in repr(body)
+    assert "6 bytes" in repr(body)
+    with pytest.raises(TypeError, match="bytes"):
+        body.decode()

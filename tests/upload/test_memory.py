@@ -1,0 +1,349 @@
+"""The memory budget: bounded, first come first served, and never stuck."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from aios3._protocol.cutter import SEGMENT_SIZE
+from aios3._upload.memory import Lease, MemoryBudget, SegmentPool
+from tests.fakes import turns
+
+
+async def wait_in_line(memory: MemoryBudget, lease: Lease, count: int, missing: int) -> asyncio.Task[None]:
+    task = asyncio.create_task(memory.acquire(lease, count, missing))
+    await turns(3)
+    return task
+
+
+async def test_free_bytes_are_granted_at_once() -> None:
+    """Without a turn of the loop, and counted for the lease."""
+    memory, lease = MemoryBudget(10), Lease()
+    acquiring = memory.acquire(lease, 4, 10)
+    with pytest.raises(StopIteration):
+        acquiring.send(None)
+    assert (memory.used, lease.held, lease.missing) == (4, 4, 6)
+
+
+async def test_bytes_come_back_when_they_were_in_flight() -> None:
+    """Detaching tells how many they are; releasing frees them."""
+    memory, lease = MemoryBudget(10), Lease()
+    await memory.acquire(lease, 10, 10)
+    assert memory.detach(lease) == 10
+    assert (memory.used, lease.held, lease.missing) == (10, 0, 0)
+    memory.release(10)
+    assert memory.used == 0
+
+
+async def test_more_than_the_limit_waits() -> None:
+    """Until somebody gives enough back."""
+    memory, first, second = MemoryBudget(10), Lease(), Lease()
+    await memory.acquire(first, 10, 10)
+    waiting = await wait_in_line(memory, second, 1, 10)
+    assert not waiting.done()
+    memory.release(memory.detach(first))
+    await waiting
+    assert (memory.used, second.held) == (1, 1)
+
+
+async def test_a_grant_that_would_block_everybody_waits() -> None:
+    """Two half-filled parts of the limit's size would wait for each other for ever."""
+    memory, first, second = MemoryBudget(10), Lease(), Lease()
+    await memory.acquire(first, 5, 10)
+    waiting = await wait_in_line(memory, second, 5, 10)
+    assert not waiting.done()
+    await memory.acquire(first, 0, 5)
+    first_rest = await wait_in_line(memory, first, 5, 5)
+    await first_rest
+    memory.release(memory.detach(first))
+    await waiting
+
+
+async def test_one_part_that_can_finish_is_not_enough() -> None:
+    """When a small part that let two large ones begin has ended, they can still be finished."""
+    memory, small = MemoryBudget(10), Lease()
+    await memory.acquire(small, 1, 2)
+
+    async def fill() -> None:
+        lease = Lease()
+        for missing in range(10, 0, -1):
+            await memory.acquire(lease, 1, missing)
+            await asyncio.sleep(0)
+        memory.release(memory.detach(lease))
+
+    large = [asyncio.create_task(fill()) for _ in range(2)]
+    await turns(40)
+    await memory.acquire(small, 1, 1)
+    memory.release(memory.detach(small))
+    await turns(80)
+    stuck = [task for task in large if not task.done()]
+    for task in stuck:
+        task.cancel()
+    await asyncio.gather(*large, return_exceptions=True)
+    assert not stuck
+
+
+async def test_the_first_in_line_is_served_first() -> None:
+    """Waiters that could all be served are served in the order in which they came."""
+    memory, holder = MemoryBudget(4), Lease()
+    await memory.acquire(holder, 4, 4)
+    served: list[int] = []
+
+    async def wait(number: int) -> None:
+        lease = Lease()
+        await memory.acquire(lease, 4, 4)
+        served.append(number)
+        memory.release(memory.detach(lease))
+
+    tasks = [asyncio.create_task(wait(number)) for number in range(5)]
+    await turns()
+    memory.release(memory.detach(holder))
+    await asyncio.gather(*tasks)
+    assert served == [0, 1, 2, 3, 4]
+
+
+async def test_nobody_overtakes_who_waits() -> None:
+    """Bytes that are free, but too few for the first in line, are not given to who comes later."""
+    memory, holder, first, later = MemoryBudget(10), Lease(), Lease(), Lease()
+    await memory.acquire(holder, 6, 6)
+    memory.detach(holder)
+    waiting = await wait_in_line(memory, first, 5, 5)
+    overtaking = await wait_in_line(memory, later, 10, 10)
+    assert not waiting.done()
+    assert not overtaking.done()
+    memory.release(6)
+    await turns()
+    assert waiting.done()
+    assert not overtaking.done()
+    overtaking.cancel()
+    await asyncio.gather(overtaking, return_exceptions=True)
+
+
+async def test_who_can_finish_is_served_before_who_cannot() -> None:
+    """A part that can be finished with what is free goes on, although another one waits for longer."""
+    memory, nearly, new = MemoryBudget(10), Lease(), Lease()
+    await memory.acquire(nearly, 8, 10)
+    waiting = await wait_in_line(memory, new, 2, 10)
+    await memory.acquire(nearly, 2, 2)
+    assert not waiting.done()
+    memory.release(memory.detach(nearly))
+    await waiting
+
+
+async def test_a_waiter_cancelled_before_its_grant_leaves_nothing() -> None:
+    """And those behind it move up."""
+    memory, holder, second = MemoryBudget(10), Lease(), Lease()
+    await memory.acquire(holder, 6, 10)
+    cancelled = await wait_in_line(memory, Lease(), 5, 5)
+    behind = await wait_in_line(memory, second, 4, 4)
+    cancelled.cancel()
+    await asyncio.gather(cancelled, return_exceptions=True)
+    await behind
+    assert cancelled.cancelled()
+    assert (memory.used, second.held) == (10, 4)
+
+
+async def test_a_waiter_cancelled_after_its_grant_leaves_nothing() -> None:
+    """The grant that it never saw is taken back and given to the next one."""
+    memory, holder, lease, next_lease = MemoryBudget(10), Lease(), Lease(), Lease()
+    await memory.acquire(holder, 10, 10)
+    cancelled = await wait_in_line(memory, lease, 6, 10)
+    behind = await wait_in_line(memory, next_lease, 10, 10)
+    memory.release(memory.detach(holder))
+    assert lease.held == 6
+    cancelled.cancel()
+    await asyncio.gather(cancelled, return_exceptions=True)
+    assert cancelled.cancelled()
+    assert lease.held == 0
+    assert lease.missing == 10
+    await behind
+    assert (memory.used, next_lease.held) == (10, 10)
+
+
+async def test_a_cancelled_waiter_that_has_not_noticed_yet_is_passed_over() -> None:
+    """Bytes that come back between a cancellation and its delivery go to the next one in line."""
+    memory, holder, lease = MemoryBudget(10), Lease(), Lease()
+    await memory.acquire(holder, 10, 10)
+    cancelled = await wait_in_line(memory, Lease(), 10, 10)
+    behind = await wait_in_line(memory, lease, 10, 10)
+    cancelled.cancel()
+    memory.release(memory.detach(holder))
+    await asyncio.gather(cancelled, return_exceptions=True)
+    await behind
+    assert (memory.used, lease.held) == (10, 10)
+
+
+@dataclass
+class Filler:
+    """An upload as the budget sees it: fills parts piece by piece and sends them."""
+
+    size: int
+    piece: int
+    lease: Lease = field(default_factory=Lease)
+    in_flight: list[int] = field(default_factory=list)
+    waiting: asyncio.Task[None] | None = None
+
+    @property
+    def rest(self) -> int:
+        return self.size - self.lease.held
+
+    def is_idle(self) -> bool:
+        return self.waiting is None or self.waiting.done()
+
+
+class BudgetMachine(RuleBasedStateMachine):
+    """Many uploads with parts of various sizes, in any order of events, at limits down to one part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.fillers: list[Filler] = []
+
+    def run(self, coroutine: object) -> None:
+        self.loop.run_until_complete(coroutine)  # type: ignore[arg-type]
+
+    @initialize(
+        shapes=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 5)), min_size=1, max_size=6),
+        slack=st.integers(0, 12),
+    )
+    def begin(self, shapes: list[tuple[int, int]], slack: int) -> None:
+        self.memory = MemoryBudget(max(size for size, _ in shapes) + slack)
+        self.fillers = [Filler(size, piece) for size, piece in shapes]
+
+    def pick(self, number: int) -> Filler:
+        return self.fillers[number % len(self.fillers)]
+
+    @rule(number=st.integers(0, 5))
+    def ask(self, number: int) -> None:
+        """Ask for the next piece, or send the part if it is full."""
+        filler = self.pick(number)
+        if filler.is_idle():
+            self.advance(filler)
+        self.run(turns(3))
+
+    def advance(self, filler: Filler) -> None:
+        if filler.rest == 0:
+            filler.in_flight.append(self.memory.detach(filler.lease))
+        else:
+            count = min(filler.piece, filler.rest)
+            filler.waiting = self.loop.create_task(self.memory.acquire(filler.lease, count, filler.rest))
+
+    @rule(number=st.integers(0, 5))
+    def acknowledge(self, number: int) -> None:
+        filler = self.pick(number)
+        if filler.in_flight:
+            self.memory.release(filler.in_flight.pop())
+        self.run(turns(3))
+
+    @rule(number=st.integers(0, 5), before=st.integers(0, 1))
+    def cancel(self, number: int, before: int) -> None:
+        """End an upload in the middle; the next one takes its place."""
+        filler = self.pick(number)
+        if filler.waiting is not None:
+            self.run(turns(before))
+            filler.waiting.cancel()
+            self.run(asyncio.wait({filler.waiting}))
+        self.memory.release(self.memory.detach(filler.lease))
+        self.run(turns(3))
+
+    @precondition(lambda self: self.fillers)
+    @invariant()
+    def is_bounded(self) -> None:
+        assert 0 <= self.memory.used <= self.memory.limit
+        held = sum(filler.lease.held + sum(filler.in_flight) for filler in self.fillers)
+        assert held == self.memory.used
+
+    def teardown(self) -> None:
+        """Whatever happened: everybody can finish, and then everything is back."""
+        try:
+            for _ in range(2000):
+                if not self.fillers or self.is_finished():
+                    break
+                for filler in self.fillers:
+                    while filler.in_flight:
+                        self.memory.release(filler.in_flight.pop())
+                    if filler.is_idle() and filler.size:
+                        self.finish(filler)
+                self.run(turns(3))
+            else:
+                raise AssertionError(f"stuck: {self.memory} {self.fillers}")
+            if self.fillers:
+                assert self.memory.used == 0
+        finally:
+            for task in asyncio.all_tasks(self.loop):
+                task.cancel()
+            self.run(turns(3))
+            self.loop.close()
+
+    def finish(self, filler: Filler) -> None:
+        was_full = filler.rest == 0
+        self.advance(filler)
+        if was_full:
+            filler.size = 0
+
+    def is_finished(self) -> bool:
+        return all(filler.size == 0 and not filler.in_flight for filler in self.fillers)
+
+
+TestAnyInterleaving = BudgetMachine.TestCase
+TestAnyInterleaving.settings = settings(max_examples=100, stateful_step_count=40, deadline=None, derandomize=True)
+
+
+@given(seed=st.integers(0, 10_000), sizes=st.lists(st.integers(1, 30), min_size=2, max_size=12))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_many_uploads_at_the_least_limit_all_end(seed: int, sizes: list[int]) -> None:
+    """With room for exactly the largest part, uploads with parts of any size end, whatever the order of events."""
+
+    async def upload(memory: MemoryBudget, size: int, order: random.Random) -> None:
+        for _ in range(3):
+            lease = Lease()
+            while lease.held < size:
+                await memory.acquire(lease, min(order.randint(1, 5), size - lease.held), size - lease.held)
+                await turns(order.randint(0, 3))
+            held = memory.detach(lease)
+            await turns(order.randint(0, 3))
+            memory.release(held)
+
+    async def run() -> None:
+        memory, order = MemoryBudget(max(sizes)), random.Random(seed)
+        tasks = {asyncio.create_task(upload(memory, size, order)) for size in sizes}
+        for _ in range(5000):
+            if all(task.done() for task in tasks):
+                break
+            await asyncio.sleep(0)
+        stuck = [task for task in tasks if not task.done()]
+        for task in stuck:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert not stuck
+        assert memory.used == 0
+
+    asyncio.run(run())
+
+
+def test_the_pool_lends_again_what_came_back() -> None:
+    """Used memory first."""
+    pool = SegmentPool(2 * SEGMENT_SIZE)
+    segment = pool.take()
+    assert len(segment) == SEGMENT_SIZE
+    pool.give_back((segment,))
+    assert pool.idle_bytes == SEGMENT_SIZE
+    assert pool.take() is segment
+    assert pool.idle_bytes == 0
+
+
+@pytest.mark.parametrize(("keep", "idle"), [(0, 0), (SEGMENT_SIZE - 1, 0), (2 * SEGMENT_SIZE + 5, 2 * SEGMENT_SIZE)])
+def test_the_pool_keeps_no_more_than_it_may(keep: int, idle: int) -> None:
+    """What is beyond goes back to the system, and all of it when it is cleared."""
+    pool = SegmentPool(keep)
+    for _ in range(2):
+        pool.give_back(tuple(bytearray(SEGMENT_SIZE) for _ in range(3)))
+        assert pool.idle_bytes == idle
+    pool.clear()
+    assert pool.idle_bytes == 0
