@@ -8,7 +8,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from aios3.errors import ConfigurationError
 
-__all__ = ["ANONYMOUS", "Credentials", "CredentialsProvider"]
+__all__ = ["ANONYMOUS", "Credentials", "CredentialsProvider", "RefreshableCredentials"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,15 @@ class CredentialsProvider(Protocol):
 
     async def get_credentials(self) -> Credentials:
         """Return credentials that are valid now; called before every request, so cache inside."""
+        ...  # pragma: no cover - a protocol has no body
+
+
+@runtime_checkable
+class RefreshableCredentials(CredentialsProvider, Protocol):
+    """A source that keeps what it got, and can be told that the store does not take it any more."""
+
+    def invalidate(self, credentials: Credentials) -> None:
+        """Never return `credentials` again: the next `get_credentials` gets fresh ones."""
         ...  # pragma: no cover - a protocol has no body
 
 

@@ -75,11 +75,11 @@ class ObjectHeaders:
     create: Mapping[str, str] = field(repr=False)
     """CreateMultipartUpload: all that describes the object."""
     part: Mapping[str, str] = field(repr=False)
-    """UploadPart."""
+    """UploadPart and HeadObject: what says who pays and, with the customer's own key, what it was encrypted with."""
     commit: Mapping[str, str] = field(repr=False)
     """CompleteMultipartUpload: the conditions, and what it needs besides."""
     every: Mapping[str, str]
-    """AbortMultipartUpload, ListParts and HeadObject."""
+    """Requests about the upload that touch no data: AbortMultipartUpload, ListParts, ListMultipartUploads."""
 
 
 def read_attributes(key: str, attributes: Mapping[str, object], provider: Provider) -> ObjectHeaders:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 from urllib.parse import unquote_plus
 
@@ -94,6 +94,7 @@ class ListMultipartUploads:
     prefix: str = ""
     key_marker: str = ""
     upload_id_marker: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def build(self, endpoint: Endpoint) -> Request:
         """Return the request, unsigned."""
@@ -105,7 +106,7 @@ class ListMultipartUploads:
             ("upload-id-marker", self.upload_id_marker),
         )
         query.extend(pair for pair in optional if pair[1])
-        return build_request(self, endpoint, "GET", query=tuple(query))
+        return build_request(self, endpoint, "GET", query=tuple(query), headers=self.headers)
 
     def read(self, response: Response) -> UploadsPage:
         """Return the page.

@@ -23,8 +23,6 @@ class Part:
     number: int
     size: int
     """Bytes."""
-    spare: int
-    """Bytes that were lent for this part and not filled."""
     segments: tuple[bytearray, ...]
 
     @property
@@ -113,7 +111,7 @@ class PartCutter:
 
     def take(self) -> Part:
         """Return the current part as far as it is filled; the next one is not begun."""
-        part = Part(self.number, self._filled, self._lent - self._filled, tuple(self._segments))
+        part = Part(self.number, self._filled, tuple(self._segments))
         self.number += 1
         self.is_open = False
         self._clear()

@@ -38,7 +38,7 @@ class PartPlan:
                 f"the source is longer than {self.capacity} bytes, which is all that {self.max_parts} parts can hold "
                 f"with part_size={self.first_size}; declare its size, or use a larger part_size or memory_limit"
             )
-        equal = self.max_parts // 2
+        equal = max(1, self.max_parts // 2)
         if number <= equal:
             return self.first_size
         doublings = (number - equal - 1) // self._step + 1

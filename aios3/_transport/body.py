@@ -72,7 +72,7 @@ class SlicedBody(Payload):
         except OSError:
             return
         self._is_written = True
-        self._watchdog.enter("waiting for the answer")
+        self._watchdog.enter("waiting for the answer", self._moved)  # the kernel still has some of it to send
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         """Write all slices: the content length is theirs."""

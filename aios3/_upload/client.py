@@ -16,7 +16,7 @@ from aios3._protocol.retry import Repair, Retry, decide
 from aios3._protocol.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Scope, sign
 from aios3._protocol.uri import Endpoint
 from aios3._transport.base import StreamedResponse, Transport
-from aios3.credentials import CredentialsProvider
+from aios3.credentials import Credentials, CredentialsProvider, RefreshableCredentials
 from aios3.errors import ResponseError, StorageError, TransportError
 from aios3.options import RetryPolicy
 
@@ -63,6 +63,7 @@ class OperationClient:
     """What the store's clock is ahead of ours; learnt from its answers when it refuses our time."""
     budget: RetryBudget = field(init=False)
     _last_answer: tuple[Response, datetime] | None = None
+    _signed_with: Credentials | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.budget = RetryBudget(self.policy.budget)
@@ -191,7 +192,9 @@ class OperationClient:
         )
 
     def _repair(self, repair: Repair, response: Response | None) -> None:
-        """Put the clock right; credentials and connections are asked for afresh with every attempt anyway."""
+        """Put the clock right, or have fresh credentials made; a connection is a fresh one with every attempt anyway."""
+        if repair == "credentials" and isinstance(self.credentials, RefreshableCredentials) and self._signed_with:
+            self.credentials.invalidate(self._signed_with)
         if repair == "clock" and response is not None and (theirs := server_time(response)) is not None:
             self.clock_offset = theirs - self.clock.now()
 
@@ -210,6 +213,7 @@ class OperationClient:
         if self.credentials is None:
             return request
         credentials = await self.credentials.get_credentials()
+        self._signed_with = credentials
         return sign(request, credentials, Scope(self.region), self.clock.now() + self.clock_offset, payload_hash)
 
     async def _payload_hash(self, request: Request) -> str:

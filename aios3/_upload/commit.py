@@ -55,7 +55,7 @@ class Commit:
         headers = {**self.job.headers.create, **self.job.headers.commit}
         checksum = await part_checksum(self.job.checksum, body)
         operation = PutObject(self.job.bucket, self.job.key, headers, body, checksum)
-        return await put_object(self.engine.client, operation, self.failures)
+        return await put_object(self.engine.client, operation, self.failures, self.job.headers.part)
 
     async def complete(self, upload_id: str, parts: Sequence[tuple[int, str, str | None]], size: int) -> Committed:
         """Make the object out of its parts, and return it with the ETag that HEAD will report.
@@ -73,7 +73,7 @@ class Commit:
             began_at=self.began_at,
             answer_timeout=self.engine.timeouts.complete,
             failures=self.failures,
-            head_headers=job.headers.every,
+            head_headers=job.headers.part,
         )
         return await self._with_final_etag(await completion.run(), size)
 
@@ -86,7 +86,7 @@ class Commit:
         if committed.etag and self.engine.provider.complete_etag_is_final:
             return committed
         try:
-            found = await self.engine.client.run(HeadObject(self.job.bucket, self.job.key, self.job.headers.every))
+            found = await self.engine.client.run(HeadObject(self.job.bucket, self.job.key, self.job.headers.part))
         except StorageError:
             return committed
         if found.size != size:

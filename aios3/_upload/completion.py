@@ -2,9 +2,11 @@
 
 An answer to CompleteMultipartUpload can be lost, cut off, or an error inside a
 200, and the store may have committed all the same. Repeating it is right, but a
-refusal of the repetition proves nothing either. So evidence is collected: is
-the key now our object; and if the abort finds the upload still there, it was
-not committed. Only where neither can be found out is the outcome unknown.
+refusal of the repetition proves nothing either. So evidence is collected. If the
+key shows the ETag that our parts make, it was committed. If the abort finds the
+upload still there, it was not. If the upload is gone, the key's size and age
+decide; and only where they cannot be seen, or fit nothing of ours, is the
+outcome unknown.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Final
 
 from aios3._protocol.operations import Committed, CompleteMultipartUpload, HeadObject
 from aios3._protocol.retry import is_unclear
-from aios3.errors import CompletionUnknownError, ResponseError, StorageError, UploadNotFoundError
+from aios3.errors import CompletionUnknownError, StorageError, UploadNotFoundError
 from aios3.models import StorageObject
 
 from .client import OperationClient
@@ -26,6 +28,7 @@ from .guard import AbortOutcome, CancellationGuard
 __all__ = ["Completion", "multipart_etag"]
 
 _MD5: Final = re.compile(r'"?([0-9a-f]{32})"?\Z')
+_PART_COUNT: Final = re.compile(r"-(\d{1,5})\Z")
 _SLACK: Final = 2.0
 """Seconds: HTTP dates are whole seconds."""
 
@@ -80,38 +83,44 @@ class Completion:
 
     async def _settle(self, refusal: StorageError) -> Committed:
         """Find out what a commit came to whose answers were not clear."""
-        if (ours := await self._find()) is not None:
-            return self._found(ours)
-        if isinstance(refusal, ResponseError) and not is_unclear(refusal):
-            if not isinstance(refusal, UploadNotFoundError):
+        found = await self._look()
+        if found is not None and self._is_surely_ours(found):
+            return self._found(found)
+        if not isinstance(refusal, UploadNotFoundError):
+            try:
+                outcome = await self.guard.abort()
+            except StorageError as error:
+                raise self._unknown("the store answers neither the commit nor the abort") from error
+            if outcome is not AbortOutcome.GONE:
                 raise refusal
-            raise self._unknown("the store no longer knows the upload, and the key does not hold it") from refusal
-        try:
-            outcome = await self.guard.abort()
-        except StorageError as error:
-            raise self._unknown("the store answers neither the commit nor the abort") from error
-        if outcome is AbortOutcome.ABORTED:
-            raise refusal
-        if (ours := await self._find()) is not None:
-            return self._found(ours)
-        raise self._unknown("the upload is gone, and the key does not hold it") from refusal
+            found = await self._look()
+        if found is not None and self._is_likely_ours(found):
+            return self._found(found)
+        raise self._unknown("the upload is gone, and the key does not show that it holds it") from refusal
 
-    async def _find(self) -> StorageObject | None:
-        """Return what the key holds if it is our object; ``None`` if it is not, or cannot be looked at."""
-        operation = HeadObject(self.operation.bucket, self.operation.key, self.head_headers)
+    async def _look(self) -> StorageObject | None:
+        """Return what the key holds; ``None`` if nothing, or if it cannot be looked at."""
         try:
-            found = await self.client.run(operation)
+            return await self.client.run(HeadObject(self.operation.bucket, self.operation.key, self.head_headers))
         except StorageError:
             return None
-        return found if self._is_ours(found) else None
 
-    def _is_ours(self, found: StorageObject) -> bool:
-        """Same size, and either the ETag that our parts make or an age that fits only what came after our beginning."""
-        if found.size != self.size:
-            return False
-        if found.etag == multipart_etag([etag for _, etag, _ in self.operation.parts]):
+    def _is_surely_ours(self, found: StorageObject) -> bool:
+        """Same size, and the ETag that our parts make."""
+        etag = multipart_etag([etag for _, etag, _ in self.operation.parts])
+        return found.size == self.size and etag is not None and found.etag == etag
+
+    def _is_likely_ours(self, found: StorageObject) -> bool:
+        """Where the upload was consumed: same size, not older than our beginning, not made of another number of parts.
+
+        Encrypted objects, and those of stores with ETags of their own, can show no more than that.
+        """
+        if self._is_surely_ours(found):
             return True
-        if found.last_modified is None:
+        parts = _PART_COUNT.search(found.etag)
+        if found.size != self.size or found.last_modified is None:
+            return False
+        if parts is not None and int(parts.group(1)) != len(self.operation.parts):
             return False
         age = (self.client.by_the_stores_clock(self.client.clock.now()) - found.last_modified).total_seconds()
         return age <= self.client.clock.monotonic() - self.began_at + _SLACK

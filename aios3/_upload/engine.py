@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -81,4 +82,5 @@ class Engine:
                 task.cancel()
         for upload in uploads:
             if not upload.ended.is_set():
-                await upload.abandon()
+                with contextlib.suppress(StorageError):  # the upload's own guard will try again, and tell its caller
+                    await upload.abandon()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aios3._protocol.cutter import Part, PartCutter
 from aios3._protocol.part_plan import PartPlan
+from aios3.errors import ConfigurationError
 
 from .memory import Lease, MemoryBudget, SegmentPool
 
@@ -19,6 +20,7 @@ class PartFiller:
         self._memory = memory
         self._pool = pool
         self._lease = Lease()
+        self._is_closed = False
 
     @property
     def parts_taken(self) -> int:
@@ -52,11 +54,17 @@ class PartFiller:
             PartLimitError: a part would have to begin that the store does not take.
             ConfigurationError: the upload has ended meanwhile.
         """
+        self._require_open()
         if not self._cutter.is_open:
             self._cutter.begin()
         if wants := self._cutter.wants:
             await self._memory.acquire(self._lease, wants, self._cutter.missing)
+            self._require_open()
             self._cutter.lend(self._pool.take())
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise ConfigurationError("the upload has ended; write inside its block")
 
     def fill(self, data: memoryview) -> int:
         """Copy from the front of `data` as much as there is room for; return how many bytes that were."""
@@ -65,9 +73,13 @@ class PartFiller:
     def take(self) -> Part:
         """Hand over the part under way as far as it is filled; its bytes come back by `give_back`."""
         part = self._cutter.take()
-        self._memory.detach(self._lease)
-        self._memory.release(part.spare)
+        self._memory.release(self._memory.detach(self._lease) - part.size)
         return part
+
+    def close(self) -> None:
+        """Give everything back and take no more; who waits for room is told."""
+        self._is_closed = True
+        self.give_back(self.take())
 
     def give_back(self, part: Part) -> None:
         """Take the memory of a part back; nobody may hold a view of it any more."""

@@ -73,7 +73,7 @@ class CancellationGuard:
         self._deadline = deadline
         self._failures = failures
         self._known_uploads = known_uploads
-        self._orphans = OrphanSweep(client, bucket, key, known_uploads)
+        self._orphans = OrphanSweep(client, bucket, key, headers=headers, known_uploads=known_uploads)
         self._creating: asyncio.Task[Attempt[str]] | None = None
         self._is_completed = False
         self._outcome: AbortOutcome | None = None
@@ -179,16 +179,17 @@ class CancellationGuard:
         )
         await self._drop_create()
         self._forget()
-        if exc is not None and self.upload_id is not None:
-            self._annotate(exc, finished.result, finished.error)
-        if finished.cancellation is not None and not isinstance(exc, asyncio.CancelledError):
-            raise finished.cancellation
+        cancellation = None if isinstance(exc, asyncio.CancelledError) else finished.cancellation
+        for error in (exc, cancellation):
+            if error is not None:
+                self._annotate(error, finished.error)
+        if cancellation is not None:
+            raise cancellation
 
-    async def _clean_up(self) -> AbortOutcome:
-        outcome = await self.abort()
+    async def _clean_up(self) -> None:
+        await self.abort()
         if self._orphans.is_needed:
             await self._orphans.run()
-        return outcome
 
     async def _drop_create(self) -> None:
         """Give up a Create that was not answered within the deadline."""
@@ -199,8 +200,17 @@ class CancellationGuard:
     def _forget(self) -> None:
         self._known_uploads.discard(self.upload_id or "")
 
-    def _annotate(self, exc: BaseException, outcome: AbortOutcome | None, error: Exception | None) -> None:
-        where = f"aios3: multipart upload {self.upload_id} of {self._bucket}/{self._key}"
-        if outcome is None:
-            outcome = AbortOutcome.FAILED
-        exc.add_note(f"{where}: {outcome.value}" + (f" ({error})" if error is not None else ""))
+    def _annotate(self, exc: BaseException, trouble: Exception | None) -> None:
+        """Say on the exception what became of everything that the store may hold."""
+        place = f"{self._bucket}/{self._key}"
+        reason = "" if trouble is None else f" ({trouble})"
+        if self.upload_id is not None:
+            outcome, why = (AbortOutcome.FAILED, reason) if self._outcome is None else (self._outcome, "")
+            if self._is_completed:
+                outcome, why = AbortOutcome.NOTHING, ""
+            exc.add_note(f"aios3: multipart upload {self.upload_id} of {place}: {outcome.value}{why}")
+        if self._orphans.is_needed:
+            exc.add_note(
+                f"aios3: an answer to CreateMultipartUpload of {place} was lost, and what it may have made could not "
+                f"be found{reason}; look at the open uploads of this key"
+            )

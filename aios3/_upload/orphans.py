@@ -10,6 +10,7 @@ request, and whoever creates an upload usually has its first part at hand.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -30,11 +31,14 @@ _MOST_PAGES: Final = 20
 class OrphanSweep:
     """Aborts what a lost Create left, once, at the end of the upload."""
 
-    def __init__(self, client: OperationClient, bucket: str, key: str, known_uploads: set[str]) -> None:
-        """Take where to look, and the ids that are in use by this driver."""
+    def __init__(
+        self, client: OperationClient, bucket: str, key: str, *, headers: Mapping[str, str], known_uploads: set[str]
+    ) -> None:
+        """Take where to look, what every request carries, and the ids that are in use by this driver."""
         self._client = client
         self._bucket = bucket
         self._key = key
+        self._headers = headers
         self._known_uploads = known_uploads
         self._began: datetime | None = None
         self._lost: datetime | None = None
@@ -61,7 +65,7 @@ class OrphanSweep:
         aborted = []
         for upload in await self._candidates():
             if await self._has_no_parts(upload):
-                operation = AbortMultipartUpload(self._bucket, self._key, upload.upload_id)
+                operation = AbortMultipartUpload(self._bucket, self._key, upload.upload_id, self._headers)
                 await self._client.run(operation, is_cleanup=True)
                 aborted.append(upload.upload_id)
         self._lost = None
@@ -73,16 +77,11 @@ class OrphanSweep:
         for _ in range(_MOST_PAGES):
             if not page.is_truncated:
                 break
-            previous = (page.next_key_marker, page.next_upload_id_marker)
-            page = await self._client.run(
-                ListMultipartUploads(
-                    self._bucket, prefix=self._key, key_marker=previous[0] or "", upload_id_marker=previous[1] or ""
-                ),
-                is_cleanup=True,
+            operation = ListMultipartUploads(
+                self._bucket, self._key, page.next_key_marker, page.next_upload_id_marker, self._headers
             )
+            page = await self._client.run(operation, is_cleanup=True)
             found.extend(upload for upload in page.uploads if self._could_be_ours(upload))
-            if (page.next_key_marker, page.next_upload_id_marker) == previous:
-                break
         return found
 
     def _could_be_ours(self, upload: PendingUpload) -> bool:
@@ -96,7 +95,8 @@ class OrphanSweep:
 
     async def _has_no_parts(self, upload: PendingUpload) -> bool:
         try:
-            page = await self._client.run(ListParts(self._bucket, self._key, upload.upload_id), is_cleanup=True)
+            operation = ListParts(self._bucket, self._key, upload.upload_id, headers=self._headers)
+            page = await self._client.run(operation, is_cleanup=True)
         except StorageError:
             return False
         return not page.parts

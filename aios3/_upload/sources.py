@@ -8,7 +8,7 @@ import io
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from enum import Enum
 from types import TracebackType
-from typing import Any, Final, Literal, Protocol, cast
+from typing import Any, Final, Literal, Protocol, TypeVar, cast
 
 from aios3.options import KIB
 
@@ -19,6 +19,9 @@ __all__ = ["END", "Pull", "Source", "SourceReader", "as_view"]
 
 _CLOSING_SECONDS: Final = 30.0
 """How long a source may take to close although an anyio scope around it has been cancelled."""
+
+
+T = TypeVar("T")
 
 
 class _End(Enum):
@@ -179,7 +182,7 @@ def _from_blocking_iterator(source: Iterable[Buffer]) -> Pull:
         return joined
 
     async def pull(hint: int) -> Buffer | End:
-        return await asyncio.to_thread(gather, hint)
+        return await _in_thread(gather, hint)
 
     return pull
 
@@ -190,13 +193,25 @@ def _from_reader(read: Callable[[int], Any]) -> Pull:
 
     async def pull(hint: int) -> Buffer | End:
         nonlocal is_async
-        outcome = read(hint) if is_async else await asyncio.to_thread(read, hint)
+        outcome = read(hint) if is_async else await _in_thread(read, hint)
         if inspect.isawaitable(outcome):
             is_async = True
             outcome = await outcome
         return _chunk_or_end(outcome)
 
     return pull
+
+
+async def _in_thread(function: Callable[[int], T], hint: int) -> T:
+    """Call in a thread; a StopIteration, which no future can carry, becomes a RuntimeError as in a generator."""
+
+    def call() -> T:
+        try:
+            return function(hint)
+        except StopIteration as error:
+            raise RuntimeError("the source raised StopIteration") from error
+
+    return await asyncio.to_thread(call)
 
 
 def _chunk_or_end(chunk: object) -> Buffer | End:

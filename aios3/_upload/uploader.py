@@ -151,7 +151,7 @@ class Uploader:
     def close(self) -> None:
         """Take no more bytes; who waits for room is told."""
         self._is_open = False
-        self._filler.give_back(self._filler.take())
+        self._filler.close()
 
     async def _make_room(self) -> int:
         """Wait until more bytes may be asked of the source; return how many a reader should be asked for."""

@@ -12,7 +12,7 @@ import contextlib
 import socket
 import struct
 from enum import Enum, auto
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from aios3.testing.bodies import Body
 from aios3.testing.heads import MalformedHeadError, RequestHead, take_head
@@ -94,8 +94,8 @@ class Connection(asyncio.BufferedProtocol):
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Not every event loop derives its transports from this class.
+        self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watched >= 0:

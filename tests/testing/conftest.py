@@ -43,14 +43,33 @@ def sign(
     request = "\n".join([*lines, payload_hash])
     scope = f"{date[:8]}/{region}/s3/aws4_request"
     text = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+    credential = f"{credentials.access_key_id}/{scope}"
+    signed["authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={';'.join(names)}, "
+        f"Signature={_hmac_chain(credentials, scope, text)}"
+    )
+    return signed
+
+
+def presign(method: str, path: str, host: str, credentials: Credentials, region: str, now: datetime) -> str:
+    """Return a target that is good for an hour."""
+    date = now.strftime("%Y%m%dT%H%M%SZ")
+    scope = f"{date[:8]}/{region}/s3/aws4_request"
+    query = "&".join([
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256",
+        f"X-Amz-Credential={quote(f'{credentials.access_key_id}/{scope}', safe='')}",
+        f"X-Amz-Date={date}&X-Amz-Expires=3600&X-Amz-SignedHeaders=host",
+    ])  # fmt: skip
+    request = "\n".join([method, path, query, f"host:{host}", "", "host", "UNSIGNED-PAYLOAD"])
+    text = f"AWS4-HMAC-SHA256\n{date}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+    return f"{path}?{query}&X-Amz-Signature={_hmac_chain(credentials, scope, text)}"
+
+
+def _hmac_chain(credentials: Credentials, scope: str, text: str) -> str:
     key = b"AWS4" + credentials.secret_access_key.encode()
     for word in (*scope.split("/"), text):
         key = hmac.new(key, word.encode(), hashlib.sha256).digest()
-    credential = f"{credentials.access_key_id}/{scope}"
-    signed["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={';'.join(names)}, Signature={key.hex()}"
-    )
-    return signed
+    return key.hex()
 
 
 @dataclass
@@ -171,6 +190,11 @@ class WireClient:
         """Complete the upload with these numbers and ETags, or with this document."""
         body = parts if isinstance(parts, bytes) else completion(parts)
         return await self.request("POST", f"/bucket/key?uploadId={upload_id}", headers, body)
+
+    def presigned(self, method: str, path: str) -> str:
+        """Return the target of a request that needs no further signature."""
+        host = self.server.endpoint_url.partition("://")[2]
+        return presign(method, path, host, self.server.credentials, self.server.region, datetime.now(UTC))
 
     def abort(self) -> None:
         """Close at once."""

@@ -22,7 +22,7 @@ def test_the_nth_matching_requests_are_hit_and_no_others():
 def test_two_faults_on_one_request_both_count_it():
     """The first one added has the request, the second one still counts it."""
     plan = FaultPlan()
-    first, second = plan.add(Fault("drop_before")), plan.add(Fault("drop_after", nth=2))
+    first, second = plan.add(Fault("drop_before")), plan.add(Fault("drop_after", times=2))
     assert [plan.take("PutObject", None) for _ in range(3)] == [first, second, None]
 
 

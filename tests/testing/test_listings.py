@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-KEYS = ["a", "a/1", "a/2", "a+b c", "b", "é"]
+KEYS = ["B", "a", "a/1", "a/2", "a+b c", "b", "é"]
 ORDERED = sorted(KEYS, key=str.encode)
 
 

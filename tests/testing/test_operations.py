@@ -84,6 +84,19 @@ async def test_some_stores_want_the_payload_signed(serve):
     _, client = await serve(provider=Provider("strict", signs_payload_over_tls=True))
     answer = await client.request("PUT", "/bucket/key", body=b"body", payload_hash="UNSIGNED-PAYLOAD")
     assert answer.code == "XAmzContentSHA256Mismatch"
+    target = client.presigned("PUT", "/bucket/key")
+    assert (await client.request("PUT", target, body=b"body", signed=False)).status == 200
+
+
+async def test_presigned_urls_work_on_the_wire(serve):
+    """For what they were made for; a header of Amazon's own that was not signed is refused."""
+    server, client = await serve()
+    target = client.presigned("PUT", "/bucket/key")
+    assert (await client.request("PUT", target, body=b"body", signed=False)).status == 200
+    assert server.objects["bucket", "key"].body == b"body"
+    assert (await client.request("GET", target, signed=False)).code == "SignatureDoesNotMatch"
+    extra = await client.request("PUT", target, {"x-amz-acl": "private"}, b"body", signed=False)
+    assert extra.element("HeadersNotSigned") == "x-amz-acl"
 
 
 async def test_chunked_bodies_are_not_implemented(serve):

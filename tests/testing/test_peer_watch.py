@@ -21,6 +21,9 @@ async def test_the_end_is_told_once_although_data_is_unread():
         watch.watch(ours.fileno(), lambda: told.put_nowait("ours"))
         watch.watch(other.fileno(), lambda: told.put_nowait("other"))
         theirs.send(b"data that nobody reads")
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert told.empty()
         theirs.close()
         assert await told.get() == "ours"
         watch.forget(ours.fileno())

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import aiofiles
+import anyio
 import pytest
 
 from aios3._upload.sources import END, SourceReader, as_view
-from tests.fakes import RecordingSource
+from tests.fakes import RecordingSource, turns
 
 CONTENT = bytes(range(256)) * 5
 CHUNKS = [CONTENT[:7], b"", CONTENT[7:500], CONTENT[500:501], CONTENT[501:]]
@@ -413,3 +414,60 @@ def test_views_count_bytes(chunk: Any, content: bytes) -> None:
     """Not items, rows or every second byte."""
     view = as_view(chunk)
     assert (view.format, view.ndim, view.c_contiguous, bytes(view)) == ("B", 1, True, content)
+
+
+class SlowToClose(RecordingSource):
+    """Its closing waits until it is released; whether it ended is told."""
+
+    def __init__(self) -> None:
+        super().__init__(b"a")
+        self.released = asyncio.Event()
+        self.ended = 0
+
+    async def aclose(self) -> None:
+        self.closed += 1
+        await self.released.wait()
+        self.ended += 1
+
+
+async def test_a_cancellation_does_not_keep_a_source_from_closing() -> None:
+    """The closing that it interrupted is tried again, and the cancellation raised after it."""
+    source = SlowToClose()
+    closing = asyncio.create_task(SourceReader(source).aclose())
+    await turns(3)
+    closing.cancel()
+    await turns(3)
+    assert not closing.done()
+    source.released.set()
+    await asyncio.wait({closing})
+    assert closing.cancelled()
+    assert (source.closed, source.ended) == (2, 1)
+
+
+async def test_a_second_cancellation_gives_a_closing_up() -> None:
+    """A source that never closes cannot hold its caller for ever."""
+    source = SlowToClose()
+    closing = asyncio.create_task(SourceReader(source).aclose())
+    for _ in range(2):
+        await turns(3)
+        closing.cancel()
+    await asyncio.wait({closing})
+    assert closing.cancelled()
+    assert source.ended == 0
+
+
+async def test_a_source_closes_inside_a_cancelled_anyio_scope() -> None:
+    """anyio would interrupt it at every turn of the loop."""
+    source = SlowToClose()
+
+    async def call() -> None:
+        with anyio.CancelScope() as scope:
+            async with SourceReader(source):
+                scope.cancel()
+                await anyio.sleep(1)
+
+    caller = asyncio.create_task(call())
+    await turns(10)
+    source.released.set()
+    await caller
+    assert (source.closed, source.ended) == (1, 1)

@@ -1,0 +1,165 @@
+"""Attributes and checksums on the wire: on which request each appears, and that the store keeps it."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import zlib
+from datetime import UTC, datetime
+
+import pytest
+
+from aios3 import PROVIDERS, ConfigurationError, PreconditionFailedError, TransferConfig
+from aios3.testing import S3Server
+
+PART = 1024
+CREATE, UPLOAD_PART, COMPLETE = "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"
+HEAD = "HeadObject"
+MOMENT = datetime(2030, 1, 31, 12, 0, 0, tzinfo=UTC)
+EVERY = {CREATE, UPLOAD_PART, COMPLETE, HEAD}
+
+ATTRIBUTES = [
+    ({"content_type": "video/mp4"}, {"content-type": "video/mp4"}, {CREATE}),
+    ({"cache_control": "no-store"}, {"cache-control": "no-store"}, {CREATE}),
+    ({"content_disposition": "inline"}, {"content-disposition": "inline"}, {CREATE}),
+    ({"content_encoding": "br"}, {"content-encoding": "br"}, {CREATE}),
+    ({"content_language": "de"}, {"content-language": "de"}, {CREATE}),
+    ({"expires": MOMENT}, {"expires": "Thu, 31 Jan 2030 12:00:00 GMT"}, {CREATE}),
+    ({"metadata": {"Camera": "A7"}}, {"x-amz-meta-camera": "A7"}, {CREATE}),
+    ({"tags": {"a b": "c&d"}}, {"x-amz-tagging": "a%20b=c%26d"}, {CREATE}),
+    ({"acl": "public-read"}, {"x-amz-acl": "public-read"}, {CREATE}),
+    ({"storage_class": "STANDARD_IA"}, {"x-amz-storage-class": "STANDARD_IA"}, {CREATE}),
+    ({"server_side_encryption": "aws:kms"}, {"x-amz-server-side-encryption": "aws:kms"}, {CREATE}),
+    ({"sse_kms_key_id": "k"}, {"x-amz-server-side-encryption-aws-kms-key-id": "k"}, {CREATE}),
+    ({"sse_bucket_key": True}, {"x-amz-server-side-encryption-bucket-key-enabled": "true"}, {CREATE}),
+    ({"object_lock_mode": "GOVERNANCE"}, {"x-amz-object-lock-mode": "GOVERNANCE"}, {CREATE}),
+    ({"object_lock_retain_until": MOMENT}, {"x-amz-object-lock-retain-until-date": "2030-01-31T12:00:00Z"}, {CREATE}),
+    ({"object_lock_legal_hold": True}, {"x-amz-object-lock-legal-hold": "ON"}, {CREATE}),
+    ({"website_redirect_location": "/x"}, {"x-amz-website-redirect-location": "/x"}, {CREATE}),
+    ({"if_none_match": "*"}, {"if-none-match": "*"}, {COMPLETE}),
+    ({"request_payer": "requester"}, {"x-amz-request-payer": "requester"}, EVERY),
+    ({"expected_bucket_owner": "123456789012"}, {"x-amz-expected-bucket-owner": "123456789012"}, EVERY),
+]
+
+
+@pytest.mark.parametrize(("attributes", "headers", "where"), ATTRIBUTES, ids=lambda value: next(iter(value), ""))
+async def test_an_attribute_appears_where_s3_takes_it(server, driver, attributes, headers, where):
+    """On the PutObject of a small upload; on exactly these requests of a multipart one."""
+    await driver.upload_object_via_stream(b"x", "bucket", "small", **attributes)
+    await driver.upload_object_via_stream(bytes(3 * PART), "bucket", "large", **attributes)
+    put, *others = server.requests
+    for name, value in headers.items():
+        assert put.header(name) == value
+        found = {request.operation for request in others if request.header(name) == value}
+        assert found == where
+        if name != "content-type":
+            assert {request.operation for request in others if request.header(name) is not None} == where
+
+
+async def test_no_attribute_but_the_type_is_sent_without_being_asked_for(server, driver):
+    """Extras that a store may not know are never sent by default; Complete's own type is XML."""
+    await driver.upload_object_via_stream(bytes(3 * PART), "bucket", "large.bin")
+    await driver.upload_object_via_stream(b"x", "bucket", "small.bin")
+    usual = {"host", "user-agent", "accept-encoding", "content-length", "authorization", "content-type"}
+    usual |= {"x-amz-date", "x-amz-content-sha256"}
+    for request in server.requests:
+        assert {name.lower() for name, _ in request.headers} <= usual, request.operation
+        assert request.header("Transfer-Encoding") is None
+        types = {COMPLETE: "application/xml", UPLOAD_PART: None, HEAD: None}
+        assert request.header("Content-Type") == types.get(request.operation, "application/octet-stream")
+
+
+async def test_a_customer_key_goes_with_every_request_that_needs_it(make_driver, tls, small_provider):
+    """SSE-C over https: the three headers on PutObject, Create, the parts and Complete; it is never stored."""
+    async with S3Server(small_provider, ssl_context=tls.server) as server:
+        driver = make_driver(on=server, ssl_context=tls.client)
+        key = bytes(range(32))
+        for size in (10, 3 * PART):
+            await driver.upload_object_via_stream(bytes(size), "bucket", "key", sse_customer_key=key)
+        prefix = "x-amz-server-side-encryption-customer-"
+        for request in server.requests:
+            if request.operation == HEAD:
+                continue
+            assert request.header(f"{prefix}algorithm") == "AES256"
+            assert base64.b64decode(request.header(f"{prefix}key")) == key
+            assert base64.b64decode(request.header(f"{prefix}key-md5")) == hashlib.md5(key).digest()
+
+
+async def test_a_customer_key_is_not_sent_in_the_clear(server, driver):
+    """Over http the store would refuse it, after everybody has read it."""
+    with pytest.raises(ConfigurationError, match="https"):
+        await driver.upload_object_via_stream(b"x", "bucket", "key", sse_customer_key=bytes(32))
+    assert server.requests == []
+
+
+async def test_conditions_hold_for_both_kinds_of_upload(server, driver):
+    """`if_none_match` does not overwrite, `if_match` only the version that was meant."""
+    first = await driver.upload_object_via_stream(b"x", "bucket", "key", if_none_match="*")
+    for size in (1, 3 * PART):
+        with pytest.raises(PreconditionFailedError):
+            await driver.upload_object_via_stream(bytes(size), "bucket", "key", if_none_match="*")
+        with pytest.raises(PreconditionFailedError):
+            await driver.upload_object_via_stream(bytes(size), "bucket", "key", if_match="0" * 32)
+    assert server.objects["bucket", "key"].body == b"x"
+    second = await driver.upload_object_via_stream(bytes(3 * PART), "bucket", "key", if_match=first.etag)
+    await driver.upload_object_via_stream(b"y", "bucket", "key", if_match=second.etag)
+    assert server.objects["bucket", "key"].body == b"y"
+    assert server.open_uploads == []
+
+
+async def test_the_callers_mappings_are_not_changed(driver):
+    """Neither metadata nor tags."""
+    metadata, tags = {"Name": "é"}, {"a": "b"}
+    await driver.upload_object_via_stream(b"x", "bucket", "key", metadata=metadata, tags=tags)
+    assert (metadata, tags) == ({"Name": "é"}, {"a": "b"})
+
+
+@pytest.mark.parametrize("name", ["google", "cloudflare", "rclone"])
+async def test_what_a_provider_does_not_take_is_refused_not_dropped(make_driver, server, name):
+    """Asking for it is a clear error before any request, never silence."""
+    provider = dataclasses.replace(PROVIDERS[name], min_part_size=PART)
+    driver = make_driver(provider=provider)
+    values = {"tags": {"a": "b"}, "sse_bucket_key": True, "object_lock_legal_hold": True}
+    values |= {"object_lock_retain_until": MOMENT, "sse_kms_context": {"a": "b"}}
+    for attribute in sorted(provider.refused_attributes):
+        with pytest.raises(ConfigurationError, match=f"provider '{name}' does not take the attribute '{attribute}'"):
+            await driver.upload_object_via_stream(b"x", "bucket", "key", **{attribute: values.get(attribute, "x")})
+    assert server.requests == []
+
+
+def checksum(algorithm: str, data: bytes) -> str:
+    """Return the base64 that the header carries."""
+    raw = zlib.crc32(data).to_bytes(4, "big") if algorithm == "crc32" else hashlib.new(algorithm, data).digest()
+    return base64.b64encode(raw).decode()
+
+
+@pytest.mark.parametrize("algorithm", ["crc32", "sha1", "sha256"])
+@pytest.mark.parametrize("name", ["aws", "minio", "swift"])
+async def test_checksums_are_sent_and_kept(make_driver, name, algorithm):
+    """Every part and the whole carry one that the store has verified, and the receipt tells it."""
+    provider = dataclasses.replace(PROVIDERS[name], min_part_size=PART)
+    content = bytes(range(256)) * 10
+    header = f"x-amz-checksum-{algorithm}"
+    async with S3Server(provider) as server:
+        driver = make_driver(on=server, transfer=TransferConfig(part_size=PART, checksum=algorithm))
+        receipt = await driver.upload_object_via_stream(content, "bucket", "large")
+        small = await driver.upload_object_via_stream(b"x", "bucket", "small")
+        stored = server.objects["bucket", "large"]
+        assert stored.body == content
+        assert [part.checksums[header] for part in stored.parts] == [part.checksum for part in receipt.parts]
+        pieces = [content[start : start + PART] for start in range(0, len(content), PART)]
+        assert [part.checksum for part in receipt.parts] == [checksum(algorithm, piece) for piece in pieces]
+        assert receipt.checksum == stored.checksums[header]
+        assert server.objects["bucket", "small"].checksums[header] == checksum(algorithm, b"x")
+        assert small.checksum == checksum(algorithm, b"x")
+        operations = {request.operation: request for request in server.requests}
+        assert operations[CREATE].header("x-amz-checksum-algorithm") == algorithm.upper()
+
+
+async def test_a_checksum_that_the_provider_is_not_known_to_take_is_refused(server, driver):
+    """Before any request."""
+    own = TransferConfig(part_size=PART, checksum="sha256")
+    with pytest.raises(ConfigurationError, match="generic is not known to take sha256"):
+        await driver.upload_object_via_stream(b"x", "bucket", "key", transfer=own)
+    assert server.requests == []

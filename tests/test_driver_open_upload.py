@@ -1,0 +1,191 @@
+"""Writing to an open upload."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import pytest
+
+from aios3 import AccessDeniedError, ConfigurationError, ObjectTooLargeError, ResponseError, SizeMismatchError
+from aios3.testing import Fault
+
+PART = 1024
+
+
+async def test_what_is_written_is_committed_when_the_block_is_left(server, driver):
+    """`write` takes any bytes-like data of any length, `write_from` any source, in the order of the calls."""
+    async with driver.open_upload("bucket", "key", content_type="text/plain") as upload:
+        await upload.write(b"")
+        await upload.write(b"a" * 10)
+        await upload.write(bytearray(b"b" * 3000))
+        await upload.write(memoryview(b"c" * 5))
+        await upload.write_from(io.BytesIO(b"d" * 2000))
+        await upload.write_from([b"e", b"f" * 3])
+        assert server.objects == {}
+    stored = server.objects["bucket", "key"]
+    assert stored.body == b"a" * 10 + b"b" * 3000 + b"c" * 5 + b"d" * 2000 + b"efff"
+    assert stored.headers["content-type"] == "text/plain"
+    assert upload.receipt.size == len(stored.body)
+    assert len(upload.receipt.parts) == 5
+
+
+async def test_a_block_without_a_write_is_an_empty_object(server, driver):
+    """One request."""
+    async with driver.open_upload("bucket", "key") as upload:
+        pass
+    assert upload.receipt.size == 0
+    assert server.objects["bucket", "key"].body == b""
+    assert len(server.requests) == 1
+
+
+async def test_there_is_no_receipt_before_the_end(server, driver):
+    """Neither inside the block nor after one that failed."""
+    with pytest.raises(KeyError):
+        async with driver.open_upload("bucket", "key") as upload:
+            with pytest.raises(ConfigurationError, match="no receipt"):
+                _ = upload.receipt
+            raise KeyError
+    with pytest.raises(ConfigurationError, match="no receipt"):
+        _ = upload.receipt
+
+
+async def test_writing_after_the_end_is_told(server, driver):
+    """The writer belongs to its block."""
+    async with driver.open_upload("bucket", "key") as upload:
+        await upload.write(b"x")
+    with pytest.raises(ConfigurationError, match="inside its block"):
+        await upload.write(b"y")
+    with pytest.raises(ConfigurationError, match="inside its block"):
+        await upload.write_from([b"y"])
+    assert server.objects["bucket", "key"].body == b"x"
+
+
+@pytest.mark.parametrize("size", [10, 5000])
+async def test_an_exception_in_the_block_aborts(server, driver, size):
+    """It comes out unchanged, and nothing is committed or left."""
+    error = KeyError("mine")
+    with pytest.raises(KeyError) as caught:
+        async with driver.open_upload("bucket", "key") as upload:
+            await upload.write(bytes(size))
+            raise error
+    assert caught.value is error
+    assert server.open_uploads == []
+    assert server.objects == {}
+
+
+async def test_a_part_that_fails_cancels_the_block(server, driver):
+    """A block that waits for something else learns of it at once, and the part's error is raised."""
+    server.faults.add(Fault("answer", "UploadPart", part_number=1, status=403, code="AccessDenied", times=100))
+    reached = []
+    with pytest.raises(AccessDeniedError, match="UploadPart of 'bucket/key', part 1, was answered 403") as caught:
+        async with driver.open_upload("bucket", "key") as upload:
+            await upload.write(bytes(2 * PART))
+            reached.append("before")
+            await asyncio.Event().wait()
+            reached.append("after")
+    assert reached == ["before"]
+    assert server.open_uploads == []
+    assert any("it was aborted" in note for note in caught.value.__notes__)
+    assert asyncio.current_task().cancelling() == 0
+
+
+async def test_a_part_that_fails_stops_a_block_that_goes_on_writing(server, driver):
+    """The source is not read to its end for nothing."""
+    server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied", times=10_000))
+    written = 0
+    with pytest.raises(AccessDeniedError):
+        async with driver.open_upload("bucket", "key") as upload:
+            while True:
+                await upload.write(bytes(PART))
+                written += PART
+                assert written < 100 * PART
+    assert server.open_uploads == []
+
+
+async def test_a_refused_create_reaches_the_write(server, driver):
+    """It needs no clean-up, and the block may handle nothing: it cannot be committed any more."""
+    with pytest.raises(ResponseError, match="NoSuchBucket"):
+        async with driver.open_upload("missing", "key") as upload:
+            await upload.write(bytes(5000))
+    assert [request.operation for request in server.requests] == ["CreateMultipartUpload"]
+
+
+async def test_a_write_error_that_the_block_swallows_does_not_commit(server, driver):
+    """Promise 1: never a truncated object."""
+    server.faults.add(Fault("answer", "CreateMultipartUpload", status=403, code="AccessDenied", times=100))
+    with pytest.raises(AccessDeniedError):
+        async with driver.open_upload("bucket", "key") as upload:
+            try:
+                await upload.write(bytes(5000))
+            except AccessDeniedError:
+                pass
+    assert server.objects == {}
+
+
+async def test_a_chunk_that_is_not_bytes_is_a_type_error_and_aborts(server, driver):
+    """Also after good ones."""
+    with pytest.raises(TypeError, match="str.*bytes-like"):
+        async with driver.open_upload("bucket", "key") as upload:
+            await upload.write(bytes(5000))
+            await upload.write("text")
+    assert server.open_uploads == []
+    assert server.objects == {}
+
+
+async def test_a_size_is_kept(server, driver):
+    """Too little and too much written are errors, and nothing is committed."""
+    with pytest.raises(SizeMismatchError, match="after 4 of its declared 5"):
+        async with driver.open_upload("bucket", "key", size=5) as upload:
+            await upload.write(b"abcd")
+    with pytest.raises(SizeMismatchError, match="longer"):
+        async with driver.open_upload("bucket", "key", size=5) as upload:
+            await upload.write(b"abcdef")
+    with pytest.raises(ObjectTooLargeError, match="max_size=5"):
+        async with driver.open_upload("bucket", "key", max_size=5) as upload:
+            await upload.write(b"abcdef")
+    assert server.requests == []
+
+
+async def test_writes_of_several_tasks_do_not_mix(server, driver):
+    """Each write is one piece of the object."""
+    pieces = [bytes([number]) * 777 for number in range(1, 20)]
+    async with driver.open_upload("bucket", "key") as upload:
+        await asyncio.gather(*(upload.write(piece) for piece in pieces))
+    body = server.objects["bucket", "key"].body
+    assert sorted(body[start : start + 777] for start in range(0, len(body), 777)) == pieces
+
+
+async def test_the_same_arguments_are_refused_as_by_the_other_methods(server, driver):
+    """Before anything is sent, on entering."""
+    for arguments, options in ((("", "key"), {}), (("bucket", ""), {}), (("bucket", "key"), {"size": -1})):
+        with pytest.raises(ConfigurationError):
+            async with driver.open_upload(*arguments, **options):
+                raise AssertionError("entered")
+    with pytest.raises(TypeError, match="colour"):
+        async with driver.open_upload("bucket", "key", colour="red"):
+            raise AssertionError("entered")
+    assert server.requests == []
+
+
+async def test_a_buffer_may_be_reused_after_the_write(server, driver):
+    """Bytes are copied before `write` returns, although the part is sent later."""
+    server.hold("UploadPart")
+    buffer = bytearray(700)
+    async with driver.open_upload("bucket", "key") as upload:
+        for number in range(5):
+            buffer[:] = bytes([number]) * 700
+            await upload.write(buffer)
+        buffer[:] = b"Z" * 700
+        server.release("UploadPart")
+    assert server.objects["bucket", "key"].body == b"".join(bytes([number]) * 700 for number in range(5))
+
+
+async def test_a_cancelled_block_aborts(server, driver):
+    """`asyncio.timeout` around it stays a TimeoutError."""
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05), driver.open_upload("bucket", "key") as upload:
+            await upload.write(bytes(5000))
+            await asyncio.Event().wait()
+    assert server.open_uploads == []
+    assert server.objects == {}

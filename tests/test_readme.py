@@ -1,0 +1,263 @@
+"""The README: its examples run as they stand, and what it says of names, defaults and numbers is so."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import re
+import sys
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aios3
+from aios3 import PROVIDERS, S3StorageDriver, TransferConfig
+from aios3._protocol.part_plan import plan_parts
+from aios3.options import GIB, MIB
+from aios3.testing import S3Server
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+HANDLER, SCRIPT, WRITER, STORES, OPTIONS, TESTING = (
+    "FastAPI(",
+    "asyncio.run(",
+    "open_upload(",
+    "GoogleStorageDriver(",
+    "RetryPolicy(",
+    "S3Server(",
+)
+
+
+def block(marker: str) -> str:
+    """Return the one example in which the marker stands."""
+    (found,) = [text for text in BLOCKS if marker in text]
+    return found
+
+
+def namespace_of(marker: str) -> dict[str, Any]:
+    """Run an example as a module and return its names."""
+    names: dict[str, Any] = {"__name__": "example"}
+    exec(compile(block(marker), "README.md", "exec"), names)
+    return names
+
+
+@pytest.fixture
+async def videos(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[S3Server]:
+    """A store with a bucket ``videos``, which the AWS variables name."""
+    async with S3Server(buckets=["videos"], region="eu-west-1") as server:
+        for name, value in aws_variables(server).items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+def aws_variables(server: S3Server) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": server.endpoint_url,
+        "AWS_REGION": server.region,
+        "AWS_ACCESS_KEY_ID": server.credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": server.credentials.secret_access_key,
+    }
+
+
+class AsgiClient:
+    """Drives an ASGI application by hand: its lifespan, and PUT requests in it."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._state: dict[str, Any] = {}
+        self._inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def __aenter__(self) -> AsgiClient:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self._state}
+        self._life = asyncio.create_task(self._app(scope, self._inbox.get, self._outbox.put))
+        await self._tell("startup")
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._tell("shutdown")
+        await self._life
+
+    async def _tell(self, phase: str) -> None:
+        await self._inbox.put({"type": f"lifespan.{phase}"})
+        assert (await self._outbox.get())["type"] == f"lifespan.{phase}.complete"
+
+    async def put(self, path: str, chunks: Iterable[bytes], *, disconnects: bool = False) -> tuple[int, Any]:
+        """Send a body in chunks, then end it or go away; return status and JSON of the answer."""
+        events = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+        end = {"type": "http.disconnect"} if disconnects else {"type": "http.request", "body": b"", "more_body": False}
+        coming = iter([*events, end])
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            event = next(coming, None)
+            return event if event is not None else await asyncio.Event().wait()  # type: ignore[return-value]
+
+        async def send(event: dict[str, Any]) -> None:
+            sent.append(event)
+
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "PUT", "scheme": "http",
+            "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "headers": [],
+            "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "state": dict(self._state),
+        }  # fmt: skip
+        await self._app(scope, receive, send)
+        body = b"".join(event.get("body", b"") for event in sent[1:])
+        return sent[0]["status"], json.loads(body)
+
+
+async def test_the_web_handler_streams_a_body_into_the_store(videos: S3Server) -> None:
+    """A body of several parts arrives; its length is never told."""
+    pytest.importorskip("fastapi")
+    body = [bytes([number]) * MIB for number in range(11)]
+    async with AsgiClient(namespace_of(HANDLER)["app"]) as client:
+        status, answer = await client.put("/videos/cat.mp4", body)
+    stored = videos.objects["videos", "2026/cat.mp4"]
+    assert (status, answer) == (200, {"etag": stored.etag.strip('"'), "size": 11 * MIB, "parts": 3})
+    assert stored.body == b"".join(body)
+    assert stored.headers["content-type"] == "video/mp4"
+    await videos.wait_for(lambda server: not server.open_connections)
+
+
+async def test_the_web_handler_aborts_when_the_client_goes_away(videos: S3Server) -> None:
+    """After parts were stored; nothing is open and nothing is there."""
+    pytest.importorskip("fastapi")
+    disconnect = pytest.importorskip("starlette.requests").ClientDisconnect
+    async with AsgiClient(namespace_of(HANDLER)["app"]) as client:
+        with pytest.raises(disconnect):
+            await client.put("/videos/cat.mp4", [bytes(6 * MIB)], disconnects=True)
+        assert "CreateMultipartUpload" in {request.operation for request in videos.requests}
+        assert (videos.open_uploads, videos.objects) == ([], {})
+
+
+async def run_script(server: S3Server, tmp_path: Path, *arguments: str) -> tuple[int, str, str]:
+    script = tmp_path / "upload.py"
+    script.write_text(block(SCRIPT), encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), *arguments,
+        env={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), **aws_variables(server)},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, errors = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, output.decode(), errors.decode()
+
+
+async def test_the_script_uploads_what_a_command_writes(videos: S3Server, tmp_path: Path) -> None:
+    """It shows progress and prints the receipt."""
+    writes = f"import sys; sys.stdout.buffer.write(b'x' * {6 * MIB})"
+    status, output, errors = await run_script(videos, tmp_path, "videos", "x.bin", sys.executable, "-c", writes)
+    stored = videos.objects["videos", "x.bin"]
+    assert status == 0
+    assert output.split() == ["x.bin", str(6 * MIB), stored.etag.strip('"')]
+    assert stored.body == b"x" * 6 * MIB
+    assert f"{6 * MIB} bytes in 2 parts are stored" in errors
+
+
+async def test_the_script_commits_nothing_when_the_command_fails(videos: S3Server, tmp_path: Path) -> None:
+    """Half of a file is not taken for a whole one."""
+    fails = f"import sys; sys.stdout.buffer.write(b'x' * {6 * MIB}); sys.exit(3)"
+    status, output, errors = await run_script(videos, tmp_path, "videos", "x.bin", sys.executable, "-c", fails)
+    assert (status, output) == (1, "")
+    assert "failed" in errors
+    assert (videos.open_uploads, videos.objects) == ([], {})
+
+
+async def test_the_writer_example_records_frames(videos: S3Server) -> None:
+    """Its function returns the receipt of all that was written."""
+    async with S3StorageDriver() as driver:
+        receipt = await namespace_of(WRITER)["record"](driver, [b"frame"] * 3)
+    assert videos.objects["videos", "camera-7.mjpeg"].body == b"frame" * 3
+    assert receipt.size == 15
+
+
+async def test_the_example_of_a_test_passes() -> None:
+    """As its readers would run it."""
+    await namespace_of(TESTING)["test_a_lost_answer_does_no_harm"]()
+
+
+@pytest.mark.parametrize("marker", [STORES, OPTIONS])
+def test_the_examples_of_drivers_can_be_made(marker: str) -> None:
+    """Making a driver does no I/O, so it works anywhere."""
+    assert any(isinstance(value, type) for value in namespace_of(marker).values())
+
+
+def test_every_example_is_tested() -> None:
+    """There is no Python in the README that the tests above do not run."""
+    markers = (HANDLER, SCRIPT, WRITER, STORES, OPTIONS, TESTING)
+    assert sorted(BLOCKS) == sorted(block(marker) for marker in markers)
+
+
+def section(title: str) -> str:
+    """Return the text below a heading up to the next one."""
+    return re.split(r"^#+ ", README.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def test_methods_are_there_or_named_as_missing() -> None:
+    """The table lists every public method, and what is not there yet is not there."""
+    listed = set(re.findall(r"^\| `(\w+)\(", section("Methods"), re.MULTILINE))
+    assert listed == {
+        name for name, member in inspect.getmembers(S3StorageDriver, callable) if not name.startswith("_")
+    }
+    missing = re.findall(r"`(\w+)`", section("Limits").split("Not there yet:")[1])
+    assert missing
+    assert [name for name in missing if hasattr(S3StorageDriver, name)] == []
+
+
+def test_every_error_is_explained() -> None:
+    """The table of errors names all that can be imported, and no other."""
+    first_cells = re.findall(r"^\| (`.*?) \|", section("Errors"), re.MULTILINE)
+    named = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
+    assert named == {name for name in aios3.__all__ if name.endswith("Error")}
+
+
+def test_defaults_are_those_of_the_table() -> None:
+    """Of every option that the table names."""
+    units = {"MiB": MIB, "s": 1}
+    rows = re.findall(r"^\| `(\w+)\.(\w+)` \| (\S+?)(?: (MiB|s))? \|", section("Options"), re.MULTILINE)
+    assert len(rows) == 11
+    for option, name, text, unit in rows:
+        told = text.strip('`"') if text.startswith("`") else int(text) * units.get(unit, 1)
+        assert getattr(getattr(aios3, option)(), name) == told, name
+
+
+def test_the_numbers_are_right() -> None:
+    """Memory of one upload, and how far streams of unknown length go."""
+
+    def capacity(provider: str, **options: int) -> float:
+        transfer = replace(TransferConfig(), **options)
+        return plan_parts(PROVIDERS[provider], transfer, size=None, memory_limit=transfer.memory_limit).capacity / GIB
+
+    limits = " ".join(section("Limits").split())
+    transfer = TransferConfig()
+    assert f"{(transfer.concurrency + 1) * transfer.part_size // MIB} MiB with the defaults" in " ".join(README.split())
+    more = capacity("aws", memory_limit=GIB)
+    assert f"ends at {int(capacity('aws'))} GiB, with `memory_limit=2**30` at {int(more):,} GiB" in limits
+    assert f"equal parts (`cloudflare`) it ends at {capacity('cloudflare'):.1f} GiB" in limits
+    assert f"(`swift`: {PROVIDERS['swift'].max_parts:,}) at {int(capacity('swift'))} GiB" in limits
+
+
+def test_conditions_are_refused_where_they_would_be_ignored() -> None:
+    """The README's example of such a store is one."""
+    assert "such as `rclone`" in section("Limits")
+    assert {"if_none_match", "if_match"} <= PROVIDERS["rclone"].refused_attributes
+
+
+def test_the_lifecycle_rule_is_json() -> None:
+    """So that it can be pasted."""
+    (text,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    (rule,) = json.loads(text)["Rules"]
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 2}
+
+
+def test_linked_files_exist() -> None:
+    """Of every relative link."""
+    links = re.findall(r"\]\((?!https?:)([^)]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []

@@ -1,0 +1,117 @@
+"""Secrets stay where they are: not in reprs, errors, notes or logs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+
+import pytest
+
+from aios3 import Credentials, CredentialsError, ResponseError, RetryPolicy, S3StorageDriver, StorageError
+from aios3.testing import Fault
+
+SECRET = "very-secret-access-key"
+TOKEN = "very-secret-session-token"
+CUSTOMER_KEY = b"very-secret-customer-key-32bytes"
+KEYS = Credentials("AKIDEXAMPLE", SECRET, TOKEN)
+
+
+def all_text(error: BaseException) -> str:
+    """Return everything that a traceback would print, chained errors and notes included, and all their reprs."""
+    text = "".join(traceback.format_exception(error))
+    seen: BaseException | None = error
+    while seen is not None:
+        text += repr(seen) + repr(seen.args)
+        seen = seen.__cause__ or seen.__context__
+    return text
+
+
+def assert_silent(text: str) -> None:
+    """Neither secret nor signature nor token is in it."""
+    for word in (SECRET, TOKEN, "very-secret", "Signature=", "dmVyeS1zZWNyZXQ", "AWS4-HMAC"):
+        assert word not in text, f"{word} in {text}"
+
+
+@pytest.fixture
+def logs(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """All that is logged, at the lowest level, by everybody."""
+    caplog.set_level(logging.DEBUG)
+    for name in ("aiohttp", "aiohttp.client", "aiohttp.internal", "asyncio", "aios3"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    return caplog
+
+
+async def test_reprs_hide_them(server, make_driver):
+    """Of the credentials, of the driver, of what it has made inside, and of the writer."""
+    driver = make_driver(credentials=KEYS)
+    with pytest.raises(CredentialsError):
+        await driver.get_object("bucket", "key")
+    engine = driver._engine
+    assert_silent(f"{KEYS!r} {KEYS} {driver!r} {engine!r} {engine.client!r} {vars(driver)!r} {vars(engine)!r}")
+    with pytest.raises(StorageError):
+        async with driver.open_upload("bucket", "key") as upload:
+            await upload.write(b"x")
+            assert_silent(f"{upload!r} {vars(upload)!r} {vars(upload._upload)!r}")
+
+
+@pytest.mark.parametrize("size", [10, 5000])
+async def test_errors_and_logs_hide_them(server, make_driver, logs, size):
+    """A refused signature, the likeliest place of all, in debug mode."""
+    asyncio.get_running_loop().set_debug(True)
+    driver = make_driver(credentials=KEYS)
+    with pytest.raises(ResponseError) as caught:
+        await driver.upload_object_via_stream(bytes(size), "bucket", "key")
+    assert_silent(all_text(caught.value) + logs.text)
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_mid_body", "drop_after", "raw", "garbage_200", "answer"])
+@pytest.mark.parametrize("operation", ["PutObject", "UploadPart", "CreateMultipartUpload", "CompleteMultipartUpload"])
+async def test_failures_of_every_kind_hide_them(server, make_driver, logs, kind, operation):
+    """Whatever broke, and however often."""
+    server.check_signatures = False
+    server.faults.add(Fault(kind, operation, times=100, body=b"Signature=abc AWS4-HMAC " + SECRET.encode()))
+    driver = make_driver(credentials=KEYS, retry=RetryPolicy(max_attempts=2, base_delay=0, throttle_base_delay=0))
+    size = 10 if operation == "PutObject" else 5000
+    try:
+        await driver.upload_object_via_stream(bytes(size), "bucket", "key")
+    except StorageError as error:
+        assert_silent(all_text(error))
+    assert_silent(logs.text)
+
+
+async def test_a_store_that_tells_the_canonical_request_is_not_quoted(server, driver, logs):
+    """S3 itself puts the access key, the string to sign and the token into SignatureDoesNotMatch."""
+    document = (
+        "<Error><Code>SignatureDoesNotMatch</Code><Message>we computed AWS4-HMAC-SHA256 Signature=abc</Message>"
+        f"<AWSAccessKeyId>AKIDEXAMPLE</AWSAccessKeyId><CanonicalRequest>x-amz-security-token:{TOKEN}"
+        "</CanonicalRequest></Error>"
+    )
+    server.faults.add(Fault("answer", status=403, body=document.encode(), times=9))
+    with pytest.raises(CredentialsError, match="secret access key") as caught:
+        await driver.upload_object_via_stream(b"x", "bucket", "key")
+    assert_silent(all_text(caught.value) + logs.text)
+
+
+async def test_a_customer_key_is_hidden(server, driver, logs):
+    """One of the wrong length, or one that may not be sent, is not shown in the refusal."""
+    for key in (CUSTOMER_KEY, CUSTOMER_KEY[:-1]):
+        with pytest.raises(StorageError) as caught:
+            await driver.upload_object_via_stream(b"x", "bucket", "key", sse_customer_key=key)
+        assert_silent(all_text(caught.value) + logs.text)
+
+
+async def test_an_endpoint_with_a_password_is_not_quoted(logs):
+    """Somebody will put one there."""
+    driver = S3StorageDriver(endpoint_url=f"http://user:{SECRET}@localhost:1", region="us-east-1", credentials=KEYS)
+    with pytest.raises(StorageError, match="user name or a password") as caught:
+        await driver.get_container("bucket")
+    assert_silent(all_text(caught.value) + logs.text + repr(driver))
+
+
+async def test_nothing_is_logged_at_the_usual_level_by_an_upload_that_works(server, driver, caplog):
+    """A library that works is silent."""
+    caplog.set_level(logging.INFO)
+    await driver.upload_object_via_stream(bytes(5000), "bucket", "key")
+    await driver.aclose()
+    assert [record for record in caplog.records if record.name != "asyncio"] == []

@@ -1,0 +1,69 @@
+"""Movement that the buffers between a write and the wire would hide."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from aios3._transport.acknowledged import bytes_moved
+
+from .wire import turns
+
+
+class Transport:
+    """One without a socket, with `waiting` bytes in its buffer."""
+
+    def __init__(self, waiting: int) -> None:
+        self._waiting = waiting
+
+    def get_extra_info(self, name: str) -> None:
+        return None
+
+    def get_write_buffer_size(self) -> int:
+        return self._waiting
+
+
+def test_without_a_socket_it_is_what_left_the_buffer():
+    """Bytes that were handed over and still wait have not moved."""
+    assert bytes_moved(Transport(30), 100) == 70
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+async def test_it_grows_with_every_byte_that_arrives(wire, tls, secure):
+    """Also when the whole body was handed over at once, as TLS does."""
+    may_read = asyncio.Semaphore(0)
+
+    async def script(peer):
+        while True:
+            await may_read.acquire()
+            await peer.read_body(500_000)
+
+    peer = await wire(script, secure=secure)
+    _, writer = await asyncio.open_connection("localhost", peer.port, ssl=tls.client if secure else None)
+    written = 8_000_000
+    writer.write(bytes(written))
+    seen = [-1]
+    while len(seen) < 6:
+        await asyncio.sleep(0.001)
+        if (moved := bytes_moved(writer.transport, written)) > seen[-1]:
+            seen.append(moved)
+            may_read.release()
+    assert seen == sorted(seen)
+    assert seen[-1] <= written + 20_000  # over TLS the records count too
+    writer.transport.abort()
+
+
+async def test_a_connection_that_is_gone_has_no_more_to_tell(wire):
+    """Asking after the end is harmless: the count is then whatever was handed over."""
+
+    async def script(peer):
+        peer.reset()
+
+    peer = await wire(script)
+    _, writer = await asyncio.open_connection("localhost", peer.port)
+    writer.write(b"x")
+    await peer.peers[0].closed() if peer.peers else None
+    writer.transport.abort()
+    await turns()
+    assert bytes_moved(writer.transport, 100) >= 0

@@ -1,0 +1,351 @@
+"""One operation: signed afresh for every attempt, repaired where that helps, and given up with a reason."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from aios3._protocol.messages import Request, Response
+from aios3._protocol.operations import GetObject, HeadObject, PutObject, UploadPart
+from aios3._upload.client import Attempt, OperationClient
+from aios3.credentials import Credentials
+from aios3.errors import (
+    AccessDeniedError,
+    ResponseError,
+    StorageError,
+    TransportError,
+    TransportTimeoutError,
+)
+from tests.fakes import FakeClock, FakeStore, make_client, refusal, turns
+
+PUT = PutObject("bucket", "key", {"content-type": "video/mp4"}, (b"abc",))
+HEAD = HeadObject("bucket", "key")
+
+
+class Rotating:
+    """Credentials that are new each time, and counted."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def get_credentials(self) -> Credentials:
+        self.asked += 1
+        return Credentials(f"KEY{self.asked}", "secret", f"token{self.asked}")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store(clock: FakeClock) -> FakeStore:
+    return FakeStore(clock)
+
+
+@pytest.fixture
+def client(store: FakeStore, clock: FakeClock) -> OperationClient:
+    return make_client(store, clock)
+
+
+def stale() -> TransportError:
+    error = TransportError("closed")
+    error.on_reused_connection = True
+    return error
+
+
+async def test_a_success_is_read(client: OperationClient, store: FakeStore) -> None:
+    """One request, and what its answer says."""
+    committed = await client.run(PUT)
+    assert (committed.version_id, store.operations, store.bodies) == ("v1", ["PutObject"], [b"abc"])
+
+
+async def test_a_clear_refusal_is_raised_at_once(client: OperationClient, store: FakeStore, clock: FakeClock) -> None:
+    """Without a second attempt, a wait or a note."""
+    store.on("PutObject", refusal(403, "AccessDenied"))
+    with pytest.raises(AccessDeniedError) as caught:
+        await client.run(PUT)
+    assert (store.operations, clock.slept, hasattr(caught.value, "__notes__")) == (["PutObject"], [], False)
+
+
+async def test_what_may_pass_is_repeated(client: OperationClient, store: FakeStore, clock: FakeClock) -> None:
+    """Byte by byte the same, after waits that grow."""
+    store.on("PutObject", refusal(500, "InternalError"), TransportError("reset"), refusal(503, "SlowDown"))
+    failures: list[StorageError] = []
+    await client.run(PUT, failures=failures)
+    assert store.bodies == [b"abc"] * 4
+    assert clock.slept == [0.2, 0.4, 4.0]
+    assert [type(failure).__name__ for failure in failures] == ["ResponseError", "TransportError", "ThrottledError"]
+
+
+async def test_retry_after_is_obeyed(client: OperationClient, store: FakeStore, clock: FakeClock) -> None:
+    """As a lower bound of the wait."""
+    store.on("PutObject", refusal(503, "SlowDown", retry_after="7"))
+    await client.run(PUT)
+    assert clock.slept == [7.0]
+
+
+async def test_attempts_end(client: OperationClient, store: FakeStore) -> None:
+    """The last failure is raised, and says how many there were."""
+    store.on("PutObject", *[refusal(500, "InternalError")] * 9)
+    with pytest.raises(ResponseError) as caught:
+        await client.run(PUT)
+    assert len(store.sent) == 4
+    assert caught.value.__notes__ == ["aios3: gave up after 4 attempts"]
+
+
+async def test_only_its_own_attempts_are_told(client: OperationClient, store: FakeStore) -> None:
+    """Also where several operations share a list of failures."""
+    shared: list[StorageError] = [TransportError("of another part")] * 7
+    store.on("PutObject", *[refusal(500, "InternalError")] * 9)
+    with pytest.raises(ResponseError) as caught:
+        await client.run(PUT, failures=shared)
+    assert caught.value.__notes__ == ["aios3: gave up after 4 attempts"]
+    assert len(shared) == 11
+
+
+async def test_every_attempt_is_signed_afresh(store: FakeStore, clock: FakeClock) -> None:
+    """With the date of its own moment, and credentials that were asked for then."""
+    credentials = Rotating()
+    store.on("PutObject", refusal(500, "InternalError", retry_after="5"))
+    await make_client(store, clock, credentials=credentials).run(PUT)
+    first, second = (request.headers for request in store.sent)
+    assert (first["x-amz-date"], second["x-amz-date"]) == ("20260504T030201Z", "20260504T030206Z")
+    assert "Credential=KEY1/" in first["authorization"]
+    assert "Credential=KEY2/" in second["authorization"]
+    assert (first["x-amz-security-token"], second["x-amz-security-token"]) == ("token1", "token2")
+    assert first["x-amz-content-sha256"] == second["x-amz-content-sha256"]
+
+
+async def test_without_credentials_nothing_is_signed(client: OperationClient, store: FakeStore) -> None:
+    """As for public buckets."""
+    await client.run(PUT)
+    assert "authorization" not in store.sent[0].headers
+
+
+@pytest.mark.parametrize(
+    ("signing", "body", "expected"),
+    [
+        ("sha256", (b"abc",), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        ("unsigned", (b"abc",), "UNSIGNED-PAYLOAD"),
+        ("sha256", (), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        ("unsigned", (), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+    ],
+)
+async def test_the_payload_is_signed_as_configured(
+    store: FakeStore, clock: FakeClock, signing: Any, body: tuple[bytes, ...], expected: str
+) -> None:
+    """By its hash or not at all; no body has a hash that costs nothing."""
+    client = make_client(store, clock, credentials=Rotating())
+    client.payload_signing = signing
+    await client.run(PutObject("bucket", "key", {}, body))
+    assert store.sent[0].headers["x-amz-content-sha256"] == expected
+
+
+async def test_a_refused_clock_is_put_right_once(store: FakeStore, clock: FakeClock) -> None:
+    """By the answer's date: the next attempt is dated as the store wants it, at once, and so are all later ones."""
+    store.skew = timedelta(hours=1)
+    store.on("PutObject", refusal(403, "RequestTimeTooSkewed"))
+    client = make_client(store, clock, credentials=Rotating(), attempts=1)
+    await client.run(PUT)
+    await client.run(HEAD)
+    assert [request.headers["x-amz-date"] for request in store.sent] == [
+        "20260504T030201Z",
+        "20260504T040201Z",
+        "20260504T040201Z",
+    ]
+    assert clock.slept == [0.0]
+    store.on("PutObject", refusal(403, "RequestTimeTooSkewed"), refusal(403, "RequestTimeTooSkewed"))
+    with pytest.raises(ResponseError):
+        await client.run(PUT)
+
+
+async def test_a_clock_that_the_store_does_not_tell_stays(client: OperationClient, store: FakeStore) -> None:
+    """There is nothing to correct it by; the repeated attempt is all there is."""
+    store.on("PutObject", refusal(403, "RequestTimeTooSkewed", date="nonsense"))
+    await client.run(PUT)
+    assert client.clock_offset == timedelta()
+
+
+async def test_expired_credentials_are_replaced_once(store: FakeStore, clock: FakeClock) -> None:
+    """By asking again; what is refused then stays refused."""
+    credentials = Rotating()
+    client = make_client(store, clock, credentials=credentials, attempts=1)
+    store.on("PutObject", refusal(400, "ExpiredToken"))
+    await client.run(PUT)
+    assert credentials.asked == 2
+    store.on("PutObject", refusal(400, "ExpiredToken"), refusal(400, "ExpiredToken"))
+    with pytest.raises(ResponseError):
+        await client.run(PUT)
+    assert credentials.asked == 4
+
+
+async def test_repairs_are_not_counted_as_attempts(client: OperationClient, store: FakeStore, clock: FakeClock) -> None:
+    """All of them and all attempts fit into one request."""
+    store.on(
+        "PutObject",
+        stale(),
+        refusal(403, "RequestTimeTooSkewed"),
+        refusal(400, "ExpiredToken"),
+        *[refusal(500, "InternalError")] * 3,
+    )
+    await client.run(PUT)
+    assert len(store.sent) == 7
+    assert clock.slept == [0.0, 0.0, 0.0, 0.2, 0.4, 0.8]
+
+
+async def test_an_empty_budget_ends_retries(store: FakeStore, clock: FakeClock) -> None:
+    """Of all requests of the driver, but for repairs and for clean-up."""
+    client = make_client(store, clock, budget=7)
+    store.on("PutObject", *[refusal(500, "InternalError")] * 2)
+    with pytest.raises(ResponseError):
+        await client.run(PUT)
+    assert client.budget.tokens == 2
+    store.on("PutObject", stale())
+    await client.run(PUT)
+    store.on("PutObject", refusal(500, "InternalError"))
+    await client.run(PUT, is_cleanup=True)
+
+
+async def test_a_timeout_costs_more_and_a_success_gives_back(store: FakeStore, clock: FakeClock) -> None:
+    """Ten tokens, and one."""
+    client = make_client(store, clock, budget=100)
+    store.on("PutObject", TransportTimeoutError("slow"))
+    await client.run(PUT)
+    assert client.budget.tokens == 91
+    await client.run(HEAD)
+    assert client.budget.tokens == 92
+
+
+async def test_the_answers_time_is_the_operations_own(store: FakeStore, clock: FakeClock) -> None:
+    """The transport is told how long to wait for a slow answer."""
+    told: list[float | None] = []
+
+    class Listening(FakeStore):
+        async def send(self, request: Request, *, answer_timeout: float | None = None) -> Response:
+            told.append(answer_timeout)
+            return await super().send(request)
+
+    client = make_client(Listening(clock), clock)
+    await client.run(PUT, answer_timeout=300.0)
+    await client.run(PUT)
+    assert told == [300.0, None]
+
+
+async def test_a_shield_awaits_every_attempt_but_no_wait(store: FakeStore, clock: FakeClock) -> None:
+    """Who must see the end of an attempt runs it elsewhere."""
+    client = make_client(store, clock)
+    seen: list[Attempt[Any]] = []
+
+    async def shield(attempt: Coroutine[Any, Any, Attempt[Any]]) -> Attempt[Any]:
+        seen.append(await attempt)
+        return seen[-1]
+
+    store.on("PutObject", refusal(500, "InternalError"))
+    committed = await client.run(PUT, shield=shield)
+    assert [attempt.failure is None for attempt in seen] == [False, True]
+    assert seen[0].response is not None
+    assert seen[0].response.status == 500
+    assert seen[1].unwrap() == committed
+
+
+async def test_an_error_of_the_credentials_is_the_callers_own(store: FakeStore, clock: FakeClock) -> None:
+    """It passes unchanged, and nothing is sent."""
+
+    class Broken:
+        async def get_credentials(self) -> Credentials:
+            raise LookupError("no keys here")
+
+    with pytest.raises(LookupError, match="no keys here"):
+        await make_client(store, clock, credentials=Broken()).run(PUT)
+    assert store.sent == []
+
+
+async def test_a_cancellation_passes(client: OperationClient, store: FakeStore) -> None:
+    """It is no failure to be repeated."""
+    forever = asyncio.Event()
+
+    async def never(request: Request) -> None:
+        await forever.wait()
+
+    store.on("PutObject", never)
+    running = asyncio.create_task(client.run(PUT))
+    await turns(5)
+    running.cancel()
+    await asyncio.wait({running})
+    assert running.cancelled()
+    assert len(store.sent) == 1
+
+
+async def test_the_body_is_the_parts_own(client: OperationClient, store: FakeStore) -> None:
+    """Slices are handed on as they are, never joined."""
+    body = (bytearray(b"ab"), memoryview(b"cd"))
+    await client.run(PutObject("bucket", "key", {}, body))
+    assert store.sent[0].body is body
+
+
+async def test_moments_are_told_by_the_stores_clock(client: OperationClient, store: FakeStore, clock: FakeClock) -> None:
+    """By its last answer, else by what it once corrected."""
+    moment = clock.moment
+    client.clock_offset = timedelta(seconds=5)
+    assert client.by_the_stores_clock(moment) == moment + timedelta(seconds=5)
+    store.skew = timedelta(minutes=-3)
+    await client.run(PUT)
+    clock.advance(100)
+    assert client.by_the_stores_clock(moment) == moment - timedelta(minutes=3)
+    store.on("PutObject", Response(200, {"date": "nonsense"}))
+    await client.run(PUT)
+    assert client.by_the_stores_clock(moment) == moment + timedelta(seconds=5)
+
+
+async def test_an_answer_without_a_date_changes_nothing(clock: FakeClock) -> None:
+    """The one before it still tells the time."""
+
+    class Dateless(FakeStore):
+        async def send(self, request: Request, *, answer_timeout: float | None = None) -> Response:
+            response = await super().send(request)
+            return Response(response.status, {"etag": "e"}, response.body)
+
+    store = Dateless(clock)
+    client = make_client(store, clock)
+    await client.run(PUT)
+    assert client.by_the_stores_clock(clock.moment) == clock.moment
+
+
+async def test_an_answer_is_opened_and_read_as_it_comes(store: FakeStore, clock: FakeClock) -> None:
+    """Signed, in chunks of the size that was asked for."""
+    store.on("GetObject", Response(200, {"content-length": "5"}, b"abcde"))
+    client = make_client(store, clock, credentials=Rotating())
+    async with client.open(GetObject("bucket", "key"), chunk_size=2) as answer:
+        assert [chunk async for chunk in answer.chunks] == [b"ab", b"cd", b"e"]
+    assert "authorization" in store.sent[0].headers
+
+
+async def test_opening_is_repeated_until_it_is_answered(client: OperationClient, store: FakeStore) -> None:
+    """As any request; what comes after the head is the caller's to repeat."""
+    answer = Response(200, {"content-length": "1"}, b"a")
+    store.on("GetObject", refusal(503, "SlowDown"), TransportError("reset"), answer)
+    async with client.open(GetObject("bucket", "key"), chunk_size=2) as opened:
+        assert (await opened.read()).body == b"a"
+    assert len(store.sent) == 3
+
+
+async def test_a_refused_opening_is_raised(client: OperationClient, store: FakeStore) -> None:
+    """With the store's words, which its body holds."""
+    store.on("GetObject", refusal(404, "NoSuchKey"))
+    with pytest.raises(StorageError, match="404 NoSuchKey"):
+        async with client.open(GetObject("bucket", "key"), chunk_size=2):
+            raise AssertionError("must not be entered")
+
+
+async def test_parts_are_operations_too(client: OperationClient, store: FakeStore) -> None:
+    """A part's answer without an ETag is repeated: nothing could be committed with it."""
+    store.open_upload("id")
+    store.on("UploadPart", Response(200, {}))
+    answer = await client.run(UploadPart("bucket", "key", "id", 1, (b"abc",), {}))
+    assert answer.etag == '"900150983cd24fb0d6963f7d28e17f72"'
+    assert len(store.sent) == 2

@@ -1,0 +1,416 @@
+"""The cancellation guard: no upload stays, its caller is told, and the first error is the one that is raised."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from aios3._protocol.messages import Response
+from aios3._protocol.operations import CreateMultipartUpload
+from aios3._upload.guard import AbortOutcome, CancellationGuard
+from aios3.errors import AccessDeniedError, StorageError, TransportError
+from tests.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
+
+CREATE = CreateMultipartUpload("bucket", "key", {})
+WHERE = "aios3: multipart upload upload-1 of bucket/key: "
+
+
+class Scene:
+    """A store, and a guard on it."""
+
+    def __init__(self, *, deadline: float = 60.0, attempts: int = 4) -> None:
+        self.clock = FakeClock()
+        self.store = FakeStore(self.clock)
+        self.failures: list[StorageError] = []
+        self.known: set[str] = set()
+        self.guard = CancellationGuard(
+            make_client(self.store, self.clock, attempts=attempts),
+            "bucket",
+            "key",
+            headers={"x-every": "e"},
+            deadline=deadline,
+            failures=self.failures,
+            known_uploads=self.known,
+        )
+
+    async def fail(self, error: BaseException, *, parts: bool = False) -> list[str]:
+        """Create, fail with `error`, and return the notes on it."""
+        with pytest.raises(type(error)) as caught:
+            async with self.guard:
+                await self.guard.create(CREATE)
+                self.guard.may_have_parts = parts
+                raise error
+        assert caught.value is error
+        return getattr(error, "__notes__", [])
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+async def test_a_clean_end_sends_nothing(scene: Scene) -> None:
+    """The upload was committed, and its id is no longer in use."""
+    async with scene.guard:
+        assert await scene.guard.create(CREATE) == "upload-1"
+        assert scene.known == {"upload-1"}
+        scene.guard.completed()
+    assert scene.store.operations == ["CreateMultipartUpload"]
+    assert scene.known == set()
+
+
+@pytest.mark.parametrize("error", [ValueError("source"), asyncio.CancelledError(), KeyboardInterrupt()])
+async def test_any_error_aborts(scene: Scene, error: BaseException) -> None:
+    """And goes on with a note, unchanged."""
+    assert await scene.fail(error) == [WHERE + "it was aborted"]
+    assert scene.store.operations == ["CreateMultipartUpload", "AbortMultipartUpload"]
+    assert (scene.store.uploads, scene.known) == ({}, set())
+
+
+async def test_an_error_before_the_create_aborts_nothing(scene: Scene) -> None:
+    """There is nothing to tell of, either."""
+    error = ValueError("source")
+    with pytest.raises(ValueError, match="source"):
+        async with scene.guard:
+            raise error
+    assert (scene.store.operations, hasattr(error, "__notes__")) == ([], False)
+
+
+async def test_a_committed_upload_is_not_aborted(scene: Scene) -> None:
+    """Whatever happens after the commit."""
+    with pytest.raises(ValueError, match="progress") as caught:
+        async with scene.guard:
+            await scene.guard.create(CREATE)
+            scene.guard.completed()
+            raise ValueError("progress")
+    assert "AbortMultipartUpload" not in scene.store.operations
+    assert caught.value.__notes__ == [WHERE + "there was nothing to abort"]
+
+
+async def test_an_upload_that_is_gone_is_a_success(scene: Scene) -> None:
+    """The store was quicker."""
+    scene.store.on("AbortMultipartUpload", refusal(404, "NoSuchUpload"))
+    assert await scene.fail(ValueError("source")) == [WHERE + "it was gone already"]
+
+
+async def test_the_abort_is_repeated(scene: Scene) -> None:
+    """Like any request, and its attempts count."""
+    scene.store.on("AbortMultipartUpload", refusal(503, "SlowDown"), TransportError("reset"))
+    assert await scene.fail(ValueError("source")) == [WHERE + "it was aborted"]
+    assert len(scene.failures) == 2
+    assert scene.store.uploads == {}
+
+
+async def test_an_empty_retry_budget_does_not_stop_the_abort(scene: Scene) -> None:
+    """What is left behind costs more than a request."""
+    scene.guard._client.budget.take(500)
+    scene.store.on("AbortMultipartUpload", refusal(503, "SlowDown"))
+    assert await scene.fail(ValueError("source")) == [WHERE + "it was aborted"]
+
+
+async def test_a_failing_abort_never_replaces_the_first_error(scene: Scene) -> None:
+    """The note says that it failed, and why."""
+    scene.store.on("AbortMultipartUpload", refusal(403, "AccessDenied"))
+    (note,) = await scene.fail(ValueError("source"))
+    assert note.startswith(WHERE + "it could not be aborted and may be billed until it is (AbortMultipartUpload of")
+    assert "403 AccessDenied" in note
+
+
+async def test_every_request_carries_the_headers(scene: Scene) -> None:
+    """Of who pays and who must own the bucket."""
+    await scene.fail(ValueError("source"), parts=True)
+    for operation in ("AbortMultipartUpload", "ListParts"):
+        assert scene.store.requests(operation)[0].headers == {"x-every": "e"}
+
+
+async def test_after_parts_the_abort_is_proved(scene: Scene) -> None:
+    """ListParts knows the upload no longer."""
+    assert await scene.fail(ValueError("source"), parts=True) == [WHERE + "it was aborted"]
+    assert scene.store.operations[1:] == ["AbortMultipartUpload", "ListParts"]
+
+
+async def test_a_part_that_lands_after_the_abort_is_aborted_again(scene: Scene) -> None:
+    """Until the store no longer lists it, with growing waits between."""
+    still_there = Response(200, {}, b"<ListPartsResult></ListPartsResult>")
+    scene.store.on("ListParts", still_there, still_there)
+    assert await scene.fail(ValueError("source"), parts=True) == [WHERE + "it was aborted"]
+    assert scene.store.operations[1:] == ["AbortMultipartUpload", "ListParts"] * 3
+    assert scene.clock.slept == [0.1, 0.2]
+
+
+async def test_an_upload_that_never_goes_is_told(scene: Scene) -> None:
+    """Six rounds, then the note says that it stays."""
+    scene.store.on("ListParts", *[Response(200, {}, b"<ListPartsResult></ListPartsResult>")] * 20)
+    notes = await scene.fail(ValueError("source"), parts=True)
+    assert notes == [WHERE + "it could not be aborted and may be billed until it is"]
+    assert scene.store.operations.count("AbortMultipartUpload") == 7
+
+
+@pytest.mark.parametrize("answer", [refusal(403, "AccessDenied"), refusal(501, "NotImplemented")])
+async def test_where_parts_cannot_be_listed_the_aborts_word_must_do(scene: Scene, answer: Response) -> None:
+    """Not every key may list, and not every store can."""
+    scene.store.on("ListParts", answer)
+    assert await scene.fail(ValueError("source"), parts=True) == [WHERE + "it was aborted"]
+
+
+async def test_aborting_twice_sends_it_once(scene: Scene) -> None:
+    """The outcome is remembered."""
+    async with scene.guard:
+        await scene.guard.create(CREATE)
+        assert await scene.guard.abort() is AbortOutcome.ABORTED
+        assert await scene.guard.abort() is AbortOutcome.ABORTED
+    assert scene.store.operations.count("AbortMultipartUpload") == 1
+
+
+async def test_aborting_nothing(scene: Scene) -> None:
+    """Before the create and after the commit."""
+    assert await scene.guard.abort() is AbortOutcome.NOTHING
+    await scene.guard.create(CREATE)
+    scene.guard.completed()
+    assert await scene.guard.abort() is AbortOutcome.NOTHING
+
+
+# cancellation
+
+
+async def running(scene: Scene, block: Callable[[], Awaitable[Any]], error: BaseException | None = None) -> Any:
+    """Run a guarded block in a task of its own."""
+
+    async def call() -> None:
+        async with scene.guard:
+            await block()
+            if error is not None:
+                raise error
+
+    task = asyncio.create_task(call())
+    await turns()
+    return task
+
+
+async def test_a_create_in_flight_is_waited_for_and_aborted(scene: Scene) -> None:
+    """A cancellation must not lose the id of an upload that the store has made."""
+    gate = Gate()
+    scene.store.on("CreateMultipartUpload", gate)
+    task = await running(scene, lambda: scene.guard.create(CREATE))
+    task.cancel()
+    await turns()
+    assert not task.done()
+    gate.opened.set()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert scene.store.operations == ["CreateMultipartUpload", "AbortMultipartUpload"]
+    assert (scene.store.uploads, scene.known) == ({}, set())
+
+
+async def test_the_cancellation_of_a_create_tells_its_upload(scene: Scene) -> None:
+    """The note has the id that nobody was ever given."""
+    gate, notes = Gate(), list[str]()
+    scene.store.on("CreateMultipartUpload", gate)
+
+    async def call() -> None:
+        try:
+            async with scene.guard:
+                await scene.guard.create(CREATE)
+        except asyncio.CancelledError as error:
+            notes.extend(error.__notes__)
+            raise
+
+    task = asyncio.create_task(call())
+    await turns()
+    task.cancel()
+    await turns(3)
+    gate.opened.set()
+    await asyncio.wait({task})
+    assert notes == [WHERE + "it was aborted"]
+
+
+@pytest.mark.parametrize("answer", [refusal(403, "AccessDenied"), RuntimeError("a bug")])
+async def test_a_create_in_flight_that_fails_leaves_nothing(scene: Scene, answer: Response | Exception) -> None:
+    """A clear no needs no clean-up, nor does what was never sent."""
+    gate = Gate(answer=answer)
+    scene.store.on("CreateMultipartUpload", gate)
+    task = await running(scene, lambda: scene.guard.create(CREATE))
+    task.cancel()
+    await turns(3)
+    gate.opened.set()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert scene.store.operations == ["CreateMultipartUpload"]
+
+
+async def test_a_create_whose_task_is_cancelled_by_others_leaves_nothing(scene: Scene) -> None:
+    """As by a loop that shuts down: there is no answer to wait for any more."""
+    gate = Gate()
+    scene.store.on("CreateMultipartUpload", gate)
+    task = await running(scene, lambda: scene.guard.create(CREATE))
+    (creating,) = (other for other in asyncio.all_tasks() if other.get_name() == "aios3: create 'key'")
+    creating.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+
+
+async def test_a_lost_create_in_flight_is_looked_for(scene: Scene) -> None:
+    """The store has made an upload, its answer is lost, and the caller is gone: the sweep finds it."""
+    gate = Gate(answer=TransportError("reset"))
+    scene.store.on("CreateMultipartUpload", gate)
+    task = await running(scene, lambda: scene.guard.create(CREATE))
+    task.cancel()
+    await turns(3)
+    scene.store.open_upload("lost", at=scene.clock.moment)
+    gate.opened.set()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert scene.store.uploads == {}
+
+
+async def test_a_create_that_is_never_answered_is_given_up_at_the_deadline() -> None:
+    """And its task is ended."""
+    scene = Scene(deadline=0.01)
+    scene.store.on("CreateMultipartUpload", Gate())
+    task = await running(scene, lambda: scene.guard.create(CREATE))
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert not [other for other in asyncio.all_tasks() if other.get_name().startswith("aios3")]
+
+
+@pytest.mark.parametrize("cancels", [1, 3])
+async def test_a_cancellation_during_the_clean_up_is_raised_after_it(scene: Scene, cancels: int) -> None:
+    """The abort ends first, however often."""
+    gate, error = Gate(), ValueError("source")
+    scene.store.on("AbortMultipartUpload", gate)
+    task = await running(scene, lambda: scene.guard.create(CREATE), error)
+    for _ in range(cancels):
+        task.cancel()
+        await turns(3)
+    assert not task.done()
+    gate.opened.set()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert scene.store.uploads == {}
+    assert error.__notes__ == [WHERE + "it was aborted"]
+
+
+async def test_a_second_cancellation_waits_as_well(scene: Scene) -> None:
+    """Of a caller that was cancelled in the first place."""
+    gate, forever = Gate(), asyncio.Event()
+    scene.store.on("AbortMultipartUpload", gate)
+
+    async def block() -> None:
+        await scene.guard.create(CREATE)
+        await forever.wait()
+
+    task = await running(scene, block)
+    for _ in range(2):
+        task.cancel()
+        await turns(3)
+    assert not task.done()
+    gate.opened.set()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert scene.store.uploads == {}
+
+
+async def test_an_abort_without_an_answer_ends_at_the_deadline() -> None:
+    """The note says that the time ran out; the first error is raised."""
+    scene = Scene(deadline=0.01)
+    scene.store.on("AbortMultipartUpload", Gate())
+    (note,) = await scene.fail(ValueError("source"))
+    assert note == WHERE + "it could not be aborted and may be billed until it is (not finished after 0.01 s)"
+
+
+# lost answers to Create
+
+
+async def test_the_upload_of_a_lost_create_is_aborted_at_the_end(scene: Scene) -> None:
+    """The repeated Create succeeds, the upload is committed, and the first one does not stay."""
+    scene.store.on("CreateMultipartUpload", scene.store.lose)
+    async with scene.guard:
+        assert await scene.guard.create(CREATE) == "upload-2"
+        scene.guard.completed()
+        del scene.store.uploads["upload-2"]
+    assert scene.store.uploads == {}
+    assert [type(failure) for failure in scene.failures] == [TransportError]
+
+
+async def test_a_sweep_that_fails_does_not_spoil_a_success(scene: Scene) -> None:
+    """The object is there."""
+    scene.store.on("CreateMultipartUpload", scene.store.lose)
+    scene.store.on("ListMultipartUploads", refusal(403, "AccessDenied"))
+    async with scene.guard:
+        await scene.guard.create(CREATE)
+        scene.guard.completed()
+    assert "ListMultipartUploads" in scene.store.operations
+
+
+async def test_a_create_that_is_lost_for_good_is_cleaned_up_and_told() -> None:
+    """All attempts made an upload; all are aborted; nothing is left to tell."""
+    scene = Scene(attempts=2)
+    scene.store.on("CreateMultipartUpload", scene.store.lose, scene.store.lose)
+    with pytest.raises(TransportError) as caught:
+        async with scene.guard:
+            await scene.guard.create(CREATE)
+    assert scene.store.uploads == {}
+    assert caught.value.__notes__ == ["aios3: gave up after 2 attempts"]
+
+
+async def test_what_a_lost_create_left_is_told_if_it_cannot_be_found() -> None:
+    """By the key, because nobody knows the id."""
+    scene = Scene(attempts=1)
+    scene.store.on("CreateMultipartUpload", scene.store.lose)
+    scene.store.on("ListMultipartUploads", refusal(403, "AccessDenied"))
+    with pytest.raises(TransportError) as caught:
+        async with scene.guard:
+            await scene.guard.create(CREATE)
+    (note,) = caught.value.__notes__
+    assert note.startswith("aios3: an answer to CreateMultipartUpload of bucket/key was lost")
+    assert "403 AccessDenied" in note
+
+
+async def test_a_failing_sweep_does_not_turn_a_good_abort_into_a_bad_one(scene: Scene) -> None:
+    """Each has a note of its own."""
+    scene.store.on("CreateMultipartUpload", scene.store.lose)
+    scene.store.on("ListMultipartUploads", refusal(403, "AccessDenied"))
+    notes = await scene.fail(ValueError("source"))
+    assert notes[0] == "aios3: multipart upload upload-2 of bucket/key: it was aborted"
+    assert "was lost" in notes[1]
+
+
+async def test_a_clear_refusal_needs_no_sweep(scene: Scene) -> None:
+    """The store has made nothing."""
+    scene.store.on("CreateMultipartUpload", refusal(403, "AccessDenied"))
+    with pytest.raises(AccessDeniedError):
+        async with scene.guard:
+            await scene.guard.create(CREATE)
+    assert scene.store.operations == ["CreateMultipartUpload"]
+
+
+async def test_a_cancelled_wait_between_creates_sweeps(scene: Scene) -> None:
+    """The first Create was lost, the second not sent yet."""
+    never = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        await never.wait()
+
+    object.__setattr__(scene.guard._client.clock, "sleep", sleep)
+    scene.store.on("CreateMultipartUpload", scene.store.lose)
+    task = await running(scene, lambda: scene.guard.create(CREATE))
+    assert list(scene.store.uploads) == ["upload-1"]
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert scene.store.uploads == {}
+
+
+
+
+async def test_the_upload_of_this_call_is_never_swept(scene: Scene) -> None:
+    """A sweep at the end of a failed upload takes only what nobody knows."""
+    scene.store.on("CreateMultipartUpload", scene.store.lose)
+    scene.known.add("another call's")
+    scene.store.open_upload("another call's", at=scene.clock.moment)
+    await scene.fail(ValueError("source"))
+    assert list(scene.store.uploads) == ["another call's"]

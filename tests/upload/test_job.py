@@ -1,0 +1,23 @@
+"""The job: a value."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tests.fakes import HEADERS, make_job
+
+
+def test_a_job_does_not_change() -> None:
+    """While its upload runs."""
+    job = make_job(key="k")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        job.key = "other"  # type: ignore[misc]
+    assert (job.bucket, job.key, job.headers) == ("bucket", "k", HEADERS)
+
+
+def test_a_job_does_not_show_the_callers_headers() -> None:
+    """They may hold the customer's key."""
+    secret = dataclasses.replace(HEADERS, create={"x-secret": "hidden-value"}, part={"x-secret": "hidden-value"})
+    assert "hidden-value" not in repr(make_job(headers=secret))

@@ -1,0 +1,193 @@
+"""A task group that raises what happened, not a group of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from aios3._upload.part_tasks import part_tasks
+from tests.fakes import turns
+
+
+async def fail(error: BaseException) -> None:
+    raise error
+
+
+async def fail_when_cancelled(error: Exception) -> None:
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        raise error from None
+
+
+async def forever(ended: list[str]) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        ended.append("ended")
+
+
+async def test_a_clean_end_waits_for_all_tasks() -> None:
+    """As a task group does."""
+    done: list[int] = []
+
+    async def work(number: int) -> None:
+        await turns(number)
+        done.append(number)
+
+    async with part_tasks() as group:
+        for number in range(3):
+            group.create_task(work(number))
+    assert sorted(done) == [0, 1, 2]
+
+
+async def test_a_failing_task_cancels_the_block_and_is_raised_bare() -> None:
+    """The very object, after its siblings have ended."""
+    error, ended = OSError("part"), list[str]()
+    with pytest.raises(OSError, match="part") as caught:
+        async with part_tasks() as group:
+            group.create_task(forever(ended))
+            await turns(1)
+            group.create_task(fail(error))
+            await asyncio.Event().wait()
+    assert caught.value is error
+    assert ended == ["ended"]
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_what_the_block_raises_is_raised_bare() -> None:
+    """Also what is a group itself: it is the caller's own."""
+    for error in (ValueError("source"), ExceptionGroup("theirs", [ValueError("source")])):
+        with pytest.raises(type(error)) as caught:
+            async with part_tasks():
+                raise error
+        assert caught.value is error
+
+
+async def test_other_failures_become_notes() -> None:
+    """Of the first one; those that say the same are not repeated."""
+    first, second, same = OSError("first"), OSError("second"), OSError("first")
+    with pytest.raises(OSError, match="first") as caught:
+        async with part_tasks() as group:
+            for error in (first, second, same):
+                group.create_task(fail(error))
+            await asyncio.Event().wait()
+    assert caught.value is first
+    assert caught.value.__notes__ == ["aios3: failed as well: OSError('second')"]
+
+
+async def test_the_error_of_the_block_comes_first_if_it_was_first() -> None:
+    """What its tasks raise while they are being cancelled is a consequence."""
+    error = ValueError("source")
+    with pytest.raises(ValueError, match="source") as caught:
+        async with part_tasks() as group:
+            group.create_task(fail_when_cancelled(OSError("part")))
+            await turns(1)
+            raise error
+    assert caught.value is error
+    assert caught.value.__notes__ == ["aios3: failed as well: OSError('part')"]
+
+
+async def test_the_error_of_the_task_comes_first_if_it_was_first() -> None:
+    """What the block makes of being cancelled is a consequence."""
+    with pytest.raises(OSError, match="part") as caught:
+        async with part_tasks() as group:
+            group.create_task(fail(OSError("part")))
+            await fail_when_cancelled(ValueError("source"))
+    assert caught.value.__notes__ == ["aios3: failed as well: ValueError('source')"]
+
+
+async def test_a_cancellation_passes() -> None:
+    """After the tasks have ended."""
+    ended: list[str] = []
+
+    async def run() -> None:
+        async with part_tasks() as group:
+            group.create_task(forever(ended))
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(run())
+    await turns(3)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert ended == ["ended"]
+
+
+@pytest.mark.parametrize("fails_first", [True, False])
+async def test_a_cancellation_that_comes_with_a_failure_wins(fails_first: bool) -> None:
+    """A task group alone would lose it, and the task would go on although it was cancelled."""
+
+    async def run() -> None:
+        async with part_tasks() as group:
+            if fails_first:
+                group.create_task(fail(OSError("part")))
+            group.create_task(fail_when_cancelled(OSError("while it was cancelled")))
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(run())
+    await turns(2)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert task.cancelling() == 1
+
+
+async def test_a_cancellation_while_tasks_end_after_an_error_wins() -> None:
+    """The block has failed already; the failure is the cause that is kept."""
+    caught: list[BaseException] = []
+
+    async def slow_to_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await turns(10)
+
+    async def run() -> None:
+        try:
+            async with part_tasks() as group:
+                group.create_task(slow_to_end())
+                await turns(1)
+                raise ValueError("source")
+        except asyncio.CancelledError as error:
+            caught.append(error)
+            raise
+
+    task = asyncio.create_task(run())
+    await turns(5)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert isinstance(caught[0].__cause__, ValueError)
+
+
+async def test_a_timeout_that_comes_with_a_failure_is_a_timeout_error() -> None:
+    """`asyncio.timeout` gets its cancellation back."""
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.001):
+            async with part_tasks() as group:
+                group.create_task(fail_when_cancelled(OSError("part")))
+                await asyncio.Event().wait()
+
+
+async def test_a_cancellation_of_before_is_not_ours() -> None:
+    """Only those count that came inside the block."""
+
+    async def run() -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            task.cancel()
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            pass
+        try:
+            async with part_tasks():
+                raise ValueError("source")
+        except ValueError:
+            return "the error"
+
+    assert await asyncio.create_task(run()) == "the error"
