@@ -121,7 +121,7 @@ class FakeStore:
 
     def open_upload(self, upload_id: str, key: str = "key", *, at: datetime | None = None, parts: int = 0) -> None:
         """Put an upload there, as another client would have."""
-        self.uploads[upload_id] = (key, at, {number: b"" for number in range(1, parts + 1)})
+        self.uploads[upload_id] = (key, at, dict.fromkeys(range(1, parts + 1), b""))
 
     async def send(self, request: Request, *, answer_timeout: float | None = None) -> Response:
         self.sent.append(request)
@@ -171,20 +171,21 @@ class FakeStore:
         upload_id = query.get("uploadId", "")
         if "uploadId" in query and upload_id not in self.uploads:
             return refusal(404, "NoSuchUpload")
-        return getattr(self, f"_{request.operation}")(request, key, upload_id, query)
+        name = re.sub("(?=[A-Z])", "_", request.operation).lower()
+        return getattr(self, name)(request, key, upload_id, query)
 
-    def _CreateMultipartUpload(self, request: Request, key: str, *_: object) -> Response:
+    def _create_multipart_upload(self, request: Request, key: str, *_: object) -> Response:
         self._created += 1
         self.open_upload(f"upload-{self._created}", key, at=self._clock.moment + self.skew)
-        body = f"<InitiateMultipartUploadResult><UploadId>upload-{self._created}</UploadId></InitiateMultipartUploadResult>"
-        return Response(200, {}, body.encode())
+        upload_id = f"<UploadId>upload-{self._created}</UploadId>"
+        return Response(200, {}, f"<InitiateMultipartUploadResult>{upload_id}</InitiateMultipartUploadResult>".encode())
 
-    def _UploadPart(self, request: Request, key: str, upload_id: str, query: dict[str, str]) -> Response:
+    def _upload_part(self, request: Request, key: str, upload_id: str, query: dict[str, str]) -> Response:
         body = b"".join(request.body)
         self.uploads[upload_id][2][int(query["partNumber"])] = body
         return Response(200, {"etag": f'"{md5(body)}"'})
 
-    def _CompleteMultipartUpload(self, request: Request, key: str, upload_id: str, *_: object) -> Response:
+    def _complete_multipart_upload(self, request: Request, key: str, upload_id: str, *_: object) -> Response:
         numbers = [int(found) for found in re.findall(rb"<PartNumber>(\d+)<", b"".join(request.body))]
         parts = self.uploads.pop(upload_id)[2]
         assert numbers == sorted(parts), "Complete must list all parts in order"
@@ -193,32 +194,30 @@ class FakeStore:
         body = f"<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>"
         return Response(200, {"x-amz-request-id": "commit"}, body.encode())
 
-    def _AbortMultipartUpload(self, request: Request, key: str, upload_id: str, *_: object) -> Response:
+    def _abort_multipart_upload(self, request: Request, key: str, upload_id: str, *_: object) -> Response:
         del self.uploads[upload_id]
         return Response(204, {})
 
-    def _ListParts(self, request: Request, key: str, upload_id: str, *_: object) -> Response:
+    def _list_parts(self, request: Request, key: str, upload_id: str, *_: object) -> Response:
         numbers = self.uploads[upload_id][2]
         listed = "".join(f"<Part><PartNumber>{number}</PartNumber><Size>1</Size></Part>" for number in numbers)
         return Response(200, {}, f"<ListPartsResult>{listed}</ListPartsResult>".encode())
 
-    def _ListMultipartUploads(self, *_: object) -> Response:
+    def _list_multipart_uploads(self, *_: object) -> Response:
         listed = "".join(
             f"<Upload><Key>{quote(key)}</Key><UploadId>{upload_id}</UploadId>"
             + (f"<Initiated>{at:%Y-%m-%dT%H:%M:%S.000Z}</Initiated></Upload>" if at else "</Upload>")
             for upload_id, (key, at, _) in self.uploads.items()
         )
         document = f"<EncodingType>url</EncodingType>{listed}"
-        return Response(
-            200, {}, f"<ListMultipartUploadsResult>{document}</ListMultipartUploadsResult>".encode()
-        )
+        return Response(200, {}, f"<ListMultipartUploadsResult>{document}</ListMultipartUploadsResult>".encode())
 
-    def _PutObject(self, request: Request, key: str, *_: object) -> Response:
+    def _put_object(self, request: Request, key: str, *_: object) -> Response:
         body = b"".join(request.body)
         self.put(key, body, f'"{md5(body)}"')
         return Response(200, {"etag": f'"{md5(body)}"', "x-amz-version-id": "v1"})
 
-    def _HeadObject(self, request: Request, key: str, *_: object) -> Response:
+    def _head_object(self, request: Request, key: str, *_: object) -> Response:
         if key not in self.objects:
             return refusal(404)
         body, etag, at = self.objects[key]

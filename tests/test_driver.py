@@ -109,6 +109,13 @@ async def test_retries_are_counted(server, driver):
     assert server.objects["bucket", "key"].body == content
 
 
+async def test_a_put_whose_answer_has_no_etag(server, driver):
+    """The receipt has the ETag that HEAD reports, where the answer to the PutObject has none."""
+    server.faults.add(Fault("no_etag", "PutObject"))
+    receipt = await driver.upload_object_via_stream(b"x", "bucket", "key")
+    assert receipt.etag == hashlib.md5(b"x").hexdigest()
+
+
 async def test_a_put_that_is_retried_is_counted_too(server, driver):
     """One PutObject that failed once is one retry."""
     server.faults.add(Fault("answer", "PutObject"))

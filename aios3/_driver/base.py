@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from types import TracebackType
 from typing import ClassVar, Literal, Self
 
 import aiohttp
 
-from aios3._config.settings import load_settings
+from aios3._config.settings import Settings, load_settings
 from aios3._config.tls import make_ssl_context
 from aios3._protocol.part_plan import check_part_size
+from aios3._protocol.uri import Endpoint
 from aios3._transport.aiohttp_transport import AiohttpTransport
 from aios3._upload.client import OperationClient
 from aios3._upload.clock import Clock
@@ -144,8 +146,19 @@ class DriverBase:
             policy=self._retry,
             payload_signing=self._payload_signing(is_tls),
             clock=self._clock,
+            regional_endpoint=self._regional_endpoint(settings),
         )
         return Engine(client, self._provider, self._transfer, self._timeouts)
+
+    def _regional_endpoint(self, settings: Settings) -> Callable[[str], Endpoint] | None:
+        """Return what gives the provider's endpoint in another region; ``None`` where the endpoint is not its own."""
+        pattern, addressing = self._provider.endpoint, settings.endpoint.addressing
+
+        def of_region(region: str) -> Endpoint:
+            return Endpoint.parse(str(pattern).replace("{region}", region), addressing)
+
+        is_own = pattern is not None and "{region}" in pattern and settings.endpoint == of_region(settings.region)
+        return of_region if is_own else None
 
     def _payload_signing(self, is_tls: bool) -> Literal["sha256", "unsigned"]:
         if self._transfer.payload_signing != "auto":

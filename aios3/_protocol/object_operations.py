@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from aios3._protocol.answers import etag_of, read_checksum, read_http_date, read_metadata, request_ids, unquote_etag
+from aios3._protocol.content_range import read_content_range
 from aios3._protocol.messages import Body, Request, Response
-from aios3._protocol.operation import Operation, build_request, is_success, refusal, unusable
+from aios3._protocol.operation import build_request, is_success, refusal, unusable
 from aios3._protocol.uri import Endpoint
 from aios3.errors import ConfigurationError
 from aios3.models import StorageObject
@@ -105,6 +106,8 @@ class GetObject:
     key: str
     start: int | None = None
     end: int | None = None
+    if_match: str | None = None
+    """An ETag without its quotes: the answer is 412 if the object has another one by now."""
 
     def build(self, endpoint: Endpoint) -> Request:
         """Return the request, unsigned.
@@ -114,6 +117,8 @@ class GetObject:
         """
         byte_range = self._range()
         headers = {} if byte_range is None else {"range": byte_range}
+        if self.if_match is not None:
+            headers["if-match"] = f'"{self.if_match}"'
         return build_request(self, endpoint, "GET", headers=headers)
 
     def read(self, response: Response) -> StorageObject:
@@ -122,7 +127,8 @@ class GetObject:
         Only the status and the headers count, unless the status is an error.
 
         Raises:
-            ResponseError: the store refused, does not say the length, or sent everything though a range was asked.
+            ResponseError: the store refused, does not say the length, or sent everything, or another range, though a
+                range was asked.
         """
         if not is_success(response):
             raise refusal(self, response)
@@ -130,6 +136,9 @@ class GetObject:
         is_partial = response.status == 206 or "content-range" in response.headers
         if not is_partial and self._range() is not None:
             raise unusable(self, response, "the store ignored the range that was asked for")
+        section = read_content_range(response.headers)
+        if section is not None and section.start != (self.start or 0):
+            raise unusable(self, response, "the store sent another range than was asked for")
         return _describe(self, response)
 
     def _range(self) -> str | None:
@@ -166,7 +175,7 @@ class DeleteObject:
             raise refusal(self, response)
 
 
-def _describe(operation: Operation[Any], response: Response) -> StorageObject:
+def _describe(operation: HeadObject | GetObject, response: Response) -> StorageObject:
     headers = response.headers
     length = headers.get("content-length", "").strip()
     # Eighteen digits are more than any object has, and keep int() from refusing or labouring.
@@ -174,7 +183,7 @@ def _describe(operation: Operation[Any], response: Response) -> StorageObject:
         raise unusable(operation, response, "the store did not say how long the object is")
     return StorageObject(
         bucket=operation.bucket,
-        key=operation.key or "",
+        key=operation.key,
         size=int(length),
         etag=unquote_etag(etag_of(headers) or ""),
         last_modified=read_http_date(headers.get("last-modified")),

@@ -25,8 +25,8 @@ class Operation(Protocol[T_co]):
         ...  # pragma: no cover - a protocol has no body
 
     @property
-    def bucket(self) -> str:
-        """The bucket that the operation is about."""
+    def bucket(self) -> str | None:
+        """The bucket that the operation is about, or ``None`` for the service itself."""
         ...  # pragma: no cover - a protocol has no body
 
     @property

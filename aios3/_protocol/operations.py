@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from aios3._protocol.bucket_operations import CreateBucket, HeadBucket, ListMultipartUploads, UploadsPage
+from aios3._protocol.bucket_operations import CreateBucket, DeleteBucket, HeadBucket
+from aios3._protocol.listing_operations import (
+    BucketsPage,
+    ListBuckets,
+    ListMultipartUploads,
+    ListObjectsV2,
+    ObjectsPage,
+    UploadsPage,
+)
 from aios3._protocol.multipart_operations import (
     AbortMultipartUpload,
     CompleteMultipartUpload,
@@ -18,17 +26,22 @@ from aios3._protocol.operation import Operation
 
 __all__ = [
     "AbortMultipartUpload",
+    "BucketsPage",
     "Committed",
     "CompleteMultipartUpload",
     "CreateBucket",
     "CreateMultipartUpload",
+    "DeleteBucket",
     "DeleteObject",
     "GetObject",
     "HeadBucket",
     "HeadObject",
+    "ListBuckets",
     "ListMultipartUploads",
+    "ListObjectsV2",
     "ListParts",
     "ListedPart",
+    "ObjectsPage",
     "Operation",
     "PartAnswer",
     "PartsPage",

@@ -17,8 +17,9 @@ from aios3.options import RetryPolicy
 
 __all__ = ["Repair", "Retry", "decide", "is_unclear", "repair_for"]
 
-Repair = Literal["clock", "credentials", "connection"]
-"""What is put right before an attempt that does not count: the clock offset, the credentials, a stale connection."""
+Repair = Literal["clock", "credentials", "connection", "region"]
+"""What is put right before an attempt that does not count: the clock offset, the credentials, a stale connection, the
+region that the bucket is in."""
 
 _TRANSIENT_CODES: Final = frozenset(
     {
@@ -40,6 +41,8 @@ _TRANSIENT_STATUSES: Final = frozenset({408, 499, 500, 502, 503, 504, 520, 521, 
 
 _CLOCK_CODES: Final = frozenset({"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"})
 _CREDENTIAL_CODES: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
+
+_REGION_CODES: Final = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
 
 _RETRY_COST: Final = 5
 _TIMEOUT_COST: Final = 10
@@ -65,6 +68,7 @@ def decide(
     random: float,
     retry_after: float | None = None,
     repaired: Collection[Repair] = (),
+    names_region: bool = False,
 ) -> Retry | None:
     """Return how to go on after attempt number `attempt` (from 1) failed, or ``None`` to give up.
 
@@ -75,8 +79,9 @@ def decide(
         random: from 0 up to 1; the part of the longest wait that is waited.
         retry_after: seconds that the store asked for, or ``None``.
         repaired: what was already put right for this request.
+        names_region: the answer names another region than the request was signed for.
     """
-    repair = repair_for(failure)
+    repair = repair_for(failure, names_region=names_region)
     if repair is not None and repair not in repaired:
         return Retry(0.0, 0, repair)
     if attempt >= policy.max_attempts or not _is_transient(failure):
@@ -87,15 +92,24 @@ def decide(
     return Retry(delay, _TIMEOUT_COST if isinstance(failure, TransportTimeoutError) else _RETRY_COST)
 
 
-def repair_for(failure: StorageError) -> Repair | None:
+def repair_for(failure: StorageError, *, names_region: bool = False) -> Repair | None:
     """Return what can be put right about `failure`, or ``None``."""
     if isinstance(failure, TransportError):
         return "connection" if failure.on_reused_connection else None
+    if names_region and isinstance(failure, ResponseError) and _is_wrong_region(failure):
+        return "region"
     if isinstance(failure, ResponseError) and failure.code in _CLOCK_CODES:
         return "clock"
     if isinstance(failure, ResponseError) and failure.code in _CREDENTIAL_CODES:
         return "credentials"
     return None
+
+
+def _is_wrong_region(failure: ResponseError) -> bool:
+    """HEAD's answers have no code: there a redirect, or a 400 that names a region, must do."""
+    return (
+        failure.status in (301, 307) or failure.code in _REGION_CODES or (failure.status, failure.code) == (400, None)
+    )
 
 
 def is_unclear(failure: StorageError) -> bool:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar, cast
 
-from aios3._protocol.answers import retry_after, server_time
+from aios3._protocol.answers import expected_region, retry_after, server_time
 from aios3._protocol.checksums import sha256_hex
 from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import GetObject, Operation
-from aios3._protocol.retry import Repair, Retry, decide
+from aios3._protocol.retry import Repair, decide
 from aios3._protocol.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Scope, sign
 from aios3._protocol.uri import Endpoint
 from aios3._transport.base import StreamedResponse, Transport
@@ -62,6 +62,10 @@ class OperationClient:
     clock_offset: timedelta = timedelta()
     """What the store's clock is ahead of ours; learnt from its answers when it refuses our time."""
     budget: RetryBudget = field(init=False)
+    regional_endpoint: Callable[[str], Endpoint] | None = None
+    """Gives the endpoint of a region, where the provider has one for each; ``None`` for an endpoint of the caller's."""
+    _regions: dict[str | None, str] = field(default_factory=dict)
+    """The region of a bucket, by its name, where the store named another than `region`."""
     _last_answer: tuple[Response, datetime] | None = None
     _signed_with: Credentials | None = field(default=None, repr=False)
 
@@ -94,11 +98,12 @@ class OperationClient:
             ResponseError: the store answered no.
             TransportError: no answer came.
         """
-        request = operation.build(self.endpoint)
+        request = operation.build(self.endpoint_of(operation.bucket))
         payload_hash = await self._payload_hash(request)
         own_failures: list[StorageError] = []
         repaired: set[Repair] = set()
         while True:
+            request = operation.build(self.endpoint_of(operation.bucket)) if repaired else request
             attempt = self._attempt(operation, request, payload_hash, answer_timeout)
             outcome = await (attempt if shield is None else shield(attempt))
             if outcome.failure is None:
@@ -107,21 +112,37 @@ class OperationClient:
             own_failures.append(outcome.failure)
             if failures is not None:
                 failures.append(outcome.failure)
-            await self._prepare_retry(outcome, own_failures, repaired, is_cleanup=is_cleanup)
+            await self._prepare_retry(operation, outcome, own_failures, repaired, is_cleanup=is_cleanup)
 
     async def _prepare_retry(
-        self, outcome: Attempt[Any], failures: list[StorageError], repaired: set[Repair], *, is_cleanup: bool
+        self,
+        operation: Operation[Any],
+        outcome: Attempt[Any],
+        failures: list[StorageError],
+        repaired: set[Repair],
+        *,
+        is_cleanup: bool,
     ) -> None:
         """Return when the next attempt is due, or raise what the last one came to.
 
         Args:
+            operation: what is being done.
             outcome: of the last attempt.
             failures: all failed attempts of this request, the last one included.
             repaired: what was put right so far; what is put right now is added.
             is_cleanup: go on also when the retry budget is used up.
         """
         assert outcome.failure is not None
-        retry = self._decide(outcome, len(failures) - len(repaired), repaired)
+        region = self._other_region(operation.bucket, outcome.response)
+        retry = decide(
+            outcome.failure,
+            attempt=len(failures) - len(repaired),
+            policy=self.policy,
+            random=self.clock.random(),
+            retry_after=None if outcome.response is None else retry_after(outcome.response.headers),
+            repaired=repaired,
+            names_region=region is not None,
+        )
         if retry is None or not (self.budget.take(retry.cost) or is_cleanup):
             if len(failures) > 1:
                 outcome.failure.add_note(f"aios3: gave up after {len(failures)} attempts")
@@ -129,6 +150,8 @@ class OperationClient:
         if retry.repair is not None:
             repaired.add(retry.repair)
             self._repair(retry.repair, outcome.response)
+        if retry.repair == "region" and region is not None:
+            self._regions[operation.bucket] = region
         await self.clock.sleep(retry.delay)
 
     async def _attempt(
@@ -136,7 +159,7 @@ class OperationClient:
     ) -> Attempt[T]:
         response: Response | None = None
         try:
-            signed = await self._sign(request, payload_hash)
+            signed = await self._sign(operation, request, payload_hash)
             response = await self.transport.send(signed, answer_timeout=answer_timeout)
             self._note_time(response)
             return Attempt(operation.read(response), None, response)
@@ -151,17 +174,17 @@ class OperationClient:
             ResponseError: the store answered no.
             TransportError: no answer came.
         """
-        request = operation.build(self.endpoint)
         failures: list[StorageError] = []
         repaired: set[Repair] = set()
         async with AsyncExitStack() as stack:
             while True:
+                request = operation.build(self.endpoint_of(operation.bucket))
                 outcome = await self._open_attempt(operation, request, chunk_size, stack)
                 if outcome.failure is None:
                     break
                 await stack.aclose()
                 failures.append(outcome.failure)
-                await self._prepare_retry(outcome, failures, repaired, is_cleanup=False)
+                await self._prepare_retry(operation, outcome, failures, repaired, is_cleanup=False)
             self.budget.succeeded()
             yield outcome.unwrap()
 
@@ -170,7 +193,7 @@ class OperationClient:
     ) -> Attempt[StreamedResponse]:
         response: Response | None = None
         try:
-            signed = await self._sign(request, EMPTY_SHA256)
+            signed = await self._sign(operation, request, EMPTY_SHA256)
             answer = await stack.enter_async_context(self.transport.open(signed, chunk_size=chunk_size))
             response = Response(answer.status, answer.headers)
             if answer.status >= 300:
@@ -180,19 +203,27 @@ class OperationClient:
         except (ResponseError, TransportError) as error:
             return Attempt(None, error, response)
 
-    def _decide(self, outcome: Attempt[Any], counted: int, repaired: set[Repair]) -> Retry | None:
-        assert outcome.failure is not None
-        return decide(
-            outcome.failure,
-            attempt=counted,
-            policy=self.policy,
-            random=self.clock.random(),
-            retry_after=None if outcome.response is None else retry_after(outcome.response.headers),
-            repaired=repaired,
-        )
+    def region_of(self, bucket: str | None) -> str:
+        """Return the region to sign for, as far as it is known."""
+        return self._regions.get(bucket, self.region)
+
+    def endpoint_of(self, bucket: str | None) -> Endpoint:
+        """Return where requests about `bucket` go, as far as it is known."""
+        if bucket not in self._regions or self.regional_endpoint is None:
+            return self.endpoint
+        return self.regional_endpoint(self._regions[bucket])
+
+    def _other_region(self, bucket: str | None, response: Response | None) -> str | None:
+        """Return the region that the answer names, if another one may be tried."""
+        if response is None or (response.status in (301, 307) and self.regional_endpoint is None):
+            return (
+                None  # a redirect is followed by the provider's own pattern only, never to a host that an answer names
+            )
+        region = expected_region(response)
+        return None if region == self.region_of(bucket) else region
 
     def _repair(self, repair: Repair, response: Response | None) -> None:
-        """Put the clock right, or have fresh credentials made; a connection is a fresh one with every attempt anyway."""
+        """Put the clock right, or have fresh credentials made; every attempt looks for a good connection anyway."""
         if repair == "credentials" and isinstance(self.credentials, RefreshableCredentials) and self._signed_with:
             self.credentials.invalidate(self._signed_with)
         if repair == "clock" and response is not None and (theirs := server_time(response)) is not None:
@@ -209,12 +240,18 @@ class OperationClient:
             return moment + (theirs - self._last_answer[1])
         return moment + self.clock_offset
 
-    async def _sign(self, request: Request, payload_hash: str) -> Request:
+    async def _sign(self, operation: Operation[Any], request: Request, payload_hash: str) -> Request:
         if self.credentials is None:
             return request
         credentials = await self.credentials.get_credentials()
         self._signed_with = credentials
-        return sign(request, credentials, Scope(self.region), self.clock.now() + self.clock_offset, payload_hash)
+        return sign(
+            request,
+            credentials,
+            Scope(self.region_of(operation.bucket)),
+            self.clock.now() + self.clock_offset,
+            payload_hash,
+        )
 
     async def _payload_hash(self, request: Request) -> str:
         if self.credentials is None or not request.body:

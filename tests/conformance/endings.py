@@ -18,6 +18,7 @@ from aios3 import (
     ResponseError,
     S3StorageDriver,
     SizeMismatchError,
+    StorageError,
     UploadProgress,
 )
 from tests.conformance.endpoints import PART, Endpoint, meddling_session
@@ -127,7 +128,7 @@ async def closing_the_driver_ends_its_uploads(endpoint: Endpoint) -> None:
             driver.upload_object_via_stream(never_ending(), endpoint.bucket, key, on_progress=watch)
         )
         await stored.wait()
-    with pytest.raises(Exception, match="the driver was closed"):
+    with pytest.raises(StorageError, match="the driver was closed"):
         await uploading
     async with endpoint.driver() as driver:
         await _nothing_happened(driver, endpoint, key)

@@ -20,7 +20,7 @@ from aios3.errors import (
     TransportError,
     TransportTimeoutError,
 )
-from tests.fakes import FakeClock, FakeStore, make_client, refusal, turns
+from tests.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
 
 PUT = PutObject("bucket", "key", {"content-type": "video/mp4"}, (b"abc",))
 HEAD = HeadObject("bucket", "key")
@@ -184,6 +184,48 @@ async def test_expired_credentials_are_replaced_once(store: FakeStore, clock: Fa
     assert credentials.asked == 4
 
 
+class Kept(Rotating):
+    """Credentials that stay until they are said to be no good."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: Credentials | None = None
+        self.refused: list[str] = []
+
+    async def get_credentials(self) -> Credentials:
+        if self.kept is None:
+            self.kept = await super().get_credentials()
+        return self.kept
+
+    def invalidate(self, credentials: Credentials) -> None:
+        self.refused.append(credentials.access_key_id)
+        if self.kept == credentials:
+            self.kept = None
+
+
+async def test_a_source_that_keeps_credentials_is_told_that_they_expired(store: FakeStore, clock: FakeClock) -> None:
+    """Otherwise it would give the same again."""
+    credentials = Kept()
+    store.on("PutObject", refusal(400, "ExpiredToken"))
+    await make_client(store, clock, credentials=credentials).run(PUT)
+    assert (credentials.refused, credentials.asked) == (["KEY1"], 2)
+
+
+async def test_requests_refused_together_have_credentials_replaced_once(store: FakeStore, clock: FakeClock) -> None:
+    """Each says what it was itself signed with: the fresh ones are not thrown away."""
+    credentials, gate = Kept(), Gate(answer=refusal(400, "ExpiredToken"))
+    client = make_client(store, clock, credentials=credentials)
+    store.on("PutObject", refusal(400, "ExpiredToken"))
+    store.on("HeadObject", gate)
+    store.put("key", b"abc")
+    late = asyncio.create_task(client.run(HEAD))
+    await turns()
+    await client.run(PUT)
+    gate.opened.set()
+    await late
+    assert (credentials.refused, credentials.asked) == (["KEY1", "KEY1"], 2)
+
+
 async def test_repairs_are_not_counted_as_attempts(client: OperationClient, store: FakeStore, clock: FakeClock) -> None:
     """All of them and all attempts fit into one request."""
     store.on(
@@ -288,7 +330,9 @@ async def test_the_body_is_the_parts_own(client: OperationClient, store: FakeSto
     assert store.sent[0].body is body
 
 
-async def test_moments_are_told_by_the_stores_clock(client: OperationClient, store: FakeStore, clock: FakeClock) -> None:
+async def test_moments_are_told_by_the_stores_clock(
+    client: OperationClient, store: FakeStore, clock: FakeClock
+) -> None:
     """By its last answer, else by what it once corrected."""
     moment = clock.moment
     client.clock_offset = timedelta(seconds=5)

@@ -405,8 +405,6 @@ async def test_a_cancelled_wait_between_creates_sweeps(scene: Scene) -> None:
     assert scene.store.uploads == {}
 
 
-
-
 async def test_the_upload_of_this_call_is_never_swept(scene: Scene) -> None:
     """A sweep at the end of a failed upload takes only what nobody knows."""
     scene.store.on("CreateMultipartUpload", scene.store.lose)

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3._upload.memory import Lease, MemoryBudget, SegmentPool
+from aios3.errors import ConfigurationError
 from tests.fakes import turns
 
 
@@ -177,6 +178,21 @@ async def test_a_cancelled_waiter_that_has_not_noticed_yet_is_passed_over() -> N
     await asyncio.gather(cancelled, return_exceptions=True)
     await behind
     assert (memory.used, lease.held) == (10, 10)
+
+
+async def test_detaching_tells_who_waits() -> None:
+    """The upload has ended; one that is being cancelled needs not be told."""
+    memory, holder, lease = MemoryBudget(10), Lease(), Lease()
+    await memory.acquire(holder, 10, 10)
+    told = await wait_in_line(memory, lease, 1, 10)
+    cancelled = await wait_in_line(memory, lease, 1, 10)
+    cancelled.cancel()
+    assert memory.detach(lease) == 0
+    await asyncio.wait({told, cancelled})
+    assert isinstance(told.exception(), ConfigurationError)
+    assert cancelled.cancelled()
+    memory.release(memory.detach(holder))
+    assert memory.used == 0
 
 
 @dataclass

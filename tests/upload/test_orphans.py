@@ -152,12 +152,12 @@ async def test_requests_are_for_the_key_and_carry_the_headers() -> None:
     assert all(request.headers["x-every"] == "e" for request in scene.store.sent[1:])
 
 
-def page(upload_id: str, *, at: str = "2026-05-04T03:02:05.000Z", markers: str = "", truncated: bool = True) -> Response:
+def page(
+    upload_id: str, *, at: str = "2026-05-04T03:02:05.000Z", markers: str = "", truncated: bool = True
+) -> Response:
     body = f"<Upload><Key>key</Key><UploadId>{upload_id}</UploadId><Initiated>{at}</Initiated></Upload>"
     flag = f"<IsTruncated>{str(truncated).lower()}</IsTruncated>"
-    return Response(
-        200, {}, f"<ListMultipartUploadsResult>{flag}{markers}{body}</ListMultipartUploadsResult>".encode()
-    )
+    return Response(200, {}, f"<ListMultipartUploadsResult>{flag}{body}</ListMultipartUploadsResult>".encode())
 
 
 async def test_all_pages_are_read() -> None:

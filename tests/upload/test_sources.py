@@ -391,6 +391,17 @@ async def test_what_a_blocking_source_raises_passes_unchanged() -> None:
     assert caught.value is error
 
 
+async def test_a_stop_iteration_of_a_read_is_an_error() -> None:
+    """No future can carry it: the upload would wait for ever."""
+
+    class Exhausted:
+        def read(self, size: int) -> bytes:
+            raise StopIteration
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await read_all(Exhausted())
+
+
 @pytest.mark.parametrize("chunk", [b"abc", bytearray(b"abc"), memoryview(b"abc")])
 def test_views_copy_nothing(chunk: Any) -> None:
     """Of what is contiguous."""

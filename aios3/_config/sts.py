@@ -1,0 +1,107 @@
+"""AWS's Security Token Service: the two of its operations that give credentials for a role."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from aios3._config.credential_documents import PROCESS_FIELDS, read_credentials
+from aios3._config.credential_requests import CredentialRequests, make_request, refusal
+from aios3._protocol.checksums import sha256_hex
+from aios3._protocol.sigv4 import Scope, sign
+from aios3._protocol.xml_bodies import Element, XmlError, parse_xml
+from aios3._upload.clock import Clock
+from aios3.credentials import Credentials
+from aios3.errors import ConfigurationError
+
+__all__ = ["StsClient", "check_duration", "choose_sts_region"]
+
+_VERSION: Final = "2011-06-15"
+_SECONDS: Final = 10.0
+_ATTEMPTS: Final = 3
+_REGION: Final = re.compile(r"[A-Za-z0-9-]{1,63}", re.ASCII)
+_AWS_REGION: Final = re.compile(r"[a-z]{2,5}(?:-[a-z]+){1,3}-\d{1,2}", re.ASCII)
+_DOMAINS: Final = {"cn-": "amazonaws.com.cn", "eusc-": "amazonaws.eu"}
+"""Of the regions whose names begin so; all others are below amazonaws.com."""
+
+
+class StsClient:
+    """Asks one STS.
+
+    Args:
+        region: whose STS to ask, and to sign for.
+        endpoint_url: ``None`` for AWS's in the region.
+        ca_bundle: path of the certificates to trust instead of the system's.
+        clock: dates signatures, and waits between attempts.
+
+    Raises:
+        ConfigurationError: the region cannot be one.
+    """
+
+    def __init__(self, *, region: str, endpoint_url: str | None, ca_bundle: str | None, clock: Clock) -> None:
+        if not _REGION.fullmatch(region):
+            raise ConfigurationError(f"the region {region!r:.80} (for STS) is not 1 to 63 letters, digits and hyphens")
+        self._region = region
+        self._url = endpoint_url or _own_url(region)
+        self._origin = "the endpoint of STS"
+        self._clock = clock
+        self._requests = CredentialRequests(seconds=_SECONDS, attempts=_ATTEMPTS, clock=clock, ca_bundle=ca_bundle)
+
+    async def ask(self, action: str, parameters: Mapping[str, str | None], signer: Credentials | None) -> Credentials:
+        """Return what ``action`` gives; parameters that are ``None`` are left out, ``signer=None`` signs nothing.
+
+        Raises:
+            ResponseError: STS refuses. The message has its words, and no secret.
+            TransportError: STS does not answer.
+            ConfigurationError: the endpoint cannot be one, or what answered is not STS.
+        """
+        given = {name: value for name, value in parameters.items() if value is not None}
+        body = urlencode({"Action": action, "Version": _VERSION, **given}, quote_via=quote, safe="").encode()
+        headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+        request = make_request(action, "POST", self._url, headers, origin=self._origin, body=(body,))
+        if signer is not None:
+            request = sign(request, signer, Scope(self._region, "sts"), self._clock.now(), sha256_hex([body]))
+        response = await self._requests.send(request)
+        if response.status != 200:
+            raise refusal(response, action)
+        return _read_answer(response.body, action)
+
+
+def choose_sts_region(*candidates: str | None) -> str:
+    """Return the first that looks like a region of AWS, which a store's own name for its region does not."""
+    return next((name for name in candidates if name and _AWS_REGION.fullmatch(name)), "us-east-1")
+
+
+def check_duration(seconds: int | None) -> str | None:
+    """Return the life of a role's credentials as STS wants it.
+
+    Raises:
+        ConfigurationError: it is not in 900..43200.
+    """
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 900 <= seconds <= 43200:
+        raise ConfigurationError("duration_seconds must be a whole number in 900..43200")
+    return str(seconds)
+
+
+def _own_url(region: str) -> str:
+    domain = next((domain for prefix, domain in _DOMAINS.items() if region.startswith(prefix)), "amazonaws.com")
+    return f"https://sts.{region}.{domain}"
+
+
+def _read_answer(body: bytes, action: str) -> Credentials:
+    origin = f"the answer of STS to {action}"
+    try:
+        found = parse_xml(body).child(f"{action}Result")
+    except XmlError as error:
+        raise ConfigurationError(f"{origin} cannot be read: {error}") from None
+    found = None if found is None else found.child("Credentials")
+    document = {} if found is None else _texts(found)
+    return read_credentials(document, PROCESS_FIELDS, origin)
+
+
+def _texts(element: Element) -> dict[str, object]:
+    return {name: (element.text(name) or "").strip() for name in element.names}

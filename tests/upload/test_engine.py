@@ -1,0 +1,129 @@
+"""What uploads share, and how they are all stopped."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from aios3._protocol.cutter import SEGMENT_SIZE
+from aios3._upload.engine import Engine
+from aios3.errors import StorageError
+from aios3.options import MIB, Timeouts, TransferConfig
+from tests.fakes import SMALL_PARTS, FakeClock, FakeStore, make_client, turns
+
+
+class FakeUpload:
+    """Ends when it is stopped, unless it is busy."""
+
+    def __init__(self, engine: Engine, *, busy: bool = False, abandoning: Exception | None = None) -> None:
+        self.owner: asyncio.Task[object] | None = None
+        self.ended = asyncio.Event()
+        self.reasons: list[StorageError] = []
+        self.abandoned = 0
+        self._engine = engine
+        self._busy = busy
+        self._abandoning = abandoning
+        engine.running.add(self)
+
+    def stop(self, reason: StorageError) -> None:
+        self.reasons.append(reason)
+        if not self._busy:
+            asyncio.get_running_loop().call_soon(self.end)
+
+    def end(self) -> None:
+        self._engine.upload_ended(self)
+        self.ended.set()
+
+    async def abandon(self) -> None:
+        await asyncio.sleep(0)
+        self.abandoned += 1
+        if self._abandoning is not None:
+            raise self._abandoning
+
+
+def engine_with(*, cleanup: float = 60.0, memory_limit: int = 256 * MIB) -> Engine:
+    clock = FakeClock()
+    transfer = TransferConfig(memory_limit=memory_limit)
+    return Engine(make_client(FakeStore(clock), clock), SMALL_PARTS, transfer, Timeouts(cleanup=cleanup))
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return engine_with()
+
+
+def test_memory_is_limited_as_configured() -> None:
+    """For all uploads together; what is kept for reuse is less."""
+    assert engine_with(memory_limit=10 * MIB).memory.limit == 10 * MIB
+
+
+@pytest.mark.parametrize(("memory_limit", "kept"), [(10 * MIB, 10 * MIB), (256 * MIB, 64 * MIB)])
+def test_idle_memory_is_bounded(memory_limit: int, kept: int) -> None:
+    """By the limit and by 64 MiB."""
+    pool = engine_with(memory_limit=memory_limit).pool
+    pool.give_back((bytearray(SEGMENT_SIZE),) * 300)
+    assert pool.idle_bytes == kept
+
+
+def test_idle_memory_goes_with_the_last_upload(engine: Engine) -> None:
+    """A driver that does nothing holds nothing."""
+    first, second = FakeUpload(engine), FakeUpload(engine)
+    engine.pool.give_back((engine.pool.take(),))
+    first.end()
+    assert engine.pool.idle_bytes == SEGMENT_SIZE
+    second.end()
+    assert engine.pool.idle_bytes == 0
+    assert engine.running == set()
+
+
+async def test_nothing_runs_nothing_is_stopped(engine: Engine) -> None:
+    """At once."""
+    await engine.stop_uploads(asyncio.current_task())
+    assert engine.running == set()
+
+
+async def test_all_uploads_are_stopped_and_waited_for(engine: Engine) -> None:
+    """Each is told the reason; none that ends by itself is abandoned."""
+    uploads = [FakeUpload(engine) for _ in range(3)]
+    await engine.stop_uploads(asyncio.current_task())
+    assert [str(upload.reasons[0]) for upload in uploads] == ["the driver was closed while this upload was running"] * 3
+    assert all(upload.ended.is_set() and not upload.abandoned for upload in uploads)
+
+
+async def test_an_upload_that_does_not_end_is_aborted_from_here() -> None:
+    """After the clean-up's time; the waiting leaves no task."""
+    engine = engine_with(cleanup=0.01)
+    busy, quick = FakeUpload(engine, busy=True), FakeUpload(engine)
+    await engine.stop_uploads(asyncio.current_task())
+    assert (busy.abandoned, quick.abandoned) == (1, 0)
+    await turns(2)
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_the_closers_own_upload_is_not_waited_for(engine: Engine) -> None:
+    """It could not end before this returns."""
+    own = FakeUpload(engine, busy=True)
+    own.owner = asyncio.current_task()
+    await engine.stop_uploads(asyncio.current_task())
+    assert (len(own.reasons), own.abandoned) == (1, 1)
+
+
+async def test_one_that_cannot_be_aborted_does_not_keep_the_others() -> None:
+    """Its own guard will try again."""
+    engine = engine_with(cleanup=0.01)
+    uploads = [FakeUpload(engine, busy=True, abandoning=StorageError("no")) for _ in range(3)]
+    await engine.stop_uploads(None)
+    assert [upload.abandoned for upload in uploads] == [1, 1, 1]
+
+
+async def test_a_cancelled_stop_leaves_no_task(engine: Engine) -> None:
+    """Nobody waits for the uploads any more."""
+    FakeUpload(engine, busy=True)
+    stopping = asyncio.create_task(engine.stop_uploads(asyncio.current_task()))
+    await turns(3)
+    stopping.cancel()
+    await asyncio.wait({stopping})
+    await turns(2)
+    assert stopping.cancelled()
+    assert len(asyncio.all_tasks()) == 1

@@ -1,0 +1,126 @@
+"""The part under way: it holds what it was granted, and gives all of it back."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from aios3._protocol.cutter import SEGMENT_SIZE
+from aios3._protocol.part_plan import PartPlan
+from aios3._upload.filler import PartFiller
+from aios3._upload.memory import Lease, MemoryBudget, SegmentPool
+from aios3.errors import ConfigurationError, PartLimitError
+from tests.fakes import turns
+
+TWO_SEGMENTS = SEGMENT_SIZE + 100
+
+
+class Scene:
+    def __init__(self, *, part: int = 100, limit: int = 10 * SEGMENT_SIZE, max_parts: int = 5) -> None:
+        self.memory = MemoryBudget(limit)
+        self.pool = SegmentPool(limit)
+        self.filler = PartFiller(PartPlan(part, part, max_parts), self.memory, self.pool)
+
+
+async def test_it_takes_nothing_before_it_grows() -> None:
+    """An upload that was opened and never written to holds no memory."""
+    scene = Scene()
+    assert (scene.memory.used, scene.filler.room, scene.filler.is_empty) == (0, 0, True)
+    assert (scene.filler.is_full, scene.filler.is_at_limit, scene.filler.parts_taken) == (False, False, 0)
+
+
+async def test_memory_is_granted_segment_by_segment() -> None:
+    """A slow source holds one segment more than it gave, not a part."""
+    scene = Scene(part=TWO_SEGMENTS)
+    await scene.filler.grow()
+    assert (scene.memory.used, scene.filler.room) == (SEGMENT_SIZE, SEGMENT_SIZE)
+    await scene.filler.grow()
+    assert scene.memory.used == SEGMENT_SIZE
+    assert scene.filler.fill(memoryview(bytes(2 * SEGMENT_SIZE))) == SEGMENT_SIZE
+    await scene.filler.grow()
+    assert (scene.memory.used, scene.filler.room) == (TWO_SEGMENTS, 100)
+
+
+async def test_a_full_part_is_taken_and_given_back() -> None:
+    """It stays in memory until it was sent; its segments are used again."""
+    scene = Scene()
+    await scene.filler.grow()
+    scene.filler.fill(memoryview(b"a" * 100))
+    assert scene.filler.is_full
+    part = scene.filler.take()
+    assert (part.size, scene.memory.used, scene.filler.parts_taken, scene.filler.is_full) == (100, 100, 1, False)
+    scene.filler.give_back(part)
+    assert (scene.memory.used, scene.pool.idle_bytes) == (0, SEGMENT_SIZE)
+
+
+async def test_what_the_last_part_does_not_need_comes_back_at_once() -> None:
+    """Only its bytes are in flight."""
+    scene = Scene()
+    await scene.filler.grow()
+    scene.filler.fill(memoryview(b"abc"))
+    part = scene.filler.take()
+    assert (part.size, scene.memory.used) == (3, 3)
+
+
+async def test_the_stores_limit_shows() -> None:
+    """Before another part is begun."""
+    scene = Scene(part=1, max_parts=1)
+    await scene.filler.grow()
+    scene.filler.fill(memoryview(b"a"))
+    scene.filler.give_back(scene.filler.take())
+    assert scene.filler.is_at_limit
+    with pytest.raises(PartLimitError):
+        await scene.filler.grow()
+
+
+async def waiting(scene: Scene) -> tuple[Lease, asyncio.Task[None]]:
+    """Use up all memory, and let the filler wait for some."""
+    holder = Lease()
+    await scene.memory.acquire(holder, scene.memory.limit, scene.memory.limit)
+    growing = asyncio.create_task(scene.filler.grow())
+    await turns(3)
+    assert not growing.done()
+    return holder, growing
+
+
+async def test_a_cancelled_wait_holds_nothing() -> None:
+    """Before the grant."""
+    scene = Scene()
+    holder, growing = await waiting(scene)
+    growing.cancel()
+    await asyncio.wait({growing})
+    scene.filler.close()
+    scene.memory.release(scene.memory.detach(holder))
+    assert scene.memory.used == 0
+
+
+@pytest.mark.parametrize("is_granted", [False, True])
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_closing_leaves_nothing_to_who_waits(is_granted: bool, is_cancelled: bool) -> None:
+    """Not even if the grant came in the same turn, or a cancellation did."""
+    scene = Scene()
+    holder, growing = await waiting(scene)
+    if is_granted:
+        scene.memory.release(scene.memory.detach(holder))
+    scene.filler.close()
+    if is_cancelled:
+        growing.cancel()
+    await asyncio.wait({growing})
+    if not is_granted:
+        scene.memory.release(scene.memory.detach(holder))
+    if not is_cancelled:
+        assert isinstance(growing.exception(), ConfigurationError)
+    assert scene.memory.used == 0
+    assert not scene.memory._filling
+
+
+async def test_a_closed_one_does_not_grow() -> None:
+    """Whoever still writes is told."""
+    scene = Scene()
+    await scene.filler.grow()
+    scene.filler.close()
+    assert scene.memory.used == 0
+    with pytest.raises(ConfigurationError, match="ended"):
+        await scene.filler.grow()
+    assert scene.memory.used == 0

@@ -1,0 +1,88 @@
+"""One PutObject, and whether a refusal is our own success."""
+
+from __future__ import annotations
+
+import pytest
+
+from aios3._protocol.messages import Response
+from aios3._protocol.operations import PutObject
+from aios3._upload.client import OperationClient
+from aios3._upload.single_put import put_object
+from aios3.errors import PreconditionFailedError, StorageError, TransportError
+from tests.fakes import FakeClock, FakeStore, make_client, md5, refusal
+
+PUT = PutObject("bucket", "key", {"if-none-match": "*"}, (b"ab", bytearray(b"c")))
+EXISTS = refusal(412, "PreconditionFailed")
+
+
+@pytest.fixture
+def store() -> FakeStore:
+    return FakeStore(FakeClock())
+
+
+@pytest.fixture
+def client(store: FakeStore) -> OperationClient:
+    return make_client(store, store._clock)
+
+
+async def put(client: OperationClient, failures: list[StorageError] | None = None) -> object:
+    return await put_object(client, PUT, [] if failures is None else failures, {"x-head": "h"})
+
+
+async def test_a_put_is_one_request(client: OperationClient, store: FakeStore) -> None:
+    """What the store says of it comes back."""
+    committed = await put_object(client, PUT, [], {})
+    assert (committed.etag, committed.version_id) == (f'"{md5(b"abc")}"', "v1")
+    assert store.operations == ["PutObject"]
+
+
+async def test_an_object_that_was_there_is_refused(client: OperationClient, store: FakeStore) -> None:
+    """Without a look: every attempt was answered."""
+    store.on("PutObject", EXISTS)
+    with pytest.raises(PreconditionFailedError):
+        await put(client)
+    assert store.operations == ["PutObject"]
+
+
+async def test_a_failure_of_another_request_proves_nothing(client: OperationClient, store: FakeStore) -> None:
+    """Only this request's own lost answers count."""
+    store.on("PutObject", EXISTS)
+    with pytest.raises(PreconditionFailedError):
+        await put(client, [TransportError("of another request")])
+    assert store.operations == ["PutObject"]
+
+
+async def test_our_own_object_is_no_obstacle(client: OperationClient, store: FakeStore) -> None:
+    """The answer to the first attempt was lost, the second one meets what the first one made."""
+    store.on("PutObject", store.lose, EXISTS)
+    committed = await put_object(client, PUT, [], {"x-head": "h"})
+    assert (committed.etag, committed.version_id) == (md5(b"abc"), "v2")
+    assert store.requests("HeadObject")[0].headers == {"x-head": "h"}
+
+
+async def test_somebody_elses_object_is_an_obstacle(client: OperationClient, store: FakeStore) -> None:
+    """It has other bytes."""
+    store.put("key", b"abd", f'"{md5(b"abd")}"')
+    store.on("PutObject", TransportError("reset"), EXISTS)
+    with pytest.raises(PreconditionFailedError):
+        await put(client)
+
+
+@pytest.mark.parametrize("answer", [refusal(403), refusal(404), TransportError("reset")])
+async def test_what_cannot_be_looked_at_stays_refused(
+    client: OperationClient, store: FakeStore, answer: Response | Exception
+) -> None:
+    """By the error of the put, not of the look."""
+    store.on("PutObject", store.lose, EXISTS)
+    store.on("HeadObject", *[answer] * 9)
+    with pytest.raises(PreconditionFailedError):
+        await put(client)
+
+
+async def test_a_store_without_an_answer_is_an_error(client: OperationClient, store: FakeStore) -> None:
+    """Of the transport."""
+    store.on("PutObject", *[TransportError("reset")] * 9)
+    failures: list[StorageError] = []
+    with pytest.raises(TransportError):
+        await put(client, failures)
+    assert len(failures) == 4

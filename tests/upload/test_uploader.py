@@ -1,0 +1,317 @@
+"""One upload: what is sent, in what bounds, and what is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from aios3._protocol.part_plan import PartPlan
+from aios3._upload.sources import SourceReader
+from aios3._upload.uploader import Uploader
+from aios3.errors import ObjectTooLargeError, PartLimitError, SizeMismatchError, TransportError
+from aios3.models import UploadedPart, UploadProgress
+from tests.fakes import PART, Gate, RecordingSource, md5, multipart_md5, refusal
+from tests.upload.upload_scene import UploadScene as Scene
+from tests.upload.upload_scene import content
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+# what is sent
+
+
+@pytest.mark.parametrize("parts", [0, 0.5, 1])
+async def test_what_fits_one_part_is_one_put(scene: Scene, parts: float) -> None:
+    """Also nothing at all, and exactly one part."""
+    receipt = await scene.upload(content(parts))
+    assert scene.store.operations == ["PutObject"]
+    assert scene.object() == content(parts)
+    assert (receipt.size, receipt.upload_id, receipt.parts, receipt.version_id) == (parts * PART, None, (), "v1")
+    assert receipt.etag == md5(content(parts))
+    scene.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("parts", [1.25, 2, 3.5, 12])
+@pytest.mark.parametrize("size", [None, "declared"])
+async def test_more_is_a_multipart_upload(scene: Scene, parts: float, size: str | None) -> None:
+    """Of equal parts but the last, committed once all are acknowledged."""
+    body = content(parts)
+    receipt = await scene.upload(body, size=len(body) if size else None)
+    assert scene.object() == body
+    assert scene.store.operations[0] == "CreateMultipartUpload"
+    assert scene.store.operations[-1] == "CompleteMultipartUpload"
+    pieces = [body[start : start + PART] for start in range(0, len(body), PART)]
+    assert receipt.parts == tuple(UploadedPart(n, len(piece), md5(piece)) for n, piece in enumerate(pieces, 1))
+    assert (receipt.size, receipt.upload_id, receipt.etag) == (len(body), "upload-1", multipart_md5(pieces))
+    assert (receipt.bucket, receipt.key, receipt.request_id, receipt.retries) == ("bucket", "key", "commit", 0)
+    scene.assert_nothing_is_left()
+
+
+async def test_chunks_of_any_size_are_regrouped(scene: Scene) -> None:
+    """Parts do not show how the source was cut."""
+    body = content(5.3)
+
+    async def add(upload: Uploader) -> None:
+        position, step = 0, 1
+        while position < len(body):
+            await upload.add(memoryview(body[position : position + step]))
+            position, step = position + step, step * 3 % 5000 + 1
+
+    receipt = await scene.upload(add)
+    assert scene.object() == body
+    assert [part.size for part in receipt.parts] == [PART] * 5 + [len(body) - 5 * PART]
+
+
+async def test_parts_grow_as_planned(scene: Scene) -> None:
+    """The plan is asked for every part."""
+    receipt = await scene.upload(content(8), plan=PartPlan(PART, 4 * PART, 8))
+    assert [part.size // PART for part in receipt.parts] == [1, 1, 1, 1, 2, 2]
+    assert scene.object() == content(8)
+
+
+async def test_every_request_has_its_own_headers(scene: Scene) -> None:
+    """What describes the object at Create, conditions at the commit."""
+    await scene.upload(content(2))
+    assert scene.store.requests("CreateMultipartUpload")[0].headers == {"content-type": "video/mp4"}
+    assert scene.store.requests("UploadPart")[0].headers == {"x-part": "p"}
+    assert scene.store.requests("CompleteMultipartUpload")[0].headers["if-none-match"] == "*"
+
+
+async def test_checksums_are_sent_named_and_listed(scene: Scene) -> None:
+    """With Create the algorithm, with each part its value, with the commit all of them."""
+    receipt = await scene.upload(content(1.5), checksum="crc32")
+    assert scene.store.requests("CreateMultipartUpload")[0].headers["x-amz-checksum-algorithm"] == "CRC32"
+    sent = [request.headers["x-amz-checksum-crc32"] for request in scene.store.requests("UploadPart")]
+    assert [part.checksum for part in receipt.parts] == sent
+    for value in sent:
+        assert f"<ChecksumCRC32>{value}</ChecksumCRC32>".encode() in scene.store.bodies[-1]
+
+
+async def test_the_receipt_tells_how_it_went(scene: Scene) -> None:
+    """Attempts beyond the first of all requests, and the time from the beginning."""
+    scene.store.on("UploadPart", refusal(500, "InternalError"), TransportError("reset"))
+    scene.store.on("CreateMultipartUpload", refusal(503, "SlowDown"))
+    receipt = await scene.upload(content(3))
+    assert receipt.retries == 3
+    assert receipt.elapsed == sum(scene.clock.slept) > 0
+
+
+# bounds
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 5])
+async def test_requests_in_flight_are_bounded(scene: Scene, concurrency: int) -> None:
+    """And all of the allowance is used."""
+    gate = Gate()
+    scene.store.on("UploadPart", *[gate] * 20)
+    task = await scene.start(content(20), concurrency=concurrency)
+    assert scene.store.parts_in_flight == concurrency
+    gate.opened.set()
+    await task
+    assert scene.store.most_parts_in_flight == concurrency
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+async def test_a_stuck_store_stops_the_source(scene: Scene, concurrency: int) -> None:
+    """After `concurrency` parts in flight and one that waits; the source is not read ahead of that."""
+    gate = Gate()
+    scene.store.on("UploadPart", *[gate] * 100)
+    source = RecordingSource(*[content(0.5)] * 100)
+    reader = SourceReader(source)
+
+    async def add(upload: Uploader) -> None:
+        while await upload.add_from(reader):
+            pass
+
+    task = await scene.start(add, concurrency=concurrency)
+    assert source.pulls == 2 * (concurrency + 1)
+    assert scene.engine.memory.used == (concurrency + 1) * PART
+    gate.opened.set()
+    assert (await task).size == 50 * PART
+    scene.assert_nothing_is_left()
+
+
+async def test_the_memory_limit_is_for_all_uploads_together() -> None:
+    """Also at its least, one part: they take turns, and nobody waits for ever."""
+    scene = Scene(memory_limit=PART)
+    most = 0
+    grant = scene.engine.memory._grant
+
+    def watch(*args: Any) -> None:
+        nonlocal most
+        grant(*args)
+        most = max(most, scene.engine.memory.used)
+
+    scene.engine.memory._grant = watch  # type: ignore[method-assign]
+    uploads = [scene.upload(content(3.5), key=f"key{number}") for number in range(5)]
+    receipts = await asyncio.gather(*uploads)
+    assert [receipt.size for receipt in receipts] == [int(3.5 * PART)] * 5
+    assert most == PART
+    scene.assert_nothing_is_left()
+
+
+async def test_the_source_is_asked_after_memory_was_granted() -> None:
+    """What it gives must have a place."""
+    scene = Scene(memory_limit=PART)
+    holding, release = asyncio.Event(), asyncio.Event()
+
+    async def hold(upload: Uploader) -> None:
+        await upload.add(memoryview(content(1)))
+        holding.set()
+        await release.wait()
+
+    holder = await scene.start(hold, key="holder")
+    await holding.wait()
+    source = RecordingSource(b"abc")
+    reader = SourceReader(source)
+    task = await scene.start(lambda upload: upload.add_from(reader))
+    assert source.pulls == 0
+    release.set()
+    await asyncio.gather(holder, task)
+    assert scene.object() == b"abc"
+
+
+async def test_a_full_first_part_looks_ahead_a_little(scene: Scene) -> None:
+    """A reader is asked for no more than room, and for 64 KiB to learn whether anything follows."""
+    hints: list[int] = []
+
+    class Reader:
+        async def read(self, size: int) -> bytes:
+            hints.append(size)
+            return content(1) if len(hints) == 1 else b""
+
+    reader = SourceReader(Reader())
+
+    async def add(upload: Uploader) -> None:
+        while await upload.add_from(reader):
+            pass
+
+    await scene.upload(add)
+    assert hints == [PART, 64 * 1024]
+    assert scene.store.operations == ["PutObject"]
+
+
+# sizes
+
+
+async def test_going_over_max_size_ends_at_once(scene: Scene) -> None:
+    """Before anything more is sent; what was sent is aborted."""
+    with pytest.raises(ObjectTooLargeError, match=f"max_size={2 * PART} bytes"):
+        await scene.upload(content(2.5), max_size=2 * PART)
+    assert scene.store.operations == []
+
+    async def add(upload: Uploader) -> None:
+        await upload.add(memoryview(content(2)))
+        await upload.add(memoryview(b"x"))
+
+    with pytest.raises(ObjectTooLargeError):
+        await scene.upload(add, max_size=2 * PART)
+    assert scene.store.objects == {}
+    scene.assert_nothing_is_left()
+
+
+async def test_max_size_itself_is_allowed(scene: Scene) -> None:
+    """To the byte."""
+    assert (await scene.upload(content(2), max_size=2 * PART)).size == 2 * PART
+
+
+@pytest.mark.parametrize(("parts", "declared", "words"), [(2, 2.5, "ended after"), (0.5, 1, "ended after")])
+async def test_a_short_source_is_not_committed(scene: Scene, parts: float, declared: float, words: str) -> None:
+    """Neither as parts nor as one put."""
+    with pytest.raises(SizeMismatchError, match=words):
+        await scene.upload(content(parts), size=int(declared * PART))
+    assert scene.store.objects == {}
+    scene.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("parts", [0.5, 2.5])
+async def test_a_long_source_is_not_committed(scene: Scene, parts: float) -> None:
+    """One byte too many is enough."""
+    with pytest.raises(SizeMismatchError, match="longer than its declared size"):
+        await scene.upload(content(parts), size=len(content(parts)) - 1)
+    assert scene.store.objects == {}
+    scene.assert_nothing_is_left()
+
+
+async def test_a_declared_first_part_is_sent_without_waiting_for_more(scene: Scene) -> None:
+    """It is known that more will come."""
+    sent = asyncio.Event()
+    checked = asyncio.Event()
+
+    async def add(upload: Uploader) -> None:
+        await upload.add(memoryview(content(1)))
+        sent.set()
+        await checked.wait()
+        await upload.add(memoryview(content(1)))
+
+    task = await scene.start(add, size=2 * PART)
+    assert sent.is_set()
+    assert "UploadPart" in scene.store.operations
+    checked.set()
+    await task
+
+
+async def test_too_many_parts_are_an_error(scene: Scene) -> None:
+    """As soon as one byte does not fit; exactly full is fine."""
+    assert (await scene.upload(content(3), plan=PartPlan(PART, PART, 3))).size == 3 * PART
+    with pytest.raises(PartLimitError):
+        await scene.upload(content(3) + b"x", plan=PartPlan(PART, PART, 3), key="longer")
+    assert list(scene.store.objects) == ["key"]
+    scene.assert_nothing_is_left()
+
+
+async def test_a_source_at_the_limit_is_still_asked_for_its_end(scene: Scene) -> None:
+    """One that ends there is complete, one that goes on is too long."""
+    for more, error in ((), None), ((b"x",), PartLimitError):
+        reader = SourceReader(RecordingSource(content(2), *more))
+
+        async def add(upload: Uploader, reader: SourceReader = reader) -> None:
+            while await upload.add_from(reader):
+                pass
+
+        if error is None:
+            assert (await scene.upload(add, plan=PartPlan(PART, PART, 2))).size == 2 * PART
+        else:
+            with pytest.raises(error):
+                await scene.upload(add, plan=PartPlan(PART, PART, 2))
+    scene.assert_nothing_is_left()
+
+
+# progress
+
+
+@pytest.mark.parametrize("parts", [0.5, 4.5])
+async def test_progress_only_grows_and_ends_at_the_size(scene: Scene, parts: float) -> None:
+    """Whatever order the answers come in, and whatever is repeated."""
+    scene.store.on("UploadPart", TransportError("reset"), refusal(500, "InternalError"))
+    seen: list[UploadProgress] = []
+    size = len(content(parts))
+    await scene.upload(content(parts), on_progress=seen.append, size=size)
+    for name in ("bytes_read", "bytes_stored", "parts_stored"):
+        counts = [getattr(progress, name) for progress in seen]
+        assert counts == sorted(counts)
+    last = seen[-1]
+    assert last == UploadProgress(size, size, size, 5 if parts > 1 else 0)
+    assert seen[0].bytes_stored == 0
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+async def test_a_failing_progress_callback_fails_the_upload(scene: Scene, call: int) -> None:
+    """With its own error, when a part was read or when one was stored."""
+    calls = 0
+
+    def count(progress: UploadProgress) -> None:
+        nonlocal calls
+        calls += 1
+        if calls >= call:
+            raise ValueError("theirs")
+
+    with pytest.raises(ValueError, match="theirs"):
+        await scene.upload(content(3.5), on_progress=count)
+    assert scene.store.objects == {}
+    scene.assert_nothing_is_left()

@@ -1,0 +1,220 @@
+"""What a block writes to: accepted in order, waited for, and refused after the end."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from aios3._upload.session import run_upload
+from aios3._upload.sources import SourceReader
+from aios3._upload.writer import UploadWriter
+from aios3.errors import ConfigurationError, ObjectTooLargeError
+from tests.fakes import PART, Gate, RecordingSource, make_job, turns
+from tests.upload.upload_scene import UploadScene as Scene
+from tests.upload.upload_scene import content
+
+Block = Callable[[UploadWriter], Awaitable[object]]
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+async def write(scene: Scene, block: Block, **job: Any) -> UploadWriter:
+    async with run_upload(scene.engine, make_job(**job)) as upload:
+        writer = UploadWriter(upload)
+        await block(writer)
+    return writer
+
+
+async def test_what_is_written_is_committed(scene: Scene) -> None:
+    """Bytes-like data of any kind and length, in order; its buffer may be reused at once."""
+
+    async def block(writer: UploadWriter) -> None:
+        buffer = bytearray(b"abc")
+        await writer.write(buffer)
+        buffer[:] = b"xyz"
+        await writer.write(b"")
+        await writer.write(memoryview(content(1.5))[:10])
+        await writer.write(array.array("H", b"ab"))  # type: ignore[arg-type]
+        await writer.write(content(1.5)[10:])
+
+    await write(scene, block)
+    assert scene.object() == b"abc" + content(1.5)[:10] + b"ab" + content(1.5)[10:]
+
+
+@pytest.mark.parametrize("wrong", ["text", None, 5, [b"a"]])
+async def test_what_is_not_bytes_is_refused(scene: Scene, wrong: Any) -> None:
+    """Nothing of it was taken, so the block may go on."""
+
+    async def block(writer: UploadWriter) -> None:
+        with pytest.raises(TypeError, match="must be bytes-like"):
+            await writer.write(wrong)
+        await writer.write(b"abc")
+
+    await write(scene, block)
+    assert scene.object() == b"abc"
+
+
+async def test_the_receipt_is_there_after_the_block(scene: Scene) -> None:
+    """Not before, and not if nothing was committed."""
+
+    async def block(writer: UploadWriter) -> None:
+        await writer.write(b"abc")
+        with pytest.raises(ConfigurationError, match="no receipt"):
+            _ = writer.receipt
+
+    writer = await write(scene, block)
+    assert writer.receipt.size == 3
+    box: list[UploadWriter] = []
+
+    async def fail(writer: UploadWriter) -> None:
+        box.append(writer)
+        raise KeyError("theirs")
+
+    with pytest.raises(KeyError):
+        await write(scene, fail)
+    with pytest.raises(ConfigurationError, match="no receipt"):
+        _ = box[0].receipt
+
+
+async def test_a_writer_does_nothing_after_its_block(scene: Scene) -> None:
+    """Every way to write is refused."""
+    writer = await write(scene, lambda writer: writer.write(b"abc"))
+    source = RecordingSource(b"x")
+    with pytest.raises(ConfigurationError, match="ended"):
+        await writer.write(b"")
+    with pytest.raises(ConfigurationError, match="ended"):
+        await writer.write_from(source)
+    assert (source.pulls, source.closed) == (0, 1)
+    assert scene.object() == b"abc"
+
+
+async def test_writes_wait_while_the_store_is_slow(scene: Scene) -> None:
+    """The next write returns when there is room for it."""
+    gate = Gate()
+    scene.store.on("UploadPart", *[gate] * 20)
+    accepted = 0
+
+    async def block(writer: UploadWriter) -> None:
+        nonlocal accepted
+        for _ in range(10):
+            await writer.write(content(1))
+            accepted += 1
+
+    task = asyncio.create_task(write(scene, block, concurrency=2))
+    await turns(60)
+    assert accepted == 2
+    gate.opened.set()
+    await task
+    assert scene.object() == content(1) * 10
+
+
+async def test_writes_of_several_tasks_do_not_mix(scene: Scene) -> None:
+    """Each one's bytes are together, however many parts they fill."""
+    letters = b"abcdefgh"
+
+    async def block(writer: UploadWriter) -> None:
+        async with asyncio.TaskGroup() as group:
+            for letter in letters:
+                group.create_task(writer.write(bytes([letter]) * int(1.7 * PART)))
+
+    await write(scene, block)
+    assert scene.object() == b"".join(bytes([letter]) * int(1.7 * PART) for letter in letters)
+
+
+async def test_a_source_is_written_to_its_end_and_closed(scene: Scene) -> None:
+    """And more may follow."""
+    source = RecordingSource(content(1), b"", b"abc")
+
+    async def block(writer: UploadWriter) -> None:
+        await writer.write(b"first ")
+        await writer.write_from(source)
+        await writer.write_from(b" last")
+
+    await write(scene, block)
+    assert scene.object() == b"first " + content(1) + b"abc last"
+    assert source.closed == 1
+
+
+async def test_a_source_stays_open_if_only_its_reader_was_lent(scene: Scene) -> None:
+    """Whoever made the reader closes it."""
+    source = RecordingSource(b"abc")
+    reader = SourceReader(source)
+    await write(scene, lambda writer: writer.write_all(reader))
+    assert (scene.object(), source.closed) == (b"abc", 0)
+
+
+@pytest.mark.parametrize("error", [OSError("source"), asyncio.CancelledError()])
+async def test_a_broken_source_is_closed_and_its_error_raised(scene: Scene, error: BaseException) -> None:
+    """Unchanged, and nothing is committed."""
+    source = RecordingSource(content(2), error)
+    with pytest.raises(type(error)) as caught:
+        await write(scene, lambda writer: writer.write_from(source))
+    assert caught.value is error
+    assert source.closed == 1
+    assert scene.store.objects == {}
+    scene.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("wrong", [None, "text"])
+async def test_a_wrong_chunk_aborts(scene: Scene, wrong: Any) -> None:
+    """`None` is no end."""
+    source = RecordingSource(content(2), wrong)
+    with pytest.raises(TypeError, match="must be bytes-like"):
+        await write(scene, lambda writer: writer.write_from(source))
+    assert scene.store.objects == {}
+    assert scene.store.operations[-2:] == ["AbortMultipartUpload", "ListParts"]
+
+
+async def test_what_is_no_source_is_refused_at_once(scene: Scene) -> None:
+    """Before anything is sent; the block may go on."""
+
+    async def block(writer: UploadWriter) -> None:
+        with pytest.raises(TypeError, match="cannot read from int"):
+            await writer.write_from(5)
+        await writer.write(b"abc")
+
+    await write(scene, block)
+    assert scene.object() == b"abc"
+
+
+async def test_a_source_that_goes_over_the_limit_is_closed(scene: Scene) -> None:
+    """At once: the rest of it is not read."""
+    source = RecordingSource(*[content(1)] * 50)
+    with pytest.raises(ObjectTooLargeError):
+        await write(scene, lambda writer: writer.write_from(source), max_size=2 * PART)
+    assert (source.pulls, source.closed) == (3, 1)
+    scene.assert_nothing_is_left()
+
+
+async def test_a_source_that_never_waits_lets_others_have_their_turn(scene: Scene) -> None:
+    """At the latest after 64 chunks."""
+    turns_of_others = 0
+    is_running = True
+
+    async def other() -> None:
+        nonlocal turns_of_others
+        while is_running:
+            turns_of_others += 1
+            await asyncio.sleep(0)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(640):
+            yield b"x"
+
+    async def block(writer: UploadWriter) -> None:
+        await asyncio.sleep(0)
+        before = turns_of_others
+        await writer.write_from(chunks())
+        assert turns_of_others - before >= 10
+
+    task = asyncio.create_task(other())
+    await write(scene, block)
+    is_running = False
+    await task
