@@ -217,9 +217,7 @@ async def test_no_more_parts_at_once_than_allowed(http, store):
     script_upload(http, store.url, parts=3)
     async with store.make() as driver:
         transfer = TransferConfig(concurrency=2)
-        await driver.upload_object_via_stream(
-            stream(CHUNK, CHUNK, 7), "videos", "2026/cat.mp4", transfer=transfer
-        )
+        await driver.upload_object_via_stream(stream(CHUNK, CHUNK, 7), "videos", "2026/cat.mp4", transfer=transfer)
     assert http.most_parts == 2
 
 

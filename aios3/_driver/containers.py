@@ -1,13 +1,16 @@
-"""Buckets, and the unfinished uploads in them."""
+"""Buckets, and what is in them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
 from aios3._driver.base import DriverBase
-from aios3._protocol.operations import CreateBucket, HeadBucket, ListMultipartUploads
+from aios3._driver.paging import check_prefix, iterate_pages
+from aios3._protocol.operations import CreateBucket, DeleteBucket, HeadBucket, ListBuckets, ListObjectsV2
+from aios3._protocol.retry import is_unclear
 from aios3._protocol.uri import check_bucket
-from aios3.models import Container, PendingUpload
+from aios3.errors import ConflictError, ContainerNotFoundError, StorageError
+from aios3.models import Container, StorageObject
 
 __all__ = ["ContainerMethods"]
 
@@ -15,48 +18,92 @@ __all__ = ["ContainerMethods"]
 class ContainerMethods(DriverBase):
     """The driver methods that are about a bucket."""
 
-    async def create_container(self, bucket: str) -> Container:
-        """Create a bucket, in the driver's region where the store keeps regions apart.
+    async def iterate_containers(self) -> AsyncIterator[Container]:
+        """Iterate over the buckets of the credentials' owner, page by page where the store pages.
 
         Raises:
-            ConflictError: the bucket exists.
-            StorageError: the store refused or does not answer.
+            AccessDeniedError: the credentials may not list buckets (those for one bucket only may not).
+            StorageError: the store refused, or does not answer, or not as S3 does.
         """
-        check_bucket(bucket)
         engine = await self._open()
-        region = engine.client.region
-        location = region if self._provider.needs_location and region != self._provider.default_region else None
-        await engine.client.run(CreateBucket(bucket, location))
-        return Container(bucket)
+        async for page in iterate_pages(engine.client, ListBuckets()):
+            for container in page.buckets:
+                yield container
 
     async def get_container(self, bucket: str) -> Container:
-        """Look whether a bucket exists, by one HEAD.
+        """Look whether a bucket exists, by one HEAD, which does not tell when it was made.
 
         Raises:
             ContainerNotFoundError: it does not.
             AccessDeniedError: it may exist, but these credentials may not see it.
-            StorageError: the store does not answer, or not as S3 does.
+            StorageError: the store does not answer, or not as S3 does, or the bucket is in another region.
         """
         check_bucket(bucket)
         engine = await self._open()
         await engine.client.run(HeadBucket(bucket))
         return Container(bucket)
 
-    async def iterate_multipart_uploads(self, bucket: str, *, prefix: str = "") -> AsyncIterator[PendingUpload]:
-        """Iterate over the multipart uploads that were begun and neither completed nor aborted.
+    async def create_container(self, bucket: str) -> Container:
+        """Create a bucket, in the driver's region where the store keeps regions apart.
+
+        If an answer was lost and the repetition says that the caller owns the bucket, it was made by the first try.
 
         Raises:
-            ContainerNotFoundError: there is no such bucket.
+            ConflictError: the bucket exists, and is somebody's or one's own.
             StorageError: the store refused or does not answer.
         """
         check_bucket(bucket)
         engine = await self._open()
-        marker = ("", "")
-        while True:
-            page = await engine.client.run(ListMultipartUploads(bucket, prefix, *marker))
-            for upload in page.uploads:
-                yield upload
-            following = (page.next_key_marker or "", page.next_upload_id_marker or "")
-            if not page.is_truncated or following in (marker, ("", "")):
-                return
-            marker = following
+        region = engine.client.region
+        location = region if self._provider.needs_location and region != self._provider.default_region else None
+        failures: list[StorageError] = []
+        try:
+            await engine.client.run(CreateBucket(bucket, location), failures=failures)
+        except ConflictError as error:
+            if error.code != "BucketAlreadyOwnedByYou" or not _is_any_unclear(failures):
+                raise
+        return Container(bucket)
+
+    async def delete_container(self, bucket: str) -> None:
+        """Delete a bucket that is empty.
+
+        Some stores also want it free of open multipart uploads: `cleanup_multipart_uploads` ends them.
+
+        Raises:
+            ContainerNotFoundError: there is no such bucket.
+            ConflictError: it is not empty.
+            StorageError: the store refused or does not answer.
+        """
+        check_bucket(bucket)
+        engine = await self._open()
+        failures: list[StorageError] = []
+        try:
+            await engine.client.run(DeleteBucket(bucket), failures=failures)
+        except ContainerNotFoundError:
+            # After a lost answer it is our own success that is in the way.
+            if not _is_any_unclear(failures):
+                raise
+
+    async def iterate_container_objects(self, bucket: str, *, prefix: str = "") -> AsyncIterator[StorageObject]:
+        """Iterate over the objects whose keys begin with `prefix`, in the store's order, one page in memory at a time.
+
+        Keys are exact. What a listing does not carry (content type, metadata, version) is empty. Objects that come or
+        go meanwhile may be in it or not.
+
+        Raises:
+            ContainerNotFoundError: there is no such bucket.
+            StorageError: the store refused, or does not answer, or its list cannot be gone through to its end: then
+                what came so far is right, but it is not all.
+        """
+        check_bucket(bucket)
+        check_prefix(prefix)
+        engine = await self._open()
+        async for page in iterate_pages(engine.client, ListObjectsV2(bucket, prefix)):
+            for found in page.objects:
+                # Whoever deletes what is listed relies on it, also where a store ignores the parameter.
+                if found.key.startswith(prefix):
+                    yield found
+
+
+def _is_any_unclear(failures: list[StorageError]) -> bool:
+    return any(is_unclear(failure) for failure in failures)

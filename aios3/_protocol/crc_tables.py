@@ -5,10 +5,11 @@ power of x ("reflected"), so a step of one byte is a shift to the right.
 
 Looking up byte by byte makes 8 MiB/s. So a block is cut into 1,024 lanes of 256
 bytes, and all lanes take one step together: their registers are kept by bytes,
-the lowest byte of every lane in one string, and a string is looked up by one
-`bytes.translate` and added by one xor of two long integers. That makes some 40
-MiB/s (22 to 27 s/GiB, measured on one core of a server of 2024), still a
-hundredth of what a native implementation does.
+the lowest byte of every lane in one string; a string is looked up by one
+`bytes.translate`, and added by one xor of two long integers. Measured on one
+core of a server, that makes 65 MiB/s for CRC32C and 40 MiB/s for CRC64NVME (16
+and 25 s/GiB). It stays slow: a native implementation is some hundred times
+faster, and lets other threads run meanwhile.
 """
 
 from __future__ import annotations

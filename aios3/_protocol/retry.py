@@ -42,6 +42,9 @@ _TRANSIENT_STATUSES: Final = frozenset({408, 499, 500, 502, 503, 504, 520, 521, 
 _CLOCK_CODES: Final = frozenset({"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"})
 _CREDENTIAL_CODES: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 
+_REPEATED_IF_BROKEN: Final = frozenset({"CompleteMultipartUpload", "CreateMultipartUpload", "UploadPart"})
+"""Operations whose success without what it must carry is taken for a failure on the way."""
+
 _REGION_CODES: Final = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
 
 _RETRY_COST: Final = 5
@@ -131,7 +134,7 @@ def _is_transient(failure: StorageError) -> bool:
     if isinstance(failure, ThrottledError) or failure.code in _TRANSIENT_CODES:
         return not _is_lost_upload(failure)
     if failure.status == 200:
-        return failure.code is None
+        return failure.code is None and failure.operation in _REPEATED_IF_BROKEN
     return failure.status in _TRANSIENT_STATUSES
 
 

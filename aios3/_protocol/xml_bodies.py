@@ -7,6 +7,7 @@ hurt: size, depth and document types are refused before a tree is built.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,6 +31,13 @@ _NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>'
 _WHITE_SPACE: Final = b" \t\r\n"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+
+_FORBIDDEN: Final = re.compile(
+    rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|x0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F]));"
+)
+"""Control characters but tab and line ends, raw or as references."""
+_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
 
 
 class XmlError(Exception):
@@ -76,7 +84,7 @@ class Element:
 
 
 def parse_xml(body: bytes) -> Element:
-    """Return the document's root element.
+    """Return the document's root element; characters that XML cannot hold are replaced by U+FFFD.
 
     Raises:
         XmlError: the body is empty, truncated or not XML, has a document type
@@ -86,6 +94,8 @@ def parse_xml(body: bytes) -> Element:
     if len(body) > MAX_DOCUMENT_BYTES:
         raise XmlError(f"the document is over {MAX_DOCUMENT_BYTES} bytes")
     text = body.lstrip(_WHITE_SPACE).removeprefix(_BYTE_ORDER_MARK).lstrip(_WHITE_SPACE)
+    # S3 repeats keys in its answers, also those with characters that XML 1.0 cannot hold.
+    text = _FORBIDDEN.sub(_REPLACEMENT, text)
     try:
         _check(text)
         tree = xmltodict.parse(

@@ -202,7 +202,9 @@ def _transport_error(request: Request, error: Exception) -> TransportError:
     subject = f"{request.operation} at {request.scheme}://{request.host}"
     if isinstance(error, TimeoutError):
         return TransportTimeoutError(f"{subject}: {str(error) or 'timed out'}")
-    translated = TransportError(f"{subject}: {str(error) or type(error).__name__}")
+    if isinstance(error, aiohttp.ClientResponseError):  # aiohttp's word for bytes that are no answer; it quotes them
+        return TransportError(f"{subject}: what answers there does not speak HTTP; is it the right port and scheme?")
+    translated = TransportError(f"{subject}: {str(error) or type(error).__name__:.300}")
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         translated.is_permanent = True
     return translated

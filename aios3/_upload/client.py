@@ -38,6 +38,8 @@ class Attempt(Generic[T]):
     """``None`` if it succeeded."""
     response: Response | None
     """``None`` if no answer came."""
+    credentials: Credentials | None = field(default=None, repr=False)
+    """What it was signed with."""
 
     def unwrap(self) -> T:
         """Return the result of an attempt that succeeded."""
@@ -67,7 +69,6 @@ class OperationClient:
     _regions: dict[str | None, str] = field(default_factory=dict)
     """The region of a bucket, by its name, where the store named another than `region`."""
     _last_answer: tuple[Response, datetime] | None = None
-    _signed_with: Credentials | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.budget = RetryBudget(self.policy.budget)
@@ -149,7 +150,7 @@ class OperationClient:
             raise outcome.failure
         if retry.repair is not None:
             repaired.add(retry.repair)
-            self._repair(retry.repair, outcome.response)
+            self._repair(retry.repair, outcome)
         if retry.repair == "region" and region is not None:
             self._regions[operation.bucket] = region
         await self.clock.sleep(retry.delay)
@@ -158,13 +159,14 @@ class OperationClient:
         self, operation: Operation[T], request: Request, payload_hash: str, answer_timeout: float | None
     ) -> Attempt[T]:
         response: Response | None = None
+        credentials = await self._current_credentials()
         try:
-            signed = await self._sign(operation, request, payload_hash)
+            signed = self._sign(operation, request, payload_hash, credentials)
             response = await self.transport.send(signed, answer_timeout=answer_timeout)
             self._note_time(response)
-            return Attempt(operation.read(response), None, response)
+            return Attempt(operation.read(response), None, response, credentials)
         except (ResponseError, TransportError) as error:
-            return Attempt(None, error, response)
+            return Attempt(None, error, response, credentials)
 
     @asynccontextmanager
     async def open(self, operation: GetObject, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
@@ -192,16 +194,17 @@ class OperationClient:
         self, operation: GetObject, request: Request, chunk_size: int, stack: AsyncExitStack
     ) -> Attempt[StreamedResponse]:
         response: Response | None = None
+        credentials = await self._current_credentials()
         try:
-            signed = await self._sign(operation, request, EMPTY_SHA256)
+            signed = self._sign(operation, request, EMPTY_SHA256, credentials)
             answer = await stack.enter_async_context(self.transport.open(signed, chunk_size=chunk_size))
             response = Response(answer.status, answer.headers)
             if answer.status >= 300:
                 response = await answer.read()
             operation.read(response)
-            return Attempt(answer, None, response)
+            return Attempt(answer, None, response, credentials)
         except (ResponseError, TransportError) as error:
-            return Attempt(None, error, response)
+            return Attempt(None, error, response, credentials)
 
     def region_of(self, bucket: str | None) -> str:
         """Return the region to sign for, as far as it is known."""
@@ -222,11 +225,11 @@ class OperationClient:
         region = expected_region(response)
         return None if region == self.region_of(bucket) else region
 
-    def _repair(self, repair: Repair, response: Response | None) -> None:
+    def _repair(self, repair: Repair, outcome: Attempt[Any]) -> None:
         """Put the clock right, or have fresh credentials made; every attempt looks for a good connection anyway."""
-        if repair == "credentials" and isinstance(self.credentials, RefreshableCredentials) and self._signed_with:
-            self.credentials.invalidate(self._signed_with)
-        if repair == "clock" and response is not None and (theirs := server_time(response)) is not None:
+        if repair == "credentials" and isinstance(self.credentials, RefreshableCredentials) and outcome.credentials:
+            self.credentials.invalidate(outcome.credentials)
+        if repair == "clock" and outcome.response is not None and (theirs := server_time(outcome.response)) is not None:
             self.clock_offset = theirs - self.clock.now()
 
     def _note_time(self, response: Response) -> None:
@@ -240,18 +243,16 @@ class OperationClient:
             return moment + (theirs - self._last_answer[1])
         return moment + self.clock_offset
 
-    async def _sign(self, operation: Operation[Any], request: Request, payload_hash: str) -> Request:
-        if self.credentials is None:
+    async def _current_credentials(self) -> Credentials | None:
+        return None if self.credentials is None else await self.credentials.get_credentials()
+
+    def _sign(
+        self, operation: Operation[Any], request: Request, payload_hash: str, credentials: Credentials | None
+    ) -> Request:
+        if credentials is None:
             return request
-        credentials = await self.credentials.get_credentials()
-        self._signed_with = credentials
-        return sign(
-            request,
-            credentials,
-            Scope(self.region_of(operation.bucket)),
-            self.clock.now() + self.clock_offset,
-            payload_hash,
-        )
+        scope = Scope(self.region_of(operation.bucket))
+        return sign(request, credentials, scope, self.clock.now() + self.clock_offset, payload_hash)
 
     async def _payload_hash(self, request: Request) -> str:
         if self.credentials is None or not request.body:

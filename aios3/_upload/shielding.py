@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
@@ -40,7 +41,7 @@ async def finish_despite_cancellation(
     cancellation: asyncio.CancelledError | None = None
     task = asyncio.create_task(work(), name=name)
     restarts_left = 1
-    with shielded_from_anyio(deadline):
+    with shielded_from_anyio(math.inf):
         while True:
             left = end - loop.time()
             if left <= 0:

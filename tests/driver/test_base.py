@@ -287,9 +287,7 @@ async def test_over_https_with_a_context_of_ones_own(make_driver, tls):
         driver = make_driver(on=server, transfer=TransferConfig(), ssl_context=tls.client)
         await driver.upload_object_via_stream(b"x" * 100, "bucket", "key")
         assert server.requests[0].header("x-amz-content-sha256") == "UNSIGNED-PAYLOAD"
-        signed = make_driver(
-            on=server, transfer=TransferConfig(payload_signing="sha256"), ssl_context=tls.client
-        )
+        signed = make_driver(on=server, transfer=TransferConfig(payload_signing="sha256"), ssl_context=tls.client)
         await signed.upload_object_via_stream(b"x" * 100, "bucket", "key")
         assert len(server.requests[1].header("x-amz-content-sha256") or "") == 64
 

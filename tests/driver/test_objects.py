@@ -107,7 +107,7 @@ async def test_a_download_that_breaks_off_is_an_error(server, driver, stored):
 
 async def test_closing_a_download_early_closes_its_connection(server, driver):
     """Nothing of it goes on."""
-    await driver.upload_object_via_stream(bytes(5_000_000), "bucket", "large", **{})
+    await driver.upload_object_via_stream(bytes(5_000_000), "bucket", "large")
     chunks = driver.download_object_as_stream("bucket", "large", chunk_size=1000)
     await anext(chunks)
     await chunks.aclose()

@@ -47,9 +47,7 @@ def test_growth_never_makes_parts_smaller() -> None:
     assert {plan(transfer=transfer).size_of(number) for number in (1, 5001, 10_000)} == {8 * MIB}
 
 
-@pytest.mark.parametrize(
-    ("provider", "transfer"), [(EQUAL, DEFAULT), (GENERIC, TransferConfig(part_growth="fixed"))]
-)
+@pytest.mark.parametrize(("provider", "transfer"), [(EQUAL, DEFAULT), (GENERIC, TransferConfig(part_growth="fixed"))])
 def test_parts_stay_equal_where_they_must(provider: Provider, transfer: TransferConfig) -> None:
     """The store wants it, or the caller."""
     sizes = {plan(provider, transfer).size_of(number) for number in (1, 5001, 10_000)}

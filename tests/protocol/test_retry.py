@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.messages import Response
 from aios3._protocol.answers import read_error
+from aios3._protocol.messages import Response
 from aios3._protocol.retry import Repair, Retry, decide, is_unclear, repair_for
 from aios3.errors import (
     CompletionUnknownError,
@@ -55,7 +55,13 @@ def decision(failure: StorageError, *, attempt: int = 1, random: float = 0.5, **
     [
         *[
             answered(400, code)
-            for code in ("BadDigest", "IncompleteBody", "RequestTimeout", "XAmzContentSHA256Mismatch", "ClientDisconnect")
+            for code in (
+                "BadDigest",
+                "IncompleteBody",
+                "RequestTimeout",
+                "XAmzContentSHA256Mismatch",
+                "ClientDisconnect",
+            )
         ],
         answered(409, "OperationAborted"),
         answered(409, "ConditionalRequestConflict"),

@@ -183,3 +183,18 @@ def test_times_are_utc_or_absent(text: str | None, time: datetime | None) -> Non
     """An odd time is no time; it never fails a listing."""
     assert read_time(text) == time
     assert time is None or read_time(text).tzinfo is UTC  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("character", [b"\x00", b"\x01", b"\x1f", b"&#1;", b"&#x1;", b"&#x1F;", b"&#011;"])
+def test_characters_that_xml_cannot_hold_do_not_hide_the_rest(character: bytes) -> None:
+    """S3 repeats such keys in its answers: the upload id beside one must be found."""
+    tree = parse_xml(b"<R><Key>a" + character + b"b</Key><UploadId>u</UploadId></R>")
+
+    assert tree.text("UploadId") == "u"
+    assert tree.text("Key") == "a\ufffdb"
+
+
+@pytest.mark.parametrize("character", [b"&#9;", b"&#10;", b"&#13;", b"&#x9;", b"&#xA;", b"&#xd;", b"&#32;", b"&#100;"])
+def test_characters_that_xml_can_hold_stay(character: bytes) -> None:
+    """Only what the parser would refuse is replaced."""
+    assert "\ufffd" not in (parse_xml(b"<R><Key>a" + character + b"b</Key></R>").text("Key") or "")

@@ -149,7 +149,7 @@ async def test_the_answer_comes_whole_with_lower_case_headers(transport, wire, r
 
     async def script(peer):
         await peer.read_request()
-        peer.send(answer(404, b"<Error/>", "ETag: \"abc\"", "X-Amz-Request-Id: 7"))
+        peer.send(answer(404, b"<Error/>", 'ETag: "abc"', "X-Amz-Request-Id: 7"))
         await peer.read_request()
         peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n  \r\n3\r\nabc\r\n0\r\n\r\n")
         await peer.read_request()

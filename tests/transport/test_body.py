@@ -134,9 +134,7 @@ async def test_no_byte_leaves_after_an_early_answer_to_a_small_body(
 
 
 @BOTH
-async def test_no_byte_leaves_after_a_small_body_is_cancelled(
-    make_transport, narrow_session, wire, request_to, secure
-):
+async def test_no_byte_leaves_after_a_small_body_is_cancelled(make_transport, narrow_session, wire, request_to, secure):
     """The same by cancellation."""
     script = Reluctant()
     peer = await wire(script, secure=secure)

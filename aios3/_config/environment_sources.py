@@ -1,0 +1,94 @@
+"""The sources of credentials that the environment names, or that the machine itself is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aios3._config.container import ContainerCredentials
+from aios3._config.environment import read_environment_credentials
+from aios3._config.instance_metadata import InstanceMetadataCredentials
+from aios3._config.places import Places
+from aios3._config.static import StaticCredentials
+from aios3._config.web_identity import WebIdentityCredentials
+from aios3.credentials import CredentialsProvider
+from aios3.errors import ConfigurationError
+
+__all__ = [
+    "from_container",
+    "from_environment_keys",
+    "from_environment_web_identity",
+    "from_metadata",
+]
+
+_IPV6_METADATA_URL: Final = "http://[fd00:ec2::254]"
+
+
+def from_environment_keys(places: Places) -> CredentialsProvider | None:
+    """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
+    credentials = read_environment_credentials(places.environ)
+    return None if credentials is None else StaticCredentials(credentials)
+
+
+def from_environment_web_identity(places: Places) -> CredentialsProvider | None:
+    """AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN."""
+    token_file = places.variable("AWS_WEB_IDENTITY_TOKEN_FILE")
+    if token_file is None:
+        return None
+    role_arn = places.variable("AWS_ROLE_ARN")
+    if role_arn is None:
+        raise ConfigurationError("AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not; they go together")
+    return WebIdentityCredentials(
+        role_arn,
+        token_file,
+        region=places.region,
+        session_name=places.variable("AWS_ROLE_SESSION_NAME"),
+        endpoint_url=places.endpoint_url("sts"),
+        ca_bundle=places.ca_bundle,
+        clock=places.clock,
+    )
+
+
+def from_container(places: Places) -> CredentialsProvider | None:
+    """AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI."""
+    relative = places.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+    uri = relative or places.variable("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    if uri is None:
+        return None
+    if relative is not None and not relative.startswith("/"):
+        # Behind a host name without a slash between, it would change the host.
+        raise ConfigurationError("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI must begin with a slash")
+    return ContainerCredentials(
+        uri,
+        token=places.variable("AWS_CONTAINER_AUTHORIZATION_TOKEN"),
+        token_file=places.variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+        ca_bundle=places.ca_bundle,
+        clock=places.clock,
+    )
+
+
+def from_metadata(places: Places) -> InstanceMetadataCredentials | None:
+    """The metadata service, unless AWS_EC2_METADATA_DISABLED."""
+    if places.is_on("AWS_EC2_METADATA_DISABLED"):
+        return None
+    return InstanceMetadataCredentials(
+        endpoint_url=find_metadata_url(places),
+        seconds=_read_number(places, "AWS_METADATA_SERVICE_TIMEOUT"),
+        attempts=int(_read_number(places, "AWS_METADATA_SERVICE_NUM_ATTEMPTS")),
+        allows_v1=not places.is_on("AWS_EC2_METADATA_V1_DISABLED"),
+        clock=places.clock,
+    )
+
+
+def find_metadata_url(places: Places) -> str | None:
+    """Return where the metadata service is configured to be, or ``None`` for its usual place."""
+    mode = places.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE") or ""
+    by_mode = _IPV6_METADATA_URL if mode.lower() == "ipv6" else None
+    return places.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT") or by_mode
+
+
+def _read_number(places: Places, name: str) -> float:
+    text = places.variable(name) or "1"
+    # Seconds, and attempts: a handful.
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 100):
+        raise ConfigurationError(f"{name} must be a whole number in 1..100")
+    return int(text)

@@ -1,0 +1,91 @@
+"""Multipart uploads that were begun and not ended: see them, and end those that are old."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+from aios3._driver.base import DriverBase
+from aios3._driver.paging import check_prefix, iterate_pages
+from aios3._protocol.operations import AbortMultipartUpload, ListMultipartUploads
+from aios3._protocol.retry import is_unclear
+from aios3._protocol.uri import check_bucket
+from aios3._upload.client import OperationClient
+from aios3.errors import ConfigurationError, StorageError, UploadNotFoundError
+from aios3.models import PendingUpload
+
+__all__ = ["HousekeepingMethods"]
+
+
+class HousekeepingMethods(DriverBase):
+    """The driver methods that are about what other processes may have left behind."""
+
+    async def iterate_multipart_uploads(self, bucket: str, *, prefix: str = "") -> AsyncIterator[PendingUpload]:
+        """Iterate over the multipart uploads that were begun and neither completed nor aborted.
+
+        Only those whose keys begin with `prefix`. MinIO lists none unless `prefix` is a whole key. Uploads that run
+        now, of this driver or another process, are in it.
+
+        Raises:
+            ContainerNotFoundError: there is no such bucket.
+            StorageError: the store refused, or does not answer, or its list cannot be gone through to its end.
+        """
+        check_bucket(bucket)
+        check_prefix(prefix)
+        engine = await self._open()
+        async for page in iterate_pages(engine.client, ListMultipartUploads(bucket, prefix)):
+            for upload in page.uploads:
+                # Some stores ignore the parameter, and what is listed may be about to be aborted.
+                if upload.key.startswith(prefix):
+                    yield upload
+
+    async def cleanup_multipart_uploads(
+        self, bucket: str, *, prefix: str = "", older_than: timedelta
+    ) -> list[PendingUpload]:
+        """Abort the multipart uploads under `prefix` that were begun longer than `older_than` ago.
+
+        The store's clock decides. Uploads that run on this driver are left alone, and so are those of which the store
+        does not say when they began. Those of other processes are told apart by their age alone: let `older_than` be
+        longer than the longest upload takes. When one cannot be aborted the others still are;
+        `iterate_multipart_uploads` shows what is left.
+
+        Returns:
+            Those that this call aborted, without those that had ended by themselves meanwhile.
+
+        Raises:
+            ConfigurationError: `older_than` is negative, or no timedelta; nothing was sent.
+            ContainerNotFoundError: there is no such bucket.
+            StorageError: the uploads cannot be listed; then none was aborted.
+        """
+        if not isinstance(older_than, timedelta) or older_than < timedelta():
+            raise ConfigurationError(f"older_than must be a timedelta that is not negative, not {older_than!r:.80}")
+        engine = await self._open()
+        # Listed to the end first: markers that point to what is gone by then confuse some stores.
+        pending = [upload async for upload in self.iterate_multipart_uploads(bucket, prefix=prefix)]
+        client = engine.client
+        limit = _go_back(client.by_the_stores_clock(client.clock.now()), older_than)
+        old = [upload for upload in pending if upload.initiated_at is not None and upload.initiated_at <= limit]
+        return [
+            upload
+            for upload in old
+            if upload.upload_id not in engine.known_uploads and await _has_been_aborted(client, upload)
+        ]
+
+
+def _go_back(moment: datetime, span: timedelta) -> datetime:
+    try:
+        return moment - span
+    except OverflowError:
+        return datetime.min.replace(tzinfo=moment.tzinfo)
+
+
+async def _has_been_aborted(client: OperationClient, upload: PendingUpload) -> bool:
+    """Abort and return whether it was this that ended the upload."""
+    failures: list[StorageError] = []
+    try:
+        await client.run(AbortMultipartUpload(upload.bucket, upload.key, upload.upload_id), failures=failures)
+    except UploadNotFoundError:
+        return any(is_unclear(failure) for failure in failures)
+    except StorageError:
+        return False
+    return True
