@@ -11,8 +11,12 @@ from typing import Unpack
 
 import aiofiles
 
+from aios3._driver.checks import check_callable, check_type
 from aios3._driver.containers import ContainerMethods
+from aios3._driver.downloads import DownloadMethods
+from aios3._driver.housekeeping import HousekeepingMethods
 from aios3._driver.objects import ObjectMethods
+from aios3._driver.urls import UrlMethods
 from aios3._protocol.attributes import read_attributes
 from aios3._protocol.part_plan import plan_parts
 from aios3._protocol.uri import check_bucket, check_key
@@ -21,14 +25,14 @@ from aios3._upload.progress import ProgressCallback
 from aios3._upload.session import run_upload
 from aios3._upload.sources import Source, SourceReader
 from aios3._upload.writer import UploadWriter
-from aios3.errors import ConfigurationError, ObjectTooLargeError
+from aios3.errors import ConfigurationError, ObjectTooLargeError, SizeMismatchError
 from aios3.models import UploadAttributes, UploadReceipt
 from aios3.options import TransferConfig, is_byte_count
 
 __all__ = ["AmazonS3StorageDriver", "GoogleStorageDriver", "S3StorageDriver"]
 
 
-class S3StorageDriver(ObjectMethods, ContainerMethods):
+class S3StorageDriver(ContainerMethods, ObjectMethods, DownloadMethods, UrlMethods, HousekeepingMethods):
     """Streams uploads into one S3-compatible store, and looks after what is around them.
 
     Making a driver does no I/O and needs no running loop. Use it as an async
@@ -108,9 +112,13 @@ class S3StorageDriver(ObjectMethods, ContainerMethods):
         async with aiofiles.open(path, "rb") as file:
             status = await asyncio.to_thread(os.fstat, file.fileno())
             size = status.st_size if stat.S_ISREG(status.st_mode) else None
-            return await self.upload_object_via_stream(
-                file, bucket, key, size=size, on_progress=on_progress, transfer=transfer, **attributes
-            )
+            try:
+                return await self.upload_object_via_stream(
+                    file, bucket, key, size=size, on_progress=on_progress, transfer=transfer, **attributes
+                )
+            except SizeMismatchError as error:
+                error.add_note(f"aios3: {os.fspath(path)!r} changed while it was read")
+                raise
 
     @asynccontextmanager
     async def open_upload(
@@ -150,6 +158,8 @@ class S3StorageDriver(ObjectMethods, ContainerMethods):
         check_bucket(bucket)
         check_key(key)
         transfer = self._transfer if transfer is None else transfer
+        check_type("transfer", transfer, TransferConfig)
+        check_callable("on_progress", on_progress)
         headers = read_attributes(key, attributes, self._provider)
         for name, value in (("size", size), ("max_size", max_size)):
             if value is not None and not is_byte_count(value):

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from aios3.errors import ConfigurationError
 
-__all__ = ["GIB", "KIB", "MIB", "RetryPolicy", "Timeouts", "TransferConfig"]
+__all__ = ["GIB", "KIB", "MIB", "RetryPolicy", "Timeouts", "TransferConfig", "is_byte_count"]
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB

@@ -4,29 +4,46 @@ A difference in a number or a yes/no is a field of `Provider`; a user's own
 store is a `Provider` of their own, or ``dataclasses.replace`` of a known one.
 A field of which nothing is known holds the careful value.
 
-Sources: the vendors' documentation as read in November 2026; for moto, rclone
-and Swift also what the servers did in this project's own conformance tests.
+The facts and their sources are in `aios3.provider_table`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Final, Literal
 
 from aios3.errors import ConfigurationError
+from aios3.models import UploadAttributes
 from aios3.options import GIB, MIB
+from aios3.provider_table import ROWS
 
 __all__ = ["PROVIDERS", "Provider", "find_provider"]
+
+_CHECKSUMS: Final = frozenset({"crc32", "crc32c", "crc64nvme", "sha1", "sha256"})
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ConfigurationError(message)
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """What one kind of store takes and how it is reached. All sizes are bytes."""
+    """What one kind of store takes and how it is reached. All sizes are bytes.
+
+    A field that is ``None`` beside two other values means that it is not known.
+
+    Raises:
+        ConfigurationError: fields are out of range or contradict each other.
+    """
 
     name: str
     endpoint: str | None = None
-    """URL pattern with ``{region}``, or ``None`` where only the caller can know the host."""
+    """URL pattern with ``{region}``, or ``None`` where only the caller can know the host. Another name in braces, such
+    as ``{account}``, is the caller's to fill in too, by ``endpoint_url``."""
     default_region: str = "us-east-1"
     """The region to sign for when the caller names none."""
     addressing: Literal["virtual", "path"] = "path"
@@ -35,6 +52,7 @@ class Provider:
     min_part_size: int = 5 * MIB
     """Least size of a part that is not the last."""
     max_part_size: int = 5 * GIB
+    """Also the most for one PutObject, which never holds more than a part here."""
     max_parts: int = 10_000
     equal_parts: bool = False
     """All parts but the last must have one size, so parts cannot grow."""
@@ -44,81 +62,77 @@ class Provider:
     """CompleteMultipartUpload answers with the ETag that HEAD will report. Otherwise the receipt looks it up, which
     costs one HEAD per multipart upload."""
     signs_payload_over_tls: bool = False
-    """UNSIGNED-PAYLOAD is not taken over https either."""
+    """UNSIGNED-PAYLOAD is not taken, or not known to be taken, over https either."""
     checksums: frozenset[str] = frozenset()
-    """Additional checksum headers that are known to be taken."""
+    """Additional checksum headers (``x-amz-checksum-...``) that are known to be taken."""
     refused_attributes: frozenset[str] = frozenset()
     """Upload attributes that the store refuses or silently ignores; asking for one is a `ConfigurationError`."""
+    region_required: bool = False
+    """Every region has a host of its own and none is the usual one: without a region there is no endpoint."""
+    checks_region: bool | None = None
+    """Whether a signature for another region than the store's is refused."""
+    https_only: bool = False
+    signing_service: Literal["s3", "s3express"] = "s3"
+    """The service in the signature's scope. With ``"s3express"`` requests are signed with a session's credentials."""
+    multipart: bool = True
+    """``False``: there are no multipart uploads, and an object goes in one PutObject."""
+    recommended_part_size: int | None = None
+    """The part size to use when the caller chooses none; ``None``: any that the limits allow."""
+    max_object_size: int | None = None
+    """``None``: not known, so the store itself has to refuse what is too large."""
+    reorder_buffer: int | None = None
+    """Parts are stored in order, and of those that come before their turn the store holds this many bytes; what is
+    beyond that stalls, so ``concurrency`` times the part size should stay below. ``None``: in any order."""
+    lists_uploads_by_exact_key: bool = False
+    """ListMultipartUploads finds uploads only if the prefix is the whole key."""
+    aborts_uploads_after: timedelta | None = None
+    """Age, or time without a request, at which the store by itself aborts an open upload; ``None``: never, or not
+    known (then it is in `unknown`). Lifecycle rules come on top."""
+    full_object_checksums: frozenset[str] = frozenset()
+    """Of `checksums`, those that a multipart upload can have for the whole object (type FULL_OBJECT)."""
+    composite_checksums: frozenset[str] = frozenset()
+    """Of `checksums`, those that a multipart upload can have of its parts' checksums (type COMPOSITE)."""
+    default_checksum: str | None = None
+    """Of `checksums`, the one that ``TransferConfig(checksum="auto")`` sends where it can be computed fast; ``None``:
+    no one. Only a store that is known to check the whole object has one."""
+    content_md5: bool | None = None
+    """Whether Content-MD5 is taken. Object locks need it on stores without checksums."""
+    conditional_put: bool | None = None
+    """Whether PutObject heeds ``if_none_match`` (and ``if_match``, unless that is refused)."""
+    conditional_complete: bool | None = None
+    """Whether CompleteMultipartUpload does."""
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Who says so, by the name of the field. ``replace`` keeps them, also for the fields that it changes."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.min_part_size <= self.max_part_size:
-            raise ConfigurationError("min_part_size must be positive and not above max_part_size")
-        if self.max_parts < 1:
-            raise ConfigurationError("max_parts must be at least 1")
+        _require(
+            1 <= self.min_part_size <= self.max_part_size, "min_part_size must be positive and not above max_part_size"
+        )
+        _require(self.max_parts >= 1, "max_parts must be at least 1")
+        for name in ("recommended_part_size", "max_object_size", "reorder_buffer"):
+            value = getattr(self, name)
+            _require(value is None or value >= 1, f"{name} must be positive, or None")
+        _require(self.addressing in ("virtual", "path"), f"unknown addressing {self.addressing!r}")
+        _require(self.signing_service in ("s3", "s3express"), f"unknown signing_service {self.signing_service!r}")
+        self._check_names()
+
+    def _check_names(self) -> None:
+        """Refuse what would be ignored: names that mean nothing, and checksums that are not taken."""
+        unknown = self.checksums - _CHECKSUMS
+        _require(not unknown, f"unknown checksums: {', '.join(sorted(unknown))}")
+        kinds = self.full_object_checksums | self.composite_checksums
+        used = kinds | ({self.default_checksum} if self.default_checksum else set())
+        _require(used <= self.checksums, "checksums must hold those of every kind, and the default one")
+        unknown = self.refused_attributes - UploadAttributes.__annotations__.keys()
+        _require(not unknown, f"there are no upload attributes {', '.join(sorted(unknown))}")
+
+    @property
+    def unknown(self) -> frozenset[str]:
+        """Names of the fields that nothing is known of, so that their values are careful guesses."""
+        return frozenset(each.name for each in fields(self)) - self.sources.keys() - {"name", "sources"}
 
 
-_ALL_CHECKSUMS: Final = frozenset({"crc32", "sha1", "sha256"})
-
-_TABLE: Final = (
-    Provider("generic"),
-    Provider(
-        "aws",
-        endpoint="https://s3.{region}.amazonaws.com",
-        addressing="virtual",
-        needs_location=True,
-        complete_etag_is_final=True,
-        checksums=_ALL_CHECKSUMS,
-    ),
-    # XML API with HMAC keys; no preconditions on multipart requests, own names for locks.
-    Provider(
-        "google",
-        endpoint="https://storage.googleapis.com",
-        default_region="auto",
-        complete_etag_is_final=True,
-        refused_attributes=frozenset(
-            {
-                "if_match",
-                "if_none_match",
-                "object_lock_mode",
-                "object_lock_retain_until",
-                "object_lock_legal_hold",
-                "tags",
-            }
-        ),
-    ),
-    # Complete answers InvalidPart (10048) unless all parts but the last have one size; 5 MiB below 5 GiB at most.
-    Provider(
-        "cloudflare",
-        default_region="auto",
-        max_part_size=5 * GIB - 5 * MIB,
-        equal_parts=True,
-        complete_etag_is_final=True,
-        refused_attributes=frozenset(
-            {
-                "acl",
-                "tags",
-                "server_side_encryption",
-                "sse_kms_key_id",
-                "sse_kms_context",
-                "sse_bucket_key",
-                "object_lock_mode",
-                "object_lock_retain_until",
-                "object_lock_legal_hold",
-                "request_payer",
-                "expected_bucket_owner",
-                "website_redirect_location",
-            }
-        ),
-    ),
-    Provider("minio", complete_etag_is_final=True, checksums=_ALL_CHECKSUMS),
-    Provider("moto", complete_etag_is_final=True),
-    # Complete's ETag has the multipart form, HEAD's is the MD5 of the whole; If-None-Match is ignored on Complete.
-    Provider("rclone", refused_attributes=frozenset({"if_match", "if_none_match"})),
-    # max_upload_part_num is 1,000 unless the operator raised it.
-    Provider("swift", max_parts=1_000, complete_etag_is_final=True, checksums=_ALL_CHECKSUMS),
-)
-
-PROVIDERS: Final = MappingProxyType({provider.name: provider for provider in _TABLE})
+PROVIDERS: Final = MappingProxyType({name: Provider(name, **facts, sources=sources) for name, facts, sources in ROWS})
 """Every provider known by name."""
 
 

@@ -1,4 +1,4 @@
-"""What all tests share: an isolated environment, guards against leaks and blocking calls, a small store and a driver."""
+"""What all tests share: an isolated environment, guards against leaks and blocking calls, a store."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def _isolated_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyt
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # or a driver without credentials would ask the network
     home = tmp_path_factory.getbasetemp() / "empty-home"
     home.mkdir(exist_ok=True)
     monkeypatch.setenv("HOME", str(home))

@@ -18,7 +18,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = ("__init__", "driver", "_driver", "_config", "_upload", "_transport", "_protocol", "root values")
 """Each layer may import itself and what is to its right."""
 
-ROOT_VALUES = ("providers", "options", "models", "credentials", "errors")
+ROOT_VALUES = ("providers", "provider_table", "provider_facts", "options", "models", "credentials", "errors")
 """The modules that everybody may import; among themselves they import to the right, too."""
 
 PURE = frozenset(

@@ -1,88 +1,174 @@
-"""The table of stores: complete, plausible, and found by name."""
+"""The record of a provider, and how it is found."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-from typing import Any, get_type_hints
+import pickle
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from aios3 import PROVIDERS, ConfigurationError, Provider
 from aios3._protocol.checksums import CHECKSUMS
 from aios3._protocol.uri import Endpoint
-from aios3.errors import ConfigurationError
-from aios3.models import UploadAttributes
-from aios3.options import GIB, MIB
-from aios3.providers import PROVIDERS, Provider, find_provider
+from aios3.options import GIB, MIB, TransferConfig
+from aios3.providers import find_provider
 
-PROMISED = [
-    "generic", "aws", "s3express", "google", "cloudflare", "backblaze", "digitalocean", "wasabi", "minio", "ceph",
-    "ovh", "scaleway", "linode", "ibm", "oracle", "alibaba", "tencent", "huawei", "yandex", "hetzner", "storj",
-    "seaweedfs", "garage", "localstack", "moto", "rclone", "swift",
-]  # fmt: skip
+ALL_NAMES = (
+    "generic aws s3express google cloudflare backblaze digitalocean wasabi minio ceph ovh scaleway linode ibm oracle "
+    "alibaba tencent huawei yandex hetzner storj seaweedfs garage localstack moto rclone swift"
+)
 
 
-def test_every_promised_store_is_known() -> None:
-    """By the name that the documentation gives."""
-    assert sorted(PROVIDERS) == sorted(PROMISED)
+def test_every_promised_name_is_there() -> None:
+    """And each record knows its own."""
+    assert " ".join(PROVIDERS) == ALL_NAMES
+    assert " ".join(provider.name for provider in PROVIDERS.values()) == ALL_NAMES
 
 
-@pytest.mark.parametrize("name", sorted(PROVIDERS))
-def test_a_store_is_found_by_its_name(name: str) -> None:
-    """As the record that bears it."""
-    assert find_provider(name) is PROVIDERS[name]
-    assert PROVIDERS[name].name == name
+def test_a_provider_is_found_by_name_or_is_itself() -> None:
+    """A record of one's own needs no entry anywhere."""
+    assert find_provider("scaleway") is PROVIDERS["scaleway"]
+    own = Provider("own")
+    assert find_provider(own) is own
 
 
-def test_a_record_of_ones_own_is_taken_as_it_is() -> None:
-    """Also a variant of a known one."""
-    mine = dataclasses.replace(PROVIDERS["minio"], name="mine", max_parts=100)
-    assert find_provider(mine) is mine
-
-
-@pytest.mark.parametrize("wrong", ["amazon", "AWS", ""])
-def test_an_unknown_name_is_refused(wrong: str) -> None:
-    """With those that are known."""
-    with pytest.raises(ConfigurationError, match="unknown provider.*known are: .*aws.*swift"):
-        find_provider(wrong)
+@pytest.mark.parametrize("name", ["", "AWS", "s3", "sources"])
+def test_an_unknown_name_says_what_is_known(name: str) -> None:
+    """Names are exact."""
+    with pytest.raises(ConfigurationError, match=rf"unknown provider '{name}'; known are: alibaba, aws, .*, yandex"):
+        find_provider(name)
 
 
 def test_the_table_cannot_be_changed() -> None:
-    """Nor can a record."""
+    """Nor a record in it."""
     with pytest.raises(TypeError):
-        PROVIDERS["new"] = Provider("new")  # type: ignore[index]
+        PROVIDERS["own"] = Provider("own")  # type: ignore[index]
     with pytest.raises(dataclasses.FrozenInstanceError):
         PROVIDERS["aws"].max_parts = 1  # type: ignore[misc]
+    assert not hasattr(PROVIDERS["aws"], "__dict__")
 
 
-@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=lambda provider: provider.name)
-def test_records_are_plausible(provider: Provider) -> None:
-    """Limits, attributes and checksums are such as exist, and the endpoint is a URL for any region."""
-    assert 1 <= provider.min_part_size <= 5 * MIB <= provider.max_part_size <= 5 * GIB
-    assert 1 <= provider.max_parts <= 10_000
-    assert provider.refused_attributes <= set(get_type_hints(UploadAttributes))
-    assert provider.checksums <= set(CHECKSUMS)
-    if provider.endpoint is not None:
-        url = provider.endpoint.format(region="eu-test-1")
-        assert url.startswith("https://")
-        assert Endpoint.parse(url, provider.addressing).host
+def test_a_known_provider_can_be_replaced_in_part() -> None:
+    """As for a Swift whose operator allows more parts."""
+    own = dataclasses.replace(PROVIDERS["swift"], name="ours", max_parts=5_000, endpoint="https://s3.example.org")
+    assert (own.name, own.max_parts, own.endpoint) == ("ours", 5_000, "https://s3.example.org")
+    assert own.checksums == PROVIDERS["swift"].checksums
 
 
-def test_a_store_of_which_nothing_is_known_is_treated_with_care() -> None:
-    """No extras, its ETags looked up, addressed by path."""
-    unknown = Provider("unknown")
-    assert (unknown.checksums, unknown.complete_etag_is_final, unknown.addressing) == (frozenset(), False, "path")
-    assert (unknown.min_part_size, unknown.max_part_size, unknown.max_parts) == (5 * MIB, 5 * GIB, 10_000)
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_a_provider_can_be_sent_to_another_process(copied: Callable[[Provider], Provider]) -> None:
+    """Whole, with its sources; and be written down."""
+    aws = PROVIDERS["aws"]
+    assert copied(aws) == aws
+    assert copied(aws).sources == aws.sources
+    assert dataclasses.asdict(aws)["max_parts"] == 10_000
+
+
+def test_sources_are_no_part_of_what_a_provider_is() -> None:
+    """Records that behave alike are equal and have one hash."""
+    said = Provider("own", sources={"max_parts": "the operator"})
+    assert said == Provider("own")
+    assert len({said, Provider("own")}) == 1
+    assert "the operator" not in repr(said)
+
+
+def test_what_has_no_source_is_unknown() -> None:
+    """Of all fields that say something about the store."""
+    said = Provider("own", sources={"max_parts": "the operator"})
+    assert "max_parts" not in said.unknown
+    assert {"max_part_size", "conditional_put", "endpoint"} <= said.unknown
+    assert not {"name", "sources"} & said.unknown
+    assert len(Provider("own").unknown) == len(dataclasses.fields(Provider)) - 2
+
+
+def test_of_a_generic_store_nothing_is_known() -> None:
+    """So it is what a provider is by default."""
+    assert PROVIDERS["generic"] == Provider("generic")
+    assert dict(PROVIDERS["generic"].sources) == {}
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("changes", "message"),
     [
-        ({"min_part_size": 0}, "min_part_size"),
-        ({"min_part_size": 10, "max_part_size": 9}, "min_part_size"),
-        ({"max_parts": 0}, "max_parts"),
+        ({"min_part_size": 0}, "min_part_size must be positive"),
+        ({"min_part_size": 6 * GIB}, "not above max_part_size"),
+        ({"max_parts": 0}, "max_parts must be at least 1"),
+        ({"recommended_part_size": 0}, "recommended_part_size must be positive"),
+        ({"max_object_size": 0}, "max_object_size must be positive"),
+        ({"reorder_buffer": 0}, "reorder_buffer must be positive"),
+        ({"addressing": "host"}, "unknown addressing 'host'"),
+        ({"signing_service": "sqs"}, "unknown signing_service 'sqs'"),
+        ({"checksums": frozenset({"md5", "crc32"})}, "unknown checksums: md5"),
+        ({"default_checksum": "crc32"}, "checksums must hold"),
+        ({"full_object_checksums": frozenset({"crc32"})}, "checksums must hold"),
+        ({"composite_checksums": frozenset({"sha1"}), "checksums": frozenset({"crc32"})}, "checksums must hold"),
+        ({"refused_attributes": frozenset({"acl", "if_match", "colour"})}, "no upload attributes colour"),
     ],
 )
-def test_limits_that_cannot_be_are_refused(wrong: dict[str, Any], words: str) -> None:
-    """When the record is made."""
-    with pytest.raises(ConfigurationError, match=words):
-        Provider("wrong", **wrong)
+def test_a_record_that_cannot_be_right_is_refused(changes: dict[str, Any], message: str) -> None:
+    """When it is made, not in the middle of an upload."""
+    with pytest.raises(ConfigurationError, match=message):
+        Provider("own", **changes)
+    with pytest.raises(ConfigurationError, match=message):
+        dataclasses.replace(PROVIDERS["generic"], **changes)
+
+
+def test_a_record_with_everything_is_taken() -> None:
+    """The limits themselves included."""
+    own = Provider(
+        "own",
+        min_part_size=1,
+        max_part_size=1,
+        max_parts=1,
+        recommended_part_size=1,
+        max_object_size=1,
+        reorder_buffer=1,
+        checksums=frozenset({"crc32"}),
+        full_object_checksums=frozenset({"crc32"}),
+        default_checksum="crc32",
+        conditional_put=False,
+        refused_attributes=frozenset({"if_none_match"}),
+        aborts_uploads_after=timedelta(days=1),
+    )
+    assert own.max_parts == 1
+
+
+def test_a_store_of_which_nothing_is_known_is_treated_with_care() -> None:
+    """No extras, its ETags looked up, addressed by path, and only what it says itself counts as too large."""
+    unknown = Provider("unknown")
+    assert (unknown.checksums, unknown.default_checksum, unknown.complete_etag_is_final) == (frozenset(), None, False)
+    assert (unknown.min_part_size, unknown.max_part_size, unknown.max_parts) == (5 * MIB, 5 * GIB, 10_000)
+    assert (unknown.addressing, unknown.endpoint, unknown.max_object_size) == ("path", None, None)
+    assert unknown.conditional_put is unknown.conditional_complete is unknown.content_md5 is None
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=lambda provider: provider.name)
+def test_every_endpoint_is_a_url(provider: Provider) -> None:
+    """Over https, once its names in braces are filled in; where a region is needed it is one of them."""
+    if provider.endpoint is None:
+        assert not provider.region_required
+        return
+    names = re.findall(r"\{(\w+)\}", provider.endpoint)
+    assert set(names) <= {"region", "account", "zone", "namespace"}
+    assert not provider.region_required or "region" in names
+    url = provider.endpoint.format(**dict.fromkeys(names, "eu-test-1"))
+    assert Endpoint.parse(url, provider.addressing).scheme == "https"
+
+
+def test_every_checksum_of_the_table_can_be_computed() -> None:
+    """And the other way round: none is implemented that no store takes."""
+    assert frozenset().union(*(provider.checksums for provider in PROVIDERS.values())) == CHECKSUMS.keys()
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=lambda provider: provider.name)
+def test_every_provider_takes_what_is_sent_by_default(provider: Provider) -> None:
+    """Parts of the default size, and no extra that is not known to be taken."""
+    assert provider.min_part_size <= TransferConfig().part_size == 5 * MIB <= provider.max_part_size
+    assert provider.default_checksum in {None, *provider.full_object_checksums}
+    if provider.recommended_part_size is not None:
+        assert provider.min_part_size <= provider.recommended_part_size <= provider.max_part_size

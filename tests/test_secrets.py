@@ -87,7 +87,7 @@ async def test_failures_of_every_kind_hide_them(server, make_driver, logs, kind,
 async def test_a_store_that_tells_the_canonical_request_is_not_quoted(server, driver, logs):
     """S3 itself puts the access key, the string to sign and the token into SignatureDoesNotMatch."""
     document = (
-        f"<Error><Code>SignatureDoesNotMatch</Code><Message>we computed AWS4-HMAC-SHA256 Signature={SIGNATURE}</Message>"
+        f"<Error><Code>SignatureDoesNotMatch</Code><Message>we computed Signature={SIGNATURE}</Message>"
         f"<AWSAccessKeyId>AKIDEXAMPLE</AWSAccessKeyId><CanonicalRequest>x-amz-security-token:{TOKEN}"
         "</CanonicalRequest></Error>"
     )

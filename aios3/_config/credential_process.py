@@ -7,7 +7,7 @@ import contextlib
 import os
 import shlex
 import signal
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from subprocess import DEVNULL, PIPE
 from typing import Final
 
 from aios3._config.credential_documents import PROCESS_FIELDS, parse_object, read_credentials
@@ -51,28 +51,50 @@ class ProcessCredentials(RefreshingCredentials):
         self._seconds = seconds
 
     async def _run(self) -> Credentials:
-        process = await self._start()
+        transport, program = await self._start()
         try:
             async with asyncio.timeout(self._seconds):
-                output = await _read_output(process)
-                status = await process.wait()
+                await asyncio.wait({program.has_ended, program.has_said_too_much}, return_when=asyncio.FIRST_COMPLETED)
         except TimeoutError:
             raise ConfigurationError(f"credential_process did not end within {self._seconds:g} s") from None
         finally:
-            await _end(process)
+            await _end(transport, program)
+        if program.has_said_too_much.done():
+            raise ConfigurationError(f"credential_process printed over {_MAX_OUTPUT} bytes")
+        status = transport.get_returncode()
         if status != 0:
             raise ConfigurationError(f"credential_process ended with status {status}: run it by hand to see why")
-        return _read_credentials(output)
+        return _read_credentials(bytes(program.output))
 
-    async def _start(self) -> Process:
+    async def _start(self) -> tuple[asyncio.SubprocessTransport, _Program]:
         try:
             # In a session of its own, so that what it starts can be ended with it.
-            return await asyncio.create_subprocess_exec(
-                *self._arguments, stdin=DEVNULL, stdout=PIPE, start_new_session=True
+            return await asyncio.get_running_loop().subprocess_exec(
+                _Program, *self._arguments, stdin=DEVNULL, stdout=PIPE, stderr=None, start_new_session=True
             )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "its arguments cannot be passed on"
             raise ConfigurationError(f"credential_process cannot be started: {reason}") from None
+
+
+class _Program(asyncio.SubprocessProtocol):
+    """What a running program has printed, and whether it is over."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.output = bytearray()
+        self.has_said_too_much: asyncio.Future[None] = loop.create_future()
+        self.has_ended: asyncio.Future[None] = loop.create_future()
+        """It was waited for, and nobody holds its output open."""
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if len(self.output) <= _MAX_OUTPUT:
+            self.output += data
+        if len(self.output) > _MAX_OUTPUT and not self.has_said_too_much.done():
+            self.has_said_too_much.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.has_ended.set_result(None)
 
 
 def _split(command: str) -> list[str]:
@@ -85,34 +107,26 @@ def _split(command: str) -> list[str]:
     return arguments
 
 
-async def _read_output(process: Process) -> bytes:
-    assert process.stdout is not None
-    output = bytearray()
-    while piece := await process.stdout.read(_MAX_OUTPUT):
-        output += piece
-        if len(output) > _MAX_OUTPUT:
-            raise ConfigurationError(f"credential_process printed over {_MAX_OUTPUT} bytes")
-    return bytes(output)
-
-
-async def _end(process: Process) -> None:
+async def _end(transport: asyncio.SubprocessTransport, program: _Program) -> None:
     """Make sure that it is gone, whatever happens to us meanwhile."""
-    if process.returncode is not None:
-        return
-    _kill(process)
+    if not program.has_ended.done():
+        _kill_group(transport.get_pid())
+    transport.close()
     finished = await finish_despite_cancellation(
-        process.wait, deadline=_END_SECONDS, name="aios3: end credential_process"
+        lambda: _wait_for(program.has_ended), deadline=_END_SECONDS, name="aios3: end credential_process"
     )
     if finished.cancellation is not None:
         raise finished.cancellation
 
 
-def _kill(process: Process) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:  # pragma: no cover - Windows has no groups of processes
-            process.kill()
+async def _wait_for(future: asyncio.Future[None]) -> None:
+    await asyncio.wait({future})
+
+
+def _kill_group(pid: int) -> None:
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 def _read_credentials(output: bytes) -> Credentials:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from aios3._config.tls import make_ssl_context
 from aios3._protocol.answers import describe_body, read_error
@@ -27,6 +28,8 @@ from aios3.options import Timeouts
 
 __all__ = ["CredentialRequests", "make_request", "refusal"]
 
+_URL: Final = re.compile(r"(https?://[^/?#\s\\]+)(/[^?#\s\\]*)?(?:\?([^#\s\\]*))?")
+"""Scheme and host, path, query. What the host may be is checked where all endpoints are."""
 _RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
 _BASE_DELAY: Final = 0.2
 """Seconds; doubled with each retry, and a random part of it is waited."""
@@ -96,16 +99,20 @@ def make_request(
     Raises:
         ConfigurationError: it is not a usable http(s) URL, or a header has a line break. The message has neither.
     """
+    match = _URL.fullmatch(url) if url.isascii() and url.isprintable() else None
+    if match is None:
+        raise ConfigurationError(
+            f"{origin}: its URL must be http:// or https://, and printable ASCII without a fragment"
+        )
     try:
-        endpoint = Endpoint.parse(url.partition("?")[0], "path")
+        endpoint = Endpoint.parse(match[1], "path")
     except ConfigurationError as error:
         raise ConfigurationError(f"{origin}: {error}") from None
     for name, value in headers.items():
         if not value.isprintable():
             raise ConfigurationError(f"{origin}: the value for the {name} header holds a line break or the like")
-    parts = urlsplit(url)
-    query = tuple(parse_qsl(parts.query, keep_blank_values=True))
-    return Request(operation, method, endpoint.scheme, endpoint.host, parts.path or "/", query, headers, body)
+    query = tuple(parse_qsl(match[3] or "", keep_blank_values=True))
+    return Request(operation, method, endpoint.scheme, endpoint.host, match[2] or "/", query, headers, body)
 
 
 def refusal(response: Response, operation: str) -> ResponseError:

@@ -3,99 +3,87 @@
 A source is a function that looks at one place and returns a provider, ``None``
 when there is nothing, or raises when there is something that cannot be used.
 It never falls through from a half-made configuration to another identity.
+Nothing is asked over the network, and no program is run, before the first
+request needs credentials.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final
-
-from aios3._config.environment import read_environment_credentials
-from aios3._config.keys import pair_keys
-from aios3._config.shared_files import Profile
+from aios3._config.environment_sources import (
+    find_metadata_url,
+    from_container,
+    from_environment_keys,
+    from_environment_web_identity,
+    from_metadata,
+)
+from aios3._config.instance_metadata import DEFAULT_METADATA_URL, InstanceMetadataCredentials
+from aios3._config.places import Places
+from aios3._config.profile_roles import CredentialsSource, from_profile_web_identity
+from aios3._config.profile_sources import BELOW_WEB_IDENTITY, first_of, from_profile, from_role
+from aios3._config.refreshing import RefreshingCredentials
+from aios3._config.static import StaticCredentials
 from aios3.credentials import Credentials, CredentialsProvider
-from aios3.errors import ConfigurationError
+from aios3.errors import ConfigurationError, TransportError
 
 __all__ = ["Places", "StaticCredentials", "find_credentials"]
 
-# Settings that mean credentials are to be got in a way that is not implemented, the most telling first.
-_UNSUPPORTED_KEYS: Final = (
-    "role_arn",
-    "web_identity_token_file",
-    "sso_session",
-    "sso_start_url",
-    "sso_account_id",
-    "login_session",
-    "credential_process",
-    "credential_source",
-    "source_profile",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class StaticCredentials:
-    """Answers always with the same credentials."""
-
-    credentials: Credentials
-
-    async def get_credentials(self) -> Credentials:
-        """Return them."""
-        return self.credentials
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """What the sources may look at."""
-
-    environ: Mapping[str, str] = field(repr=False)
-    profile: Profile
-
-
-CredentialsSource = Callable[[Places], CredentialsProvider | None]
-
 
 def find_credentials(places: Places) -> CredentialsProvider:
-    """Return the provider of the first source that has one.
+    """Return the provider of the first source that has one; the machine's metadata service is the last.
 
     Raises:
         ConfigurationError: no source has any, or one has some that cannot be used.
     """
-    for source in _sources_in_order(places.profile):
-        if (provider := source(places)) is not None:
-            return provider
-    raise ConfigurationError(_describe_absence(places.profile))
+    provider = first_of(places, _sources_in_order(places))
+    if provider is not None:
+        return provider
+    metadata = from_metadata(places)
+    if metadata is None:
+        raise _absence(places, "the instance metadata service is not asked (AWS_EC2_METADATA_DISABLED)")
+    return _LastResort(places, metadata)
 
 
-def _sources_in_order(profile: Profile) -> tuple[CredentialsSource, ...]:
+def _sources_in_order(places: Places) -> tuple[CredentialsSource, ...]:
     # Who names a profile means it, even where keys happen to be exported as well.
-    return (_from_profile, _from_environment) if profile.is_named else (_from_environment, _from_profile)
-
-
-def _from_environment(places: Places) -> CredentialsProvider | None:
-    credentials = read_environment_credentials(places.environ)
-    return None if credentials is None else StaticCredentials(credentials)
-
-
-def _from_profile(places: Places) -> CredentialsProvider | None:
-    profile, get = places.profile, places.profile.settings.get
-    names = ("aws_access_key_id", "aws_secret_access_key")
-    token = get("aws_session_token") or get("aws_security_token")
-    credentials = pair_keys(f"profile {profile.name!r}", names, (get(names[0]), get(names[1])), token)
-    if credentials is not None:
-        return StaticCredentials(credentials)
-    if (unsupported := next(filter(get, _UNSUPPORTED_KEYS), None)) is not None:
-        raise ConfigurationError(
-            f"profile {profile.name!r} gets its credentials by {unsupported}, which aios3 does not support yet; "
-            "pass credentials=Credentials(...), or a CredentialsProvider of your own"
-        )
-    return None
-
-
-def _describe_absence(profile: Profile) -> str:
-    files = " and ".join(str(path) for path in profile.paths)
+    if places.profile.is_named:
+        return (from_profile, from_environment_keys, from_environment_web_identity, from_container)
     return (
+        from_environment_keys,
+        from_role,
+        from_environment_web_identity,
+        from_profile_web_identity,
+        *BELOW_WEB_IDENTITY,
+        from_container,
+    )
+
+
+class _LastResort(RefreshingCredentials):
+    """The metadata service, whose silence means that there are no credentials anywhere."""
+
+    def __init__(self, places: Places, metadata: InstanceMetadataCredentials) -> None:
+        super().__init__(self._ask, clock=places.clock, name="instance metadata credentials")
+        self._places = places
+        self._metadata = metadata
+        self._has_answered = False
+
+    async def _ask(self) -> Credentials:
+        try:
+            credentials = await self._metadata.look_up()
+        except (TransportError, ConfigurationError) as error:
+            if self._has_answered:
+                raise
+            url = find_metadata_url(self._places) or DEFAULT_METADATA_URL
+            raise _absence(self._places, f"the instance metadata service at {url} ({error})") from error
+        self._has_answered = True
+        return credentials
+
+
+def _absence(places: Places, metadata: str) -> ConfigurationError:
+    profile = places.profile
+    files = " and ".join(str(path) for path in profile.paths)
+    return ConfigurationError(
         "no credentials were found. Looked at: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, "
-        f"profile {profile.name!r} in {files}. Pass credentials=Credentials(...), set AWS_ACCESS_KEY_ID and "
-        "AWS_SECRET_ACCESS_KEY, or pass credentials=ANONYMOUS for a public bucket"
+        f"AWS_WEB_IDENTITY_TOKEN_FILE, profile {profile.name!r} in {files}, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI "
+        f"and AWS_CONTAINER_CREDENTIALS_FULL_URI, {metadata}. Pass credentials=Credentials(...), set "
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or pass credentials=ANONYMOUS for a public bucket"
     )

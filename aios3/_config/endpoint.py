@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 from urllib.parse import urlsplit
 
-from aios3._config.environment import Environment, is_true
+from aios3._config.environment import Environment
 from aios3._config.shared_files import Profile
 from aios3._protocol.uri import Endpoint
 from aios3.errors import ConfigurationError
@@ -42,7 +42,7 @@ def resolve_endpoint(
 
 def _find_configured(environment: Environment, profile: Profile) -> tuple[str, str | None]:
     origin = f"the endpoint_url of profile {profile.name!r}"
-    if environment.ignores_endpoints or is_true(profile.settings.get("ignore_configured_endpoint_urls")):
+    if environment.ignores_endpoints or profile.ignores_endpoints:
         return origin, None
     if environment.endpoint_url is not None:
         return "AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL", environment.endpoint_url

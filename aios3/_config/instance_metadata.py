@@ -49,12 +49,19 @@ class InstanceMetadataCredentials(RefreshingCredentials):
         allows_v1: bool = True,
         clock: Clock = Clock(),  # noqa: B008 - frozen
     ) -> None:
-        super().__init__(self._look_up, clock=clock, name="instance metadata credentials")
+        super().__init__(self.look_up, clock=clock, name="instance metadata credentials")
         self._url = (endpoint_url or DEFAULT_METADATA_URL).rstrip("/")
         self._allows_v1 = allows_v1
         self._requests = CredentialRequests(seconds=seconds, attempts=attempts, clock=clock)
 
-    async def _look_up(self) -> Credentials:
+    async def look_up(self) -> Credentials:
+        """Ask the service now.
+
+        Raises:
+            TransportError: nothing answers.
+            ResponseError: the service refuses.
+            ConfigurationError: the machine has no role, or what answered is not the service.
+        """
         headers = await self._authorize()
         role = await self._find_role(headers)
         response = await self._send("GetInstanceCredentials", "GET", f"{_ROLES_PATH}{quote(role, safe='')}", headers)

@@ -50,6 +50,8 @@ class SharedConfig:
     profiles: Mapping[str, Section] = field(default_factory=dict)
     services: Mapping[str, Section] = field(default_factory=dict)
     sso_sessions: Mapping[str, Section] = field(default_factory=dict)
+    keyed_profiles: frozenset[str] = frozenset()
+    """The profiles whose static keys are of the credentials file."""
 
 
 def parse_config(text: str, source: str) -> SharedConfig:
@@ -86,12 +88,11 @@ def parse_credentials(text: str, source: str) -> dict[str, Section]:
 def merge_credentials(config: SharedConfig, credentials: Mapping[str, Section]) -> SharedConfig:
     """Return ``config`` with the profiles of the credentials file laid over its own."""
     profiles = dict(config.profiles)
+    keyed = frozenset(name for name, section in credentials.items() if section.values.keys() & set(_STATIC_KEYS))
     for name, section in credentials.items():
         below = profiles.get(name, Section())
-        if section.values.keys() & set(_STATIC_KEYS):
-            below = _without_static_keys(below)
-        profiles[name] = below.updated_by(section)
-    return SharedConfig(profiles, config.services, config.sso_sessions)
+        profiles[name] = (_without_static_keys(below) if name in keyed else below).updated_by(section)
+    return SharedConfig(profiles, config.services, config.sso_sessions, keyed)
 
 
 def _without_static_keys(section: Section) -> Section:

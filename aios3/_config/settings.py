@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from aios3._config.credential_sources import Places, StaticCredentials, find_credentials
 from aios3._config.endpoint import resolve_endpoint
 from aios3._config.environment import Environment, read_environment
+from aios3._config.refreshing import RefreshingCredentials
+from aios3._config.regions import check_region, choose_aws_region
 from aios3._config.shared_files import Profile, load_profile
 from aios3._protocol.uri import Endpoint
 from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, _Anonymous
-from aios3.errors import ConfigurationError
 from aios3.providers import Provider
 
 __all__ = ["Settings", "load_settings"]
-
-_REGION: Final = re.compile(r"[A-Za-z0-9-]{1,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +31,13 @@ class Settings:
     """``None`` sends requests unsigned."""
     ca_bundle: str | None
     """Path of the certificates to trust instead of the system's (AWS_CA_BUNDLE)."""
+    owns_credentials: bool = False
+    """The source of the credentials was made here, not given by the caller."""
+
+    async def aclose(self) -> None:
+        """End what the source of the credentials does, unless it is the caller's. Closing twice is harmless."""
+        if self.owns_credentials and isinstance(self.credentials, RefreshingCredentials):
+            await self.credentials.aclose()
 
 
 async def load_settings(
@@ -47,8 +51,8 @@ async def load_settings(
 ) -> Settings:
     """Put the settings together; an argument beats the environment, which beats the profile and the provider.
 
-    The shared files are read in a thread, and not at all when ``endpoint_url``, ``region`` and ``credentials``
-    are all given. ``home`` is the user's home directory unless given.
+    Nothing is asked over the network here. The shared files are read in a thread, and not at all when
+    ``endpoint_url``, ``region`` and ``credentials`` are all given. ``home`` is the user's home directory unless given.
 
     Raises:
         ConfigurationError: something is missing or malformed; the message says what to set. Never holds a secret.
@@ -56,21 +60,24 @@ async def load_settings(
     """
     _check_credentials_type(credentials)
     environment = read_environment(environ)
-    profile = Profile()
+    profile, directory = Profile(), Path()
     if endpoint_url is None or region is None or credentials is None:
-        profile = await asyncio.to_thread(_load_profile, environment, home)
+        profile, directory = await asyncio.to_thread(_load_profile, environment, home)
     region = _resolve_region(provider, region, environment, profile)
+    sts_region = choose_aws_region(environment.region, profile.settings.get("region"), region)
     return Settings(
         endpoint=resolve_endpoint(provider, endpoint_url, region, environment, profile),
         region=region,
-        credentials=_resolve_credentials(credentials, Places(environ, profile)),
+        credentials=_resolve_credentials(credentials, Places(environ, profile, sts_region, directory)),
         ca_bundle=environment.ca_bundle,
+        owns_credentials=credentials is None,
     )
 
 
-def _load_profile(environment: Environment, home: Path | None) -> Profile:
+def _load_profile(environment: Environment, home: Path | None) -> tuple[Profile, Path]:
     # Not Path.home(): it raises where a container's user has no entry and no HOME, and then there are no files.
-    return load_profile(environment, home or Path(os.path.expanduser("~")))
+    home = home or Path(os.path.expanduser("~"))
+    return load_profile(environment, home), home
 
 
 def _resolve_region(provider: Provider, region: str | None, environment: Environment, profile: Profile) -> str:
@@ -81,10 +88,7 @@ def _resolve_region(provider: Provider, region: str | None, environment: Environ
     )
     default = (f"the default of provider {provider.name!r}", provider.default_region)
     origin, found = next(((origin, value) for origin, value in candidates if value is not None), default)
-    # It becomes part of the host name and of the signature's scope.
-    if not _REGION.fullmatch(found):
-        raise ConfigurationError(f"the region {found!r:.80} ({origin}) is not 1 to 63 letters, digits and hyphens")
-    return found
+    return check_region(found, origin)
 
 
 def _check_credentials_type(credentials: object) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from aios3._config.environment import Environment
-from aios3._config.profiles import Section, merge_credentials, parse_config, parse_credentials
+from aios3._config.environment import Environment, is_true
+from aios3._config.profiles import Section, SharedConfig, merge_credentials, parse_config, parse_credentials
 from aios3.errors import ConfigurationError
 
 __all__ = ["Profile", "load_profile"]
@@ -25,9 +25,31 @@ class Profile:
     """All services sections, by name."""
     paths: tuple[Path, ...] = ()
     """The files that were looked at, whether they exist or not."""
+    shared: SharedConfig = field(default_factory=SharedConfig)
+    """All that the files hold, for profiles that refer to others."""
 
-    def find_endpoint_url(self) -> str | None:
-        """Return the endpoint for S3: of the services section that the profile names, else of the profile.
+    def sibling(self, name: str) -> Profile:
+        """Return another profile of the same files.
+
+        Raises:
+            ConfigurationError: there is none of that name.
+        """
+        if name not in self.shared.profiles:
+            raise ConfigurationError(f"profile {self.name!r} names the profile {name!r}, which does not exist")
+        return replace(self, name=name, settings=self.shared.profiles[name])
+
+    @property
+    def has_keys_in_credentials_file(self) -> bool:
+        """Whether its static keys, if any, stand in the credentials file and not in the config file."""
+        return self.name in self.shared.keyed_profiles
+
+    @property
+    def ignores_endpoints(self) -> bool:
+        """Whether no configured endpoint counts."""
+        return is_true(self.settings.get("ignore_configured_endpoint_urls"))
+
+    def find_endpoint_url(self, service: str = "s3") -> str | None:
+        """Return the endpoint for a service: of the services section that the profile names, else of the profile.
 
         Raises:
             ConfigurationError: the services section does not exist.
@@ -35,8 +57,8 @@ class Profile:
         name = self.settings.get("services")
         if name is not None and name not in self.services:
             raise ConfigurationError(f"profile {self.name!r} names the services section {name!r}, which does not exist")
-        service = self.services[name] if name is not None else Section()
-        return service.get("endpoint_url", within="s3") or self.settings.get("endpoint_url")
+        section = self.services[name] if name is not None else Section()
+        return section.get("endpoint_url", within=service) or self.settings.get("endpoint_url")
 
 
 def load_profile(environment: Environment, home: Path) -> Profile:
@@ -57,7 +79,7 @@ def load_profile(environment: Environment, home: Path) -> Profile:
             f"and no [{name}] in {paths[1]}"
         )
     settings = shared.profiles.get(name, Section())
-    return Profile(name, environment.profile is not None, settings, shared.services, paths)
+    return Profile(name, environment.profile is not None, settings, shared.services, paths, shared)
 
 
 def _read_text(path: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ from typing import Final
 from aios3._config.credential_documents import SSO_FIELDS, parse_object, read_credentials
 from aios3._config.credential_requests import CredentialRequests, make_request, refusal
 from aios3._config.refreshing import RefreshingCredentials
+from aios3._config.regions import check_region, domain_of
 from aios3._config.token_files import read_small_file
 from aios3._protocol.messages import Response
 from aios3._protocol.uri import canonical_query
@@ -25,7 +25,6 @@ __all__ = ["SsoCredentials"]
 _OPERATION: Final = "GetRoleCredentials"
 _SECONDS: Final = 10.0
 _ATTEMPTS: Final = 3
-_REGION: Final = re.compile(r"[A-Za-z0-9-]{1,63}", re.ASCII)
 
 
 class SsoCredentials(RefreshingCredentials):
@@ -63,14 +62,14 @@ class SsoCredentials(RefreshingCredentials):
         ca_bundle: str | None = None,
         clock: Clock = Clock(),  # noqa: B008 - frozen
     ) -> None:
-        if not _REGION.fullmatch(region):
-            raise ConfigurationError(f"sso_region {region!r:.80} is not 1 to 63 letters, digits and hyphens")
+        check_region(region, "sso_region")
         super().__init__(self._exchange, clock=clock, name=f"SSO credentials of {role_name} in {account_id}")
         query = canonical_query([("account_id", account_id), ("role_name", role_name)])
-        portal = (endpoint_url or f"https://portal.sso.{region}.amazonaws.com").rstrip("/")
+        portal = (endpoint_url or f"https://portal.sso.{region}.{domain_of(region)}").rstrip("/")
         self._url = f"{portal}/federation/credentials?{query}"
-        self._cache_file = f"{hashlib.sha1((session_name or start_url).encode(), usedforsecurity=False).hexdigest()}.json"
-        self._cache_directory = cache_directory
+        directory = cache_directory or os.path.join(os.path.expanduser("~"), ".aws", "sso", "cache")
+        digest = hashlib.sha1((session_name or start_url).encode(), usedforsecurity=False)
+        self._login_file = Path(directory) / f"{digest.hexdigest()}.json"
         usual = f"aws sso login --sso-session {session_name}" if session_name else "aws sso login"
         self._login_command = login_command or usual
         self._requests = CredentialRequests(seconds=_SECONDS, attempts=_ATTEMPTS, clock=clock, ca_bundle=ca_bundle)
@@ -87,11 +86,9 @@ class SsoCredentials(RefreshingCredentials):
 
     async def _read_token(self) -> str:
         """Return the login's token, read anew: somebody may have logged in since."""
-        directory = self._cache_directory or os.path.join(os.path.expanduser("~"), ".aws", "sso", "cache")
-        path = Path(directory) / self._cache_file
-        origin = f"the SSO login in {path}"
+        origin = f"the SSO login in {self._login_file}"
         try:
-            content = await read_small_file(path, "the SSO login")
+            content = await read_small_file(self._login_file, "the SSO login")
         except ConfigurationError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 raise self._needs_login("does not exist") from error

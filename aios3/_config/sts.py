@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
 
 from aios3._config.credential_documents import PROCESS_FIELDS, read_credentials
 from aios3._config.credential_requests import CredentialRequests, make_request, refusal
+from aios3._config.regions import check_region, domain_of
 from aios3._protocol.checksums import sha256_hex
 from aios3._protocol.sigv4 import Scope, sign
 from aios3._protocol.xml_bodies import Element, XmlError, parse_xml
@@ -16,15 +16,11 @@ from aios3._upload.clock import Clock
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 
-__all__ = ["StsClient", "check_duration", "choose_sts_region"]
+__all__ = ["StsClient", "check_duration"]
 
 _VERSION: Final = "2011-06-15"
 _SECONDS: Final = 10.0
 _ATTEMPTS: Final = 3
-_REGION: Final = re.compile(r"[A-Za-z0-9-]{1,63}", re.ASCII)
-_AWS_REGION: Final = re.compile(r"[a-z]{2,5}(?:-[a-z]+){1,3}-\d{1,2}", re.ASCII)
-_DOMAINS: Final = {"cn-": "amazonaws.com.cn", "eusc-": "amazonaws.eu"}
-"""Of the regions whose names begin so; all others are below amazonaws.com."""
 
 
 class StsClient:
@@ -41,11 +37,8 @@ class StsClient:
     """
 
     def __init__(self, *, region: str, endpoint_url: str | None, ca_bundle: str | None, clock: Clock) -> None:
-        if not _REGION.fullmatch(region):
-            raise ConfigurationError(f"the region {region!r:.80} (for STS) is not 1 to 63 letters, digits and hyphens")
-        self._region = region
-        self._url = endpoint_url or _own_url(region)
-        self._origin = "the endpoint of STS"
+        self._region = check_region(region, "for STS")
+        self._url = endpoint_url or f"https://sts.{region}.{domain_of(region)}"
         self._clock = clock
         self._requests = CredentialRequests(seconds=_SECONDS, attempts=_ATTEMPTS, clock=clock, ca_bundle=ca_bundle)
 
@@ -60,7 +53,7 @@ class StsClient:
         given = {name: value for name, value in parameters.items() if value is not None}
         body = urlencode({"Action": action, "Version": _VERSION, **given}, quote_via=quote, safe="").encode()
         headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
-        request = make_request(action, "POST", self._url, headers, origin=self._origin, body=(body,))
+        request = make_request(action, "POST", self._url, headers, origin="the endpoint of STS", body=(body,))
         if signer is not None:
             request = sign(request, signer, Scope(self._region, "sts"), self._clock.now(), sha256_hex([body]))
         response = await self._requests.send(request)
@@ -69,12 +62,7 @@ class StsClient:
         return _read_answer(response.body, action)
 
 
-def choose_sts_region(*candidates: str | None) -> str:
-    """Return the first that looks like a region of AWS, which a store's own name for its region does not."""
-    return next((name for name in candidates if name and _AWS_REGION.fullmatch(name)), "us-east-1")
-
-
-def check_duration(seconds: int | None) -> str | None:
+def check_duration(seconds: object) -> str | None:
     """Return the life of a role's credentials as STS wants it.
 
     Raises:
@@ -82,14 +70,9 @@ def check_duration(seconds: int | None) -> str | None:
     """
     if seconds is None:
         return None
-    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 900 <= seconds <= 43200:
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 900 <= seconds <= 43200:
         raise ConfigurationError("duration_seconds must be a whole number in 900..43200")
     return str(seconds)
-
-
-def _own_url(region: str) -> str:
-    domain = next((domain for prefix, domain in _DOMAINS.items() if region.startswith(prefix)), "amazonaws.com")
-    return f"https://sts.{region}.{domain}"
 
 
 def _read_answer(body: bytes, action: str) -> Credentials:

@@ -12,6 +12,7 @@ import aiohttp
 
 from aios3._config.settings import Settings, load_settings
 from aios3._config.tls import make_ssl_context
+from aios3._driver.checks import check_type
 from aios3._protocol.part_plan import check_part_size
 from aios3._protocol.uri import Endpoint
 from aios3._transport.aiohttp_transport import AiohttpTransport
@@ -61,7 +62,13 @@ class DriverBase:
 
         Raises:
             ConfigurationError: an option is out of range, or does not suit the provider.
+            TypeError: an option is of the wrong type.
         """
+        check_type("transfer", transfer, TransferConfig)
+        check_type("retry", retry, RetryPolicy)
+        check_type("timeouts", timeouts, Timeouts)
+        check_type("session", session, aiohttp.ClientSession, type(None))
+        check_type("ssl_context", ssl_context, ssl.SSLContext, type(None))
         self._provider = find_provider(self.default_provider if provider is None else provider)
         check_part_size(self._provider, transfer)
         self._endpoint_url = endpoint_url

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from aios3._driver.base import DriverBase
 from aios3._driver.paging import check_prefix, iterate_pages
@@ -18,7 +19,7 @@ __all__ = ["ContainerMethods"]
 class ContainerMethods(DriverBase):
     """The driver methods that are about a bucket."""
 
-    async def iterate_containers(self) -> AsyncIterator[Container]:
+    async def iterate_containers(self) -> AsyncGenerator[Container]:
         """Iterate over the buckets of the credentials' owner, page by page where the store pages.
 
         Raises:
@@ -26,9 +27,10 @@ class ContainerMethods(DriverBase):
             StorageError: the store refused, or does not answer, or not as S3 does.
         """
         engine = await self._open()
-        async for page in iterate_pages(engine.client, ListBuckets()):
-            for container in page.buckets:
-                yield container
+        async with aclosing(iterate_pages(engine.client, ListBuckets())) as pages:
+            async for page in pages:
+                for container in page.buckets:
+                    yield container
 
     async def get_container(self, bucket: str) -> Container:
         """Look whether a bucket exists, by one HEAD, which does not tell when it was made.
@@ -84,7 +86,7 @@ class ContainerMethods(DriverBase):
             if not _is_any_unclear(failures):
                 raise
 
-    async def iterate_container_objects(self, bucket: str, *, prefix: str = "") -> AsyncIterator[StorageObject]:
+    async def iterate_container_objects(self, bucket: str, *, prefix: str = "") -> AsyncGenerator[StorageObject]:
         """Iterate over the objects whose keys begin with `prefix`, in the store's order, one page in memory at a time.
 
         Keys are exact. What a listing does not carry (content type, metadata, version) is empty. Objects that come or
@@ -98,11 +100,12 @@ class ContainerMethods(DriverBase):
         check_bucket(bucket)
         check_prefix(prefix)
         engine = await self._open()
-        async for page in iterate_pages(engine.client, ListObjectsV2(bucket, prefix)):
-            for found in page.objects:
-                # Whoever deletes what is listed relies on it, also where a store ignores the parameter.
-                if found.key.startswith(prefix):
-                    yield found
+        async with aclosing(iterate_pages(engine.client, ListObjectsV2(bucket, prefix))) as pages:
+            async for page in pages:
+                for found in page.objects:
+                    # Whoever deletes what is listed relies on it, also where a store ignores the parameter.
+                    if found.key.startswith(prefix):
+                        yield found
 
 
 def _is_any_unclear(failures: list[StorageError]) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import datetime, timedelta
 
 from aios3._driver.base import DriverBase
 from aios3._driver.paging import check_prefix, iterate_pages
 from aios3._protocol.operations import AbortMultipartUpload, ListMultipartUploads
 from aios3._protocol.retry import is_unclear
-from aios3._protocol.uri import check_bucket
+from aios3._protocol.uri import check_bucket, check_key
 from aios3._upload.client import OperationClient
-from aios3.errors import ConfigurationError, StorageError, UploadNotFoundError
+from aios3.errors import ConfigurationError, ResponseError, StorageError
 from aios3.models import PendingUpload
 
 __all__ = ["HousekeepingMethods"]
@@ -20,7 +21,7 @@ __all__ = ["HousekeepingMethods"]
 class HousekeepingMethods(DriverBase):
     """The driver methods that are about what other processes may have left behind."""
 
-    async def iterate_multipart_uploads(self, bucket: str, *, prefix: str = "") -> AsyncIterator[PendingUpload]:
+    async def iterate_multipart_uploads(self, bucket: str, *, prefix: str = "") -> AsyncGenerator[PendingUpload]:
         """Iterate over the multipart uploads that were begun and neither completed nor aborted.
 
         Only those whose keys begin with `prefix`. MinIO lists none unless `prefix` is a whole key. Uploads that run
@@ -33,11 +34,12 @@ class HousekeepingMethods(DriverBase):
         check_bucket(bucket)
         check_prefix(prefix)
         engine = await self._open()
-        async for page in iterate_pages(engine.client, ListMultipartUploads(bucket, prefix)):
-            for upload in page.uploads:
-                # Some stores ignore the parameter, and what is listed may be about to be aborted.
-                if upload.key.startswith(prefix):
-                    yield upload
+        async with aclosing(iterate_pages(engine.client, ListMultipartUploads(bucket, prefix))) as pages:
+            async for page in pages:
+                for upload in page.uploads:
+                    # Some stores ignore the parameter, and what is listed may be about to be aborted.
+                    if upload.key.startswith(prefix):
+                        yield upload
 
     async def cleanup_multipart_uploads(
         self, bucket: str, *, prefix: str = "", older_than: timedelta
@@ -57,8 +59,7 @@ class HousekeepingMethods(DriverBase):
             ContainerNotFoundError: there is no such bucket.
             StorageError: the uploads cannot be listed; then none was aborted.
         """
-        if not isinstance(older_than, timedelta) or older_than < timedelta():
-            raise ConfigurationError(f"older_than must be a timedelta that is not negative, not {older_than!r:.80}")
+        _check_age(older_than)
         engine = await self._open()
         # Listed to the end first: markers that point to what is gone by then confuse some stores.
         pending = [upload async for upload in self.iterate_multipart_uploads(bucket, prefix=prefix)]
@@ -72,6 +73,11 @@ class HousekeepingMethods(DriverBase):
         ]
 
 
+def _check_age(older_than: object) -> None:
+    if not isinstance(older_than, timedelta) or older_than < timedelta():
+        raise ConfigurationError(f"older_than must be a timedelta that is not negative, not {older_than!r:.80}")
+
+
 def _go_back(moment: datetime, span: timedelta) -> datetime:
     try:
         return moment - span
@@ -83,9 +89,9 @@ async def _has_been_aborted(client: OperationClient, upload: PendingUpload) -> b
     """Abort and return whether it was this that ended the upload."""
     failures: list[StorageError] = []
     try:
+        check_key(upload.key)  # a listed key that is not UTF-8 cannot be named in a request
         await client.run(AbortMultipartUpload(upload.bucket, upload.key, upload.upload_id), failures=failures)
-    except UploadNotFoundError:
-        return any(is_unclear(failure) for failure in failures)
-    except StorageError:
-        return False
+    except StorageError as error:
+        is_gone = isinstance(error, ResponseError) and error.status == 404
+        return is_gone and any(is_unclear(failure) for failure in failures)
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol, Self, TypeVar
 
 from aios3._protocol.operation import Operation
@@ -23,7 +23,7 @@ class PagedOperation(Operation[Page], Protocol[Page]):
         ...  # pragma: no cover - a protocol has no body
 
 
-async def iterate_pages(client: OperationClient, operation: PagedOperation[Page]) -> AsyncIterator[Page]:
+async def iterate_pages(client: OperationClient, operation: PagedOperation[Page]) -> AsyncGenerator[Page]:
     """Run `operation` and those that follow from its pages; no connection is held between two pages.
 
     Raises:

@@ -67,7 +67,7 @@ def read_error(
     code = _clean(document.text("Code"), 100) or None
     request_id, host_id = _ids(response, document)
     return error_class(operation, response.status, code)(
-        _message(response, document, code),
+        _message(response, document, code, operation),
         operation=operation,
         status=response.status,
         code=code,
@@ -135,7 +135,11 @@ def _ids(response: Response, document: Element) -> tuple[str | None, str | None]
     return _clean(request_id, 128) or None, _clean(host_id, 128) or None
 
 
-def _message(response: Response, document: Element, code: str | None) -> str:
+_HEAD_WORDS: Final = {"HeadBucket": "there is no such bucket", "HeadObject": "there is no such object"}
+_HEAD_DENIED: Final = "these credentials may not see it, or are not right; an answer to HEAD does not tell which"
+
+
+def _message(response: Response, document: Element, code: str | None, operation: str) -> str:
     if code in _OWN_WORDS:
         return _OWN_WORDS[code](response)
     if response.status in (301, 302, 307, 308):
@@ -145,6 +149,8 @@ def _message(response: Response, document: Element, code: str | None) -> str:
     if response.body:
         came = describe_body(response)
         return f"{came} instead of S3's XML: is this the endpoint of an S3 store, or is a proxy in between?"
+    if operation in _HEAD_WORDS and response.status in (403, 404):
+        return _HEAD_WORDS[operation] if response.status == 404 else _HEAD_DENIED
     # To a HEAD, a wrong region and an expired token are both a 400 without a body.
     region = expected_region(response) if response.status == 400 else None
     hint = f"; is the region {region!r}, and the session token (if any) still good?" if region else ""

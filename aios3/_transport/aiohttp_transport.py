@@ -68,6 +68,7 @@ class AiohttpTransport:
             skip_auto_headers=_SKIPPED_HEADERS,
             timeout=_NO_TIMEOUT,
             trust_env=False,
+            middlewares=(_never_repeat,),
         )
 
     async def aclose(self) -> None:
@@ -108,7 +109,7 @@ class AiohttpTransport:
         connect = self._timeouts.connect
         if not request.body:
             connect += answer  # nothing tells where connecting ends when there is no body to write
-        return Watchdog(request.operation, connect=connect, send=self._timeouts.send, answer=answer)
+        return Watchdog(_subject(request), connect=connect, send=self._timeouts.send, answer=answer)
 
     async def _exchange(self, request: Request, body: SlicedBody | None, watchdog: Watchdog) -> Response:
         async with _translated(request), watchdog:
@@ -174,6 +175,23 @@ async def _read_bounded(request: Request, response: aiohttp.ClientResponse, watc
     return b"".join(pieces)
 
 
+def _subject(request: Request) -> str:
+    return f"{request.operation} at {request.scheme}://{request.host}"
+
+
+async def _never_repeat(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a request again by itself: it does so for these two errors and no others.
+
+    A repetition that nobody sees is not counted, not signed anew, and its answer (404 to the second DELETE) misleads.
+    """
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(str(error) or type(error).__name__) from error
+
+
 def _came_too_early(response: aiohttp.ClientResponse, body: SlicedBody) -> bool:
     """Return whether a success cannot be about this body. (An answer without a version came over no connection.)"""
     return bool(body.size) and not body.is_gone and response.version is not None
@@ -199,7 +217,7 @@ async def _translated(request: Request) -> AsyncGenerator[None]:
 
 
 def _transport_error(request: Request, error: Exception) -> TransportError:
-    subject = f"{request.operation} at {request.scheme}://{request.host}"
+    subject = _subject(request)
     if isinstance(error, TimeoutError):
         return TransportTimeoutError(f"{subject}: {str(error) or 'timed out'}")
     if isinstance(error, aiohttp.ClientResponseError):  # aiohttp's word for bytes that are no answer; it quotes them

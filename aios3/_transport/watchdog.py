@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import Literal
+from typing import Final, Literal
 
 from aios3.errors import TransportTimeoutError
 
 __all__ = ["Phase", "Watchdog"]
+
+_CHECKS_PER_LIMIT: Final = 8
+"""How often a position is asked in the time that a phase may stand still: a stall lasts at most an eighth longer."""
 
 Phase = Literal["connecting", "sending the body", "waiting for the answer"]
 
@@ -26,9 +29,9 @@ class Watchdog:
         TransportTimeoutError: on leaving, when a phase stood still for its time.
     """
 
-    def __init__(self, operation: str, *, connect: float, send: float, answer: float) -> None:
-        """Take the seconds that each phase may stand still."""
-        self._operation = operation
+    def __init__(self, subject: str, *, connect: float, send: float, answer: float) -> None:
+        """Take what is attempted, for the message, and the seconds that each phase may stand still."""
+        self._subject = subject
         self._limits: dict[Phase, float] = {
             "connecting": connect,
             "sending the body": send,
@@ -57,7 +60,11 @@ class Watchdog:
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(self._moved_at + self._limits[self._phase], self._check)
+        end = self._moved_at + self._limits[self._phase]
+        if self._position is not None:
+            # A position tells that something moved, but not when, so it is asked often enough to know that well.
+            end = min(end, self._loop.time() + self._limits[self._phase] / _CHECKS_PER_LIMIT)
+        self._timer = self._loop.call_at(end, self._check)
 
     def _check(self) -> None:
         if self._position is not None and (position := self._position()) != self._last_position:
@@ -85,5 +92,5 @@ class Watchdog:
         except TimeoutError as stopped:
             limit = self._limits[self._phase]
             raise TransportTimeoutError(
-                f"{self._operation}: nothing moved for {limit:g} s while {self._phase}"
+                f"{self._subject}: nothing moved for {limit:g} s while {self._phase}"
             ) from stopped

@@ -68,7 +68,11 @@ class _Waiter:
 
 @dataclass(eq=False)
 class MemoryBudget:
-    """Bounds the source bytes held by all uploads of a driver; first come, first served."""
+    """Bounds the source bytes held by all uploads of a driver.
+
+    First come, first served, but for those whose bytes would make a deadlock possible: they wait without holding up
+    those behind them.
+    """
 
     limit: int
     """Bytes."""
@@ -94,7 +98,7 @@ class MemoryBudget:
         A cancellation leaves nothing granted.
         """
         lease.missing = missing
-        if not self._waiters and self._is_safe(lease, count):
+        if not self._waiters and self._is_free(count) and self._is_safe(lease, count):
             self._grant(lease, count)
             return
         waiter = _Waiter(lease, count, asyncio.get_running_loop().create_future())
@@ -137,14 +141,19 @@ class MemoryBudget:
 
     def _serve(self) -> None:
         for waiter in list(self._waiters):
-            if not waiter.granted.done() and self._is_safe(waiter.lease, waiter.count):
-                self._waiters.remove(waiter)
-                self._grant(waiter.lease, waiter.count)
-                waiter.granted.set_result(None)
+            if waiter.granted.done() or not self._is_safe(waiter.lease, waiter.count):
+                continue  # those behind may go first, so that in the end there is enough for this one
+            if not self._is_free(waiter.count):
+                break  # it lacks only what parts in flight will give back, so nobody overtakes it
+            self._waiters.remove(waiter)
+            self._grant(waiter.lease, waiter.count)
+            waiter.granted.set_result(None)
+
+    def _is_free(self, count: int) -> bool:
+        return self.used + count <= self.limit
 
     def _is_safe(self, lease: Lease, count: int) -> bool:
-        if self.used + count > self.limit:
-            return False
+        """Return whether all filling parts could still be filled one after the other, once nothing is in flight."""
         free = self.limit - self._filling_held - count
         if free >= max(self._largest_part, lease.held + lease.missing):
             return True  # the common case: every part would fit by itself

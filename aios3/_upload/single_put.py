@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from aios3._protocol.messages import Body
 from aios3._protocol.operations import Committed, HeadObject, PutObject
 from aios3._protocol.retry import is_unclear
-from aios3.errors import PreconditionFailedError, StorageError
+from aios3.errors import PreconditionFailedError, ResponseError, StorageError
 
 from .client import OperationClient
 from .hashing import hash_body
@@ -21,8 +21,9 @@ async def put_object(
 ) -> Committed:
     """Put the object, and tell our own success from somebody else's.
 
-    With ``if_none_match`` a repetition after a lost answer is refused because
-    the first attempt succeeded. Then the key's size and MD5 decide.
+    An answer without an ETag is no proof that a store has answered. With
+    ``if_none_match`` a repetition after a lost answer is refused because the
+    first attempt succeeded. In both cases the key's MD5 decides.
 
     Raises:
         ResponseError: the store refused.
@@ -30,11 +31,15 @@ async def put_object(
     """
     before = len(failures)
     try:
-        return await client.run(operation, failures=failures)
+        committed = await client.run(operation, failures=failures)
     except PreconditionFailedError as error:
-        refusal = error
-    if not any(is_unclear(failure) for failure in failures[before:]):
-        raise refusal
+        refusal: ResponseError = error
+        if not any(is_unclear(failure) for failure in failures[before:]):
+            raise
+    else:
+        if committed.etag is not None:
+            return committed
+        refusal = _without_etag(operation)
     try:
         found = await client.run(HeadObject(operation.bucket, operation.key, head_headers))
     except StorageError:
@@ -42,6 +47,18 @@ async def put_object(
     if found.etag != await hash_body(_md5, operation.body):
         raise refusal
     return Committed(found.etag, found.version_id, checksum=None, request_id=None)
+
+
+def _without_etag(operation: PutObject) -> ResponseError:
+    """Return the error for a success that a web page, a proxy or a portal could have answered as well."""
+    return ResponseError(
+        "the answer is a success without an ETag, and the key does not hold these bytes: is this the endpoint of an S3 "
+        "store, or is a proxy in between?",
+        operation=operation.name,
+        status=200,
+        bucket=operation.bucket,
+        key=operation.key,
+    )
 
 
 def _md5(body: Body) -> str:

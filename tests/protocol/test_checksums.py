@@ -1,52 +1,142 @@
-"""Checksums against published values."""
+"""Checksums against published values, by every implementation there may be."""
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
 import pytest
 
-from aios3._protocol.checksums import CHECKSUMS, checksum_header, checksum_of, sha256_hex
+from aios3._protocol import checksums
+from aios3._protocol.checksums import CHECKSUMS, checksum_header, checksum_of, digest_of, is_fast, sha256_hex
+from aios3._protocol.crc_tables import CRCS, slow_crc
+from tests.protocol.checksum_vectors import ALGORITHMS, load, make_input
 
 CHECK = (b"1234", bytearray(b"5"), memoryview(b"6789"))
-"""The input of the CRC catalogue's check values, in slices."""
+"""The input of the CRC catalogue's check values, in slices of every type."""
+
+ENTRIES = load("checksums/check_values.json")["entries"]
+NAMES = [str(entry["input"]) for entry in ENTRIES]
 
 
-@pytest.mark.parametrize(
-    ("algorithm", "value"),
-    [
-        ("crc32", "y/Q5Jg=="),  # 0xcbf43926
-        ("sha1", "98O8HYCOBHMq32eZZczDTKeuNEE="),
-        ("sha256", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
-    ],
-)
-def test_a_checksum_is_base64_of_the_big_endian_digest(algorithm: str, value: str) -> None:
-    """Of the slices together."""
-    assert checksum_of(algorithm, CHECK) == value
+@pytest.fixture(autouse=True)
+def _looks_for_the_extra_again() -> Iterator[None]:
+    checksums._native_crc.cache_clear()
+    yield
+    checksums._native_crc.cache_clear()
 
 
-@pytest.mark.parametrize(
-    ("algorithm", "value"),
-    [
-        ("crc32", "AAAAAA=="),
-        ("sha1", "2jmj7l5rSw0yVb/vlWAYkK/YBwk="),
-        ("sha256", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="),
-    ],
-)
-def test_an_empty_body_has_a_checksum(algorithm: str, value: str) -> None:
-    """The well-known ones of no bytes."""
-    assert checksum_of(algorithm, ()) == value
+@pytest.fixture
+def without_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but the standard library."""
+    monkeypatch.setitem(sys.modules, "awscrt", None)
+    monkeypatch.setitem(sys.modules, "awscrt.checksums", None)
+
+
+def install(monkeypatch: pytest.MonkeyPatch, *algorithms: str) -> list[str]:
+    """Put an extra in place that has these; return the list that it notes its calls in."""
+    calls: list[str] = []
+    module = ModuleType("awscrt.checksums")
+
+    def note(algorithm: str) -> Any:
+        def function(data: bytes, previous: int = 0) -> int:
+            calls.append(algorithm)
+            return slow_crc(CRCS[algorithm])(data, previous)
+
+        return function
+
+    for algorithm in algorithms:
+        setattr(module, algorithm, note(algorithm))
+    monkeypatch.setitem(sys.modules, "awscrt", ModuleType("awscrt"))
+    monkeypatch.setitem(sys.modules, "awscrt.checksums", module)
+    return calls
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=NAMES)
+def test_checksums_are_the_published_ones(without_extra: None, entry: dict[str, Any]) -> None:
+    """Base64 of the big-endian digest, of every algorithm, without anything installed; in one slice and in odd ones."""
+    data = memoryview(make_input(entry["input"]))
+    for algorithm in ALGORITHMS:
+        assert checksum_of(algorithm, [data]) == entry[algorithm]["base64"], algorithm
+        assert digest_of(algorithm, [data[:3], data[3:70_000], data[70_000:]]).hex() == entry[algorithm]["hex"]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("awscrt") is None, reason="the extra is not installed")
+@pytest.mark.parametrize("entry", ENTRIES, ids=NAMES)
+def test_the_extra_computes_the_published_ones(entry: dict[str, Any]) -> None:
+    """Of any kind of bytes."""
+    assert all(is_fast(algorithm) for algorithm in ALGORITHMS)
+    data = bytearray(make_input(entry["input"]))
+    for algorithm in ALGORITHMS:
+        assert checksum_of(algorithm, [data[:5], memoryview(data)[5:]]) == entry[algorithm]["base64"], algorithm
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_an_empty_body_has_a_checksum(without_extra: None, algorithm: str) -> None:
+    """With no slice, and with empty ones."""
+    empty = next(entry for entry in ENTRIES if not entry["length"])
+    assert checksum_of(algorithm, ()) == checksum_of(algorithm, (b"", bytearray())) == empty[algorithm]["base64"]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_digest_grows_piece_by_piece(without_extra: None, algorithm: str) -> None:
+    """And can be read at any time; two digests do not share anything."""
+    digest, other = CHECKSUMS[algorithm](), CHECKSUMS[algorithm]()
+    other.update(b"something else")
+    for piece in CHECK:
+        digest.update(piece)
+        digest.digest()
+    assert digest.digest() == digest_of(algorithm, [b"123456789"])
+
+
+def test_without_the_extra_two_are_slow(without_extra: None) -> None:
+    """All others are in the standard library, in C."""
+    assert {algorithm for algorithm in CHECKSUMS if not is_fast(algorithm)} == {"crc32c", "crc64nvme"}
+
+
+def test_the_extra_makes_all_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is used for what the standard library lacks, and for nothing else."""
+    calls = install(monkeypatch, "crc32", "crc32c", "crc64nvme")
+    assert all(is_fast(algorithm) for algorithm in CHECKSUMS)
+    for algorithm in CHECKSUMS:
+        checksum_of(algorithm, CHECK)
+    assert set(calls) == {"crc32c", "crc64nvme"}
+
+
+def test_an_old_extra_is_used_for_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it lacks is computed slowly."""
+    calls = install(monkeypatch, "crc32", "crc32c")
+    assert is_fast("crc32c")
+    assert not is_fast("crc64nvme")
+    assert checksum_of("crc64nvme", CHECK) == "rosUhgp5mIg="
+    assert calls == []
+
+
+def test_crc32_needs_no_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upload that uses what the standard library has does not pay for importing the extra."""
+    monkeypatch.setattr(checksums.importlib, "import_module", None)
+    for algorithm in ("crc32", "sha1", "sha256"):
+        assert is_fast(algorithm)
+        checksum_of(algorithm, CHECK)
 
 
 def test_the_signature_wants_hex() -> None:
     """Lower-case, of the slices together; the empty one is known by heart."""
     assert sha256_hex(()) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    assert sha256_hex(CHECK) == "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225"
+    assert sha256_hex(CHECK) == hashlib.sha256(b"123456789").hexdigest()
 
 
 def test_every_algorithm_has_its_header() -> None:
     """Named after it."""
-    assert sorted(CHECKSUMS) == ["crc32", "sha1", "sha256"]
+    assert sorted(CHECKSUMS) == sorted(ALGORITHMS)
     assert {checksum_header(algorithm) for algorithm in CHECKSUMS} == {
         "x-amz-checksum-crc32",
+        "x-amz-checksum-crc32c",
+        "x-amz-checksum-crc64nvme",
         "x-amz-checksum-sha1",
         "x-amz-checksum-sha256",
     }

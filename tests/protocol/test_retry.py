@@ -252,6 +252,48 @@ def test_whether_the_store_may_have_done_it_all_the_same(failure: StorageError, 
     assert is_unclear(failure) is unclear
 
 
+@pytest.mark.parametrize(
+    ("operation", "again"),
+    [
+        ("CompleteMultipartUpload", True),
+        ("CreateMultipartUpload", True),
+        ("UploadPart", True),
+        ("ListMultipartUploads", False),
+        ("HeadObject", False),
+        ("GetObject", False),
+    ],
+)
+def test_a_success_that_lacks_something_is_repeated_where_that_matters(operation: str, again: bool) -> None:
+    """Of an upload's own requests; a listing that cannot be read will not be better the next time."""
+    failure = ResponseError("lacks something", operation=operation, status=200)
+    assert (decision(failure) is not None) is again
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_one"),
+    [
+        (answered(301, "PermanentRedirect"), True),
+        (answered(307), True),
+        (answered(400, "AuthorizationHeaderMalformed"), True),
+        (answered(400, "IllegalLocationConstraintException"), True),
+        (answered(400), True),
+        (answered(400, "InvalidRequest"), False),
+        (answered(403, "AccessDenied"), False),
+        (answered(500), False),
+        (TransportError("reset"), False),
+    ],
+    ids=str,
+)
+def test_a_wrong_region_is_put_right_once_if_the_answer_names_another(failure: StorageError, is_one: bool) -> None:
+    """A redirect or a refused signature, which for HEAD has no code; an answer that names none cannot be helped."""
+    assert (repair_for(failure, names_region=True) == "region") is is_one
+    assert repair_for(failure) is None
+    if is_one:
+        assert decision(failure, names_region=True) == Retry(0.0, 0, "region")
+        assert decision(failure, names_region=True, repaired={"region"}) is None
+        assert decision(failure) is None
+
+
 def test_throttling_is_recognised_by_class() -> None:
     """The answers above really were read as that."""
     assert isinstance(answered(503, "SlowDown"), ThrottledError)

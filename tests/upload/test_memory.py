@@ -109,8 +109,8 @@ async def test_the_first_in_line_is_served_first() -> None:
     assert served == [0, 1, 2, 3, 4]
 
 
-async def test_nobody_overtakes_who_waits() -> None:
-    """Bytes that are free, but too few for the first in line, are not given to who comes later."""
+async def test_more_than_is_free_is_not_granted() -> None:
+    """Neither to the first in line nor to the next one; what comes back goes to the first."""
     memory, holder, first, later = MemoryBudget(10), Lease(), Lease(), Lease()
     await memory.acquire(holder, 6, 6)
     memory.detach(holder)

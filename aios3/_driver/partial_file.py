@@ -1,0 +1,163 @@
+"""A file that appears under its name only once it is whole."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import math
+import os
+import secrets
+from collections.abc import Callable
+from functools import partial
+from io import BufferedWriter
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from aios3._upload.shielding import shielded_from_anyio
+from aios3.errors import IntegrityError
+from aios3.options import MIB
+
+__all__ = ["PartialFile"]
+
+T = TypeVar("T")
+
+_WRITE_SIZE: Final = MIB
+"""Bytes gathered for one write: a thread costs more than a small write."""
+
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK})
+"""How file systems say that they have no hard links (FAT, some network file systems)."""
+
+
+class PartialFile:
+    """Gathers bytes in a file of a name of its own beside `path`; `commit` gives it that name, whole or not at all.
+
+    Use it as an async context manager: what was not committed is removed,
+    however the block is left. Every file operation runs in a thread, and is
+    waited for also by a caller who is cancelled meanwhile. Several may write
+    to one path at the same time. Without `overwrite` whoever commits first has
+    it; a symbolic link at `path` is replaced itself.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool) -> None:
+        self._path = path
+        self._overwrite = overwrite
+        self._temporary = path.parent / f".aios3-{secrets.token_hex(8)}.part"
+        self._file: BufferedWriter | None = None
+        self._gathered: list[bytes] = []
+        self._gathered_size = 0
+
+    async def __aenter__(self) -> Self:
+        """Create the file.
+
+        Raises:
+            FileExistsError: `path` exists and must not be overwritten.
+            OSError: no file can be made there.
+        """
+        try:
+            await _finish(self._create)
+        except BaseException:
+            await _finish(self._discard)
+            raise
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await _finish(self._discard)
+
+    async def write(self, data: bytes) -> None:
+        """Append; returns when at most 1 MiB is still in memory."""
+        self._gathered.append(data)
+        self._gathered_size += len(data)
+        if self._gathered_size >= _WRITE_SIZE:
+            await self._flush()
+
+    async def commit(self, size: int) -> None:
+        """Make what was written, which must be `size` bytes, the file at the path; it is on the disk by then.
+
+        Raises:
+            IntegrityError: the file has another size.
+            FileExistsError: somebody else made it meanwhile, and it must not be overwritten.
+            OSError: it cannot be written to its end.
+        """
+        await self._flush()
+        await _finish(self._publish, size)
+
+    async def _flush(self) -> None:
+        pieces, self._gathered, self._gathered_size = self._gathered, [], 0
+        await _finish(self._append, pieces)
+
+    # What follows runs in threads.
+
+    def _create(self) -> None:
+        if self._overwrite and self._path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self._path))
+        if not self._overwrite and os.path.lexists(self._path):
+            raise self._exists()
+        self._file = open(self._temporary, "xb")  # noqa: SIM115 - closed by _publish or _discard
+
+    def _append(self, pieces: list[bytes]) -> None:
+        assert self._file is not None
+        for piece in pieces:
+            self._file.write(piece)
+
+    def _publish(self, size: int) -> None:
+        assert self._file is not None
+        with self._file as file:
+            file.flush()
+            os.fsync(file.fileno())
+            written = os.fstat(file.fileno()).st_size
+        if written != size:
+            raise IntegrityError(f"{written} bytes were written of an object of {size} bytes")
+        if self._overwrite:
+            self._temporary.replace(self._path)
+            return
+        try:
+            os.link(self._temporary, self._path)
+        except FileExistsError:
+            raise self._exists() from None
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            self._publish_without_links()
+
+    def _publish_without_links(self) -> None:
+        """Take the name with an empty file, which only one can make, then put the whole one there."""
+        try:
+            self._path.open("xb").close()
+        except FileExistsError:
+            raise self._exists() from None
+        try:
+            self._temporary.replace(self._path)
+        except BaseException:
+            self._path.unlink()
+            raise
+
+    def _discard(self) -> None:
+        # A second failure here must not hide the first one.
+        with contextlib.suppress(OSError):
+            if self._file is not None:
+                self._file.close()
+        with contextlib.suppress(OSError):
+            self._temporary.unlink()
+
+    def _exists(self) -> FileExistsError:
+        return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self._path))
+
+
+async def _finish(function: Callable[..., T], *arguments: object) -> T:
+    """Call in a thread and wait for the end, also if cancelled meanwhile: the cancellation is raised afterwards."""
+    call = asyncio.get_running_loop().run_in_executor(None, partial(function, *arguments))
+    cancellation: asyncio.CancelledError | None = None
+    with shielded_from_anyio(math.inf):
+        while not call.done():
+            try:
+                await asyncio.wait({call})
+            except asyncio.CancelledError as error:
+                cancellation = error
+    if cancellation is not None:
+        call.exception()
+        raise cancellation
+    return call.result()

@@ -1,0 +1,125 @@
+"""How long connections live, and how many there are."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from aios3._transport import aiohttp_transport
+from aios3.errors import ConfigurationError
+
+from .wire import OK, Peer, turns
+
+BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+PIECE = bytes(256 * 1024)
+LARGE = [PIECE] * 64
+"""More than the socket buffers of both sides hold."""
+
+
+@BOTH
+async def test_a_connection_closed_while_idle_is_not_used(transport, wire, request_to, secure):
+    """The next request opens another one and succeeds."""
+
+    async def script(peer):
+        await peer.read_request()
+        peer.send(OK)
+
+    peer = await wire(script, secure=secure)
+    for _ in range(2):
+        assert (await transport.send(request_to(peer, body=[b"x"]))).status == 200
+        await peer.peers[-1].closed()
+        await turns()
+    assert len(peer.peers) == 2
+
+
+async def test_an_idle_connection_is_dropped(make_transport, wire, request_to, monkeypatch):
+    """Before the store drops it, so that the next request does not run into a closed connection."""
+    monkeypatch.setattr(aiohttp_transport, "_IDLE_SECONDS", 0.02)
+
+    async def script(peer):
+        await peer.read_request()
+        peer.send(OK)
+        await peer.read_to_end()
+
+    peer = await wire(script)
+    await make_transport().send(request_to(peer, body=[b"x"]))
+    await asyncio.wait_for(peer.peers[0].closed(), 5)
+
+
+async def test_a_closed_session_is_named(make_transport, wire, request_to):
+    """An injected session that was closed is the caller's mistake, and the message says which."""
+    import aiohttp
+
+    session = aiohttp.ClientSession()
+    await session.close()
+    peer = await wire(Peer.read_request)
+    with pytest.raises(ConfigurationError, match="session .* is closed"):
+        await make_transport(session).send(request_to(peer, body=[b"x"]))
+
+
+async def test_no_more_than_the_limit_of_connections(make_transport, wire, request_to, monkeypatch):
+    """However many requests are made at once, 128 of them are under way."""
+    assert aiohttp_transport._MAX_CONNECTIONS == 128
+    everybody = asyncio.Event()
+    waiting = 0
+
+    async def script(peer):
+        nonlocal waiting
+        while True:
+            await peer.read_request()
+            waiting += 1
+            if waiting == 128:
+                everybody.set()
+            await everybody.wait()
+            peer.send(OK)
+
+    peer = await wire(script)
+    transport = make_transport()
+    answers = await asyncio.gather(*(transport.send(request_to(peer, body=[b"x"])) for _ in range(300)))
+    assert len(answers) == 300
+    assert peer.most_connections == 128
+
+
+@pytest.mark.parametrize("method", ["PUT", "GET"])
+async def test_a_cancelled_request_closes_its_connection(transport, wire, request_to, method):
+    """The store sees the end of the connection, and the cancellation reaches the caller as it is."""
+    asked = asyncio.Event()
+
+    async def script(peer):
+        await peer.read_request()
+        asked.set()
+        await peer.read_to_end()
+
+    peer = await wire(script)
+    task = asyncio.create_task(transport.send(request_to(peer, method=method, body=[b"x"] if method == "PUT" else [])))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await peer.peers[0].closed()
+
+
+async def test_a_cancelled_wait_for_a_connection_takes_no_place(make_transport, wire, request_to, monkeypatch):
+    """Whoever is cancelled while all connections are taken leaves the limit as it was."""
+    monkeypatch.setattr(aiohttp_transport, "_MAX_CONNECTIONS", 1)
+    release = asyncio.Event()
+
+    async def script(peer):
+        while True:
+            await peer.read_request()
+            await release.wait()
+            peer.send(OK)
+
+    peer = await wire(script)
+    transport = make_transport()
+    first = asyncio.create_task(transport.send(request_to(peer, body=[b"x"])))
+    second = asyncio.create_task(transport.send(request_to(peer, body=[b"x"])))
+    await turns()
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    release.set()
+    await first
+    assert (await transport.send(request_to(peer, body=[b"x"]))).status == 200
+    assert len(peer.peers) == 1
