@@ -18,8 +18,10 @@ from aios3._driver.housekeeping import HousekeepingMethods
 from aios3._driver.objects import ObjectMethods
 from aios3._driver.urls import UrlMethods
 from aios3._protocol.attributes import read_attributes
+from aios3._protocol.checksums import is_fast
 from aios3._protocol.part_plan import plan_parts
 from aios3._protocol.uri import check_bucket, check_key
+from aios3._upload.integrity import ObjectChecksum
 from aios3._upload.job import UploadJob
 from aios3._upload.progress import ProgressCallback
 from aios3._upload.session import run_upload
@@ -178,12 +180,17 @@ class S3StorageDriver(ContainerMethods, ObjectMethods, DownloadMethods, UrlMetho
             on_progress=on_progress,
         )
 
-    def _checksum(self, transfer: TransferConfig) -> str | None:
-        if transfer.checksum is None or transfer.checksum == "auto":
+    def _checksum(self, transfer: TransferConfig) -> ObjectChecksum | None:
+        algorithm: str | None = transfer.checksum
+        if algorithm == "auto":
+            algorithm = self._provider.default_checksum
+            if algorithm is not None and not is_fast(algorithm):
+                return None
+        if algorithm is None:
             return None
-        if transfer.checksum not in self._provider.checksums:
-            raise ConfigurationError(f"{self._provider.name} is not known to take {transfer.checksum} checksums")
-        return transfer.checksum
+        if algorithm not in self._provider.checksums:
+            raise ConfigurationError(f"{self._provider.name} is not known to take {algorithm} checksums")
+        return ObjectChecksum(algorithm, is_full_object=algorithm in self._provider.full_object_checksums)
 
 
 class AmazonS3StorageDriver(S3StorageDriver):

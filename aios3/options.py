@@ -46,7 +46,7 @@ class TransferConfig:
     """Part requests in flight per upload, at most."""
     memory_limit: int = 256 * MIB
     """Source bytes held by all uploads of the driver together, at most; at least one part."""
-    checksum: Literal["auto", "crc32", "sha1", "sha256"] | None = "auto"
+    checksum: Literal["auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256"] | None = "auto"
     """An additional checksum sent with every part. ``"auto"`` sends what the provider is known to take by
     default; ``None`` sends none."""
     part_growth: Literal["auto", "fixed"] = "auto"
@@ -63,7 +63,8 @@ class TransferConfig:
             _is_count(self.memory_limit) and self.memory_limit >= self.part_size,
             "memory_limit must hold at least one part (part_size bytes)",
         )
-        _require(self.checksum in (None, "auto", "crc32", "sha1", "sha256"), f"unknown checksum {self.checksum!r}")
+        known = (None, "auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256")
+        _require(self.checksum in known, f"unknown checksum {self.checksum!r}")
         _require(self.part_growth in ("auto", "fixed"), f"unknown part_growth {self.part_growth!r}")
         _require(
             self.payload_signing in ("auto", "sha256", "unsigned"), f"unknown payload_signing {self.payload_signing!r}"

@@ -13,6 +13,7 @@ class Facts(TypedDict, total=False):
     """The fields of a `Provider` that say something about the store."""
 
     endpoint: str | None
+    endpoint_form: str | None
     default_region: str
     region_required: bool
     checks_region: bool | None

@@ -42,8 +42,7 @@ class Provider:
 
     name: str
     endpoint: str | None = None
-    """URL pattern with ``{region}``, or ``None`` where only the caller can know the host. Another name in braces, such
-    as ``{account}``, is the caller's to fill in too, by ``endpoint_url``."""
+    """URL pattern with ``{region}``, or ``None`` where only the caller can know the host."""
     default_region: str = "us-east-1"
     """The region to sign for when the caller names none."""
     addressing: Literal["virtual", "path"] = "path"
@@ -67,6 +66,9 @@ class Provider:
     """Additional checksum headers (``x-amz-checksum-...``) that are known to be taken."""
     refused_attributes: frozenset[str] = frozenset()
     """Upload attributes that the store refuses or silently ignores; asking for one is a `ConfigurationError`."""
+    endpoint_form: str | None = None
+    """Where `endpoint` is ``None``: what an ``endpoint_url`` looks like, with more in braces than the region; for
+    people to read. ``None`` where it can be any host."""
     region_required: bool = False
     """Every region has a host of its own and none is the usual one: without a region there is no endpoint."""
     checks_region: bool | None = None
@@ -112,6 +114,9 @@ class Provider:
         for name in ("recommended_part_size", "max_object_size", "reorder_buffer"):
             value = getattr(self, name)
             _require(value is None or value >= 1, f"{name} must be positive, or None")
+        _require(
+            self.endpoint is None or self.endpoint_form is None, "endpoint leaves nothing for endpoint_form to say"
+        )
         _require(self.addressing in ("virtual", "path"), f"unknown addressing {self.addressing!r}")
         _require(self.signing_service in ("s3", "s3express"), f"unknown signing_service {self.signing_service!r}")
         self._check_names()

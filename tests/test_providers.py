@@ -101,6 +101,7 @@ def test_of_a_generic_store_nothing_is_known() -> None:
         ({"recommended_part_size": 0}, "recommended_part_size must be positive"),
         ({"max_object_size": 0}, "max_object_size must be positive"),
         ({"reorder_buffer": 0}, "reorder_buffer must be positive"),
+        ({"endpoint": "https://a", "endpoint_form": "https://{b}"}, "nothing for endpoint_form"),
         ({"addressing": "host"}, "unknown addressing 'host'"),
         ({"signing_service": "sqs"}, "unknown signing_service 'sqs'"),
         ({"checksums": frozenset({"md5", "crc32"})}, "unknown checksums: md5"),
@@ -149,15 +150,14 @@ def test_a_store_of_which_nothing_is_known_is_treated_with_care() -> None:
 
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=lambda provider: provider.name)
 def test_every_endpoint_is_a_url(provider: Provider) -> None:
-    """Over https, once its names in braces are filled in; where a region is needed it is one of them."""
-    if provider.endpoint is None:
-        assert not provider.region_required
-        return
-    names = re.findall(r"\{(\w+)\}", provider.endpoint)
-    assert set(names) <= {"region", "account", "zone", "namespace"}
-    assert not provider.region_required or "region" in names
-    url = provider.endpoint.format(**dict.fromkeys(names, "eu-test-1"))
-    assert Endpoint.parse(url, provider.addressing).scheme == "https"
+    """Over https, once its names in braces are filled in: the region by us, others by the caller."""
+    for pattern, names in ((provider.endpoint, {"region"}), (provider.endpoint_form, {"account", "zone", "namespace"})):
+        found = set(re.findall(r"\{(\w+)\}", pattern or ""))
+        assert found <= names | {"region"}
+        url = (pattern or "https://any.example.org").format(**dict.fromkeys(found, "eu-test-1"))
+        assert Endpoint.parse(url, provider.addressing).scheme == "https"
+    if provider.region_required:
+        assert "{region}" in (provider.endpoint or provider.endpoint_form or "")
 
 
 def test_every_checksum_of_the_table_can_be_computed() -> None:

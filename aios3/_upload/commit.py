@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aios3._protocol.answers import unquote_etag
@@ -23,6 +23,7 @@ from .guard import CancellationGuard
 from .hashing import part_checksum
 from .job import UploadJob
 from .single_put import put_object
+from .tracker import PartTracker
 
 __all__ = ["Commit"]
 
@@ -43,28 +44,47 @@ class Commit:
         """Return the operation that begins the multipart upload."""
         headers = dict(self.job.headers.create)
         if self.job.checksum is not None:
-            headers["x-amz-checksum-algorithm"] = self.job.checksum.upper()
+            headers.update(self.job.checksum.creation_headers())
         return CreateMultipartUpload(self.job.bucket, self.job.key, headers)
 
     async def put(self, body: Body) -> Committed:
         """Put the whole object.
 
         Raises:
+            IntegrityError: the store reports another checksum than was sent.
             StorageError: the store refused or does not answer.
         """
-        headers = {**self.job.headers.create, **self.job.headers.commit}
-        checksum = await part_checksum(self.job.checksum, body)
-        operation = PutObject(self.job.bucket, self.job.key, headers, body, checksum)
-        return await put_object(self.engine.client, operation, self.failures, self.job.headers.part)
+        job = self.job
+        headers = {**job.headers.create, **job.headers.commit}
+        sent = await part_checksum(job.checksum, body)
+        operation = PutObject(job.bucket, job.key, headers, body, sent)
+        committed = await put_object(self.engine.client, operation, self.failures, job.headers.part)
+        if job.checksum is not None and sent is not None:
+            job.checksum.compare(sent[1], committed, bucket=job.bucket, key=job.key)
+        return committed
 
-    async def complete(self, upload_id: str, parts: Sequence[tuple[int, str, str | None]], size: int) -> Committed:
-        """Make the object out of its parts, and return it with the ETag that HEAD will report.
+    async def complete(self, upload_id: str, tracker: PartTracker, count: int, size: int) -> Committed:
+        """Make the object out of its `count` parts, and return it with the ETag that HEAD will report.
 
         Raises:
+            IntegrityError: parts are missing, or the store reports another checksum than the parts make.
             StorageError: see `Completion.run`.
         """
+        parts = tracker.finish(count=count, size=size)
+        if self.job.checksum is None:
+            return await self._complete(upload_id, parts, size, self.job.headers.commit)
+        checksum = await self.job.checksum.of_parts(tracker.checksums())
+        headers = {**self.job.headers.commit, **self.job.checksum.commit_headers(checksum)}
+        committed = await self._complete(upload_id, parts, size, headers)
+        self.job.checksum.compare(checksum, committed, bucket=self.job.bucket, key=self.job.key)
+        return committed
+
+    async def _complete(
+        self, upload_id: str, parts: Sequence[tuple[int, str, str | None]], size: int, headers: Mapping[str, str]
+    ) -> Committed:
         job = self.job
-        operation = CompleteMultipartUpload(job.bucket, job.key, upload_id, parts, job.checksum, {**job.headers.commit})
+        algorithm = None if job.checksum is None else job.checksum.algorithm
+        operation = CompleteMultipartUpload(job.bucket, job.key, upload_id, parts, algorithm, headers)
         completion = Completion(
             client=self.engine.client,
             guard=self.guard,

@@ -10,6 +10,8 @@ from aios3._protocol.checksums import checksum_header, checksum_of
 from aios3._protocol.messages import Body
 from aios3.options import KIB
 
+from .integrity import ObjectChecksum
+
 __all__ = ["hash_body", "part_checksum"]
 
 _INLINE: Final = 128 * KIB
@@ -23,8 +25,9 @@ async def hash_body(function: Callable[[Body], str], body: Body) -> str:
     return await asyncio.to_thread(function, body)
 
 
-async def part_checksum(algorithm: str | None, body: Body) -> tuple[str, str] | None:
+async def part_checksum(checksum: ObjectChecksum | None, body: Body) -> tuple[str, str] | None:
     """Return the header and value of the additional checksum, or ``None`` where none is sent."""
-    if algorithm is None:
+    if checksum is None:
         return None
+    algorithm = checksum.algorithm
     return checksum_header(algorithm), await hash_body(lambda data: checksum_of(algorithm, data), body)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aios3._protocol.attributes import ObjectHeaders
 from aios3._protocol.part_plan import PartPlan
 
+from .integrity import ObjectChecksum
 from .progress import ProgressCallback
 
 __all__ = ["UploadJob"]
@@ -22,8 +23,8 @@ class UploadJob:
     plan: PartPlan
     concurrency: int
     """Part requests in flight, at most."""
-    checksum: str | None
-    """Algorithm of the additional checksum to send, or ``None``."""
+    checksum: ObjectChecksum | None
+    """The additional checksum to send, or ``None``."""
     size: int | None
     """Bytes that the source must have, or ``None``."""
     max_size: int | None

@@ -56,6 +56,10 @@ class PartTracker:
             raise IntegrityError(f"the source had {size} bytes, but the parts hold {self.bytes_stored}")
         return tuple((number, part.etag, part.checksum) for number, part in sorted(self._parts.items()))
 
+    def checksums(self) -> list[tuple[str, int]]:
+        """Return (checksum, bytes) of all parts that were sent with a checksum, in order."""
+        return [(part.checksum, part.size) for _, part in sorted(self._parts.items()) if part.checksum is not None]
+
     def uploaded_parts(self) -> tuple[UploadedPart, ...]:
         """Return what a receipt tells of the parts, in order."""
         return tuple(

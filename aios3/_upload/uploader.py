@@ -255,8 +255,7 @@ class Uploader:
             await self._send_part()
         for _ in range(self._job.concurrency):
             await self._slots.acquire()
-        parts = self._tracker.finish(count=self._filler.parts_taken, size=size)
-        committed = await self._commit.complete(self._upload_id, parts, size)
+        committed = await self._commit.complete(self._upload_id, self._tracker, self._filler.parts_taken, size)
         self.receipt = self._commit.receipt(committed, size, self._tracker.uploaded_parts())
 
     async def _finish_single(self) -> UploadReceipt:

@@ -42,24 +42,29 @@ def _new_digest(algorithm: str) -> _Digest:
 
 
 class Body:
-    """The body of one request. A kept body is held once, in a buffer of its whole length."""
+    """The body of one request. A kept body is held once, in a buffer of its whole length if that is known."""
 
-    def __init__(self, length: int, *, keep: bool = True, algorithms: Iterable[str] = ()) -> None:
+    def __init__(self, length: int | None, *, keep: bool = True, algorithms: Iterable[str] = ()) -> None:
         self.length = length
+        """``None`` if it is not known before the end."""
         self.received = 0
-        self._data = bytearray(length) if keep else None
+        self._data = bytearray(length or 0) if keep else None
         self._digests = {algorithm: _new_digest(algorithm) for algorithm in algorithms}
         self._room = memoryview(b"")
 
     def room(self, scratch: memoryview, most: int) -> memoryview:
         """Return where the next bytes, at most ``most``, are to be put; `advance` then takes them."""
-        whole = scratch if self._data is None else memoryview(self._data)[self.received :]
+        in_place = self._data is not None and self.length is not None
+        whole = memoryview(self._data)[self.received :] if in_place and self._data is not None else scratch
         self._room = whole[: max(most, 1)]
         return self._room
 
     def advance(self, count: int) -> None:
         """Take the bytes that were put into the room."""
-        self._take(self._room[:count])
+        piece = self._room[:count]
+        if self._data is not None and self.length is None:
+            self._data += piece
+        self._take(piece)
 
     def feed(self, data: bytes) -> None:
         """Take bytes that came with the head."""

@@ -15,6 +15,7 @@ from enum import Enum, auto
 from typing import Final, Protocol, cast
 
 from aios3.testing.bodies import Body
+from aios3.testing.chunked import ChunkReader
 from aios3.testing.heads import MalformedHeadError, RequestHead, take_head
 from aios3.testing.peer_watch import PeerWatch
 
@@ -81,6 +82,7 @@ class Connection(asyncio.BufferedProtocol):
         self._scratch = memoryview(bytearray(_BUFFER_SIZE))
         self._reader: RequestReader | None = None
         self._body = Body(0)
+        self._chunks: ChunkReader | None = None
         self._limit = 0
         self._piece = _NO_LIMIT
         self._discarding = 0
@@ -107,14 +109,14 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         if self._reading is _Reading.BODY:
-            return self._body.room(self._scratch, min(self._limit - self._body.received, self._piece))
+            # Framing is read byte by byte, so that not one byte more is read than was asked for.
+            return self._scratch[:1] if self._is_framing else self._body.room(self._scratch, self._most)
         # What comes with a head is copied once more, so that is kept short.
         return self._scratch if self._reading is _Reading.DISCARD else self._scratch[:_HEAD_PIECE]
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._reading is _Reading.BODY:
-            self._body.advance(nbytes)
-            self._check_body()
+            self._take_body(nbytes)
         elif self._reading is _Reading.DISCARD:
             self._discard(nbytes)
         else:
@@ -124,14 +126,22 @@ class Connection(asyncio.BufferedProtocol):
     # What the answering side calls.
 
     def read_body(self, body: Body, *, limit: int | None = None, piece: int | None = None) -> None:
-        """Read that body, or only ``limit`` bytes of it, at most ``piece`` bytes per turn of the loop."""
+        """Read that body, or only ``limit`` bytes of it, at most ``piece`` bytes per turn of the loop.
+
+        A body without a length comes in chunks; its framing counts as nothing.
+        """
         self._body = body
-        self._limit = body.length if limit is None else min(limit, body.length)
-        self._piece = piece or _NO_LIMIT
+        self._chunks = ChunkReader() if body.length is None else None
+        length = _NO_LIMIT if body.length is None else body.length
+        self._limit = length if limit is None else min(limit, length)
+        self._piece = _NO_LIMIT
         self._reading = _Reading.BODY
-        came = bytes(self._pending[: self._limit])
-        del self._pending[: self._limit]
-        body.feed(came)
+        try:
+            self._take_pending()
+        except MalformedHeadError as error:
+            self._refuse(error)
+            return
+        self._piece = piece or _NO_LIMIT
         self._check_body()
 
     def send(self, *pieces: bytes) -> None:
@@ -200,17 +210,62 @@ class Connection(asyncio.BufferedProtocol):
         try:
             head = take_head(self._pending)
         except MalformedHeadError as error:
-            self._reading = _Reading.LATER
-            self._owner.refuse_head(self, error)
+            self._refuse(error)
             return
         if head:
             self._reading = _Reading.LATER
             self._reader = self._owner.read_request(self, head)
             self._reader.begin()
 
+    def _refuse(self, error: MalformedHeadError) -> None:
+        self._reading = _Reading.LATER
+        self._owner.refuse_head(self, error)
+
+    @property
+    def _is_framing(self) -> bool:
+        return self._chunks is not None and self._chunks.data_left == 0
+
+    @property
+    def _most(self) -> int:
+        """Bytes of data that may be read now."""
+        most = min(self._limit - self._body.received, self._piece)
+        return most if self._chunks is None else min(most, self._chunks.data_left)
+
+    @property
+    def _is_body_whole(self) -> bool:
+        """All that is to be read of the body has come."""
+        return self._body.received >= self._limit or (self._chunks is not None and self._chunks.is_at_end)
+
+    def _take_pending(self) -> None:
+        """Take what came of the body together with the head."""
+        while self._pending and not self._is_body_whole:
+            count = 1 if self._is_framing else self._most
+            came = bytes(self._pending[:count])
+            del self._pending[:count]
+            if self._chunks is not None and self._is_framing:
+                self._chunks.take_framing(came)
+                continue
+            self._body.feed(came)
+            if self._chunks is not None:
+                self._chunks.take_data(len(came))
+
+    def _take_body(self, count: int) -> None:
+        """Take what was put into the buffer."""
+        try:
+            if self._chunks is not None and self._is_framing:
+                self._chunks.take_framing(bytes(self._scratch[:count]))
+            else:
+                self._body.advance(count)
+                if self._chunks is not None:
+                    self._chunks.take_data(count)
+        except MalformedHeadError as error:
+            self._refuse(error)
+        else:
+            self._check_body()
+
     def _check_body(self) -> None:
         assert self._reader
-        if self._body.received >= self._limit:
+        if self._is_body_whole:
             self._reading = _Reading.LATER
         self._reader.progress()
         if self._reading is _Reading.LATER:

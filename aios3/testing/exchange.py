@@ -78,7 +78,8 @@ class Exchange:
             return
         keep = self._site.keep_bodies or request.operation not in _DATA_OPERATIONS
         algorithms = _algorithms(request, check_signatures=self._site.check_signatures)
-        self._body = Body(request.head.content_length or 0, keep=keep, algorithms=algorithms)
+        length = None if request.head.is_chunked else request.head.content_length or 0
+        self._body = Body(length, keep=keep, algorithms=algorithms)
         limit = self._fault.after_bytes if self._kind in {"drop_mid_body", "early_answer"} else None
         piece = (self._fault.after_bytes or _DEFAULT_PIECE) if self._kind == "slow_read" else None
         if (request.header("Expect") or "").lower() == "100-continue" and limit != 0:

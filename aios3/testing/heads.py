@@ -50,6 +50,11 @@ class RequestHead:
         value = self.header("Content-Length")
         return None if value is None else int(value)
 
+    @property
+    def is_chunked(self) -> bool:
+        """Whether the body comes in chunks, so that its end is known only when it comes."""
+        return self.header("Transfer-Encoding") == "chunked"
+
 
 def take_head(received: bytearray) -> RequestHead | None:
     """Cut a head off the front of what was received; ``None`` while it is not whole.

@@ -51,18 +51,27 @@ def admit(store: Store, request: ReceivedRequest) -> None:
     Raises:
         Refusal: the body cannot or need not be read.
     """
-    if request.header("Transfer-Encoding") is not None:
+    is_data = request.operation in _DATA_OPERATIONS
+    is_multipart = "Multipart" in request.operation or request.operation in {"UploadPart", "ListParts"}
+    takes_chunks = is_data and request.head.is_chunked and (store.accept_chunked or not store.provider.multipart)
+    if is_multipart and not store.provider.multipart:
+        raise Refusal(501, "NotImplemented", "There are no multipart uploads here.")
+    if request.header("Transfer-Encoding") is not None and not takes_chunks:
         message = "A header you provided implies functionality that is not implemented"
         raise Refusal(501, "NotImplemented", message, Header="Transfer-Encoding")
     length = request.head.content_length
-    if length is None and request.operation in _DATA_OPERATIONS:
+    if length is None and is_data and not takes_chunks:
         raise Refusal(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+    _check_size(store, request, length or 0)
+
+
+def _check_size(store: Store, request: ReceivedRequest, size: int) -> None:
     is_data = request.operation in _DATA_OPERATIONS
     most = store.provider.max_part_size if is_data else _MAX_DOCUMENT_SIZE
-    if length is not None and length > most:
+    if size > most:
         message = "Your request exceeds the maximum allowed size"
         code = "EntityTooLarge" if is_data else "MaxMessageLengthExceeded"
-        raise Refusal(400, code, message, ProposedSize=length, MaxSizeAllowed=most)
+        raise Refusal(400, code, message, ProposedSize=size, MaxSizeAllowed=most)
 
 
 def process(
@@ -78,6 +87,7 @@ def process(
     """
     try:
         _check_form(request)
+        _check_size(store, request, body.received)
         if credentials is not None:
             _authenticate(store, request, body, credentials, public_buckets)
         verify_md5(request.head, body)

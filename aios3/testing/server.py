@@ -55,6 +55,8 @@ class S3Server:
         public_buckets: those that take unsigned requests.
         forget_completed: whether a repeated CompleteMultipartUpload is answered NoSuchUpload.
         page_limit: the most entries on a page of any listing.
+        accept_chunked: whether object data may come with ``Transfer-Encoding: chunked`` although the provider has
+            multipart uploads. S3 itself answers 501.
     """
 
     def __init__(
@@ -71,8 +73,9 @@ class S3Server:
         public_buckets: Iterable[str] = (),
         forget_completed: bool = False,
         page_limit: int = 1000,
+        accept_chunked: bool = False,
     ) -> None:
-        self.store = Store(find_provider(provider), region, clock, page_limit, forget_completed)
+        self.store = Store(find_provider(provider), region, clock, page_limit, forget_completed, accept_chunked)
         self.store.buckets.update((name, clock()) for name in buckets)
         self.credentials = credentials
         self.check_signatures = check_signatures

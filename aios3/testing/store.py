@@ -117,6 +117,7 @@ class Store:
     clock: Callable[[], datetime]
     page_limit: int = 1000
     forget_completed: bool = False
+    accept_chunked: bool = False
     buckets: dict[str, datetime] = field(default_factory=dict)
     objects: dict[tuple[str, str], StoredObject] = field(default_factory=dict)
     uploads: dict[str, OpenUpload] = field(default_factory=dict)

@@ -1,117 +1,157 @@
 from __future__ import annotations
 
-from pathlib import Path
+import asyncio
 
 import pytest
 
-from aios3._config.credential_sources import Places, StaticCredentials, find_credentials
-from aios3._config.profiles import Section
-from aios3._config.shared_files import Profile
-from aios3.credentials import Credentials, CredentialsProvider
-from aios3.errors import ConfigurationError
+from aios3._config.container import ContainerCredentials
+from aios3._config.credential_sources import Places, find_credentials
+from aios3._config.refreshing import RefreshingCredentials
+from aios3._config.web_identity import WebIdentityCredentials
+from aios3.credentials import Credentials
+from aios3.errors import ConfigurationError, ResponseError, TransportError
+from tests.config.chain import make_places
+from tests.config.stand_in import SILENCE, Answer, StandIn, metadata
 
-IN_ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "ENV", "AWS_SECRET_ACCESS_KEY": "hidden"}
-IN_PROFILE = {"aws_access_key_id": "FILE", "aws_secret_access_key": "hidden"}
-PATHS = (Path("/home/u/.aws/config"), Path("/home/u/.aws/credentials"))
+KEYS = {"AWS_ACCESS_KEY_ID": "ENV", "AWS_SECRET_ACCESS_KEY": "hidden"}
+IDENTITY = {"AWS_WEB_IDENTITY_TOKEN_FILE": "/t", "AWS_ROLE_ARN": "arn:env"}
+CONTAINER = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/x"}
+OFF = {"AWS_EC2_METADATA_DISABLED": "true"}
+FILE_KEYS = "aws_access_key_id = FILE\naws_secret_access_key = hidden\n"
 
 
-def places(environ: dict[str, str], values: dict[str, str], *, named: bool = False) -> Places:
-    return Places(environ, Profile("p" if named else "default", named, Section(values), paths=PATHS))
+@pytest.fixture
+def places(tmp_path, clock):
+    """Make places with one profile, the default one or one that is named."""
+
+    def make(environ: dict[str, str], settings: str = "", *, named: bool = False) -> Places:
+        config = f"[{'profile p' if named else 'default'}]\n{settings}\n[profile base]\n{FILE_KEYS}"
+        return make_places(tmp_path, environ, config=config, profile="p" if named else None, clock=clock)
+
+    return make
 
 
 async def found(where: Places) -> Credentials:
     return await find_credentials(where).get_credentials()
 
 
-async def test_environment_keys_win_over_the_default_profile():
-    """Keys in the environment are used before the default profile is."""
-    assert (await found(places(IN_ENVIRONMENT, IN_PROFILE))).access_key_id == "ENV"
+async def test_environment_keys_win_over_the_default_profile(places):
+    """Whatever it has."""
+    for settings in (FILE_KEYS, "role_arn = a\nsource_profile = base", "sso_account_id = half"):
+        assert (await found(places({**KEYS, **IDENTITY, **CONTAINER}, settings))).access_key_id == "ENV"
 
 
-async def test_a_named_profile_wins_over_environment_keys():
+async def test_a_named_profile_wins_over_environment_keys(places):
     """Whoever names a profile gets its keys."""
-    assert (await found(places(IN_ENVIRONMENT, IN_PROFILE, named=True))).access_key_id == "FILE"
+    assert (await found(places({**KEYS, **IDENTITY}, FILE_KEYS, named=True))).access_key_id == "FILE"
 
 
-async def test_a_named_profile_without_keys_leaves_them_to_the_environment():
+async def test_a_named_profile_without_credentials_leaves_them_to_the_environment(places):
     """A profile that only sets, say, a region is no reason to ignore keys that are there."""
-    assert (await found(places(IN_ENVIRONMENT, {"region": "a"}, named=True))).access_key_id == "ENV"
+    assert (await found(places(KEYS, "region = a", named=True))).access_key_id == "ENV"
+    assert isinstance(find_credentials(places(IDENTITY, named=True)), WebIdentityCredentials)
+    assert isinstance(find_credentials(places(CONTAINER, named=True)), ContainerCredentials)
 
 
-@pytest.mark.parametrize("name", ["aws_session_token", "aws_security_token"])
-async def test_a_profile_may_have_a_token(name):
-    """Under its new and its old name."""
-    assert await found(places({}, {**IN_PROFILE, name: "tok"})) == Credentials("FILE", "hidden", "tok")
+def test_half_a_named_profile_is_an_error(places):
+    """No other identity is used instead."""
+    with pytest.raises(ConfigurationError, match="profile 'p' has source_profile, but no role_arn"):
+        find_credentials(places(KEYS, "source_profile = base", named=True))
 
 
-async def test_the_new_name_of_the_token_wins():
-    """aws_session_token comes before aws_security_token."""
-    tokens = {"aws_security_token": "old", "aws_session_token": "new"}
-    assert (await found(places({}, IN_PROFILE | tokens))).session_token == "new"
-
-
-@pytest.mark.parametrize("missing", sorted(IN_PROFILE))
-def test_half_a_pair_in_a_profile_is_an_error(missing):
-    """The error names the profile and the key, and does not go on to another source."""
-    values = {name: value for name, value in IN_PROFILE.items() if name != missing}
-    with pytest.raises(ConfigurationError, match=f"profile 'p': .*{missing} is not") as caught:
-        find_credentials(places(IN_ENVIRONMENT, values, named=True))
-    assert "hidden" not in str(caught.value)
-
-
-def test_half_a_pair_in_the_environment_is_an_error():
+def test_half_a_pair_in_the_environment_is_an_error(places):
     """It does not fall through to the profile's keys."""
     with pytest.raises(ConfigurationError, match="AWS_SECRET_ACCESS_KEY is not"):
-        find_credentials(places({"AWS_ACCESS_KEY_ID": "ENV"}, IN_PROFILE))
+        find_credentials(places({"AWS_ACCESS_KEY_ID": "ENV"}, FILE_KEYS))
 
 
 @pytest.mark.parametrize(
-    "key",
+    ("environ", "settings", "name"),
     [
-        "role_arn",
-        "web_identity_token_file",
-        "sso_session",
-        "sso_start_url",
-        "sso_account_id",
-        "login_session",
-        "credential_process",
+        ({**IDENTITY, **CONTAINER}, "role_arn = arn:p\nsource_profile = base", "role arn:p"),
+        ({**IDENTITY, **CONTAINER}, "role_arn = arn:p\nweb_identity_token_file = /t", "web identity .* role arn:env"),
+        (CONTAINER, "role_arn = arn:p\nweb_identity_token_file = /t", "web identity .* role arn:p"),
+        ({**IDENTITY, **CONTAINER}, FILE_KEYS, "web identity .* role arn:env"),
+        (CONTAINER, "credential_process = /bin/true", "credential_process"),
+        (CONTAINER, "", "container credentials"),
+        ({}, "", "instance metadata credentials"),
     ],
 )
-def test_a_profile_that_gets_keys_elsewhere_is_an_error(key):
-    """The error names the profile and what is not supported, and no other identity is used instead."""
-    values = {key: "value-not-shown", "source_profile": "default"}
-    with pytest.raises(ConfigurationError, match=f"profile 'p' .*by {key}, which aios3 does not support yet") as caught:
-        find_credentials(places(IN_ENVIRONMENT, values, named=True))
-    assert "value-not-shown" not in str(caught.value)
+def test_the_default_profile_is_in_the_order_of_the_sdks(places, environ, settings, name):
+    """Role, web identity of the environment, of the profile, the rest of the profile, container, machine."""
+    import re
+
+    assert re.search(name, repr(find_credentials(places(environ, settings))))
 
 
-async def test_static_keys_are_used_whatever_else_the_profile_has():
-    """Tools that log in write keys beside the settings they got them by."""
-    assert (await found(places({}, {**IN_PROFILE, "sso_session": "s"}))).access_key_id == "FILE"
+def test_nothing_is_asked_before_credentials_are_needed(places):
+    """Looking for a source sends no request and runs no program."""
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        asyncio.get_running_loop()
+    assert isinstance(find_credentials(places({})), RefreshingCredentials)
 
 
-def test_nothing_found_says_what_to_do():
-    """The error lists where it was looked and every way out."""
+HINTS = (
+    "no credentials were found",
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "profile 'default' in",
+    ".aws/config and",
+    ".aws/credentials",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "credentials=Credentials(...)",
+    "credentials=ANONYMOUS for a public bucket",
+)
+
+
+def test_nothing_found_says_what_to_do(places):
+    """At once, where the metadata service is switched off: where it was looked, and every way out."""
     with pytest.raises(ConfigurationError) as caught:
-        find_credentials(places({}, {}))
-    for hint in (
-        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment",
-        "profile 'default' in /home/u/.aws/config and /home/u/.aws/credentials",
-        "credentials=Credentials(...)",
-        "credentials=ANONYMOUS for a public bucket",
-    ):
+        find_credentials(places(OFF))
+    for hint in (*HINTS, "the instance metadata service is not asked (AWS_EC2_METADATA_DISABLED)"):
         assert hint in str(caught.value)
 
 
-async def test_static_credentials_are_a_provider_without_visible_secrets():
-    """It gives what it was given, and its repr hides the secret."""
-    credentials = Credentials("ID", "hidden", "hidden-token")
-    provider = StaticCredentials(credentials)
-    assert isinstance(provider, CredentialsProvider)
-    assert await provider.get_credentials() is credentials
-    assert "hidden" not in repr(provider)
+async def test_a_silent_metadata_service_means_that_nothing_was_found(places, stand_in, loop_clock):
+    """After a second and one try; the error says so."""
+    stand_in.on(SILENCE)
+    provider = find_credentials(places({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}))
+    fetching = asyncio.ensure_future(provider.get_credentials())
+    await stand_in.arrived.wait()
+    await loop_clock.advance(1)
+    with pytest.raises(ConfigurationError) as caught:
+        await fetching
+    for hint in (*HINTS, f"the instance metadata service at {stand_in.url} (", "no answer within 1 s"):
+        assert hint in str(caught.value)
+    assert len(stand_in.asked) == 1
 
 
-def test_places_do_not_show_the_environment():
+async def test_a_machine_without_a_role_means_the_same(places, stand_in):
+    """The reason is in the error."""
+    stand_in.on(Answer(404))
+    provider = find_credentials(places({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}))
+    with pytest.raises(ConfigurationError, match="no credentials were found.*knows no role"):
+        await provider.get_credentials()
+
+
+async def test_a_metadata_service_that_refuses_is_not_silent(places, stand_in):
+    """It is there, so its refusal is what went wrong."""
+    stand_in.on(Answer(400))
+    provider = find_credentials(places({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}))
+    with pytest.raises(ResponseError, match="GetInstanceMetadataToken was answered 400"):
+        await provider.get_credentials()
+
+
+async def test_a_metadata_service_that_has_answered_once_is_there(places):
+    """Its trouble later is trouble that passes, not an absence."""
+    async with StandIn() as stand_in:
+        stand_in.on(Answer(body=b"t"), Answer(body=b"r"), metadata())
+        provider = find_credentials(places({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}))
+        provider.invalidate(await provider.get_credentials())
+    with pytest.raises(TransportError, match="GetInstanceMetadataToken"):
+        await provider.get_credentials()
+
+
+def test_places_do_not_show_the_environment(places):
     """Neither the variables nor the profile's values are in the repr."""
-    assert "hidden" not in repr(places(IN_ENVIRONMENT, IN_PROFILE))
+    assert "hidden" not in repr(places(KEYS, FILE_KEYS))

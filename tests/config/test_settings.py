@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import threading
 from pathlib import Path
 
 import pytest
 
 from aios3._config import settings as settings_module
+from aios3._config.refreshing import RefreshingCredentials
 from aios3._config.settings import Settings, load_settings
 from aios3._protocol.uri import Endpoint
 from aios3.credentials import ANONYMOUS, Credentials
@@ -145,7 +148,7 @@ async def test_other_credentials_are_a_type_error(home, credentials, kind):
 async def test_no_credentials_at_all_is_an_error(tmp_path):
     """The driver never turns anonymous by itself."""
     with pytest.raises(ConfigurationError, match="no credentials were found"):
-        await load(tmp_path)
+        await load(tmp_path, {"AWS_EC2_METADATA_DISABLED": "true"})
 
 
 @pytest.mark.parametrize("credentials", [KEYS, ANONYMOUS])
@@ -201,3 +204,49 @@ async def test_secrets_do_not_show_in_repr(home):
 
     for credentials in (None, KEYS, Careless()):
         assert "hidden" not in repr(await load(home, credentials=credentials))
+
+
+async def test_the_region_of_sts_is_one_of_aws(tmp_path):
+    """AWS_REGION, the profile's, the store's if it looks like one; else the oldest."""
+    (tmp_path / ".aws").mkdir()
+    config = tmp_path / ".aws" / "config"
+    role = "[default]\nrole_arn = a\nweb_identity_token_file = /t\n"
+
+    async def sts_region(region: str, environ: dict[str, str] | None = None) -> str:
+        settings = await load(tmp_path, environ, endpoint_url="http://h", region=region)
+        return vars(vars(settings.credentials)["_sts"])["_region"]
+
+    config.write_text(role)
+    assert await sts_region("auto") == "us-east-1"
+    assert await sts_region("eu-west-1") == "eu-west-1"
+    config.write_text(f"{role}region = eu-north-1\n")
+    assert await sts_region("eu-west-1") == "eu-north-1"
+    assert await sts_region("eu-west-1", {"AWS_REGION": "eu-south-1"}) == "eu-south-1"
+
+
+async def test_closing_ends_what_was_made_here(home):
+    """A source of the caller's own is not touched, and static keys have nothing to close."""
+
+    async def fetch():
+        started.set()
+        await asyncio.Event().wait()
+
+    def is_left() -> bool:
+        return any("refresh" in task.get_name() for task in asyncio.all_tasks())
+
+    for is_owned in (False, True):
+        started = asyncio.Event()
+        mine = RefreshingCredentials(fetch)
+        settings = dataclasses.replace(await load(home, credentials=mine), owns_credentials=is_owned)
+        waiter = asyncio.ensure_future(mine.get_credentials())
+        await started.wait()
+        await settings.aclose()
+        await settings.aclose()
+        assert is_left() is not is_owned
+        waiter.cancel()
+        await asyncio.wait({waiter})
+        assert not is_left()
+    assert not (await load(home, credentials=mine)).owns_credentials
+    found = await load(home)
+    assert found.owns_credentials
+    await found.aclose()

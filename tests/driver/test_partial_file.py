@@ -247,6 +247,7 @@ async def test_a_cancelled_anyio_scope_waits_for_the_thread_too(tmp_path, monkey
         canceller = asyncio.create_task(cancel(scope))
         monkeypatch.setattr(asyncio, "wait", wait)
         await write(tmp_path / "file")
+        await anyio.sleep(0)
     await canceller
     assert scope.cancelled_caught
     assert files(tmp_path) == {"file": b"data"}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,13 +15,14 @@ from .wire import turns
 
 
 class Transport:
-    """One without a socket, with `waiting` bytes in its buffer."""
+    """One with `waiting` bytes in its buffer, and the socket that it is given."""
 
-    def __init__(self, waiting: int) -> None:
+    def __init__(self, waiting: int, endpoint: object = None) -> None:
         self._waiting = waiting
+        self._endpoint = endpoint
 
-    def get_extra_info(self, name: str) -> None:
-        return None
+    def get_extra_info(self, name: str) -> object:
+        return self._endpoint
 
     def get_write_buffer_size(self) -> int:
         return self._waiting
@@ -27,6 +31,17 @@ class Transport:
 def test_without_a_socket_it_is_what_left_the_buffer():
     """Bytes that were handed over and still wait have not moved."""
     assert bytes_moved(Transport(30), 100) == 70
+
+
+def test_a_socket_that_cannot_be_asked_does_not_matter():
+    """One of another kind, one that is closed, and a stand-in that still names a descriptor which is gone."""
+    with socket.socket(socket.AF_UNIX) as other:
+        assert bytes_moved(Transport(30, other), 100) == 70
+        assert other.fileno() > 0
+    assert bytes_moved(Transport(30, other), 100) == 70
+    descriptor = os.dup(2)
+    os.close(descriptor)
+    assert bytes_moved(Transport(30, SimpleNamespace(fileno=lambda: descriptor)), 100) == 70
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])

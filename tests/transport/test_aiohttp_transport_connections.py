@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import aiohttp
 import pytest
 
 from aios3._transport import aiohttp_transport
@@ -49,8 +50,6 @@ async def test_an_idle_connection_is_dropped(make_transport, wire, request_to, m
 
 async def test_a_closed_session_is_named(make_transport, wire, request_to):
     """An injected session that was closed is the caller's mistake, and the message says which."""
-    import aiohttp
-
     session = aiohttp.ClientSession()
     await session.close()
     peer = await wire(Peer.read_request)
@@ -122,4 +121,28 @@ async def test_a_cancelled_wait_for_a_connection_takes_no_place(make_transport, 
     release.set()
     await first
     assert (await transport.send(request_to(peer, body=[b"x"]))).status == 200
+    assert len(peer.peers) == 1
+
+
+async def test_waiting_for_a_connection_of_an_injected_session_is_not_connecting(
+    make_transport, wire, request_to, loop_clock
+):
+    """A session that allows few connections makes requests wait for each other, not fail."""
+    release = asyncio.Event()
+
+    async def script(peer):
+        while True:
+            await peer.read_request()
+            await release.wait()
+            peer.send(OK)
+
+    peer = await wire(script)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
+        transport = make_transport(session, connect=10, send=100, answer=100)
+        sending = [asyncio.create_task(transport.send(request_to(peer, body=[b"x"]))) for _ in range(3)]
+        while not peer.peers or not peer.peers[0].body:
+            await asyncio.sleep(0)
+        await loop_clock.advance(50)
+        release.set()
+        assert [(await task).status for task in sending] == [200] * 3
     assert len(peer.peers) == 1
