@@ -19,7 +19,7 @@ from aios3._driver.objects import ObjectMethods
 from aios3._driver.urls import UrlMethods
 from aios3._protocol.attributes import read_attributes
 from aios3._protocol.checksums import is_fast
-from aios3._protocol.part_plan import plan_parts
+from aios3._protocol.stream_plan import plan_upload
 from aios3._protocol.uri import check_bucket, check_key
 from aios3._upload.integrity import ObjectChecksum
 from aios3._upload.job import UploadJob
@@ -57,9 +57,10 @@ class S3StorageDriver(ContainerMethods, ObjectMethods, DownloadMethods, UrlMetho
     ) -> UploadReceipt:
         """Upload all that `source` gives, of any length, or nothing.
 
-        A source that ends within the first part becomes one PutObject, a longer one a multipart upload. It is
-        committed only after the source has ended cleanly and every part is acknowledged. However the call ends, when
-        it returns or raises (a cancellation included) the source is closed, no task of it runs, and no upload is open.
+        A source that ends within the first part becomes one PutObject, a longer one a multipart upload (or a streamed
+        PutObject, see ``TransferConfig.mechanism``). It is committed only after the source has ended cleanly and every
+        part is acknowledged. However the call ends, when it returns or raises (a cancellation included) the source is
+        closed, no task of it runs, and no upload is open.
 
         Args:
             source: an async or sync iterable of bytes-like chunks, bytes-like itself, a stream reader, or anything
@@ -172,7 +173,7 @@ class S3StorageDriver(ContainerMethods, ObjectMethods, DownloadMethods, UrlMetho
             bucket=bucket,
             key=key,
             headers=headers,
-            plan=plan_parts(self._provider, transfer, size=size, memory_limit=self._transfer.memory_limit),
+            plan=plan_upload(self._provider, transfer, self._transfer, size=size),
             concurrency=transfer.concurrency,
             checksum=self._checksum(transfer),
             size=size,

@@ -50,7 +50,8 @@ class UploadReceipt:
     parts: tuple[UploadedPart, ...]
     """In order; empty for a single PutObject."""
     checksum: str | None
-    """The object's checksum as the store reported it, or ``None``."""
+    """The object's checksum as the store reported it, or ``None`` if it reported none. Where one was sent with the
+    parts it was compared with ours: a store that reports another one has raised `IntegrityError`."""
     request_id: str | None
     """The store's id of the request that committed."""
     retries: int

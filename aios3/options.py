@@ -55,6 +55,12 @@ class TransferConfig:
     payload_signing: Literal["auto", "sha256", "unsigned"] = "auto"
     """Whether bodies are signed by their SHA-256. ``"auto"``: over http yes; over https, where TLS already
     protects them, only if the provider wants it."""
+    mechanism: Literal["auto", "multipart", "stream"] = "auto"
+    """What a source that is longer than one part becomes. ``"multipart"``: parts, each of which can be repeated.
+    ``"stream"``: one PutObject that goes out while the source is read, with Content-Length if ``size`` is declared,
+    else chunked (which Amazon S3 itself refuses). Its limits: after the first ``part_size`` bytes no failure can be
+    made good, so the upload ends by it; the body is signed with UNSIGNED-PAYLOAD and has no checksum; and it may not
+    be longer than the store takes in one PutObject. ``"auto"``: multipart wherever the provider has it."""
 
     def __post_init__(self) -> None:
         _require(_is_count(self.part_size) and self.part_size >= 1, "part_size must be a positive number of bytes")
@@ -65,6 +71,7 @@ class TransferConfig:
         )
         known = (None, "auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256")
         _require(self.checksum in known, f"unknown checksum {self.checksum!r}")
+        _require(self.mechanism in ("auto", "multipart", "stream"), f"unknown mechanism {self.mechanism!r}")
         _require(self.part_growth in ("auto", "fixed"), f"unknown part_growth {self.part_growth!r}")
         _require(
             self.payload_signing in ("auto", "sha256", "unsigned"), f"unknown payload_signing {self.payload_signing!r}"

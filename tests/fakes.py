@@ -21,6 +21,7 @@ from aios3._transport.base import StreamedResponse
 from aios3._upload.client import OperationClient
 from aios3._upload.clock import Clock
 from aios3._upload.engine import Engine
+from aios3._upload.integrity import ObjectChecksum
 from aios3._upload.job import UploadJob
 from aios3.errors import TransportError
 from aios3.options import KIB, RetryPolicy, Timeouts, TransferConfig
@@ -270,6 +271,8 @@ def make_job(**changes: object) -> UploadJob:
         "max_size": None,
         "on_progress": None,
     }
+    if isinstance(changes.get("checksum"), str):
+        changes["checksum"] = ObjectChecksum(str(changes["checksum"]), is_full_object=False)
     return UploadJob(**{**defaults, **changes})  # type: ignore[arg-type]
 
 

@@ -14,6 +14,7 @@ from aios3.credentials import CredentialsProvider
 from aios3.errors import ConfigurationError
 
 __all__ = [
+    "find_metadata_url",
     "from_container",
     "from_environment_keys",
     "from_environment_web_identity",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from aios3.errors import ConfigurationError, ObjectTooLargeError
 from aios3.options import TransferConfig
@@ -12,6 +13,8 @@ from .cutter import SEGMENT_SIZE
 from .part_plan import PartPlan, plan_parts
 
 __all__ = ["StreamPlan", "plan_upload"]
+
+_NO_LIMIT: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def plan_upload(provider: Provider, transfer: TransferConfig, driver: TransferCo
 
 def _plan_stream(provider: Provider, transfer: TransferConfig, driver: TransferConfig, size: int | None) -> StreamPlan:
     limit = min(provider.max_part_size, provider.max_object_size or provider.max_part_size)
-    plan = StreamPlan(min(transfer.part_size, limit), SEGMENT_SIZE, 1, limit)
+    plan = StreamPlan(min(transfer.part_size, limit), SEGMENT_SIZE, _NO_LIMIT, limit)
     if plan.first_size > driver.memory_limit:
         raise ConfigurationError(
             f"part_size is {transfer.part_size} bytes, but the driver may hold only {driver.memory_limit} "

@@ -35,7 +35,10 @@ def _acknowledged(transport: asyncio.WriteTransport) -> int | None:
     if endpoint is None or endpoint.fileno() < 0:
         return None
     # uvloop gives a stand-in that cannot be asked, so the descriptor is lent to a real socket and taken back.
-    real = socket.socket(fileno=endpoint.fileno())
+    try:
+        real = socket.socket(fileno=endpoint.fileno())
+    except OSError:
+        return None
     try:
         info = real.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED + 8)
     except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -17,8 +18,9 @@ from aios3._protocol.uri import request_url
 from aios3.errors import ConfigurationError, TransportError, TransportTimeoutError
 from aios3.options import MIB, Timeouts
 
-from .base import StreamedResponse
+from .base import BodyFeed, StreamedResponse
 from .body import SlicedBody
+from .streamed_body import StreamedBody
 from .watchdog import Watchdog
 
 __all__ = ["AiohttpTransport"]
@@ -27,7 +29,7 @@ _IDLE_SECONDS: Final = 4.0
 """How long an idle connection is kept: S3 closes them after 5 to 20 s, and a request should not meet a closed one."""
 
 _MAX_CONNECTIONS: Final = 128
-"""Connections at once, so that thousands of small objects do not run into the limit on open files."""
+"""PUT and POST requests at once, so that thousands of small objects do not run into the limit on open files."""
 
 _MAX_ANSWER: Final = 16 * MIB
 """Bytes of an answer that is read into memory; the longest that S3 sends, a listing, is about 1 MiB."""
@@ -82,17 +84,25 @@ class AiohttpTransport:
             return await self._exchange(request, None, self._watchdog(request, answer_timeout))
         async with self._slots:
             watchdog = self._watchdog(request, answer_timeout)
-            body = SlicedBody(request, watchdog, self._used_connections)
-            response = None
-            try:
-                response = await self._exchange(request, body, watchdog)
-            except TransportError as error:
-                error.on_reused_connection = body.is_on_reused_connection and not isinstance(error, TimeoutError)
-                raise
-            finally:
-                if response is None or not body.is_gone:
-                    body.cut_off()
-            return response
+            return await self._lend(request, SlicedBody(request, watchdog, self._used_connections), watchdog)
+
+    async def send_stream(self, request: Request, body: BodyFeed, *, answer_timeout: float | None = None) -> Response:
+        """See `Transport.send_stream`. It takes no slot: it lasts as long as its source, and others would wait."""
+        watchdog = self._watchdog(request, answer_timeout, has_body=True)
+        return await self._lend(request, StreamedBody(request, body, watchdog, self._used_connections), watchdog)
+
+    async def _lend(self, request: Request, body: SlicedBody, watchdog: Watchdog) -> Response:
+        """Send `request` with `body`, whose slices are nobody's when this returns or raises."""
+        response = None
+        try:
+            response = await self._exchange(request, body, watchdog)
+        except TransportError as error:
+            error.on_reused_connection = body.is_on_reused_connection and not isinstance(error, TimeoutError)
+            raise
+        finally:
+            if response is None or not body.is_gone:
+                body.cut_off()
+        return response
 
     @asynccontextmanager
     async def open(self, request: Request, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
@@ -104,11 +114,13 @@ class AiohttpTransport:
         finally:
             response.close()  # keeps the connection if the body was read to its end
 
-    def _watchdog(self, request: Request, answer_timeout: float | None) -> Watchdog:
+    def _watchdog(self, request: Request, answer_timeout: float | None, *, has_body: bool = False) -> Watchdog:
         answer = self._timeouts.answer if answer_timeout is None else answer_timeout
         connect = self._timeouts.connect
-        if not request.body:
+        if not (request.body or has_body):
             connect += answer  # nothing tells where connecting ends when there is no body to write
+        if not self._is_owner:
+            connect = math.inf  # a session of the caller's may make requests wait for a connection, which is no stall
         return Watchdog(_subject(request), connect=connect, send=self._timeouts.send, answer=answer)
 
     async def _exchange(self, request: Request, body: SlicedBody | None, watchdog: Watchdog) -> Response:
@@ -128,7 +140,7 @@ class AiohttpTransport:
     async def _request(self, request: Request, body: SlicedBody | None) -> aiohttp.ClientResponse:
         headers = dict(request.headers)
         headers["accept-encoding"] = "identity"
-        if body is not None:
+        if body is not None and body.size is not None:
             headers["content-length"] = str(body.size)
         return await self._session.request(
             request.method,
@@ -139,7 +151,12 @@ class AiohttpTransport:
             allow_redirects=False,
             raise_for_status=False,
             auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._timeouts.connect),
+            timeout=aiohttp.ClientTimeout(
+                total=None,
+                sock_connect=self._timeouts.connect,
+                # Ours watches whole attempts; of those in a caller's session only aiohttp knows when they begin.
+                sock_read=self._timeouts.answer if body is None and not self._is_owner else None,
+            ),
             ssl=self._ssl,
         )
 
@@ -194,7 +211,7 @@ async def _never_repeat(request: aiohttp.ClientRequest, handler: aiohttp.ClientH
 
 def _came_too_early(response: aiohttp.ClientResponse, body: SlicedBody) -> bool:
     """Return whether a success cannot be about this body. (An answer without a version came over no connection.)"""
-    return bool(body.size) and not body.is_gone and response.version is not None
+    return body.size != 0 and not body.is_gone and response.version is not None
 
 
 def _lower(response: aiohttp.ClientResponse) -> dict[str, str]:

@@ -9,7 +9,22 @@ from typing import Protocol
 
 from aios3._protocol.messages import Request, Response
 
-__all__ = ["StreamedResponse", "Transport"]
+__all__ = ["BodyFeed", "StreamedResponse", "Transport"]
+
+
+class BodyFeed(Protocol):
+    """A body that is made while it is sent."""
+
+    length: int | None
+    """Bytes, or ``None`` if that is not known before the end."""
+
+    def pieces(self) -> AsyncIterator[bytes | bytearray | memoryview]:
+        """Give the body from its first byte.
+
+        Asking for the next piece says that the last one is in nobody's use any more. The iteration ends only when the
+        body is whole; it waits for ever where that will never be.
+        """
+        ...  # pragma: no cover - a protocol has no body
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +57,15 @@ class Transport(Protocol):
         Raises:
             TransportError: no answer came, or it was cut off.
             TransportTimeoutError: a phase stood still for too long.
+        """
+        ...  # pragma: no cover - a protocol has no body
+
+    async def send_stream(self, request: Request, body: BodyFeed, *, answer_timeout: float | None = None) -> Response:
+        """Send `request` with a body that is made meanwhile, and return the complete answer.
+
+        The body has a content length, or goes out in chunks. The time that it makes the connection wait is no stall.
+        Unless this returns the answer to a whole body, the connection was cut, and the store has not seen the end.
+        When this returns or raises, also by cancellation, no piece is in use any more. It raises what `send` raises.
         """
         ...  # pragma: no cover - a protocol has no body
 

@@ -59,18 +59,26 @@ class SlicedBody(Payload):
         S3 answers some requests before it has read the body, then closes. What it answered is what the caller needs
         to know, so the broken pipe is left to whoever waits for the answer.
         """
-        self._has_started = True
-        protocol = cast("StreamWriter", writer).protocol
-        self._transport = protocol.transport
-        self.is_on_reused_connection = protocol in self._used_connections
-        self._used_connections.add(protocol)
-        self._watchdog.enter("sending the body", self._moved)
+        self._begin(cast("StreamWriter", writer))
         try:
             for piece in self._slices:
                 await writer.write(piece)
                 self._written += len(piece)
         except OSError:
             return
+        self._body_is_written()
+
+    def _begin(self, writer: StreamWriter) -> asyncio.Transport | None:
+        """Note what the body goes out on, and return it."""
+        self._has_started = True
+        protocol = writer.protocol
+        self._transport = protocol.transport
+        self.is_on_reused_connection = protocol in self._used_connections
+        self._used_connections.add(protocol)
+        self._watchdog.enter("sending the body", self._moved)
+        return self._transport
+
+    def _body_is_written(self) -> None:
         self._is_written = True
         self._watchdog.enter("waiting for the answer", self._moved)  # the kernel still has some of it to send
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Literal
@@ -60,6 +61,8 @@ class Watchdog:
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._limits[self._phase] == math.inf:
+            return
         end = self._moved_at + self._limits[self._phase]
         if self._position is not None:
             # A position tells that something moved, but not when, so it is asked often enough to know that well.

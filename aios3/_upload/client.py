@@ -21,6 +21,7 @@ from aios3.errors import ResponseError, StorageError, TransportError
 from aios3.options import RetryPolicy
 
 from .clock import Clock
+from .handover import Handover
 from .hashing import hash_body
 from .retry_budget import RetryBudget
 
@@ -81,6 +82,7 @@ class OperationClient:
         answer_timeout: float | None = None,
         is_cleanup: bool = False,
         shield: Shield[T] | None = None,
+        feed: Handover | None = None,
     ) -> T:
         """Run `operation` until it succeeds or no further attempt is worth it.
 
@@ -94,18 +96,19 @@ class OperationClient:
             is_cleanup: retry even when the driver's retry budget is used up.
             shield: awaits each attempt in the caller's stead, for callers who must see its end although they are
                 cancelled; waits between attempts are cancelled as ever.
+            feed: the body, if it is made while it is sent; it goes unsigned, and again only if it can be rewound.
 
         Raises:
             ResponseError: the store answered no.
             TransportError: no answer came.
         """
         request = operation.build(self.endpoint_of(operation.bucket))
-        payload_hash = await self._payload_hash(request)
+        payload_hash = UNSIGNED_PAYLOAD if feed is not None else await self._payload_hash(request)
         own_failures: list[StorageError] = []
         repaired: set[Repair] = set()
         while True:
             request = operation.build(self.endpoint_of(operation.bucket)) if repaired else request
-            attempt = self._attempt(operation, request, payload_hash, answer_timeout)
+            attempt = self._attempt(operation, request, payload_hash, answer_timeout, feed)
             outcome = await (attempt if shield is None else shield(attempt))
             if outcome.failure is None:
                 self.budget.succeeded()
@@ -113,7 +116,7 @@ class OperationClient:
             own_failures.append(outcome.failure)
             if failures is not None:
                 failures.append(outcome.failure)
-            await self._prepare_retry(operation, outcome, own_failures, repaired, is_cleanup=is_cleanup)
+            await self._prepare_retry(operation, outcome, own_failures, repaired, is_cleanup=is_cleanup, feed=feed)
 
     async def _prepare_retry(
         self,
@@ -123,6 +126,7 @@ class OperationClient:
         repaired: set[Repair],
         *,
         is_cleanup: bool,
+        feed: Handover | None = None,
     ) -> None:
         """Return when the next attempt is due, or raise what the last one came to.
 
@@ -132,6 +136,7 @@ class OperationClient:
             failures: all failed attempts of this request, the last one included.
             repaired: what was put right so far; what is put right now is added.
             is_cleanup: go on also when the retry budget is used up.
+            feed: the body, if it is made while it is sent.
         """
         assert outcome.failure is not None
         region = self._other_region(operation.bucket, outcome.response)
@@ -144,6 +149,8 @@ class OperationClient:
             repaired=repaired,
             names_region=region is not None,
         )
+        if feed is not None and not feed.rewind():
+            retry = None
         if retry is None or not (self.budget.take(retry.cost) or is_cleanup):
             if len(failures) > 1:
                 outcome.failure.add_note(f"aios3: gave up after {len(failures)} attempts")
@@ -156,13 +163,21 @@ class OperationClient:
         await self.clock.sleep(retry.delay)
 
     async def _attempt(
-        self, operation: Operation[T], request: Request, payload_hash: str, answer_timeout: float | None
+        self,
+        operation: Operation[T],
+        request: Request,
+        payload_hash: str,
+        answer_timeout: float | None,
+        feed: Handover | None,
     ) -> Attempt[T]:
         response: Response | None = None
         credentials = await self._current_credentials()
         try:
             signed = self._sign(operation, request, payload_hash, credentials)
-            response = await self.transport.send(signed, answer_timeout=answer_timeout)
+            if feed is None:
+                response = await self.transport.send(signed, answer_timeout=answer_timeout)
+            else:
+                response = await self.transport.send_stream(signed, feed, answer_timeout=answer_timeout)
             self._note_time(response)
             return Attempt(operation.read(response), None, response, credentials)
         except (ResponseError, TransportError) as error:

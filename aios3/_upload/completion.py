@@ -25,7 +25,7 @@ from aios3.models import StorageObject
 from .client import OperationClient
 from .guard import AbortOutcome, CancellationGuard
 
-__all__ = ["Completion", "multipart_etag"]
+__all__ = ["Completion", "multipart_etag", "was_stored_since"]
 
 _MD5: Final = re.compile(r'"?([0-9a-f]{32})"?\Z')
 _PART_COUNT: Final = re.compile(r"-(\d{1,5})\Z")
@@ -40,6 +40,14 @@ def multipart_etag(part_etags: list[str]) -> str | None:
         return None
     joined = b"".join(bytes.fromhex(digest) for digest in digests)
     return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(digests)}"
+
+
+def was_stored_since(client: OperationClient, found: StorageObject, began_at: float) -> bool:
+    """Return whether an object is not older than `began_at`, by the client's monotonic clock."""
+    if found.last_modified is None:
+        return False
+    age = (client.by_the_stores_clock(client.clock.now()) - found.last_modified).total_seconds()
+    return age <= client.clock.monotonic() - began_at + _SLACK
 
 
 @dataclass(eq=False)
@@ -118,12 +126,11 @@ class Completion:
         if self._is_surely_ours(found):
             return True
         parts = _PART_COUNT.search(found.etag)
-        if found.size != self.size or found.last_modified is None:
+        if found.size != self.size:
             return False
         if parts is not None and int(parts.group(1)) != len(self.operation.parts):
             return False
-        age = (self.client.by_the_stores_clock(self.client.clock.now()) - found.last_modified).total_seconds()
-        return age <= self.client.clock.monotonic() - self.began_at + _SLACK
+        return was_stored_since(self.client, found, self.began_at)
 
     def _found(self, ours: StorageObject) -> Committed:
         self.guard.completed()

@@ -122,19 +122,20 @@ class Handover:
         self._has_beginning_left = True
         self._taken.set()
 
-    async def next_piece(self) -> bytes | bytearray | memoryview:
-        """Return what comes after the beginning, piece by piece.
+    @property
+    def bytes_passed(self) -> int:
+        """Bytes that the transport was given, the beginning counted once."""
+        return self._bytes_passed
 
-        Raises:
-            StopAsyncIteration: the source has ended.
-        """
+    async def next_piece(self) -> bytes | bytearray | memoryview | None:
+        """Return what comes after the beginning, piece by piece; ``None`` when the source has ended."""
         self._piece_left()
         while not self._waiting and not self._has_ended:
             self._given.clear()
             await self._given.wait()
         if not self._waiting:
             self._was_end_passed = True
-            raise StopAsyncIteration
+            return None
         self._going_out = self._waiting.popleft()
         self._bytes_passed += self._going_out.size
         return self._going_out.body[0]
@@ -160,4 +161,7 @@ class _Pieces:
         if self._beginning:
             return self._beginning.popleft()
         self._handover.beginning_left()
-        return await self._handover.next_piece()
+        piece = await self._handover.next_piece()
+        if piece is None:
+            raise StopAsyncIteration
+        return piece

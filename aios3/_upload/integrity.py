@@ -56,11 +56,9 @@ class ObjectChecksum:
             IntegrityError: it holds other bytes than were sent.
         """
         theirs = committed.checksum
-        if (
-            theirs is not None
-            and len(theirs.partition("-")[0]) == len(checksum.partition("-")[0])
-            and theirs != checksum
-        ):
+        if theirs is None or theirs == checksum:
+            return
+        if len(theirs.partition("-")[0]) == len(checksum.partition("-")[0]):  # else it is of another algorithm
             raise IntegrityError(
                 f"{bucket}/{key} was committed with {self.algorithm} {theirs}, but the bytes sent have {checksum}"
             )

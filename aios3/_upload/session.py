@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from aios3._protocol.stream_plan import StreamPlan
+
 from .engine import Engine
 from .job import UploadJob
 from .part_tasks import part_tasks
+from .streaming import StreamingUploader
 from .uploader import Uploader
 
 __all__ = ["run_upload"]
@@ -22,7 +25,7 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
     that fails, by cancelling the block. Afterwards nothing of the upload is left
     but its receipt.
     """
-    upload = Uploader(engine, job)
+    upload = StreamingUploader(engine, job, job.plan) if isinstance(job.plan, StreamPlan) else Uploader(engine, job)
     engine.running.add(upload)
     try:
         async with upload.guard, part_tasks() as group:

@@ -18,7 +18,8 @@ all slots have come back, which is to say that every part is acknowledged.
 from __future__ import annotations
 
 import asyncio
-from typing import Final, NoReturn
+from collections.abc import Coroutine
+from typing import Any, Final, NoReturn, TypeVar
 
 from aios3._protocol.cutter import Part
 from aios3._protocol.operations import UploadPart
@@ -37,6 +38,8 @@ from .sources import END, SourceReader, as_view
 from .tracker import PartTracker
 
 __all__ = ["Uploader"]
+
+T = TypeVar("T")
 
 _LOOKAHEAD: Final = 64 * KIB
 """Bytes asked of a reader to learn whether anything follows a full first part."""
@@ -203,15 +206,18 @@ class Uploader:
         await asyncio.sleep(0)  # a source that is never waited for must not keep the loop from sending
 
     def _start(self, part: Part) -> None:
-        uploading = self._upload_part(part)
-        try:
-            assert self._group is not None
-            task = self._group.create_task(uploading, name=f"aios3: part {part.number} of {self._job.key!r}")
-        except RuntimeError:  # the group is shutting down: this is a task of the caller's that goes on writing
-            uploading.close()
-            raise StorageError("the upload has failed, and takes no more bytes") from None
+        task = self._in_group(self._upload_part(part), f"aios3: part {part.number} of {self._job.key!r}")
         self.guard.may_have_parts = True
         task.add_done_callback(lambda _: self._part_ended(part))
+
+    def _in_group(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Run `work` in a task whose failure ends the upload."""
+        assert self._group is not None
+        try:
+            return self._group.create_task(work, name=name)
+        except RuntimeError:  # the group is shutting down: this is a task of the caller's that goes on writing
+            work.close()
+            raise StorageError("the upload has failed, and takes no more bytes") from None
 
     def _part_ended(self, part: Part) -> None:
         self._slots.release()
@@ -242,12 +248,7 @@ class Uploader:
             SizeMismatchError: the source was shorter than declared.
             StorageError: the commit failed.
         """
-        async with self._turn:  # a write of another task that has begun is let end
-            self._require_open()
-            self._is_open = False
-        size = self._progress.bytes_read
-        if self._job.size is not None and size != self._job.size:
-            raise SizeMismatchError(f"the source ended after {size} of its declared {self._job.size} bytes")
+        size = await self._end_reading()
         if not self._is_multipart:
             self.receipt = await self._finish_single()
             return
@@ -257,6 +258,16 @@ class Uploader:
             await self._slots.acquire()
         committed = await self._commit.complete(self._upload_id, self._tracker, self._filler.parts_taken, size)
         self.receipt = self._commit.receipt(committed, size, self._tracker.uploaded_parts())
+
+    async def _end_reading(self) -> int:
+        """Take no more bytes, and return how many there were."""
+        async with self._turn:  # a write of another task that has begun is let end
+            self._require_open()
+            self._is_open = False
+        size = self._progress.bytes_read
+        if self._job.size is not None and size != self._job.size:
+            raise SizeMismatchError(f"the source ended after {size} of its declared {self._job.size} bytes")
+        return size
 
     async def _finish_single(self) -> UploadReceipt:
         part = self._filler.take()

@@ -212,3 +212,12 @@ async def test_its_errors_go_to_ours(clock, capfd):
         await ProcessCredentials(python(program), clock=clock()).get_credentials()
     assert "log in first" in capfd.readouterr().err
     assert "log in first" not in str(caught.value)
+
+
+async def test_what_is_printed_beyond_the_bound_is_not_kept():
+    """However much more comes before the program is gone."""
+    program = credential_process._Program()
+    for _ in range(10):
+        program.pipe_data_received(1, bytes(60_000))
+    assert len(program.output) == 120_000
+    assert program.has_said_too_much.done()

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from aios3 import PROVIDERS
-from tests.conformance.endpoints import SERVER_NAMES
-
 __all__ = ["KNOWN_LIMITS", "REFUSED_KEYS", "KnownLimit"]
 
 
@@ -52,15 +49,6 @@ KNOWN_LIMITS: dict[tuple[str, str], KnownLimit] = {
     ("rclone", "the_key_is_exact_or_refused[slash at the end]"): KnownLimit(
         "the object is the plain file of that name without the slash", AssertionError, r"also found as \['.*/folder'\]"
     ),
-    ("rclone", "a_wrong_region_is_told"): KnownLimit("it takes signatures for any region", *_NEVER_RAISED),
     ("moto", "a_wrong_secret_is_refused"): KnownLimit("it does not look at signatures", *_NEVER_RAISED),
-    ("moto", "a_wrong_region_is_told"): KnownLimit("it does not look at signatures", *_NEVER_RAISED),
-    **{
-        (endpoint, "a_wrong_region_is_told"): KnownLimit(
-            "the server stands in for a store whose region is always auto, and takes every region", *_NEVER_RAISED
-        )
-        for endpoint, provider in SERVER_NAMES.items()
-        if PROVIDERS[provider].default_region == "auto"
-    },
 }
 """By endpoint and check."""

@@ -191,17 +191,11 @@ async def test_one_that_ended_meanwhile_is_not_told(server, driver, times):
     upload_id = await begin(driver)
     times.now = NOW + HOUR
     server.hold("AbortMultipartUpload")
-
-    def end_it(server) -> bool:
-        if server.held_requests:
-            server.store.uploads.pop(upload_id)
-            server.release("AbortMultipartUpload")
-        return bool(server.requests and server.requests[-1].status)
-
-    waiting = asyncio.create_task(server.wait_for(end_it))
-    assert await driver.cleanup_multipart_uploads("bucket", older_than=HOUR) == []
-    waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
+    cleaning = asyncio.create_task(driver.cleanup_multipart_uploads("bucket", older_than=HOUR))
+    await server.wait_for(lambda server: server.held_requests)
+    del server.store.uploads[upload_id]
+    server.release("AbortMultipartUpload")
+    assert await cleaning == []
     assert operations(server, "AbortMultipartUpload")[0].status == 404
 
 
@@ -210,7 +204,6 @@ async def test_a_lost_answer_to_an_abort_does_not_make_it_somebody_elses(server,
     await begin(driver)
     times.now = NOW + HOUR
     server.faults.add(Fault("drop_after", "AbortMultipartUpload"))
-    server.faults.add(Fault("drop_before", "AbortMultipartUpload", nth=2))  # aiohttp repeats the first by itself
     (aborted,) = await driver.cleanup_multipart_uploads("bucket", older_than=HOUR)
     assert aborted.key == "key"
 

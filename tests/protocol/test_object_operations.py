@@ -111,6 +111,25 @@ def test_a_get_reads_only_the_headers() -> None:
         GetObject("bucket", "k", 5).read(Response(200, DESCRIPTION))
 
 
+def test_a_get_may_depend_on_the_etag() -> None:
+    """With the quotes that HTTP wants."""
+    assert GetObject("bucket", "k", 5, if_match="abc").build(ENDPOINT).headers == {
+        "range": "bytes=5-",
+        "if-match": '"abc"',
+    }
+    assert "if-match" not in GetObject("bucket", "k", 5).build(ENDPOINT).headers
+
+
+def test_a_get_does_not_take_another_range() -> None:
+    """Its status may be 200 (rclone), its header must fit; the end may differ, which whoever reads has to look at."""
+    for status in (200, 206):
+        fitting = Response(status, DESCRIPTION | {"content-range": "bytes 5-16/100"})
+        assert GetObject("bucket", "k", 5, 90).read(fitting) == DESCRIBED
+        other = Response(status, DESCRIPTION | {"content-range": "bytes 0-11/100"})
+        with pytest.raises(ResponseError, match="another range"):
+            GetObject("bucket", "k", 5, 90).read(other)
+
+
 def test_a_missing_object_is_told_by_all() -> None:
     """HEAD's answer has no body to say so."""
     for operation in (HeadObject("b", "k"), GetObject("b", "k"), DeleteObject("b", "k")):

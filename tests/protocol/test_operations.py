@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,14 @@ from aios3._protocol.operations import (
     CompleteMultipartUpload,
     CreateBucket,
     CreateMultipartUpload,
+    DeleteBucket,
     DeleteObject,
     GetObject,
     HeadBucket,
     HeadObject,
+    ListBuckets,
     ListMultipartUploads,
+    ListObjectsV2,
     ListParts,
     PutObject,
     UploadPart,
@@ -50,6 +53,9 @@ OPERATIONS: dict[str, Any] = {
         DeleteObject("b", "k"),
         HeadBucket("b"),
         CreateBucket("b", "eu-west-1"),
+        DeleteBucket("b"),
+        ListBuckets(),
+        ListObjectsV2("b"),
         ListMultipartUploads("b"),
     )
 }
@@ -130,7 +136,7 @@ def test_an_operation_is_a_frozen_value(name: str) -> None:
     assert operation.build(ENDPOINT).operation == name
     assert not hasattr(operation, "__dict__")
     with pytest.raises(FrozenInstanceError):
-        operation.bucket = "other"
+        setattr(operation, fields(operation)[0].name, "other")
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -151,8 +157,13 @@ ROOTS = [
     "CompleteMultipartUploadResult",
     "ListPartsResult",
     "ListMultipartUploadsResult",
+    "ListBucketResult",
+    "ListAllMyBucketsResult",
 ]
-NAMES = ["Code", "UploadId", "ETag", "Part", "PartNumber", "Size", "Upload", "Key", "IsTruncated", "EncodingType"]
+NAMES = [
+    "Code", "UploadId", "ETag", "Part", "PartNumber", "Size", "Upload", "Key", "IsTruncated", "EncodingType",
+    "Contents", "NextContinuationToken", "Buckets", "Bucket", "Name",
+]  # fmt: skip
 TEXT = st.text(max_size=8).map(lambda text: text.replace("<", "&lt;").encode(errors="replace").decode())
 LEAVES = st.tuples(st.sampled_from(NAMES), TEXT | st.sampled_from(["1", "true", "url", "%ff"]))
 ELEMENTS = st.recursive(

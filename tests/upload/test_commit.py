@@ -11,6 +11,7 @@ from aios3._protocol.messages import Response
 from aios3._protocol.operations import Committed
 from aios3._upload.commit import Commit
 from aios3._upload.guard import CancellationGuard
+from aios3._upload.tracker import PartTracker
 from aios3.errors import AccessDeniedError, StorageError, TransportError
 from aios3.models import UploadedPart
 from tests.fakes import SMALL_PARTS, FakeClock, FakeStore, make_engine, make_job, md5, multipart_md5, refusal
@@ -41,8 +42,10 @@ class Scene:
         self.commit = Commit(self.engine, make_job(**job), guard, self.failures, began_at=0.0)
 
     async def complete(self) -> Committed:
-        parts = [(1, f'"{md5(b"abc")}"', None), (2, f'"{md5(b"def")}"', None)]
-        return await self.commit.complete("id", parts, len(BODY))
+        tracker = PartTracker()
+        for number, content in ((1, b"abc"), (2, b"def")):
+            tracker.record(number, size=3, etag=f'"{md5(content)}"')
+        return await self.commit.complete("id", tracker, 2, len(BODY))
 
 
 @pytest.mark.parametrize("checksum", [None, "crc32"])

@@ -9,6 +9,7 @@ import pytest
 from aios3._protocol.checksums import sha256_hex
 from aios3._protocol.messages import Body
 from aios3._upload.hashing import hash_body, part_checksum
+from aios3._upload.integrity import ObjectChecksum
 from aios3.options import KIB
 
 
@@ -42,9 +43,15 @@ async def test_a_part_checksum_has_its_header(size: int) -> None:
 
     body = [bytes(size - 1), memoryview(b"x")]
     expected = base64.b64encode(hashlib.sha256(b"".join(body)).digest()).decode()
-    assert await part_checksum("sha256", body) == ("x-amz-checksum-sha256", expected)
+    assert await part_checksum(ObjectChecksum("sha256", is_full_object=False), body) == (
+        "x-amz-checksum-sha256",
+        expected,
+    )
 
 
 async def test_the_published_check_value() -> None:
     """CRC-32 of 123456789."""
-    assert await part_checksum("crc32", [b"12345", b"6789"]) == ("x-amz-checksum-crc32", "y/Q5Jg==")
+    assert await part_checksum(ObjectChecksum("crc32", is_full_object=True), [b"12345", b"6789"]) == (
+        "x-amz-checksum-crc32",
+        "y/Q5Jg==",
+    )
