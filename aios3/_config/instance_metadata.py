@@ -77,7 +77,7 @@ class InstanceMetadataCredentials(RefreshingCredentials):
         )
         if response.status == 200:
             return {"x-aws-ec2-metadata-token": response.body.decode("latin-1").strip()}
-        if self._allows_v1 and response.status >= 400:
+        if self._allows_v1 and response.status in _NO_TOKENS:
             return {}
         raise refusal(response, operation)
 

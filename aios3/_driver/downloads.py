@@ -74,7 +74,8 @@ class DownloadMethods(DriverBase):
     ) -> StorageObject:
         """Download an object to the file at `path`, which is there only once it is whole, and on the disk.
 
-        Until then its bytes are in a hidden file beside it, which is removed if the download fails or is cancelled.
+        Until then its bytes are in a hidden file beside it (``.aios3-*.part``), which is removed if the download fails
+        or is cancelled; only a process that is killed leaves it.
         Downloads to one path at the same time do not disturb each other. An existing file is never replaced unless
         `overwrite` is true, and then at once, a symbolic link by a file. About 1.5 MiB are held in memory.
 

@@ -49,16 +49,17 @@ class StreamedBody(SlicedBody):
 
     async def _write_all(self, writer: StreamWriter) -> None:
         transport = self._begin(writer)
-        if transport is not None:
-            transport.set_write_buffer_limits(high=0)  # draining then means that nothing waits in this process
+        if transport is None:
+            raise ConnectionResetError
+        # Draining then means that nothing waits in this process. TLS transports pause at the limit, others above it.
+        transport.set_write_buffer_limits(high=0 if transport.get_extra_info("ssl_object") is None else 1)
         while (piece := await self._next()) is not None:
             await writer.write(piece)
             await writer.drain()
             if writer.transport is None:  # a connection that is lost has drained as well
                 raise ConnectionResetError
             self._written += len(piece)
-        if transport is not None:
-            transport.set_write_buffer_limits()
+        transport.set_write_buffer_limits()
 
     async def _next(self) -> bytes | bytearray | memoryview | None:
         self._is_waiting = True

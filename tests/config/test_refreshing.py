@@ -372,18 +372,17 @@ async def test_a_cancellation_while_closing_is_passed_on(clock):
     assert isinstance(waiter.exception(), ConfigurationError)
 
 
-async def test_a_failure_that_nobody_sees_is_not_logged(refreshing, source, caplog):
+async def test_a_failure_that_nobody_sees_is_not_logged(clock, caplog):
     """The fetch fails in the very turn in which its only waiter is cancelled."""
-    source.failure = OSError("disk")
-    source.close_gate()
-    waiter = asyncio.ensure_future(key(refreshing))
-    await source.called.wait()
-    source.gate.set()
-    loop = asyncio.get_running_loop()
-    loop.call_soon(loop.call_soon, waiter.cancel)
-    await asyncio.wait({waiter})
-    assert waiter.cancelled()
-    await turns()
+
+    async def fetch() -> Credentials:
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(waiters[0].cancel)
+        raise OSError("disk")
+
+    waiters = [asyncio.ensure_future(key(RefreshingCredentials(fetch, clock=clock())))]
+    await asyncio.wait(waiters)
+    assert waiters.pop().cancelled()
     gc.collect()
     assert "never retrieved" not in caplog.text
 

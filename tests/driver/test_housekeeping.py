@@ -208,6 +208,17 @@ async def test_a_lost_answer_to_an_abort_does_not_make_it_somebody_elses(server,
     assert aborted.key == "key"
 
 
+@pytest.mark.parametrize("kind", ["drop_before", "answer"])
+async def test_an_abort_that_never_gets_through_is_not_told(server, make_driver, times, kind):
+    """That its outcome is unclear does not make it a success."""
+    driver = make_driver(retry=RetryPolicy(max_attempts=2, base_delay=0, throttle_base_delay=0))
+    await begin(driver)
+    times.now = NOW + HOUR
+    server.faults.add(Fault(kind, "AbortMultipartUpload", status=500, code="InternalError", times=99))
+    assert await driver.cleanup_multipart_uploads("bucket", older_than=HOUR) == []
+    assert len(server.open_uploads) == 1
+
+
 async def test_a_key_that_is_not_utf8_is_left_alone(server, driver):
     """It cannot be named in a request, and no other key is named in its stead."""
     entry = ("%FF", "u", "<Initiated>2020-01-01T00:00:00Z</Initiated>")
