@@ -7,10 +7,11 @@
 #   make clean   remove all that these made
 #
 # PYTHON=python3.12 chooses another interpreter. ARGS="-k name" goes to pytest, which then asks for no coverage,
-# or to the benchmark.
+# or to the benchmark. WORKERS=4 runs that many tests at once; one file is always one worker's.
 
 PYTHON ?= python3
 ARGS ?=
+WORKERS ?= 2
 
 VENV := .venv
 STORES_VENV := .venv-stores
@@ -31,7 +32,7 @@ demo: $(VENV)/.done-package
 
 test: $(VENV)/.done-test $(STORES_VENV)/.done-stores
 	@AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" AIOS3_REQUIRE_STORES=1 \
-		$(VENV)/bin/python -m coverage run -m pytest $(ARGS)
+		$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report= --numprocesses=$(WORKERS) --dist=loadfile)
 ifeq ($(ARGS),)
 	@echo "Coverage, all branches counted: the package, then its core"
 	@$(VENV)/bin/python -m coverage report --skip-covered --fail-under=97

@@ -2,12 +2,13 @@
 
 The drivers are `S3StorageDriver` (any store), `AmazonS3StorageDriver` and
 `GoogleStorageDriver`; everything else here is what they take, give and raise.
+Ready-made sources of credentials are in `aios3.credential_providers`.
 """
 
 from __future__ import annotations
 
 from aios3._upload.writer import UploadWriter
-from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider
+from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, RefreshableCredentials
 from aios3.driver import AmazonS3StorageDriver, GoogleStorageDriver, S3StorageDriver
 from aios3.errors import (
     AccessDeniedError,
@@ -62,6 +63,7 @@ __all__ = [
     "PendingUpload",
     "PreconditionFailedError",
     "Provider",
+    "RefreshableCredentials",
     "ResponseError",
     "RetryPolicy",
     "S3StorageDriver",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from aios3 import PROVIDERS, RetryPolicy, S3StorageDriver, StorageError, TransferConfig
+from aios3.providers import Provider
 from aios3.testing import S3Server
 
 KIB = 1024
@@ -195,16 +196,18 @@ WAYS: dict[str, Way] = {
 UPLOADS: dict[str, Upload] = {"upload_object_via_stream": by_stream, "open_upload": by_writer}
 
 
-async def end_at(way: Way, upload: Upload, step: int, times: int, faults: tuple = ()) -> Ending:
+async def end_at(
+    way: Way, upload: Upload, step: int, times: int, faults: tuple = (), provider: Provider = SMALL_PARTS
+) -> Ending:
     """Run one upload, end it `way` at turn `step`, `times` times, and look at what is left."""
     ending = Ending()
     before = asyncio.all_tasks()
-    async with S3Server(SMALL_PARTS) as server:
+    async with S3Server(provider) as server:
         server.store.objects.clear()
         for fault in faults:
             server.faults.add(fault)
         driver = S3StorageDriver(
-            SMALL_PARTS,
+            provider,
             endpoint_url=server.endpoint_url,
             region=server.region,
             credentials=server.credentials,
@@ -244,13 +247,15 @@ async def end_at(way: Way, upload: Upload, step: int, times: int, faults: tuple 
     return ending
 
 
-async def sweep(way: Way, upload: Upload, times: int, stride: int = 1) -> tuple[int, int, list[str]]:
+async def sweep(
+    way: Way, upload: Upload, times: int, stride: int = 1, provider: Provider = SMALL_PARTS
+) -> tuple[int, int, list[str]]:
     """End the upload at every `stride`-th turn until it is faster than its end; return runs, cancelled runs, problems."""
     runs = cancelled = 0
     problems: list[str] = []
     step = 0
     while True:
-        ending = await end_at(way, upload, step, times)
+        ending = await end_at(way, upload, step, times, provider=provider)
         runs += 1
         cancelled += ending.was_cancelled
         problems += [f"turn {step}: {problem}" for problem in ending.problems]

@@ -15,8 +15,21 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "aios3"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-ORDER = ("__init__", "driver", "_driver", "_config", "_upload", "_transport", "_protocol", "root values")
+ORDER = (
+    "__init__",
+    "driver",
+    "_driver",
+    "credential_providers",
+    "_config",
+    "_upload",
+    "_transport",
+    "_protocol",
+    "root values",
+)
 """Each layer may import itself and what is to its right."""
+
+FOR_USERS = ("credential_providers",)
+"""Public modules that stand beside the drivers: they give names of the layers to users, and no layer needs them."""
 
 ROOT_VALUES = ("providers", "provider_table", "provider_facts", "options", "models", "credentials", "errors")
 """The modules that everybody may import; among themselves they import to the right, too."""
@@ -85,6 +98,8 @@ def _complaint(module: str, target: str) -> str | None:
         return None if theirs in ("testing", "root values") else "the server shares nothing with the library"
     if theirs == "testing":
         return "only tests import it"
+    if theirs in FOR_USERS and layer not in ("__init__", theirs):
+        return "it is for users"
     if theirs not in ORDER and theirs not in ROOT_VALUES:
         return None  # a name of the package itself
     if ORDER.index(theirs) < ORDER.index(layer):
@@ -137,6 +152,10 @@ def test_imports_point_to_the_right(path: Path) -> None:
         ("aios3._upload.client", "import requests"),
         ("aios3._config.settings", "from aios3._driver.base import DriverBase"),
         ("aios3._driver.base", "from aios3.driver import S3StorageDriver"),
+        ("aios3._config.settings", "from aios3.credential_providers import SsoCredentials"),
+        ("aios3.driver", "from aios3.credential_providers import SsoCredentials"),
+        ("aios3.credential_providers", "from aios3._driver.base import DriverBase"),
+        ("aios3.credential_providers", "import aiohttp"),
         ("aios3.driver", "from aios3.testing import S3Server"),
         ("aios3.driver", "import pytest"),
         ("aios3.errors", "from aios3.options import MIB"),
@@ -164,6 +183,7 @@ def test_a_wrong_arrow_is_caught(module: str, source: str) -> None:
         ),
         ("aios3._transport.aiohttp_transport", "import aiohttp\nimport yarl\nfrom aios3._protocol.uri import Endpoint"),
         ("aios3._driver.base", "import aiohttp\nfrom aios3._transport.aiohttp_transport import AiohttpTransport"),
+        ("aios3.credential_providers", "from aios3._config.sso import SsoCredentials"),
         ("aios3.driver", "import aiofiles\nfrom aios3._upload.session import run_upload"),
         ("aios3.providers", "from aios3.options import MIB"),
         ("aios3.testing.server", "from aios3.providers import Provider\nfrom .store import Store\nimport socket"),

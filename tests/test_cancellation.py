@@ -155,3 +155,64 @@ async def test_the_wait_for_an_abort_does_not_spin_under_an_anyio_scope():
             assert scope.cancelled_caught
             assert server.open_uploads == []
             assert wakes < 20
+
+
+async def test_a_create_whose_answer_never_comes_is_found_and_aborted():
+    """Half of the clean-up's time is for waiting, the other half for finding what the store has made."""
+    from aios3 import S3StorageDriver, Timeouts, TransferConfig
+
+    from .sweep import PART
+
+    async with S3Server(SMALL_PARTS) as server:
+        server.faults.add(Fault("stall_after", "CreateMultipartUpload"))
+        driver = S3StorageDriver(
+            SMALL_PARTS,
+            endpoint_url=server.endpoint_url,
+            region=server.region,
+            credentials=server.credentials,
+            transfer=TransferConfig(part_size=PART, concurrency=2),
+            timeouts=Timeouts(cleanup=0.4),
+        )
+        async with driver:
+            task = asyncio.create_task(driver.upload_object_via_stream(Source(), "bucket", "key"))
+            await server.wait_for(lambda s: s.open_uploads)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+            assert server.open_uploads == []
+
+
+@pytest.mark.parametrize("where", ["progress", "source"])
+async def test_closing_the_driver_from_within_an_upload_does_not_wait_for_itself(where):
+    """The task that closes is one of those that the upload would have to wait for."""
+    from aios3 import S3StorageDriver, StorageError, TransferConfig
+
+    from .sweep import PART
+
+    async with S3Server(SMALL_PARTS) as server:
+        driver = S3StorageDriver(
+            SMALL_PARTS,
+            endpoint_url=server.endpoint_url,
+            region=server.region,
+            credentials=server.credentials,
+            transfer=TransferConfig(part_size=PART, concurrency=2),
+        )
+
+        async def close_when_stored(progress):
+            if progress.parts_stored:
+                await driver.aclose()
+
+        async def closing_source():
+            yield bytes(3 * PART)
+            await driver.aclose()
+            yield bytes(3 * PART)
+
+        options = {"on_progress": close_when_stored} if where == "progress" else {}
+        source = Source() if where == "progress" else closing_source()
+        async with asyncio.timeout(5):
+            with pytest.raises(StorageError, match="closed"):
+                await driver.upload_object_via_stream(source, "bucket", "key", **options)
+
+        assert server.open_uploads == []
+        assert driver._engine is None

@@ -16,6 +16,7 @@ import aios3
 
 DRIVERS = {"S3StorageDriver", "AmazonS3StorageDriver", "GoogleStorageDriver"}
 OPTIONS = {"TransferConfig", "RetryPolicy", "Timeouts", "Credentials", "CredentialsProvider", "ANONYMOUS", "Provider"}
+OPTIONS |= {"RefreshableCredentials"}
 VALUES = {"UploadReceipt", "UploadedPart", "UploadProgress", "Container", "StorageObject", "PendingUpload"}
 EXTRAS = {"PROVIDERS", "UploadAttributes", "UploadWriter"}
 """What signatures name and users need for their own: the table, the keyword arguments, the open upload."""

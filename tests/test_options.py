@@ -67,6 +67,7 @@ def test_every_option_is_documented(options: Any) -> None:
         ({"checksum": "md5"}, "checksum 'md5'"),
         ({"part_growth": "fast"}, "part_growth 'fast'"),
         ({"payload_signing": None}, "payload_signing None"),
+        ({"mechanism": "chunked"}, "mechanism 'chunked'"),
     ],
 )
 def test_a_wrong_transfer_is_refused(wrong: dict[str, Any], words: str) -> None:
@@ -84,6 +85,7 @@ def test_a_wrong_transfer_is_refused(wrong: dict[str, Any], words: str) -> None:
         {"checksum": "crc32"},
         {"part_growth": "fixed"},
         {"payload_signing": "unsigned"},
+        {"mechanism": "stream"},
     ],
 )
 def test_the_ends_of_the_ranges_are_allowed(right: dict[str, Any]) -> None:

@@ -8,14 +8,17 @@ import json
 import re
 import sys
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 import aios3
-from aios3 import PROVIDERS, S3StorageDriver, TransferConfig
+from aios3 import PROVIDERS, S3StorageDriver, TransferConfig, credential_providers
+from aios3._protocol import operations
+from aios3._protocol.checksums import is_fast
 from aios3._protocol.part_plan import plan_parts
 from aios3.options import GIB, MIB
 from aios3.testing import S3Server
@@ -24,11 +27,13 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
-HANDLER, SCRIPT, WRITER, STORES, OPTIONS, TESTING = (
+HANDLER, SCRIPT, WRITER, AROUND, STORES, CREDENTIALS, OPTIONS, TESTING = MARKERS = (
     "FastAPI(",
     "asyncio.run(",
     "open_upload(",
+    "cleanup_multipart_uploads(",
     "GoogleStorageDriver(",
+    "AssumeRoleCredentials(",
     "RetryPolicy(",
     "S3Server(",
 )
@@ -177,6 +182,39 @@ async def test_the_writer_example_records_frames(videos: S3Server) -> None:
     assert receipt.size == 15
 
 
+async def test_the_examples_around_the_uploads(videos: S3Server) -> None:
+    """One reads the beginning of an object and makes a link that works, the other counts what is there."""
+    body = b"x" * (MIB + 1)
+    async with S3StorageDriver() as driver:
+        await driver.upload_object_via_stream(body, "videos", "2026/cat.mp4")
+        example = namespace_of(AROUND)
+        beginning, link = await example["preview_of"](driver, "2026/cat.mp4")
+        assert await example["tidy"](driver, "2026/") == (0, MIB + 1)
+    assert beginning == body[:MIB]
+    async with aiohttp.ClientSession() as session, session.get(link) as answer:
+        assert await answer.read() == body
+
+
+async def test_the_examples_of_credentials_can_be_made() -> None:
+    """The role's driver needs no request to be made, and the function of one's own is what is asked."""
+    example = namespace_of(CREDENTIALS)
+    keys = aios3.Credentials("AKIDEXAMPLE", "secret")
+    assert isinstance(example["driver_for"]("123456789012", keys), S3StorageDriver)
+    asked = await example["RefreshingCredentials"](example["ask_the_vault"]).get_credentials()
+    assert asked.access_key_id == "access-key-id"
+    assert isinstance(example["driver"], S3StorageDriver)
+
+
+def test_every_source_of_credentials_is_named() -> None:
+    """And each variable and setting that the section names is one that the library reads."""
+    text = section("Credentials")
+    assert [name for name in credential_providers.__all__ if name != "RefreshableCredentials" and name not in text] == []
+    code = "".join(path.read_text() for path in (ROOT / "aios3" / "_config").glob("*.py"))
+    names = re.findall(r"`(AWS_\w+|role_arn|source_profile|credential_source|credential_process)`", text)
+    assert len(names) >= 7
+    assert [name for name in names if name not in code] == []
+
+
 async def test_the_example_of_a_test_passes() -> None:
     """As its readers would run it."""
     await namespace_of(TESTING)["test_a_lost_answer_does_no_harm"]()
@@ -190,8 +228,7 @@ def test_the_examples_of_drivers_can_be_made(marker: str) -> None:
 
 def test_every_example_is_tested() -> None:
     """There is no Python in the README that the tests above do not run."""
-    markers = (HANDLER, SCRIPT, WRITER, STORES, OPTIONS, TESTING)
-    assert sorted(BLOCKS) == sorted(block(marker) for marker in markers)
+    assert sorted(BLOCKS) == sorted(block(marker) for marker in MARKERS)
 
 
 def section(title: str) -> str:
@@ -199,15 +236,33 @@ def section(title: str) -> str:
     return re.split(r"^#+ ", README.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
 
 
-def test_methods_are_there_or_named_as_missing() -> None:
-    """The table lists every public method, and what is not there yet is not there."""
+def test_the_table_lists_every_method() -> None:
+    """With arguments that it has, and no method that is not there."""
     listed = set(re.findall(r"^\| `(\w+)\(", section("Methods"), re.MULTILINE))
     assert listed == {
         name for name, member in inspect.getmembers(S3StorageDriver, callable) if not name.startswith("_")
     }
-    missing = re.findall(r"`(\w+)`", section("Limits").split("Not there yet:")[1])
-    assert missing
-    assert [name for name in missing if hasattr(S3StorageDriver, name)] == []
+    for name, arguments in re.findall(r"^\| `(\w+)\((.*?)\)`", section("Methods"), re.MULTILINE):
+        known = inspect.signature(getattr(S3StorageDriver, name)).parameters
+        named = [argument.partition("=")[0] for argument in arguments.split(", ") if argument not in ("", "...")]
+        assert [argument for argument in named if argument not in known] == [], name
+
+
+def test_what_is_not_there_yet_is_not_there() -> None:
+    """Directory buckets need sessions, which no operation opens."""
+    assert "`s3express`" in section("Limits").split("Not there yet:")[1]
+    assert not hasattr(operations, "CreateSession")
+
+
+def test_checksums_are_sent_where_the_readme_says() -> None:
+    """By default on these providers and on no others."""
+    limits = " ".join(section("Limits").split())
+    defaults = {name: found.default_checksum for name, found in PROVIDERS.items() if found.default_checksum}
+    assert defaults == {"aws": "crc32", "scaleway": "crc32", "cloudflare": "crc64nvme"}
+    assert "CRC32 on `aws` and `scaleway`" in limits
+    assert "`checksums` installed CRC64NVME on `cloudflare`" in limits
+    assert (is_fast("crc32"), all(found.multipart for found in PROVIDERS.values())) == (True, True)
+    assert f"{len(PROVIDERS)} kinds of store" in " ".join(section("Stores").split())
 
 
 def test_every_error_is_explained() -> None:
@@ -218,12 +273,13 @@ def test_every_error_is_explained() -> None:
 
 
 def test_defaults_are_those_of_the_table() -> None:
-    """Of every option that the table names."""
+    """Of every option that there is."""
     units = {"MiB": MIB, "s": 1}
+    options = (aios3.TransferConfig, aios3.RetryPolicy, aios3.Timeouts)
     rows = re.findall(r"^\| `(\w+)\.(\w+)` \| (\S+?)(?: (MiB|s))? \|", section("Options"), re.MULTILINE)
-    assert len(rows) == 11
+    assert {row[:2] for row in rows} == {(each.__name__, field.name) for each in options for field in fields(each)}
     for option, name, text, unit in rows:
-        told = text.strip('`"') if text.startswith("`") else int(text) * units.get(unit, 1)
+        told = text.strip('`"') if text.startswith("`") else float(text) * units.get(unit, 1)
         assert getattr(getattr(aios3, option)(), name) == told, name
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import ClassVar, Literal, Self
 
@@ -53,7 +54,8 @@ class DriverBase:
             provider: the kind of store, by name or as a record of one's own; ``None`` takes `default_provider`.
             endpoint_url: ``None`` takes AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, or the provider's own.
             region: to sign for; ``None`` takes AWS_REGION, AWS_DEFAULT_REGION, the profile's, or the provider's.
-            credentials: ``None`` looks in the environment and the shared files; `ANONYMOUS` sends unsigned requests.
+            credentials: ``None`` looks where the SDKs of AWS look, from the environment to the metadata service;
+                `ANONYMOUS` sends unsigned requests.
             transfer: how sources are cut and how much runs at once; uploads may bring their own.
             retry: how often a request is repeated.
             timeouts: how long each phase of a request may stand still.
@@ -82,6 +84,7 @@ class DriverBase:
         self._clock = Clock()
         self._opening = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._resources = AsyncExitStack()
         self._engine: Engine | None = None
         self._is_closed = False
 
@@ -105,12 +108,13 @@ class DriverBase:
         self._is_closed = True
         engine, self._engine = self._engine, None
         if engine is None:
+            await self._resources.aclose()
             return
         closer = asyncio.current_task()
         finished = await finish_despite_cancellation(
             lambda: engine.stop_uploads(closer), deadline=2 * self._timeouts.cleanup, name="aios3: close the driver"
         )
-        await engine.client.transport.aclose()
+        await self._resources.aclose()
         if finished.cancellation is not None:
             raise finished.cancellation
 
@@ -133,7 +137,7 @@ class DriverBase:
     async def _start(self) -> None:
         engine = await self._make_engine()
         if self._is_closed:
-            await engine.client.transport.aclose()
+            await self._resources.aclose()
         else:
             self._engine = engine
 
@@ -141,12 +145,15 @@ class DriverBase:
         settings = await load_settings(
             self._provider, endpoint_url=self._endpoint_url, region=self._region, credentials=self._credentials
         )
+        self._resources.push_async_callback(settings.aclose)
         is_tls = settings.endpoint.scheme == "https"
         context = self._ssl_context
         if is_tls and context is None:
             context = await make_ssl_context(settings.ca_bundle)
+        transport = AiohttpTransport(timeouts=self._timeouts, ssl_context=context, session=self._session)
+        self._resources.push_async_callback(transport.aclose)
         client = OperationClient(
-            transport=AiohttpTransport(timeouts=self._timeouts, ssl_context=context, session=self._session),
+            transport=transport,
             endpoint=settings.endpoint,
             region=settings.region,
             credentials=settings.credentials,

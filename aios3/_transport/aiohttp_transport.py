@@ -171,7 +171,7 @@ class AiohttpTransport:
                 raise TransportTimeoutError(
                     f"{request.operation}: no byte of the answer for {self._timeouts.answer:g} s"
                 ) from error
-            except aiohttp.ClientError as error:
+            except (aiohttp.ClientError, RuntimeError) as error:  # RuntimeError: the driver was closed meanwhile
                 raise TransportError(f"{request.operation}: the answer broke off: {error}") from error
             if not chunk:
                 return

@@ -23,9 +23,11 @@ _IDLE_MEMORY: Final = 64 * MIB
 class RunningUpload(Protocol):
     """What the engine asks of an upload."""
 
-    owner: asyncio.Task[object] | None
-    """The task that runs it."""
     ended: asyncio.Event
+
+    def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
+        """Return whether `task` is one of those that must end before the upload can."""
+        ...  # pragma: no cover - a protocol has no body
 
     def stop(self, reason: StorageError) -> None:
         """Make it fail with `reason`, unless it is ending already."""
@@ -72,7 +74,7 @@ class Engine:
         waits = [
             asyncio.create_task(upload.ended.wait(), name="aios3: wait for an upload to end")
             for upload in uploads
-            if upload.owner is not closer
+            if not upload.is_run_by(closer)
         ]
         try:
             if waits:

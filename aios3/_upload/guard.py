@@ -107,10 +107,17 @@ class CancellationGuard:
         self._known_uploads.add(upload_id)
 
     async def _await_create(self) -> None:
-        """Wait for a Create whose answer nobody waits for any more, and take what it made into care."""
+        """Wait for a Create whose answer nobody waits for any more, and take what it made into care.
+
+        It gets half of the deadline; the other half is for finding out what it made.
+        """
         if self._creating is None or self.upload_id is not None:
             return
-        await asyncio.wait({self._creating})
+        await asyncio.wait({self._creating}, timeout=self._deadline / 2)
+        if not self._creating.done():
+            await self._drop_create()
+            self._orphans.answer_was_lost()
+            return
         if self._creating.cancelled() or self._creating.exception() is not None:
             return
         attempt = self._creating.result()

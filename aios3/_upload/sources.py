@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+import time
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from enum import Enum
 from types import TracebackType
@@ -16,6 +17,9 @@ from .shielding import shielded_from_anyio
 
 __all__ = ["END", "Pull", "Source", "SourceReader", "as_view"]
 
+
+_GATHERING_SECONDS: Final = 0.005
+"""How long chunks of a blocking iterator are gathered before they are handed on."""
 
 _CLOSING_SECONDS: Final = 30.0
 """How long a source may take to close although an anyio scope around it has been cancelled."""
@@ -72,19 +76,19 @@ class SourceReader:
         Raises:
             TypeError: nothing can be read from it.
         """
-        self.pull: Pull = _pull_from(source)
-        self._source = source
         self._is_closed = False
+        self._source = source
+        self.pull: Pull = _pull_from(source, lambda: self._is_closed)
 
     async def aclose(self) -> None:
         """Close the source, in the caller's task. Closing twice is harmless.
 
         A cancellation that interrupts the closing is raised after a second try, which a further one may interrupt.
         """
-        aclose = getattr(self._source, "aclose", None)
-        if aclose is None or self._is_closed:
-            return
+        aclose = None if self._is_closed else getattr(self._source, "aclose", None)
         self._is_closed = True
+        if aclose is None:
+            return
         with shielded_from_anyio(_CLOSING_SECONDS):
             try:
                 await _call(aclose)
@@ -112,7 +116,7 @@ async def _call(function: Callable[[], object]) -> None:
         await outcome
 
 
-def _pull_from(source: Source) -> Pull:
+def _pull_from(source: Source, is_closed: Callable[[], bool]) -> Pull:
     if isinstance(source, bytes | bytearray | memoryview):
         return _from_iterator(iter((source,)))
     _refuse_lookalikes(source)
@@ -124,7 +128,7 @@ def _pull_from(source: Source) -> Pull:
     if isinstance(source, list | tuple):
         return _from_iterator(iter(source))
     if hasattr(source, "__iter__"):
-        return _from_blocking_iterator(source)
+        return _from_blocking_iterator(source, is_closed)
     raise TypeError(
         f"cannot read from {type(source).__name__}: a source is an async or sync iterable of bytes, bytes-like, "
         "or something with read(n)"
@@ -165,19 +169,23 @@ def _from_async_iterator(source: AsyncIterable[Buffer]) -> Pull:
     return pull
 
 
-def _from_blocking_iterator(source: Iterable[Buffer]) -> Pull:
-    """Pull in a thread, several chunks a time where they are small, because a thread costs more than a small chunk."""
+def _from_blocking_iterator(source: Iterable[Buffer], is_closed: Callable[[], bool]) -> Pull:
+    """Pull in a thread, several chunks a time where they come fast, because a thread costs more than a small chunk."""
     iterator: Iterator[Buffer] | None = None
 
     def gather(hint: int) -> Buffer | End:
         nonlocal iterator
         if iterator is None:
             iterator = iter(source)
+        until = time.monotonic() + _GATHERING_SECONDS
         first = next(iterator, END)
         if first is END or as_view(first).nbytes >= min(hint, 64 * KIB):
             return first
         joined = bytearray(first)
-        while len(joined) < hint and (chunk := next(iterator, END)) is not END:
+        while len(joined) < hint and time.monotonic() < until and not is_closed():
+            chunk = next(iterator, END)
+            if chunk is END:
+                break
             joined += as_view(chunk)
         return joined
 

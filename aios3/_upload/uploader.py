@@ -18,6 +18,7 @@ all slots have come back, which is to say that every part is acknowledged.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -74,13 +75,17 @@ class Uploader:
         )
         began_at = engine.client.clock.monotonic()
         self._commit = Commit(engine, job, self.guard, self._failures, began_at)
-        self.owner: asyncio.Task[object] | None = asyncio.current_task()
+        self._tasks: set[asyncio.Task[object] | None] = {asyncio.current_task()}
         self.ended = asyncio.Event()
         self.receipt: UploadReceipt | None = None
 
     def begin(self, group: asyncio.TaskGroup) -> None:
         """Take the group that the parts will run in."""
         self._group = group
+
+    def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
+        """Return whether `task` feeds the upload or sends a part of it."""
+        return task in self._tasks
 
     def stop(self, reason: StorageError) -> None:
         """Make the upload fail with `reason`, unless it is ending already."""
@@ -159,9 +164,15 @@ class Uploader:
     async def _make_room(self) -> int:
         """Wait until more bytes may be asked of the source; return how many a reader should be asked for."""
         if self._filler.is_full or self._filler.is_at_limit:
-            return _LOOKAHEAD
+            return min(_LOOKAHEAD, self._still_allowed)
         await self._filler.grow()
-        return self._filler.room
+        return min(self._filler.room, self._still_allowed)
+
+    @property
+    def _still_allowed(self) -> int:
+        """Bytes to ask for at most: one more than the source may still have, which is enough to refuse it."""
+        limits = [limit for limit in (self._job.size, self._job.max_size) if limit is not None]
+        return min(limits) - self._progress.bytes_read + 1 if limits else sys.maxsize
 
     async def _take(self, data: memoryview) -> None:
         self._count(len(data))
@@ -214,10 +225,13 @@ class Uploader:
         """Run `work` in a task whose failure ends the upload."""
         assert self._group is not None
         try:
-            return self._group.create_task(work, name=name)
+            task = self._group.create_task(work, name=name)
         except RuntimeError:  # the group is shutting down: this is a task of the caller's that goes on writing
             work.close()
             raise StorageError("the upload has failed, and takes no more bytes") from None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _part_ended(self, part: Part) -> None:
         self._slots.release()

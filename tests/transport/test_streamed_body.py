@@ -368,6 +368,22 @@ async def test_a_piece_that_was_lost_with_its_connection_has_not_left(make_trans
     assert feed.asked == 1
 
 
+async def test_nothing_has_left_on_a_connection_that_was_aborted(make_transport, narrow_session, wire, request_to):
+    """As a session that is closed does; aiohttp then says that everything was written."""
+    peer = await wire(Deaf())
+    feed = Feed(bytes(1 << 24), b"next", ends=True)
+    sending = asyncio.create_task(make_transport(narrow_session, send=5).send_stream(request_to(peer), feed))
+    while not (
+        acquired := [found for found in narrow_session.connector._acquired if getattr(found, "writing_paused", False)]
+    ):
+        await asyncio.sleep(0)
+    acquired[0].transport.abort()
+    with pytest.raises(TransportError):
+        await sending
+    await turns()
+    assert feed.asked == 1
+
+
 async def test_a_failure_on_a_connection_that_was_idle_is_marked(transport, wire, request_to):
     """So that the attempt is repeated without being counted."""
 
@@ -384,24 +400,41 @@ async def test_a_failure_on_a_connection_that_was_idle_is_marked(transport, wire
     assert caught.value.on_reused_connection
 
 
-async def test_a_body_whose_connection_is_gone_already_does_not_end(request_to):
-    """Nothing is asked of the feed, and `write` does not return, or aiohttp would write the end."""
+class Protocol:
+    """aiohttp's side of a connection that is lost at the first drain, or was before."""
+
+    def __init__(self, transport: object) -> None:
+        self.transport = transport
+
+    async def write(self, piece: bytes) -> None:
+        pass
+
+    async def drain(self) -> None:
+        self.transport = None
+
+    @property
+    def protocol(self) -> Protocol:
+        return self
+
+
+class Transport:
+    get_extra_info = get_write_buffer_size = set_write_buffer_limits = lambda *_, **__: None
+
+
+@pytest.mark.parametrize(("transport", "asked"), [(None, 0), (Transport(), 1)], ids=["before", "meanwhile"])
+async def test_a_body_whose_connection_is_gone_does_not_end(request_to, transport, asked):
+    """No more is asked of the feed, and `write` does not return, or aiohttp would write the end."""
     feed = Feed(b"a", ends=True)
     request = request_to(SimpleNamespace(scheme="http", host="h"))
     async with Watchdog("op", connect=5, send=5, answer=5) as watchdog:
         body = StreamedBody(request, feed, watchdog, set())
-        writer = SimpleNamespace(protocol=SimpleNamespace(transport=None))
-        writer.protocol = _Protocol()
-        writing = asyncio.create_task(body.write(writer))  # type: ignore[arg-type]
+        body._moved = lambda: 0  # type: ignore[method-assign]
+        writing = asyncio.create_task(body.write(Protocol(transport)))  # type: ignore[arg-type]
         await turns()
         assert not writing.done()
-        assert (feed.asked, body.is_gone) == (0, False)
+        assert (feed.asked, body.is_gone) == (asked, False)
         writing.cancel()
         await asyncio.wait({writing})
-
-
-class _Protocol:
-    transport = None
 
 
 @pytest.mark.parametrize(("length", "words"), [(None, "unknown length"), (7, "7 bytes")])

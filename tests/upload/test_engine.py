@@ -17,7 +17,7 @@ class FakeUpload:
     """Ends when it is stopped, unless it is busy."""
 
     def __init__(self, engine: Engine, *, busy: bool = False, abandoning: Exception | None = None) -> None:
-        self.owner: asyncio.Task[object] | None = None
+        self.owner: object = object()
         self.ended = asyncio.Event()
         self.reasons: list[StorageError] = []
         self.abandoned = 0
@@ -25,6 +25,9 @@ class FakeUpload:
         self._busy = busy
         self._abandoning = abandoning
         engine.running.add(self)
+
+    def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
+        return task is self.owner
 
     def stop(self, reason: StorageError) -> None:
         self.reasons.append(reason)

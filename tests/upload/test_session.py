@@ -294,7 +294,8 @@ async def test_a_stopped_upload_fails_with_the_reason(scene: Scene) -> None:
         await asyncio.Event().wait()
 
     task = await scene.start(add)
-    assert box[0].owner is task
+    assert box[0].is_run_by(task)
+    assert not box[0].is_run_by(asyncio.current_task())
     box[0].stop(reason)
     await asyncio.wait({task})
     assert task.exception() is reason
