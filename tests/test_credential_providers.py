@@ -45,7 +45,9 @@ MADE = {
 
 def test_every_source_of_the_default_chain_can_be_made_by_users() -> None:
     """What renews itself in the chain is public here, under the same name."""
-    modules = [importlib.import_module(found.name) for found in pkgutil.iter_modules(aios3._config.__path__, "aios3._config.")]
+    modules = [
+        importlib.import_module(found.name) for found in pkgutil.iter_modules(aios3._config.__path__, "aios3._config.")
+    ]
     sources = {
         name
         for module in modules
@@ -79,7 +81,9 @@ async def test_a_driver_signs_with_a_source_and_leaves_it_open() -> None:
 
         source = RefreshingCredentials(fetch)
         for key in ("one", "two"):
-            async with S3StorageDriver(endpoint_url=server.endpoint_url, region=server.region, credentials=source) as driver:
+            async with S3StorageDriver(
+                endpoint_url=server.endpoint_url, region=server.region, credentials=source
+            ) as driver:
                 await driver.upload_object_via_stream(b"x", "videos", key)
         assert set(server.objects) == {("videos", "one"), ("videos", "two")}
     assert fetched == 1

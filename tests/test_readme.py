@@ -208,7 +208,9 @@ async def test_the_examples_of_credentials_can_be_made() -> None:
 def test_every_source_of_credentials_is_named() -> None:
     """And each variable and setting that the section names is one that the library reads."""
     text = section("Credentials")
-    assert [name for name in credential_providers.__all__ if name != "RefreshableCredentials" and name not in text] == []
+    assert [
+        name for name in credential_providers.__all__ if name != "RefreshableCredentials" and name not in text
+    ] == []
     code = "".join(path.read_text() for path in (ROOT / "aios3" / "_config").glob("*.py"))
     names = re.findall(r"`(AWS_\w+|role_arn|source_profile|credential_source|credential_process)`", text)
     assert len(names) >= 7
@@ -317,3 +319,25 @@ def test_linked_files_exist() -> None:
     links = re.findall(r"\]\((?!https?:)([^)]+)\)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+SEED = (ROOT / "docs" / "libcloud-269.md").read_text(encoding="utf-8")
+
+
+def test_tests_that_the_page_on_libcloud_names_exist() -> None:
+    """Every file, and in it every test; those of the seed itself are all named."""
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", SEED)
+    assert len(named) > 30
+    for path, test in named:
+        source = (ROOT / path).read_text(encoding="utf-8")
+        assert not test or re.search(rf"^(async )?def {test}\(", source, re.MULTILINE), f"{path}::{test}"
+    of_the_seed = re.findall(
+        r"^async def (test_\w+)\(", (ROOT / "tests/test_libcloud_269.py").read_text(), re.MULTILINE
+    )
+    assert set(of_the_seed) == {test for path, test in named if test and path == "tests/test_libcloud_269.py"}
+
+
+def test_the_page_on_libcloud_names_every_method() -> None:
+    """Whoever comes from there finds all of them."""
+    methods = {name for name, _ in inspect.getmembers(S3StorageDriver, inspect.isfunction) if not name.startswith("_")}
+    assert [name for name in methods - {"aclose"} if name not in SEED] == []

@@ -83,6 +83,7 @@ class DriverBase:
         self._ssl_context = ssl_context
         self._clock = Clock()
         self._opening = asyncio.Lock()
+        self._closing = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._resources = AsyncExitStack()
         self._engine: Engine | None = None
@@ -106,17 +107,19 @@ class DriverBase:
         after everything has been closed.
         """
         self._is_closed = True
-        engine, self._engine = self._engine, None
-        if engine is None:
-            await self._resources.aclose()
-            return
         closer = asyncio.current_task()
+        async with self._closing:  # whoever closes it a second time waits until it is closed
+            engine, self._engine = self._engine, None
+            cancellation = None if engine is None else await self._stop_uploads(engine, closer)
+            await self._resources.aclose()
+        if cancellation is not None:
+            raise cancellation
+
+    async def _stop_uploads(self, engine: Engine, closer: asyncio.Task[object] | None) -> asyncio.CancelledError | None:
         finished = await finish_despite_cancellation(
             lambda: engine.stop_uploads(closer), deadline=2 * self._timeouts.cleanup, name="aios3: close the driver"
         )
-        await self._resources.aclose()
-        if finished.cancellation is not None:
-            raise finished.cancellation
+        return finished.cancellation
 
     async def _open(self) -> Engine:
         """Return the machinery, made at the first call."""

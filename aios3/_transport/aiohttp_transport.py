@@ -227,6 +227,8 @@ async def _translated(request: Request) -> AsyncGenerator[None]:
         raise
     except (aiohttp.ClientError, OSError) as error:
         raise _transport_error(request, error) from error
+    except ValueError as error:  # what the caller's session adds contradicts what the request must be
+        raise ConfigurationError(f"the request cannot be made with this aiohttp session: {error}") from error
     except RuntimeError as error:
         if "Session is closed" not in str(error):
             raise

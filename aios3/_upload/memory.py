@@ -55,6 +55,8 @@ class Lease:
 
     held: int = 0
     """Bytes granted."""
+    task: asyncio.Task[object] | None = None
+    """Who asked last."""
     missing: int = 0
     """Bytes that the part still needs to be complete."""
 
@@ -93,11 +95,13 @@ class MemoryBudget:
                 `limit`.
 
         Raises:
-            ConfigurationError: the upload has ended meanwhile (`detach`).
+            ConfigurationError: the upload has ended meanwhile (`detach`); or the task that asks is the only one that
+                could fill the other unfinished parts, for whose bytes it would wait.
 
         A cancellation leaves nothing granted.
         """
         lease.missing = missing
+        lease.task = asyncio.current_task()
         if not self._waiters and self._is_free(count) and self._is_safe(lease, count):
             self._grant(lease, count)
             return
@@ -148,6 +152,23 @@ class MemoryBudget:
             self._waiters.remove(waiter)
             self._grant(waiter.lease, waiter.count)
             waiter.granted.set_result(None)
+        self._refuse_to_wait_for_oneself()
+
+    def _refuse_to_wait_for_oneself(self) -> None:
+        """Tell the waiters whose own tasks hold all there is, in unfinished parts of other uploads: nobody else can."""
+        if not self._waiters or self.used != self._filling_held:
+            return
+        holders = {lease.task for lease in self._filling}
+        for waiter in list(self._waiters):
+            others = self._filling - {waiter.lease}
+            if others and holders == {waiter.lease.task} and not waiter.granted.done():
+                self._waiters.remove(waiter)
+                waiter.granted.set_exception(
+                    ConfigurationError(
+                        f"one task feeds {len(others) + 1} uploads in turn, whose unfinished parts do not fit into the "
+                        f"driver's memory_limit of {self.limit} bytes; raise it, or use smaller parts"
+                    )
+                )
 
     def _is_free(self, count: int) -> bool:
         return self.used + count <= self.limit

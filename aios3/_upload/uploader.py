@@ -199,7 +199,7 @@ class Uploader:
 
     @property
     def _expects_more(self) -> bool:
-        return self._job.size is not None and self._job.size > self._progress.bytes_read
+        return (self._job.size or 0) > self._progress.bytes_read
 
     # parts
 
@@ -219,7 +219,7 @@ class Uploader:
     def _start(self, part: Part) -> None:
         task = self._in_group(self._upload_part(part), f"aios3: part {part.number} of {self._job.key!r}")
         self.guard.may_have_parts = True
-        task.add_done_callback(lambda _: self._part_ended(part))
+        task.add_done_callback(lambda ended: self._part_ended(part, ended))
 
     def _in_group(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         """Run `work` in a task whose failure ends the upload."""
@@ -233,7 +233,9 @@ class Uploader:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _part_ended(self, part: Part) -> None:
+    def _part_ended(self, part: Part, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._broken_by = self._broken_by or task.exception()  # for a block that other tasks feed or leave
         self._slots.release()
         self._filler.give_back(part)
 
@@ -252,8 +254,6 @@ class Uploader:
     def _upload_id(self) -> str:
         assert self.guard.upload_id is not None
         return self.guard.upload_id
-
-    # the end
 
     async def finish(self) -> None:
         """Send what is left, wait until every part is acknowledged, and commit.

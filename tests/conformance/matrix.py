@@ -10,6 +10,7 @@ from typing import Literal
 
 from aios3.testing.stores import STORES
 from tests.conformance.endpoints import STANDS_FOR
+from tests.conformance.known_limits import REFUSED_KEYS
 
 __all__ = ["CONFORMANCE", "Outcome", "Result", "make_matrix", "result_of"]
 
@@ -84,9 +85,15 @@ def _stores(ordered: Mapping[str, list[Result]], day: date) -> list[str]:
 def _limits(ordered: Mapping[str, list[Result]]) -> list[str]:
     lines = ["## Known limits", "", "| store | check | why |", "| --- | --- | --- |"]
     for name, results in ordered.items():
-        for result in results:
-            if result.outcome == "known limit":
-                lines.append(f"| {_title(name)} | `{result.check}` | {result.reason} |")
+        lines.extend(
+            f"| {_title(name)} | `{result.check}` | {result.reason} |"
+            for result in results
+            if result.outcome == "known limit"
+        )
+    for name, keys in REFUSED_KEYS.items():
+        if name in ordered:
+            refused = ", ".join(sorted(keys))
+            lines += ["", f"A check of a key also passes where the key is refused; {name} refuses these: {refused}."]
     return lines
 
 
@@ -94,10 +101,11 @@ def _rows(ordered: Mapping[str, list[Result]]) -> list[str]:
     lines = [
         "## Provider rows",
         "",
-        "Every row of the provider table. The test server keeps a row's limits: its number of parts, equal parts, least",
-        "part size, signing region, regions in CreateBucket, final ETags and default checksum. Rows that are alike in",
-        "all of that would be the same run, so one of them is run and stands for the others. What only the service",
-        "itself can show is not checked by it: the host names, and what is read in its documentation.",
+        "Every row of the provider table. The test server keeps a row's limits: its number of parts, equal parts,",
+        "least part size, signing region, regions in CreateBucket, final ETags and default checksum. Rows that are",
+        "alike in all of that, to the sizes that the checks send, would be the same run; so one of them is run and",
+        "stands for the others. What only the service itself can show is not checked by it: host names, TLS, sessions",
+        "(which `s3express` needs and aios3 does not open yet), and what was read in its documentation.",
         "",
         "| row | test server as | checks passed | a real store |",
         "| --- | --- | --: | --- |",

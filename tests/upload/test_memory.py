@@ -363,3 +363,44 @@ def test_the_pool_keeps_no_more_than_it_may(keep: int, idle: int) -> None:
         assert pool.idle_bytes == idle
     pool.clear()
     assert pool.idle_bytes == 0
+
+
+async def test_a_task_that_would_wait_for_itself_is_told() -> None:
+    """One task that fills several parts in turn could never free what it waits for."""
+    budget = MemoryBudget(10)
+    first, second = Lease(), Lease()
+    await budget.acquire(first, 6, 8)
+
+    with pytest.raises(ConfigurationError, match="one task feeds 2 uploads in turn"):
+        await budget.acquire(second, 5, 8)
+    assert budget.used == 6
+    assert not budget._waiters
+
+
+async def test_another_tasks_part_is_waited_for() -> None:
+    """It may be finished at any time."""
+    budget = MemoryBudget(10)
+    first, second = Lease(), Lease()
+    await asyncio.create_task(budget.acquire(first, 6, 8))
+
+    waiting = asyncio.create_task(budget.acquire(second, 5, 8))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    budget.release(budget.detach(first))
+    await waiting
+    assert budget.used == 5
+
+
+async def test_parts_in_flight_are_waited_for_also_by_a_task_that_feeds_several() -> None:
+    """Their bytes come back by themselves."""
+    budget = MemoryBudget(10)
+    sent, first, second = Lease(), Lease(), Lease()
+    await budget.acquire(sent, 4, 4)
+    in_flight = budget.detach(sent)
+    await budget.acquire(first, 2, 4)
+    waiting = asyncio.create_task(budget.acquire(second, 5, 5))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    budget.release(in_flight)
+    await waiting
+    assert budget.used == 7

@@ -1,0 +1,85 @@
+"""The matrix says what came of a run, and the committed one is of a run of these checks."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from aios3 import PROVIDERS
+from aios3.testing.stores import STORES
+from tests.conformance import contents, endings, housekeeping, keys  # noqa: F401 - importing them adds their checks
+from tests.conformance.endpoints import SERVER_NAMES, STANDS_FOR, _conduct
+from tests.conformance.known_limits import KNOWN_LIMITS
+from tests.conformance.matrix import CONFORMANCE, Result, make_matrix, result_of
+from tests.conformance.registry import CHECKS
+
+COMMITTED = Path(__file__).parents[2] / "docs" / "conformance.md"
+DAY = date(2026, 11, 23)
+
+
+def properties(**changes: str) -> list[tuple[str, object]]:
+    told = {"endpoint": "moto", "version": "5", "provider": "moto", "check": "a_check", "reason": "", **changes}
+    return [("other", 1), (CONFORMANCE, told)]
+
+
+@pytest.mark.parametrize(
+    ("reason", "outcome", "told"),
+    [
+        ("", "passed", "passed"),
+        ("it cannot", "passed", "known limit"),
+        ("it cannot", "failed", "failed"),
+        ("", "failed", "failed"),
+        ("", "skipped", "not run"),
+    ],
+)
+def test_a_result_is_what_the_report_says(reason: str, outcome: str, told: str) -> None:
+    """A test of a known limit passes if the store fails as it is known to."""
+    result = result_of(properties(reason=reason), outcome)
+    assert result == Result("moto", "5", "moto", "a_check", told, reason)  # type: ignore[arg-type]
+
+
+def test_other_tests_are_no_results() -> None:
+    """They leave no such property."""
+    assert result_of([("other", 1)], "passed") is None
+
+
+def test_the_matrix_counts() -> None:
+    """By store and by row, with the version, the day, and why a limit is one."""
+    results = [
+        Result("S3Server as generic", "0.1", "generic", "a", "passed"),
+        Result("S3Server as generic", "0.1", "generic", "b", "failed"),
+        Result("moto", "5", "moto", "a", "passed"),
+        Result("moto", "5", "moto", "b", "known limit", "it cannot"),
+    ]
+    lines = make_matrix(results, DAY).splitlines()
+    assert "| moto | 5 | `moto` | 1 | 1 | 0 | 0 | 2026-11-23 |" in lines
+    assert "| test server as generic | 0.1 | `generic` | 1 | 0 | 1 | 0 | 2026-11-23 |" in lines
+    assert "| moto | `b` | it cannot |" in lines
+    assert "| `generic` | itself | 1 of 2 |  |" in lines
+    assert "| `wasabi` | `generic` stands for it | 1 of 2 |  |" in lines
+    assert "| `moto` | `minio` stands for it | 0 of 0 | moto |" in lines
+
+
+def test_a_row_is_stood_for_by_one_that_is_like_it() -> None:
+    """And that one is run."""
+    assert STANDS_FOR.keys() == PROVIDERS.keys()
+    for row, representative in STANDS_FOR.items():
+        assert _conduct(PROVIDERS[row]) == _conduct(PROVIDERS[representative])
+        assert f"S3Server as {representative}" in SERVER_NAMES
+
+
+def test_the_committed_matrix_is_of_these_checks() -> None:
+    """All stores and all rows, every check, nothing failed, and the limits that are known now."""
+    text = COMMITTED.read_text(encoding="utf-8")
+    stores = re.findall(r"^\| (.+) \| \S+ \| `\w+` \| (\d+) \| (\d+) \| (\d+) \| (\d+) \| \S+ \|$", text, re.MULTILINE)
+    assert {name for name, *_ in stores} == {*STORES, *(name.replace("S3S", "test s") for name in SERVER_NAMES)}
+    for name, passed, limits, failed, not_run in stores:
+        assert (int(passed) + int(limits), failed, not_run) == (len(CHECKS), "0", "0"), name
+        assert int(limits) == sum(endpoint == name for endpoint, _ in KNOWN_LIMITS)
+    rows = re.findall(r"^\| `(\w+)` \| (itself|`\w+` stands for it) \| (\d+) of (\d+) \|", text, re.MULTILINE)
+    assert [name for name, *_ in rows] == list(PROVIDERS)
+    assert {stand_in for name, stand_in, *_ in rows if STANDS_FOR[name] == name} == {"itself"}
+    assert {counts for _, _, *counts_ in rows for counts in counts_} == {str(len(CHECKS))}
