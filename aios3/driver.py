@@ -112,7 +112,8 @@ class S3StorageDriver(ContainerMethods, ObjectMethods, DownloadMethods, UrlMetho
             OSError: the file cannot be read.
             StorageError: as `upload_object_via_stream`.
         """
-        async with aiofiles.open(path, "rb") as file:
+        # Unbuffered: a buffered file cannot be closed while a read of a pipe is waiting in its thread.
+        async with aiofiles.open(path, "rb", buffering=0) as file:
             status = await asyncio.to_thread(os.fstat, file.fileno())
             size = status.st_size if stat.S_ISREG(status.st_mode) else None
             try:

@@ -20,7 +20,7 @@ from aios3 import (
 from aios3.providers import Provider
 from aios3.testing import ALL_FAULT_KINDS, Fault, S3Server
 
-from .sweep import CONTENT, KIB, OLD, PART, SMALL_PARTS, Source
+from .sweep import CONTENT, IMPATIENT, KIB, OLD, PART, SMALL_PARTS, Source
 
 REQUESTS: dict[str, tuple[str, int | None]] = {
     "Create": ("CreateMultipartUpload", None),
@@ -62,8 +62,9 @@ async def upload_with(*faults: Fault, provider: Provider = SMALL_PARTS, forget_c
     """Upload four parts against a server with these faults, and look at what is left."""
     outcome = Outcome()
     before = asyncio.all_tasks()
-    async with S3Server(provider, forget_completed=forget_completed) as server:
-        async with S3StorageDriver(
+    async with (
+        S3Server(provider, forget_completed=forget_completed) as server,
+        S3StorageDriver(
             provider,
             endpoint_url=server.endpoint_url,
             region=server.region,
@@ -71,43 +72,41 @@ async def upload_with(*faults: Fault, provider: Provider = SMALL_PARTS, forget_c
             transfer=TransferConfig(part_size=PART, concurrency=2, memory_limit=16 * PART),
             retry=RetryPolicy(max_attempts=3, base_delay=0, throttle_base_delay=0),
             timeouts=Timeouts(connect=0.2, send=0.2, answer=0.1, complete=0.1, cleanup=10),
-        ) as driver:
-            await driver.upload_object_via_stream(OLD, "bucket", "key")
-            for fault in faults:
-                server.faults.add(fault)
-            source = Source(FOUR_PARTS)
-            try:
-                receipt = await driver.upload_object_via_stream(source, "bucket", "key")
-            except Exception as error:
-                outcome.error = error
-            requests = len(server.requests)
-            outcome.attempts = sum(request.fault is not None for request in server.requests)
-            body = server.objects["bucket", "key"].body
-            outcome.committed = body == FOUR_PARTS
-            problems = outcome.problems
-            problems += [f"open upload {left.upload_id}" for left in server.open_uploads]
-            problems += [task.get_name() for task in asyncio.all_tasks() - before if "aios3" in task.get_name()]
-            if body not in {OLD, FOUR_PARTS}:
-                problems.append("wrong bytes")
-            if outcome.error is None and not (outcome.committed and receipt.etag == _head_etag(server)):
-                problems.append("reported as done, but not so")
-            if outcome.error is not None and not isinstance(outcome.error, StorageError):
-                problems.append(f"untyped {outcome.error!r}")
-            if (
-                outcome.committed
-                and outcome.error is not None
-                and not isinstance(outcome.error, CompletionUnknownError)
-            ):
-                problems.append(f"committed, but reported as {outcome.error!r}")
-            if not source.is_closed:
-                problems.append("source not closed")
-            engine = driver._engine
-            assert engine is not None
-            if engine.memory.used or engine.known_uploads or engine.running:
-                problems.append("not everything given back")
-            await asyncio.sleep(0)
-            if len(server.requests) != requests:
-                problems.append("request after the end")
+        ) as driver,
+    ):
+        driver._clock = IMPATIENT
+        await driver.upload_object_via_stream(OLD, "bucket", "key")
+        for fault in faults:
+            server.faults.add(fault)
+        source = Source(FOUR_PARTS)
+        try:
+            receipt = await driver.upload_object_via_stream(source, "bucket", "key")
+        except Exception as error:
+            outcome.error = error
+        requests = len(server.requests)
+        outcome.attempts = sum(request.fault is not None for request in server.requests)
+        body = server.objects["bucket", "key"].body
+        outcome.committed = body == FOUR_PARTS
+        problems = outcome.problems
+        problems += [f"open upload {left.upload_id}" for left in server.open_uploads]
+        problems += [task.get_name() for task in asyncio.all_tasks() - before if "aios3" in task.get_name()]
+        if body not in {OLD, FOUR_PARTS}:
+            problems.append("wrong bytes")
+        if outcome.error is None and not (outcome.committed and receipt.etag == _head_etag(server)):
+            problems.append("reported as done, but not so")
+        if outcome.error is not None and not isinstance(outcome.error, StorageError):
+            problems.append(f"untyped {outcome.error!r}")
+        if outcome.committed and outcome.error is not None and not isinstance(outcome.error, CompletionUnknownError):
+            problems.append(f"committed, but reported as {outcome.error!r}")
+        if not source.is_closed:
+            problems.append("source not closed")
+        engine = driver._engine
+        assert engine is not None
+        if engine.memory.used or engine.known_uploads or engine.running:
+            problems.append("not everything given back")
+        await asyncio.sleep(0)
+        if len(server.requests) != requests:
+            problems.append("request after the end")
     return outcome
 
 

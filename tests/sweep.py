@@ -13,9 +13,16 @@ from dataclasses import dataclass, field
 import anyio
 
 from aios3 import PROVIDERS, RetryPolicy, S3StorageDriver, StorageError, TransferConfig
+from aios3._upload.clock import Clock
 from aios3.providers import Provider
 from aios3.testing import S3Server
 
+
+async def _do_not_sleep(seconds: float) -> None:
+    await asyncio.sleep(0)
+
+
+IMPATIENT = Clock(sleep=_do_not_sleep)
 KIB = 1024
 PART = 4 * KIB
 SMALL_PARTS = dataclasses.replace(PROVIDERS["aws"], name="small", endpoint=None, addressing="path", min_part_size=KIB)
@@ -167,7 +174,8 @@ async def anyio_scope(upload: Upload, driver: S3StorageDriver, source: Source, s
         if times == 1:
             await upload(driver, source)
     turns.stop()
-    assert task is not None and task.cancelling() == 0
+    assert task is not None
+    assert task.cancelling() == 0
     return turns.count, scope.cancelled_caught
 
 
@@ -214,6 +222,7 @@ async def end_at(
             transfer=TransferConfig(part_size=PART, concurrency=2, memory_limit=16 * PART),
             retry=RetryPolicy(base_delay=0, throttle_base_delay=0),
         )
+        driver._clock = IMPATIENT
         async with driver:
             await driver.upload_object_via_stream(OLD, "bucket", "key")
             engine = driver._engine
@@ -250,7 +259,7 @@ async def end_at(
 async def sweep(
     way: Way, upload: Upload, times: int, stride: int = 1, provider: Provider = SMALL_PARTS
 ) -> tuple[int, int, list[str]]:
-    """End the upload at every `stride`-th turn until it is faster than its end; return runs, cancelled runs, problems."""
+    """End the upload at every `stride`-th turn until it is faster; return runs, runs ended early, and problems."""
     runs = cancelled = 0
     problems: list[str] = []
     step = 0

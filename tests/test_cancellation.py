@@ -9,7 +9,7 @@ import pytest
 
 from aios3.testing import Fault, S3Server
 
-from .sweep import SMALL_PARTS, UPLOADS, WAYS, Source, end_at, sweep, task_cancel
+from .sweep import IMPATIENT, SMALL_PARTS, UPLOADS, WAYS, Source, end_at, sweep
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -173,6 +173,7 @@ async def test_a_create_whose_answer_never_comes_is_found_and_aborted():
             transfer=TransferConfig(part_size=PART, concurrency=2),
             timeouts=Timeouts(cleanup=0.4),
         )
+        driver._clock = IMPATIENT
         async with driver:
             task = asyncio.create_task(driver.upload_object_via_stream(Source(), "bucket", "key"))
             await server.wait_for(lambda s: s.open_uploads)

@@ -43,7 +43,9 @@ ATTRIBUTES = [
 ]
 
 
-@pytest.mark.parametrize(("attributes", "headers", "where"), ATTRIBUTES, ids=lambda value: next(iter(sorted(value)), ""))
+@pytest.mark.parametrize(
+    ("attributes", "headers", "where"), ATTRIBUTES, ids=lambda value: next(iter(sorted(value)), "")
+)
 async def test_an_attribute_appears_where_s3_takes_it(server, driver, attributes, headers, where):
     """On the PutObject of a small upload; on exactly these requests of a multipart one."""
     await driver.upload_object_via_stream(b"x", "bucket", "small", **attributes)

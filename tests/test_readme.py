@@ -315,10 +315,11 @@ def test_the_lifecycle_rule_is_json() -> None:
 
 
 def test_linked_files_exist() -> None:
-    """Of every relative link."""
-    links = re.findall(r"\]\((?!https?:)([^)]+)\)", README)
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    """Of every relative link, also of the pages below ``docs``."""
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        links = re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text(encoding="utf-8"))
+        assert links
+        assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 SEED = (ROOT / "docs" / "libcloud-269.md").read_text(encoding="utf-8")

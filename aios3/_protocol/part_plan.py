@@ -87,12 +87,12 @@ def _size_for(size: int, provider: Provider, transfer: TransferConfig, memory_li
     needed = -(-size // provider.max_parts)
     if needed <= transfer.part_size:
         return transfer.part_size
-    first = min(-(-needed // MIB) * MIB, provider.max_part_size)
-    if needed > first:
+    rounded = -(-needed // MIB) * MIB
+    if needed > provider.max_part_size:
         raise PartLimitError(
             f"{size} bytes are more than {provider.max_parts} parts of {provider.max_part_size} bytes, "
             f"the most that {provider.name} takes"
         )
-    if first > memory_limit:
-        raise ConfigurationError(f"{size} bytes need parts of {first} bytes; raise memory_limit to at least that")
-    return first
+    if needed > memory_limit:
+        raise ConfigurationError(f"{size} bytes need parts of {rounded} bytes; raise memory_limit to at least that")
+    return min(rounded, provider.max_part_size, memory_limit)

@@ -65,7 +65,7 @@ class StreamedBody(SlicedBody):
         self._is_waiting = True
         piece = await anext(self._pieces, None)
         self._is_waiting = False
-        self._watchdog.enter("sending the body", self._moved)
+        self._watchdog.moved()  # from now on it is the connection's turn
         return piece
 
     def _moved(self) -> int:

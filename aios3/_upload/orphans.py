@@ -2,7 +2,7 @@
 
 Nobody is told the id of such an upload, and S3 cannot be asked for it by
 anything that we chose. What is known: its key, that it began while our Create
-was unanswered, that it has no parts, and that it is none of this driver's. An
+was unanswered, that it gets no parts, and that it is none of this driver's. An
 upload of another process that fits all four is possible only if it began in
 that very window and still has no part; the window is as long as the lost
 request, and whoever creates an upload usually has its first part at hand.
@@ -24,6 +24,9 @@ __all__ = ["OrphanSweep"]
 
 _SLACK: Final = timedelta(seconds=2)
 """The times in a listing are whole seconds, and the two clocks may round differently."""
+
+_SECOND_LOOK: Final = 1.0
+"""Seconds before the second look: an upload that somebody works on has its first part on the way."""
 
 _MOST_PAGES: Final = 20
 
@@ -62,8 +65,11 @@ class OrphanSweep:
         Raises:
             StorageError: the store will not list or abort.
         """
+        candidates = [upload for upload in await self._candidates() if await self._has_no_parts(upload)]
+        if candidates:
+            await self._client.clock.sleep(_SECOND_LOOK)
         aborted = []
-        for upload in await self._candidates():
+        for upload in candidates:
             if await self._has_no_parts(upload):
                 operation = AbortMultipartUpload(self._bucket, self._key, upload.upload_id, self._headers)
                 await self._client.run(operation, is_cleanup=True)

@@ -164,7 +164,7 @@ class Uploader:
     async def _make_room(self) -> int:
         """Wait until more bytes may be asked of the source; return how many a reader should be asked for."""
         if self._filler.is_full or self._filler.is_at_limit:
-            return min(_LOOKAHEAD, self._still_allowed)
+            return min(_LOOKAHEAD, self._job.plan.first_size, self._still_allowed)
         await self._filler.grow()
         return min(self._filler.room, self._still_allowed)
 
@@ -234,8 +234,8 @@ class Uploader:
         return task
 
     def _part_ended(self, part: Part, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None:
-            self._broken_by = self._broken_by or task.exception()  # for a block that other tasks feed or leave
+        failure = asyncio.CancelledError() if task.cancelled() else task.exception()
+        self._broken_by = self._broken_by or failure  # for a block that other tasks feed or leave
         self._slots.release()
         self._filler.give_back(part)
 

@@ -170,7 +170,7 @@ def _configured_endpoint() -> Endpoint:
     )
 
 
-def _conduct(provider: Provider) -> tuple[object, ...]:
+def conduct(provider: Provider) -> tuple[object, ...]:
     """Return what of the provider makes a difference on the test server, to the sizes that the checks send."""
     return (
         provider.default_region == "auto",
@@ -188,8 +188,8 @@ def _find_representatives() -> dict[str, str]:
     """Return, by row of the provider table, the first row that is like it on the test server."""
     first: dict[tuple[object, ...], str] = {}
     for name, provider in PROVIDERS.items():
-        first.setdefault(_conduct(provider), name)
-    return {name: first[_conduct(provider)] for name, provider in PROVIDERS.items()}
+        first.setdefault(conduct(provider), name)
+    return {name: first[conduct(provider)] for name, provider in PROVIDERS.items()}
 
 
 STANDS_FOR = _find_representatives()

@@ -11,7 +11,7 @@ import pytest
 from aios3 import PROVIDERS
 from aios3.testing.stores import STORES
 from tests.conformance import contents, endings, housekeeping, keys  # noqa: F401 - importing them adds their checks
-from tests.conformance.endpoints import SERVER_NAMES, STANDS_FOR, _conduct
+from tests.conformance.endpoints import SERVER_NAMES, STANDS_FOR, conduct
 from tests.conformance.known_limits import KNOWN_LIMITS
 from tests.conformance.matrix import CONFORMANCE, Result, make_matrix, result_of
 from tests.conformance.registry import CHECKS
@@ -67,7 +67,7 @@ def test_a_row_is_stood_for_by_one_that_is_like_it() -> None:
     """And that one is run."""
     assert STANDS_FOR.keys() == PROVIDERS.keys()
     for row, representative in STANDS_FOR.items():
-        assert _conduct(PROVIDERS[row]) == _conduct(PROVIDERS[representative])
+        assert conduct(PROVIDERS[row]) == conduct(PROVIDERS[representative])
         assert f"S3Server as {representative}" in SERVER_NAMES
 
 

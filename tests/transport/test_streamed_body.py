@@ -213,6 +213,51 @@ async def test_the_next_piece_is_asked_for_when_the_last_has_left(
     await asyncio.wait({sending})
 
 
+@BOTH
+@pytest.mark.parametrize("size", [1000, 50_000, 1 << 20])
+async def test_nothing_waits_in_this_process_when_the_next_piece_is_asked_for(
+    make_transport, narrow_session, wire, request_to, secure, size
+):
+    """Of pieces of any size, to a peer that is slower than we are."""
+
+    async def script(peer):
+        await peer.read_head()
+        while not peer.body.endswith(END):
+            await peer.read_some(3000)
+            await asyncio.sleep(0)
+        peer.send(OK)
+
+    waiting: list[int] = []
+
+    class Watching(Feed):
+        async def __anext__(self) -> bytes:
+            (connection,) = narrow_session.connector._acquired
+            waiting.append(connection.transport.get_write_buffer_size())
+            return await super().__anext__()
+
+    peer = await wire(script, secure=secure)
+    feed = Watching(*[bytes(size)] * min(100, (1 << 21) // size), ends=True)
+    await make_transport(narrow_session, send=30).send_stream(request_to(peer), feed)
+    assert len(waiting) > 2
+    assert set(waiting) == {0}
+
+
+async def test_the_time_of_a_piece_counts_from_its_arrival(request_to):
+    """Whatever the source took before it."""
+    watchdog = SimpleNamespace(moves=0, enter=lambda *_: None)
+    watchdog.moved = lambda: setattr(watchdog, "moves", watchdog.moves + 1)
+    feed = Feed()
+    body = StreamedBody(request_to(SimpleNamespace(scheme="http", host="h")), feed, watchdog, set())  # type: ignore[arg-type]
+    writing = asyncio.create_task(body.write(Protocol(Transport())))  # type: ignore[arg-type]
+    await turns()
+    assert watchdog.moves == 0
+    feed.put(b"a")
+    await turns()
+    assert watchdog.moves == 1
+    writing.cancel()
+    await asyncio.wait({writing})
+
+
 async def test_a_stream_keeps_no_other_request_waiting(transport, wire, request_to):
     """It may last for days, so it takes none of the slots."""
     peer = await wire(Taking())

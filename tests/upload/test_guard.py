@@ -390,10 +390,12 @@ async def test_a_clear_refusal_needs_no_sweep(scene: Scene) -> None:
 
 async def test_a_cancelled_wait_between_creates_sweeps(scene: Scene) -> None:
     """The first Create was lost, the second not sent yet."""
-    never = asyncio.Event()
+    waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
-        await never.wait()
+        waits.append(seconds)
+        if len(waits) == 1:
+            await asyncio.Event().wait()
 
     object.__setattr__(scene.guard._client.clock, "sleep", sleep)
     scene.store.on("CreateMultipartUpload", scene.store.lose)

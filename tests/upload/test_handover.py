@@ -191,6 +191,10 @@ async def test_a_body_that_is_closed_has_no_end() -> None:
     await scene.past_the_beginning()
     scene.handover.close()
     await turns()
+    asking = asyncio.create_task(scene.handover.next_piece())
+    await turns()
     assert not scene.asking.done()
+    assert not asking.done()
     assert not scene.handover.may_be_whole
     scene.asking.cancel()
+    asking.cancel()
