@@ -170,16 +170,26 @@ class S3StorageDriver(ContainerMethods, ObjectMethods, DownloadMethods, UrlMetho
                 raise ConfigurationError(f"{name} must be a number of bytes, not {value!r}")
         if size is not None and max_size is not None and size > max_size:
             raise ObjectTooLargeError(f"the declared size of {size} bytes is more than max_size={max_size}")
+        largest = self._provider.max_object_size
+        if size is not None and largest is not None and size > largest:
+            raise ObjectTooLargeError(f"{self._provider.name} takes objects of {largest} bytes at most, not of {size}")
         return UploadJob(
             bucket=bucket,
             key=key,
             headers=headers,
             plan=plan_upload(self._provider, transfer, self._transfer, size=size),
-            concurrency=transfer.concurrency,
+            concurrency=self._concurrency(transfer),
             checksum=self._checksum(transfer),
             size=size,
             max_size=max_size,
             on_progress=on_progress,
+        )
+
+    def _concurrency(self, transfer: TransferConfig) -> int:
+        """Return how many parts may be in flight: no more than the store can hold that come before their turn."""
+        buffer = self._provider.reorder_buffer
+        return (
+            transfer.concurrency if buffer is None else max(1, min(transfer.concurrency, buffer // transfer.part_size))
         )
 
     def _checksum(self, transfer: TransferConfig) -> ObjectChecksum | None:

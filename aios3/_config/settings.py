@@ -16,6 +16,7 @@ from aios3._config.regions import check_region, choose_aws_region
 from aios3._config.shared_files import Profile, load_profile
 from aios3._protocol.uri import Endpoint
 from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, _Anonymous
+from aios3.errors import ConfigurationError
 from aios3.providers import Provider
 
 __all__ = ["Settings", "load_settings"]
@@ -63,10 +64,12 @@ async def load_settings(
     profile, directory = Profile(), Path()
     if endpoint_url is None or region is None or credentials is None:
         profile, directory = await asyncio.to_thread(_load_profile, environment, home)
-    region = _resolve_region(provider, region, environment, profile)
+    region = _resolve_region(provider, region, environment, profile, has_endpoint=endpoint_url is not None)
     sts_region = choose_aws_region(environment.region, profile.settings.get("region"), region)
+    endpoint = resolve_endpoint(provider, endpoint_url, region, environment, profile)
+    _check_reach(provider, endpoint)
     return Settings(
-        endpoint=resolve_endpoint(provider, endpoint_url, region, environment, profile),
+        endpoint=endpoint,
         region=region,
         credentials=_resolve_credentials(credentials, Places(environ, profile, sts_region, directory)),
         ca_bundle=environment.ca_bundle,
@@ -80,12 +83,28 @@ def _load_profile(environment: Environment, home: Path | None) -> tuple[Profile,
     return load_profile(environment, home), home
 
 
-def _resolve_region(provider: Provider, region: str | None, environment: Environment, profile: Profile) -> str:
+def _check_reach(provider: Provider, endpoint: Endpoint) -> None:
+    """Refuse what the store would refuse, or what cannot be signed for it."""
+    if provider.https_only and endpoint.scheme != "https":
+        raise ConfigurationError(f"provider {provider.name!r} is reached by https only")
+    if provider.signing_service != "s3":
+        raise ConfigurationError(
+            f"provider {provider.name!r} signs with the keys of a session, which aios3 cannot make yet"
+        )
+
+
+def _resolve_region(
+    provider: Provider, region: str | None, environment: Environment, profile: Profile, *, has_endpoint: bool
+) -> str:
     candidates = (
         ("region=", region),
         ("AWS_REGION or AWS_DEFAULT_REGION", environment.region),
         (f"profile {profile.name!r}", profile.settings.get("region")),
     )
+    if provider.region_required and not has_endpoint and all(value is None for _, value in candidates):
+        raise ConfigurationError(
+            f"provider {provider.name!r} has an endpoint for every region: pass region=, or set AWS_REGION"
+        )
     default = (f"the default of provider {provider.name!r}", provider.default_region)
     origin, found = next(((origin, value) for origin, value in candidates if value is not None), default)
     return check_region(found, origin)

@@ -6,8 +6,9 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from types import TracebackType
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Final, Literal, Self
 
 import aiohttp
 
@@ -28,6 +29,8 @@ from aios3.providers import Provider, find_provider
 
 __all__ = ["DriverBase"]
 
+_DEFAULT_TRANSFER: Final = TransferConfig()
+
 
 class DriverBase:
     """Opens lazily, closes definitely."""
@@ -42,7 +45,7 @@ class DriverBase:
         endpoint_url: str | None = None,
         region: str | None = None,
         credentials: Credentials | CredentialsProvider | _Anonymous | None = None,
-        transfer: TransferConfig = TransferConfig(),  # noqa: B008 - frozen
+        transfer: TransferConfig = _DEFAULT_TRANSFER,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         session: aiohttp.ClientSession | None = None,
@@ -56,7 +59,8 @@ class DriverBase:
             region: to sign for; ``None`` takes AWS_REGION, AWS_DEFAULT_REGION, the profile's, or the provider's.
             credentials: ``None`` looks where the SDKs of AWS look, from the environment to the metadata service;
                 `ANONYMOUS` sends unsigned requests.
-            transfer: how sources are cut and how much runs at once; uploads may bring their own.
+            transfer: how sources are cut and how much runs at once; uploads may bring their own. The default takes the
+                part size that the provider recommends, if it does.
             retry: how often a request is repeated.
             timeouts: how long each phase of a request may stand still.
             session: an aiohttp session to use; it is never closed here.
@@ -72,6 +76,9 @@ class DriverBase:
         check_type("session", session, aiohttp.ClientSession, type(None))
         check_type("ssl_context", ssl_context, ssl.SSLContext, type(None))
         self._provider = find_provider(self.default_provider if provider is None else provider)
+        recommended = self._provider.recommended_part_size
+        if transfer is _DEFAULT_TRANSFER and recommended is not None:
+            transfer = replace(transfer, part_size=recommended)
         check_part_size(self._provider, transfer)
         self._endpoint_url = endpoint_url
         self._region = region

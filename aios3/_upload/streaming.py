@@ -45,7 +45,7 @@ class StreamingUploader(Uploader):
         """Cut the connection although the block has not been left."""
         if self._request is not None:
             self._request.cancel()
-            await asyncio.wait({self._request})
+            await asyncio.wait({self._request}, timeout=self._engine.timeouts.cleanup)
 
     # feeding
 
@@ -92,8 +92,13 @@ class StreamingUploader(Uploader):
             handover.close()
             raise
         # A task that is cancelled before its first step runs no code of its own.
-        self._request.add_done_callback(lambda _: handover.close())
+        self._request.add_done_callback(lambda ended: self._request_ended(handover, ended))
         return handover
+
+    def _request_ended(self, handover: Handover, task: asyncio.Task[Committed]) -> None:
+        failure = asyncio.CancelledError() if task.cancelled() else task.exception()
+        self._broken_by = self._broken_by or failure  # for a block that other tasks feed or leave
+        handover.close()
 
     async def _put(self, handover: Handover) -> Committed:
         job = self._job

@@ -13,7 +13,7 @@ from aios3._config.settings import Settings, load_settings
 from aios3._protocol.uri import Endpoint
 from aios3.credentials import ANONYMOUS, Credentials
 from aios3.errors import ConfigurationError
-from aios3.providers import Provider, find_provider
+from aios3.providers import PROVIDERS, Provider, find_provider
 
 AWS = find_provider("aws")
 KEYS = Credentials("ARGUMENT", "hidden")
@@ -250,3 +250,33 @@ async def test_closing_ends_what_was_made_here(home):
     found = await load(home)
     assert found.owns_credentials
     await found.aclose()
+
+
+async def _load(provider: Provider, **arguments: object) -> Settings:
+    options = {"endpoint_url": None, "region": None, "credentials": ANONYMOUS, "environ": {}, **arguments}
+    return await load_settings(provider, home=Path("/nonexistent"), **options)  # type: ignore[arg-type]
+
+
+async def test_a_provider_with_an_endpoint_for_every_region_needs_one() -> None:
+    """A host that does not exist would end in a DNS error after many attempts."""
+    regional = dataclasses.replace(PROVIDERS["aws"], region_required=True)
+
+    with pytest.raises(ConfigurationError, match="pass region=, or set AWS_REGION"):
+        await _load(regional)
+    assert (await _load(regional, region="eu-west-1")).region == "eu-west-1"
+    assert (await _load(regional, endpoint_url="http://localhost:1")).region == "us-east-1"
+
+
+async def test_a_provider_that_is_reached_by_https_only_is_not_asked_over_http() -> None:
+    """Keys would not go out in the clear, but nothing would come back either."""
+    careful = dataclasses.replace(PROVIDERS["generic"], https_only=True)
+
+    with pytest.raises(ConfigurationError, match="by https only"):
+        await _load(careful, endpoint_url="http://localhost:1")
+    assert (await _load(careful, endpoint_url="https://localhost:1")).endpoint.scheme == "https"
+
+
+async def test_what_cannot_be_signed_is_refused() -> None:
+    """S3 Express wants the keys of a session."""
+    with pytest.raises(ConfigurationError, match="cannot make yet"):
+        await _load(PROVIDERS["s3express"], endpoint_url="https://localhost:1", region="eu-west-1")

@@ -394,6 +394,22 @@ async def test_a_write_of_another_task_is_told_of_the_failure(scene: Scene) -> N
     scene.assert_nothing_is_left()
 
 
+async def test_a_block_that_swallows_the_failure_meets_it_again(scene: Scene) -> None:
+    """With every write, and when it is left."""
+    scene.store.failures = [(PART + 1, refusal(403, "AccessDenied"))]
+
+    async def add(upload: Uploader) -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await upload.add(memoryview(content(1.5)))
+            await asyncio.Event().wait()
+        with pytest.raises(AccessDeniedError):
+            await upload.add(memoryview(content(1.5)))
+
+    with pytest.raises(AccessDeniedError):
+        await scene.upload(add)
+    scene.assert_nothing_is_left()
+
+
 async def test_an_upload_whose_group_ends_begins_no_request(scene: Scene) -> None:
     """Its memory comes back; a task of the caller's that goes on writing is told."""
 
