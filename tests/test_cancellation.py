@@ -217,3 +217,37 @@ async def test_closing_the_driver_from_within_an_upload_does_not_wait_for_itself
 
         assert server.open_uploads == []
         assert driver._engine is None
+
+
+async def test_a_cancel_while_credentials_are_waited_for_ends_at_once():
+    """Nothing was sent, so there is nothing to wait for and nothing to find."""
+    from aios3 import S3StorageDriver, TransferConfig
+
+    from .sweep import PART
+
+    class Hanging:
+        def __init__(self):
+            self.asked = asyncio.Event()
+
+        async def get_credentials(self):
+            self.asked.set()
+            await asyncio.Event().wait()
+
+    async with S3Server(SMALL_PARTS) as server:
+        provider = Hanging()
+        driver = S3StorageDriver(
+            SMALL_PARTS,
+            endpoint_url=server.endpoint_url,
+            region=server.region,
+            credentials=provider,
+            transfer=TransferConfig(part_size=PART, concurrency=2),
+        )
+        async with driver:
+            task = asyncio.create_task(driver.upload_object_via_stream(Source(), "bucket", "key"))
+            await provider.asked.wait()
+            task.cancel()
+            async with asyncio.timeout(5):
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+
+        assert server.requests == []

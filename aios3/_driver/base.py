@@ -112,7 +112,11 @@ class DriverBase:
 
         Their callers get a `StorageError`. Closing twice is harmless. A cancellation that comes meanwhile is raised
         after everything has been closed.
+
+        Raises:
+            ConfigurationError: this is not the event loop that the driver was used in.
         """
+        self._require_own_loop()
         self._is_closed = True
         closer = asyncio.current_task()
         async with self._closing:  # whoever closes it a second time waits until it is closed
@@ -133,8 +137,7 @@ class DriverBase:
         loop = asyncio.get_running_loop()
         if self._is_closed:
             raise ConfigurationError("the driver is closed")
-        if self._loop not in (None, loop):
-            raise ConfigurationError("the driver is in use by another event loop; make one driver per loop")
+        self._require_own_loop()
         self._loop = loop
         if self._engine is None:
             async with self._opening:
@@ -143,6 +146,10 @@ class DriverBase:
         if self._engine is None:
             raise ConfigurationError("the driver was closed while it was opening")
         return self._engine
+
+    def _require_own_loop(self) -> None:
+        if self._loop not in (None, asyncio.get_running_loop()):
+            raise ConfigurationError("the driver is in use by another event loop; make one driver per loop")
 
     async def _start(self) -> None:
         engine = await self._make_engine()

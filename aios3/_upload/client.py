@@ -108,7 +108,8 @@ class OperationClient:
         repaired: set[Repair] = set()
         while True:
             request = operation.build(self.endpoint_of(operation.bucket)) if repaired else request
-            attempt = self._attempt(operation, request, payload_hash, answer_timeout, feed)
+            credentials = await self._current_credentials()  # outside the shield: nothing has been sent yet
+            attempt = self._attempt(operation, request, payload_hash, credentials, answer_timeout, feed)
             outcome = await (attempt if shield is None else shield(attempt))
             if outcome.failure is None:
                 self.budget.succeeded()
@@ -167,11 +168,11 @@ class OperationClient:
         operation: Operation[T],
         request: Request,
         payload_hash: str,
+        credentials: Credentials | None,
         answer_timeout: float | None,
         feed: Handover | None,
     ) -> Attempt[T]:
         response: Response | None = None
-        credentials = await self._current_credentials()
         try:
             signed = self._sign(operation, request, payload_hash, credentials)
             if feed is None:

@@ -267,3 +267,20 @@ async def test_closing_when_an_uploads_caller_is_busy_elsewhere(server, make_dri
     with pytest.raises(StorageError):
         await task
     assert server.objects == {}
+
+
+def test_closing_in_another_loop_is_refused():
+    """What it owns belongs to the loop of its first call."""
+    driver = S3StorageDriver(endpoint_url="http://127.0.0.1:1", region="us-east-1", credentials=KEYS)
+
+    async def use():
+        await driver._open()
+
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(use())
+        with pytest.raises(ConfigurationError, match="another event loop"):
+            asyncio.run(driver.aclose())
+        loop.run_until_complete(driver.aclose())
+    finally:
+        loop.close()
