@@ -32,7 +32,7 @@ demo: $(VENV)/.done-package
 
 test: $(VENV)/.done-test $(STORES_VENV)/.done-stores
 	@AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" AIOS3_REQUIRE_STORES=1 \
-		$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report= --numprocesses=$(WORKERS) --dist=loadfile)
+		$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report= --numprocesses=$(WORKERS) --dist=loadfile --durations=12)
 ifeq ($(ARGS),)
 	@echo "Coverage, all branches counted: the package, then its core"
 	@$(VENV)/bin/python -m coverage report --skip-covered --fail-under=97

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 
+import aiohttp
 import pytest
 
-from aios3 import PROVIDERS, ObjectTooLargeError, S3StorageDriver, TransferConfig
+from aios3 import PROVIDERS, ConfigurationError, ObjectTooLargeError, S3StorageDriver, TransferConfig
 from aios3.testing import S3Server
 
 MIB = 1024 * 1024
@@ -65,3 +66,30 @@ async def test_a_declared_size_beyond_the_largest_object_is_refused_at_once():
         await driver.upload_object_via_stream(bytes(1000), "bucket", "key", size=1000)
 
         assert len(server.requests) == 1
+
+
+async def test_a_default_checksum_without_a_fast_implementation_is_left_out(monkeypatch):
+    """Computed slowly it would cost more than the upload; TLS protects the bytes on the way."""
+    checked = dataclasses.replace(
+        SMALL,
+        checksums=frozenset({"crc64nvme"}),
+        full_object_checksums=frozenset({"crc64nvme"}),
+        default_checksum="crc64nvme",
+    )
+    monkeypatch.setattr("aios3.driver.is_fast", lambda algorithm: False)
+    async with S3Server(checked) as server, driver_for(server, checked) as driver:
+        receipt = await driver.upload_object_via_stream(b"content", "bucket", "key")
+
+    assert receipt.checksum is None
+    assert server.requests[0].header("x-amz-checksum-crc64nvme") is None
+
+
+async def test_a_session_that_signs_in_its_own_way_is_told():
+    """aiohttp refuses two kinds of authorization; the caller learns whose session it is."""
+    async with S3Server(SMALL) as server, aiohttp.ClientSession(auth=aiohttp.BasicAuth("user", "password")) as session:
+        async with driver_for(server, SMALL, session=session) as driver:
+            with pytest.raises(ConfigurationError, match="cannot be made with this aiohttp session") as caught:
+                await driver.upload_object_via_stream(b"content", "bucket", "key")
+
+    assert "password" not in str(caught.value)
+    assert server.requests == []

@@ -192,3 +192,18 @@ async def test_a_listing_that_does_not_move_on_is_an_error() -> None:
     with pytest.raises(ResponseError, match="without moving on"):
         await scene.run()
     assert len(scene.store.requests("ListMultipartUploads")) == 2
+
+
+async def test_what_gets_its_first_part_a_moment_later_is_not_touched() -> None:
+    """Another process began in the same window: a second look tells the living from the lost."""
+    scene = Scene()
+    scene.open("orphan", 5)
+    scene.open("theirs", 6)
+
+    async def sleep(seconds: float) -> None:
+        key, began, _ = scene.store.uploads["theirs"]
+        scene.store.uploads["theirs"] = (key, began, {1: b"part"})
+
+    object.__setattr__(scene.client.clock, "sleep", sleep)
+    assert await scene.run() == ["orphan"]
+    assert list(scene.store.uploads) == ["theirs"]
