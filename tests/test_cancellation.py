@@ -5,11 +5,19 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+import anyio
 import pytest
 
+from aios3 import S3StorageDriver, StorageError, Timeouts, TransferConfig
 from aios3.testing import Fault, S3Server
 
-from .sweep import IMPATIENT, SMALL_PARTS, UPLOADS, WAYS, Source, end_at, sweep
+from .sweep import IMPATIENT, PART, SMALL_PARTS, UPLOADS, WAYS, Source, Turns, end_at, sweep
+
+
+def driver_for(server: S3Server, **options: object) -> S3StorageDriver:
+    """Make a driver with tiny parts, two of them in flight."""
+    options = {"credentials": server.credentials, "transfer": TransferConfig(part_size=PART, concurrency=2), **options}
+    return S3StorageDriver(SMALL_PARTS, endpoint_url=server.endpoint_url, region=server.region, **options)
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -36,7 +44,6 @@ async def test_nothing_is_left_when_the_second_cancel_comes_at_any_turn_after_th
 
 
 async def _cancel_twice(upload, driver, source, step, times, *, distance):
-    from .sweep import Turns
 
     task = asyncio.create_task(upload(driver, source))
     turns = Turns((step, task.cancel), (step + distance, task.cancel))
@@ -74,18 +81,8 @@ async def test_nothing_is_left_when_the_store_fails_at_the_same_time(way, fault)
 @pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"])
 async def test_a_request_that_is_held_by_the_store_does_not_keep_a_cancelled_upload_open(operation):
     """A cancellation in the middle of any request ends with the upload aborted."""
-    from aios3 import S3StorageDriver, TransferConfig
-
-    from .sweep import PART
-
     async with S3Server(SMALL_PARTS) as server:
-        driver = S3StorageDriver(
-            SMALL_PARTS,
-            endpoint_url=server.endpoint_url,
-            region=server.region,
-            credentials=server.credentials,
-            transfer=TransferConfig(part_size=PART, concurrency=2),
-        )
+        driver = driver_for(server)
         async with driver:
             server.hold(operation)
             task = asyncio.create_task(driver.upload_object_via_stream(Source(), "bucket", "key"))
@@ -107,20 +104,9 @@ async def test_a_request_that_is_held_by_the_store_does_not_keep_a_cancelled_upl
 
 async def test_the_wait_for_an_abort_does_not_spin_under_an_anyio_scope():
     """A cancelled anyio scope wakes a waiting task at every turn of the loop; the guard keeps that out."""
-    import anyio
-
-    from aios3 import S3StorageDriver, TransferConfig
-
-    from .sweep import PART
 
     async with S3Server(SMALL_PARTS) as server:
-        driver = S3StorageDriver(
-            SMALL_PARTS,
-            endpoint_url=server.endpoint_url,
-            region=server.region,
-            credentials=server.credentials,
-            transfer=TransferConfig(part_size=PART, concurrency=2),
-        )
+        driver = driver_for(server)
         async with driver:
             server.hold("AbortMultipartUpload")
             turns = 0
@@ -159,20 +145,9 @@ async def test_the_wait_for_an_abort_does_not_spin_under_an_anyio_scope():
 
 async def test_a_create_whose_answer_never_comes_is_found_and_aborted():
     """Half of the clean-up's time is for waiting, the other half for finding what the store has made."""
-    from aios3 import S3StorageDriver, Timeouts, TransferConfig
-
-    from .sweep import PART
-
     async with S3Server(SMALL_PARTS) as server:
         server.faults.add(Fault("stall_after", "CreateMultipartUpload"))
-        driver = S3StorageDriver(
-            SMALL_PARTS,
-            endpoint_url=server.endpoint_url,
-            region=server.region,
-            credentials=server.credentials,
-            transfer=TransferConfig(part_size=PART, concurrency=2),
-            timeouts=Timeouts(cleanup=0.4),
-        )
+        driver = driver_for(server, timeouts=Timeouts(cleanup=0.4))
         driver._clock = IMPATIENT
         async with driver:
             task = asyncio.create_task(driver.upload_object_via_stream(Source(), "bucket", "key"))
@@ -187,18 +162,8 @@ async def test_a_create_whose_answer_never_comes_is_found_and_aborted():
 @pytest.mark.parametrize("where", ["progress", "source"])
 async def test_closing_the_driver_from_within_an_upload_does_not_wait_for_itself(where):
     """The task that closes is one of those that the upload would have to wait for."""
-    from aios3 import S3StorageDriver, StorageError, TransferConfig
-
-    from .sweep import PART
-
     async with S3Server(SMALL_PARTS) as server:
-        driver = S3StorageDriver(
-            SMALL_PARTS,
-            endpoint_url=server.endpoint_url,
-            region=server.region,
-            credentials=server.credentials,
-            transfer=TransferConfig(part_size=PART, concurrency=2),
-        )
+        driver = driver_for(server)
 
         async def close_when_stored(progress):
             if progress.parts_stored:
@@ -221,9 +186,6 @@ async def test_closing_the_driver_from_within_an_upload_does_not_wait_for_itself
 
 async def test_a_cancel_while_credentials_are_waited_for_ends_at_once():
     """Nothing was sent, so there is nothing to wait for and nothing to find."""
-    from aios3 import S3StorageDriver, TransferConfig
-
-    from .sweep import PART
 
     class Hanging:
         def __init__(self):
@@ -235,13 +197,7 @@ async def test_a_cancel_while_credentials_are_waited_for_ends_at_once():
 
     async with S3Server(SMALL_PARTS) as server:
         provider = Hanging()
-        driver = S3StorageDriver(
-            SMALL_PARTS,
-            endpoint_url=server.endpoint_url,
-            region=server.region,
-            credentials=provider,
-            transfer=TransferConfig(part_size=PART, concurrency=2),
-        )
+        driver = driver_for(server, credentials=provider)
         async with driver:
             task = asyncio.create_task(driver.upload_object_via_stream(Source(), "bucket", "key"))
             await provider.asked.wait()

@@ -84,12 +84,17 @@ async def test_a_default_checksum_without_a_fast_implementation_is_left_out(monk
     assert server.requests[0].header("x-amz-checksum-crc64nvme") is None
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # aiohttp is about to do without BasicAuth
 async def test_a_session_that_signs_in_its_own_way_is_told():
     """aiohttp refuses two kinds of authorization; the caller learns whose session it is."""
-    async with S3Server(SMALL) as server, aiohttp.ClientSession(auth=aiohttp.BasicAuth("user", "password")) as session:
-        async with driver_for(server, SMALL, session=session) as driver:
-            with pytest.raises(ConfigurationError, match="cannot be made with this aiohttp session") as caught:
-                await driver.upload_object_via_stream(b"content", "bucket", "key")
+    keys = aiohttp.BasicAuth("user", "password")
+    async with (
+        S3Server(SMALL) as server,
+        aiohttp.ClientSession(auth=keys) as session,
+        driver_for(server, SMALL, session=session) as driver,
+    ):
+        with pytest.raises(ConfigurationError, match="cannot be made with this aiohttp session") as caught:
+            await driver.upload_object_via_stream(b"content", "bucket", "key")
 
     assert "password" not in str(caught.value)
     assert server.requests == []
