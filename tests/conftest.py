@@ -14,9 +14,16 @@ from typing import Any
 import pytest
 import trustme
 from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck, settings
 
 from aios3 import PROVIDERS, Provider, RetryPolicy, S3StorageDriver, TransferConfig
 from aios3.testing import S3Server
+
+# A shared machine may stand still for a moment, and a run that passed must pass again.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("steady")
 
 pytest_plugins = ["aios3.testing.pytest_plugin"]
 
