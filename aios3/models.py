@@ -72,6 +72,9 @@ class UploadProgress:
     """The declared size, or ``None`` if it is unknown."""
     parts_stored: int
     """Parts acknowledged; stays 0 for a single PutObject."""
+    bytes_durable: int = field(default=0, compare=False)
+    """Of `bytes_stored`, those without a gap before them, from the first byte on: what the source need not give again
+    if the upload goes on from a checkpoint. Never goes down."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,9 +44,9 @@ class PartCutter:
     buffer at once.
     """
 
-    def __init__(self, plan: PartPlan) -> None:
+    def __init__(self, plan: PartPlan, first_number: int = 1) -> None:
         self._plan = plan
-        self.number = 1
+        self.number = first_number
         """Of the current part, or of the next one while none `is_open`."""
         self.is_open = False
         self._clear()

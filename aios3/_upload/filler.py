@@ -14,9 +14,9 @@ __all__ = ["PartFiller"]
 class PartFiller:
     """Fills the parts of one upload with memory that the driver's budget has granted."""
 
-    def __init__(self, plan: PartPlan, memory: MemoryBudget, pool: SegmentPool) -> None:
+    def __init__(self, plan: PartPlan, memory: MemoryBudget, pool: SegmentPool, *, first_number: int = 1) -> None:
         """Prepare; nothing is taken before `grow`."""
-        self._cutter = PartCutter(plan)
+        self._cutter = PartCutter(plan, first_number)
         self._memory = memory
         self._pool = pool
         self._lease = Lease()
@@ -24,7 +24,7 @@ class PartFiller:
 
     @property
     def parts_taken(self) -> int:
-        """Parts handed over so far."""
+        """Parts handed over so far, and those before the first number."""
         return self._cutter.number - 1
 
     @property

@@ -90,7 +90,7 @@ class CancellationGuard:
         self._orphans.begin()
         failures: list[StorageError] = []
         try:
-            self._adopt(await self._client.run(operation, failures=failures, shield=self._watch_attempt))
+            self.adopt(await self._client.run(operation, failures=failures, shield=self._watch_attempt))
         finally:
             self._failures.extend(failures)
             if any(is_unclear(failure) for failure in failures):
@@ -102,7 +102,8 @@ class CancellationGuard:
         self._creating = asyncio.create_task(attempt, name=f"aios3: create {self._key!r}")
         return await asyncio.shield(self._creating)
 
-    def _adopt(self, upload_id: str) -> None:
+    def adopt(self, upload_id: str) -> None:
+        """Take an open upload into care."""
         self.upload_id = upload_id
         self._known_uploads.add(upload_id)
 
@@ -122,7 +123,7 @@ class CancellationGuard:
             return
         attempt = self._creating.result()
         if attempt.failure is None:
-            self._adopt(attempt.unwrap())
+            self.adopt(attempt.unwrap())
         elif is_unclear(attempt.failure):
             self._orphans.answer_was_lost()
 

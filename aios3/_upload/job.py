@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aios3._protocol.attributes import ObjectHeaders
 from aios3._protocol.part_plan import PartPlan
+from aios3.checkpoints import UploadCheckpoint
 
 from .integrity import ObjectChecksum
 from .progress import ProgressCallback
@@ -30,3 +31,5 @@ class UploadJob:
     max_size: int | None
     """Bytes that the source may have, or ``None``."""
     on_progress: ProgressCallback | None
+    resume: UploadCheckpoint | None = None
+    """What to go on from: the source then begins at its offset."""

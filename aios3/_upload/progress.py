@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from aios3.models import UploadProgress
 
+from .tracker import PartTracker
+
 __all__ = ["ProgressCallback", "ProgressReporter"]
 
 ProgressCallback = Callable[[UploadProgress], Awaitable[None] | None]
@@ -26,14 +28,27 @@ class ProgressReporter:
         self._lock = asyncio.Lock()
         self.bytes_read = 0
         self.bytes_stored = 0
+        self.bytes_durable = 0
         self.parts_stored = 0
+
+    def note_stored(self, tracker: PartTracker) -> None:
+        """Take over what the store has acknowledged."""
+        self.bytes_stored = tracker.bytes_stored
+        self.bytes_durable = tracker.bytes_durable
+        self.parts_stored = len(tracker)
+
+    def note_all_stored(self) -> None:
+        """Note that all that was read is stored, without parts."""
+        self.bytes_stored = self.bytes_durable = self.bytes_read
 
     async def report(self) -> None:
         """Tell the caller how far it is now."""
         if self._callback is None:
             return
         async with self._lock:
-            snapshot = UploadProgress(self.bytes_read, self.bytes_stored, self._total, self.parts_stored)
+            snapshot = UploadProgress(
+                self.bytes_read, self.bytes_stored, self._total, self.parts_stored, self.bytes_durable
+            )
             outcome = self._callback(snapshot)
             if inspect.isawaitable(outcome):
                 await outcome

@@ -29,13 +29,13 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
     engine.running.add(upload)
     try:
         async with upload.guard, part_tasks() as group:
-            upload.begin(group)
+            upload.tasks.begin(group)
             try:
                 yield upload
                 await upload.finish()
             finally:
                 upload.close()
-            await upload.end_stopping()
+            await upload.tasks.end_stopping()
     finally:
         engine.upload_ended(upload)
         upload.ended.set()

@@ -87,7 +87,7 @@ class StreamingUploader(Uploader):
     def _begin_request(self, beginning: Part) -> Handover:
         handover = Handover(beginning, length=self._job.size, give_back=self._filler.give_back)
         try:
-            self._request = self._in_group(self._put(handover), f"aios3: put {self._job.key!r}")
+            self._request = self.tasks.run(self._put(handover), f"aios3: put {self._job.key!r}")
         except BaseException:
             handover.close()
             raise
@@ -131,6 +131,6 @@ class StreamingUploader(Uploader):
         self._handover.end()
         await asyncio.wait({self._request})
         committed = self._request.result()
-        self._progress.bytes_stored = size
+        self._progress.note_all_stored()
         await self._progress.report()
         self.receipt = self._commit.receipt(committed, size, ())

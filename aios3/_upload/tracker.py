@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aios3._protocol.answers import unquote_etag
@@ -28,6 +29,9 @@ class PartTracker:
         self._parts: dict[int, _Acknowledged] = {}
         self.bytes_stored = 0
         """Bytes acknowledged: never goes down."""
+        self.bytes_durable = 0
+        """Bytes of the parts before the first gap: never goes down."""
+        self._parts_durable = 0
 
     def __len__(self) -> int:
         return len(self._parts)
@@ -42,6 +46,18 @@ class PartTracker:
             raise IntegrityError(f"part {number} was acknowledged twice")
         self._parts[number] = _Acknowledged(size, etag, checksum)
         self.bytes_stored += size
+        while (part := self._parts.get(self._parts_durable + 1)) is not None:
+            self._parts_durable += 1
+            self.bytes_durable += part.size
+
+    def restore(self, parts: Iterable[UploadedPart]) -> None:
+        """Note parts that the store acknowledged before this tracker was made.
+
+        Raises:
+            IntegrityError: one was noted before.
+        """
+        for part in parts:
+            self.record(part.number, size=part.size, etag=f'"{part.etag}"', checksum=part.checksum)
 
     def finish(self, *, count: int, size: int) -> tuple[tuple[int, str, str | None], ...]:
         """Return (number, ETag, checksum) of all parts in order, as Complete lists them.
@@ -59,6 +75,10 @@ class PartTracker:
     def checksums(self) -> list[tuple[str, int]]:
         """Return (checksum, bytes) of all parts that were sent with a checksum, in order."""
         return [(part.checksum, part.size) for _, part in sorted(self._parts.items()) if part.checksum is not None]
+
+    def durable_parts(self) -> tuple[UploadedPart, ...]:
+        """Return the parts before the first gap, in order."""
+        return self.uploaded_parts()[: self._parts_durable]
 
     def uploaded_parts(self) -> tuple[UploadedPart, ...]:
         """Return what a receipt tells of the parts, in order."""

@@ -3,27 +3,28 @@
 Theory of operation. The source is pulled in the caller's task, never under a
 timeout of ours. Its chunks are copied into segments that the memory budget has
 granted *before* anything was asked of the source; a full part takes one of
-`concurrency` slots and becomes a task. While all slots are taken the part waits
-and the source is not asked, which is the whole backpressure: at most
-``concurrency + 1`` parts are held. A part's slot, segments and bytes come back
-in its task's done-callback, because a task that is cancelled before its first
-step never runs its own ``finally``.
+`concurrency` slots and becomes a task (`PartSender`). While all slots are taken
+the part waits and the source is not asked, which is the whole backpressure: at
+most ``concurrency + 1`` parts are held.
 
 The first part is kept until a byte beyond it comes: a source that ends in it
 becomes one PutObject. Otherwise the multipart upload is created, under the
 care of the guard, and committed only after the source has ended cleanly and
 all slots have come back, which is to say that every part is acknowledged.
+
+An upload that goes on from a checkpoint differs in its beginning alone: it is
+multipart from its first byte, and the parts of the checkpoint count as read,
+stored and acknowledged.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Coroutine
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Final
 
 from aios3._protocol.cutter import Part
-from aios3._protocol.operations import UploadPart
+from aios3.checkpoints import UploadCheckpoint
 from aios3.errors import ConfigurationError, ObjectTooLargeError, SizeMismatchError, StorageError
 from aios3.models import UploadReceipt
 from aios3.options import KIB
@@ -32,15 +33,13 @@ from .commit import Commit
 from .engine import Engine
 from .filler import PartFiller
 from .guard import CancellationGuard
-from .hashing import part_checksum
 from .job import UploadJob
+from .part_sender import PartSender
 from .progress import ProgressReporter
 from .sources import END, SourceReader, as_view
-from .tracker import PartTracker
+from .upload_tasks import UploadTasks
 
 __all__ = ["Uploader"]
-
-T = TypeVar("T")
 
 _LOOKAHEAD: Final = 64 * KIB
 """Bytes asked of a reader to learn whether anything follows a full first part."""
@@ -54,13 +53,10 @@ class Uploader:
         self._engine = engine
         self._job = job
         self._client = engine.client
-        self._filler = PartFiller(job.plan, engine.memory, engine.pool)
-        self._slots = asyncio.Semaphore(job.concurrency)
-        self._tracker = PartTracker()
+        parts_done = 0 if job.resume is None else len(job.resume.parts)
+        self._filler = PartFiller(job.plan, engine.memory, engine.pool, first_number=parts_done + 1)
         self._progress = ProgressReporter(job.on_progress, job.size)
         self._failures: list[StorageError] = []
-        self._group: asyncio.TaskGroup | None = None
-        self._stopping: asyncio.Task[NoReturn] | None = None
         self._turn = asyncio.Lock()
         self._is_open = True
         self._broken_by: BaseException | None = None
@@ -73,38 +69,35 @@ class Uploader:
             failures=self._failures,
             known_uploads=engine.known_uploads,
         )
+        self.tasks = UploadTasks()
+        self._sender = PartSender(engine, job, self.tasks, self._progress, self._failures, ended=self._part_ended)
         began_at = engine.client.clock.monotonic()
         self._commit = Commit(engine, job, self.guard, self._failures, began_at)
-        self._tasks: set[asyncio.Task[object] | None] = {asyncio.current_task()}
         self.ended = asyncio.Event()
         self.receipt: UploadReceipt | None = None
+        if job.resume is not None:
+            self._go_on_from(job.resume)
 
-    def begin(self, group: asyncio.TaskGroup) -> None:
-        """Take the group that the parts will run in."""
-        self._group = group
+    def _go_on_from(self, checkpoint: UploadCheckpoint) -> None:
+        self.guard.adopt(checkpoint.upload_id)
+        self.guard.may_have_parts = True
+        self._sender.tracker.restore(checkpoint.parts)
+        self._progress.bytes_read = checkpoint.offset
+        self._progress.note_stored(self._sender.tracker)
+
+    @property
+    def bytes_durable(self) -> int:
+        """Bytes from the beginning of the source that the store has acknowledged without a gap."""
+        return self._progress.bytes_durable
 
     def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
         """Return whether `task` feeds the upload or sends a part of it."""
-        return task in self._tasks
+        return self.tasks.includes(task)
 
     def stop(self, reason: StorageError) -> None:
         """Make the upload fail with `reason`, unless it is ending already."""
-        if self._group is None or self.receipt is not None:
-            return
-        failing = _fail(reason)
-        try:
-            self._stopping = self._group.create_task(failing, name="aios3: stop the upload")
-        except RuntimeError:  # the group is ending already
-            failing.close()
-
-    async def end_stopping(self) -> None:
-        """Let a stop that comes after the commit come to nothing.
-
-        One that has failed already cancels this at its next turn; it must not wait until the group is being left,
-        because `asyncio.TaskGroup` before Python 3.12 would then leave the caller's task with a cancellation.
-        """
-        if self._stopping is not None and not self._stopping.cancel():
-            await asyncio.sleep(0)
+        if self.receipt is None:
+            self.tasks.stop(reason)
 
     async def abandon(self) -> None:
         """Abort the multipart upload although the block has not been left."""
@@ -209,46 +202,17 @@ class Uploader:
             if not self._is_multipart:
                 await self.guard.create(self._commit.creation())
             await self._progress.report()
-            await self._slots.acquire()
-            self._start(part)
+            await self._sender.acquire()
+            self._sender.start(part, self._upload_id)
+            self.guard.may_have_parts = True
         except BaseException:
             self._filler.give_back(part)
             raise
         await asyncio.sleep(0)  # a source that is never waited for must not keep the loop from sending
 
-    def _start(self, part: Part) -> None:
-        task = self._in_group(self._upload_part(part), f"aios3: part {part.number} of {self._job.key!r}")
-        self.guard.may_have_parts = True
-        task.add_done_callback(lambda ended: self._part_ended(part, ended))
-
-    def _in_group(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-        """Run `work` in a task whose failure ends the upload."""
-        assert self._group is not None
-        try:
-            task = self._group.create_task(work, name=name)
-        except RuntimeError:  # the group is shutting down: this is a task of the caller's that goes on writing
-            work.close()
-            raise StorageError("the upload has failed, and takes no more bytes") from None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    def _part_ended(self, part: Part, task: asyncio.Task[None]) -> None:
-        failure = asyncio.CancelledError() if task.cancelled() else task.exception()
+    def _part_ended(self, part: Part, failure: BaseException | None) -> None:
         self._broken_by = self._broken_by or failure  # for a block that other tasks feed or leave
-        self._slots.release()
         self._filler.give_back(part)
-
-    async def _upload_part(self, part: Part) -> None:
-        job = self._job
-        checksum = await part_checksum(job.checksum, part.body)
-        operation = UploadPart(job.bucket, job.key, self._upload_id, part.number, part.body, job.headers.part, checksum)
-        answer = await self._client.run(operation, failures=self._failures)
-        sent = None if checksum is None else checksum[1]
-        self._tracker.record(part.number, size=part.size, etag=answer.etag, checksum=sent)
-        self._progress.bytes_stored = self._tracker.bytes_stored
-        self._progress.parts_stored = len(self._tracker)
-        await self._progress.report()
 
     @property
     def _upload_id(self) -> str:
@@ -266,12 +230,12 @@ class Uploader:
         if not self._is_multipart:
             self.receipt = await self._finish_single()
             return
-        if not self._filler.is_empty:
+        if not self._filler.is_empty or not self._filler.parts_taken:
             await self._send_part()
-        for _ in range(self._job.concurrency):
-            await self._slots.acquire()
-        committed = await self._commit.complete(self._upload_id, self._tracker, self._filler.parts_taken, size)
-        self.receipt = self._commit.receipt(committed, size, self._tracker.uploaded_parts())
+        await self._sender.drain()
+        tracker = self._sender.tracker
+        committed = await self._commit.complete(self._upload_id, tracker, self._filler.parts_taken, size)
+        self.receipt = self._commit.receipt(committed, size, tracker.uploaded_parts())
 
     async def _end_reading(self) -> int:
         """Take no more bytes, and return how many there were."""
@@ -290,10 +254,6 @@ class Uploader:
             committed = await self._commit.put(part.body)
         finally:
             self._filler.give_back(part)
-        self._progress.bytes_stored = part.size
+        self._progress.note_all_stored()
         await self._progress.report()
         return self._commit.receipt(committed, part.size, ())
-
-
-async def _fail(reason: StorageError) -> NoReturn:
-    raise reason

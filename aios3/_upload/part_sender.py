@@ -1,0 +1,89 @@
+"""Sends parts, several at once, and records what the store acknowledges."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from aios3._protocol.cutter import Part
+from aios3._protocol.operations import UploadPart
+from aios3.errors import StorageError
+
+from .engine import Engine
+from .hashing import part_checksum
+from .job import UploadJob
+from .progress import ProgressReporter
+from .tracker import PartTracker
+from .upload_tasks import UploadTasks
+
+__all__ = ["PartSender"]
+
+
+class PartSender:
+    """At most ``job.concurrency`` parts of one upload are on their way.
+
+    A part's slot comes back, and `ended` is called, in its task's done-callback,
+    because a task that is cancelled before its first step never runs its own
+    ``finally``.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        job: UploadJob,
+        tasks: UploadTasks,
+        progress: ProgressReporter,
+        failures: list[StorageError],
+        *,
+        ended: Callable[[Part, BaseException | None], None],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            engine: whose client sends.
+            job: what is uploaded.
+            tasks: to run in.
+            progress: is told of every part stored.
+            failures: receives failed attempts.
+            ended: takes a part's memory back, and what its task failed with, if it did.
+        """
+        self._client = engine.client
+        self._job = job
+        self._tasks = tasks
+        self._progress = progress
+        self._failures = failures
+        self._ended = ended
+        self._slots = asyncio.Semaphore(job.concurrency)
+        self.tracker = PartTracker()
+
+    async def acquire(self) -> None:
+        """Wait for a slot; `start` takes it over."""
+        await self._slots.acquire()
+
+    def start(self, part: Part, upload_id: str) -> None:
+        """Send `part` in a task of its own, whose failure ends the upload.
+
+        Raises:
+            StorageError: the upload has failed already; the slot and the part stay with the caller.
+        """
+        task = self._tasks.run(self._send(part, upload_id), f"aios3: part {part.number} of {self._job.key!r}")
+        task.add_done_callback(lambda finished: self._finish(part, finished))
+
+    def _finish(self, part: Part, task: asyncio.Task[None]) -> None:
+        self._slots.release()
+        self._ended(part, asyncio.CancelledError() if task.cancelled() else task.exception())
+
+    async def drain(self) -> None:
+        """Wait until every part is acknowledged; nothing can be sent afterwards."""
+        for _ in range(self._job.concurrency):
+            await self._slots.acquire()
+
+    async def _send(self, part: Part, upload_id: str) -> None:
+        job = self._job
+        checksum = await part_checksum(job.checksum, part.body)
+        operation = UploadPart(job.bucket, job.key, upload_id, part.number, part.body, job.headers.part, checksum)
+        answer = await self._client.run(operation, failures=self._failures)
+        sent = None if checksum is None else checksum[1]
+        self.tracker.record(part.number, size=part.size, etag=answer.etag, checksum=sent)
+        self._progress.note_stored(self.tracker)
+        await self._progress.report()

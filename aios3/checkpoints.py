@@ -1,0 +1,95 @@
+"""How far an upload has come: enough to go on with it, from another process too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from aios3.errors import ConfigurationError
+from aios3.models import UploadedPart
+
+__all__ = ["UploadCheckpoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadCheckpoint:
+    """A multipart upload that was left open, and the parts of it that need not be sent again.
+
+    It holds no secret. The store bills the parts until the upload is completed
+    or aborted; what goes on from a checkpoint ends it, in one way or the other.
+
+    Raises:
+        ConfigurationError: the parts do not follow each other from number 1 on, or one is shorter than ``part_size``.
+    """
+
+    bucket: str
+    key: str
+    upload_id: str
+    part_size: int
+    """Bytes of the first parts."""
+    parts: tuple[UploadedPart, ...]
+    """Those that the store has acknowledged, without a gap, in order; a short last part is left out."""
+    checksum: str | None = None
+    """The algorithm of the parts' checksums, as in ``TransferConfig``; ``None`` if they have none."""
+    size: int | None = None
+    """The declared size in bytes, if there was one."""
+
+    def __post_init__(self) -> None:
+        for number, part in enumerate(self.parts, 1):
+            if part.number != number or part.size < self.part_size:
+                raise ConfigurationError(f"a checkpoint's part {number} is missing, or shorter than {self.part_size}")
+
+    @property
+    def offset(self) -> int:
+        """The byte at which the source must go on."""
+        return sum(part.size for part in self.parts)
+
+    def to_json(self) -> str:
+        """Return it as one line of JSON, to be kept wherever one likes."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> UploadCheckpoint:
+        """Read what `to_json` has written.
+
+        Raises:
+            ConfigurationError: it is something else.
+        """
+        try:
+            return _read(json.loads(text))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise ConfigurationError("this is not a checkpoint of an upload") from None
+
+
+def _read(known: Mapping[str, Any]) -> UploadCheckpoint:
+    parts = tuple(
+        UploadedPart(_count(part["number"]), _count(part["size"]), _text(part["etag"]), _text_or_none(part["checksum"]))
+        for part in known["parts"]
+    )
+    return UploadCheckpoint(
+        _text(known["bucket"]),
+        _text(known["key"]),
+        _text(known["upload_id"]),
+        _count(known["part_size"]),
+        parts,
+        _text_or_none(known["checksum"]),
+        None if known["size"] is None else _count(known["size"]),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError
+    return value
