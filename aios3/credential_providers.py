@@ -12,9 +12,9 @@ from aios3._config.botocore_adapter import BotocoreCredentials
 from aios3._config.container import ContainerCredentials
 from aios3._config.credential_process import ProcessCredentials
 from aios3._config.instance_metadata import InstanceMetadataCredentials
-from aios3._config.refreshing import RefreshingCredentials
 from aios3._config.sso import SsoCredentials
 from aios3._config.web_identity import WebIdentityCredentials
+from aios3._upload.refreshing import RefreshingCredentials
 from aios3.credentials import RefreshableCredentials
 
 __all__ = [

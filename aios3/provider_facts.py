@@ -13,7 +13,10 @@ class Facts(TypedDict, total=False):
     """The fields of a `Provider` that say something about the store."""
 
     endpoint: str | None
+    control_endpoint: str | None
     endpoint_form: str | None
+    endpoint_variants: tuple[tuple[frozenset[str], str], ...]
+    endpoint_aliases: tuple[str, ...]
     default_region: str
     region_required: bool
     checks_region: bool | None
@@ -32,11 +35,13 @@ class Facts(TypedDict, total=False):
     needs_location: bool
     complete_etag_is_final: bool
     lists_uploads_by_exact_key: bool
+    lists_by_folder: bool
     aborts_uploads_after: timedelta | None
     checksums: frozenset[str]
     full_object_checksums: frozenset[str]
     composite_checksums: frozenset[str]
     default_checksum: str | None
+    checks_object_size: bool
     content_md5: bool | None
     conditional_put: bool | None
     conditional_complete: bool | None

@@ -45,6 +45,10 @@ def _host_per_region(pattern: str) -> Facts:
     return {"endpoint": pattern, "region_required": True}
 
 
+def _variants(**patterns: str) -> Facts:
+    return {"endpoint_variants": tuple((frozenset(name.split("_")), pattern) for name, pattern in patterns.items())}
+
+
 ROWS: Final = (
     row("generic"),
     row(
@@ -57,15 +61,27 @@ ROWS: Final = (
         facts(conditional_put=True, conditional_complete=True),
         "the user guide on object integrity; answers of Amazon S3 recorded by the tests of LocalStack",
         facts(checksums=_ALL, full_object_checksums=_CRCS, composite_checksums=_COMPOSITE, complete_etag_is_final=True),
+        facts(checks_object_size=True),
         # The cheapest that covers the whole object and needs nothing installed.
         facts(default_checksum="crc32"),
+        "Amazon S3 user guide: dual-stack endpoints, transfer acceleration; the endpoint rules of AWS's SDKs",
+        _variants(
+            dualstack="https://s3.dualstack.{region}.amazonaws.com",
+            fips="https://s3-fips.{region}.amazonaws.com",
+            dualstack_fips="https://s3-fips.dualstack.{region}.amazonaws.com",
+            accelerate="https://s3-accelerate.amazonaws.com",
+            accelerate_dualstack="https://s3-accelerate.dualstack.amazonaws.com",
+        ),
+        "Amazon S3 user guide: request routing; AWS General Reference: endpoints of Amazon S3",
+        facts(endpoint_aliases=("https://s3-{region}.amazonaws.com", "https://s3-external-1.amazonaws.com")),
     ),
     # Part numbers must be consecutive, as they always are here. The ETag is random.
     row(
         "s3express",
         "Amazon S3 user guide on directory buckets; the service model in botocore",
         _parts(),
-        facts(endpoint_form="https://s3express-{zone}.{region}.amazonaws.com", region_required=True),
+        facts(endpoint="https://s3express-{zone}.{region}.amazonaws.com", region_required=True),
+        facts(control_endpoint="https://s3express-control.{region}.amazonaws.com", lists_by_folder=True),
         facts(addressing="virtual", signing_service="s3express", max_object_size=10_000 * 5 * GIB),
         facts(checksums=_ALL, content_md5=False, conditional_put=True, conditional_complete=True),
         facts(refused_attributes=_LOCKS | {"acl", "tags", "sse_customer_key"}),
@@ -234,7 +250,7 @@ ROWS: Final = (
         "localstack",
         "localstack/localstack",
         facts(min_part_size=5 * MIB, checks_region=False, checksums=_ALL),
-        facts(conditional_put=True, conditional_complete=True),
+        facts(conditional_put=True, conditional_complete=True, checks_object_size=True),
     ),
     row(
         "moto",

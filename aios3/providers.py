@@ -22,6 +22,7 @@ from aios3.provider_table import ROWS
 
 __all__ = ["PROVIDERS", "Provider", "find_provider"]
 
+_VARIANTS: Final = frozenset({"dualstack", "fips", "accelerate"})
 _CHECKSUMS: Final = frozenset({"crc32", "crc32c", "crc64nvme", "sha1", "sha256"})
 
 
@@ -42,7 +43,11 @@ class Provider:
 
     name: str
     endpoint: str | None = None
-    """URL pattern with ``{region}``, or ``None`` where only the caller can know the host."""
+    """URL pattern with ``{region}``, or ``None`` where only the caller can know the host. With ``{zone}`` it is for
+    what is in a bucket, whose name tells the zone."""
+    control_endpoint: str | None = None
+    """URL pattern of the endpoint that makes, removes and lists buckets, where that is another; buckets are named by
+    path there."""
     default_region: str = "us-east-1"
     """The region to sign for when the caller names none."""
     addressing: Literal["virtual", "path"] = "path"
@@ -69,10 +74,18 @@ class Provider:
     endpoint_form: str | None = None
     """Where `endpoint` is ``None``: what an ``endpoint_url`` looks like, with more in braces than the region; for
     people to read. ``None`` where it can be any host."""
+    endpoint_variants: tuple[tuple[frozenset[str], str], ...] = ()
+    """Patterns to use instead of `endpoint`, each after what is asked of it: ``"dualstack"``, ``"fips"``,
+    ``"accelerate"``, alone or together. Those that accelerate are reached by subdomain only, and not for making,
+    deleting and listing buckets."""
+    endpoint_aliases: tuple[str, ...] = ()
+    """Patterns of further hosts of the store, which are known when they are met (in ``endpoint_url``, or in a
+    redirect) but never chosen."""
     region_required: bool = False
     """Every region has a host of its own and none is the usual one: without a region there is no endpoint."""
     checks_region: bool | None = None
-    """Whether a signature for another region than the store's is refused."""
+    """Whether a signature for another region than the store's is refused; for `aios3.testing`, which takes any where
+    it is ``False``."""
     https_only: bool = False
     signing_service: Literal["s3", "s3express"] = "s3"
     """The service in the signature's scope. With ``"s3express"`` requests are signed with a session's credentials."""
@@ -86,10 +99,12 @@ class Provider:
     """Parts are stored in order, and of those that come before their turn the store holds this many bytes; what is
     beyond that stalls, so ``concurrency`` times the part size should stay below. ``None``: in any order."""
     lists_uploads_by_exact_key: bool = False
-    """ListMultipartUploads finds uploads only if the prefix is the whole key."""
+    """ListMultipartUploads finds uploads only if the prefix is the whole key, or empty; then both are asked for."""
+    lists_by_folder: bool = False
+    """Listings take a prefix only if it ends in a slash; so more is asked for, and what was not meant is left out."""
     aborts_uploads_after: timedelta | None = None
     """Age, or time without a request, at which the store by itself aborts an open upload; ``None``: never, or not
-    known (then it is in `unknown`). Lifecycle rules come on top."""
+    known (then it is in `unknown`). Lifecycle rules come on top. A note says so when the store has lost an upload."""
     full_object_checksums: frozenset[str] = frozenset()
     """Of `checksums`, those that a multipart upload can have for the whole object (type FULL_OBJECT)."""
     composite_checksums: frozenset[str] = frozenset()
@@ -97,12 +112,17 @@ class Provider:
     default_checksum: str | None = None
     """Of `checksums`, the one that ``TransferConfig(checksum="auto")`` sends where it can be computed fast; ``None``:
     no one. Only a store that is known to check the whole object has one."""
+    checks_object_size: bool = False
+    """CompleteMultipartUpload is known to refuse to commit when ``x-amz-mp-object-size`` is another number of bytes
+    than its parts have. Otherwise none is sent."""
     content_md5: bool | None = None
-    """Whether Content-MD5 is taken. Object locks need it on stores without checksums."""
+    """Whether Content-MD5 is taken. It goes with bodies under an object lock that have no checksum; where it is
+    ``False``, asking for such a lock is a `ConfigurationError`."""
     conditional_put: bool | None = None
-    """Whether PutObject heeds ``if_none_match`` (and ``if_match``, unless that is refused)."""
+    """Whether PutObject heeds ``if_none_match`` (and ``if_match``, unless that is refused). Where it is ``False``, a
+    condition on an upload that may become a PutObject is a `ConfigurationError`."""
     conditional_complete: bool | None = None
-    """Whether CompleteMultipartUpload does."""
+    """Whether CompleteMultipartUpload does, and the same for uploads that may become one."""
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Who says so, by the name of the field. ``replace`` keeps them, also for the fields that it changes."""
 
@@ -117,12 +137,15 @@ class Provider:
         _require(
             self.endpoint is None or self.endpoint_form is None, "endpoint leaves nothing for endpoint_form to say"
         )
+        _require(not self.has_zones or self.control_endpoint is not None, "zones need a control_endpoint beside them")
         _require(self.addressing in ("virtual", "path"), f"unknown addressing {self.addressing!r}")
         _require(self.signing_service in ("s3", "s3express"), f"unknown signing_service {self.signing_service!r}")
         self._check_names()
 
     def _check_names(self) -> None:
         """Refuse what would be ignored: names that mean nothing, and checksums that are not taken."""
+        for variant, _ in self.endpoint_variants:
+            _require(bool(variant) and variant <= _VARIANTS, f"unknown endpoint variant: {', '.join(sorted(variant))}")
         unknown = self.checksums - _CHECKSUMS
         _require(not unknown, f"unknown checksums: {', '.join(sorted(unknown))}")
         kinds = self.full_object_checksums | self.composite_checksums
@@ -130,6 +153,11 @@ class Provider:
         _require(used <= self.checksums, "checksums must hold those of every kind, and the default one")
         unknown = self.refused_attributes - UploadAttributes.__annotations__.keys()
         _require(not unknown, f"there are no upload attributes {', '.join(sorted(unknown))}")
+
+    @property
+    def has_zones(self) -> bool:
+        """Every bucket is in a zone, which its name tells."""
+        return self.endpoint is not None and "{zone}" in self.endpoint
 
     @property
     def unknown(self) -> frozenset[str]:

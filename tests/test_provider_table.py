@@ -124,14 +124,27 @@ REFUSED = {
 }
 
 ONLY_HERE: dict[str, dict[str, Any]] = {
+    "endpoint_variants": {
+        "aws": (
+            (frozenset({"dualstack"}), "https://s3.dualstack.{region}.amazonaws.com"),
+            (frozenset({"fips"}), "https://s3-fips.{region}.amazonaws.com"),
+            (frozenset({"fips", "dualstack"}), "https://s3-fips.dualstack.{region}.amazonaws.com"),
+            (frozenset({"accelerate"}), "https://s3-accelerate.amazonaws.com"),
+            (frozenset({"accelerate", "dualstack"}), "https://s3-accelerate.dualstack.amazonaws.com"),
+        ),
+    },
+    "endpoint_aliases": {"aws": ("https://s3-{region}.amazonaws.com", "https://s3-external-1.amazonaws.com")},
     "needs_location": {"aws": True},
     "signing_service": {"s3express": "s3express"},
+    "control_endpoint": {"s3express": "https://s3express-control.{region}.amazonaws.com"},
     "https_only": {"backblaze": True},
     "equal_parts": {"cloudflare": True},
     "recommended_part_size": {"storj": 64 * MIB},
     "reorder_buffer": {"rclone": 256 * MIB},
     "lists_uploads_by_exact_key": {"minio": True},
+    "lists_by_folder": {"s3express": True},
     "default_checksum": {"aws": "crc32", "scaleway": "crc32", "cloudflare": "crc64nvme"},
+    "checks_object_size": {"aws": True, "localstack": True},
     "complete_etag_is_final": dict.fromkeys(("aws", "cloudflare", "minio", "moto", "swift"), True),
     "signs_payload_over_tls": dict.fromkeys(("backblaze", "oracle", "tencent", "huawei"), True),
     "aborts_uploads_after": {
@@ -185,7 +198,7 @@ def read_answer(text: str) -> bool | None:
 def expected(name: str) -> Provider:
     """Return the record that the tables above make."""
     host, region, addressing, checks_region = cells(WHERE, name)
-    has_more = host == "?" or "{" in host.replace("{region}", "")
+    has_more = host == "?" or "{" in host.replace("{region}", "").replace("{zone}", "")
     count, least, most, whole = cells(PARTS, name)
     headers, full, composite, md5, put, complete = cells(EXTRAS, name)
     return Provider(

@@ -102,6 +102,9 @@ def test_of_a_generic_store_nothing_is_known() -> None:
         ({"max_object_size": 0}, "max_object_size must be positive"),
         ({"reorder_buffer": 0}, "reorder_buffer must be positive"),
         ({"endpoint": "https://a", "endpoint_form": "https://{b}"}, "nothing for endpoint_form"),
+        ({"endpoint": "https://{zone}.a"}, "zones need a control_endpoint"),
+        ({"endpoint": "https://a", "endpoint_variants": ((frozenset(), "https://b"),)}, "unknown endpoint variant"),
+        ({"endpoint": "https://a", "endpoint_variants": ((frozenset({"fast"}), "https://b"),)}, "variant: fast"),
         ({"addressing": "host"}, "unknown addressing 'host'"),
         ({"signing_service": "sqs"}, "unknown signing_service 'sqs'"),
         ({"checksums": frozenset({"md5", "crc32"})}, "unknown checksums: md5"),
@@ -151,11 +154,18 @@ def test_a_store_of_which_nothing_is_known_is_treated_with_care() -> None:
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=lambda provider: provider.name)
 def test_every_endpoint_is_a_url(provider: Provider) -> None:
     """Over https, once its names in braces are filled in: the region by us, others by the caller."""
-    for pattern, names in ((provider.endpoint, {"region"}), (provider.endpoint_form, {"account", "zone", "namespace"})):
+    for pattern, names in (
+        (provider.endpoint, {"zone"} if provider.has_zones else set()),
+        (provider.control_endpoint, set()),
+        (provider.endpoint_form, {"account", "namespace"}),
+    ):
         found = set(re.findall(r"\{(\w+)\}", pattern or ""))
         assert found <= names | {"region"}
         url = (pattern or "https://any.example.org").format(**dict.fromkeys(found, "eu-test-1"))
         assert Endpoint.parse(url, provider.addressing).scheme == "https"
+    for pattern in (*dict(provider.endpoint_variants).values(), *provider.endpoint_aliases):
+        assert set(re.findall(r"\{(\w+)\}", pattern)) <= {"region"}
+        assert Endpoint.parse(pattern.format(region="eu-test-1"), provider.addressing).scheme == "https"
     if provider.region_required:
         assert "{region}" in (provider.endpoint or provider.endpoint_form or "")
 

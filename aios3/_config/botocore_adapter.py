@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from aios3._config.refreshing import RefreshingCredentials
 from aios3._upload.clock import Clock
+from aios3._upload.refreshing import RefreshingCredentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 

@@ -20,8 +20,8 @@ from aios3._config.instance_metadata import DEFAULT_METADATA_URL, InstanceMetada
 from aios3._config.places import Places
 from aios3._config.profile_roles import CredentialsSource, from_profile_web_identity
 from aios3._config.profile_sources import BELOW_WEB_IDENTITY, first_of, from_profile, from_role
-from aios3._config.refreshing import RefreshingCredentials
 from aios3._config.static import StaticCredentials
+from aios3._upload.refreshing import RefreshingCredentials
 from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError, TransportError
 

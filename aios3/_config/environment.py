@@ -14,7 +14,7 @@ from aios3._config.keys import pair_keys
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 
-__all__ = ["Environment", "is_true", "read_environment", "read_environment_credentials"]
+__all__ = ["Environment", "is_true", "read_environment", "read_environment_credentials", "read_switch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class Environment:
     ca_bundle: str | None = None
     config_file: str | None = None
     credentials_file: str | None = None
+    use_dualstack: bool | None = None
+    use_fips: bool | None = None
 
     def config_path(self, home: Path) -> Path:
         """Return where the shared config file is; ``home`` stands for ``~``."""
@@ -50,6 +52,8 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         ca_bundle=_first(environ, "AWS_CA_BUNDLE"),
         config_file=_first(environ, "AWS_CONFIG_FILE"),
         credentials_file=_first(environ, "AWS_SHARED_CREDENTIALS_FILE"),
+        use_dualstack=read_switch(_first(environ, "AWS_USE_DUALSTACK_ENDPOINT")),
+        use_fips=read_switch(_first(environ, "AWS_USE_FIPS_ENDPOINT")),
     )
 
 
@@ -72,6 +76,11 @@ def read_environment_credentials(environ: Mapping[str, str]) -> Credentials | No
 def is_true(value: str | None) -> bool:
     """Tell whether a yes/no setting is on; anything but ``true``, in any case, is off."""
     return value is not None and value.lower() == "true"
+
+
+def read_switch(value: str | None) -> bool | None:
+    """Tell whether a yes/no setting is on, by the rule of `is_true`; ``None`` if it is not set."""
+    return None if value is None else is_true(value)
 
 
 def _first(environ: Mapping[str, str], *names: str) -> str | None:

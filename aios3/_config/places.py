@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aios3._config.environment import is_true
+from aios3._config.regions import fips_sts_url
 from aios3._config.shared_files import Profile
 from aios3._upload.clock import Clock
 
@@ -26,6 +27,8 @@ class Places:
     clock: Clock = Clock()  # noqa: RUF009 - frozen
     roles_above: tuple[str, ...] = ()
     """The profiles whose roles are to be assumed with the credentials of this one, outermost first."""
+    uses_fips: bool = False
+    """STS is asked at its FIPS endpoint, unless another one is configured."""
 
     def variable(self, name: str) -> str | None:
         """Return a variable of the environment; an empty one counts as unset."""
@@ -41,11 +44,15 @@ class Places:
         return self.variable("AWS_CA_BUNDLE")
 
     def endpoint_url(self, service: str) -> str | None:
-        """Return the endpoint that is configured for ``"sts"`` or ``"sso"``, or ``None`` for AWS's own.
+        """Return the endpoint that is configured for ``"sts"`` or ``"sso"``, or ``None`` for AWS's usual one.
 
         Raises:
             ConfigurationError: the profile names a services section that does not exist.
         """
+        configured = self._configured_url(service)
+        return fips_sts_url(self.region) if configured is None and service == "sts" and self.uses_fips else configured
+
+    def _configured_url(self, service: str) -> str | None:
         if self.is_on("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or self.profile.ignores_endpoints:
             return None
         specific = self.variable(f"AWS_ENDPOINT_URL_{service.upper()}")

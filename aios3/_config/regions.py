@@ -7,7 +7,7 @@ from typing import Final
 
 from aios3.errors import ConfigurationError
 
-__all__ = ["check_region", "choose_aws_region", "domain_of"]
+__all__ = ["check_region", "choose_aws_region", "domain_of", "fips_sts_url"]
 
 _REGION: Final = re.compile(r"[A-Za-z0-9-]{1,63}", re.ASCII)
 _AWS_REGION: Final = re.compile(r"[a-z]{2,5}(?:-[a-z]+){1,3}-\d{1,2}", re.ASCII)
@@ -34,3 +34,10 @@ def choose_aws_region(*candidates: str | None) -> str:
 def domain_of(region: str) -> str:
     """Return the domain that AWS's services in the region are below."""
     return next((domain for prefix, domain in _DOMAINS.items() if region.startswith(prefix)), "amazonaws.com")
+
+
+def fips_sts_url(region: str) -> str:
+    """Return the endpoint of STS in the region that keeps FIPS 140; not every region has one."""
+    # Those of the government's regions do, without saying so in their names.
+    host = "sts" if region.startswith("us-gov-") else "sts-fips"
+    return f"https://{host}.{region}.{domain_of(region)}"

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aios3._config.acceleration import accelerated_endpoint
 from aios3._config.credential_sources import Places, StaticCredentials, find_credentials
-from aios3._config.endpoint import resolve_endpoint
+from aios3._config.endpoint import (
+    CustomEndpoint,
+    OwnEndpoints,
+    find_custom_endpoint,
+    find_own_endpoints,
+    resolve_endpoint,
+)
+from aios3._config.endpoint_variants import VariantSwitches, choose_variant
 from aios3._config.environment import Environment, read_environment
-from aios3._config.refreshing import RefreshingCredentials
 from aios3._config.regions import check_region, choose_aws_region
 from aios3._config.shared_files import Profile, load_profile
 from aios3._protocol.uri import Endpoint
+from aios3._upload.refreshing import RefreshingCredentials
 from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, _Anonymous
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
@@ -34,6 +42,10 @@ class Settings:
     """Path of the certificates to trust instead of the system's (AWS_CA_BUNDLE)."""
     owns_credentials: bool = False
     """The source of the credentials was made here, not given by the caller."""
+    own_endpoints: OwnEndpoints | None = None
+    """The provider's endpoints in all regions; ``None`` where `endpoint` is not one of them."""
+    accelerated_endpoint: Callable[[str, str], Endpoint] | None = None
+    """Gives, by bucket and region, the endpoint for what is in a bucket; ``None`` where it is `endpoint`."""
 
     async def aclose(self) -> None:
         """End what the source of the credentials does, unless it is the caller's. Closing twice is harmless."""
@@ -47,6 +59,7 @@ async def load_settings(
     endpoint_url: str | None,
     region: str | None,
     credentials: Credentials | CredentialsProvider | _Anonymous | None,
+    variants: VariantSwitches = VariantSwitches(),  # noqa: B008 - frozen
     environ: Mapping[str, str] = os.environ,
     home: Path | None = None,
 ) -> Settings:
@@ -54,6 +67,9 @@ async def load_settings(
 
     Nothing is asked over the network here. The shared files are read in a thread, and not at all when
     ``endpoint_url``, ``region`` and ``credentials`` are all given. ``home`` is the user's home directory unless given.
+
+    An ``endpoint_url`` with one of the provider's hosts says the region unless ``region`` does; that of the
+    environment or the profile does so unless they name a region, too.
 
     Raises:
         ConfigurationError: something is missing or malformed; the message says what to set. Never holds a secret.
@@ -64,16 +80,29 @@ async def load_settings(
     profile, directory = Profile(), Path()
     if endpoint_url is None or region is None or credentials is None:
         profile, directory = await asyncio.to_thread(_load_profile, environment, home)
-    region = _resolve_region(provider, region, environment, profile, has_endpoint=endpoint_url is not None)
+    custom = find_custom_endpoint(endpoint_url, environment, profile)
+    variant = choose_variant(provider, variants, environment, profile, None if custom is None else custom.origin)
+    region = _resolve_region(provider, region, environment, profile, custom)
     sts_region = choose_aws_region(environment.region, profile.settings.get("region"), region)
-    endpoint = resolve_endpoint(provider, endpoint_url, region, environment, profile)
+    endpoint = resolve_endpoint(provider, custom, variant, region, profile)
     _check_reach(provider, endpoint)
     return Settings(
         endpoint=endpoint,
         region=region,
-        credentials=_resolve_credentials(credentials, Places(environ, profile, sts_region, directory)),
+        credentials=_resolve_credentials(
+            credentials,
+            Places(
+                environ,
+                profile,
+                sts_region,
+                directory,
+                uses_fips=bool(variants.over_configured(environment, profile).fips),
+            ),
+        ),
         ca_bundle=environment.ca_bundle,
         owns_credentials=credentials is None,
+        own_endpoints=find_own_endpoints(provider, endpoint, region),
+        accelerated_endpoint=accelerated_endpoint(provider, variant, profile),
     )
 
 
@@ -84,24 +113,29 @@ def _load_profile(environment: Environment, home: Path | None) -> tuple[Profile,
 
 
 def _check_reach(provider: Provider, endpoint: Endpoint) -> None:
-    """Refuse what the store would refuse, or what cannot be signed for it."""
+    """Refuse what the store would refuse."""
     if provider.https_only and endpoint.scheme != "https":
         raise ConfigurationError(f"provider {provider.name!r} is reached by https only")
-    if provider.signing_service != "s3":
-        raise ConfigurationError(
-            f"provider {provider.name!r} signs with the keys of a session, which aios3 cannot make yet"
-        )
 
 
 def _resolve_region(
-    provider: Provider, region: str | None, environment: Environment, profile: Profile, *, has_endpoint: bool
+    provider: Provider,
+    region: str | None,
+    environment: Environment,
+    profile: Profile,
+    custom: CustomEndpoint | None,
 ) -> str:
+    of_host = None if custom is None else custom.region(provider)
+    is_argument = custom is not None and custom.is_argument
     candidates = (
         ("region=", region),
+        # Whoever writes the host into the call means it more than a variable that is there for AWS.
+        ("endpoint_url=", of_host if is_argument else None),
         ("AWS_REGION or AWS_DEFAULT_REGION", environment.region),
         (f"profile {profile.name!r}", profile.settings.get("region")),
+        ("the configured endpoint", of_host),
     )
-    if provider.region_required and not has_endpoint and all(value is None for _, value in candidates):
+    if provider.region_required and custom is None and all(value is None for _, value in candidates):
         raise ConfigurationError(
             f"provider {provider.name!r} has an endpoint for every region: pass region=, or set AWS_REGION"
         )

@@ -7,7 +7,14 @@ from contextlib import aclosing
 
 from aios3._driver.base import DriverBase
 from aios3._driver.paging import check_prefix, iterate_pages
-from aios3._protocol.operations import CreateBucket, DeleteBucket, HeadBucket, ListBuckets, ListObjectsV2
+from aios3._protocol.operations import (
+    CreateBucket,
+    CreateDirectoryBucket,
+    DeleteBucket,
+    HeadBucket,
+    ListBuckets,
+    ListObjectsV2,
+)
 from aios3._protocol.retry import is_unclear
 from aios3._protocol.uri import check_bucket
 from aios3.errors import ConflictError, ContainerNotFoundError, StorageError
@@ -58,9 +65,11 @@ class ContainerMethods(DriverBase):
         engine = await self._open()
         region = engine.client.region
         location = region if self._provider.needs_location and region != self._provider.default_region else None
+        is_zonal = self._provider.has_zones and engine.client.data_endpoint is not None
+        operation = CreateDirectoryBucket(bucket) if is_zonal else CreateBucket(bucket, location)
         failures: list[StorageError] = []
         try:
-            await engine.client.run(CreateBucket(bucket, location), failures=failures)
+            await engine.client.run(operation, failures=failures)
         except ConflictError as error:
             if error.code != "BucketAlreadyOwnedByYou" or not _is_any_unclear(failures):
                 raise
@@ -100,7 +109,8 @@ class ContainerMethods(DriverBase):
         check_bucket(bucket)
         check_prefix(prefix)
         engine = await self._open()
-        async with aclosing(iterate_pages(engine.client, ListObjectsV2(bucket, prefix))) as pages:
+        operation = ListObjectsV2(bucket, engine.client.listing_prefix(prefix))
+        async with aclosing(iterate_pages(engine.client, operation)) as pages:
             async for page in pages:
                 for found in page.objects:
                     # Whoever deletes what is listed relies on it, also where a store ignores the parameter.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import datetime, timedelta
 
@@ -24,8 +24,9 @@ class HousekeepingMethods(DriverBase):
     async def iterate_multipart_uploads(self, bucket: str, *, prefix: str = "") -> AsyncGenerator[PendingUpload]:
         """Iterate over the multipart uploads that were begun and neither completed nor aborted.
 
-        Only those whose keys begin with `prefix`. MinIO lists none unless `prefix` is a whole key. Uploads that run
-        now, of this driver or another process, are in it.
+        Only those whose keys begin with `prefix`. Where the store finds uploads by their whole key only (MinIO), all
+        are asked for as well, of which an old MinIO knows none. Uploads that run now, of this driver or another
+        process, are in it.
 
         Raises:
             ContainerNotFoundError: there is no such bucket.
@@ -34,12 +35,22 @@ class HousekeepingMethods(DriverBase):
         check_bucket(bucket)
         check_prefix(prefix)
         engine = await self._open()
-        async with aclosing(iterate_pages(engine.client, ListMultipartUploads(bucket, prefix))) as pages:
-            async for page in pages:
-                for upload in page.uploads:
-                    # Some stores ignore the parameter, and what is listed may be about to be aborted.
-                    if upload.key.startswith(prefix):
+        for asked, is_wanted in self._questions(prefix):
+            operation = ListMultipartUploads(bucket, engine.client.listing_prefix(asked))
+            async with aclosing(iterate_pages(engine.client, operation)) as pages:
+                async for page in pages:
+                    for upload in filter(is_wanted, page.uploads):
                         yield upload
+
+    def _questions(self, prefix: str) -> list[tuple[str, Callable[[PendingUpload], bool]]]:
+        """Return the prefixes to list, each with what to take of its list, so that no upload comes twice."""
+        if prefix and self._provider.lists_uploads_by_exact_key:
+            return [
+                (prefix, lambda upload: upload.key == prefix),
+                ("", lambda upload: upload.key != prefix and upload.key.startswith(prefix)),
+            ]
+        # Some stores ignore the parameter, and what is listed may be about to be aborted.
+        return [(prefix, lambda upload: upload.key.startswith(prefix))]
 
     async def cleanup_multipart_uploads(
         self, bucket: str, *, prefix: str = "", older_than: timedelta

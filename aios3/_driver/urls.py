@@ -9,9 +9,9 @@ from typing import Unpack
 
 from aios3._driver.base import DriverBase
 from aios3._protocol.attributes import read_attributes
-from aios3._protocol.messages import Request
+from aios3._protocol.conditions import check_conditions
 from aios3._protocol.operations import GetObject, HeadBucket, PutObject
-from aios3._protocol.sigv4 import Scope, presign
+from aios3._protocol.sigv4 import presign
 from aios3._protocol.uri import Endpoint, check_bucket, check_key, encode_path, request_url
 from aios3._upload.client import OperationClient
 from aios3.errors import ConfigurationError
@@ -54,7 +54,8 @@ class UrlMethods(DriverBase):
             bucket: the container.
             key: exactly as it is.
             expires_in: seconds, or a timedelta, from 1 second to 7 days, fractions dropped. A URL signed with temporary
-                credentials ends with them, however long it should last. Such a URL is a secret.
+                credentials ends with them, however long it should last: for a directory bucket within five minutes.
+                Such a URL is a secret.
             base_url: as for `get_container_cdn_url`; only for public URLs, since a signature is for the store's host.
 
         Raises:
@@ -70,8 +71,10 @@ class UrlMethods(DriverBase):
             base = _read_base_url(base_url)
             return f"{base.scheme}://{base.host}{base.base_path}/{encode_path(key)}"
         engine = await self._open()
-        request = GetObject(bucket, key).build(engine.client.endpoint_of(bucket))
-        return request_url(request) if seconds is None else await _presign(engine.client, bucket, request, seconds)
+        operation = GetObject(bucket, key)
+        if seconds is not None:
+            return await _presign(engine.client, operation, seconds)
+        return request_url(operation.build(engine.client.endpoint_of(bucket)))
 
     async def create_upload_url(
         self, bucket: str, key: str, *, expires_in: float | timedelta, **attributes: Unpack[UploadAttributes]
@@ -102,22 +105,23 @@ class UrlMethods(DriverBase):
         endpoint = engine.client.endpoint_of(bucket)
         if endpoint.scheme != "https" and attributes.get("sse_customer_key") is not None:
             raise ConfigurationError("sse_customer_key needs an https endpoint: over http the key could be read")
-        request = PutObject(bucket, key, headers, ()).build(endpoint)
-        return await _presign(engine.client, bucket, request, seconds)
+        return await _presign(engine.client, PutObject(bucket, key, headers, ()), seconds)
 
     def _signed_headers(self, key: str, attributes: UploadAttributes) -> Mapping[str, str]:
         read = read_attributes(key, attributes, self._provider)
+        check_conditions(read, self._provider, {"PutObject"})
         headers = {**read.create, **read.commit}
         if attributes.get("content_type") is None:
             del headers["content-type"]  # guessed for uploads of one's own
         return headers
 
 
-async def _presign(client: OperationClient, bucket: str, request: Request, seconds: int) -> str:
-    if client.credentials is None:
+async def _presign(client: OperationClient, operation: GetObject | PutObject, seconds: int) -> str:
+    request = operation.build(client.endpoint_of(operation.bucket))
+    credentials = await client.signer.keys_for(operation)
+    if credentials is None:
         raise ConfigurationError("a URL that expires must be signed, and the driver is ANONYMOUS: give it credentials")
-    credentials = await client.credentials.get_credentials()
-    scope = Scope(client.region_of(bucket))
+    scope = client.signer.scope_for(operation, client.region_of(operation.bucket))
     return presign(request, credentials, scope, client.clock.now() + client.clock_offset, seconds)
 
 

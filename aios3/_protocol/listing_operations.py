@@ -52,7 +52,7 @@ class ListBuckets:
         Raises:
             ResponseError: the store refused, or the page cannot be read or would repeat for ever.
         """
-        document = parse_result(self, response, "ListAllMyBucketsResult")
+        document = parse_result(self, response, "ListAllMyBucketsResult", "ListAllMyDirectoryBucketsResult")
         groups = document.all("Buckets")
         buckets = tuple(_container(element) for group in groups for element in group.all("Bucket"))
         if any(not bucket.name for bucket in buckets):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from aios3._protocol.answers import describe_body, read_error, request_ids
 from aios3._protocol.messages import Body, Request, Response
@@ -11,7 +11,10 @@ from aios3._protocol.uri import Endpoint
 from aios3._protocol.xml_bodies import Element, XmlError, parse_xml
 from aios3.errors import ResponseError
 
-__all__ = ["Operation", "build_request", "is_success", "parse_result", "refusal", "unusable"]
+__all__ = ["CONTROL_OPERATIONS", "Operation", "build_request", "is_success", "parse_result", "refusal", "unusable"]
+
+CONTROL_OPERATIONS: Final = frozenset({"CreateBucket", "DeleteBucket", "ListBuckets"})
+"""Names of the operations that make, remove and list buckets. Some stores have another endpoint for what is in them."""
 
 T_co = TypeVar("T_co", covariant=True)
 

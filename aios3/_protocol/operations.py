@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aios3._protocol.bucket_operations import CreateBucket, DeleteBucket, HeadBucket
+from aios3._protocol.directory_buckets import CreateDirectoryBucket
 from aios3._protocol.listing_operations import (
     BucketsPage,
     ListBuckets,
@@ -22,15 +23,19 @@ from aios3._protocol.multipart_operations import (
     UploadPart,
 )
 from aios3._protocol.object_operations import Committed, DeleteObject, GetObject, HeadObject, PutObject
-from aios3._protocol.operation import Operation
+from aios3._protocol.operation import CONTROL_OPERATIONS, Operation
+from aios3._protocol.session_operations import CreateSession
 
 __all__ = [
+    "CONTROL_OPERATIONS",
     "AbortMultipartUpload",
     "BucketsPage",
     "Committed",
     "CompleteMultipartUpload",
     "CreateBucket",
+    "CreateDirectoryBucket",
     "CreateMultipartUpload",
+    "CreateSession",
     "DeleteBucket",
     "DeleteObject",
     "GetObject",

@@ -54,6 +54,8 @@ class Scope:
 
     region: str
     service: str = "s3"
+    token_name: str = "X-Amz-Security-Token"  # noqa: S105 - a name, no token
+    """What the token of temporary credentials is called: in lower case as a header, just so in a query."""
 
     def on(self, date: str) -> str:
         """Return the scope's text for a day, given as ``YYYYMMDD``."""
@@ -66,14 +68,14 @@ def sign(request: Request, credentials: Credentials, scope: Scope, now: datetime
     Args:
         request: its headers are all signed but those that proxies change.
         credentials: a session token becomes a signed header.
-        scope: region and service.
+        scope: region and service, and how a session token is sent.
         now: an aware datetime; S3 takes a difference of 15 minutes.
         payload_hash: hex SHA-256 of the body, or `UNSIGNED_PAYLOAD`.
     """
     stamp = _stamp(now)
     headers = {**request.headers, "x-amz-date": stamp, "x-amz-content-sha256": payload_hash}
     if credentials.session_token is not None:
-        headers["x-amz-security-token"] = credentials.session_token
+        headers[scope.token_name.lower()] = credentials.session_token
     signed = canonical_headers([("host", request.host), *headers.items()])
     query = canonical_query(request.query)
     canonical = canonical_request(request.method, request.path, query, signed, payload_hash)
@@ -164,7 +166,7 @@ def _presigned_query(
         ("X-Amz-SignedHeaders", names),
     ]
     if credentials.session_token is not None:
-        query.append(("X-Amz-Security-Token", credentials.session_token))
+        query.append((scope.token_name, credentials.session_token))
     return query
 
 

@@ -2,57 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar
 
-from aios3._protocol.answers import expected_region, retry_after, server_time
+from aios3._protocol.answers import expected_region, redirect_host, retry_after, server_time
 from aios3._protocol.checksums import sha256_hex
 from aios3._protocol.messages import Request, Response
-from aios3._protocol.operations import GetObject, Operation
+from aios3._protocol.operations import CONTROL_OPERATIONS, GetObject, Operation
 from aios3._protocol.retry import Repair, decide
-from aios3._protocol.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, Scope, sign
+from aios3._protocol.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign
 from aios3._protocol.uri import Endpoint
 from aios3._transport.base import StreamedResponse, Transport
-from aios3.credentials import Credentials, CredentialsProvider, RefreshableCredentials
+from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import ResponseError, StorageError, TransportError
 from aios3.options import RetryPolicy
 
+from .attempt import Attempt, Shield
 from .clock import Clock
 from .handover import Handover
 from .hashing import hash_body
+from .limiter import ConcurrencyLimiter
 from .retry_budget import RetryBudget
+from .signing import OrdinarySigner, Signer
 
 __all__ = ["Attempt", "OperationClient"]
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class Attempt(Generic[T]):
-    """What came of sending one operation once."""
-
-    result: T | None
-    failure: ResponseError | TransportError | None
-    """``None`` if it succeeded."""
-    response: Response | None
-    """``None`` if no answer came."""
-    credentials: Credentials | None = field(default=None, repr=False)
-    """What it was signed with."""
-
-    def unwrap(self) -> T:
-        """Return the result of an attempt that succeeded."""
-        return cast("T", self.result)
-
-
-Shield = Callable[[Coroutine[Any, Any, Attempt[T]]], Awaitable[Attempt[T]]]
+_LIMITED: Final = frozenset({"PutObject", "UploadPart"})
+"""Operations of which there are fewer at once while the store throttles. Those that begin or end an upload go on."""
 
 
 @dataclass(eq=False)
 class OperationClient:
-    """Runs operations against one endpoint."""
+    """Runs operations against one store."""
 
     transport: Transport
     endpoint: Endpoint
@@ -65,14 +51,25 @@ class OperationClient:
     clock_offset: timedelta = timedelta()
     """What the store's clock is ahead of ours; learnt from its answers when it refuses our time."""
     budget: RetryBudget = field(init=False)
+    limiter: ConcurrencyLimiter = field(default_factory=ConcurrencyLimiter)
     regional_endpoint: Callable[[str], Endpoint] | None = None
     """Gives the endpoint of a region, where the provider has one for each; ``None`` for an endpoint of the caller's."""
+    region_of_host: Callable[[str, str | None], str | None] | None = None
+    """Gives the region that a host of the provider's is for, by host and the bucket that may stand before it."""
+    data_endpoint: Callable[[str, str], Endpoint] | None = None
+    """Gives, by bucket and region, the endpoint for what is in a bucket, where that is not the one that makes buckets.
+    It may raise a `ConfigurationError`."""
+    listing_prefix: Callable[[str], str] = str
+    """Gives, for a prefix, the one to ask the store for; what is listed still has to be looked at."""
+    signer: Signer = field(init=False)
+    """Has the keys for every operation; `credentials` unless another one is put here."""
     _regions: dict[str | None, str] = field(default_factory=dict)
     """The region of a bucket, by its name, where the store named another than `region`."""
     _last_answer: tuple[Response, datetime] | None = None
 
     def __post_init__(self) -> None:
-        self.budget = RetryBudget(self.policy.budget)
+        self.budget = RetryBudget(self.policy.budget, self.clock.monotonic)
+        self.signer = OrdinarySigner(self.credentials)
 
     async def run(
         self,
@@ -102,13 +99,13 @@ class OperationClient:
             ResponseError: the store answered no.
             TransportError: no answer came.
         """
-        request = operation.build(self.endpoint_of(operation.bucket))
+        request = operation.build(self._endpoint_for(operation))
         payload_hash = UNSIGNED_PAYLOAD if feed is not None else await self._payload_hash(request)
         own_failures: list[StorageError] = []
         repaired: set[Repair] = set()
         while True:
-            request = operation.build(self.endpoint_of(operation.bucket)) if repaired else request
-            credentials = await self._current_credentials()  # outside the shield: nothing has been sent yet
+            request = operation.build(self._endpoint_for(operation)) if repaired else request
+            credentials = await self.signer.keys_for(operation)  # outside the shield: nothing has been sent yet
             attempt = self._attempt(operation, request, payload_hash, credentials, answer_timeout, feed)
             outcome = await (attempt if shield is None else shield(attempt))
             if outcome.failure is None:
@@ -158,12 +155,28 @@ class OperationClient:
             raise outcome.failure
         if retry.repair is not None:
             repaired.add(retry.repair)
-            self._repair(retry.repair, outcome)
+            self._repair(retry.repair, operation, outcome)
         if retry.repair == "region" and region is not None:
             self._regions[operation.bucket] = region
         await self.clock.sleep(retry.delay)
 
     async def _attempt(
+        self,
+        operation: Operation[T],
+        request: Request,
+        payload_hash: str,
+        credentials: Credentials | None,
+        answer_timeout: float | None,
+        feed: Handover | None,
+    ) -> Attempt[T]:
+        if operation.name not in _LIMITED:
+            return await self._attempt_now(operation, request, payload_hash, credentials, answer_timeout, feed)
+        async with self.limiter.slot() as slot:
+            outcome = await self._attempt_now(operation, request, payload_hash, credentials, answer_timeout, feed)
+            self.limiter.note(slot, outcome.failure)
+        return outcome
+
+    async def _attempt_now(
         self,
         operation: Operation[T],
         request: Request,
@@ -196,7 +209,7 @@ class OperationClient:
         repaired: set[Repair] = set()
         async with AsyncExitStack() as stack:
             while True:
-                request = operation.build(self.endpoint_of(operation.bucket))
+                request = operation.build(self._endpoint_for(operation))
                 outcome = await self._open_attempt(operation, request, chunk_size, stack)
                 if outcome.failure is None:
                     break
@@ -210,7 +223,7 @@ class OperationClient:
         self, operation: GetObject, request: Request, chunk_size: int, stack: AsyncExitStack
     ) -> Attempt[StreamedResponse]:
         response: Response | None = None
-        credentials = await self._current_credentials()
+        credentials = await self.signer.keys_for(operation)
         try:
             signed = self._sign(operation, request, EMPTY_SHA256, credentials)
             answer = await stack.enter_async_context(self.transport.open(signed, chunk_size=chunk_size))
@@ -227,24 +240,36 @@ class OperationClient:
         return self._regions.get(bucket, self.region)
 
     def endpoint_of(self, bucket: str | None) -> Endpoint:
-        """Return where requests about `bucket` go, as far as it is known."""
+        """Return where requests about what is in `bucket` go, as far as it is known."""
+        if bucket is not None and self.data_endpoint is not None:
+            return self.data_endpoint(bucket, self.region_of(bucket))
+        return self._control_endpoint_of(bucket)
+
+    def _endpoint_for(self, operation: Operation[Any]) -> Endpoint:
+        is_control = operation.name in CONTROL_OPERATIONS
+        return (self._control_endpoint_of if is_control else self.endpoint_of)(operation.bucket)
+
+    def _control_endpoint_of(self, bucket: str | None) -> Endpoint:
         if bucket not in self._regions or self.regional_endpoint is None:
             return self.endpoint
         return self.regional_endpoint(self._regions[bucket])
 
     def _other_region(self, bucket: str | None, response: Response | None) -> str | None:
         """Return the region that the answer names, if another one may be tried."""
+        # A redirect is followed by the provider's own pattern only, never to a host that an answer names.
         if response is None or (response.status in (301, 307) and self.regional_endpoint is None):
-            return (
-                None  # a redirect is followed by the provider's own pattern only, never to a host that an answer names
-            )
-        region = expected_region(response)
+            return None
+        region = expected_region(response) or self._region_of_redirect(bucket, response)
         return None if region == self.region_of(bucket) else region
 
-    def _repair(self, repair: Repair, outcome: Attempt[Any]) -> None:
+    def _region_of_redirect(self, bucket: str | None, response: Response) -> str | None:
+        host = redirect_host(response) if response.status in (301, 307) else None
+        return None if host is None or self.region_of_host is None else self.region_of_host(host, bucket)
+
+    def _repair(self, repair: Repair, operation: Operation[Any], outcome: Attempt[Any]) -> None:
         """Put the clock right, or have fresh credentials made; every attempt looks for a good connection anyway."""
-        if repair == "credentials" and isinstance(self.credentials, RefreshableCredentials) and outcome.credentials:
-            self.credentials.invalidate(outcome.credentials)
+        if repair == "credentials" and outcome.credentials is not None:
+            self.signer.refused(operation, outcome.credentials)
         if repair == "clock" and outcome.response is not None and (theirs := server_time(outcome.response)) is not None:
             self.clock_offset = theirs - self.clock.now()
 
@@ -259,15 +284,12 @@ class OperationClient:
             return moment + (theirs - self._last_answer[1])
         return moment + self.clock_offset
 
-    async def _current_credentials(self) -> Credentials | None:
-        return None if self.credentials is None else await self.credentials.get_credentials()
-
     def _sign(
         self, operation: Operation[Any], request: Request, payload_hash: str, credentials: Credentials | None
     ) -> Request:
         if credentials is None:
             return request
-        scope = Scope(self.region_of(operation.bucket))
+        scope = self.signer.scope_for(operation, self.region_of(operation.bucket))
         return sign(request, credentials, scope, self.clock.now() + self.clock_offset, payload_hash)
 
     async def _payload_hash(self, request: Request) -> str:

@@ -10,7 +10,7 @@ request, and whoever creates an upload usually has its first part at hand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -59,18 +59,27 @@ class OrphanSweep:
         """Note that by now an upload may have been made whose id nobody knows."""
         self._lost = self._client.clock.now()
 
-    async def run(self) -> list[str]:
+    def was_lost_between(self, began: datetime, lost: datetime) -> None:
+        """Note that an upload may have been made in that time, by our clock, whose id nobody knows."""
+        self._began, self._lost = began, lost
+
+    async def run(self, ids_of_others: Callable[[], Awaitable[Collection[str]]] | None = None) -> list[str]:
         """Abort the orphans and return their ids.
+
+        Args:
+            ids_of_others: asked, once there are candidates, for uploads that are known to be in use elsewhere.
 
         Raises:
             StorageError: the store will not list or abort.
         """
         candidates = [upload for upload in await self._candidates() if await self._has_no_parts(upload)]
         if candidates:
+            spared = () if ids_of_others is None else await ids_of_others()
+            candidates = [upload for upload in candidates if upload.upload_id not in spared]
             await self._client.clock.sleep(_SECOND_LOOK)
         aborted = []
         for upload in candidates:
-            if await self._has_no_parts(upload):
+            if upload.upload_id not in self._known_uploads and await self._has_no_parts(upload):
                 operation = AbortMultipartUpload(self._bucket, self._key, upload.upload_id, self._headers)
                 await self._client.run(operation, is_cleanup=True)
                 aborted.append(upload.upload_id)
@@ -84,7 +93,11 @@ class OrphanSweep:
             if not page.is_truncated:
                 break
             operation = ListMultipartUploads(
-                self._bucket, self._key, page.next_key_marker, page.next_upload_id_marker, self._headers
+                self._bucket,
+                self._client.listing_prefix(self._key),
+                page.next_key_marker,
+                page.next_upload_id_marker,
+                self._headers,
             )
             page = await self._client.run(operation, is_cleanup=True)
             found.extend(upload for upload in page.uploads if self._could_be_ours(upload))

@@ -5,19 +5,30 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import zlib
 from collections.abc import Iterable
 from typing import Final, Protocol
 
 from aios3.testing.answers import Refusal
+from aios3.testing.crcs import CRC_SIZES, RunningCrc
 from aios3.testing.heads import RequestHead
 
-__all__ = ["CHECKSUM_PREFIX", "Body", "checksum_of", "named_checksum", "verify_checksum", "verify_md5"]
+__all__ = [
+    "CHECKSUM_PREFIX",
+    "DIGEST_SIZES",
+    "Body",
+    "checksum_of",
+    "named_checksum",
+    "require_lock_digest",
+    "verify_checksum",
+    "verify_md5",
+]
 
 CHECKSUM_PREFIX: Final = "x-amz-checksum-"
 
-_DIGEST_SIZES: Final = {"crc32": 4, "crc32c": 4, "crc64nvme": 8, "sha1": 20, "sha256": 32}
-"""The standard library has no CRC-32C and no CRC-64: those are checked for form, and taken at their word."""
+DIGEST_SIZES: Final = {**CRC_SIZES, "sha1": 20, "sha256": 32}
+"""Bytes of the value of every checksum that can be sent."""
+
+_LOCK_PREFIX: Final = "x-amz-object-lock-"
 
 
 class _Digest(Protocol):
@@ -26,19 +37,8 @@ class _Digest(Protocol):
     def digest(self) -> bytes: ...  # pragma: no cover - a protocol has no body
 
 
-class _Crc32:
-    def __init__(self) -> None:
-        self._value = 0
-
-    def update(self, data: memoryview | bytes, /) -> None:
-        self._value = zlib.crc32(data, self._value)
-
-    def digest(self) -> bytes:
-        return self._value.to_bytes(4, "big")
-
-
 def _new_digest(algorithm: str) -> _Digest:
-    return _Crc32() if algorithm == "crc32" else hashlib.new(algorithm, usedforsecurity=False)
+    return RunningCrc(algorithm) if algorithm in CRC_SIZES else hashlib.new(algorithm, usedforsecurity=False)
 
 
 class Body:
@@ -87,10 +87,8 @@ class Body:
         return self._digests[algorithm].digest()
 
 
-def checksum_of(algorithm: str, pieces: Iterable[bytes]) -> bytes | None:
-    """Return the digest of the pieces joined, or ``None`` where the standard library has no such algorithm."""
-    if algorithm not in {"crc32", "sha1", "sha256"}:
-        return None
+def checksum_of(algorithm: str, pieces: Iterable[bytes]) -> bytes:
+    """Return the digest of the pieces joined."""
     digest = _new_digest(algorithm)
     for piece in pieces:
         digest.update(piece)
@@ -114,7 +112,7 @@ def named_checksum(head: RequestHead) -> tuple[str, str] | None:
     if len(found) > 1:
         raise Refusal(400, "InvalidRequest", "Expecting a single x-amz-checksum- header.")
     algorithm, value = next(iter(found.items()))
-    if algorithm not in _DIGEST_SIZES:
+    if algorithm not in DIGEST_SIZES:
         raise Refusal(400, "InvalidRequest", f"The algorithm {algorithm} is not known.")
     return algorithm, value
 
@@ -129,9 +127,9 @@ def verify_checksum(head: RequestHead, body: Body) -> dict[str, str]:
     if named is None:
         return {}
     algorithm, value = named
-    if len(_base64(value)) != _DIGEST_SIZES[algorithm]:
+    if len(_base64(value)) != DIGEST_SIZES[algorithm]:
         raise Refusal(400, "InvalidRequest", f"Value for {CHECKSUM_PREFIX}{algorithm} header is invalid.")
-    if algorithm in {"crc32", "sha1", "sha256"} and body.digest(algorithm) != _base64(value):
+    if body.digest(algorithm) != _base64(value):
         raise Refusal(400, "BadDigest", f"The {algorithm.upper()} you specified did not match the calculated checksum.")
     return {CHECKSUM_PREFIX + algorithm: value}
 
@@ -149,6 +147,23 @@ def verify_md5(head: RequestHead, body: Body) -> None:
         raise Refusal(400, "InvalidDigest", "The Content-MD5 you specified was invalid.")
     if body.digest("md5") != _base64(value):
         raise Refusal(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
+
+
+def require_lock_digest(head: RequestHead, names: Iterable[str], what: str) -> None:
+    """Insist on a digest beside a body that goes under an object lock; the one in the signature does not count.
+
+    Args:
+        head: the request with the body.
+        names: lower-case headers that describe the object.
+        what: the operation, as the refusal calls it.
+
+    Raises:
+        Refusal: the object is to be locked, and there is neither Content-MD5 nor a checksum.
+    """
+    is_locked = any(name.startswith(_LOCK_PREFIX) for name in names)
+    if is_locked and head.header("Content-MD5") is None and named_checksum(head) is None:
+        message = f"Content-MD5 OR x-amz-checksum- HTTP header is required for {what} requests with Object Lock"
+        raise Refusal(400, "InvalidRequest", f"{message} parameters")
 
 
 def _base64(value: str) -> bytes:

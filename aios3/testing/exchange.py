@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from aios3.testing.answers import Answer, Refusal, error_document
-from aios3.testing.bodies import CHECKSUM_PREFIX, Body
+from aios3.testing.bodies import CHECKSUM_PREFIX, DIGEST_SIZES, Body
 from aios3.testing.connection import Connection
 from aios3.testing.faults import Fault
 from aios3.testing.received import ReceivedRequest
@@ -195,7 +195,7 @@ def _chunk(data: bytes) -> bytes:
 
 def _algorithms(request: ReceivedRequest, *, check_signatures: bool) -> set[str]:
     """Return the digests that processing will ask for."""
-    wanted = {name for name in ("crc32", "sha1", "sha256") if request.header(CHECKSUM_PREFIX + name) is not None}
+    wanted = {name for name in DIGEST_SIZES if request.header(CHECKSUM_PREFIX + name) is not None}
     if request.operation in _DATA_OPERATIONS or request.header("Content-MD5") is not None:
         wanted.add("md5")
     if check_signatures and len(request.header("x-amz-content-sha256") or "") == 64:

@@ -27,7 +27,7 @@ def list_objects_v2(store: Store, request: ReceivedRequest, body: Body) -> Answe
     bucket = store.require_bucket(request)
     if request.head.parameter("list-type") != "2":
         raise Refusal(501, "NotImplemented", "Only ListObjectsV2 is here.", Header="list-type")
-    prefix, encode = _read_common(request)
+    prefix, encode = _read_common(store, request)
     token = request.head.parameter("continuation-token")
     after = request.head.parameter("start-after") or "" if token is None else _read_token(token)
     most = _read_count(request, "max-keys", store.page_limit)
@@ -45,13 +45,13 @@ def list_objects_v2(store: Store, request: ReceivedRequest, body: Body) -> Answe
 def list_multipart_uploads(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     """List open uploads by key, those of one key in the order of their beginning."""
     bucket = store.require_bucket(request)
-    prefix, encode = _read_common(request)
+    prefix, encode = _read_common(store, request)
     most = _read_count(request, "max-uploads", store.page_limit)
     key_marker = request.head.parameter("key-marker") or ""
     id_marker = request.head.parameter("upload-id-marker") or ""
     # sorted() is stable and the uploads are in the order of their beginning.
     uploads = sorted((u for u in store.uploads.values() if u.bucket == bucket), key=lambda upload: upload.key.encode())
-    wanted = (upload for upload in _after_markers(uploads, key_marker, id_marker) if upload.key.startswith(prefix))
+    wanted = (u for u in _after_markers(uploads, key_marker, id_marker) if _is_wanted(u, prefix, store))
     page, truncated = _take(wanted, most)
     fields = [leaf("Bucket", bucket), leaf("KeyMarker", encode(key_marker)), leaf("UploadIdMarker", id_marker)]
     fields += [leaf("Prefix", encode(prefix)), leaf("MaxUploads", most), _truncated(truncated)]
@@ -105,13 +105,16 @@ class _Encoder:
         return quote(key, safe="/-_.~") if self._url else key
 
 
-def _read_common(request: ReceivedRequest) -> tuple[str, _Encoder]:
+def _read_common(store: Store, request: ReceivedRequest) -> tuple[str, _Encoder]:
     if request.head.parameter("delimiter"):
         raise Refusal(501, "NotImplemented", "Listing by delimiter is not here.", Header="delimiter")
     encoding = request.head.parameter("encoding-type")
     if encoding not in {None, "url"}:
         raise Refusal(400, "InvalidArgument", "Invalid Encoding Method specified in Request")
-    return request.head.parameter("prefix") or "", _Encoder(url=encoding == "url")
+    prefix = request.head.parameter("prefix") or ""
+    if store.provider.lists_by_folder and prefix and not prefix.endswith("/"):
+        raise Refusal(400, "InvalidRequest", "A prefix has to end in a delimiter here.")
+    return prefix, _Encoder(url=encoding == "url")
 
 
 def _encoding_field(request: ReceivedRequest) -> list[str]:
@@ -129,6 +132,12 @@ def _after_markers(uploads: list[OpenUpload], key_marker: str, id_marker: str) -
     ids = [upload.upload_id for upload in uploads if upload.key == key_marker]
     passed = set(ids[: ids.index(id_marker) + 1]) if id_marker in ids else set() if id_marker else set(ids)
     return [u for u in uploads if u.key.encode() >= key_marker.encode() and u.upload_id not in passed]
+
+
+def _is_wanted(upload: OpenUpload, prefix: str, store: Store) -> bool:
+    if prefix and store.provider.lists_uploads_by_exact_key:
+        return upload.key == prefix
+    return upload.key.startswith(prefix)
 
 
 def _truncated(truncated: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from aios3.testing.answers import Answer, Refusal
-from aios3.testing.bodies import CHECKSUM_PREFIX, Body, verify_checksum
+from aios3.testing.bodies import CHECKSUM_PREFIX, Body, require_lock_digest, verify_checksum
 from aios3.testing.documents import ListedPart, MalformedDocumentError, leaf, read_completion, write_document
 from aios3.testing.multipart_checksums import (
     check_algorithm,
@@ -49,9 +49,10 @@ def upload_part(store: Store, request: ReceivedRequest, body: Body) -> Answer:
         message = f"Part number must be an integer between 1 and {most}, inclusive"
         raise Refusal(400, "InvalidArgument", message, ArgumentName="partNumber", ArgumentValue=number)
     upload = store.require_upload(request)
+    require_lock_digest(request.head, upload.headers, "Put Part")
     checksums = verify_checksum(request.head, body)
     check_algorithm(upload, checksums)
-    etag = f'"{body.digest("md5").hex()}"'
+    etag = store.opaque_etag() or f'"{body.digest("md5").hex()}"'
     upload.parts[number] = StoredPart(number, body.received, etag, store.clock(), checksums, body.kept)
     return Answer(200, {"ETag": etag, **checksums})
 
@@ -73,7 +74,7 @@ def complete_multipart_upload(store: Store, request: ReceivedRequest, body: Body
     checksums = object_checksums(request, upload, parts)
     address = (upload.bucket, upload.key)
     check_conditions(request.head, store.objects.get(address))
-    etag = multipart_etag(parts)
+    etag = store.opaque_etag() or multipart_etag(parts)
     store.objects[address] = _assemble(store, upload, parts, etag, checksums)
     del store.uploads[upload.upload_id]
     answer = _completed_answer(request, upload, etag, checksums)

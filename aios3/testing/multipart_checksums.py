@@ -102,8 +102,8 @@ def _combine(upload: OpenUpload, parts: list[StoredPart]) -> str | None:
         return None
     if upload.checksum_type == "COMPOSITE":
         raw = [base64.b64decode(part.checksums[CHECKSUM_PREFIX + algorithm]) for part in parts]
-        digest = checksum_of(algorithm, raw)
-        return None if digest is None else f"{base64.b64encode(digest).decode()}-{len(parts)}"
+        return f"{base64.b64encode(checksum_of(algorithm, raw)).decode()}-{len(parts)}"
     pieces = [part.content for part in parts if part.content is not None]
-    digest = checksum_of(algorithm, pieces) if len(pieces) == len(parts) else None
-    return None if digest is None else base64.b64encode(digest).decode()
+    if len(pieces) < len(parts):
+        return None  # the server keeps no bodies
+    return base64.b64encode(checksum_of(algorithm, pieces)).decode()

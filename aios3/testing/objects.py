@@ -8,7 +8,7 @@ from email.utils import format_datetime
 from typing import Final
 
 from aios3.testing.answers import Answer, Refusal
-from aios3.testing.bodies import Body, verify_checksum
+from aios3.testing.bodies import Body, require_lock_digest, verify_checksum
 from aios3.testing.documents import (
     MalformedDocumentError,
     leaf,
@@ -43,7 +43,8 @@ def list_buckets(store: Store, request: ReceivedRequest, body: Body) -> Answer:
         for name, created in sorted(store.buckets.items())
     ]
     owner = tree("Owner", leaf("ID", "owner"))
-    return xml_answer(write_document("ListAllMyBucketsResult", owner, tree("Buckets", *buckets)))
+    root = "ListAllMyDirectoryBucketsResult" if store.has_sessions else "ListAllMyBucketsResult"
+    return xml_answer(write_document(root, owner, tree("Buckets", *buckets)))
 
 
 def create_bucket(store: Store, request: ReceivedRequest, body: Body) -> Answer:
@@ -64,7 +65,7 @@ def _check_location(store: Store, body: Body) -> None:
         constraint = read_location_constraint(body.kept or b"")
     except MalformedDocumentError as error:
         raise Refusal(400, "MalformedXML", f"The XML you provided was not well-formed: {error}") from None
-    if store.provider.default_region == "auto":
+    if store.provider.default_region == "auto" or (constraint is None and not store.provider.needs_location):
         return
     # us-east-1 is the region that has no name here; naming it is an error on Amazon.
     if store.region == "us-east-1" and constraint == "us-east-1":
@@ -96,9 +97,10 @@ def put_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     """Store the body under the key, whole or not at all."""
     address = store.require_address(request)
     headers = described(request.head)
+    require_lock_digest(request.head, headers, "Put Object")
     checksums = verify_checksum(request.head, body)
     check_conditions(request.head, store.objects.get(address))
-    etag = f'"{body.digest("md5").hex()}"'
+    etag = store.opaque_etag() or f'"{body.digest("md5").hex()}"'
     pieces = None if body.kept is None else (body.kept,)
     store.objects[address] = StoredObject(body.received, etag, headers, store.clock(), (), checksums, pieces)
     return Answer(200, {"ETag": etag, **checksums})

@@ -11,7 +11,9 @@ from aios3.credentials import Credentials
 from aios3.testing import listings, multipart, objects
 from aios3.testing.answers import Answer, Refusal
 from aios3.testing.bodies import Body, verify_md5
+from aios3.testing.limits import checked_region, refuse_plain_http, refuse_what_is_not_taken
 from aios3.testing.received import UNKNOWN_OPERATION, ReceivedRequest
+from aios3.testing.sessions import create_session, find_keys
 from aios3.testing.signatures import UNSIGNED_PAYLOAD, check_authorization, read_authorization
 from aios3.testing.store import Store
 
@@ -27,6 +29,7 @@ _Handler = Callable[[Store, ReceivedRequest, Body], Answer]
 _HANDLERS: Final[Mapping[str, _Handler]] = MappingProxyType(
     {
         "ListBuckets": objects.list_buckets,
+        "CreateSession": create_session,
         "CreateBucket": objects.create_bucket,
         "HeadBucket": objects.head_bucket,
         "DeleteBucket": objects.delete_bucket,
@@ -45,12 +48,13 @@ _HANDLERS: Final[Mapping[str, _Handler]] = MappingProxyType(
 )
 
 
-def admit(store: Store, request: ReceivedRequest) -> None:
+def admit(store: Store, request: ReceivedRequest, *, is_tls: bool) -> None:
     """Apply what is known before the body is read.
 
     Raises:
         Refusal: the body cannot or need not be read.
     """
+    refuse_plain_http(store.provider, is_tls=is_tls)
     is_data = request.operation in _DATA_OPERATIONS
     is_multipart = "Multipart" in request.operation or request.operation in {"UploadPart", "ListParts"}
     takes_chunks = is_data and request.head.is_chunked and (store.accept_chunked or not store.provider.multipart)
@@ -90,6 +94,7 @@ def process(
         _check_size(store, request, body.received)
         if credentials is not None:
             _authenticate(store, request, body, credentials, public_buckets)
+        refuse_what_is_not_taken(store, request, body.received)
         verify_md5(request.head, body)
         return _HANDLERS[request.operation](store, request, body)
     except Refusal as refusal:
@@ -115,8 +120,10 @@ def _authenticate(
         if request.bucket not in public_buckets:
             raise Refusal(403, "AccessDenied", "Access Denied")
         return
-    region = None if store.provider.default_region == "auto" else store.region
-    check_authorization(request.head, claim, credentials=credentials, region=region, now=store.clock())
+    region, now = checked_region(store), store.clock()
+    claim, keys = find_keys(store, request, claim, credentials)
+    service = store.provider.signing_service
+    check_authorization(request.head, claim, credentials=keys, region=region, now=now, service=service)
     is_header = claim.expires is None
     _check_payload(store, claim.payload_hash, body, refuse_unsigned=is_header)
 

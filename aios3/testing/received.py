@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from aios3.testing.faults import Fault
 from aios3.testing.heads import RequestHead
@@ -22,6 +23,7 @@ _OPERATIONS: Final = {
     ("DELETE", "bucket", ()): "DeleteBucket",
     ("GET", "bucket", ("list-type",)): "ListObjectsV2",
     ("GET", "bucket", ("uploads",)): "ListMultipartUploads",
+    ("GET", "bucket", ("session",)): "CreateSession",
     ("PUT", "object", ()): "PutObject",
     ("GET", "object", ()): "GetObject",
     ("HEAD", "object", ()): "HeadObject",
@@ -41,7 +43,7 @@ _SUBRESOURCES: Final = frozenset({
     "attributes", "replication", "inventory", "metrics", "analytics", "ownershipControls", "publicAccessBlock",
     "session", "renameObject",
 })  # fmt: skip
-_KNOWN_HOST: Final = re.compile(r"(?:(?P<bucket>.+)\.)?(?:localhost|127\.0\.0\.1)(?::[0-9]+)?", re.IGNORECASE)
+_LOOPBACK: Final = r"localhost|127\.0\.0\.1"
 
 
 @dataclass(slots=True)
@@ -105,18 +107,30 @@ class ReceivedRequest:
         return self.head.header(name)
 
 
-def understand(head: RequestHead, request_id: str) -> ReceivedRequest:
-    """Find out what a request wants. Bytes of the path that are not UTF-8 become lone surrogates."""
-    bucket, key = _split_path(head)
+def understand(head: RequestHead, request_id: str, endpoint: str | None = None) -> ReceivedRequest:
+    """Find out what a request wants. Bytes of the path that are not UTF-8 become lone surrogates.
+
+    Buckets may stand before the names of the loopback interface, and before the host of ``endpoint``: a URL in which
+    names in braces stand for any label.
+    """
+    bucket, key = _split_path(head, endpoint)
     scope = "object" if key is not None else "bucket" if bucket is not None else "service"
     chosen = tuple(sorted({name for name, _ in head.query} & _SUBRESOURCES))
     operation = _OPERATIONS.get((head.method, scope, chosen), UNKNOWN_OPERATION)
     return ReceivedRequest(head, request_id, operation, bucket, key)
 
 
-def _split_path(head: RequestHead) -> tuple[str | None, str | None]:
+@lru_cache
+def _known_host(endpoint: str | None) -> re.Pattern[str]:
+    # What is outside the braces is literal.
+    own = "[a-z0-9-]+".join(map(re.escape, re.split(r"\{[a-z]+\}", urlsplit(endpoint or "").netloc)))
+    names = f"{_LOOPBACK}|{own}" if own else _LOOPBACK
+    return re.compile(rf"(?:(?P<bucket>.+)\.)?(?:{names})(?::[0-9]+)?", re.IGNORECASE)
+
+
+def _split_path(head: RequestHead, endpoint: str | None) -> tuple[str | None, str | None]:
     path = unquote_to_bytes(head.path).decode(errors="surrogateescape")
-    host = _KNOWN_HOST.fullmatch(head.header("Host") or "")
+    host = _known_host(endpoint).fullmatch(head.header("Host") or "")
     if host and host["bucket"]:
         return host["bucket"], path[1:] or None
     bucket, _, key = path[1:].partition("/")

@@ -44,7 +44,7 @@ class S3Server:
     watch a file descriptor (`asyncio.loop.add_reader`), which all have but the proactor of Windows.
 
     Args:
-        provider: whose limits to keep: part sizes and numbers, equal parts; a name or a record.
+        provider: whose limits to keep, and at whose host to be (before which buckets may stand); a name or a record.
         credentials: the only ones that are taken; `TEST_CREDENTIALS` by default.
         region: the region that signatures have to name, unless the provider's default region is ``"auto"``.
         buckets: those that exist from the start.
@@ -205,7 +205,7 @@ class S3Server:
 
     def read_request(self, connection: Connection, head: RequestHead) -> Exchange:
         """Record a request and choose its fault."""
-        request = understand(head, f"{next(self._request_ids):016X}")
+        request = understand(head, f"{next(self._request_ids):016X}", self.store.provider.endpoint)
         request.fault = self.faults.take(request.operation, request.part_number)
         self.requests.append(request)
         self._in_progress[request.request_id] = request
@@ -229,7 +229,7 @@ class S3Server:
 
     def admit(self, request: ReceivedRequest) -> None:
         """Refuse what S3 refuses before it reads a body."""
-        admit(self.store, request)
+        admit(self.store, request, is_tls=self._ssl_context is not None)
 
     def gate(self, exchange: Exchange) -> None:
         """Answer a whole request, now or when its operation is released."""

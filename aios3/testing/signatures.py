@@ -55,6 +55,8 @@ class Authorization:
     expires: str | None = None
     """Seconds, of a presigned query; ``None`` for the header form."""
     token: str | None = None
+    session_token: str | None = None
+    """The token of a directory bucket's session."""
 
     @property
     def malformed_code(self) -> str:
@@ -93,6 +95,7 @@ def _read_header(value: str, head: RequestHead) -> Authorization:
         amz_date=head.header("x-amz-date") or "",
         payload_hash=payload_hash,
         token=head.header("x-amz-security-token"),
+        session_token=head.header("x-amz-s3session-token"),
     )
 
 
@@ -113,11 +116,18 @@ def _read_query(head: RequestHead) -> Authorization:
         payload_hash=head.header("x-amz-content-sha256") or UNSIGNED_PAYLOAD,
         expires=values["Expires"],
         token=head.parameter("X-Amz-Security-Token"),
+        session_token=head.parameter("X-Amz-S3session-Token"),
     )
 
 
 def check_authorization(
-    head: RequestHead, claim: Authorization, *, credentials: Credentials, region: str | None, now: datetime
+    head: RequestHead,
+    claim: Authorization,
+    *,
+    credentials: Credentials,
+    region: str | None,
+    now: datetime,
+    service: str = "s3",
 ) -> None:
     """Check everything about a signature but the payload.
 
@@ -127,12 +137,13 @@ def check_authorization(
         credentials: the only ones that are known.
         region: the region to insist on, or ``None`` to take any.
         now: the server's clock.
+        service: the one that the scope has to name.
 
     Raises:
         Refusal: with the code that S3 gives for what is wrong.
     """
     _check_credentials(claim, credentials, now)
-    _check_scope(claim, region)
+    _check_scope(claim, region, service)
     _check_signed_headers(head, claim)
     _check_time(claim, now)
     request = canonical_request(head, claim.signed_headers, claim.payload_hash)
@@ -160,9 +171,9 @@ def _check_credentials(claim: Authorization, credentials: Credentials, now: date
         raise Refusal(400, "ExpiredToken", "The provided token has expired.")
 
 
-def _check_scope(claim: Authorization, region: str | None) -> None:
-    if len(claim.scope) != 4 or claim.scope[2:] != ("s3", "aws4_request"):
-        raise Refusal(400, claim.malformed_code, "The credential is not key/date/region/s3/aws4_request.")
+def _check_scope(claim: Authorization, region: str | None, service: str) -> None:
+    if len(claim.scope) != 4 or claim.scope[2:] != (service, "aws4_request"):
+        raise Refusal(400, claim.malformed_code, f"The credential is not key/date/region/{service}/aws4_request.")
     if claim.scope[0] != claim.amz_date[:8]:
         raise Refusal(400, claim.malformed_code, "The date of the credential is not that of the request.")
     if region is not None and claim.scope[1] != region:

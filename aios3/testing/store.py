@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import count
 from typing import Final
 
+from aios3.credentials import Credentials
 from aios3.providers import Provider
 from aios3.testing.answers import Answer, Refusal
 from aios3.testing.documents import ListedPart
@@ -22,7 +23,7 @@ _DESCRIBING: Final = frozenset({
 })  # fmt: skip
 _NOT_DESCRIBING: Final = frozenset({
     "x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-mp-object-size", "x-amz-request-payer",
-    "x-amz-expected-bucket-owner", "x-amz-sdk-checksum-algorithm", "x-amz-user-agent",
+    "x-amz-expected-bucket-owner", "x-amz-sdk-checksum-algorithm", "x-amz-user-agent", "x-amz-s3session-token",
 })  # fmt: skip
 _MAX_METADATA: Final = 2048
 
@@ -122,7 +123,20 @@ class Store:
     objects: dict[tuple[str, str], StoredObject] = field(default_factory=dict)
     uploads: dict[str, OpenUpload] = field(default_factory=dict)
     completed: dict[str, CompletedUpload] = field(default_factory=dict)
+    sessions: dict[str, tuple[str, Credentials]] = field(default_factory=dict)
+    """Bucket and keys of every session that was opened, by access key id."""
     _numbers: count[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def has_sessions(self) -> bool:
+        """Buckets are directory buckets, and what is in them is signed with the keys of a session."""
+        return self.provider.signing_service == "s3express"
+
+    def opaque_etag(self) -> str | None:
+        """Return a new ETag, quoted, that says nothing of the bytes, as directory buckets have it; else ``None``."""
+        if not self.has_sessions:
+            return None
+        return f'"{hashlib.md5(b"%d" % next(self._numbers), usedforsecurity=False).hexdigest()}"'
 
     def new_upload_id(self) -> str:
         """Return an id that works only for clients that encode it: ids are opaque, and real ones hold such signs."""

@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._config.endpoint import resolve_endpoint
+from aios3._config.endpoint import (
+    CustomEndpoint,
+    OwnEndpoints,
+    find_custom_endpoint,
+    find_own_endpoints,
+    resolve_endpoint,
+)
 from aios3._config.environment import Environment
 from aios3._config.profiles import Section
 from aios3._config.shared_files import Profile
@@ -21,11 +27,17 @@ def resolve(
     environment: Environment = Environment(),
     values: dict[str, str] | None = None,
     style: str | None = None,
+    variant: frozenset[str] = frozenset(),
 ) -> Endpoint:
     nested = {} if style is None else {"s3": {"addressing_style": style}}
-    return resolve_endpoint(
-        provider, url, "eu-west-1", environment, Profile("p", settings=Section(values or {}, nested), services=SERVICES)
-    )
+    profile = Profile("p", settings=Section(values or {}, nested), services=SERVICES)
+    return resolve_endpoint(provider, find_custom_endpoint(url, environment, profile), variant, "eu-west-1", profile)
+
+
+def custom(url: str) -> CustomEndpoint:
+    found = find_custom_endpoint(url, Environment(), Profile())
+    assert found is not None
+    return found
 
 
 def test_the_order_is_argument_environment_services_profile_provider():
@@ -59,9 +71,40 @@ def test_no_endpoint_says_what_to_set():
 
 
 @pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("cloudflare", r"https://\{account\}\.r2\.cloudflarestorage\.com,"),
+        ("oracle", r"https://\{namespace\}\.compat\.objectstorage\.eu-west-1\.oci\.customer-oci\.com,"),
+    ],
+)
+def test_no_endpoint_says_what_it_looks_like(name, form):
+    """Where that is known, with the region in it."""
+    with pytest.raises(ConfigurationError, match=f"'{name}'.*endpoint_url= of the form {form} or set AWS_ENDPOINT_URL"):
+        resolve(find_provider(name))
+
+
+@pytest.mark.parametrize(
+    ("variant", "host"),
+    [
+        ({"dualstack"}, "s3.dualstack.eu-west-1.amazonaws.com"),
+        ({"fips"}, "s3-fips.eu-west-1.amazonaws.com"),
+        ({"dualstack", "fips"}, "s3-fips.dualstack.eu-west-1.amazonaws.com"),
+        ({"accelerate"}, "s3.eu-west-1.amazonaws.com"),
+        ({"accelerate", "dualstack"}, "s3.dualstack.eu-west-1.amazonaws.com"),
+    ],
+)
+def test_the_providers_endpoint_can_be_a_variant(variant, host):
+    """What accelerates is not for everything, and so not the endpoint."""
+    assert resolve(AWS, variant=frozenset(variant)) == Endpoint("https", host, addressing="virtual")
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "https://s3.eu-west-1.amazonaws.com",
+        "https://s3.dualstack.eu-west-1.amazonaws.com",
+        "https://s3-accelerate.amazonaws.com",
+        "https://s3-eu-west-1.amazonaws.com",
         "https://s3.us-gov-west-1.amazonaws.com",
         "https://bucket.vpce-1a2b.s3.eu-west-1.vpce.amazonaws.com",
         "https://S3.EU-WEST-1.AMAZONAWS.COM:443/",
@@ -99,6 +142,84 @@ def test_other_hosts_are_addressed_by_path(url):
 def test_own_hosts_follow_from_the_pattern(pattern, url, expected):
     """The part of the pattern after the region, or all of it, at a dot; a pattern without such a part has none."""
     assert resolve(Provider("mine", endpoint=pattern, addressing="virtual"), url).addressing == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://me.store.example", "virtual"),
+        ("https://mystore.example", "path"),
+        ("https://alias.example", "virtual"),
+        ("https://b.alias.example", "virtual"),
+        ("https://aliases.example", "path"),
+    ],
+)
+def test_forms_and_aliases_are_own_hosts_too(url, expected):
+    """The provider's way holds wherever the host is known to be its own."""
+    mine = Provider(
+        "mine",
+        endpoint_form="https://{me}.store.example",
+        endpoint_aliases=("https://alias.example",),
+        addressing="virtual",
+    )
+    assert resolve(mine, url).addressing == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "region"),
+    [
+        ("backblaze", "https://s3.us-west-004.backblazeb2.com", "us-west-004"),
+        ("backblaze", "https://S3.us-west-004.backblazeb2.com:443/", "us-west-004"),
+        ("backblaze", "https://s3.us-west-004.backblazeb2.com:8443", None),
+        ("backblaze", "https://s3.us-west-004.backblazeb2.com.example.org", None),
+        ("digitalocean", "https://nyc3.digitaloceanspaces.com", "nyc3"),
+        ("digitalocean", "https://nyc3.cdn.digitaloceanspaces.com", None),
+        ("oracle", "https://me.compat.objectstorage.eu-zurich-1.oci.customer-oci.com", "eu-zurich-1"),
+        ("aws", "https://s3.dualstack.eu-west-3.amazonaws.com", "eu-west-3"),
+        ("aws", "https://s3-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+        ("aws", "https://s3-us-west-2.amazonaws.com", "us-west-2"),
+        ("aws", "https://s3-accelerate.amazonaws.com", None),
+        ("aws", "https://s3-external-1.amazonaws.com", None),
+        ("aws", "https://s3.amazonaws.com", None),
+        ("s3express", "https://s3express-use1-az4.us-east-1.amazonaws.com", "us-east-1"),
+        ("s3express", "https://s3express-control.us-east-1.amazonaws.com", "us-east-1"),
+        ("cloudflare", "https://me.r2.cloudflarestorage.com", None),
+        ("minio", "https://s3.eu-west-1.amazonaws.com", None),
+    ],
+)
+def test_a_host_of_the_providers_names_its_region(name, url, region):
+    """By any of its patterns, as a whole; hosts for all regions name none."""
+    assert custom(url).region(find_provider(name)) == region
+
+
+def test_a_provider_has_its_endpoint_in_every_region():
+    """The variant stays, and so does the way to name buckets; a redirect's host tells the region."""
+    own = find_own_endpoints(AWS, resolve(AWS, variant=frozenset({"fips"})), "eu-west-1")
+    assert own == OwnEndpoints(AWS, frozenset({"fips"}), "virtual")
+    assert own.of_region("us-east-2") == Endpoint("https", "s3-fips.us-east-2.amazonaws.com", addressing="virtual")
+    assert own.read_region("b.s3-us-west-2.amazonaws.com", "b") == "us-west-2"
+    assert own.read_region("s3.us-west-2.amazonaws.com", "b") == "us-west-2"
+    assert own.read_region("b.evil.example", "b") is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "url", "expected"),
+    [
+        (AWS, "https://s3.eu-west-1.amazonaws.com", frozenset()),
+        (AWS, "https://s3.dualstack.eu-west-1.amazonaws.com", frozenset({"dualstack"})),
+        (AWS, "https://s3.us-east-1.amazonaws.com", None),
+        (AWS, "https://s3.eu-west-1.amazonaws.com/base", None),
+        (AWS, "http://s3.eu-west-1.amazonaws.com", None),
+        (AWS, "https://s3-accelerate.amazonaws.com", None),
+        (GENERIC, "https://s3.eu-west-1.amazonaws.com", None),
+        (find_provider("google"), "https://storage.googleapis.com", None),
+        (find_provider("s3express"), "https://s3express-control.eu-west-1.amazonaws.com", None),
+    ],
+)
+def test_an_endpoint_that_was_written_down_is_the_providers_if_it_is_the_same(provider, url, expected):
+    """In the region that is signed for; a provider with one host for all has nowhere else to go."""
+    own = find_own_endpoints(provider, resolve(provider, url), "eu-west-1")
+    assert (None if own is None else own.variant) == expected
 
 
 def test_the_providers_endpoint_is_addressed_its_way():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aios3._config.environment import Environment, is_true, read_environment, read_environment_credentials
+from aios3._config.environment import Environment, is_true, read_environment, read_environment_credentials, read_switch
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 
@@ -24,6 +24,8 @@ VARIABLES = [
     "AWS_CA_BUNDLE",
     "AWS_CONFIG_FILE",
     "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_USE_FIPS_ENDPOINT",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -43,8 +45,10 @@ def test_every_variable_is_read():
             "AWS_CA_BUNDLE": "/ca.pem",
             "AWS_CONFIG_FILE": "/c",
             "AWS_SHARED_CREDENTIALS_FILE": "/s",
+            "AWS_USE_DUALSTACK_ENDPOINT": "false",
+            "AWS_USE_FIPS_ENDPOINT": "True",
         }
-    ) == Environment("p", "r", "http://e", True, "/ca.pem", "/c", "/s")
+    ) == Environment("p", "r", "http://e", True, "/ca.pem", "/c", "/s", use_dualstack=False, use_fips=True)
 
 
 def test_empty_variables_count_as_unset():
@@ -153,6 +157,7 @@ def test_an_expiration_without_keys_is_ignored():
 def test_only_true_is_true(text, expected):
     """In any case of letters, as AWS defines it."""
     assert is_true(text) is expected
+    assert read_switch(text) is (None if text is None else expected)
 
 
 @settings(deadline=None)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from aios3._config.places import Places
 from aios3._config.profiles import Section, SharedConfig
+from aios3._config.regions import fips_sts_url
 from aios3._config.shared_files import Profile
 from aios3.errors import ConfigurationError
 
@@ -32,6 +34,19 @@ def places(environ: dict[str, str], values: dict[str, str] | None = None) -> Pla
 def test_endpoints_of_services_are_looked_up_in_order(environ, values, url):
     """The service's own variable, everybody's, the service's setting, the profile's; or none if they are ignored."""
     assert places(environ, values).endpoint_url("sts") == url
+
+
+def test_sts_is_asked_at_its_fips_endpoint_unless_another_is_configured():
+    """SSO has none of its own name."""
+    found = dataclasses.replace(places({}), uses_fips=True, region="us-west-2")
+    assert found.endpoint_url("sts") == "https://sts-fips.us-west-2.amazonaws.com"
+    assert found.endpoint_url("sso") is None
+    assert found.below(Profile("x")).endpoint_url("sts") == "https://sts-fips.us-west-2.amazonaws.com"
+    ignored = {"AWS_ENDPOINT_URL": "http://e", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
+    assert (
+        dataclasses.replace(places({"AWS_ENDPOINT_URL": "http://e"}), uses_fips=True).endpoint_url("sts") == "http://e"
+    )
+    assert dataclasses.replace(places(ignored), uses_fips=True).endpoint_url("sts") == fips_sts_url("us-east-1")
 
 
 def test_a_services_section_must_exist():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._config.regions import check_region, choose_aws_region, domain_of
+from aios3._config.regions import check_region, choose_aws_region, domain_of, fips_sts_url
 from aios3.errors import ConfigurationError
 
 
@@ -38,3 +38,15 @@ def test_a_stores_own_names_for_regions_are_not(region):
 def test_partitions_have_domains_of_their_own(region, domain):
     """China's and the European one's."""
     assert domain_of(region) == domain
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("us-east-1", "sts-fips.us-east-1.amazonaws.com"),
+        ("us-gov-west-1", "sts.us-gov-west-1.amazonaws.com"),
+    ],
+)
+def test_sts_has_fips_endpoints(region, host):
+    """The government's regions have them under the usual name."""
+    assert fips_sts_url(region) == f"https://{host}"

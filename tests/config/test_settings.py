@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from aios3._config import settings as settings_module
-from aios3._config.refreshing import RefreshingCredentials
+from aios3._config.endpoint_variants import VariantSwitches
 from aios3._config.settings import Settings, load_settings
 from aios3._protocol.uri import Endpoint
+from aios3._upload.refreshing import RefreshingCredentials
 from aios3.credentials import ANONYMOUS, Credentials
 from aios3.errors import ConfigurationError
 from aios3.providers import PROVIDERS, Provider, find_provider
@@ -267,6 +268,75 @@ async def test_a_provider_with_an_endpoint_for_every_region_needs_one() -> None:
     assert (await _load(regional, endpoint_url="http://localhost:1")).region == "us-east-1"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "region"),
+    [
+        ({"endpoint_url": "https://s3.us-west-004.backblazeb2.com"}, "us-west-004"),
+        (
+            {"endpoint_url": "https://s3.us-west-004.backblazeb2.com", "environ": {"AWS_REGION": "eu-west-1"}},
+            "us-west-004",
+        ),
+        ({"endpoint_url": "https://s3.us-west-004.backblazeb2.com", "region": "eu-central-003"}, "eu-central-003"),
+        ({"endpoint_url": "https://gate.example.org", "environ": {"AWS_REGION": "eu-west-1"}}, "eu-west-1"),
+        ({"endpoint_url": "https://gate.example.org"}, "us-east-1"),
+        ({"environ": {"AWS_ENDPOINT_URL": "https://s3.us-west-004.backblazeb2.com"}}, "us-west-004"),
+        (
+            {"environ": {"AWS_ENDPOINT_URL": "https://s3.us-west-004.backblazeb2.com", "AWS_REGION": "eu-central-003"}},
+            "eu-central-003",
+        ),
+    ],
+)
+async def test_the_region_can_be_read_from_the_host(arguments, region):
+    """Of the argument, before the environment; of a configured endpoint, after it. The region of the call wins."""
+    settings = await _load(find_provider("backblaze"), **arguments)
+    assert settings.region == region
+    named = arguments.get("endpoint_url") or arguments["environ"]["AWS_ENDPOINT_URL"]
+    assert settings.endpoint.host == named.removeprefix("https://")
+
+
+async def test_variants_are_chosen_by_argument_environment_and_profile(home):
+    """The host follows, and what gives it in other regions; an endpoint that was written down stays as it is."""
+    with (home / ".aws" / "config").open("a") as config:
+        config.write("[profile fast]\nregion = eu-west-3\ns3 =\n  use_accelerate_endpoint = true\n")
+    settings = await load(home, {"AWS_USE_FIPS_ENDPOINT": "true"})
+    assert settings.endpoint.host == "s3-fips.eu-central-1.amazonaws.com"
+    assert settings.own_endpoints is not None
+    assert settings.own_endpoints.of_region("us-east-2").host == "s3-fips.us-east-2.amazonaws.com"
+    assert settings.accelerated_endpoint is None
+    settings = await load(home, {"AWS_PROFILE": "fast"}, credentials=KEYS)
+    assert settings.endpoint.host == "s3.eu-west-3.amazonaws.com"
+    assert settings.accelerated_endpoint is not None
+    assert settings.accelerated_endpoint("b", "eu-west-3").host == "s3-accelerate.amazonaws.com"
+    settings = await _load(AWS, environ={"AWS_USE_FIPS_ENDPOINT": "true"}, variants=VariantSwitches(fips=False))
+    assert settings.endpoint.host == "s3.us-east-1.amazonaws.com"
+    settings = await load(home, {"AWS_USE_FIPS_ENDPOINT": "true"}, endpoint_url="http://localhost:1")
+    assert settings.endpoint.host == "localhost:1"
+    assert settings.own_endpoints is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "fips", "url"),
+    [
+        ({"AWS_USE_FIPS_ENDPOINT": "true"}, None, "https://sts-fips.eu-west-1.amazonaws.com"),
+        ({"AWS_USE_FIPS_ENDPOINT": "true"}, False, "https://sts.eu-west-1.amazonaws.com"),
+        ({}, None, "https://sts.eu-west-1.amazonaws.com"),
+    ],
+)
+async def test_sts_keeps_fips_where_s3_would(tmp_path, environ, fips, url):
+    """Also beside an endpoint of S3 that was written down: STS is AWS's all the same."""
+    environ = {**environ, "AWS_WEB_IDENTITY_TOKEN_FILE": "/t", "AWS_ROLE_ARN": "a"}
+    settings = await load_settings(
+        AWS,
+        endpoint_url="http://h",
+        region="eu-west-1",
+        credentials=None,
+        variants=VariantSwitches(fips=fips),
+        environ=environ,
+        home=tmp_path,
+    )
+    assert vars(vars(settings.credentials)["_sts"])["_url"] == url
+
+
 async def test_a_provider_that_is_reached_by_https_only_is_not_asked_over_http() -> None:
     """Keys would not go out in the clear, but nothing would come back either."""
     careful = dataclasses.replace(PROVIDERS["generic"], https_only=True)
@@ -276,7 +346,14 @@ async def test_a_provider_that_is_reached_by_https_only_is_not_asked_over_http()
     assert (await _load(careful, endpoint_url="https://localhost:1")).endpoint.scheme == "https"
 
 
-async def test_what_cannot_be_signed_is_refused() -> None:
-    """S3 Express wants the keys of a session."""
-    with pytest.raises(ConfigurationError, match="cannot make yet"):
-        await _load(PROVIDERS["s3express"], endpoint_url="https://localhost:1", region="eu-west-1")
+async def test_a_provider_with_zones_is_reached_at_its_control_endpoint() -> None:
+    """By path, a bucket's zone is only known with its name. Any other endpoint is as given."""
+    express = PROVIDERS["s3express"]
+
+    own = (await _load(express, region="eu-north-1")).endpoint
+    given = (await _load(express, endpoint_url="https://localhost:1", region="eu-north-1")).endpoint
+
+    assert (own.host, own.addressing) == ("s3express-control.eu-north-1.amazonaws.com", "path")
+    assert given.host == "localhost:1"
+    with pytest.raises(ConfigurationError, match="pass region=, or set AWS_REGION"):
+        await _load(express)

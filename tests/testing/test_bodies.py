@@ -9,7 +9,15 @@ import zlib
 import pytest
 
 from aios3.testing.answers import Refusal
-from aios3.testing.bodies import Body, checksum_of, named_checksum, verify_checksum, verify_md5
+from aios3.testing.bodies import (
+    DIGEST_SIZES,
+    Body,
+    checksum_of,
+    named_checksum,
+    require_lock_digest,
+    verify_checksum,
+    verify_md5,
+)
 from aios3.testing.heads import RequestHead, read_head
 
 
@@ -52,11 +60,10 @@ def test_a_kept_body_is_what_came_so_far():
     assert made.kept == b"abc"
 
 
-@pytest.mark.parametrize("algorithm", ["crc32", "sha1", "sha256"])
+@pytest.mark.parametrize("algorithm", DIGEST_SIZES)
 def test_checksums_are_compared(algorithm: str):
     """The right value is echoed, a wrong one is BadDigest."""
     right = checksum_of(algorithm, [b"da", b"ta"])
-    assert right is not None
     name = f"x-amz-checksum-{algorithm}"
     assert verify_checksum(head(f"{name}: {b64(right)}"), body(b"data", algorithm)) == {name: b64(right)}
     with pytest.raises(Refusal) as caught:
@@ -64,12 +71,26 @@ def test_checksums_are_compared(algorithm: str):
     assert caught.value.code == "BadDigest"
 
 
-def test_an_algorithm_that_python_lacks_is_taken_at_its_word():
-    """The form of the value is still checked."""
-    assert checksum_of("crc32c", [b"data"]) is None
-    assert verify_checksum(head(f"x-amz-checksum-crc32c: {b64(b'1234')}"), body(b"data"))
-    with pytest.raises(Refusal):
-        verify_checksum(head(f"x-amz-checksum-crc32c: {b64(b'12345')}"), body(b"data"))
+@pytest.mark.parametrize(("algorithm", "size"), DIGEST_SIZES.items())
+def test_a_checksum_of_another_length_cannot_be_one(algorithm: str, size: int):
+    """It is malformed, not wrong."""
+    for wrong in (size - 1, size + 1):
+        with pytest.raises(Refusal) as caught:
+            verify_checksum(head(f"x-amz-checksum-{algorithm}: {b64(bytes(wrong))}"), body(b"data", algorithm))
+        assert caught.value.code == "InvalidRequest"
+
+
+def test_a_body_under_a_lock_needs_a_digest():
+    """Content-MD5 or a checksum; the SHA-256 of the signature is none."""
+    lock = {"x-amz-object-lock-mode", "content-type"}
+    unsigned, hashed = "x-amz-content-sha256: UNSIGNED-PAYLOAD", f"x-amz-content-sha256: {'0' * 64}"
+    for headers in ((), (unsigned,), (hashed,), ("x-amz-checksum-mode: ENABLED",)):
+        with pytest.raises(Refusal, match="required for Put Part requests with Object Lock parameters") as caught:
+            require_lock_digest(head(*headers), lock, "Put Part")
+        assert (caught.value.status, caught.value.code) == (400, "InvalidRequest")
+        require_lock_digest(head(*headers), {"content-type"}, "Put Part")
+    for digest in ("Content-MD5: x", "x-amz-checksum-crc32: AAAAAA=="):
+        require_lock_digest(head(digest), lock, "Put Part")
 
 
 @pytest.mark.parametrize(

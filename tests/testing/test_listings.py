@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from urllib.parse import quote
 
 import pytest
+
+from aios3.providers import find_provider
 
 KEYS = ["B", "a", "a/1", "a/2", "a+b c", "b", "é"]
 ORDERED = sorted(KEYS, key=str.encode)
@@ -121,6 +124,17 @@ async def test_uploads_are_listed_by_key_and_age(serve, most: int):
     assert seen == expected
 
 
+async def test_some_stores_find_uploads_by_their_exact_key_only(serve):
+    """And all of them without a prefix."""
+    _, client = await serve(provider="minio")
+    for key in ("a", "a/1"):
+        await client.create(key)
+    found = [
+        (await client.request("GET", f"/bucket?uploads={query}")).body for query in ("", "&prefix=a", "&prefix=a/")
+    ]
+    assert [body.count(b"<UploadId>") for body in found] == [2, 1, 0]
+
+
 async def test_uploads_are_chosen_by_prefix_and_described(serve):
     """Key as asked for, beginning, class."""
     _, client = await serve()
@@ -173,3 +187,13 @@ async def test_parts_show_their_checksums(serve):
     answer = await client.request("GET", f"/bucket/key?uploadId={upload_id}")
     assert answer.element("ChecksumCRC32") == "jNwWgw=="
     assert (await client.request("GET", "/bucket/key?uploadId=none")).code == "NoSuchUpload"
+
+
+@pytest.mark.parametrize("query", ["list-type=2", "uploads="])
+@pytest.mark.parametrize(("prefix", "status"), [("", 200), ("a/", 200), ("a", 400)])
+async def test_some_stores_list_whole_folders_only(serve, query: str, prefix: str, status: int):
+    """Where the provider's record says so."""
+    provider = dataclasses.replace(find_provider("generic"), lists_by_folder=True)
+    _, client = await serve(provider=provider)
+    answer = await client.request("GET", f"/bucket?{query}&prefix={quote(prefix, safe='')}")
+    assert answer.status == status

@@ -184,3 +184,15 @@ async def test_the_whole_size_can_be_declared(serve):
     upload_id, parts = await upload(client, b"aaaa", b"b")
     assert (await client.complete(upload_id, parts, {"x-amz-mp-object-size": "6"})).code == "InvalidRequest"
     assert (await client.complete(upload_id, parts, {"x-amz-mp-object-size": "5"})).status == 200
+
+
+async def test_the_parts_of_a_locked_object_need_a_digest(serve):
+    """Each of them, although the lock was named at Create only."""
+    _, client = await serve()
+    upload_id = await client.create(headers={"x-amz-object-lock-mode": "GOVERNANCE"})
+    target = f"/bucket/key?partNumber=1&uploadId={upload_id}"
+    refused = await client.request("PUT", target, {}, b"x")
+    assert (refused.status, refused.code) == (400, "InvalidRequest")
+    assert b"required for Put Part requests with Object Lock parameters" in refused.body
+    etag = await client.upload_part(upload_id, 1, b"x", {"Content-MD5": "ndTkYSaMgDT1yFZOFVxnpg=="})
+    assert (await client.complete(upload_id, [(1, etag)])).status == 200

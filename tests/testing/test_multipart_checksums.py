@@ -9,6 +9,7 @@ import zlib
 import pytest
 
 from aios3.providers import Provider
+from aios3.testing.bodies import checksum_of
 
 SMALL = Provider("small", min_part_size=4)
 
@@ -74,14 +75,43 @@ async def test_full_object_checksums_are_of_the_whole(serve):
     assert answer.element("ChecksumCRC32") == crc(b"aaaab")
 
 
-async def test_a_checksum_that_cannot_be_computed_is_left_out(serve):
-    """CRC-32C is not in the standard library."""
+@pytest.mark.parametrize("algorithm", ["crc32", "crc32c", "crc64nvme"])
+async def test_every_crc_of_the_whole_is_compared(serve, algorithm: str):
+    """With what the bytes have, not with what the parts claim; a wrong one changes nothing."""
+    server, client = await serve(provider=SMALL)
+    name = f"x-amz-checksum-{algorithm}"
+    settings = {"x-amz-checksum-algorithm": algorithm.upper(), "x-amz-checksum-type": "FULL_OBJECT"}
+    upload_id = await client.create(headers=settings)
+    parts = []
+    for number, body in enumerate((b"1234", b"56789"), 1):
+        value = base64.b64encode(checksum_of(algorithm, [body])).decode()
+        parts.append((number, await client.upload_part(upload_id, number, body, {name: value}), value))
+    wrong = {name: parts[0][2], "x-amz-checksum-type": "FULL_OBJECT"}
+    assert (await client.complete(upload_id, listing(parts, algorithm.upper()), wrong)).code == "BadDigest"
+    assert server.objects == {}
+    right = {"crc32": "y/Q5Jg==", "crc32c": "4waSgw==", "crc64nvme": "rosUhgp5mIg="}[algorithm]
+    headers = {name: right, "x-amz-checksum-type": "FULL_OBJECT"}
+    answer = await client.complete(upload_id, listing(parts, algorithm.upper()), headers)
+    assert answer.element(f"Checksum{algorithm.upper()}") == right
+
+
+@pytest.mark.parametrize("algorithm", ["crc32c", "crc64nvme"])
+async def test_a_part_with_a_wrong_crc_is_refused(serve, algorithm: str):
+    """Though the standard library knows neither of them."""
     _, client = await serve(provider=SMALL)
-    for kind in ("COMPOSITE", "FULL_OBJECT"):
-        upload_id = await client.create(headers={"x-amz-checksum-algorithm": "CRC32C", "x-amz-checksum-type": kind})
-        etag = await client.upload_part(upload_id, 1, b"x", {"x-amz-checksum-crc32c": "AAAAAA=="})
-        answer = await client.complete(upload_id, listing([(1, etag, "AAAAAA==")], "CRC32C"))
-        assert (answer.status, answer.element("ChecksumCRC32C")) == (200, None)
+    upload_id = await client.create(headers={"x-amz-checksum-algorithm": algorithm.upper()})
+    value = base64.b64encode(checksum_of(algorithm, [b"other"])).decode()
+    target = f"/bucket/key?partNumber=1&uploadId={upload_id}"
+    answer = await client.request("PUT", target, {f"x-amz-checksum-{algorithm}": value}, b"x")
+    assert (answer.status, answer.code) == (400, "BadDigest")
+
+
+async def test_a_server_without_bodies_does_not_know_the_whole(serve):
+    """It leaves out what it cannot compute; the parts are checked as they come."""
+    _, client = await serve(provider=SMALL, keep_bodies=False)
+    upload_id, parts = await checked_upload(client, "crc32", "FULL_OBJECT", b"aaaa", b"b")
+    answer = await client.complete(upload_id, listing(parts))
+    assert (answer.status, answer.element("ChecksumCRC32")) == (200, None)
 
 
 async def test_without_an_algorithm_no_checksum_may_be_listed(serve):

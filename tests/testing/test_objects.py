@@ -58,10 +58,17 @@ async def test_bucket_names_are_checked(serve, name: str):
 )
 async def test_a_bucket_is_made_in_the_servers_region(serve, region: str, constraint: str | None, outcome: str | None):
     """The home region goes without saying, all others have to be said."""
-    _, client = await serve(region=region)
+    _, client = await serve(provider="aws", region=region)
     element = f"<LocationConstraint>{constraint}</LocationConstraint>"
     body = f"<CreateBucketConfiguration>{element}</CreateBucketConfiguration>".encode() if constraint else b""
     assert (await client.request("PUT", "/new", body=body)).code == outcome
+
+
+async def test_elsewhere_a_bucket_needs_no_region(serve):
+    """Most stores have one region, however it is called."""
+    server, client = await serve(provider="garage", region="garage")
+    assert (await client.request("PUT", "/new")).status == 200
+    assert "new" in server.store.buckets
 
 
 async def test_a_store_without_regions_has_no_constraint(serve):
@@ -190,3 +197,21 @@ async def test_checksums_are_verified_and_given_back(serve):
     found = await client.request("HEAD", "/bucket/key", {"x-amz-checksum-mode": "ENABLED"})
     assert found.headers["x-amz-checksum-crc32"] == right
     assert "x-amz-checksum-crc32" not in (await client.request("HEAD", "/bucket/key")).headers
+
+
+async def test_a_locked_object_needs_a_digest_of_its_body(serve):
+    """Content-MD5 or a checksum, which is compared; without a lock there is no need."""
+    server, client = await serve()
+    lock = {"x-amz-object-lock-legal-hold": "ON"}
+    refused = await client.request("PUT", "/bucket/key", lock, b"x")
+    assert (refused.status, refused.code) == (400, "InvalidRequest")
+    message = (
+        "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters"
+    )
+    assert refused.element("Message") == message
+    wrong = {**lock, "Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="}
+    assert (await client.request("PUT", "/bucket/key", wrong, b"x")).code == "BadDigest"
+    assert server.objects == {}
+    right = {**lock, "Content-MD5": "ndTkYSaMgDT1yFZOFVxnpg=="}
+    assert (await client.request("PUT", "/bucket/key", right, b"x")).status == 200
+    assert (await client.request("PUT", "/bucket/key", {}, b"x")).status == 200

@@ -60,6 +60,25 @@ def test_keys_are_exactly_what_was_encoded(target: str, host: str, bucket: str, 
     assert (request.bucket, request.key) == (bucket, key)
 
 
+@pytest.mark.parametrize(
+    ("host", "bucket", "key"),
+    [
+        ("b.s3.eu-west-1.example.com", "b", "k/x"),
+        ("my.b.s3.eu-west-1.example.com:8443", "my.b", "k/x"),
+        ("B.S3.eu-west-1.Example.com", "B", "k/x"),
+        ("s3.eu-west-1.example.com", "k", "x"),
+        ("b.s3.eu-west-1.example_com", "k", "x"),
+        ("b.s3.eu-west-1.example.com.evil", "k", "x"),
+        ("b.localhost", "b", "k/x"),
+    ],
+)
+def test_a_bucket_may_stand_before_the_host_of_the_endpoint(host: str, bucket: str, key: str):
+    """In any region of it; before any other host it is in the path."""
+    head = read_head(f"GET /k/x HTTP/1.1\r\nHost: {host}".encode())
+    request = understand(head, "R1", "https://s3.{region}.example.com")
+    assert (request.bucket, request.key) == (bucket, key)
+
+
 def test_a_request_shows_the_wire():
     """Everything a test may want to look at, as it came."""
     request = received("PUT", "/b/k?partNumber=7&uploadId=u%2F1")

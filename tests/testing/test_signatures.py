@@ -245,3 +245,22 @@ def test_malformed_presigned_urls_are_refused(replaced: dict[str, str]):
     """Missing, wrong or out of range."""
     refusal = refused(presigned(URL_CASE, **replaced), URL_CASE)
     assert (refusal.status, refusal.code) == (400, "AuthorizationQueryParametersError")
+
+
+def test_the_scope_names_the_service_that_is_asked_for():
+    """``s3express`` for directory buckets, and then nothing else."""
+    refusal = refused(head_of(CASE), service="s3express")
+    assert (refusal.status, refusal.code) == (400, "AuthorizationHeaderMalformed")
+    assert "key/date/region/s3express/aws4_request" in refusal.message
+
+
+def test_a_sessions_token_is_read_apart_from_the_usual_one():
+    """From its header, and from a presigned query."""
+    signed = read_authorization(changed("x-amz-s3session-token", "theirs"))
+    assert signed is not None
+    assert (signed.session_token, signed.token) == ("theirs", CASE["session_token"])
+    url = "/bucket/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=K&X-Amz-SignedHeaders=host&X-Amz-Date=D"
+    head = parsed("GET", f"{url}&X-Amz-Expires=1&X-Amz-Signature=S&X-Amz-S3session-Token=theirs", {"host": "h"})
+    claim = read_authorization(head)
+    assert claim is not None
+    assert (claim.session_token, claim.token) == ("theirs", None)

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from aios3.providers import find_provider
 from aios3.testing.answers import Refusal
 from aios3.testing.heads import RequestHead, read_head
-from aios3.testing.store import StoredObject, check_conditions, described
+from aios3.testing.store import Store, StoredObject, check_conditions, described
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CURRENT = StoredObject(0, '"current"', {}, NOW)
@@ -65,3 +66,12 @@ def test_metadata_is_limited():
     with pytest.raises(Refusal) as caught:
         described(head("x-amz-meta-a: " + "b" * 2048))
     assert caught.value.code == "MetadataTooLarge"
+
+
+def test_etags_of_directory_buckets_say_nothing_of_the_bytes():
+    """A new one each time; everywhere else they are MD5s."""
+    express, usual = (Store(find_provider(name), "us-east-1", lambda: NOW) for name in ("s3express", "aws"))
+    assert express.has_sessions
+    assert len({express.opaque_etag() for _ in range(3)}) == 3
+    assert not usual.has_sessions
+    assert usual.opaque_etag() is None

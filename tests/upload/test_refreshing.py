@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._config.refreshing import RefreshingCredentials
+from aios3._upload.refreshing import RefreshingCredentials
 from aios3.credentials import Credentials, RefreshableCredentials
 from aios3.errors import ConfigurationError, CredentialsError
 from tests.fakes import FakeClock
@@ -47,6 +47,11 @@ class Source:
     def close_gate(self) -> None:
         self.gate.clear()
         self.called.clear()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
