@@ -8,6 +8,7 @@ Ready-made sources of credentials are in `aios3.credential_providers`.
 from __future__ import annotations
 
 from aios3._upload.writer import UploadWriter
+from aios3.checkpoints import RecoveredUpload, UploadCheckpoint, UploadSuspendedError
 from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, RefreshableCredentials
 from aios3.driver import AmazonS3StorageDriver, GoogleStorageDriver, S3StorageDriver
 from aios3.errors import (
@@ -38,6 +39,7 @@ from aios3.models import (
     UploadedPart,
     UploadProgress,
     UploadReceipt,
+    Verification,
 )
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import PROVIDERS, Provider
@@ -63,6 +65,7 @@ __all__ = [
     "PendingUpload",
     "PreconditionFailedError",
     "Provider",
+    "RecoveredUpload",
     "RefreshableCredentials",
     "ResponseError",
     "RetryPolicy",
@@ -76,10 +79,13 @@ __all__ = [
     "TransportError",
     "TransportTimeoutError",
     "UploadAttributes",
+    "UploadCheckpoint",
     "UploadNotFoundError",
     "UploadProgress",
     "UploadReceipt",
+    "UploadSuspendedError",
     "UploadWriter",
     "UploadedPart",
+    "Verification",
 ]
 __version__ = "0.1.0"

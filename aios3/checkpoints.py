@@ -5,12 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
-from aios3.errors import ConfigurationError
-from aios3.models import UploadedPart
+from aios3.errors import ConfigurationError, StorageError
+from aios3.models import UploadedPart, UploadReceipt
 
-__all__ = ["UploadCheckpoint"]
+__all__ = ["FileIdentity", "RecoveredUpload", "UploadCheckpoint", "UploadSuspendedError"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """Which file is uploaded, and in which state."""
+
+    path: str
+    """Absolute."""
+    size: int
+    """Bytes."""
+    modified_ns: int
+    """The time of its last change, in nanoseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,30 @@ class UploadCheckpoint:
             return _read(json.loads(text))
         except (ValueError, TypeError, KeyError, RecursionError):
             raise ConfigurationError("this is not a checkpoint of an upload") from None
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveredUpload:
+    """What `recover` made of an upload that had been left open."""
+
+    bucket: str
+    key: str
+    upload_id: str | None
+    """``None`` if its process died before it was told, and no such upload was found."""
+    outcome: Literal["aborted", "gone", "completed", "failed"]
+    """``"gone"``: the store does not know it, so it was completed or aborted before. ``"failed"``: it may still be
+    open, and the journal keeps it."""
+    receipt: UploadReceipt | None = None
+    """Of one that was completed."""
+    error: Exception | None = None
+    """Why it failed, or could not be completed and was aborted instead."""
+
+
+class UploadSuspendedError(StorageError):
+    """The driver was closed during the upload, and has a journal: the upload was left open, to go on later."""
+
+    checkpoint: UploadCheckpoint | None = None
+    """What to go on from; ``None`` if nothing was left open, because no part had been sent yet."""
 
 
 def _read(known: Mapping[str, Any]) -> UploadCheckpoint:

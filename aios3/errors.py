@@ -20,6 +20,7 @@ The tree, and whose fault each branch is::
     |  +- TransportTimeoutError (TimeoutError)
     +- IntegrityError                    the bytes differ
     +- CompletionUnknownError            the commit was sent, its outcome could not be found out
+    +- UploadSuspendedError              the driver was closed, the upload can go on (in `aios3.checkpoints`)
 
 Errors of the caller's source and ``asyncio.CancelledError`` are not in it: they
 reach the caller unchanged. When an upload that had been created fails, the

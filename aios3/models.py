@@ -16,6 +16,7 @@ __all__ = [
     "UploadProgress",
     "UploadReceipt",
     "UploadedPart",
+    "Verification",
 ]
 
 
@@ -31,6 +32,29 @@ class UploadedPart:
     """As the store sent it, without the quotes."""
     checksum: str | None = None
     """Base64 of the checksum that was sent with the part, or ``None`` if none was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What shows that the store holds the bytes of the source: what it was given to compare, and what came back.
+
+    The first two are the store's to heed: one that compares refuses what differs, and the upload then raises. The last
+    two were seen here; ``False`` means that it could not be seen, never that something differed. TLS is not counted.
+    The default claims nothing.
+    """
+
+    bodies: frozenset[str] = frozenset()
+    """What came with every body: ``"signature"`` (its SHA-256, signed), ``"content-md5"``, and the name of a checksum,
+    such as ``"crc32"``."""
+    whole: Literal["full-object", "composite", "size"] | None = None
+    """What the commit was to match: ``"full-object"``, a digest of all bytes (of a PutObject: any of `bodies`);
+    ``"composite"``, the checksums of all parts; ``"size"``, the number of bytes; ``None``: of a multipart upload the
+    list of its parts, of a PutObject without a length nothing."""
+    is_checksum_confirmed: bool = False
+    """The checksum that the store reports of the object is that of the bytes sent."""
+    is_etag_confirmed: bool = False
+    """The final ETag is the MD5 of the bytes sent, or, of a multipart upload, the one that S3 makes of its parts'
+    ETags: the object is those parts, in that order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +82,8 @@ class UploadReceipt:
     """Attempts beyond the first, over all requests of this upload."""
     elapsed: float
     """Seconds from the first byte asked of the source to the commit."""
+    verification: Verification = Verification()
+    """What was compared, and by whom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +130,8 @@ class StorageObject:
     """User metadata by lower-case name; empty in listings."""
     version_id: str | None = None
     storage_class: str | None = None
+    checksum: str | None = None
+    """An additional checksum of it, base64, where the store reports one."""
 
 
 @dataclass(frozen=True, slots=True)

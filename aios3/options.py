@@ -61,8 +61,13 @@ class TransferConfig:
     else chunked (which Amazon S3 itself refuses). Its limits: after the first ``part_size`` bytes no failure can be
     made good, so the upload ends by it; the body is signed with UNSIGNED-PAYLOAD and has no checksum; and it may not
     be longer than the store takes in one PutObject. ``"auto"``: multipart wherever the provider has it."""
+    nonce: bool = False
+    """Mark the object by a random value in its metadata (``aios3-nonce``). If the answer to the commit is lost, it
+    tells for certain whether the object at the key is this upload's, also where its ETag cannot (an object that is
+    encrypted with a key of KMS or of the customer's)."""
 
     def __post_init__(self) -> None:
+        _require(isinstance(self.nonce, bool), "nonce must be True or False")
         _require(_is_count(self.part_size) and self.part_size >= 1, "part_size must be a positive number of bytes")
         _require(_is_count(self.concurrency) and 1 <= self.concurrency <= 1000, "concurrency must be in 1..1000")
         _require(

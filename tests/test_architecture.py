@@ -21,6 +21,7 @@ ORDER = (
     "_driver",
     "credential_providers",
     "_config",
+    "_journal",
     "_upload",
     "_transport",
     "_protocol",
@@ -31,7 +32,9 @@ ORDER = (
 FOR_USERS = ("credential_providers",)
 """Public modules that stand beside the drivers: they give names of the layers to users, and no layer needs them."""
 
-ROOT_VALUES = ("providers", "provider_table", "provider_facts", "options", "models", "credentials", "errors")
+ROOT_VALUES = (
+    "providers", "provider_table", "provider_facts", "options", "checkpoints", "models", "credentials", "errors",
+)  # fmt: skip
 """The modules that everybody may import; among themselves they import to the right, too."""
 
 PURE = frozenset(
@@ -65,7 +68,7 @@ def imports_of(source: str, module: str, *, is_package: bool = False) -> Iterato
             base = ".".join(parents[: len(parents) - node.level + 1]) if node.level else ""
             target = ".".join(filter(None, (base, node.module)))
             yield target
-            if target == "aios3" or target.endswith(("._upload", "._transport", "._protocol", "._config", "._driver")):
+            if target == "aios3" or target.endswith(("._upload", "._transport", "._protocol", "._config", "._driver", "._journal")):
                 yield from (f"{target}.{alias.name}" for alias in node.names)
 
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Literal, Self
 
 import aiohttp
 
-from aios3._config.settings import Settings, load_settings
+from aios3._config.endpoint_variants import VariantSwitches, check_variant
+from aios3._config.settings import load_settings
 from aios3._config.tls import make_ssl_context
+from aios3._config.zonal import zonal_endpoint
 from aios3._driver.checks import check_type
+from aios3._journal.journal import Journal
+from aios3._protocol.directory_buckets import folder_of
 from aios3._protocol.part_plan import check_part_size
-from aios3._protocol.uri import Endpoint
 from aios3._transport.aiohttp_transport import AiohttpTransport
+from aios3._upload.bucket_sessions import BucketSessions
 from aios3._upload.client import OperationClient
 from aios3._upload.clock import Clock
 from aios3._upload.engine import Engine
@@ -50,13 +55,19 @@ class DriverBase:
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         session: aiohttp.ClientSession | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        use_dualstack: bool | None = None,
+        use_fips: bool | None = None,
+        use_accelerate: bool | None = None,
+        journal: str | os.PathLike[str] | None = None,
     ) -> None:
         """Configure a driver.
 
         Args:
             provider: the kind of store, by name or as a record of one's own; ``None`` takes `default_provider`.
             endpoint_url: ``None`` takes AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, or the provider's own.
-            region: to sign for; ``None`` takes AWS_REGION, AWS_DEFAULT_REGION, the profile's, or the provider's.
+            region: to sign for; ``None`` takes that of `endpoint_url` if it is one of the provider's hosts, else
+                AWS_REGION, AWS_DEFAULT_REGION, the profile's, or the provider's. Beside an `endpoint_url` of another
+                region it is what is signed for, and the host stays as given.
             credentials: ``None`` looks where the SDKs of AWS look, from the environment to the metadata service;
                 `ANONYMOUS` sends unsigned requests.
             transfer: how sources are cut and how much runs at once; uploads may bring their own. The default takes the
@@ -65,6 +76,22 @@ class DriverBase:
             timeouts: how long each phase of a request may stand still.
             session: an aiohttp session to use; it is never closed here.
             ssl_context: for https; ``None`` trusts AWS_CA_BUNDLE or the system's store, loaded off the loop.
+            use_dualstack: reach the provider over IPv6 too. ``None`` takes AWS_USE_DUALSTACK_ENDPOINT, or the profile's
+                ``use_dualstack_endpoint``.
+            use_fips: reach it, and STS for the credentials of roles, at hosts that keep FIPS 140. ``None`` takes
+                AWS_USE_FIPS_ENDPOINT, or the profile's ``use_fips_endpoint``.
+            use_accelerate: reach buckets, which must have it enabled and no dots in their names, through transfer
+                acceleration. They are made, deleted and listed at the region's host. ``None`` takes the profile's
+                ``use_accelerate_endpoint`` below ``s3``.
+            journal: a directory for the journals of all processes that share it, made if it is missing: what they have
+                begun and not ended is written down there, so that `recover` can end it, or go on with it, after a
+                crash. It is local, private to this user, and holds no secret. A multipart upload costs two waits for
+                the disk. With it, uploads that are still running when the driver is closed are left open, to go on
+                later (`UploadSuspendedError`). ``None`` keeps none.
+
+        Among the table's providers `aws` has these three. Variables and profiles mean AWS: they are passed over for a
+        provider without such hosts, and where the endpoint is configured, by whatever means. What is asked of the
+        driver itself is never passed over, but an error there.
 
         Raises:
             ConfigurationError: an option is out of range, or does not suit the provider.
@@ -75,7 +102,15 @@ class DriverBase:
         check_type("timeouts", timeouts, Timeouts)
         check_type("session", session, aiohttp.ClientSession, type(None))
         check_type("ssl_context", ssl_context, ssl.SSLContext, type(None))
+        for name, value in (
+            ("use_dualstack", use_dualstack),
+            ("use_fips", use_fips),
+            ("use_accelerate", use_accelerate),
+        ):
+            check_type(name, value, bool, type(None))
         self._provider = find_provider(self.default_provider if provider is None else provider)
+        self._variants = VariantSwitches(use_dualstack, use_fips, use_accelerate)
+        check_variant(self._provider, self._variants, "endpoint_url=" if endpoint_url is not None else None)
         recommended = self._provider.recommended_part_size
         if transfer is _DEFAULT_TRANSFER and recommended is not None:
             transfer = replace(transfer, part_size=recommended)
@@ -88,6 +123,8 @@ class DriverBase:
         self._timeouts = timeouts
         self._session = session
         self._ssl_context = ssl_context
+        self._journal_directory = None if journal is None else Path(os.path.abspath(os.fsdecode(journal)))
+        self._journal: Journal | None = None
         self._clock = Clock()
         self._opening = asyncio.Lock()
         self._closing = asyncio.Lock()
@@ -107,30 +144,44 @@ class DriverBase:
     ) -> None:
         await self.aclose()
 
-    async def aclose(self) -> None:
+    async def aclose(self, *, grace: float = 0.0) -> None:
         """Stop and abort every upload that still runs, then close what the driver owns.
 
-        Their callers get a `StorageError`. Closing twice is harmless. A cancellation that comes meanwhile is raised
-        after everything has been closed.
+        Their callers get a `StorageError`. With a journal, multipart uploads are left open instead, and their callers
+        get an `UploadSuspendedError` with the checkpoint to go on from. Closing twice is harmless. A cancellation that
+        comes meanwhile ends the grace, and is raised after everything has been closed.
+
+        Args:
+            grace: seconds in which running uploads may end by themselves; new ones are refused at once.
 
         Raises:
-            ConfigurationError: this is not the event loop that the driver was used in.
+            ConfigurationError: this is not the event loop that the driver was used in, or `grace` is negative.
         """
+        if not grace >= 0:
+            raise ConfigurationError(f"grace must be a number of seconds that is not negative, not {grace!r}")
         self._require_own_loop()
         self._is_closed = True
         closer = asyncio.current_task()
         async with self._closing:  # whoever closes it a second time waits until it is closed
             engine, self._engine = self._engine, None
-            cancellation = None if engine is None else await self._stop_uploads(engine, closer)
+            cancellation = None if engine is None else await self._end_uploads(engine, closer, grace)
             await self._resources.aclose()
         if cancellation is not None:
             raise cancellation
 
-    async def _stop_uploads(self, engine: Engine, closer: asyncio.Task[object] | None) -> asyncio.CancelledError | None:
+    async def _end_uploads(
+        self, engine: Engine, closer: asyncio.Task[object] | None, grace: float
+    ) -> asyncio.CancelledError | None:
+        """Return the cancellation that came meanwhile, if one did."""
+        cancellation: asyncio.CancelledError | None = None
+        try:
+            await engine.let_uploads_end(closer, seconds=grace)
+        except asyncio.CancelledError as error:
+            cancellation = error
         finished = await finish_despite_cancellation(
             lambda: engine.stop_uploads(closer), deadline=2 * self._timeouts.cleanup, name="aios3: close the driver"
         )
-        return finished.cancellation
+        return cancellation or finished.cancellation
 
     async def _open(self) -> Engine:
         """Return the machinery, made at the first call."""
@@ -152,7 +203,11 @@ class DriverBase:
             raise ConfigurationError("the driver is in use by another event loop; make one driver per loop")
 
     async def _start(self) -> None:
-        engine = await self._make_engine()
+        try:
+            engine = await self._make_engine()
+        except BaseException:
+            await self._resources.aclose()
+            raise
         if self._is_closed:
             await self._resources.aclose()
         else:
@@ -160,8 +215,13 @@ class DriverBase:
 
     async def _make_engine(self) -> Engine:
         settings = await load_settings(
-            self._provider, endpoint_url=self._endpoint_url, region=self._region, credentials=self._credentials
+            self._provider,
+            endpoint_url=self._endpoint_url,
+            region=self._region,
+            credentials=self._credentials,
+            variants=self._variants,
         )
+        own = settings.own_endpoints
         self._resources.push_async_callback(settings.aclose)
         is_tls = settings.endpoint.scheme == "https"
         context = self._ssl_context
@@ -177,19 +237,26 @@ class DriverBase:
             policy=self._retry,
             payload_signing=self._payload_signing(is_tls),
             clock=self._clock,
-            regional_endpoint=self._regional_endpoint(settings),
+            regional_endpoint=None if own is None else own.of_region,
+            region_of_host=None if own is None else own.read_region,
+            data_endpoint=settings.accelerated_endpoint
+            or zonal_endpoint(self._provider, settings.endpoint, settings.region),
+            listing_prefix=folder_of if self._provider.lists_by_folder else str,
         )
-        return Engine(client, self._provider, self._transfer, self._timeouts)
-
-    def _regional_endpoint(self, settings: Settings) -> Callable[[str], Endpoint] | None:
-        """Return what gives the provider's endpoint in another region; ``None`` where the endpoint is not its own."""
-        pattern, addressing = self._provider.endpoint, settings.endpoint.addressing
-
-        def of_region(region: str) -> Endpoint:
-            return Endpoint.parse(str(pattern).replace("{region}", region), addressing)
-
-        is_own = pattern is not None and "{region}" in pattern and settings.endpoint == of_region(settings.region)
-        return of_region if is_own else None
+        if self._provider.signing_service == "s3express":
+            client.signer = sessions = BucketSessions(client)
+            self._resources.push_async_callback(sessions.aclose)
+        engine = Engine(client, self._provider, self._transfer, self._timeouts)
+        if self._journal_directory is not None:
+            endpoint = f"{settings.endpoint.scheme}://{settings.endpoint.host}{settings.endpoint.base_path}"
+            engine.journal = self._journal = Journal(self._journal_directory, endpoint, self._clock)
+            self._resources.push_async_callback(self._journal.aclose)
+            try:
+                await self._journal.open()
+            except OSError as error:
+                error.add_note(f"aios3: no journal can be kept in {str(self._journal_directory)!r}; nothing was sent")
+                raise
+        return engine
 
     def _payload_signing(self, is_tls: bool) -> Literal["sha256", "unsigned"]:
         if self._transfer.payload_signing != "auto":

@@ -28,6 +28,7 @@ __all__ = [
     "read_error",
     "read_http_date",
     "read_metadata",
+    "redirect_host",
     "request_ids",
     "retry_after",
     "server_time",
@@ -37,12 +38,21 @@ __all__ = [
 MAX_MESSAGE: Final = 300
 """Characters of the store's words that an error repeats."""
 
+MAX_ERROR_BYTES: Final = 256 * 1024
+"""Of an error document: it is parsed again for every question about it, and S3's have less than 10 KiB."""
+
+_CREDIBLE_YEARS: Final = range(2000, 2200)
+"""Of a store's clock. What is reckoned with another would leave the calendar, some day or at once."""
+
 _NOTHING: Final = Element("")
 _REGION: Final = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
+# The host of a URL, or a host alone, as the Endpoint of a redirect is.
+_PLACE: Final = re.compile(r"(?:https?://)?([a-z0-9._-]{1,320}(?::[0-9]{1,5})?)(?:[/?#].*)?", re.ASCII | re.DOTALL)
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,200}", re.ASCII)
-# Whatever looks like a part of a signature, a token or a key id, in a URL or a header that the store quotes.
+# Whatever looks like a part of a signature, a token or a key, in a URL, a header or JSON that the store quotes.
 _SECRETS: Final = re.compile(
-    r"([a-z-]*(?:signature|credential|token|authorization|secret|accesskeyid)\s*[=:]\s*)\S+"
+    r"((?:signature|credential|token|authorization|secret|access[_-]?key|customer-key)[a-z_-]{0,20}"
+    r"[\"']?\s{0,9}(?:[=:]|%3[ad])\s{0,9})\S+"
     r"|AWS4-HMAC-SHA256\b.*"
     r"|\bA[KS]IA[A-Z0-9]{12,}",
     re.IGNORECASE,
@@ -92,10 +102,18 @@ def expected_region(response: Response) -> str | None:
     return next((region for region in regions if _REGION.fullmatch(region)), None)
 
 
+def redirect_host(response: Response) -> str | None:
+    """Return the host that a redirect names, in lower case, or ``None``: to read a region from, never to go there."""
+    for place in (response.headers.get("location"), _error_document(response).text("Endpoint")):
+        if place and (found := _PLACE.fullmatch(place.strip().lower())):
+            return found[1].removesuffix(":443").removesuffix(":80")
+    return None
+
+
 def server_time(response: Response) -> datetime | None:
-    """Return the store's clock at the time of the answer in UTC, or ``None`` if it does not say."""
-    time = read_http_date(response.headers.get("date"))
-    return time or read_time(_error_document(response).text("ServerTime"))
+    """Return the store's clock at the time of the answer in UTC, or ``None`` if it does not (credibly) say."""
+    time = read_http_date(response.headers.get("date")) or read_time(_error_document(response).text("ServerTime"))
+    return time if time is not None and time.year in _CREDIBLE_YEARS else None
 
 
 def describe_body(response: Response) -> str:
@@ -116,10 +134,11 @@ def describe_body(response: Response) -> str:
 
 def _error_document(response: Response) -> Element:
     """Return the Error element, also from inside a wrapper as other AWS services have it; empty if there is none."""
-    if b"Error" not in response.body:
+    body = response.body.strip()
+    if b"Error" not in body or len(body) > MAX_ERROR_BYTES:
         return _NOTHING
     try:
-        root = parse_xml(response.body)
+        root = parse_xml(body)
     except XmlError:
         return _NOTHING
     if root.name == "Error":

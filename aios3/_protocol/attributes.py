@@ -81,6 +81,16 @@ class ObjectHeaders:
     every: Mapping[str, str]
     """Requests about the upload that touch no data: AbortMultipartUpload, ListParts, ListMultipartUploads."""
 
+    @property
+    def is_locked(self) -> bool:
+        """The object gets an object lock that was asked for; a bucket may lock it all the same."""
+        return any(name.startswith("x-amz-object-lock-") for name in self.create)
+
+    @property
+    def has_conditions(self) -> bool:
+        """The commit depends on what the key holds."""
+        return not self.commit.keys().isdisjoint({"if-match", "if-none-match"})
+
 
 def read_attributes(key: str, attributes: Mapping[str, object], provider: Provider) -> ObjectHeaders:
     """Return the headers for these `aios3.models.UploadAttributes`, which are not changed.

@@ -12,7 +12,7 @@ import base64
 import hashlib
 import importlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
 from types import MappingProxyType
@@ -21,7 +21,9 @@ from typing import Final, Protocol
 from .crc_tables import CRCS, CrcFunction, slow_crc
 from .messages import Body
 
-__all__ = ["CHECKSUMS", "Digest", "checksum_header", "checksum_of", "digest_of", "is_fast", "sha256_hex"]
+__all__ = ["CHECKSUMS", "Digest", "Pieces", "checksum_header", "checksum_of", "digest_of", "is_fast", "sha256_hex"]
+
+Pieces = Iterable[bytes | bytearray | memoryview]
 
 _EXTRA: Final = "awscrt.checksums"
 _IN_EXTRA: Final = frozenset({"crc32c", "crc64nvme"})
@@ -86,7 +88,7 @@ def is_fast(algorithm: str) -> bool:
     return algorithm not in _IN_EXTRA or _native_crc(algorithm) is not None
 
 
-def digest_of(algorithm: str, body: Body) -> bytes:
+def digest_of(algorithm: str, body: Pieces) -> bytes:
     """Return the big-endian digest of a whole body. It runs in one call, so a large body belongs into a thread."""
     digest = CHECKSUMS[algorithm]()
     for piece in body:
@@ -94,7 +96,7 @@ def digest_of(algorithm: str, body: Body) -> bytes:
     return digest.digest()
 
 
-def checksum_of(algorithm: str, body: Body) -> str:
+def checksum_of(algorithm: str, body: Pieces) -> str:
     """Return the checksum as S3 writes it: base64 of the big-endian digest."""
     return base64.b64encode(digest_of(algorithm, body)).decode("ascii")
 

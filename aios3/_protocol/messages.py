@@ -41,6 +41,6 @@ class Response:
     """A complete answer."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     """By lower-case name."""
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)

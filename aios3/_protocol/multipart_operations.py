@@ -139,10 +139,14 @@ class CompleteMultipartUpload:
     checksum_algorithm: str | None
     """``"crc32"`` and the like if one was named at Create: then, and only then, part checksums are listed."""
     headers: Mapping[str, str] = field(repr=False)
+    object_size: int | None = None
+    """Bytes, for a store that refuses to commit another number; ``None`` does not tell."""
 
     def build(self, endpoint: Endpoint) -> Request:
         """Return the request, unsigned."""
         headers = {**self.headers, "content-type": "application/xml"}
+        if self.object_size is not None:
+            headers["x-amz-mp-object-size"] = str(self.object_size)
         body = write_complete(self.parts, self.checksum_algorithm)
         query = (("uploadId", self.upload_id),)
         return build_request(self, endpoint, "POST", query=query, headers=headers, body=(body,))

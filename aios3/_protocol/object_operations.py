@@ -191,4 +191,5 @@ def _describe(operation: HeadObject | GetObject, response: Response) -> StorageO
         metadata=read_metadata(headers),
         version_id=headers.get("x-amz-version-id"),
         storage_class=headers.get("x-amz-storage-class"),
+        checksum=read_checksum(headers),
     )

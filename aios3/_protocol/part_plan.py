@@ -8,7 +8,7 @@ from aios3.errors import ConfigurationError, PartLimitError
 from aios3.options import MIB, TransferConfig
 from aios3.providers import Provider
 
-__all__ = ["PartPlan", "check_part_size", "plan_parts"]
+__all__ = ["PartPlan", "check_part_size", "plan_parts", "plan_resumed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,19 @@ def plan_parts(provider: Provider, transfer: TransferConfig, *, size: int | None
     grows = transfer.part_growth == "auto" and not provider.equal_parts
     largest = max(transfer.part_size, min(provider.max_part_size, memory_limit // 2)) if grows else transfer.part_size
     return PartPlan(transfer.part_size, largest, provider.max_parts)
+
+
+def plan_resumed(provider: Provider, transfer: TransferConfig, *, size: int | None, memory_limit: int) -> PartPlan:
+    """Lay out the further parts of an upload that was begun with parts of ``transfer.part_size`` bytes.
+
+    Raises:
+        ConfigurationError: the parts do not suit the provider or cannot be held in `memory_limit` bytes.
+        PartLimitError: `size` is more than parts of that size can hold.
+    """
+    plan = plan_parts(provider, transfer, size=None, memory_limit=memory_limit)
+    if size is not None and size > plan.capacity:
+        plan.size_of(plan.max_parts + 1)
+    return plan
 
 
 def _size_for(size: int, provider: Provider, transfer: TransferConfig, memory_limit: int) -> int:

@@ -44,8 +44,11 @@ def encode_path(text: str) -> str:
 
 
 def encode_query(text: str) -> str:
-    """Percent-encode the UTF-8 of everything but ``A-Za-z0-9-._~``, once, in upper case."""
-    return quote(text, safe="")
+    """Percent-encode the UTF-8 of everything but ``A-Za-z0-9-._~``, once, in upper case.
+
+    Bytes that are no UTF-8, which a store's markers may hold and Python keeps as lone surrogates, become themselves.
+    """
+    return quote(text, safe="", errors="surrogateescape")
 
 
 def canonical_query(pairs: Iterable[tuple[str, str]]) -> str:

@@ -16,16 +16,32 @@ from xml.parsers import expat
 
 import xmltodict
 
-__all__ = ["Element", "XmlError", "parse_xml", "read_time", "write_complete", "write_create_bucket"]
+__all__ = [
+    "Element",
+    "XmlError",
+    "parse_xml",
+    "read_time",
+    "write_complete",
+    "write_create_bucket",
+    "write_create_directory_bucket",
+]
 
-MAX_DOCUMENT_BYTES: Final = 16 * 1024 * 1024
+MAX_DOCUMENT_BYTES: Final = 8 * 1024 * 1024
 """Well above the largest honest answer: a page of 10,000 parts with checksums is some 3 MB."""
 
 MAX_DEPTH: Final = 32
 """S3's documents are four levels deep."""
 
-MAX_ELEMENTS: Final = 200_000
+MAX_ELEMENTS: Final = 100_000
 """That page has some 80,000; each costs a few hundred bytes of memory."""
+
+MAX_TAG_BYTES: Final = 256 * 1024
+"""A tag is read as a whole, and a million attributes in one would fill hundreds of megabytes. S3's have 100 bytes."""
+
+MAX_REPLACED: Final = 100_000
+"""Characters that are replaced; each costs more memory than it has bytes. Where there are more, it is no document."""
+
+_FEED_BYTES: Final = 64 * 1024
 
 _NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>'
@@ -88,14 +104,14 @@ def parse_xml(body: bytes) -> Element:
 
     Raises:
         XmlError: the body is empty, truncated or not XML, has a document type
-            (so no entity is ever expanded), or is over 16 MiB, 32 levels or
-            200,000 elements.
+            (so no entity is ever expanded), or is over 8 MiB, 32 levels,
+            100,000 elements or 256 KiB for one tag.
     """
     if len(body) > MAX_DOCUMENT_BYTES:
         raise XmlError(f"the document is over {MAX_DOCUMENT_BYTES} bytes")
     text = body.lstrip(_WHITE_SPACE).removeprefix(_BYTE_ORDER_MARK).lstrip(_WHITE_SPACE)
     # S3 repeats keys in its answers, also those with characters that XML 1.0 cannot hold.
-    text = _FORBIDDEN.sub(_REPLACEMENT, text)
+    text = _FORBIDDEN.sub(_REPLACEMENT, text, count=MAX_REPLACED)
     try:
         _check(text)
         tree = xmltodict.parse(
@@ -136,6 +152,15 @@ def write_complete(parts: Iterable[tuple[int, str, str | None]], checksum_algori
 def write_create_bucket(location: str) -> bytes:
     """Return the body of CreateBucket for a bucket in that region."""
     return _document("CreateBucketConfiguration", f"<LocationConstraint>{_escape(location)}</LocationConstraint>")
+
+
+def write_create_directory_bucket(zone: str) -> bytes:
+    """Return the body of CreateBucket for a directory bucket in that zone."""
+    # Ids of availability zones have two words (use1-az4), those of local zones three (usw2-lax1-az1).
+    kind = "LocalZone" if zone.count("-") > 1 else "AvailabilityZone"
+    place = f"<Location><Name>{_escape(zone)}</Name><Type>{kind}</Type></Location>"
+    bucket = f"<Bucket><DataRedundancy>Single{kind}</DataRedundancy><Type>Directory</Type></Bucket>"
+    return _document("CreateBucketConfiguration", place + bucket)
 
 
 def _part(number: int, etag: str, checksum_tag: str | None, checksum: str | None) -> str:
@@ -180,7 +205,12 @@ def _check(text: bytes) -> None:
     parser.StartElementHandler = guard.start
     parser.EndElementHandler = guard.end
     parser.StartDoctypeDeclHandler = guard.refuse_document_type
-    parser.Parse(text, True)
+    for start in range(0, len(text), _FEED_BYTES):
+        end = start + _FEED_BYTES
+        parser.Parse(text[start:end], False)
+        if end - parser.CurrentByteIndex > MAX_TAG_BYTES:
+            raise XmlError(f"the document has a tag of over {MAX_TAG_BYTES} bytes")
+    parser.Parse(b"", True)
 
 
 def _drop_prefix(_path: object, name: str, value: Any) -> tuple[str, Any]:

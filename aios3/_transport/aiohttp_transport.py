@@ -16,12 +16,12 @@ from yarl import URL
 from aios3._protocol.messages import Request, Response
 from aios3._protocol.uri import request_url
 from aios3.errors import ConfigurationError, TransportError, TransportTimeoutError
-from aios3.options import MIB, Timeouts
+from aios3.options import Timeouts
 
-from .base import BodyFeed, StreamedResponse
+from .base import MAX_ANSWER, BodyFeed, StreamedResponse
 from .body import SlicedBody
 from .streamed_body import StreamedBody
-from .watchdog import Watchdog
+from .watchdog import ANSWER_PATIENCE, Watchdog
 
 __all__ = ["AiohttpTransport"]
 
@@ -30,9 +30,6 @@ _IDLE_SECONDS: Final = 4.0
 
 _MAX_CONNECTIONS: Final = 128
 """PUT and POST requests at once, so that thousands of small objects do not run into the limit on open files."""
-
-_MAX_ANSWER: Final = 16 * MIB
-"""Bytes of an answer that is read into memory; the longest that S3 sends, a listing, is about 1 MiB."""
 
 _SKIPPED_HEADERS: Final = ("Accept", "Accept-Encoding", "Content-Type")
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)
@@ -110,7 +107,9 @@ class AiohttpTransport:
         async with _translated(request), self._watchdog(request, None):
             response = await self._request(request, None)
         try:
-            yield StreamedResponse(response.status, _lower(response), self._paced_chunks(request, response, chunk_size))
+            chunks = self._paced_chunks(request, response, chunk_size)
+            patience = ANSWER_PATIENCE * self._timeouts.answer
+            yield StreamedResponse(response.status, _lower(response), chunks, patience)
         finally:
             response.close()  # keeps the connection if the body was read to its end
 
@@ -172,24 +171,22 @@ class AiohttpTransport:
                     f"{request.operation}: no byte of the answer for {self._timeouts.answer:g} s"
                 ) from error
             except (aiohttp.ClientError, RuntimeError) as error:  # RuntimeError: the driver was closed meanwhile
-                raise TransportError(f"{request.operation}: the answer broke off: {error}") from error
+                raise TransportError(f"{request.operation}: the answer broke off{_words(error)}") from error
             if not chunk:
                 return
             yield chunk
 
 
 async def _read_bounded(request: Request, response: aiohttp.ClientResponse, watchdog: Watchdog) -> bytes:
-    pieces: list[bytes] = []
-    total = 0
+    body = bytearray()
     async for piece in response.content.iter_any():
-        watchdog.moved()
-        pieces.append(piece)
-        total += len(piece)
-        if total > _MAX_ANSWER:
-            error = TransportError(f"{request.operation}: the answer is longer than {_MAX_ANSWER} bytes")
-            error.is_permanent = True
+        watchdog.received()
+        body += piece
+        if len(body) > MAX_ANSWER:
+            error = TransportError(f"{request.operation}: the answer is longer than {MAX_ANSWER} bytes")
+            error.is_permanent = request.method in ("GET", "HEAD")  # of a change nobody knows whether it was made
             raise error
-    return b"".join(pieces)
+    return bytes(body)
 
 
 def _subject(request: Request) -> str:
@@ -235,12 +232,20 @@ async def _translated(request: Request) -> AsyncGenerator[None]:
         raise ConfigurationError("the aiohttp session that the driver uses is closed") from error
 
 
+def _words(error: Exception) -> str:
+    """Return what is worth saying of why a body ended; not what aiohttp quotes of it."""
+    is_quoting = isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError)
+    return "" if is_quoting else f": {str(error) or type(error).__name__:.300}"
+
+
 def _transport_error(request: Request, error: Exception) -> TransportError:
     subject = _subject(request)
     if isinstance(error, TimeoutError):
         return TransportTimeoutError(f"{subject}: {str(error) or 'timed out'}")
     if isinstance(error, aiohttp.ClientResponseError):  # aiohttp's word for bytes that are no answer; it quotes them
         return TransportError(f"{subject}: what answers there does not speak HTTP; is it the right port and scheme?")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return TransportError(f"{subject}: the answer broke off, or its chunks are garbage")
     translated = TransportError(f"{subject}: {str(error) or type(error).__name__:.300}")
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         translated.is_permanent = True

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from aios3._protocol.messages import Request, Response
+from aios3.errors import TransportError, TransportTimeoutError
+from aios3.options import MIB
 
-__all__ = ["BodyFeed", "StreamedResponse", "Transport"]
+__all__ = ["MAX_ANSWER", "BodyFeed", "StreamedResponse", "Transport"]
+
+MAX_ANSWER: Final = 8 * MIB
+"""Bytes of an answer that is read into memory; the longest that S3 sends, a listing, is about 1 MiB."""
 
 
 class BodyFeed(Protocol):
@@ -36,10 +42,33 @@ class StreamedResponse:
     """By lower-case name."""
     chunks: AsyncIterator[bytes]
     """The body; to be read inside the context that gave the answer. Raises `TransportError` if it breaks off."""
+    patience: float | None = None
+    """Seconds that `read` may take; ``None`` for as long as bytes come."""
 
     async def read(self) -> Response:
-        """Read the rest of the body into memory (an error document; not for objects)."""
-        return Response(self.status, self.headers, b"".join([chunk async for chunk in self.chunks]))
+        """Read the rest of the body into memory (an error document; not for objects).
+
+        Raises:
+            TransportError: it breaks off, is longer than 8 MiB, or has no end after `patience`.
+        """
+        try:
+            async with asyncio.timeout(self.patience):
+                return Response(self.status, self.headers, await self._rest())
+        except TransportError:
+            raise
+        except TimeoutError as error:
+            subject = f"the answer with status {self.status}"
+            raise TransportTimeoutError(f"{subject} had no end after {self.patience:g} s") from error
+
+    async def _rest(self) -> bytes:
+        body = bytearray()
+        async for chunk in self.chunks:
+            body += chunk
+            if len(body) > MAX_ANSWER:
+                error = TransportError(f"the answer with status {self.status} is longer than {MAX_ANSWER} bytes")
+                error.is_permanent = True
+                raise error
+        return bytes(body)
 
 
 class Transport(Protocol):

@@ -10,10 +10,13 @@ from typing import Final, Literal
 
 from aios3.errors import TransportTimeoutError
 
-__all__ = ["Phase", "Watchdog"]
+__all__ = ["ANSWER_PATIENCE", "Phase", "Watchdog"]
 
 _CHECKS_PER_LIMIT: Final = 8
 """How often a position is asked in the time that a phase may stand still: a stall lasts at most an eighth longer."""
+
+ANSWER_PATIENCE: Final = 10
+"""Of its limit, how many times a whole answer may take that is read into memory: a store that drips must end, too."""
 
 Phase = Literal["connecting", "sending the body", "waiting for the answer"]
 
@@ -41,7 +44,7 @@ class Watchdog:
         self._loop = asyncio.get_running_loop()
         self._timeout = asyncio.timeout(None)
         self._phase: Phase = "connecting"
-        self._moved_at = 0.0
+        self._entered_at = self._moved_at = 0.0
         self._position: Callable[[], int] | None = None
         self._last_position = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -52,11 +55,23 @@ class Watchdog:
         self._position = position
         self._last_position = position() if position is not None else 0
         self.moved()
+        self._entered_at = self._moved_at
         self._arm()
 
     def moved(self) -> None:
         """Note that something moved just now."""
         self._moved_at = self._loop.time()
+
+    def received(self) -> None:
+        """Note a piece of the answer.
+
+        Raises:
+            TransportTimeoutError: the whole answer takes longer than ten times what it may stand still.
+        """
+        self.moved()
+        longest = ANSWER_PATIENCE * self._limits[self._phase]
+        if self._moved_at > self._entered_at + longest:
+            raise TransportTimeoutError(f"{self._subject}: the answer had no end after {longest:g} s")
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from aios3._protocol.answers import unquote_etag
 from aios3._protocol.messages import Body
@@ -15,15 +15,18 @@ from aios3._protocol.operations import (
     PutObject,
 )
 from aios3.errors import StorageError
-from aios3.models import UploadedPart, UploadReceipt
+from aios3.models import UploadedPart, UploadReceipt, Verification
 
 from .completion import Completion
 from .engine import Engine
+from .evidence import NONCE_NAME, Evidence
 from .guard import CancellationGuard
 from .hashing import part_checksum
 from .job import UploadJob
+from .object_locks import content_md5
 from .single_put import put_object
 from .tracker import PartTracker
+from .verification import verification_of_multipart, verification_of_put, verification_of_stream
 
 __all__ = ["Commit"]
 
@@ -39,13 +42,21 @@ class Commit:
     """Receives failed attempts."""
     began_at: float
     """By the client's monotonic clock."""
+    _verification: Verification = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._verification = verification_of_stream(self.job)  # until `put` or `complete` knows better
 
     def creation(self) -> CreateMultipartUpload:
         """Return the operation that begins the multipart upload."""
-        headers = dict(self.job.headers.create)
+        headers = self._describing_headers()
         if self.job.checksum is not None:
             headers.update(self.job.checksum.creation_headers())
         return CreateMultipartUpload(self.job.bucket, self.job.key, headers)
+
+    def _describing_headers(self) -> dict[str, str]:
+        mark = {} if self.job.nonce is None else {f"x-amz-meta-{NONCE_NAME}": self.job.nonce}
+        return {**self.job.headers.create, **mark}
 
     async def put(self, body: Body) -> Committed:
         """Put the whole object.
@@ -55,12 +66,14 @@ class Commit:
             StorageError: the store refused or does not answer.
         """
         job = self.job
-        headers = {**job.headers.create, **job.headers.commit}
+        headers = {**self._describing_headers(), **job.headers.commit, **await content_md5(job, body)}
         sent = await part_checksum(job.checksum, body)
         operation = PutObject(job.bucket, job.key, headers, body, sent)
-        committed = await put_object(self.engine.client, operation, self.failures, job.headers.part)
+        evidence = Evidence(sum(len(piece) for piece in body), None if sent is None else sent[1], job.nonce)
+        committed = await put_object(self.engine.client, operation, self.failures, job.headers.part, evidence)
         if job.checksum is not None and sent is not None:
             job.checksum.compare(sent[1], committed, bucket=job.bucket, key=job.key)
+        self._verification = verification_of_put(job, operation, committed, is_signed=self._signs_bodies)
         return committed
 
     async def complete(self, upload_id: str, tracker: PartTracker, count: int, size: int) -> Committed:
@@ -70,21 +83,30 @@ class Commit:
             IntegrityError: parts are missing, or the store reports another checksum than the parts make.
             StorageError: see `Completion.run`.
         """
+        job = self.job
         parts = tracker.finish(count=count, size=size)
-        if self.job.checksum is None:
-            return await self._complete(upload_id, parts, size, self.job.headers.commit)
-        checksum = await self.job.checksum.of_parts(tracker.checksums())
-        headers = {**self.job.headers.commit, **self.job.checksum.commit_headers(checksum)}
-        committed = await self._complete(upload_id, parts, size, headers)
-        self.job.checksum.compare(checksum, committed, bucket=self.job.bucket, key=self.job.key)
+        checksum = None if job.checksum is None else await job.checksum.of_parts(tracker.checksums())
+        operation = self._completing(upload_id, parts, size, checksum)
+        committed = await self._complete(operation, size, checksum)
+        if job.checksum is not None and checksum is not None:
+            job.checksum.compare(checksum, committed, bucket=job.bucket, key=job.key)
+        self._verification = verification_of_multipart(
+            job, operation, committed, checksum=checksum, is_signed=self._signs_bodies
+        )
         return committed
 
-    async def _complete(
-        self, upload_id: str, parts: Sequence[tuple[int, str, str | None]], size: int, headers: Mapping[str, str]
-    ) -> Committed:
+    def _completing(
+        self, upload_id: str, parts: Sequence[tuple[int, str, str | None]], size: int, checksum: str | None
+    ) -> CompleteMultipartUpload:
         job = self.job
-        algorithm = None if job.checksum is None else job.checksum.algorithm
-        operation = CompleteMultipartUpload(job.bucket, job.key, upload_id, parts, algorithm, headers)
+        algorithm, headers = None, dict(job.headers.commit)
+        if job.checksum is not None and checksum is not None:
+            algorithm = job.checksum.algorithm
+            headers.update(job.checksum.commit_headers(checksum))
+        told_size = size if self.engine.provider.checks_object_size else None
+        return CompleteMultipartUpload(job.bucket, job.key, upload_id, parts, algorithm, headers, told_size)
+
+    async def _complete(self, operation: CompleteMultipartUpload, size: int, checksum: str | None) -> Committed:
         completion = Completion(
             client=self.engine.client,
             guard=self.guard,
@@ -93,7 +115,9 @@ class Commit:
             began_at=self.began_at,
             answer_timeout=self.engine.timeouts.complete,
             failures=self.failures,
-            head_headers=job.headers.part,
+            head_headers=self.job.headers.part,
+            checksum=checksum,
+            nonce=self.job.nonce,
         )
         return await self._with_final_etag(await completion.run(), size)
 
@@ -128,4 +152,10 @@ class Commit:
             request_id=committed.request_id,
             retries=len(self.failures),
             elapsed=self.engine.client.clock.monotonic() - self.began_at,
+            verification=self._verification,
         )
+
+    @property
+    def _signs_bodies(self) -> bool:
+        client = self.engine.client
+        return client.credentials is not None and client.payload_signing == "sha256"

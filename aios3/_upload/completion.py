@@ -3,7 +3,8 @@
 An answer to CompleteMultipartUpload can be lost, cut off, or an error inside a
 200, and the store may have committed all the same. Repeating it is right, but a
 refusal of the repetition proves nothing either. So evidence is collected. If the
-key shows the ETag that our parts make, it was committed. If the abort finds the
+key shows our nonce, our checksum, or the ETag that our parts make, it was
+committed. If the abort finds the
 upload still there, it was not. If the upload is gone, the key's size and age
 decide; and only where they cannot be seen, or fit nothing of ours, is the
 outcome unknown.
@@ -23,6 +24,7 @@ from aios3.errors import CompletionUnknownError, StorageError, UploadNotFoundErr
 from aios3.models import StorageObject
 
 from .client import OperationClient
+from .evidence import Evidence
 from .guard import AbortOutcome, CancellationGuard
 
 __all__ = ["Completion", "multipart_etag", "was_stored_since"]
@@ -66,6 +68,14 @@ class Completion:
     failures: list[StorageError]
     """Receives failed attempts."""
     head_headers: Mapping[str, str] = field(default_factory=dict)
+    checksum: str | None = None
+    """Of the object, as the store would report it, if it has one."""
+    nonce: str | None = None
+    """In the object's metadata, if it has one."""
+
+    @property
+    def _evidence(self) -> Evidence:
+        return Evidence(self.size, self.checksum, self.nonce)
 
     async def run(self) -> Committed:
         """Commit, and return what the store says of the object.
@@ -109,14 +119,18 @@ class Completion:
     async def _look(self) -> StorageObject | None:
         """Return what the key holds; ``None`` if nothing, or if it cannot be looked at."""
         try:
-            return await self.client.run(HeadObject(self.operation.bucket, self.operation.key, self.head_headers))
+            headers = self._evidence.asking(self.head_headers)
+            return await self.client.run(HeadObject(self.operation.bucket, self.operation.key, headers))
         except StorageError:
             return None
 
     def _is_surely_ours(self, found: StorageObject) -> bool:
-        """Same size, and the ETag that our parts make."""
+        """Same size, and our nonce or checksum, or else the ETag that our parts make."""
+        verdict = self._evidence.judge(found)
+        if verdict is not None:
+            return verdict
         etag = multipart_etag([etag for _, etag, _ in self.operation.parts])
-        return found.size == self.size and etag is not None and found.etag == etag
+        return etag is not None and found.etag == etag
 
     def _is_likely_ours(self, found: StorageObject) -> bool:
         """Where the upload was consumed: same size, not older than our beginning, not made of another number of parts.
@@ -126,7 +140,7 @@ class Completion:
         if self._is_surely_ours(found):
             return True
         parts = _PART_COUNT.search(found.etag)
-        if found.size != self.size:
+        if self._evidence.judge(found) is False:
             return False
         if parts is not None and int(parts.group(1)) != len(self.operation.parts):
             return False
@@ -134,7 +148,7 @@ class Completion:
 
     def _found(self, ours: StorageObject) -> Committed:
         self.guard.completed()
-        return Committed(etag=ours.etag, version_id=ours.version_id, checksum=None, request_id=None)
+        return Committed(etag=ours.etag, version_id=ours.version_id, checksum=ours.checksum, request_id=None)
 
     def _unknown(self, why: str) -> CompletionUnknownError:
         operation = self.operation

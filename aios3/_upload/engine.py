@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import StorageError
 from aios3.options import MIB, Timeouts, TransferConfig
 from aios3.providers import Provider
 
 from .client import OperationClient
 from .memory import MemoryBudget, SegmentPool
+from .upload_log import NoJournal, UploadJournal
 
 __all__ = ["Engine", "RunningUpload"]
 
@@ -46,6 +49,7 @@ class Engine:
     provider: Provider
     transfer: TransferConfig
     timeouts: Timeouts
+    journal: UploadJournal = field(default_factory=NoJournal)
     memory: MemoryBudget = field(init=False)
     pool: SegmentPool = field(init=False)
     known_uploads: set[str] = field(default_factory=set)
@@ -62,27 +66,39 @@ class Engine:
         if not self.running:
             self.pool.clear()
 
-    async def stop_uploads(self, closer: asyncio.Task[object] | None) -> None:
-        """Stop every upload that runs, and return when all of them are aborted.
+    async def let_uploads_end(self, closer: asyncio.Task[object] | None, *, seconds: float) -> None:
+        """Wait until all running uploads have ended, so long at most; not for those of `closer`, who waits for this."""
+        if seconds > 0:
+            await _wait_for([upload for upload in self.running if not upload.is_run_by(closer)], seconds)
 
-        Their callers get a `StorageError`. An upload that does not end within the cleanup timeout, because its caller
-        is busy elsewhere, or is `closer`, the task that waits for this, is aborted from here.
+    async def stop_uploads(self, closer: asyncio.Task[object] | None) -> None:
+        """Stop every upload that runs, and return when all of them have ended.
+
+        Their callers get a `StorageError`, and they are aborted; or, where there is a journal, an
+        `UploadSuspendedError`, and they are left open. An upload that does not end within the cleanup timeout, because
+        its caller is busy elsewhere, or is `closer`, the task that waits for this, is aborted from here. One whose
+        commit is on its way is not stopped: it gets the cleanup timeout to end.
         """
         uploads = list(self.running)
         for upload in uploads:
-            upload.stop(StorageError("the driver was closed while this upload was running"))
-        waits = [
-            asyncio.create_task(upload.ended.wait(), name="aios3: wait for an upload to end")
-            for upload in uploads
-            if not upload.is_run_by(closer)
-        ]
-        try:
-            if waits:
-                await asyncio.wait(waits, timeout=self.timeouts.cleanup)
-        finally:
-            for task in waits:
-                task.cancel()
+            upload.stop(self._end_of_the_driver())
+        await _wait_for([upload for upload in uploads if not upload.is_run_by(closer)], self.timeouts.cleanup)
         for upload in uploads:
             if not upload.ended.is_set():
                 with contextlib.suppress(StorageError):  # the upload's own guard will try again, and tell its caller
                     await upload.abandon()
+
+    def _end_of_the_driver(self) -> StorageError:
+        reason = "the driver was closed while this upload was running"
+        return UploadSuspendedError(reason) if self.journal.keeps else StorageError(reason)
+
+
+async def _wait_for(uploads: Sequence[RunningUpload], seconds: float) -> None:
+    """Wait until all have ended, so long at most; no task is left."""
+    waits = [asyncio.create_task(upload.ended.wait(), name="aios3: wait for an upload to end") for upload in uploads]
+    try:
+        if waits:
+            await asyncio.wait(waits, timeout=seconds)
+    finally:
+        for task in waits:
+            task.cancel()

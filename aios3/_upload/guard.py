@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from aios3._protocol.operations import AbortMultipartUpload, CreateMultipartUpload, ListParts
 from aios3._protocol.retry import is_unclear
+from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import ResponseError, StorageError
 
 from .client import Attempt, OperationClient
 from .orphans import OrphanSweep
 from .shielding import finish_despite_cancellation
+from .upload_log import NoLog, UploadLog
 
 __all__ = ["AbortOutcome", "CancellationGuard"]
 
@@ -30,7 +32,9 @@ class AbortOutcome(Enum):
     NOTHING = "there was nothing to abort"
     ABORTED = "it was aborted"
     GONE = "it was gone already"
+    KEPT = "it was left open, to go on later"
     FAILED = "it could not be aborted and may be billed until it is"
+    UNKNOWN = "it could not be aborted for certain, since no answer came, and may be billed until it is"
 
 
 class CancellationGuard:
@@ -41,7 +45,8 @@ class CancellationGuard:
     deadline, and proves by ListParts that nothing remained. A Create that is in
     flight is waited for and its upload aborted. The exception gets a note with
     the upload id and the outcome; a failing abort never replaces it. A
-    cancellation that comes during the clean-up is raised after it.
+    cancellation that comes during the clean-up is raised after it. Only an
+    `UploadSuspendedError` leaves the upload open, if it has parts.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class CancellationGuard:
         deadline: float,
         failures: list[StorageError],
         known_uploads: set[str],
+        log: UploadLog | None = None,
     ) -> None:
         """Take what is needed to reach the upload.
 
@@ -65,6 +71,7 @@ class CancellationGuard:
             deadline: seconds for the whole clean-up.
             failures: receives failed attempts, to be counted as retries.
             known_uploads: ids of all uploads that run on this driver; this one's is in it while it is open.
+            log: is told before and after there is something to abort.
         """
         self._client = client
         self._bucket = bucket
@@ -73,9 +80,11 @@ class CancellationGuard:
         self._deadline = deadline
         self._failures = failures
         self._known_uploads = known_uploads
+        self._log = NoLog() if log is None else log
         self._orphans = OrphanSweep(client, bucket, key, headers=headers, known_uploads=known_uploads)
         self._creating: asyncio.Task[Attempt[str]] | None = None
         self._is_completed = False
+        self._is_aborting = False
         self._outcome: AbortOutcome | None = None
         self.upload_id: str | None = None
         self.may_have_parts = False
@@ -86,7 +95,12 @@ class CancellationGuard:
 
         Each attempt runs in a task of its own, so that a cancellation cannot lose the id of an upload that the store
         has made.
+
+        Raises:
+            StorageError: the store refused, or does not answer.
+            OSError: the journal cannot be written.
         """
+        await self._log.creating()
         self._orphans.begin()
         failures: list[StorageError] = []
         try:
@@ -96,6 +110,7 @@ class CancellationGuard:
             if any(is_unclear(failure) for failure in failures):
                 self._orphans.answer_was_lost()
         assert self.upload_id is not None
+        await self._log.created(self.upload_id)
         return self.upload_id
 
     async def _watch_attempt(self, attempt: Coroutine[Any, Any, Attempt[str]]) -> Attempt[str]:
@@ -127,6 +142,11 @@ class CancellationGuard:
         elif is_unclear(attempt.failure):
             self._orphans.answer_was_lost()
 
+    @property
+    def is_kept(self) -> bool:
+        """The upload was left open."""
+        return self._outcome is AbortOutcome.KEPT
+
     def completed(self) -> None:
         """Note that the upload was committed: there is nothing left to abort."""
         self._is_completed = True
@@ -141,6 +161,7 @@ class CancellationGuard:
         if self.upload_id is None or self._is_completed:
             return AbortOutcome.NOTHING
         if self._outcome is None:
+            self._is_aborting = True
             self._outcome = await self._abort_and_prove(self.upload_id)
         return self._outcome
 
@@ -174,7 +195,18 @@ class CancellationGuard:
         return True
 
     async def __aenter__(self) -> CancellationGuard:
+        if self.upload_id is not None:
+            try:
+                await self._log.created(self.upload_id)
+            except BaseException:
+                self._give_up_care(self.upload_id)
+                raise
         return self
+
+    def _give_up_care(self, upload_id: str) -> None:
+        """Leave an upload as it was found, because it was not gone on with."""
+        self._known_uploads.discard(upload_id)
+        self._log.left_open()
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -182,6 +214,9 @@ class CancellationGuard:
         if exc is None and not self._orphans.is_needed:
             self._forget()
             return
+        is_worth_keeping = self.may_have_parts and not self._is_completed and not self._is_aborting
+        if isinstance(exc, UploadSuspendedError) and self.upload_id is not None and is_worth_keeping:
+            self._outcome = AbortOutcome.KEPT
         finished = await finish_despite_cancellation(
             self._clean_up, deadline=self._deadline, name=f"aios3: clean up after {self._key!r}"
         )
@@ -207,18 +242,35 @@ class CancellationGuard:
 
     def _forget(self) -> None:
         self._known_uploads.discard(self.upload_id or "")
+        if self._may_be_open:
+            self._log.left_open()
+        else:
+            self._log.ended()
+
+    @property
+    def _may_be_open(self) -> bool:
+        """The store may still hold something of ours that is billed."""
+        is_over = self._is_completed or self._outcome in (AbortOutcome.ABORTED, AbortOutcome.GONE)
+        return self._orphans.is_needed or (self.upload_id is not None and not is_over)
 
     def _annotate(self, exc: BaseException, trouble: Exception | None) -> None:
         """Say on the exception what became of everything that the store may hold."""
         place = f"{self._bucket}/{self._key}"
         reason = "" if trouble is None else f" ({trouble})"
         if self.upload_id is not None:
-            outcome, why = (AbortOutcome.FAILED, reason) if self._outcome is None else (self._outcome, "")
-            if self._is_completed:
-                outcome, why = AbortOutcome.NOTHING, ""
+            outcome, why = self._conclude(trouble), reason if self._outcome is None else ""
             exc.add_note(f"aios3: multipart upload {self.upload_id} of {place}: {outcome.value}{why}")
         if self._orphans.is_needed:
             exc.add_note(
                 f"aios3: an answer to CreateMultipartUpload of {place} was lost, and what it may have made could not "
                 f"be found{reason}; look at the open uploads of this key"
             )
+
+    def _conclude(self, trouble: Exception | None) -> AbortOutcome:
+        """Return what became of the upload, in whose abort there was `trouble`."""
+        if self._is_completed:
+            return AbortOutcome.NOTHING
+        is_open_question = isinstance(trouble, TimeoutError) or (
+            isinstance(trouble, StorageError) and is_unclear(trouble)
+        )
+        return self._outcome or (AbortOutcome.UNKNOWN if is_open_question else AbortOutcome.FAILED)

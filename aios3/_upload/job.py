@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aios3._protocol.attributes import ObjectHeaders
 from aios3._protocol.part_plan import PartPlan
-from aios3.checkpoints import UploadCheckpoint
+from aios3.checkpoints import FileIdentity, UploadCheckpoint
+from aios3.models import UploadAttributes
 
 from .integrity import ObjectChecksum
 from .progress import ProgressCallback
@@ -31,5 +32,11 @@ class UploadJob:
     max_size: int | None
     """Bytes that the source may have, or ``None``."""
     on_progress: ProgressCallback | None
+    attributes: UploadAttributes = field(default_factory=UploadAttributes, repr=False)
+    """As the caller gave them, which `headers` were made of."""
+    file: FileIdentity | None = None
+    """The source, where it is a file that `upload_object` was given."""
+    nonce: str | None = None
+    """Goes into the object's metadata, so that it can be told from any other."""
     resume: UploadCheckpoint | None = None
     """What to go on from: the source then begins at its offset."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aios3._protocol.cutter import Part
 from aios3._protocol.operations import UploadPart
@@ -12,6 +12,7 @@ from aios3.errors import StorageError
 from .engine import Engine
 from .hashing import part_checksum
 from .job import UploadJob
+from .object_locks import content_md5
 from .progress import ProgressReporter
 from .tracker import PartTracker
 from .upload_tasks import UploadTasks
@@ -35,6 +36,7 @@ class PartSender:
         progress: ProgressReporter,
         failures: list[StorageError],
         *,
+        upload_id: Callable[[], Awaitable[str]],
         ended: Callable[[Part, BaseException | None], None],
     ) -> None:
         """Prepare.
@@ -45,6 +47,7 @@ class PartSender:
             tasks: to run in.
             progress: is told of every part stored.
             failures: receives failed attempts.
+            upload_id: waits for the id of the multipart upload.
             ended: takes a part's memory back, and what its task failed with, if it did.
         """
         self._client = engine.client
@@ -52,6 +55,7 @@ class PartSender:
         self._tasks = tasks
         self._progress = progress
         self._failures = failures
+        self._upload_id = upload_id
         self._ended = ended
         self._slots = asyncio.Semaphore(job.concurrency)
         self.tracker = PartTracker()
@@ -60,13 +64,13 @@ class PartSender:
         """Wait for a slot; `start` takes it over."""
         await self._slots.acquire()
 
-    def start(self, part: Part, upload_id: str) -> None:
+    def start(self, part: Part) -> None:
         """Send `part` in a task of its own, whose failure ends the upload.
 
         Raises:
             StorageError: the upload has failed already; the slot and the part stay with the caller.
         """
-        task = self._tasks.run(self._send(part, upload_id), f"aios3: part {part.number} of {self._job.key!r}")
+        task = self._tasks.run(self._send(part), f"aios3: part {part.number} of {self._job.key!r}")
         task.add_done_callback(lambda finished: self._finish(part, finished))
 
     def _finish(self, part: Part, task: asyncio.Task[None]) -> None:
@@ -78,10 +82,12 @@ class PartSender:
         for _ in range(self._job.concurrency):
             await self._slots.acquire()
 
-    async def _send(self, part: Part, upload_id: str) -> None:
+    async def _send(self, part: Part) -> None:
         job = self._job
         checksum = await part_checksum(job.checksum, part.body)
-        operation = UploadPart(job.bucket, job.key, upload_id, part.number, part.body, job.headers.part, checksum)
+        headers = {**job.headers.part, **await content_md5(job, part.body)}
+        upload_id = await self._upload_id()
+        operation = UploadPart(job.bucket, job.key, upload_id, part.number, part.body, headers, checksum)
         answer = await self._client.run(operation, failures=self._failures)
         sent = None if checksum is None else checksum[1]
         self.tracker.record(part.number, size=part.size, etag=answer.etag, checksum=sent)

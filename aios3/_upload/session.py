@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from aios3._protocol.stream_plan import StreamPlan
+from aios3.checkpoints import UploadSuspendedError
+from aios3.errors import UploadNotFoundError
 
 from .engine import Engine
 from .job import UploadJob
@@ -23,7 +25,7 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
     Leaving the block cleanly commits. Leaving it by an exception cancels and
     joins the parts, then aborts, then lets the exception go on; so does a part
     that fails, by cancelling the block. Afterwards nothing of the upload is left
-    but its receipt.
+    but its receipt; or the open upload and its checkpoint, when it is suspended.
     """
     upload = StreamingUploader(engine, job, job.plan) if isinstance(job.plan, StreamPlan) else Uploader(engine, job)
     engine.running.add(upload)
@@ -36,6 +38,13 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
             finally:
                 upload.close()
             await upload.tasks.end_stopping()
+    except UploadSuspendedError as error:
+        error.checkpoint = upload.checkpoint() if upload.guard.is_kept else None
+        raise
+    except UploadNotFoundError as error:
+        if engine.provider.aborts_uploads_after is not None:
+            error.add_note(f"aios3: {engine.provider.name} aborts uploads after {engine.provider.aborts_uploads_after}")
+        raise
     finally:
         engine.upload_ended(upload)
         upload.ended.set()

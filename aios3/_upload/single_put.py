@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
-from aios3._protocol.messages import Body
 from aios3._protocol.operations import Committed, HeadObject, PutObject
 from aios3._protocol.retry import is_unclear
 from aios3.errors import PreconditionFailedError, ResponseError, StorageError
 
 from .client import OperationClient
-from .hashing import hash_body
+from .evidence import Evidence
+from .hashing import hash_body, md5_hex
 
 __all__ = ["put_object"]
 
 
 async def put_object(
-    client: OperationClient, operation: PutObject, failures: list[StorageError], head_headers: Mapping[str, str]
+    client: OperationClient,
+    operation: PutObject,
+    failures: list[StorageError],
+    head_headers: Mapping[str, str],
+    evidence: Evidence,
 ) -> Committed:
     """Put the object, and tell our own success from somebody else's.
 
     An answer without an ETag is no proof that a store has answered. With
     ``if_none_match`` a repetition after a lost answer is refused because the
-    first attempt succeeded. In both cases the key's MD5 decides.
+    first attempt succeeded. In both cases `evidence` decides, or else the key's MD5.
 
     Raises:
         ResponseError: the store refused.
@@ -41,12 +44,15 @@ async def put_object(
             return committed
         refusal = _without_etag(operation)
     try:
-        found = await client.run(HeadObject(operation.bucket, operation.key, head_headers))
+        found = await client.run(HeadObject(operation.bucket, operation.key, evidence.asking(head_headers)))
     except StorageError:
         raise refusal from None
-    if found.etag != await hash_body(_md5, operation.body):
+    verdict = evidence.judge(found)
+    if verdict is None:
+        verdict = found.etag == await hash_body(md5_hex, operation.body)
+    if not verdict:
         raise refusal
-    return Committed(found.etag, found.version_id, checksum=None, request_id=None)
+    return Committed(found.etag, found.version_id, checksum=found.checksum, request_id=None)
 
 
 def _without_etag(operation: PutObject) -> ResponseError:
@@ -59,10 +65,3 @@ def _without_etag(operation: PutObject) -> ResponseError:
         bucket=operation.bucket,
         key=operation.key,
     )
-
-
-def _md5(body: Body) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    for piece in body:
-        digest.update(piece)
-    return digest.hexdigest()

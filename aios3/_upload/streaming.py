@@ -58,6 +58,10 @@ class StreamingUploader(Uploader):
             )
 
     @property
+    def _is_surely_multipart(self) -> bool:
+        return False
+
+    @property
     def _expects_more(self) -> bool:
         """Never: the first part is kept until a byte beyond it is there, because until then it can be sent again."""
         return False
@@ -128,6 +132,7 @@ class StreamingUploader(Uploader):
             return
         if not self._filler.is_empty:
             await self._send_part()
+        self._is_committing = True
         self._handover.end()
         await asyncio.wait({self._request})
         committed = self._request.result()

@@ -20,11 +20,14 @@ class UploadTasks:
         """Note the task that the upload belongs to: the current one."""
         self._group: asyncio.TaskGroup | None = None
         self._stopping: asyncio.Task[NoReturn] | None = None
+        self._reason: StorageError | None = None
         self._known: set[asyncio.Task[object] | None] = {asyncio.current_task()}
 
     def begin(self, group: asyncio.TaskGroup) -> None:
-        """Take the group that the work will run in."""
+        """Take the group that the work will run in; an upload that was stopped before fails at once."""
         self._group = group
+        if self._reason is not None:
+            self.stop(self._reason)
 
     def includes(self, task: asyncio.Task[object] | None) -> bool:
         """Return whether `task` is the upload's owner, or runs work of it."""
@@ -49,6 +52,7 @@ class UploadTasks:
     def stop(self, reason: StorageError) -> None:
         """Make the upload fail with `reason`, unless it is ending already."""
         if self._group is None:
+            self._reason = reason
             return
         failing = _fail(reason)
         try:

@@ -9,7 +9,7 @@ most ``concurrency + 1`` parts are held.
 
 The first part is kept until a byte beyond it comes: a source that ends in it
 becomes one PutObject. Otherwise the multipart upload is created, under the
-care of the guard, and committed only after the source has ended cleanly and
+care of the guard and while the source is read on, and committed only after the source has ended cleanly and
 all slots have come back, which is to say that every part is acknowledged.
 
 An upload that goes on from a checkpoint differs in its beginning alone: it is
@@ -20,6 +20,7 @@ stored and acknowledged.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 from typing import Final
 
@@ -59,6 +60,7 @@ class Uploader:
         self._failures: list[StorageError] = []
         self._turn = asyncio.Lock()
         self._is_open = True
+        self._is_committing = False
         self._broken_by: BaseException | None = None
         self.guard = CancellationGuard(
             engine.client,
@@ -68,9 +70,13 @@ class Uploader:
             deadline=engine.timeouts.cleanup,
             failures=self._failures,
             known_uploads=engine.known_uploads,
+            log=engine.journal.begin(job),
         )
         self.tasks = UploadTasks()
-        self._sender = PartSender(engine, job, self.tasks, self._progress, self._failures, ended=self._part_ended)
+        self._creation: asyncio.Task[str] | None = None
+        self._sender = PartSender(
+            engine, job, self.tasks, self._progress, self._failures, upload_id=self._upload_id, ended=self._part_ended
+        )
         began_at = engine.client.clock.monotonic()
         self._commit = Commit(engine, job, self.guard, self._failures, began_at)
         self.ended = asyncio.Event()
@@ -95,9 +101,19 @@ class Uploader:
         return self.tasks.includes(task)
 
     def stop(self, reason: StorageError) -> None:
-        """Make the upload fail with `reason`, unless it is ending already."""
-        if self.receipt is None:
+        """Make the upload fail with `reason`, unless its commit is on its way or it is ending already."""
+        if not self._is_committing:
             self.tasks.stop(reason)
+
+    def checkpoint(self) -> UploadCheckpoint | None:
+        """Return what the upload can go on from; ``None`` while no multipart upload is open."""
+        job = self._job
+        if self.guard.upload_id is None:
+            return None
+        size = job.plan.first_size
+        parts = tuple(itertools.takewhile(lambda part: part.size >= size, self._sender.tracker.durable_parts()))
+        algorithm = None if job.checksum is None else job.checksum.algorithm
+        return UploadCheckpoint(job.bucket, job.key, self.guard.upload_id, size, parts, algorithm, job.size)
 
     async def abandon(self) -> None:
         """Abort the multipart upload although the block has not been left."""
@@ -124,7 +140,7 @@ class Uploader:
             return True
 
     async def add(self, data: memoryview) -> None:
-        """Take `data`; returns when it is copied, so that its owner may reuse it.
+        """Take `data`; returns when it is copied, so that its owner may reuse it, and when the upload it needs is open.
 
         Raises:
             ObjectTooLargeError: the source goes over ``max_size``.
@@ -136,6 +152,7 @@ class Uploader:
             self._require_open()
             try:
                 await self._take(data)
+                await self._await_creation()  # who writes learns of a refusal here, and finds the upload open
             except BaseException as error:
                 self._broken_by = error
                 raise
@@ -169,6 +186,8 @@ class Uploader:
 
     async def _take(self, data: memoryview) -> None:
         self._count(len(data))
+        if data and self._is_surely_multipart:
+            self._begin_multipart()
         while data:
             if self._filler.is_full:
                 await self._send_part()
@@ -188,7 +207,11 @@ class Uploader:
 
     @property
     def _is_multipart(self) -> bool:
-        return self.guard.upload_id is not None
+        return self._creation is not None or self.guard.upload_id is not None
+
+    @property
+    def _is_surely_multipart(self) -> bool:
+        return (self._job.size or 0) > self._job.plan.first_size
 
     @property
     def _expects_more(self) -> bool:
@@ -199,12 +222,10 @@ class Uploader:
     async def _send_part(self) -> None:
         part = self._filler.take()
         try:
-            if not self._is_multipart:
-                await self.guard.create(self._commit.creation())
+            self._begin_multipart()
             await self._progress.report()
             await self._sender.acquire()
-            self._sender.start(part, self._upload_id)
-            self.guard.may_have_parts = True
+            self._sender.start(part)
         except BaseException:
             self._filler.give_back(part)
             raise
@@ -214,8 +235,25 @@ class Uploader:
         self._broken_by = self._broken_by or failure  # for a block that other tasks feed or leave
         self._filler.give_back(part)
 
-    @property
-    def _upload_id(self) -> str:
+    def _begin_multipart(self) -> None:
+        """Create the multipart upload, while the source is read on."""
+        if not self._is_multipart:
+            self._creation = self.tasks.run(
+                self.guard.create(self._commit.creation()), f"aios3: create {self._job.key!r}"
+            )
+
+    async def _await_creation(self) -> None:
+        if self._creation is None:
+            return
+        await asyncio.wait({self._creation})
+        if self._creation.cancelled():  # which is not the cancellation of the task that waits here
+            raise StorageError("the upload has failed, and takes no more bytes")
+        self._creation.result()
+
+    async def _upload_id(self) -> str:
+        """Wait for the id, for a part that is about to be sent."""
+        await self._await_creation()
+        self.guard.may_have_parts = True
         assert self.guard.upload_id is not None
         return self.guard.upload_id
 
@@ -233,8 +271,9 @@ class Uploader:
         if not self._filler.is_empty or not self._filler.parts_taken:
             await self._send_part()
         await self._sender.drain()
+        self._is_committing = True
         tracker = self._sender.tracker
-        committed = await self._commit.complete(self._upload_id, tracker, self._filler.parts_taken, size)
+        committed = await self._commit.complete(await self._upload_id(), tracker, self._filler.parts_taken, size)
         self.receipt = self._commit.receipt(committed, size, tracker.uploaded_parts())
 
     async def _end_reading(self) -> int:
@@ -251,6 +290,7 @@ class Uploader:
         part = self._filler.take()
         try:
             await self._progress.report()
+            self._is_committing = True
             committed = await self._commit.put(part.body)
         finally:
             self._filler.give_back(part)

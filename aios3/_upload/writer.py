@@ -39,6 +39,15 @@ class UploadWriter:
             raise ConfigurationError("there is no receipt: the upload was not committed (yet)")
         return self._upload.receipt
 
+    @property
+    def bytes_durable(self) -> int:
+        """Bytes from the beginning of the object that the store has acknowledged without a gap; never goes down.
+
+        They are not an object before the commit. Whoever reads from a log can commit its offsets up to here if the
+        upload can go on from a checkpoint.
+        """
+        return self._upload.bytes_durable
+
     async def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write `data`, of any length; returns when it is accepted, so that its buffer may be reused.
 

@@ -70,6 +70,19 @@ def test_what_does_not_suit_the_provider_is_told_at_once():
         S3StorageDriver("aws", transfer=TransferConfig(part_size=1024))
 
 
+def test_an_endpoint_that_cannot_be_is_told_at_once():
+    """What is asked of the driver is never passed over; off is never wrong."""
+    with pytest.raises(ConfigurationError, match="'google' has no endpoint for use_dualstack=True .*it has: none"):
+        GoogleStorageDriver(use_dualstack=True)
+    with pytest.raises(ConfigurationError, match="'aws' has no endpoint for use_accelerate=True with use_fips=True"):
+        AmazonS3StorageDriver(use_fips=True, use_accelerate=True)
+    with pytest.raises(ConfigurationError, match="endpoint_url= already says .*use_fips=True"):
+        AmazonS3StorageDriver(endpoint_url="https://localhost", use_fips=True)
+    GoogleStorageDriver(endpoint_url="https://localhost", use_dualstack=False, use_fips=False, use_accelerate=False)
+    with pytest.raises(TypeError, match="use_fips"):
+        AmazonS3StorageDriver(use_fips="true")
+
+
 @pytest.mark.parametrize("driver_class", [S3StorageDriver, AmazonS3StorageDriver, GoogleStorageDriver])
 def test_an_unknown_option_is_a_type_error(driver_class):
     """A misspelt option is not swallowed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -73,6 +74,24 @@ async def test_a_store_that_ignores_the_prefix_does_not_widen_the_list(server, d
     """Whoever aborts what is listed must not abort more."""
     server.faults.add(Fault("garbage_200", "ListMultipartUploads", body=uploads_page(("other", "u", ""))))
     assert await pending(driver, prefix="mine/") == []
+
+
+async def test_uploads_that_are_found_by_their_whole_key_only(server, make_driver, small_provider):
+    """Those of the key, then those of the prefix among all; none twice, whatever the store takes the prefix for."""
+    driver = make_driver(provider=dataclasses.replace(small_provider, lists_uploads_by_exact_key=True))
+    of_key = uploads_page(("a", "1", ""))
+    of_all = uploads_page(("a", "1", ""), ("ab", "2", ""), ("b", "3", ""), ("a", "4", ""))
+    server.faults.add(Fault("garbage_200", "ListMultipartUploads", body=of_key))
+    server.faults.add(Fault("garbage_200", "ListMultipartUploads", nth=2, body=of_all))
+    assert [(upload.key, upload.upload_id) for upload in await pending(driver, prefix="a")] == [("a", "1"), ("ab", "2")]
+    asked = [request.head.parameter("prefix") for request in server.requests]
+    assert [prefix or "" for prefix in asked] == ["a", ""]
+    for key in ("a", "ab", "b"):
+        await begin(driver, key)
+    assert sorted(upload.key for upload in await pending(driver, prefix="a")) == ["a", "ab"]
+    server.requests.clear()
+    assert len(await pending(driver)) == 3
+    assert not [request for request in server.requests if request.head.parameter("prefix")]
 
 
 async def test_pending_uploads_of_a_missing_bucket(driver):

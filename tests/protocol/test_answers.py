@@ -14,6 +14,7 @@ from aios3._protocol.answers import (
     describe_body,
     expected_region,
     read_error,
+    redirect_host,
     retry_after,
     server_time,
 )
@@ -141,6 +142,10 @@ def test_an_unknown_access_key_is_not_repeated() -> None:
         "AWSAccessKeyId=hush",
         "unknown key AKIAHUSHHUSHHUSHHUSH",
         "string to sign was AWS4-HMAC-SHA256 20130524T000000Z hush",
+        '{"X-Amz-Security-Token": "hush"}',
+        "X-Amz-Security-Token%3Dhush",
+        "x-amz-server-side-encryption-customer-key: hush",
+        "SecretAccessKey=hush secret_access_key: hush",
     ],
 )
 def test_a_quoted_secret_is_hidden(words: str) -> None:
@@ -211,6 +216,33 @@ def test_the_expected_region_is_read_with_suspicion(headers: dict[str, str], bod
     assert expected_region(Response(400, headers, body)) == region
 
 
+@pytest.mark.parametrize(
+    ("location", "place", "host"),
+    [
+        ("https://B.s3-us-west-2.amazonaws.com/k?uploads", "", "b.s3-us-west-2.amazonaws.com"),
+        ("http://h.example:80", "", "h.example"),
+        ("https://h.example:443/a#b\nc", "", "h.example"),
+        ("https://h.example:8443?x", "other.example", "h.example:8443"),
+        (None, " b.s3.us-west-2.amazonaws.com\n", "b.s3.us-west-2.amazonaws.com"),
+        ("/only/a/path", "h.example", "h.example"),
+        ("https://user@h.example/", "", None),
+        ("https://[::1]/", "", None),
+        ("ftp://h.example/", "", None),
+        ("h.example\\@evil.example", "", None),
+        ("", "", None),
+    ],
+)
+def test_the_host_of_a_redirect_is_read(location: str | None, place: str, host: str | None) -> None:
+    """Of Location, else of the document; only what can be one of a store's own."""
+    headers = {} if location is None else {"location": location}
+    assert redirect_host(Response(307, headers, error_body(more=f"<Endpoint>{place}</Endpoint>"))) == host
+
+
+def test_a_redirect_may_name_no_host() -> None:
+    """As an answer to HEAD."""
+    assert redirect_host(Response(307, {})) is None
+
+
 def test_the_stores_time_is_read() -> None:
     """From Date, else from the error, else not at all."""
     noon = datetime(2013, 5, 24, 12, tzinfo=UTC)
@@ -219,6 +251,21 @@ def test_the_stores_time_is_read() -> None:
     assert server_time(Response(200, dated, skewed)) == noon
     assert server_time(Response(403, {"date": "odd"}, skewed)) == datetime(2013, 5, 24, 0, 25, 10, tzinfo=UTC)
     assert server_time(Response(200, {})) is None
+
+
+@pytest.mark.parametrize("year", ["1601", "1999", "2200", "9999"])
+def test_a_clock_out_of_this_world_is_no_clock(year: str) -> None:
+    """What is reckoned with it would leave the calendar."""
+    assert server_time(Response(403, {"date": f"Fri, 31 Dec {year} 23:59:59 GMT"})) is None
+    skewed = error_body("RequestTimeTooSkewed", more=f"<ServerTime>{year}-12-31T23:59:59Z</ServerTime>")
+    assert server_time(Response(403, {}, skewed)) is None
+
+
+def test_an_error_document_is_bounded() -> None:
+    """White space around it does not count; megabytes inside are not parsed for an error's sake."""
+    spaced = b" " * 2**20 + error_body("SlowDown") + b"\n" * 2**20
+    assert read(503, spaced).code == "SlowDown"
+    assert read(503, error_body("SlowDown", "x" * 300_000)).code is None
 
 
 TEXT_OR_XML = st.binary() | st.text().map(

@@ -143,3 +143,11 @@ def test_the_record_does_not_show_the_customer_key() -> None:
     assert repr(read(sse_customer_key=SECRET, request_payer="requester")) == (
         "ObjectHeaders(every={'x-amz-request-payer': 'requester'})"
     )
+
+
+@pytest.mark.parametrize("name", UploadAttributes.__annotations__)
+def test_locks_and_conditions_are_told_apart(name: str) -> None:
+    """By what was asked for, whatever its value."""
+    read_ = read(**{name: EVERYTHING[name][0]})
+    assert read_.is_locked == name.startswith("object_lock_")
+    assert read_.has_conditions == (name in CONDITIONS)

@@ -32,3 +32,9 @@ def test_a_request_does_not_show_what_it_carries() -> None:
     )
     assert "secret" not in repr(request)
     assert "private" not in repr(request)
+
+
+def test_an_answer_does_not_show_what_it_carries() -> None:
+    """It may be credentials, of STS or of a session, or an echo of the request."""
+    response = Response(200, {"x-echo": "a secret"}, b"<SecretAccessKey>a secret</SecretAccessKey>")
+    assert "secret" not in repr(response).lower()

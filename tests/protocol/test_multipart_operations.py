@@ -97,6 +97,13 @@ def test_complete_lists_the_parts() -> None:
     assert request.headers == {"content-type": "application/xml"}
 
 
+@pytest.mark.parametrize("size", [0, 5_000_000_000_000])
+def test_complete_tells_the_size_where_it_is_known(size: int) -> None:
+    """As a plain number."""
+    request = CompleteMultipartUpload("b", "k", "id", [], None, {}, size).build(ENDPOINT)
+    assert request.headers == {"content-type": "application/xml", "x-amz-mp-object-size": str(size)}
+
+
 def test_complete_reads_what_was_committed() -> None:
     """From the document and the headers; a success without details is a success."""
     inner = b'<ETag> "e-1"\n</ETag><ChecksumType>x</ChecksumType><ChecksumCRC32>c=</ChecksumCRC32>'

@@ -213,3 +213,27 @@ def test_an_endpoint_and_a_signature_agree_on_the_host() -> None:
     key = signing_key(KEYS.secret_access_key, "20240229", "eu-west-1", "s3")
     expected = signature(key, string_to_sign(canonical, SCOPE, "20240229T123456Z"))
     assert signed.headers["authorization"].endswith(f"Signature={expected}")
+
+
+# --- the token of a session ---------------------------------------------------------------------------------------
+
+SESSION_KEYS = Credentials("SESSION", "hidden", "token/+==")
+SESSION_SCOPE = Scope("eu-west-1", "s3express", "X-Amz-S3session-Token")
+
+
+def test_a_token_of_another_name_is_a_signed_header() -> None:
+    """In lower case, in the place of the usual one; the signature is that of a request that had it from the start."""
+    signed = sign(a_request(), SESSION_KEYS, SESSION_SCOPE, NOW, EMPTY_SHA256)
+    assert signed.headers["x-amz-s3session-token"] == "token/+=="
+    assert "x-amz-security-token" not in signed.headers
+    assert "x-amz-s3session-token" in signed.headers["authorization"]
+    with_header = a_request(headers={"x-amz-s3session-token": "token/+=="})
+    plain = Credentials(SESSION_KEYS.access_key_id, SESSION_KEYS.secret_access_key)
+    assert sign(with_header, plain, Scope("eu-west-1", "s3express"), NOW, EMPTY_SHA256).headers == signed.headers
+
+
+def test_a_token_of_another_name_is_in_a_presigned_query() -> None:
+    """Just as it is written."""
+    query = dict(parse_qsl(urlsplit(presign(a_request(), SESSION_KEYS, SESSION_SCOPE, NOW, 60)).query))
+    assert query["X-Amz-S3session-Token"] == "token/+=="
+    assert "X-Amz-Security-Token" not in query

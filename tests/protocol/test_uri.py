@@ -187,3 +187,8 @@ def test_the_url_is_what_goes_on_the_wire() -> None:
     request = Request("any", "PUT", "https", "h:1", "/b/a%20b", (("uploadId", "2~/="), ("partNumber", "7")))
     assert request_url(request) == "https://h:1/b/a%20b?partNumber=7&uploadId=2~%2F%3D"
     assert request_url(Request("any", "PUT", "http", "h", "/")) == "http://h/"
+
+
+def test_a_query_keeps_bytes_that_are_no_utf_8() -> None:
+    """A listing's marker goes back to the store as it came."""
+    assert encode_query("a\udcffb\udc80") == "a%FFb%80"

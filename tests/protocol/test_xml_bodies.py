@@ -17,6 +17,8 @@ from aios3._protocol.xml_bodies import (
     MAX_DEPTH,
     MAX_DOCUMENT_BYTES,
     MAX_ELEMENTS,
+    MAX_REPLACED,
+    MAX_TAG_BYTES,
     Element,
     XmlError,
     parse_xml,
@@ -155,6 +157,37 @@ def test_length_is_bounded() -> None:
         parse_xml(b"<a>" + b" " * MAX_DOCUMENT_BYTES + b"</a>")
     with pytest.raises(XmlError, match="elements"):
         parse_xml(b"<a>" + b"<b/>" * MAX_ELEMENTS + b"</a>")
+
+
+def peak_of(body: bytes) -> int:
+    """Return the most bytes that were held while a document was refused."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(XmlError):
+            parse_xml(body)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [b" ".join(b"a%d=''" % number for number in range(100_000)), b"a='" + b"x" * 2**20 + b"'", b"x" * 2**20],
+    ids=["attributes", "value", "name"],
+)
+def test_a_tag_is_bounded(tag: bytes) -> None:
+    """A million attributes would all be kept at once."""
+    body = b"<r><a" + tag + b"/></r>"
+    assert len(body) > 3 * MAX_TAG_BYTES
+    assert peak_of(body) < 3 * len(body)
+    assert parse_xml(b"<r><a b='" + b"x" * 100_000 + b"'/></r>").names == ("a",)
+
+
+@pytest.mark.parametrize("character", [b"\x00", b"&#0;", b"&#x1f;"])
+def test_replacing_is_bounded(character: bytes) -> None:
+    """A document of nothing but what XML cannot hold does not cost a hundred times its size."""
+    assert parse_xml(b"<r>" + character * MAX_REPLACED + b"</r>").content == "\ufffd" * MAX_REPLACED
+    assert peak_of(b"<r>" + character * (2**21 // len(character)) + b"</r>") < 40 * 2**20
 
 
 @given(st.binary() | st.text(alphabet="<>/a&; !?[]").map(str.encode))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 
 import pytest
@@ -312,3 +313,33 @@ async def test_a_cancelled_commit_is_a_cancellation(scene: Scene) -> None:
 def test_the_etag_of_a_multipart_object(etags: list[str], expected: str | None) -> None:
     """MD5 of the MD5s and the number of parts; unknown where the parts have other ETags."""
     assert multipart_etag(etags) == expected
+
+
+@pytest.mark.parametrize(
+    ("evidence", "header"),
+    [
+        ({"nonce": "n"}, {"x-amz-meta-aios3-nonce": "n"}),
+        ({"checksum": "AAAAAA=="}, {"x-amz-checksum-crc32": "AAAAAA=="}),
+    ],
+)
+async def test_a_nonce_or_a_checksum_is_proof(scene: Scene, evidence: dict[str, str], header: dict[str, str]) -> None:
+    """Also where the ETag tells nothing, because the object is encrypted; without an abort."""
+    scene.complete_with(TransportError("reset"), refusal(404, "NoSuchUpload"))
+    head = {"content-length": str(len(WHOLE)), "etag": '"encrypted"', **header}
+    scene.store.on("HeadObject", Response(200, head))
+    committed = await dataclasses.replace(scene.completion, **evidence).run()
+    assert committed.etag == "encrypted"
+    assert "AbortMultipartUpload" not in scene.store.operations
+
+
+async def test_another_nonce_is_another_upload(scene: Scene) -> None:
+    """An object of the very same parts does not do."""
+    scene.complete_with(*[TransportError("reset")] * 4)
+    head = {
+        "content-length": str(len(WHOLE)),
+        "etag": f'"{md5(b"".join(CONTENTS))}"',
+        "x-amz-meta-aios3-nonce": "theirs",
+    }
+    scene.store.on("HeadObject", *[Response(200, head)] * 2)
+    with pytest.raises(TransportError):
+        await dataclasses.replace(scene.completion, nonce="ours").run()

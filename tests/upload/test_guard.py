@@ -319,7 +319,7 @@ async def test_an_abort_without_an_answer_ends_at_the_deadline() -> None:
     scene = Scene(deadline=0.01)
     scene.store.on("AbortMultipartUpload", Gate())
     (note,) = await scene.fail(ValueError("source"))
-    assert note == WHERE + "it could not be aborted and may be billed until it is (not finished after 0.01 s)"
+    assert note == WHERE + AbortOutcome.UNKNOWN.value + " (not finished after 0.01 s)"
 
 
 # lost answers to Create

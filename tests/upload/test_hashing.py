@@ -8,7 +8,7 @@ import pytest
 
 from aios3._protocol.checksums import sha256_hex
 from aios3._protocol.messages import Body
-from aios3._upload.hashing import hash_body, part_checksum
+from aios3._upload.hashing import hash_body, md5_hex, part_checksum
 from aios3._upload.integrity import ObjectChecksum
 from aios3.options import KIB
 
@@ -55,3 +55,9 @@ async def test_the_published_check_value() -> None:
         "x-amz-checksum-crc32",
         "y/Q5Jg==",
     )
+
+
+def test_an_md5_is_as_etags_have_it() -> None:
+    """Over all slices."""
+    assert md5_hex([b"12345", bytearray(b"67"), memoryview(b"89")]) == "25f9e794323b453885f5181f1b624d0b"
+    assert md5_hex([]) == "d41d8cd98f00b204e9800998ecf8427e"

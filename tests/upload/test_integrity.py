@@ -15,7 +15,9 @@ from aios3._upload.integrity import ObjectChecksum
 from aios3.testing import Fault, S3Server
 
 CONTENT = bytes(range(256)) * 78 + b"odd"
-CHECKED = dataclasses.replace(PROVIDERS["aws"], endpoint=None, addressing="path", min_part_size=1024)
+CHECKED = dataclasses.replace(
+    PROVIDERS["aws"], endpoint=None, endpoint_variants=(), addressing="path", min_part_size=1024
+)
 
 
 def crc32(data: bytes) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from aios3._upload.sources import SourceReader
 from aios3._upload.uploader import Uploader
-from aios3.errors import AccessDeniedError, ConfigurationError, StorageError
+from aios3.errors import AccessDeniedError, ConfigurationError, ObjectTooLargeError, StorageError, UploadNotFoundError
 from aios3.models import UploadReceipt
-from tests.fakes import PART, Gate, RecordingSource, make_job, refusal, turns
+from tests.fakes import PART, SMALL_PARTS, Gate, RecordingSource, make_job, refusal, turns
 from tests.upload.upload_scene import UploadScene as Scene
 from tests.upload.upload_scene import content
 
@@ -50,6 +52,17 @@ async def test_an_error_before_the_first_request_sends_nothing(scene: Scene) -> 
         await scene.upload(add)
     assert scene.store.operations == []
     scene.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("limit", [None, timedelta(hours=24)])
+async def test_an_upload_that_the_store_has_lost_says_how_that_can_be(limit: timedelta | None) -> None:
+    """Where the provider is known to abort old uploads by itself."""
+    scene = Scene(provider=replace(SMALL_PARTS, aborts_uploads_after=limit))
+    scene.store.on("UploadPart", refusal(404, "NoSuchUpload"))
+    with pytest.raises(UploadNotFoundError) as caught:
+        await scene.upload(content(2.5))
+    told = "aios3: small aborts uploads after 1 day, 0:00:00"
+    assert (told in caught.value.__notes__) == (limit is not None)
 
 
 async def test_a_failing_part_ends_a_block_that_waits(scene: Scene) -> None:
@@ -130,16 +143,50 @@ async def test_a_cancellation_while_waiting_for_memory_leaves_nothing() -> None:
 
 async def test_a_lost_write_is_never_committed(scene: Scene) -> None:
     """A block that swallows the error and ends cleanly gets it again: its bytes are not all there."""
+
+    async def add(upload: Uploader) -> None:
+        await upload.add(memoryview(content(0.5)))
+        for _ in range(2):
+            with pytest.raises(ObjectTooLargeError):
+                await upload.add(memoryview(content(1)))
+
+    with pytest.raises(ObjectTooLargeError):
+        await scene.upload(add, max_size=PART)
+    assert scene.store.operations == []
+    scene.assert_nothing_is_left()
+
+
+async def test_a_refused_create_is_raised_by_the_write_that_needs_it(scene: Scene) -> None:
+    """Nothing else is sent, and the same comes out of the block."""
     scene.store.on("CreateMultipartUpload", refusal(403, "AccessDenied"))
 
     async def add(upload: Uploader) -> None:
-        for _ in range(2):
-            with pytest.raises(AccessDeniedError):
-                await upload.add(memoryview(content(1.5)))
+        with pytest.raises(AccessDeniedError):
+            await upload.add(memoryview(content(1.5)))
+        await asyncio.Event().wait()
 
     with pytest.raises(AccessDeniedError):
         await scene.upload(add)
     assert scene.store.operations == ["CreateMultipartUpload"]
+    scene.assert_nothing_is_left()
+
+
+async def test_a_source_is_read_on_while_the_upload_is_created(scene: Scene) -> None:
+    """As far as slots and memory allow; and from the first byte on where the declared size is more than a part."""
+    gate = Gate()
+    scene.store.on("CreateMultipartUpload", gate)
+    source = RecordingSource(content(0.25), content(1), content(1))
+
+    async def add(upload: Uploader) -> None:
+        reader = SourceReader(source)
+        await upload.add_from(reader)
+        await gate.entered.wait()
+        await upload.add_from(reader)
+        await upload.add_from(reader)
+        gate.opened.set()
+
+    receipt = await scene.upload(add, size=int(2.25 * PART))
+    assert len(receipt.parts) == 3
     scene.assert_nothing_is_left()
 
 

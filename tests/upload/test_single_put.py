@@ -7,12 +7,14 @@ import pytest
 from aios3._protocol.messages import Response
 from aios3._protocol.operations import PutObject
 from aios3._upload.client import OperationClient
+from aios3._upload.evidence import Evidence
 from aios3._upload.single_put import put_object
 from aios3.errors import PreconditionFailedError, StorageError, TransportError
 from tests.fakes import FakeClock, FakeStore, make_client, md5, refusal
 
 PUT = PutObject("bucket", "key", {"if-none-match": "*"}, (b"ab", bytearray(b"c")))
 EXISTS = refusal(412, "PreconditionFailed")
+EVIDENCE = Evidence(3)
 
 
 @pytest.fixture
@@ -26,12 +28,12 @@ def client(store: FakeStore) -> OperationClient:
 
 
 async def put(client: OperationClient, failures: list[StorageError] | None = None) -> object:
-    return await put_object(client, PUT, [] if failures is None else failures, {"x-head": "h"})
+    return await put_object(client, PUT, [] if failures is None else failures, {"x-head": "h"}, EVIDENCE)
 
 
 async def test_a_put_is_one_request(client: OperationClient, store: FakeStore) -> None:
     """What the store says of it comes back."""
-    committed = await put_object(client, PUT, [], {})
+    committed = await put_object(client, PUT, [], {}, EVIDENCE)
     assert (committed.etag, committed.version_id) == (f'"{md5(b"abc")}"', "v1")
     assert store.operations == ["PutObject"]
 
@@ -55,7 +57,7 @@ async def test_a_failure_of_another_request_proves_nothing(client: OperationClie
 async def test_our_own_object_is_no_obstacle(client: OperationClient, store: FakeStore) -> None:
     """The answer to the first attempt was lost, the second one meets what the first one made."""
     store.on("PutObject", store.lose, EXISTS)
-    committed = await put_object(client, PUT, [], {"x-head": "h"})
+    committed = await put_object(client, PUT, [], {"x-head": "h"}, EVIDENCE)
     assert (committed.etag, committed.version_id) == (md5(b"abc"), "v2")
     assert store.requests("HeadObject")[0].headers == {"x-head": "h"}
 
@@ -66,6 +68,20 @@ async def test_somebody_elses_object_is_an_obstacle(client: OperationClient, sto
     store.on("PutObject", TransportError("reset"), EXISTS)
     with pytest.raises(PreconditionFailedError):
         await put(client)
+
+
+async def test_a_nonce_says_whose_object_it_is(client: OperationClient, store: FakeStore) -> None:
+    """Whatever its ETag is; and an object of the same bytes, but with another nonce, is not ours."""
+    head = {"content-length": "3", "etag": '"encrypted"', "x-amz-meta-aios3-nonce": "n"}
+    for nonce in ("n", "another"):
+        store.on("PutObject", TransportError("reset"), EXISTS)
+        store.on("HeadObject", Response(200, head))
+        put = put_object(client, PUT, [], {}, Evidence(3, nonce=nonce))
+        if nonce == "n":
+            assert (await put).etag == "encrypted"
+        else:
+            with pytest.raises(PreconditionFailedError):
+                await put
 
 
 @pytest.mark.parametrize("answer", [refusal(403), refusal(404), TransportError("reset")])

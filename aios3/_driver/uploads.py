@@ -1,0 +1,256 @@
+"""The driver methods that upload."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import stat
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Unpack
+
+import aiofiles
+from aiofiles.threadpool.binary import AsyncFileIO
+
+from aios3._driver.base import DriverBase
+from aios3._driver.checks import check_type
+from aios3._driver.jobs import check_place, make_job
+from aios3._journal.leftovers import Leftovers, discard
+from aios3._upload.engine import Engine
+from aios3._upload.file_parts import holds_parts
+from aios3._upload.job import UploadJob
+from aios3._upload.progress import ProgressCallback
+from aios3._upload.session import run_upload
+from aios3._upload.sources import Source, SourceReader
+from aios3._upload.stored_parts import check_checkpoint
+from aios3._upload.writer import UploadWriter
+from aios3.checkpoints import FileIdentity, UploadCheckpoint
+from aios3.errors import ConfigurationError, SizeMismatchError
+from aios3.models import UploadAttributes, UploadReceipt
+from aios3.options import TransferConfig
+
+__all__ = ["UploadMethods", "identify_file"]
+
+
+class UploadMethods(DriverBase):
+    """What the library is for."""
+
+    async def upload_object_via_stream(
+        self,
+        source: Source,
+        bucket: str,
+        key: str,
+        *,
+        size: int | None = None,
+        max_size: int | None = None,
+        on_progress: ProgressCallback | None = None,
+        transfer: TransferConfig | None = None,
+        resume: UploadCheckpoint | None = None,
+        **attributes: Unpack[UploadAttributes],
+    ) -> UploadReceipt:
+        """Upload all that `source` gives, of any length, or nothing.
+
+        A source that ends within the first part becomes one PutObject, a longer one a multipart upload (or a streamed
+        PutObject, see ``TransferConfig.mechanism``). It is committed only after the source has ended cleanly and every
+        part is acknowledged. However the call ends, when it returns or raises (a cancellation included) the source is
+        closed, no task of it runs, and no upload is open.
+
+        Args:
+            source: an async or sync iterable of bytes-like chunks, bytes-like itself, a stream reader, or anything
+                with an async or sync ``read(n)``. Sync reads run in a thread. A chunk's buffer may be reused as soon
+                as the next one is asked for.
+            bucket: the container.
+            key: exactly as it is; never normalised.
+            size: bytes that the source must have; ``None`` if unknown.
+            max_size: bytes that the source may have; ``None`` for no limit but the store's.
+            on_progress: called, or awaited, after each part was read and after each was stored.
+            transfer: instead of the driver's; its ``memory_limit`` cannot lift the driver's.
+            resume: go on with this upload, which is still open: `source` gives the bytes from its ``offset`` on, while
+                `size` and `max_size` still count all. Its part size and checksum stay; what describes the object was
+                said at its beginning, so of the attributes only conditions, payer, owner and customer key count.
+            **attributes: see `UploadAttributes`.
+
+        Raises:
+            TypeError: an unknown attribute, or not a source; nothing was sent.
+            ConfigurationError: the call cannot work as it was made; nothing was sent.
+            SizeMismatchError, ObjectTooLargeError, PartLimitError: the source is not as long as it should be.
+            ResponseError: the store refused.
+            TransportError: the store does not answer.
+            CompletionUnknownError: the commit was sent and its outcome could not be found out.
+            UploadSuspendedError: the driver was closed meanwhile, and has a journal.
+            UploadNotFoundError, IntegrityError: what `resume` says is not open any more, or has other parts; then
+                nothing was asked of the source.
+            Exception: whatever the source raises, unchanged.
+        """
+        async with SourceReader(source) as reader:
+            async with (
+                self.open_upload(
+                    bucket,
+                    key,
+                    size=size,
+                    max_size=max_size,
+                    on_progress=on_progress,
+                    transfer=transfer,
+                    resume=resume,
+                    **attributes,
+                ) as upload,
+                reader,
+            ):
+                await upload.write_all(reader)
+            return upload.receipt
+
+    async def upload_object(
+        self,
+        path: str | os.PathLike[str],
+        bucket: str,
+        key: str,
+        *,
+        on_progress: ProgressCallback | None = None,
+        transfer: TransferConfig | None = None,
+        resume: bool | UploadCheckpoint = False,
+        **attributes: Unpack[UploadAttributes],
+    ) -> UploadReceipt:
+        """Upload the file at `path`, read in a thread.
+
+        A file that grows or shrinks meanwhile raises `SizeMismatchError` and nothing is committed; what has no size
+        (a pipe) is read to its end.
+
+        With ``resume=True`` it goes on with the upload of this file to this key that a dead process, or a closed
+        driver, left in the journal, if there is one; with a checkpoint it goes on from that. The parts that the store
+        holds are compared with the file first, by their checksums or MD5s. If the file has changed since, or anything
+        else does not fit, the old upload is aborted and a new one begins.
+
+        Raises:
+            OSError: the file cannot be read.
+            ConfigurationError: ``resume=True``, and the driver has no journal.
+            StorageError: as `upload_object_via_stream`.
+        """
+        # Unbuffered: a buffered file cannot be closed while a read of a pipe is waiting in its thread.
+        async with aiofiles.open(path, "rb", buffering=0) as file:
+            identity = await asyncio.to_thread(identify_file, path, file.fileno())
+            describe = functools.partial(
+                make_job,
+                self._provider,
+                self._transfer,
+                bucket,
+                key,
+                size=None if identity is None else identity.size,
+                max_size=None,
+                on_progress=on_progress,
+                transfer=transfer,
+                attributes=attributes,
+                file=identity,
+            )
+            async with self._beginning(describe(resume=None), resume) as checkpoint:
+                return await self._send_file(file, describe(resume=checkpoint))
+
+    async def _send_file(self, file: AsyncFileIO, job: UploadJob) -> UploadReceipt:
+        if job.resume is not None:
+            await file.seek(job.resume.offset)
+        try:
+            async with SourceReader(file) as reader, self._run(job) as upload, reader:
+                await upload.write_all(reader)
+        except SizeMismatchError as error:
+            error.add_note(f"aios3: {str(file.name)!r} changed while it was read")
+            raise
+        return upload.receipt
+
+    @asynccontextmanager
+    async def _beginning(
+        self, job: UploadJob, resume: bool | UploadCheckpoint
+    ) -> AsyncGenerator[UploadCheckpoint | None]:
+        """Give what to go on from, if the job's file still begins with it; what is of no use is aborted before."""
+        check_type("resume", resume, bool, UploadCheckpoint)
+        if resume is False:
+            yield None
+        elif resume is True:
+            leftovers = self._leftovers(await self._open())
+            found = None
+            if job.file is not None:
+                found = await leftovers.find_by_file(job.file, job.bucket, job.key, job.headers)
+            try:
+                yield None if found is None else found[1]
+            finally:
+                if found is not None:
+                    leftovers.put_back(found[0])
+        else:
+            yield await self._check_beginning(job, resume)
+
+    async def _check_beginning(self, job: UploadJob, checkpoint: UploadCheckpoint) -> UploadCheckpoint | None:
+        check_place(checkpoint, job.bucket, job.key)
+        engine, file = await self._open(), job.file
+        is_alike = file is not None and checkpoint.size in (None, file.size)
+        if file is not None and is_alike and await holds_parts(file.path, checkpoint.parts, checkpoint.checksum):
+            return checkpoint
+        await discard(engine, self._journal, checkpoint, job.headers.every)
+        return None
+
+    def _leftovers(self, engine: Engine) -> Leftovers:
+        if self._journal is None:
+            raise ConfigurationError("the driver has no journal: pass journal=, the directory to keep it in")
+        return Leftovers(engine, self._journal)
+
+    @asynccontextmanager
+    async def _run(self, job: UploadJob) -> AsyncGenerator[UploadWriter]:
+        engine = await self._open()
+        if engine.client.endpoint.scheme != "https" and job.attributes.get("sse_customer_key") is not None:
+            raise ConfigurationError("sse_customer_key needs an https endpoint: over http the key could be read")
+        if job.resume is not None:
+            await self._check(engine, job, job.resume)
+        async with run_upload(engine, job) as upload:
+            yield UploadWriter(upload)
+
+    async def _check(self, engine: Engine, job: UploadJob, checkpoint: UploadCheckpoint) -> None:
+        has_key = job.attributes.get("sse_customer_key") is not None
+        await check_checkpoint(engine.client, checkpoint, job.headers.part if has_key else job.headers.every)
+        if self._engine is not engine:
+            raise ConfigurationError("the driver is closed")
+        if checkpoint.upload_id in engine.known_uploads:
+            raise ConfigurationError(f"upload {checkpoint.upload_id} is being gone on with already")
+
+    @asynccontextmanager
+    async def open_upload(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        size: int | None = None,
+        max_size: int | None = None,
+        on_progress: ProgressCallback | None = None,
+        transfer: TransferConfig | None = None,
+        resume: UploadCheckpoint | None = None,
+        **attributes: Unpack[UploadAttributes],
+    ) -> AsyncGenerator[UploadWriter]:
+        """Open an upload to write to, as an async context manager.
+
+        Leaving the block cleanly commits, and the writer's ``receipt`` is there; leaving it by an exception or a
+        cancellation aborts. A part that fails for good cancels the block and its error is raised. Arguments and errors
+        are those of `upload_object_via_stream`.
+        """
+        job = make_job(
+            self._provider,
+            self._transfer,
+            bucket,
+            key,
+            size=size,
+            max_size=max_size,
+            on_progress=on_progress,
+            transfer=transfer,
+            resume=resume,
+            attributes=attributes,
+        )
+        async with self._run(job) as upload:
+            yield upload
+
+
+def identify_file(path: str | os.PathLike[str], descriptor: int | None = None) -> FileIdentity | None:
+    """Return which file this is, looked at by its `descriptor` if it is open; ``None`` for what has no size (a pipe).
+
+    Raises:
+        OSError: it is not there, or may not be looked at.
+    """
+    status = os.stat(path if descriptor is None else descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return FileIdentity(os.path.abspath(os.fsdecode(path)), status.st_size, status.st_mtime_ns)

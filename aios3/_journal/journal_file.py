@@ -1,0 +1,202 @@
+"""One process's journal on disk: a file that is only appended to, and locked as long as its process lives.
+
+The lock is the kernel's own (``flock``): it ends with the process, however that
+ends, so that nobody needs to guess whether a process id still means the same
+process. A file comes into being under another name and is renamed when it is
+locked, so that no journal is ever seen unlocked while its process lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import secrets
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from aios3.errors import ConfigurationError
+
+from .entries import JournalEntry, begin_lines, ended_line, head_line, read_journal
+
+__all__ = ["JournalFile", "find_dead_journals", "read_other_journals"]
+
+_SUFFIX: Final = ".journal"
+_MOST_BYTES: Final = 256 * 1024
+"""Of a file in which nothing is open; beyond it, it begins anew."""
+_LONGEST_HEAD: Final = 64 * 1024
+
+
+class JournalFile:
+    """An open, locked file. Its methods block: call them in one thread."""
+
+    def __init__(self, path: Path, descriptor: int, entries: dict[int, JournalEntry] | None) -> None:
+        """Take over a file that is locked, with what was read from it; see `create` and `take_over`."""
+        self.path = path
+        self.open = entries or {}
+        """By number, the entries that have begun and not ended."""
+        self._descriptor = descriptor
+        self._is_torn = entries is not None
+
+    @classmethod
+    def create(cls, directory: Path, endpoint: str) -> JournalFile:
+        """Make a new journal in `directory`, which is made too if it is missing.
+
+        Raises:
+            OSError: it cannot be made.
+            ConfigurationError: this platform has no file locks.
+        """
+        _file_locks()
+        if not directory.is_dir():
+            directory.mkdir(parents=True, exist_ok=True)
+            _sync_directory(directory.parent)
+        path = directory / f"{os.getpid()}-{secrets.token_hex(8)}{_SUFFIX}"
+        unlocked = path.with_suffix(".new")
+        descriptor = os.open(unlocked, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND, 0o600)
+        try:
+            _lock(descriptor)
+            journal = cls(path, descriptor, None)
+            journal._append(head_line(endpoint), durable=True)
+            unlocked.rename(path)
+            _sync_directory(directory)
+        except BaseException:
+            os.close(descriptor)
+            for name in (unlocked, path):
+                name.unlink(missing_ok=True)
+            raise
+        return journal
+
+    @classmethod
+    def take_over(cls, path: Path) -> JournalFile | None:
+        """Open and lock a journal whose process is dead; ``None`` if it lives, or the file is gone or another user's.
+
+        Raises:
+            OSError: it cannot be opened or read.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
+        except (FileNotFoundError, PermissionError):  # finished meanwhile, or another user's
+            return None
+        try:
+            _lock(descriptor)
+            return cls(path, descriptor, _read(path))
+        except (BlockingIOError, FileNotFoundError):  # finished by another process, before this one had the lock
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def begin(self, number: int, entry: JournalEntry) -> None:
+        """Write an entry; it is on the disk when this returns.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self.open[number] = entry
+        self._append(begin_lines(number, entry), durable=True)
+
+    def add(self, lines: str) -> None:
+        """Write whole lines about an open entry; they are on the disk when this returns.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        self._append(lines, durable=True)
+
+    def end(self, number: int) -> None:
+        """Write that an entry is no longer open. It is not waited for the disk: if that is lost, nothing else is.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self.open.pop(number, None)
+        self._append(ended_line(number), durable=False)
+        if not self.open and os.fstat(self._descriptor).st_size > _MOST_BYTES:
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        with self.path.open("rb") as file:
+            head = file.readline(_LONGEST_HEAD)
+        os.ftruncate(self._descriptor, len(head))
+
+    def _append(self, lines: str, *, durable: bool) -> None:
+        data = lines.encode()
+        if self._is_torn:  # by a full disk, or a death: what comes now must not become part of that line
+            data = b"\n" + data
+        self._is_torn = True
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+        self._is_torn = False
+        if durable:
+            os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Unlock the file, and remove it if nothing in it is open. Closing twice is harmless."""
+        if self._descriptor < 0:
+            return
+        if not self.open:
+            with contextlib.suppress(OSError):  # then the next process finds it, and nothing open in it
+                self.path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+
+def find_dead_journals(directory: Path, endpoint: str) -> Iterator[JournalFile]:
+    """Lock and yield, one by one, the journals of dead processes at that endpoint; those of others are not touched.
+
+    Raises:
+        OSError: the directory, or a file in it, cannot be read.
+    """
+    for path in sorted(directory.glob(f"*{_SUFFIX}")):
+        if _endpoint_of(path) == endpoint and (journal := JournalFile.take_over(path)) is not None:
+            yield journal
+
+
+def read_other_journals(directory: Path, endpoint: str, own: Collection[Path]) -> list[JournalEntry]:
+    """Return the open entries of all processes at that endpoint, living or dead, but not of the files in `own`.
+
+    Raises:
+        OSError: the directory, or a file in it, cannot be read.
+    """
+    found: list[JournalEntry] = []
+    for path in sorted(directory.glob(f"*{_SUFFIX}")):
+        if path not in own and _endpoint_of(path) == endpoint:
+            with contextlib.suppress(FileNotFoundError):  # finished meanwhile
+                found.extend(_read(path).values())
+    return found
+
+
+def _endpoint_of(path: Path) -> str | None:
+    """Return whose journal it is, without locking it; ``None`` if that cannot be told."""
+    try:
+        with path.open("rb") as file:
+            return read_journal([file.readline(_LONGEST_HEAD).decode("utf-8", errors="replace")])[0]
+    except (FileNotFoundError, PermissionError):
+        return None
+
+
+def _read(path: Path) -> dict[int, JournalEntry]:
+    return read_journal(path.read_text("utf-8", errors="replace").split("\n"))[1]
+
+
+def _lock(descriptor: int) -> None:
+    fcntl = _file_locks()
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _file_locks() -> Any:
+    try:
+        return importlib.import_module("fcntl")
+    except ImportError:
+        raise ConfigurationError("a journal needs file locks (flock), which this platform does not have") from None
+
+
+def _sync_directory(directory: Path) -> None:
+    """A new name is durable only once its directory is."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

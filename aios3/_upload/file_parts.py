@@ -1,0 +1,48 @@
+"""Compares the parts that a store holds with the file that they are said to come from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+from aios3._protocol.checksums import checksum_of
+from aios3._protocol.cutter import SEGMENT_SIZE
+from aios3.models import UploadedPart
+
+from .hashing import md5_hex
+
+__all__ = ["holds_parts"]
+
+
+async def holds_parts(path: str, parts: Sequence[UploadedPart], checksum: str | None) -> bool:
+    """Return whether the file at `path` begins with the bytes of all `parts`.
+
+    By their checksums where they have them, else by their ETags; a part that has neither a checksum nor an MD5 for an
+    ETag (it is encrypted, perhaps) proves nothing, and counts as different. The file is read in a thread, a segment at
+    a time; a cancellation is heeded between two parts.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    file = await asyncio.to_thread(open, path, "rb", buffering=0)
+    try:
+        for part in parts:
+            if not await asyncio.to_thread(_holds_next, file, part, checksum):
+                return False
+    finally:
+        await asyncio.to_thread(file.close)
+    return True
+
+
+def _holds_next(file: BinaryIO, part: UploadedPart, checksum: str | None) -> bool:
+    if checksum is not None:
+        return checksum_of(checksum, _read(file, part.size)) == part.checksum
+    return md5_hex(_read(file, part.size)) == part.etag
+
+
+def _read(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Yield the next `size` bytes; fewer if the file ends."""
+    while size and (piece := file.read(min(size, SEGMENT_SIZE))):
+        size -= len(piece)
+        yield piece

@@ -1,0 +1,119 @@
+"""Parts on their way: a bounded number, each recorded once it is acknowledged, and its memory given back once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from aios3._protocol.cutter import SEGMENT_SIZE, Part
+from aios3._upload.part_sender import PartSender
+from aios3._upload.part_tasks import part_tasks
+from aios3._upload.progress import ProgressReporter
+from aios3._upload.upload_tasks import UploadTasks
+from aios3.errors import AccessDeniedError, StorageError
+from tests.fakes import FakeClock, FakeStore, Gate, make_engine, make_job, md5, refusal, turns
+
+
+class SenderScene:
+    """A sender for an upload that is open."""
+
+    def __init__(self, **job: Any) -> None:
+        self.clock = FakeClock()
+        self.store = FakeStore(self.clock)
+        self.store.open_upload("id")
+        self.ended: list[tuple[int, type[BaseException] | None]] = []
+        self.failures: list[StorageError] = []
+        self.tasks = UploadTasks()
+        self.progress = ProgressReporter(None, None)
+        self.sender = PartSender(
+            make_engine(self.store, self.clock),
+            make_job(**job),
+            self.tasks,
+            self.progress,
+            self.failures,
+            upload_id=self.get_upload_id,
+            ended=lambda part, failure: self.ended.append((part.number, failure and type(failure))),
+        )
+
+    async def get_upload_id(self) -> str:
+        return "id"
+
+    async def send(self, number: int) -> None:
+        await self.sender.acquire()
+        segment = bytearray(SEGMENT_SIZE)
+        segment[:4] = b"part"
+        self.sender.start(Part(number, 4, (segment,)))
+
+
+async def test_a_part_is_recorded_when_it_is_acknowledged() -> None:
+    """With what the store said of it, and the caller's progress moves."""
+    scene = SenderScene(checksum="crc32")
+    async with part_tasks() as group:
+        scene.tasks.begin(group)
+        await scene.send(1)
+        assert len(scene.sender.tracker) == 0
+        await scene.sender.drain()
+    (part,) = scene.sender.tracker.durable_parts()
+    assert (part.number, part.size, part.etag, part.checksum) == (1, 4, md5(b"part"), "BlDeEA==")
+    assert (scene.progress.bytes_durable, scene.progress.parts_stored) == (4, 1)
+    assert scene.ended == [(1, None)]
+
+
+async def test_no_more_parts_are_on_their_way_than_there_are_slots() -> None:
+    """The next one waits until one has come back."""
+    scene = SenderScene(concurrency=2)
+    gates = [Gate(), Gate()]
+    scene.store.on("UploadPart", *gates)
+    async with part_tasks() as group:
+        scene.tasks.begin(group)
+        await scene.send(1)
+        await scene.send(2)
+        third = asyncio.create_task(scene.send(3))
+        await turns()
+        assert not third.done()
+        gates[1].opened.set()
+        await third
+        gates[0].opened.set()
+        await scene.sender.drain()
+    assert scene.store.most_parts_in_flight == 2
+    assert [part.number for part in scene.sender.tracker.durable_parts()] == [1, 2, 3]
+
+
+async def test_a_part_that_fails_ends_the_upload() -> None:
+    """All memory comes back, that of parts that never began included."""
+    scene = SenderScene(concurrency=3)
+    scene.store.on("UploadPart", refusal(403, "AccessDenied"), Gate())
+    with pytest.raises(AccessDeniedError):
+        async with part_tasks() as group:
+            scene.tasks.begin(group)
+            await scene.send(1)
+            await scene.send(2)
+            await asyncio.Event().wait()
+    assert scene.ended == [(1, AccessDeniedError), (2, asyncio.CancelledError)]
+    assert len(scene.failures) == 1
+
+
+async def test_a_part_that_is_cancelled_before_its_first_step_gives_all_back() -> None:
+    """No code of its own has run."""
+    scene = SenderScene()
+    with pytest.raises(ValueError, match="source"):
+        async with part_tasks() as group:
+            scene.tasks.begin(group)
+            await scene.send(1)
+            raise ValueError("source")
+    assert (scene.ended, scene.store.sent) == ([(1, asyncio.CancelledError)], [])
+    await scene.sender.drain()
+
+
+async def test_an_upload_that_has_failed_sends_nothing() -> None:
+    """The slot and the part stay with the caller."""
+    scene = SenderScene()
+    with pytest.raises(ValueError, match="source"):
+        async with part_tasks() as group:
+            scene.tasks.begin(group)
+            raise ValueError("source")
+    with pytest.raises(StorageError, match="takes no more"):
+        await scene.send(1)
+    assert scene.ended == []
