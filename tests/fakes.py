@@ -200,8 +200,10 @@ class FakeStore:
         return Response(204, {})
 
     def _list_parts(self, request: Request, key: str, upload_id: str, *_: object) -> Response:
-        numbers = self.uploads[upload_id][2]
-        listed = "".join(f"<Part><PartNumber>{number}</PartNumber><Size>1</Size></Part>" for number in numbers)
+        listed = "".join(
+            f'<Part><PartNumber>{number}</PartNumber><Size>{len(body)}</Size><ETag>"{md5(body)}"</ETag></Part>'
+            for number, body in sorted(self.uploads[upload_id][2].items())
+        )
         return Response(200, {}, f"<ListPartsResult>{listed}</ListPartsResult>".encode())
 
     def _list_multipart_uploads(self, *_: object) -> Response:

@@ -110,6 +110,27 @@ async def test_conditions_hold_for_both_kinds_of_upload(server, driver):
     assert server.open_uploads == []
 
 
+@pytest.mark.parametrize(
+    ("ignored", "size"),
+    [("conditional_put", None), ("conditional_complete", None), ("conditional_put", PART)]
+    + [("conditional_complete", 3 * PART)],
+)
+async def test_a_condition_that_the_store_would_ignore_is_refused(make_driver, server, small_provider, ignored, size):
+    """Where the upload may end in the request that ignores it; silence would overwrite."""
+    driver = make_driver(provider=dataclasses.replace(small_provider, **{ignored: False}))
+    with pytest.raises(ConfigurationError, match="generic ignores if_match and if_none_match at"):
+        await driver.upload_object_via_stream(bytes(size or 1), "bucket", "key", size=size, if_none_match="*")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(("ignored", "size"), [("conditional_put", 3 * PART), ("conditional_complete", PART)])
+async def test_a_declared_size_saves_a_condition(make_driver, server, small_provider, ignored, size):
+    """The upload cannot end in the request that ignores it."""
+    driver = make_driver(provider=dataclasses.replace(small_provider, **{ignored: False}))
+    await driver.upload_object_via_stream(bytes(size), "bucket", "key", size=size, if_none_match="*")
+    assert server.objects["bucket", "key"].size == size
+
+
 async def test_the_callers_mappings_are_not_changed(driver):
     """Neither metadata nor tags."""
     metadata, tags = {"Name": "é"}, {"a": "b"}

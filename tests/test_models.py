@@ -18,12 +18,14 @@ from aios3.models import (
     UploadedPart,
     UploadProgress,
     UploadReceipt,
+    Verification,
 )
 from aios3.providers import PROVIDERS
 
 VALUES: list[Any] = [
     UploadedPart(1, 5, "etag"),
     UploadReceipt("b", "k", 5, "etag", None, None, (), None, None, 0, 0.1),
+    Verification(),
     UploadProgress(5, 0, None, 0),
     Container("b"),
     StorageObject("b", "k", 5, "etag"),
@@ -47,6 +49,12 @@ def test_what_a_listing_does_not_tell_is_absent() -> None:
     assert listed.metadata == {}
     assert UploadedPart(1, 5, "e").checksum is None
     assert Container("b").created_at is None
+
+
+def test_a_receipt_that_says_nothing_claims_nothing() -> None:
+    """Whoever makes one for a test need not know what is verified."""
+    receipt = UploadReceipt("b", "k", 5, "etag", None, None, (), None, None, 0, 0.1)
+    assert receipt.verification == Verification(frozenset(), None, False, False)
 
 
 def test_metadata_cannot_be_changed() -> None:

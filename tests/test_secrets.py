@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import traceback
 
 import pytest
 
 from aios3 import Credentials, CredentialsError, ResponseError, RetryPolicy, S3StorageDriver, StorageError
+from aios3._config.static import StaticCredentials
+from aios3.credential_providers import AssumeRoleCredentials, RefreshingCredentials
 from aios3.testing import Fault
 
 SECRET = "very-secret-access-key"
@@ -82,6 +85,78 @@ async def test_failures_of_every_kind_hide_them(server, make_driver, logs, kind,
         # What is not HTTP is quoted by the HTTP library in the error that ours was raised from.
         assert_silent(f"{error} {error!r} {error.__notes__}" if kind == "raw" else all_text(error))
     assert_silent(logs.text)
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        StaticCredentials(KEYS),
+        AssumeRoleCredentials("arn:aws:iam::1:role/r", KEYS, external_id="x"),
+        RefreshingCredentials(lambda: KEYS),
+    ],
+    ids=lambda provider: type(provider).__name__,
+)
+def test_sources_of_credentials_hide_them(provider):
+    """Of the sources that hold keys, also what is inside."""
+    assert_silent(f"{provider!r} {getattr(provider, '__dict__', '')!r}")
+
+
+@pytest.mark.parametrize("operation", ["PutObject", "UploadPart", "CompleteMultipartUpload"])
+async def test_tasks_hide_them(server, make_driver, operation):
+    """Neither their names nor what a debugger, or asyncio in debug mode, shows of them and of their results."""
+    seen = []
+
+    def look(loop, make, **kwargs):
+        task = asyncio.Task(make, loop=loop, **kwargs)
+        task.add_done_callback(lambda task: seen.append(f"{task!r} {task.get_name()}"))
+        return task
+
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.set_task_factory(look)
+    server.check_signatures = False
+    server.faults.add(Fault("answer", operation, status=400, body=b"<Error><Code>x</Code></Error>" + ECHO.encode()))
+    try:
+        with pytest.raises(StorageError):
+            await make_driver(credentials=KEYS).upload_object_via_stream(
+                bytes(10 if operation == "PutObject" else 5000), "bucket", "key"
+            )
+    finally:
+        loop.set_task_factory(None)
+    await asyncio.sleep(0)
+    assert (operation == "PutObject") or seen
+    assert_silent(" ".join(seen))
+
+
+async def test_a_presigned_url_is_in_no_error_and_no_log(server, make_driver, logs):
+    """It is made without a word, and what fails afterwards does not repeat it."""
+    driver = make_driver(credentials=KEYS)
+    url = await driver.get_object_cdn_url("bucket", "key", expires_in=60)
+    signature = url.partition("X-Amz-Signature=")[2]
+    with pytest.raises(StorageError) as caught:
+        await driver.get_object("bucket", "key")
+    assert len(signature) == 64
+    assert signature not in all_text(caught.value) + logs.text
+    assert_silent(all_text(caught.value) + logs.text)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f'{{"Authorization": "x", "X-Amz-Security-Token": "{TOKEN}"}}',
+        f"x-amz-server-side-encryption-customer-key: {base64.b64encode(CUSTOMER_KEY).decode()}",
+        f"https://x/?X-Amz-Security-Token%3D{TOKEN}",
+        f"SecretAccessKey={SECRET}",
+    ],
+)
+async def test_an_echo_of_the_request_is_not_quoted(server, driver, logs, words):
+    """Proxies and gateways like to show what they got, in the forms of JSON, headers and URLs."""
+    document = f"<Error><Code>InvalidRequest</Code><Message>{words}</Message></Error>"
+    server.faults.add(Fault("answer", status=400, body=document.encode(), times=9))
+    with pytest.raises(ResponseError) as caught:
+        await driver.upload_object_via_stream(b"x", "bucket", "key")
+    assert "(hidden)" in str(caught.value)
+    assert_silent(all_text(caught.value) + logs.text)
 
 
 async def test_a_store_that_tells_the_canonical_request_is_not_quoted(server, driver, logs):

@@ -53,9 +53,12 @@ class PartCutter:
 
     def _clear(self) -> None:
         self._segments: list[bytearray] = []
+        self._tail: memoryview | None = None
         self._size = 0
         self._lent = 0
         self._filled = 0
+        self.room = 0
+        """Bytes that can be copied in before another segment must be lent."""
 
     @property
     def is_at_limit(self) -> bool:
@@ -70,11 +73,6 @@ class PartCutter:
     def filled(self) -> int:
         """Bytes in the current part."""
         return self._filled
-
-    @property
-    def room(self) -> int:
-        """Bytes that can be copied in before another segment must be lent."""
-        return self._lent - self._filled
 
     @property
     def wants(self) -> int:
@@ -97,16 +95,19 @@ class PartCutter:
 
     def lend(self, segment: bytearray) -> None:
         """Take over a segment of `SEGMENT_SIZE` bytes, of which `wants` bytes will be used."""
-        self._lent += self.wants
+        self.room = self.wants
+        self._lent += self.room
         self._segments.append(segment)
+        self._tail = memoryview(segment)  # assigning to a slice of a bytearray would copy twice
 
     def fill(self, data: memoryview) -> int:
         """Copy from the front of `data` as much as there is room for; return how many bytes that were."""
-        offset = self._filled % SEGMENT_SIZE
         count = min(len(data), self.room)
-        if count:
-            self._segments[-1][offset : offset + count] = data[:count]
+        if count and self._tail is not None:
+            offset = self._filled % SEGMENT_SIZE
+            self._tail[offset : offset + count] = data[:count]
             self._filled += count
+            self.room -= count
         return count
 
     def take(self) -> Part:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from aios3._protocol.answers import etag_of, read_checksum, request_ids
 from aios3._protocol.messages import Body, Request, Response
@@ -23,6 +23,9 @@ __all__ = [
     "PartsPage",
     "UploadPart",
 ]
+
+_LONGEST_ID: Final = 4096
+"""Characters. It goes into the URL of every further request, and the longest that are known have some hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ class CreateMultipartUpload:
         upload_id = (document.text("UploadId") or "").strip()
         if not upload_id:
             raise unusable(self, response, "the store created a multipart upload without telling its id")
+        if len(upload_id) > _LONGEST_ID:
+            raise unusable(self, response, f"the store told an upload id of {len(upload_id)} characters")
         return upload_id
 
 

@@ -187,3 +187,10 @@ def test_a_refusal_is_raised_by_all(operation: Any) -> None:
         operation.read(Response(403, {}, b"<Error><Code>AccessDenied</Code></Error>"))
     assert caught.value.operation == operation.name
     assert caught.value.upload_id == operation.upload_id
+
+
+def test_an_endless_upload_id_is_refused() -> None:
+    """It would go into the URL of every further request."""
+    body = f"<InitiateMultipartUploadResult><UploadId>{'x' * 4097}</UploadId></InitiateMultipartUploadResult>".encode()
+    with pytest.raises(ResponseError, match="4097 characters"):
+        CreateMultipartUpload("bucket", "key", {}).read(Response(200, {}, body))

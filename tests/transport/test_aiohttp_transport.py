@@ -89,7 +89,7 @@ async def test_what_is_not_a_whole_answer_is_a_transport_error(transport, wire, 
 
 async def test_an_answer_without_end_is_given_up(transport, wire, request_to, monkeypatch):
     """What a store can send is bounded; more is a permanent error, and is not kept in memory."""
-    monkeypatch.setattr(aiohttp_transport, "_MAX_ANSWER", 100_000)
+    monkeypatch.setattr(aiohttp_transport, "MAX_ANSWER", 100_000)
 
     async def endless(peer):
         await peer.read_request()
@@ -100,10 +100,52 @@ async def test_an_answer_without_end_is_given_up(transport, wire, request_to, mo
                 await peer._writer.drain()
 
     peer = await wire(endless)
-    with pytest.raises(TransportError, match="longer than 100000 bytes") as caught:
+    for method in ("GET", "DELETE"):
+        with pytest.raises(TransportError, match="longer than 100000 bytes") as caught:
+            await transport.send(request_to(peer, method=method))
+        assert caught.value.is_permanent is (method == "GET"), "whether a change was made is not known"
+        await peer.peers[-1].closed()
+
+
+async def test_an_answer_that_drips_is_given_up(transport, wire, request_to, loop_clock):
+    """A byte now and then keeps an answer alive, but not for ever: after ten times the answer timeout it ends."""
+    pieces = 0
+
+    async def drip(peer):
+        nonlocal pieces
+        await peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while pieces < 100:
+                await loop_clock.advance(4)
+                peer.send(b" ")
+                pieces += 1
+                await asyncio.sleep(0.001)
+
+    peer = await wire(drip)
+    with pytest.raises(TransportTimeoutError, match="no end after 50 s"):
+        await transport.send(request_to(peer, method="POST"))
+    assert 10 <= pieces < 50
+
+
+async def test_garbage_between_chunks_is_not_quoted(transport, wire, request_to):
+    """It may be an echo of the request."""
+    data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nauthorization: s3cret\r\n"
+    peer = await wire(after_request(data))
+    with pytest.raises(TransportError, match="does not speak HTTP|chunks are garbage") as caught:
         await transport.send(request_to(peer, method="GET"))
-    assert caught.value.is_permanent
-    await peer.peers[0].closed()
+    assert "s3cret" not in str(caught.value)
+    with pytest.raises(TransportError, match="broke off$|speak HTTP") as caught:
+        async with transport.open(request_to(peer, method="GET"), chunk_size=10) as streamed:
+            await streamed.read()
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_an_answer_cut_off_is_said_in_own_words(transport, wire, request_to):
+    """What aiohttp says of it would name statuses that nobody sent."""
+    peer = await wire(after_request(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"))
+    with pytest.raises(TransportError, match=f"PutObject at http://{peer.host}: the answer broke off, or its chunks"):
+        await transport.send(request_to(peer, method="GET"))
 
 
 async def test_a_refused_connection_is_a_transport_error(transport):

@@ -26,6 +26,36 @@ async def test_a_streamed_answer_can_be_read_whole():
     assert await streamed.read() == Response(404, {"etag": "x"}, b"<Error/>")
 
 
+async def test_an_answer_that_is_read_whole_is_bounded():
+    """In bytes, and in time where it has patience: an error document without end is given up."""
+
+    async def endless():
+        while True:
+            yield bytes(2**20)
+
+    with pytest.raises(TransportError, match="status 500 is longer than 8388608 bytes") as caught:
+        await StreamedResponse(500, {}, endless()).read()
+    assert caught.value.is_permanent
+
+    async def silent():
+        yield b"x"
+        await asyncio.Event().wait()
+
+    with pytest.raises(TransportTimeoutError, match="no end after 0.01 s"):
+        await StreamedResponse(500, {}, silent(), patience=0.01).read()
+
+
+async def test_an_answer_that_breaks_off_while_it_is_read_whole():
+    """Its own error comes through, also one that is a timeout."""
+
+    async def broken():
+        yield b"x"
+        raise TransportTimeoutError("no byte")
+
+    with pytest.raises(TransportTimeoutError, match="no byte"):
+        await StreamedResponse(500, {}, broken(), patience=5).read()
+
+
 def serve(data: bytes, hold: asyncio.Event | None = None):
     """Return a script that answers every request with `data`, and with the last byte only after `hold`."""
 

@@ -79,6 +79,19 @@ async def test_moving_keeps_it_alive(watchdog, loop_clock):
             watchdog.moved()
 
 
+async def test_an_answer_may_drip_for_ten_times_its_limit(watchdog, loop_clock):
+    """Pieces keep it alive until then; the time of the phases before does not count."""
+    async with watchdog:
+        await loop_clock.advance(9)
+        watchdog.enter("waiting for the answer")
+        for _ in range(15):
+            await loop_clock.advance(19.9)
+            watchdog.received()
+        await loop_clock.advance(2)
+        with pytest.raises(TransportTimeoutError, match="UploadPart: the answer had no end after 300 s"):
+            watchdog.received()
+
+
 async def test_nothing_is_left_after_it(watchdog, loop_clock):
     """Its timer is gone: time that passes after the attempt ends nothing."""
     async with watchdog:
