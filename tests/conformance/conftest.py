@@ -1,4 +1,4 @@
-"""Lets failing assertions of the checks tell their values, and writes the conformance matrix if it is asked for."""
+"""Lets failing assertions of the checks tell their values; writes or prints the conformance matrix if asked."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 pytest.register_assert_rewrite(
-    *(f"tests.conformance.{name}" for name in ("contents", "endings", "exchange", "housekeeping", "keys"))
+    *(f"tests.conformance.{name}" for name in ("contents", "endings", "exchange", "housekeeping", "keys", "rows"))
 )
 
 _TABLE = os.environ.get("AIOS3_CONFORMANCE_TABLE")
-"""The file to write; nothing is written without it."""
+"""The file to write, or a hyphen to print it; nothing is done without it."""
 
 _REPORTS: dict[str, pytest.TestReport] = {}
 """By test, the report of its call, or of its clean-up if that failed."""
@@ -25,11 +25,16 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         _REPORTS[report.nodeid] = report
 
 
-def pytest_sessionfinish() -> None:
-    """Write the matrix of all checks that this process ran or was told of."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Write or print the matrix of all checks that this process ran or was told of."""
     from tests.conformance.matrix import make_matrix, result_of  # its assertions are not rewritten before
 
     found = [result_of(report.user_properties, report.outcome) for report in _REPORTS.values()]
     results = [result for result in found if result is not None]
-    if _TABLE and results:
-        Path(_TABLE).write_text(make_matrix(results, datetime.now(UTC).date()), encoding="utf-8")
+    if not results:
+        return
+    matrix = make_matrix(results, datetime.now(UTC).date())
+    if _TABLE == "-":
+        terminalreporter.write(f"\n{matrix}")
+    else:
+        Path(str(_TABLE)).write_text(matrix, encoding="utf-8")

@@ -43,17 +43,22 @@ async def _nothing_happened(driver: S3StorageDriver, endpoint: Endpoint, key: st
 @check
 async def a_source_that_fails_commits_nothing(endpoint: Endpoint) -> None:
     """Its error comes out unchanged, with a note of what became of the upload."""
-    trouble = RuntimeError("the camera is gone")
+    trouble, stored = RuntimeError("the camera is gone"), asyncio.Event()
+
+    def watch(progress: UploadProgress) -> None:
+        if progress.parts_stored:
+            stored.set()
 
     async def failing() -> AsyncIterator[bytes]:
         async for chunk in chunks(payload(2 * PART)):
             yield chunk
+        await stored.wait()
         raise trouble
 
     key = await _hold_something(endpoint)
     async with endpoint.driver() as driver:
         with pytest.raises(RuntimeError) as caught:
-            await driver.upload_object_via_stream(failing(), endpoint.bucket, key)
+            await driver.upload_object_via_stream(failing(), endpoint.bucket, key, on_progress=watch)
         assert caught.value is trouble
         assert "it was aborted" in trouble.__notes__[0]
         await _nothing_happened(driver, endpoint, key)
@@ -67,6 +72,7 @@ async def a_refused_part_commits_nothing(endpoint: Endpoint) -> None:
         if request.method == "PUT" and request.url.query.get("partNumber") == "2":
             wrong = str(request.url).replace(endpoint.bucket, f"no-such-{endpoint.bucket}", 1)
             request.url = URL(wrong, encoded=True)
+            request.headers["Host"] = request.url.authority  # where a bucket may be, too
         return await handler(request)
 
     key = await _hold_something(endpoint)
@@ -174,7 +180,9 @@ async def a_missing_bucket_is_told(endpoint: Endpoint) -> None:
     async with endpoint.driver() as driver:
         for size in (10, PART + 1):
             with pytest.raises(ContainerNotFoundError):
-                await driver.upload_object_via_stream(payload(size), "aios3-no-such-bucket", "key")
+                await driver.upload_object_via_stream(
+                    payload(size), endpoint.bucket_name("aios3-no-such-bucket"), "key"
+                )
 
 
 @check

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Awaitable, Callable
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,16 +13,17 @@ from typing import Any
 
 import aiohttp
 
-import aios3
-from aios3 import PROVIDERS, Credentials, Provider, S3StorageDriver
+from aios3 import AmazonS3StorageDriver, Credentials, GoogleStorageDriver, Provider, S3StorageDriver, TransferConfig
 from aios3.options import MIB
-from aios3.testing import S3Server
 from aios3.testing.stores import STORES, RunningStore
 
 PART = 5 * MIB
 """Bytes of a part in every check: the least that strict stores take for one that is not the last."""
 
 BUCKET = "conformance"
+
+DRIVERS: Mapping[str, type[S3StorageDriver]] = {"aws": AmazonS3StorageDriver, "google": GoogleStorageDriver}
+"""By provider, the class that is named after it."""
 
 CONFIGURED = "configured"
 """The name of the endpoint that the environment gives."""
@@ -46,7 +48,8 @@ class Endpoint:
     name: str
     """What the table of known limits calls it."""
     provider: str
-    endpoint_url: str
+    endpoint_url: str | None
+    """``None`` where the provider knows it."""
     credentials: Credentials
     region: str | None
     bucket: str
@@ -56,6 +59,11 @@ class Endpoint:
     may_create_buckets: bool = True
     list_files: Callable[[], set[str]] | None = None
     """Returns ``bucket/key`` of all that is stored, by another way than S3's; ``None`` where there is none."""
+    ssl_context: ssl.SSLContext | None = None
+    record: Provider | None = None
+    """What the driver is told instead of the provider's name."""
+    bucket_suffix: str = ""
+    """What the name of every bucket has to end in."""
     prefix: str = field(default_factory=_new_prefix)
     """Of this check's keys, and of no other's."""
     used_keys: set[str] = field(default_factory=set)
@@ -66,10 +74,26 @@ class Endpoint:
         self.used_keys.add(self.prefix + name)
         return self.prefix + name
 
+    def bucket_name(self, name: str) -> str:
+        """Return a name that a bucket can have there."""
+        return name + self.bucket_suffix
+
     def driver(self, **options: Any) -> S3StorageDriver:
-        """Make a driver for the endpoint; options come before what the endpoint says."""
-        usual = {"endpoint_url": self.endpoint_url, "region": self.region, "credentials": self.credentials}
-        return S3StorageDriver(self.provider, **{**usual, **options})
+        """Make a driver for the endpoint; options come before what the endpoint says.
+
+        It is of the class that is named after the provider, if there is one. Its parts are of `PART` bytes, whatever
+        the provider recommends.
+        """
+        usual = {
+            "endpoint_url": self.endpoint_url,
+            "region": self.region,
+            "credentials": self.credentials,
+            "transfer": TransferConfig(part_size=PART),
+            "ssl_context": self.ssl_context,
+        }
+        named = DRIVERS.get(self.provider)
+        told = self.record or (None if named else self.provider)
+        return (named or S3StorageDriver)(told, **{**usual, **options})
 
     async def tidy(self) -> None:
         """Remove what the check has left."""
@@ -81,20 +105,6 @@ class Endpoint:
 def meddling_session(middleware: Middleware) -> aiohttp.ClientSession:
     """Make a session that shows every request to `middleware`, which may change it."""
     return aiohttp.ClientSession(middlewares=(middleware,), cookie_jar=aiohttp.DummyCookieJar())
-
-
-def server_endpoint(server: S3Server, name: str) -> Endpoint:
-    """Describe the test server."""
-    return Endpoint(
-        name=name,
-        provider=server.store.provider.name,
-        endpoint_url=server.endpoint_url,
-        credentials=server.credentials,
-        region=None if server.store.provider.default_region == "auto" else server.region,
-        bucket=BUCKET,
-        version=aios3.__version__,
-        list_files=lambda: {f"{bucket}/{key}" for bucket, key in server.objects},
-    )
 
 
 class RealStores:
@@ -168,36 +178,3 @@ def _configured_endpoint() -> Endpoint:
         bucket=bucket or f"aios3-{BUCKET}-{secrets.token_hex(4)}",
         may_create_buckets=bucket is None,
     )
-
-
-def conduct(provider: Provider) -> tuple[object, ...]:
-    """Return what of the provider makes a difference on the test server, to the sizes that the checks send."""
-    return (
-        provider.default_region == "auto",
-        provider.max_parts < 10_000,
-        provider.min_part_size > PART,
-        provider.equal_parts,
-        provider.multipart,
-        provider.needs_location,
-        provider.complete_etag_is_final,
-        provider.default_checksum,
-    )
-
-
-def _find_representatives() -> dict[str, str]:
-    """Return, by row of the provider table, the first row that is like it on the test server."""
-    first: dict[tuple[object, ...], str] = {}
-    for name, provider in PROVIDERS.items():
-        first.setdefault(conduct(provider), name)
-    return {name: first[conduct(provider)] for name, provider in PROVIDERS.items()}
-
-
-STANDS_FOR = _find_representatives()
-"""By row of the provider table, the row that is run in its stead on the test server, or the row itself."""
-
-SERVER_NAMES = {
-    f"S3Server as {name}": name
-    for name in dict.fromkeys(STANDS_FOR.values())
-    if PROVIDERS[name].min_part_size <= PART  # else the checks' parts would be refused before a request is sent
-}
-"""Providers whose limits the test server keeps, by the name of the endpoint; one of those that are alike there."""

@@ -19,7 +19,7 @@ async def a_new_container_can_be_used(endpoint: Endpoint) -> None:
     """Once created it is found, has no uploads, and takes objects."""
     if not endpoint.may_create_buckets:
         pytest.skip("AIOS3_TEST_BUCKET is set, so no bucket is created")
-    name = f"aios3-new-{secrets.token_hex(4)}"
+    name = endpoint.bucket_name(f"aios3-new-{secrets.token_hex(4)}")
     async with endpoint.driver() as driver:
         with pytest.raises(ContainerNotFoundError):
             await driver.get_container(name)
@@ -37,7 +37,7 @@ async def missing_things_are_told_apart(endpoint: Endpoint) -> None:
     async with endpoint.driver() as driver:
         assert (await driver.get_container(endpoint.bucket)).name == endpoint.bucket
         with pytest.raises(ContainerNotFoundError):
-            await driver.get_container(MISSING)
+            await driver.get_container(endpoint.bucket_name(MISSING))
         with pytest.raises(ObjectNotFoundError):
             await driver.get_object(endpoint.bucket, endpoint.key("missing"))
         with pytest.raises(ObjectNotFoundError):
@@ -49,7 +49,7 @@ async def listing_uploads_of_a_missing_bucket_is_told(endpoint: Endpoint) -> Non
     """As a `ContainerNotFoundError`, not as an empty list."""
     async with endpoint.driver() as driver:
         with pytest.raises(ContainerNotFoundError):
-            await anext(aiter(driver.iterate_multipart_uploads(MISSING)))
+            await anext(aiter(driver.iterate_multipart_uploads(endpoint.bucket_name(MISSING))))
 
 
 @check

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from aios3 import PROVIDERS, S3StorageDriver
 from aios3.testing.stores import STORES
-from tests.conformance.endpoints import STANDS_FOR
+from tests.conformance.endpoints import CONFIGURED, DRIVERS
 from tests.conformance.known_limits import REFUSED_KEYS
+from tests.conformance.rows import address_of, region_of, server_name
 
 __all__ = ["CONFORMANCE", "Outcome", "Result", "make_matrix", "result_of"]
 
@@ -49,9 +51,9 @@ def make_matrix(results: Iterable[Result], day: date) -> str:
     by_endpoint: dict[str, list[Result]] = {}
     for result in results:
         by_endpoint.setdefault(result.endpoint, []).append(result)
-    order = [*STORES, *(name for name in by_endpoint if name not in STORES)]
-    ordered = {name: by_endpoint[name] for name in order if name in by_endpoint}
-    return "\n".join([_INTRODUCTION, *_stores(ordered, day), "", *_limits(ordered), "", *_rows(ordered), ""])
+    stores = {name: by_endpoint[name] for name in (*STORES, CONFIGURED) if name in by_endpoint}
+    rows = {name: by_endpoint.get(server_name(name), []) for name in PROVIDERS}
+    return "\n".join([_INTRODUCTION, *_stores(stores, day), "", *_limits(stores), "", *_rows(rows, stores, day), ""])
 
 
 _INTRODUCTION = """\
@@ -60,64 +62,80 @@ _INTRODUCTION = """\
 Written by the test run itself, not by hand. To make it again:
 
 ```console
-$ AIOS3_CONFORMANCE_TABLE=docs/conformance.md make test ARGS=tests/conformance
+$ AIOS3_CONFORMANCE_TABLE=docs/conformance.md make test ARGS="tests/conformance -n 2 --dist=loadfile"
 ```
+
+With `AIOS3_CONFORMANCE_TABLE=-` it is printed.
 
 The checks are those of [tests/conformance](../tests/conformance). A known limit is something that a store is known not
 to do: it is asserted that it fails in just that way, so the day the store does it the run fails.
 """
 
 
-def _stores(ordered: Mapping[str, list[Result]], day: date) -> list[str]:
+def _stores(stores: Mapping[str, list[Result]], day: date) -> list[str]:
     lines = [
         "## Stores",
         "",
         "| store | version | provider row | checks passed | known limits | failed | not run | date |",
         "| --- | --- | --- | --: | --: | --: | --: | --- |",
     ]
-    for name, results in ordered.items():
+    for name, results in stores.items():
         counts = Counter(result.outcome for result in results)
-        cells = (_title(name), results[0].version, f"`{results[0].provider}`", *(str(counts[one]) for one in COUNTED))
+        cells = (name, results[0].version, f"`{results[0].provider}`", *(str(counts[one]) for one in COUNTED))
         lines.append(f"| {' | '.join(cells)} | {day.isoformat()} |")
     return lines
 
 
-def _limits(ordered: Mapping[str, list[Result]]) -> list[str]:
+def _limits(stores: Mapping[str, list[Result]]) -> list[str]:
     lines = ["## Known limits", "", "| store | check | why |", "| --- | --- | --- |"]
-    for name, results in ordered.items():
+    for name, results in stores.items():
         lines.extend(
-            f"| {_title(name)} | `{result.check}` | {result.reason} |"
-            for result in results
-            if result.outcome == "known limit"
+            f"| {name} | `{result.check}` | {result.reason} |" for result in results if result.outcome == "known limit"
         )
     for name, keys in REFUSED_KEYS.items():
-        if name in ordered:
+        if name in stores:
             refused = ", ".join(sorted(keys))
             lines += ["", f"A check of a key also passes where the key is refused; {name} refuses these: {refused}."]
     return lines
 
 
-def _rows(ordered: Mapping[str, list[Result]]) -> list[str]:
+_ABOUT_ROWS = """\
+## Provider rows
+
+Every row of the provider table, each in a run of its own against the test server, which is then a store as the row
+says: it refuses what the row is known not to take (attributes, conditions, checksums, Content-MD5, unsigned payloads,
+plain http, another region, keys other than a session's), keeps its numbers (parts, sizes of parts and objects, equal
+parts) and does as it does (regions in CreateBucket, listing uploads by exact key only). And each run fails if a
+checksum is sent that the row is not known to take, or a bucket is addressed otherwise than the row says. How many parts
+there may be, and whether they may grow, is checked for every row with small parts and fewer of them.
+
+Where the row knows its service's host, or its form, the run is over TLS at that host, which is looked up as the test
+server; else it is over http at the loopback interface. What only the service itself can show is not checked: whether
+what was read in its documentation is so.
+"""
+
+
+def _rows(rows: Mapping[str, list[Result]], stores: Mapping[str, list[Result]], day: date) -> list[str]:
     lines = [
-        "## Provider rows",
+        *_ABOUT_ROWS.splitlines(),
         "",
-        "Every row of the provider table. The test server keeps a row's limits: its number of parts, equal parts,",
-        "least part size, signing region, regions in CreateBucket, final ETags and default checksum. Rows that are",
-        "alike in all of that, to the sizes that the checks send, would be the same run; so one of them is run and",
-        "stands for the others. What only the service itself can show is not checked by it: host names, TLS, sessions",
-        "(which `s3express` needs and aios3 does not open yet), and what was read in its documentation.",
-        "",
-        "| row | test server as | checks passed | a real store |",
-        "| --- | --- | --: | --- |",
+        "| row | driver | reached at | checks passed | failed | a real store | date |",
+        "| --- | --- | --- | --: | --: | --- | --- |",
     ]
-    real = {results[0].provider: name for name, results in ordered.items() if name in STORES}
-    for row, representative in STANDS_FOR.items():
-        results = ordered.get(f"S3Server as {representative}", [])
-        passed = Counter(result.outcome for result in results)["passed"]
-        stand_in = "itself" if row == representative else f"`{representative}` stands for it"
-        lines.append(f"| `{row}` | {stand_in} | {passed} of {len(results)} | {real.get(row, '')} |")
+    real = {results[0].provider: name for name, results in stores.items() if name in STORES}
+    for row, results in rows.items():
+        counts = Counter(result.outcome for result in results)
+        passed = f"{counts['passed']} of {len(results)}" if results else "not run"
+        driver = DRIVERS.get(row, S3StorageDriver).__name__
+        told = (f"`{row}`", f"`{driver}`", _place(row), passed, str(counts["failed"]), real.get(row, ""))
+        lines.append(f"| {' | '.join(told)} | {day.isoformat() if results else ''} |")
     return lines
 
 
-def _title(endpoint: str) -> str:
-    return endpoint.replace("S3Server as ", "test server as ")
+def _place(row: str) -> str:
+    provider = PROVIDERS[row]
+    url = address_of(provider, region_of(provider))
+    if url is None:
+        return "loopback, by path"
+    scheme, _, host = url.partition("://")
+    return f"`{scheme}://{'{bucket}.' if provider.addressing == 'virtual' and provider.endpoint else ''}{host}`"
