@@ -4,6 +4,7 @@
 #   make test    every test, also those against three real servers, and the coverage they must reach
 #   make check   format, lint, types
 #   make bench   aios3 beside other clients
+#   make leaks   what aios3 and other clients leave behind, by way of ending and store; writes docs/leaks.md
 #   make clean   remove all that these made
 #
 # PYTHON=python3.12 chooses another interpreter. ARGS="-k name" goes to pytest, which then asks for no coverage,
@@ -16,6 +17,7 @@ WORKERS ?= 2
 VENV := .venv
 STORES_VENV := .venv-stores
 BENCH_VENV := .venv-bench
+LEAKS_VENV := .venv-leaks
 SOURCES := aios3 tests examples benchmarks
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -24,7 +26,7 @@ export PIP_NO_INPUT := 1
 # Prints the requirements of one dependency group; pip below 25.1 cannot read groups itself.
 GROUP := import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"][sys.argv[1]], sep="\n")
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench leaks clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.done-package
@@ -47,8 +49,12 @@ check: $(VENV)/.done-lint
 bench: $(BENCH_VENV)/.done-bench
 	@$(BENCH_VENV)/bin/python benchmarks/run.py $(ARGS)
 
+leaks: $(LEAKS_VENV)/.done-leaks $(STORES_VENV)/.done-stores
+	@AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" \
+		$(LEAKS_VENV)/bin/python -m benchmarks.leaks.run --output docs/leaks.md --json build/leaks.json $(ARGS)
+
 clean:
-	rm -rf $(VENV) $(STORES_VENV) $(BENCH_VENV) build dist *.egg-info .coverage .coverage.*
+	rm -rf $(VENV) $(STORES_VENV) $(BENCH_VENV) $(LEAKS_VENV) build dist *.egg-info .coverage .coverage.*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find $(SOURCES) -type d -name __pycache__ -prune -exec rm -rf {} +
 
@@ -74,6 +80,11 @@ $(STORES_VENV)/.done-stores: pyproject.toml $(STORES_VENV)/.done-venv
 $(BENCH_VENV)/.done-bench: pyproject.toml benchmarks/requirements.txt $(BENCH_VENV)/.done-venv
 	@echo "Installing aios3 and the clients beside it into $(BENCH_VENV) ..."
 	@$(BENCH_VENV)/bin/python -m pip install --quiet --quiet --editable . --requirement benchmarks/requirements.txt
+	@touch $@
+
+$(LEAKS_VENV)/.done-leaks: pyproject.toml benchmarks/leaks/requirements.txt $(LEAKS_VENV)/.done-venv
+	@echo "Installing aios3 and the clients beside it into $(LEAKS_VENV) ..."
+	@$(LEAKS_VENV)/bin/python -m pip install --quiet --quiet --editable . --requirement benchmarks/leaks/requirements.txt
 	@touch $@
 
 .PRECIOUS: %/.done-venv
