@@ -17,6 +17,8 @@ class PartFiller:
     def __init__(self, plan: PartPlan, memory: MemoryBudget, pool: SegmentPool, *, first_number: int = 1) -> None:
         """Prepare; nothing is taken before `grow`."""
         self._cutter = PartCutter(plan, first_number)
+        self.fill = self._cutter.fill
+        """Copies from the front of a view as much as there is room for; returns how many bytes that were."""
         self._memory = memory
         self._pool = pool
         self._lease = Lease()
@@ -65,10 +67,6 @@ class PartFiller:
     def _require_open(self) -> None:
         if self._is_closed:
             raise ConfigurationError("the upload has ended; write inside its block")
-
-    def fill(self, data: memoryview) -> int:
-        """Copy from the front of `data` as much as there is room for; return how many bytes that were."""
-        return self._cutter.fill(data)
 
     def take(self) -> Part:
         """Hand over the part under way as far as it is filled; its bytes come back by `give_back`."""

@@ -54,6 +54,8 @@ def as_view(chunk: object) -> memoryview:
     Raises:
         TypeError: it is not bytes-like.
     """
+    if type(chunk) is bytes:  # the usual case, which needs no look
+        return memoryview(chunk)
     try:
         view = memoryview(chunk)  # type: ignore[arg-type]
     except TypeError:

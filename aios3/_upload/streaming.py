@@ -66,6 +66,10 @@ class StreamingUploader(Uploader):
         """Never: the first part is kept until a byte beyond it is there, because until then it can be sent again."""
         return False
 
+    def _take_at_once(self, data: memoryview) -> bool:
+        """Never: whatever comes may have to go out at once."""
+        return False
+
     async def _take(self, data: memoryview) -> None:
         await super()._take(data)
         # A live source gives little at a time, and stores close connections on which nothing comes.

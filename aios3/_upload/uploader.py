@@ -21,15 +21,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import sys
 from typing import Final
 
 from aios3._protocol.cutter import Part
 from aios3.checkpoints import UploadCheckpoint
-from aios3.errors import ConfigurationError, ObjectTooLargeError, SizeMismatchError, StorageError
+from aios3.errors import ConfigurationError, StorageError
 from aios3.models import UploadReceipt
 from aios3.options import KIB
 
+from .bounds import SourceBounds
 from .commit import Commit
 from .engine import Engine
 from .filler import PartFiller
@@ -58,6 +58,8 @@ class Uploader:
         self._filler = PartFiller(job.plan, engine.memory, engine.pool, first_number=parts_done + 1)
         self._progress = ProgressReporter(job.on_progress, job.size)
         self._failures: list[StorageError] = []
+        offset = 0 if job.resume is None else job.resume.offset
+        self._bounds = SourceBounds(size=job.size, max_size=job.max_size, read=offset)
         self._turn = asyncio.Lock()
         self._is_open = True
         self._is_committing = False
@@ -130,22 +132,23 @@ class Uploader:
         async with self._turn:
             self._require_open()
             try:
-                chunk = await reader.pull(await self._make_room())
+                room = self._filler.room or await self._make_room()
+                chunk = await reader.pull(min(room, self._bounds.askable))
                 if chunk is END:
                     return False
-                await self._take(as_view(chunk))
+                data = as_view(chunk)
+                if not self._take_at_once(data):
+                    await self._take(data)
             except BaseException as error:
                 self._broken_by = error
                 raise
             return True
 
     async def add(self, data: memoryview) -> None:
-        """Take `data`; returns when it is copied, so that its owner may reuse it, and when the upload it needs is open.
+        """Take `data`; returns when it is copied, and when the upload it needs is open.
 
         Raises:
-            ObjectTooLargeError: the source goes over ``max_size``.
-            SizeMismatchError: the source goes over ``size``.
-            PartLimitError: the store's parts cannot hold it.
+            ObjectTooLargeError, SizeMismatchError, PartLimitError: the source is longer than it may be.
             ConfigurationError: the block has been left.
         """
         async with self._turn:
@@ -174,36 +177,33 @@ class Uploader:
     async def _make_room(self) -> int:
         """Wait until more bytes may be asked of the source; return how many a reader should be asked for."""
         if self._filler.is_full or self._filler.is_at_limit:
-            return min(_LOOKAHEAD, self._job.plan.first_size, self._still_allowed)
+            return min(_LOOKAHEAD, self._job.plan.first_size)
         await self._filler.grow()
-        return min(self._filler.room, self._still_allowed)
+        return self._filler.room
 
-    @property
-    def _still_allowed(self) -> int:
-        """Bytes to ask for at most: one more than the source may still have, which is enough to refuse it."""
-        limits = [limit for limit in (self._job.size, self._job.max_size) if limit is not None]
-        return min(limits) - self._progress.bytes_read + 1 if limits else sys.maxsize
+    def _take_at_once(self, data: memoryview) -> bool:
+        """Take `data` if that needs no waiting and completes nothing; return whether it did."""
+        if not (self._progress.bytes_read and 0 < len(data) < self._filler.room):
+            return False
+        self._count(len(data))
+        self._filler.fill(data)
+        return True
 
     async def _take(self, data: memoryview) -> None:
         self._count(len(data))
         if data and self._is_surely_multipart:
             self._begin_multipart()
         while data:
-            if self._filler.is_full:
-                await self._send_part()
-            await self._filler.grow()
-            taken = self._filler.fill(data)
-            data = data[taken:]
+            if not self._filler.room:
+                if self._filler.is_full:
+                    await self._send_part()
+                await self._filler.grow()
+            data = data[self._filler.fill(data) :]
         if self._filler.is_full and (self._is_multipart or self._expects_more):
             await self._send_part()
 
     def _count(self, count: int) -> None:
-        read = self._progress.bytes_read + count
-        if self._job.max_size is not None and read > self._job.max_size:
-            raise ObjectTooLargeError(f"the source is longer than max_size={self._job.max_size} bytes")
-        if self._job.size is not None and read > self._job.size:
-            raise SizeMismatchError(f"the source is longer than its declared size of {self._job.size} bytes")
-        self._progress.bytes_read = read
+        self._progress.bytes_read = self._bounds.count(count)
 
     @property
     def _is_multipart(self) -> bool:
@@ -281,10 +281,7 @@ class Uploader:
         async with self._turn:  # a write of another task that has begun is let end
             self._require_open()
             self._is_open = False
-        size = self._progress.bytes_read
-        if self._job.size is not None and size != self._job.size:
-            raise SizeMismatchError(f"the source ended after {size} of its declared {self._job.size} bytes")
-        return size
+        return self._bounds.end()
 
     async def _finish_single(self) -> UploadReceipt:
         part = self._filler.take()
