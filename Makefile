@@ -38,7 +38,7 @@ test: $(VENV)/.done-test $(STORES_VENV)/.done-stores
 ifeq ($(ARGS),)
 	@echo "Coverage, all branches counted: the package, then its core"
 	@$(VENV)/bin/python -m coverage report --skip-covered --fail-under=97
-	@$(VENV)/bin/python -m coverage report --skip-covered --fail-under=100 --include="aios3/_protocol/*,aios3/_upload/*"
+	@$(VENV)/bin/python -m coverage report --skip-covered --fail-under=100 --include="aios3/_protocol/*,aios3/_upload/*,aios3/_journal/*"
 endif
 
 check: $(VENV)/.done-lint

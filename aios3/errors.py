@@ -167,6 +167,8 @@ class TransportError(StorageError, OSError):
 
     is_permanent: bool = False
     """Trying again cannot help (the certificate is not trusted, the answer is beyond all bounds)."""
+    was_sent: bool = True
+    """A byte of the request may have reached the store; ``False`` if there was no connection to send it on."""
     on_reused_connection: bool = False
     """A kept-alive connection was closed before any answer: most likely it had been idle for too long."""
 

@@ -82,7 +82,7 @@ class UploadReceipt:
     """Attempts beyond the first, over all requests of this upload."""
     elapsed: float
     """Seconds from the first byte asked of the source to the commit."""
-    verification: Verification = Verification()
+    verification: Verification = field(default=Verification(), compare=False)
     """What was compared, and by whom."""
 
 

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 import anyio
 
@@ -84,6 +88,36 @@ class Turns:
 
     def stop(self) -> None:
         self._is_running = False
+
+
+class TurnExecutor(Executor):
+    """Does one thing a turn, in a thread that the loop waits for: a run has as many turns every time."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._waiting: deque[tuple[Future, Callable[[], object]]] = deque()
+        self._is_shut_down = False
+
+    def submit(self, work, /, *args, **kwargs):
+        if self._is_shut_down:
+            raise RuntimeError
+        future: Future = Future()
+        self._waiting.append((future, partial(work, *args, **kwargs)))
+        asyncio.get_running_loop().call_soon(self._turn)
+        return future
+
+    def _turn(self) -> None:
+        future, work = self._waiting.popleft()
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(self._pool.submit(work).result())
+        except BaseException as error:
+            future.set_exception(error)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._is_shut_down = True
+        asyncio.get_running_loop().call_soon(self._pool.shutdown)
 
 
 @dataclass
@@ -205,10 +239,20 @@ UPLOADS: dict[str, Upload] = {"upload_object_via_stream": by_stream, "open_uploa
 
 
 async def end_at(
-    way: Way, upload: Upload, step: int, times: int, faults: tuple = (), provider: Provider = SMALL_PARTS
+    way: Way,
+    upload: Upload,
+    step: int,
+    times: int,
+    faults: tuple = (),
+    provider: Provider = SMALL_PARTS,
+    journal: Path | None = None,
 ) -> Ending:
-    """Run one upload, end it `way` at turn `step`, `times` times, and look at what is left."""
+    """Run one upload, end it `way` at turn `step`, `times` times, and look at what is left.
+
+    With a journal, closing the driver may leave the upload open: then another driver must be able to end it.
+    """
     ending = Ending()
+    is_kept = journal is not None and way is aclose
     before = asyncio.all_tasks()
     async with S3Server(provider) as server:
         server.store.objects.clear()
@@ -221,16 +265,21 @@ async def end_at(
             credentials=server.credentials,
             transfer=TransferConfig(part_size=PART, concurrency=2, memory_limit=16 * PART),
             retry=RetryPolicy(base_delay=0, throttle_base_delay=0),
+            journal=journal,
         )
         driver._clock = IMPATIENT
         async with driver:
             await driver.upload_object_via_stream(OLD, "bucket", "key")
             engine = driver._engine
             assert engine is not None
+            if driver._journal is not None:
+                driver._journal._writer.shutdown(wait=False)
+                driver._journal._writer = TurnExecutor()
             source = Source()
             ending.turns, ending.was_cancelled = await way(upload, driver, source, step, times)
             requests = len(server.requests)
-            ending.problems += [f"open upload {left.upload_id}" for left in server.open_uploads]
+            if not is_kept:
+                ending.problems += [f"open upload {left.upload_id}" for left in server.open_uploads]
             tasks = {task for task in asyncio.all_tasks() - before if task.get_name().startswith("aios3")}
             ending.problems += [f"task {task.get_name()}" for task in tasks]
             if not source.is_closed and source.content != CONTENT:
@@ -252,19 +301,42 @@ async def end_at(
                 await asyncio.sleep(0)
             if len(server.requests) != requests:
                 ending.problems.append(f"request after the end: {server.requests[-1].operation}")
-            ending.problems += [f"late open upload {left.upload_id}" for left in server.open_uploads]
+            if not is_kept:
+                ending.problems += [f"late open upload {left.upload_id}" for left in server.open_uploads]
+        if journal is not None:
+            ending.problems += await _recover(server, provider, journal, may_be_left=is_kept)
     return ending
 
 
+async def _recover(server: S3Server, provider: Provider, journal: Path, *, may_be_left: bool) -> list[str]:
+    """End what the journal says was left, and return what must not be: more than that, or a file."""
+    problems = [] if may_be_left else [f"journal {file.read_text()}" for file in journal.iterdir()]
+    async with S3StorageDriver(
+        provider,
+        endpoint_url=server.endpoint_url,
+        region=server.region,
+        credentials=server.credentials,
+        journal=journal,
+    ) as driver:
+        await driver.recover()
+    problems += [f"upload {left.upload_id} is open, and in no journal" for left in server.open_uploads]
+    return problems + [f"journal {file.name} stayed" for file in journal.iterdir()]
+
+
 async def sweep(
-    way: Way, upload: Upload, times: int, stride: int = 1, provider: Provider = SMALL_PARTS
+    way: Way,
+    upload: Upload,
+    times: int,
+    stride: int = 1,
+    provider: Provider = SMALL_PARTS,
+    journal: Path | None = None,
 ) -> tuple[int, int, list[str]]:
     """End the upload at every `stride`-th turn until it is faster; return runs, runs ended early, and problems."""
     runs = cancelled = 0
     problems: list[str] = []
     step = 0
     while True:
-        ending = await end_at(way, upload, step, times, provider=provider)
+        ending = await end_at(way, upload, step, times, provider=provider, journal=journal)
         runs += 1
         cancelled += ending.was_cancelled
         problems += [f"turn {step}: {problem}" for problem in ending.problems]

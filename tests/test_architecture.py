@@ -68,7 +68,9 @@ def imports_of(source: str, module: str, *, is_package: bool = False) -> Iterato
             base = ".".join(parents[: len(parents) - node.level + 1]) if node.level else ""
             target = ".".join(filter(None, (base, node.module)))
             yield target
-            if target == "aios3" or target.endswith(("._upload", "._transport", "._protocol", "._config", "._driver", "._journal")):
+            if target == "aios3" or target.endswith(
+                ("._upload", "._transport", "._protocol", "._config", "._driver", "._journal")
+            ):
                 yield from (f"{target}.{alias.name}" for alias in node.names)
 
 

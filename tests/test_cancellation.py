@@ -32,6 +32,19 @@ async def test_nothing_is_left_at_any_turn(way, upload, times):
     assert runs > ended_early
 
 
+@pytest.mark.parametrize(("way", "stride"), [("task.cancel()", 1), ("driver.aclose()", 1), ("anyio cancel scope", 4)])
+@pytest.mark.parametrize("times", [1, 2])
+async def test_nothing_is_left_at_any_turn_with_a_journal(way, stride, times, tmp_path):
+    """Promise 2 with the journal's waits in between: what is open is in the journal, and what is not open is not."""
+    runs, ended_early, problems = await sweep(
+        WAYS[way], UPLOADS["upload_object_via_stream"], times, stride, journal=tmp_path / "journal"
+    )
+
+    assert problems == []
+    assert ended_early > 20 // stride
+    assert runs > ended_early
+
+
 @pytest.mark.parametrize("distance", range(1, 12))
 async def test_nothing_is_left_when_the_second_cancel_comes_at_any_turn_after_the_first(distance):
     """Promise 2: a second cancel, however soon after the first, does not cut the clean-up off."""

@@ -14,6 +14,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+import uvicorn
+from fastapi import FastAPI
 
 import aios3
 from aios3 import PROVIDERS, S3StorageDriver, TransferConfig, credential_providers
@@ -27,11 +29,13 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
-HANDLER, SCRIPT, WRITER, AROUND, STORES, CREDENTIALS, OPTIONS, TESTING = MARKERS = (
+HANDLER, SCRIPT, WRITER, AROUND, CRASH, SHUTDOWN, STORES, CREDENTIALS, OPTIONS, TESTING = MARKERS = (
     "FastAPI(",
     "asyncio.run(",
     "open_upload(",
     "cleanup_multipart_uploads(",
+    "tidy_up_after_the_dead(",
+    "uvicorn.Server",
     "GoogleStorageDriver(",
     "AssumeRoleCredentials(",
     "RetryPolicy(",
@@ -193,6 +197,52 @@ async def test_the_examples_around_the_uploads(videos: S3Server) -> None:
     assert beginning == body[:MIB]
     async with aiohttp.ClientSession() as session, session.get(link) as answer:
         assert await answer.read() == body
+
+
+async def test_the_examples_of_what_comes_after_a_crash(videos: S3Server, tmp_path: Path) -> None:
+    """A log goes on where a closed driver left it, and what is left after that is ended."""
+    example = namespace_of(CRASH)
+    body = bytes(range(256)) * (12 * MIB // 256)
+    is_stored = asyncio.Event()
+
+    async def read_from(offset: int) -> AsyncIterator[bytes]:
+        yield body[offset:]
+        if not offset:
+            while not (videos.open_uploads and videos.open_uploads[0].parts):
+                await asyncio.sleep(0.001)
+            is_stored.set()
+            await asyncio.Event().wait()
+
+    driver = S3StorageDriver(journal=tmp_path)
+    first = asyncio.create_task(example["archive"](driver, read_from, None))
+    await is_stored.wait()
+    await driver.aclose()
+    saved = await first
+    assert saved is not None
+    async with S3StorageDriver(journal=tmp_path) as driver:
+        assert await example["archive"](driver, read_from, saved) is None
+    assert videos.objects["videos", "camera-7.log"].body == body
+    assert await example["tidy_up_after_the_dead"](tmp_path) == {}
+
+
+async def test_the_example_of_shutting_down() -> None:
+    """The driver is closed, with a grace, before the server waits for its requests."""
+    example = namespace_of(SHUTDOWN)
+    closed: list[float] = []
+
+    class Driver:
+        async def aclose(self, *, grace: float) -> None:
+            closed.append(grace)
+
+    app = FastAPI()
+    app.state.driver = Driver()
+    config = uvicorn.Config(app, lifespan="off")
+    config.load()
+    server = example["Server"](config)
+    server.servers, server.lifespan = [], config.lifespan_class(config)
+    await server.shutdown()
+    assert closed == [20]
+    assert callable(example["serve"])
 
 
 async def test_the_examples_of_credentials_can_be_made() -> None:

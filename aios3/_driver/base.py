@@ -123,7 +123,7 @@ class DriverBase:
         self._timeouts = timeouts
         self._session = session
         self._ssl_context = ssl_context
-        self._journal_directory = None if journal is None else Path(os.path.abspath(os.fsdecode(journal)))
+        self._journal_directory = None if journal is None else Path(os.fsdecode(journal))
         self._journal: Journal | None = None
         self._clock = Clock()
         self._opening = asyncio.Lock()
@@ -179,7 +179,7 @@ class DriverBase:
         except asyncio.CancelledError as error:
             cancellation = error
         finished = await finish_despite_cancellation(
-            lambda: engine.stop_uploads(closer), deadline=2 * self._timeouts.cleanup, name="aios3: close the driver"
+            lambda: engine.stop_uploads(closer), deadline=3 * self._timeouts.cleanup, name="aios3: close the driver"
         )
         return cancellation or finished.cancellation
 

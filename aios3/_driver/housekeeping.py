@@ -75,7 +75,7 @@ class HousekeepingMethods(DriverBase):
         # Listed to the end first: markers that point to what is gone by then confuse some stores.
         pending = [upload async for upload in self.iterate_multipart_uploads(bucket, prefix=prefix)]
         client = engine.client
-        limit = _go_back(client.by_the_stores_clock(client.clock.now()), older_than)
+        limit = _go_back(client.store_clock.translate(client.clock.now()), older_than)
         old = [upload for upload in pending if upload.initiated_at is not None and upload.initiated_at <= limit]
         return [
             upload

@@ -56,7 +56,7 @@ def make_job(
     headers = read_attributes(key, attributes, provider)
     _check_sizes(provider, size, max_size)
     if resume is not None:
-        transfer = _transfer_of(resume, transfer, bucket, key, size)
+        transfer = _transfer_of(resume, transfer, bucket, key, size, max_size)
     job = UploadJob(
         bucket=bucket,
         key=key,
@@ -89,18 +89,21 @@ def _check_sizes(provider: Provider, size: int | None, max_size: int | None) -> 
 
 
 def _transfer_of(
-    resume: UploadCheckpoint, transfer: TransferConfig, bucket: str, key: str, size: int | None
+    resume: UploadCheckpoint, transfer: TransferConfig, bucket: str, key: str, size: int | None, max_size: int | None
 ) -> TransferConfig:
     """Return the options with what was settled when the upload was begun.
 
     Raises:
         ConfigurationError: the checkpoint is of another upload than is asked for.
+        ObjectTooLargeError: it holds more than is allowed.
     """
     check_place(resume, bucket, key)
     if None not in (size, resume.size) and size != resume.size:
         raise ConfigurationError(f"the upload was begun with a size of {resume.size} bytes, not of {size}")
     if size is not None and size < resume.offset:
         raise ConfigurationError(f"the checkpoint holds {resume.offset} bytes, more than the declared size of {size}")
+    if max_size is not None and max_size < resume.offset:
+        raise ObjectTooLargeError(f"the checkpoint holds {resume.offset} bytes, more than max_size={max_size}")
     return replace(
         transfer,
         part_size=resume.part_size,

@@ -180,11 +180,17 @@ class UploadMethods(DriverBase):
     async def _check_beginning(self, job: UploadJob, checkpoint: UploadCheckpoint) -> UploadCheckpoint | None:
         check_place(checkpoint, job.bucket, job.key)
         engine, file = await self._open(), job.file
+        await self._claim()
         is_alike = file is not None and checkpoint.size in (None, file.size)
         if file is not None and is_alike and await holds_parts(file.path, checkpoint.parts, checkpoint.checksum):
             return checkpoint
         await discard(engine, self._journal, checkpoint, job.headers.every)
         return None
+
+    async def _claim(self) -> None:
+        """See to it that no other process ends what is gone on with from a checkpoint."""
+        if self._journal is not None:
+            await self._journal.claim()
 
     def _leftovers(self, engine: Engine) -> Leftovers:
         if self._journal is None:
@@ -202,6 +208,7 @@ class UploadMethods(DriverBase):
             yield UploadWriter(upload)
 
     async def _check(self, engine: Engine, job: UploadJob, checkpoint: UploadCheckpoint) -> None:
+        await self._claim()
         has_key = job.attributes.get("sse_customer_key") is not None
         await check_checkpoint(engine.client, checkpoint, job.headers.part if has_key else job.headers.every)
         if self._engine is not engine:

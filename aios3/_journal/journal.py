@@ -66,7 +66,11 @@ class Journal:
             OSError: it cannot be made.
             ConfigurationError: this platform has no file locks.
         """
-        await self._in_writer(lambda: self._files.append(JournalFile.create(self._directory, self._endpoint)))
+        await self._in_writer(self._open)
+
+    def _open(self) -> None:
+        self._directory = self._directory.absolute()  # wherever the process goes
+        self._files.append(JournalFile.create(self._directory, self._endpoint))
 
     async def aclose(self) -> None:
         """Write what is waiting, and unlock the files; those stay in which anything may be open. Twice is harmless.

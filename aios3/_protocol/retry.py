@@ -118,7 +118,7 @@ def _is_wrong_region(failure: ResponseError) -> bool:
 def is_unclear(failure: StorageError) -> bool:
     """Return whether the store may have done, or may still do, what it was asked although the attempt failed."""
     if isinstance(failure, TransportError):
-        return not failure.is_permanent
+        return failure.was_sent and not failure.is_permanent
     if not isinstance(failure, ResponseError):
         return False
     if failure.status == 200:

@@ -95,6 +95,7 @@ class AiohttpTransport:
             response = await self._exchange(request, body, watchdog)
         except TransportError as error:
             error.on_reused_connection = body.is_on_reused_connection and not isinstance(error, TimeoutError)
+            error.was_sent = error.was_sent and body.consumed
             raise
         finally:
             if response is None or not body.is_gone:
@@ -104,7 +105,7 @@ class AiohttpTransport:
     @asynccontextmanager
     async def open(self, request: Request, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
         """See `Transport.open`."""
-        async with _translated(request), self._watchdog(request, None):
+        async with self._translated(request), self._watchdog(request, None):
             response = await self._request(request, None)
         try:
             chunks = self._paced_chunks(request, response, chunk_size)
@@ -123,7 +124,7 @@ class AiohttpTransport:
         return Watchdog(_subject(request), connect=connect, send=self._timeouts.send, answer=answer)
 
     async def _exchange(self, request: Request, body: SlicedBody | None, watchdog: Watchdog) -> Response:
-        async with _translated(request), watchdog:
+        async with self._translated(request), watchdog:
             response = await self._request(request, body)
             try:
                 watchdog.enter("waiting for the answer")
@@ -176,6 +177,24 @@ class AiohttpTransport:
                 return
             yield chunk
 
+    @asynccontextmanager
+    async def _translated(self, request: Request) -> AsyncGenerator[None]:
+        """Turn what aiohttp raises into errors of the tree; cancellation passes."""
+        try:
+            yield
+        except TransportError:
+            raise
+        except (aiohttp.ClientError, OSError) as error:
+            raise _transport_error(request, error) from error
+        except ValueError as error:  # what the caller's session adds contradicts what the request must be
+            raise ConfigurationError(f"the request cannot be made with this aiohttp session: {error}") from error
+        except RuntimeError as error:
+            if "Session is closed" not in str(error):
+                raise
+            if self._is_owner:
+                raise _closed(request) from error
+            raise ConfigurationError("the aiohttp session that the driver uses is closed") from error
+
 
 async def _read_bounded(request: Request, response: aiohttp.ClientResponse, watchdog: Watchdog) -> bytes:
     body = bytearray()
@@ -215,21 +234,10 @@ def _lower(response: aiohttp.ClientResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
 
 
-@asynccontextmanager
-async def _translated(request: Request) -> AsyncGenerator[None]:
-    """Turn what aiohttp raises into errors of the tree; cancellation passes."""
-    try:
-        yield
-    except TransportError:
-        raise
-    except (aiohttp.ClientError, OSError) as error:
-        raise _transport_error(request, error) from error
-    except ValueError as error:  # what the caller's session adds contradicts what the request must be
-        raise ConfigurationError(f"the request cannot be made with this aiohttp session: {error}") from error
-    except RuntimeError as error:
-        if "Session is closed" not in str(error):
-            raise
-        raise ConfigurationError("the aiohttp session that the driver uses is closed") from error
+def _closed(request: Request) -> TransportError:
+    error = TransportError(f"{_subject(request)}: the driver was closed")
+    error.was_sent, error.is_permanent = False, True
+    return error
 
 
 def _words(error: Exception) -> str:
@@ -241,12 +249,15 @@ def _words(error: Exception) -> str:
 def _transport_error(request: Request, error: Exception) -> TransportError:
     subject = _subject(request)
     if isinstance(error, TimeoutError):
-        return TransportTimeoutError(f"{subject}: {str(error) or 'timed out'}")
+        timed_out = TransportTimeoutError(f"{subject}: {str(error) or 'timed out'}")
+        timed_out.was_sent = not isinstance(error, aiohttp.ConnectionTimeoutError)
+        return timed_out
     if isinstance(error, aiohttp.ClientResponseError):  # aiohttp's word for bytes that are no answer; it quotes them
         return TransportError(f"{subject}: what answers there does not speak HTTP; is it the right port and scheme?")
     if isinstance(error, aiohttp.ClientPayloadError):
         return TransportError(f"{subject}: the answer broke off, or its chunks are garbage")
     translated = TransportError(f"{subject}: {str(error) or type(error).__name__:.300}")
+    translated.was_sent = not isinstance(error, aiohttp.ClientConnectorError)
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         translated.is_permanent = True
     return translated

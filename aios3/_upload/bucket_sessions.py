@@ -84,5 +84,5 @@ class BucketSessions:
     async def _open(self, bucket: str) -> Credentials:
         keys = await self._client.run(CreateSession(bucket))
         now = self._client.clock.now()
-        ahead = self._client.by_the_stores_clock(now) - now  # it ends by the store's clock, and is renewed by ours
+        ahead = self._client.store_clock.translate(now) - now  # it ends by the store's clock, and is renewed by ours
         return keys if keys.expires_at is None else replace(keys, expires_at=keys.expires_at - ahead)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeVar
 
-from aios3._protocol.answers import expected_region, redirect_host, retry_after, server_time
+from aios3._protocol.answers import expected_region, redirect_host, retry_after
 from aios3._protocol.checksums import sha256_hex
 from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import CONTROL_OPERATIONS, GetObject, Operation
@@ -27,6 +26,7 @@ from .hashing import hash_body
 from .limiter import ConcurrencyLimiter
 from .retry_budget import RetryBudget
 from .signing import OrdinarySigner, Signer
+from .store_clock import StoreClock
 
 __all__ = ["Attempt", "OperationClient"]
 
@@ -48,8 +48,7 @@ class OperationClient:
     policy: RetryPolicy
     payload_signing: Literal["sha256", "unsigned"]
     clock: Clock
-    clock_offset: timedelta = timedelta()
-    """What the store's clock is ahead of ours; learnt from its answers when it refuses our time."""
+    store_clock: StoreClock = field(init=False)
     budget: RetryBudget = field(init=False)
     limiter: ConcurrencyLimiter = field(default_factory=ConcurrencyLimiter)
     regional_endpoint: Callable[[str], Endpoint] | None = None
@@ -65,9 +64,9 @@ class OperationClient:
     """Has the keys for every operation; `credentials` unless another one is put here."""
     _regions: dict[str | None, str] = field(default_factory=dict)
     """The region of a bucket, by its name, where the store named another than `region`."""
-    _last_answer: tuple[Response, datetime] | None = None
 
     def __post_init__(self) -> None:
+        self.store_clock = StoreClock(self.clock)
         self.budget = RetryBudget(self.policy.budget, self.clock.monotonic)
         self.signer = OrdinarySigner(self.credentials)
 
@@ -169,7 +168,8 @@ class OperationClient:
         answer_timeout: float | None,
         feed: Handover | None,
     ) -> Attempt[T]:
-        if operation.name not in _LIMITED:
+        # A streamed body takes no slot: while it waits for its source, others might wait for it, and it for them.
+        if operation.name not in _LIMITED or feed is not None:
             return await self._attempt_now(operation, request, payload_hash, credentials, answer_timeout, feed)
         async with self.limiter.slot() as slot:
             outcome = await self._attempt_now(operation, request, payload_hash, credentials, answer_timeout, feed)
@@ -186,13 +186,14 @@ class OperationClient:
         feed: Handover | None,
     ) -> Attempt[T]:
         response: Response | None = None
+        sent_at = self.clock.now()
         try:
             signed = self._sign(operation, request, payload_hash, credentials)
             if feed is None:
                 response = await self.transport.send(signed, answer_timeout=answer_timeout)
             else:
                 response = await self.transport.send_stream(signed, feed, answer_timeout=answer_timeout)
-            self._note_time(response)
+            self.store_clock.note(response, sent_at)
             return Attempt(operation.read(response), None, response, credentials)
         except (ResponseError, TransportError) as error:
             return Attempt(None, error, response, credentials)
@@ -270,19 +271,8 @@ class OperationClient:
         """Put the clock right, or have fresh credentials made; every attempt looks for a good connection anyway."""
         if repair == "credentials" and outcome.credentials is not None:
             self.signer.refused(operation, outcome.credentials)
-        if repair == "clock" and outcome.response is not None and (theirs := server_time(outcome.response)) is not None:
-            self.clock_offset = theirs - self.clock.now()
-
-    def _note_time(self, response: Response) -> None:
-        """Keep what the store's clock said; it is only parsed if somebody asks."""
-        if "date" in response.headers:
-            self._last_answer = (response, self.clock.now())
-
-    def by_the_stores_clock(self, moment: datetime) -> datetime:
-        """Return what the store's clock showed at a `moment` of ours, judged by its last answer."""
-        if self._last_answer is not None and (theirs := server_time(self._last_answer[0])) is not None:
-            return moment + (theirs - self._last_answer[1])
-        return moment + self.clock_offset
+        if repair == "clock" and outcome.response is not None:
+            self.store_clock.learn(outcome.response)
 
     def _sign(
         self, operation: Operation[Any], request: Request, payload_hash: str, credentials: Credentials | None
@@ -290,7 +280,7 @@ class OperationClient:
         if credentials is None:
             return request
         scope = self.signer.scope_for(operation, self.region_of(operation.bucket))
-        return sign(request, credentials, scope, self.clock.now() + self.clock_offset, payload_hash)
+        return sign(request, credentials, scope, self.store_clock.now(), payload_hash)
 
     async def _payload_hash(self, request: Request) -> str:
         if self.credentials is None or not request.body:

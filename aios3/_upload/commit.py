@@ -14,7 +14,7 @@ from aios3._protocol.operations import (
     HeadObject,
     PutObject,
 )
-from aios3.errors import StorageError
+from aios3.errors import CompletionUnknownError, StorageError
 from aios3.models import UploadedPart, UploadReceipt, Verification
 
 from .completion import Completion
@@ -137,6 +137,16 @@ class Commit:
             return committed
         version_id = committed.version_id or found.version_id
         return Committed(found.etag, version_id, committed.checksum, committed.request_id)
+
+    def given_up(self) -> CompletionUnknownError:
+        """Return the error for a commit that the end of the driver has cut off."""
+        job = self.job
+        return CompletionUnknownError(
+            f"the driver was closed while {job.bucket}/{job.key} was being committed; HEAD shows whether it was",
+            bucket=job.bucket,
+            key=job.key,
+            upload_id=self.guard.upload_id,
+        )
 
     def receipt(self, committed: Committed, size: int, parts: tuple[UploadedPart, ...]) -> UploadReceipt:
         """Return what the caller is told of an object that was committed."""

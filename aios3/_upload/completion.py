@@ -48,7 +48,7 @@ def was_stored_since(client: OperationClient, found: StorageObject, began_at: fl
     """Return whether an object is not older than `began_at`, by the client's monotonic clock."""
     if found.last_modified is None:
         return False
-    age = (client.by_the_stores_clock(client.clock.now()) - found.last_modified).total_seconds()
+    age = (client.store_clock.translate(client.clock.now()) - found.last_modified).total_seconds()
     return age <= client.clock.monotonic() - began_at + _SLACK
 
 

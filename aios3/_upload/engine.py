@@ -37,7 +37,7 @@ class RunningUpload(Protocol):
         ...  # pragma: no cover - a protocol has no body
 
     async def abandon(self) -> None:
-        """Abort its multipart upload although its caller has not come back."""
+        """See to its end although its caller has not come back, or its commit does not end."""
         ...  # pragma: no cover - a protocol has no body
 
 
@@ -77,16 +77,22 @@ class Engine:
         Their callers get a `StorageError`, and they are aborted; or, where there is a journal, an
         `UploadSuspendedError`, and they are left open. An upload that does not end within the cleanup timeout, because
         its caller is busy elsewhere, or is `closer`, the task that waits for this, is aborted from here. One whose
-        commit is on its way is not stopped: it gets the cleanup timeout to end.
+        commit is on its way gets the cleanup timeout to end; then its caller gets a `CompletionUnknownError`.
         """
         uploads = list(self.running)
         for upload in uploads:
             upload.stop(self._end_of_the_driver())
         await _wait_for([upload for upload in uploads if not upload.is_run_by(closer)], self.timeouts.cleanup)
-        for upload in uploads:
-            if not upload.ended.is_set():
-                with contextlib.suppress(StorageError):  # the upload's own guard will try again, and tell its caller
-                    await upload.abandon()
+        async with asyncio.TaskGroup() as group:
+            for upload in uploads:
+                if not upload.ended.is_set():
+                    group.create_task(self._abandon(upload), name="aios3: abandon an upload")
+
+    async def _abandon(self, upload: RunningUpload) -> None:
+        # StorageError: the upload's own guard will try again, and tell its caller
+        with contextlib.suppress(StorageError, TimeoutError):
+            async with asyncio.timeout(self.timeouts.cleanup):
+                await upload.abandon()
 
     def _end_of_the_driver(self) -> StorageError:
         reason = "the driver was closed while this upload was running"

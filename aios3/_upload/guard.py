@@ -87,6 +87,8 @@ class CancellationGuard:
         self._is_aborting = False
         self._outcome: AbortOutcome | None = None
         self.upload_id: str | None = None
+        self.is_cleaning_up = False
+        """The block has been left, and what is open is being ended."""
         self.may_have_parts = False
         """Set when the first part is sent: from then on the abort needs proof."""
 
@@ -134,7 +136,10 @@ class CancellationGuard:
             await self._drop_create()
             self._orphans.answer_was_lost()
             return
-        if self._creating.cancelled() or self._creating.exception() is not None:
+        if self._creating.cancelled():  # by a loop that shuts down
+            self._orphans.answer_was_lost()
+            return
+        if self._creating.exception() is not None:
             return
         attempt = self._creating.result()
         if attempt.failure is None:
@@ -167,12 +172,15 @@ class CancellationGuard:
 
     async def _abort_and_prove(self, upload_id: str) -> AbortOutcome:
         outcome = await self._send_abort(upload_id)
-        for round_number in range(_ABORT_ROUNDS):
-            if not self.may_have_parts or not await self._is_still_there(upload_id):
+        was_there = False
+        for round_number in range(_ABORT_ROUNDS if self.may_have_parts else 0):
+            is_there = await self._is_still_there(upload_id)
+            if is_there is False or (is_there is None and not was_there):  # then the abort's word must do
                 return outcome
+            was_there = True
             await self._client.clock.sleep(_ROUND_DELAY * 2**round_number)
             await self._send_abort(upload_id)
-        return AbortOutcome.FAILED
+        return AbortOutcome.FAILED if self.may_have_parts else outcome
 
     async def _send_abort(self, upload_id: str) -> AbortOutcome:
         operation = AbortMultipartUpload(self._bucket, self._key, upload_id, self._headers)
@@ -184,14 +192,14 @@ class CancellationGuard:
             raise
         return AbortOutcome.ABORTED
 
-    async def _is_still_there(self, upload_id: str) -> bool:
-        """Return whether the store still lists the upload; where it will not say, the abort's word must do."""
+    async def _is_still_there(self, upload_id: str) -> bool | None:
+        """Return whether the store still lists the upload; ``None`` where it will not say."""
         try:
             await self._client.run(
                 ListParts(self._bucket, self._key, upload_id, headers=self._headers), is_cleanup=True
             )
-        except StorageError:
-            return False
+        except StorageError as error:
+            return False if isinstance(error, ResponseError) and error.status == 404 else None
         return True
 
     async def __aenter__(self) -> CancellationGuard:
@@ -217,6 +225,7 @@ class CancellationGuard:
         is_worth_keeping = self.may_have_parts and not self._is_completed and not self._is_aborting
         if isinstance(exc, UploadSuspendedError) and self.upload_id is not None and is_worth_keeping:
             self._outcome = AbortOutcome.KEPT
+        self.is_cleaning_up = True
         finished = await finish_despite_cancellation(
             self._clean_up, deadline=self._deadline, name=f"aios3: clean up after {self._key!r}"
         )
@@ -230,9 +239,15 @@ class CancellationGuard:
             raise cancellation
 
     async def _clean_up(self) -> None:
-        await self.abort()
+        trouble: StorageError | None = None
+        try:
+            await self.abort()
+        except StorageError as error:
+            trouble = error
         if self._orphans.is_needed:
             await self._orphans.run()
+        if trouble is not None:
+            raise trouble
 
     async def _drop_create(self) -> None:
         """Give up a Create that was not answered within the deadline."""

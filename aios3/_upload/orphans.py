@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from aios3._protocol.operations import AbortMultipartUpload, ListMultipartUploads, ListParts, UploadsPage
-from aios3.errors import StorageError
+from aios3.errors import ResponseError, StorageError
 from aios3.models import PendingUpload
 
 from .client import OperationClient
@@ -45,6 +45,7 @@ class OrphanSweep:
         self._known_uploads = known_uploads
         self._began: datetime | None = None
         self._lost: datetime | None = None
+        self._trouble: StorageError | None = None
 
     @property
     def is_needed(self) -> bool:
@@ -72,6 +73,7 @@ class OrphanSweep:
         Raises:
             StorageError: the store will not list or abort.
         """
+        self._trouble = None
         candidates = [upload for upload in await self._candidates() if await self._has_no_parts(upload)]
         if candidates:
             spared = () if ids_of_others is None else await ids_of_others()
@@ -79,10 +81,11 @@ class OrphanSweep:
             await self._client.clock.sleep(_SECOND_LOOK)
         aborted = []
         for upload in candidates:
-            if upload.upload_id not in self._known_uploads and await self._has_no_parts(upload):
-                operation = AbortMultipartUpload(self._bucket, self._key, upload.upload_id, self._headers)
-                await self._client.run(operation, is_cleanup=True)
+            is_orphan = upload.upload_id not in self._known_uploads and await self._has_no_parts(upload)
+            if is_orphan and await self._has_been_ended(upload):
                 aborted.append(upload.upload_id)
+        if self._trouble is not None:
+            raise self._trouble
         self._lost = None
         return aborted
 
@@ -108,14 +111,30 @@ class OrphanSweep:
             return False
         if upload.initiated_at is None or self._began is None or self._lost is None:
             return False
-        began = self._client.by_the_stores_clock(self._began) - _SLACK
-        lost = self._client.by_the_stores_clock(self._lost) + _SLACK
+        began = self._client.store_clock.translate(self._began) - _SLACK
+        lost = self._client.store_clock.translate(self._lost) + _SLACK
         return began <= upload.initiated_at <= lost
 
     async def _has_no_parts(self, upload: PendingUpload) -> bool:
+        operation = ListParts(self._bucket, self._key, upload.upload_id, headers=self._headers)
         try:
-            operation = ListParts(self._bucket, self._key, upload.upload_id, headers=self._headers)
             page = await self._client.run(operation, is_cleanup=True)
-        except StorageError:
+        except StorageError as error:
+            self._note(error)
             return False
         return not page.parts
+
+    async def _has_been_ended(self, upload: PendingUpload) -> bool:
+        operation = AbortMultipartUpload(self._bucket, self._key, upload.upload_id, self._headers)
+        try:
+            await self._client.run(operation, is_cleanup=True)
+        except StorageError as error:
+            return self._note(error)
+        return True
+
+    def _note(self, error: StorageError) -> bool:
+        """Keep what went wrong until the others are ended, and return whether the upload is just gone."""
+        is_gone = isinstance(error, ResponseError) and error.status == 404
+        if not is_gone:
+            self._trouble = self._trouble or error
+        return is_gone

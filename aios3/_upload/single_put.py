@@ -6,7 +6,15 @@ from collections.abc import Mapping
 
 from aios3._protocol.operations import Committed, HeadObject, PutObject
 from aios3._protocol.retry import is_unclear
-from aios3.errors import PreconditionFailedError, ResponseError, StorageError
+from aios3.errors import (
+    CompletionUnknownError,
+    ContainerNotFoundError,
+    ObjectNotFoundError,
+    ResponseError,
+    StorageError,
+    TransportError,
+)
+from aios3.models import StorageObject
 
 from .client import OperationClient
 from .evidence import Evidence
@@ -24,35 +32,64 @@ async def put_object(
 ) -> Committed:
     """Put the object, and tell our own success from somebody else's.
 
-    An answer without an ETag is no proof that a store has answered. With
-    ``if_none_match`` a repetition after a lost answer is refused because the
-    first attempt succeeded. In both cases `evidence` decides, or else the key's MD5.
+    An answer without an ETag is no proof that a store has answered, and a lost answer is none of a failure; with
+    ``if_none_match`` a repetition is then refused because the first attempt succeeded. In all these cases `evidence`
+    decides, or else the key's MD5.
 
     Raises:
         ResponseError: the store refused.
-        TransportError: no answer came: the key holds what it held before or all of the source.
+        TransportError: no answer came, and the key does not hold the source (a store that is slow may still take it).
+        CompletionUnknownError: an answer was lost, and the key cannot be looked at.
     """
     before = len(failures)
     try:
         committed = await client.run(operation, failures=failures)
-    except PreconditionFailedError as error:
-        refusal: ResponseError = error
+    except (ResponseError, TransportError) as error:
+        refusal: ResponseError | TransportError = error
         if not any(is_unclear(failure) for failure in failures[before:]):
             raise
     else:
         if committed.etag is not None:
             return committed
         refusal = _without_etag(operation)
-    try:
-        found = await client.run(HeadObject(operation.bucket, operation.key, evidence.asking(head_headers)))
-    except StorageError:
-        raise refusal from None
+    was_answered = not any(_is_open(failure) for failure in failures[before:])
+    found = await _look(client, operation, evidence.asking(head_headers), refusal, was_answered=was_answered)
     verdict = evidence.judge(found)
     if verdict is None:
         verdict = found.etag == await hash_body(md5_hex, operation.body)
     if not verdict:
         raise refusal
     return Committed(found.etag, found.version_id, checksum=found.checksum, request_id=None)
+
+
+async def _look(
+    client: OperationClient,
+    operation: PutObject,
+    headers: Mapping[str, str],
+    refusal: ResponseError | TransportError,
+    *,
+    was_answered: bool,
+) -> StorageObject:
+    """Return what the key holds, or raise `refusal` if it holds nothing, or nobody can tell and all was answered."""
+    try:
+        return await client.run(HeadObject(operation.bucket, operation.key, headers))
+    except (ObjectNotFoundError, ContainerNotFoundError):
+        raise refusal from None
+    except StorageError as error:
+        if was_answered:
+            raise refusal from None
+        raise CompletionUnknownError(
+            f"whether {operation.bucket}/{operation.key} was stored is unknown: the answer to PutObject was lost "
+            f"({refusal}), and the key cannot be looked at ({error})",
+            bucket=operation.bucket,
+            key=operation.key,
+            upload_id=None,
+        ) from refusal
+
+
+def _is_open(failure: StorageError) -> bool:
+    """Return whether a failed attempt has no answer of the store's own: one with its code is as good as a no."""
+    return is_unclear(failure) and not (isinstance(failure, ResponseError) and failure.code is not None)
 
 
 def _without_etag(operation: PutObject) -> ResponseError:

@@ -107,19 +107,23 @@ class Uploader:
         if not self._is_committing:
             self.tasks.stop(reason)
 
-    def checkpoint(self) -> UploadCheckpoint | None:
-        """Return what the upload can go on from; ``None`` while no multipart upload is open."""
+    def checkpoint(self) -> UploadCheckpoint:
+        """Return what the multipart upload, which must be open, can go on from."""
         job = self._job
-        if self.guard.upload_id is None:
-            return None
+        assert self.guard.upload_id is not None
         size = job.plan.first_size
         parts = tuple(itertools.takewhile(lambda part: part.size >= size, self._sender.tracker.durable_parts()))
         algorithm = None if job.checksum is None else job.checksum.algorithm
         return UploadCheckpoint(job.bucket, job.key, self.guard.upload_id, size, parts, algorithm, job.size)
 
     async def abandon(self) -> None:
-        """Abort the multipart upload although the block has not been left."""
-        await self.guard.abort()
+        """Abort the multipart upload although the block has not been left; or give up a commit that does not end."""
+        if self._is_committing:
+            self.tasks.stop(self._commit.given_up())
+        if self._is_committing or self.guard.is_cleaning_up:
+            await self.ended.wait()
+        else:
+            await self.guard.abort()
 
     # feeding
 

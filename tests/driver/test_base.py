@@ -297,3 +297,33 @@ def test_closing_in_another_loop_is_refused():
         loop.run_until_complete(driver.aclose())
     finally:
         loop.close()
+
+
+@pytest.mark.parametrize("grace", [-1, float("nan")])
+async def test_a_grace_is_a_number_of_seconds(driver, grace):
+    """Nothing is closed by one that is not."""
+    with pytest.raises(ConfigurationError, match="grace"):
+        await driver.aclose(grace=grace)
+    await driver.upload_object_via_stream(b"x", "bucket", "key")
+
+
+async def test_a_cancellation_ends_the_grace(server, driver):
+    """The uploads are aborted at once, everything is closed, and then the cancellation is raised."""
+    go_on = asyncio.Event()
+
+    async def source():
+        yield bytes(3 * 1024)
+        await go_on.wait()
+
+    upload = asyncio.create_task(driver.upload_object_via_stream(source(), "bucket", "key"))
+    await server.wait_for(lambda s: s.open_uploads and s.open_uploads[0].parts)
+    closing = asyncio.create_task(driver.aclose(grace=3600))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    with pytest.raises(StorageError, match="closed"):
+        await upload
+    assert server.open_uploads == []
+    assert driver._engine is None

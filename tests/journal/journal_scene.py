@@ -15,7 +15,14 @@ AT = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 
 
 def entry(**changes: Any) -> JournalEntry:
-    known: dict[str, Any] = {"at": AT, "bucket": "bucket", "key": "key", "part_size": 4096, "checksum": None, "size": None}
+    known: dict[str, Any] = {
+        "at": AT,
+        "bucket": "bucket",
+        "key": "key",
+        "part_size": 4096,
+        "checksum": None,
+        "size": None,
+    }
     return JournalEntry(**{**known, **changes})
 
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from aios3._transport import aiohttp_transport
-from aios3.errors import ConfigurationError
+from aios3.errors import ConfigurationError, TransportError, TransportTimeoutError
 
 from .wire import OK, Peer, turns
 
@@ -146,3 +146,52 @@ async def test_waiting_for_a_connection_of_an_injected_session_is_not_connecting
         release.set()
         assert [(await task).status for task in sending] == [200] * 3
     assert len(peer.peers) == 1
+
+
+async def test_after_the_end_nothing_is_sent(make_transport, wire, request_to):
+    """Trying again would not help."""
+    peer = await wire(Peer.read_request)
+    transport = make_transport()
+    await transport.aclose()
+    with pytest.raises(TransportError, match="the driver was closed") as caught:
+        await transport.send(request_to(peer, body=[b"x"]))
+    assert (caught.value.was_sent, caught.value.is_permanent) == (False, True)
+    assert peer.peers == []
+
+
+@pytest.mark.parametrize(
+    ("method", "body"), [("PUT", [b"x"]), ("PUT", ()), ("POST", [b"x"]), ("POST", ()), ("GET", ())]
+)
+async def test_what_a_store_has_seen_may_have_been_done(transport, wire, request_to, method, body):
+    """A connection that breaks after the request leaves it open, also for a request without a body."""
+
+    async def script(peer):
+        await peer.read_request()
+        peer.reset()
+
+    peer = await wire(script)
+    with pytest.raises(TransportError) as caught:
+        await transport.send(request_to(peer, method=method, body=body))
+    assert caught.value.was_sent
+
+
+async def test_without_a_connection_nothing_was_sent(transport, wire, request_to):
+    """Nobody listens there."""
+    request = request_to(await wire(Peer.read_request), host="127.0.0.1:1", body=[b"x"])
+    with pytest.raises(TransportError) as caught:
+        await transport.send(request)
+    assert not caught.value.was_sent
+
+
+async def test_a_connection_that_is_not_there_in_time_sends_nothing(make_transport, monkeypatch, wire, request_to):
+    """The store's host swallows what it is sent."""
+
+    async def never(*_: object, **__: object) -> object:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "_create_direct_connection", never)
+    peer = await wire(Peer.read_request)
+    transport = make_transport(connect=0.02)
+    with pytest.raises(TransportTimeoutError, match="connecting") as caught:
+        await transport.send(request_to(peer, body=[b"x"]))
+    assert not caught.value.was_sent

@@ -170,7 +170,7 @@ async def test_a_clock_that_the_store_does_not_tell_stays(client: OperationClien
     """There is nothing to correct it by; the repeated attempt is all there is."""
     store.on("PutObject", refusal(403, "RequestTimeTooSkewed", date="nonsense"))
     await client.run(PUT)
-    assert client.clock_offset == timedelta()
+    assert client.store_clock.offset == timedelta()
 
 
 async def test_expired_credentials_are_replaced_once(store: FakeStore, clock: FakeClock) -> None:
@@ -337,15 +337,15 @@ async def test_moments_are_told_by_the_stores_clock(
 ) -> None:
     """By its last answer, else by what it once corrected."""
     moment = clock.moment
-    client.clock_offset = timedelta(seconds=5)
-    assert client.by_the_stores_clock(moment) == moment + timedelta(seconds=5)
+    client.store_clock.offset = timedelta(seconds=5)
+    assert client.store_clock.translate(moment) == moment + timedelta(seconds=5)
     store.skew = timedelta(minutes=-3)
     await client.run(PUT)
     clock.advance(100)
-    assert client.by_the_stores_clock(moment) == moment - timedelta(minutes=3)
+    assert client.store_clock.translate(moment) == moment - timedelta(minutes=3)
     store.on("PutObject", Response(200, {"date": "nonsense"}))
     await client.run(PUT)
-    assert client.by_the_stores_clock(moment) == moment + timedelta(seconds=5)
+    assert client.store_clock.translate(moment) == moment + timedelta(seconds=5)
 
 
 async def test_an_answer_without_a_date_changes_nothing(clock: FakeClock) -> None:
@@ -359,7 +359,7 @@ async def test_an_answer_without_a_date_changes_nothing(clock: FakeClock) -> Non
     store = Dateless(clock)
     client = make_client(store, clock)
     await client.run(PUT)
-    assert client.by_the_stores_clock(clock.moment) == clock.moment
+    assert client.store_clock.translate(clock.moment) == clock.moment
 
 
 async def test_an_answer_is_opened_and_read_as_it_comes(store: FakeStore, clock: FakeClock) -> None:

@@ -130,3 +130,18 @@ async def test_a_cancelled_stop_leaves_no_task(engine: Engine) -> None:
     await turns(2)
     assert stopping.cancelled()
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_all_that_do_not_end_are_seen_to_at_the_same_time() -> None:
+    """One that takes its time, or fails, does not hold the others up."""
+    engine = engine_with(cleanup=0.01)
+    slow = FakeUpload(engine, busy=True)
+    uploads = [FakeUpload(engine, busy=True, abandoning=StorageError("no")) for _ in range(3)]
+
+    async def for_ever() -> None:
+        slow.abandoned += 1
+        await asyncio.Event().wait()
+
+    slow.abandon = for_ever  # type: ignore[method-assign]
+    await engine.stop_uploads(asyncio.current_task())
+    assert [upload.abandoned for upload in (slow, *uploads)] == [1] * 4

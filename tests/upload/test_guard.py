@@ -11,6 +11,8 @@ import pytest
 from aios3._protocol.messages import Response
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._upload.guard import AbortOutcome, CancellationGuard
+from aios3._upload.upload_log import NoLog
+from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import AccessDeniedError, StorageError, TransportError
 from tests.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
 
@@ -414,3 +416,58 @@ async def test_the_upload_of_this_call_is_never_swept(scene: Scene) -> None:
     scene.store.open_upload("another call's", at=scene.clock.moment)
     await scene.fail(ValueError("source"))
     assert list(scene.store.uploads) == ["another call's"]
+
+
+# an upload that goes on
+
+
+@pytest.mark.parametrize("error", [OSError("full"), asyncio.CancelledError()])
+async def test_an_upload_that_cannot_be_taken_into_care_is_left_as_it_was(scene: Scene, error: BaseException) -> None:
+    """The journal could not be written, or nobody waits any more: nothing was asked of the source yet."""
+
+    class FullLog(NoLog):
+        def __init__(self) -> None:
+            self.events: list[str] = []
+
+        async def created(self, upload_id: str) -> None:
+            self.events.append(upload_id)
+            raise error
+
+        def left_open(self) -> None:
+            self.events.append("left open")
+
+    scene.store.open_upload("id")
+    scene.guard._log = log = FullLog()
+    scene.guard.adopt("id")
+    with pytest.raises(type(error)):
+        async with scene.guard:
+            pytest.fail("the block was entered")
+    assert log.events == ["id", "left open"]
+    assert (scene.known, scene.store.sent) == (set(), [])
+    assert "id" in scene.store.uploads
+
+
+@pytest.mark.parametrize(("state", "kept"), [("parts", True), ("no parts", False), ("aborting", False)])
+async def test_only_parts_are_worth_keeping(scene: Scene, state: str, kept: bool) -> None:
+    """A suspended upload without any, or one whose abort has begun, is ended."""
+    error = UploadSuspendedError("closed")
+    with pytest.raises(UploadSuspendedError):
+        async with scene.guard:
+            await scene.guard.create(CREATE)
+            scene.guard.may_have_parts = state != "no parts"
+            if state == "aborting":
+                await scene.guard.abort()
+            raise error
+    assert scene.guard.is_kept is kept
+    assert bool(scene.store.uploads) is kept
+
+
+async def test_a_committed_upload_is_not_kept(scene: Scene) -> None:
+    """There is nothing to go on with."""
+    with pytest.raises(UploadSuspendedError):
+        async with scene.guard:
+            await scene.guard.create(CREATE)
+            scene.guard.may_have_parts = True
+            scene.guard.completed()
+            raise UploadSuspendedError("closed")
+    assert not scene.guard.is_kept

@@ -9,7 +9,7 @@ import pytest
 from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import HeadObject
 from aios3._upload.orphans import OrphanSweep
-from aios3.errors import ResponseError, StorageError
+from aios3.errors import AccessDeniedError, ResponseError, StorageError
 from tests.fakes import FakeClock, FakeStore, make_client, refusal
 
 SECOND = timedelta(seconds=1)
@@ -104,12 +104,33 @@ async def test_times_are_the_stores(skew: timedelta, seconds: int, is_ours: bool
 
 
 async def test_what_cannot_be_looked_at_is_not_touched() -> None:
-    """It might have parts."""
+    """It might have parts; the others are ended all the same, and then the error is raised."""
     scene = Scene()
     scene.open("unclear", 5)
+    scene.open("orphan", 6)
     scene.store.on("ListParts", refusal(403, "AccessDenied"))
-    assert await scene.run() == []
+    with pytest.raises(AccessDeniedError):
+        await scene.run()
     assert list(scene.store.uploads) == ["unclear"]
+
+
+async def test_an_orphan_that_is_gone_meanwhile_is_ended() -> None:
+    """The answer to our own abort was lost, and the repetition finds nothing."""
+    scene = Scene()
+    scene.open("orphan", 5)
+    scene.store.on("AbortMultipartUpload", scene.store.lose)
+    assert await scene.run() == ["orphan"]
+
+
+async def test_one_that_cannot_be_ended_does_not_save_the_others() -> None:
+    """They are ended first."""
+    scene = Scene()
+    scene.open("stubborn", 5)
+    scene.open("orphan", 6)
+    scene.store.on("AbortMultipartUpload", refusal(403, "AccessDenied"))
+    with pytest.raises(AccessDeniedError):
+        await scene.run()
+    assert list(scene.store.uploads) == ["stubborn"]
 
 
 async def test_nothing_is_touched_before_a_create() -> None:

@@ -191,3 +191,32 @@ async def test_a_cancellation_of_before_is_not_ours() -> None:
             return "the error"
 
     assert await asyncio.create_task(run()) == "the error"
+
+
+async def test_a_group_inside_the_block_cannot_make_a_cancellation_of_its_error() -> None:
+    """Before Python 3.12 a failing one leaves the task with a cancellation that nobody asked for."""
+
+    async def run() -> None:
+        async with part_tasks(), asyncio.TaskGroup() as inner:
+            inner.create_task(fail(ValueError("inside")))
+            await asyncio.Event().wait()
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.create_task(run())
+    assert str(caught.value.exceptions[0]) == "inside"
+
+
+async def test_what_a_block_makes_of_the_end_of_its_group_does_not_hide_why_it_ended() -> None:
+    """The task failed first."""
+
+    async def run() -> None:
+        async with part_tasks() as group:
+            group.create_task(fail(OSError("part")))
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise ValueError("the block's own") from None
+
+    with pytest.raises(OSError, match="part") as caught:
+        await asyncio.create_task(run())
+    assert "the block's own" in caught.value.__notes__[0]

@@ -9,7 +9,13 @@ from aios3._protocol.operations import PutObject
 from aios3._upload.client import OperationClient
 from aios3._upload.evidence import Evidence
 from aios3._upload.single_put import put_object
-from aios3.errors import PreconditionFailedError, StorageError, TransportError
+from aios3.errors import (
+    CompletionUnknownError,
+    PreconditionFailedError,
+    ResponseError,
+    StorageError,
+    TransportError,
+)
 from tests.fakes import FakeClock, FakeStore, make_client, md5, refusal
 
 PUT = PutObject("bucket", "key", {"if-none-match": "*"}, (b"ab", bytearray(b"c")))
@@ -84,15 +90,65 @@ async def test_a_nonce_says_whose_object_it_is(client: OperationClient, store: F
                 await put
 
 
-@pytest.mark.parametrize("answer", [refusal(403), refusal(404), TransportError("reset")])
-async def test_what_cannot_be_looked_at_stays_refused(
-    client: OperationClient, store: FakeStore, answer: Response | Exception
-) -> None:
-    """By the error of the put, not of the look."""
-    store.on("PutObject", store.lose, EXISTS)
-    store.on("HeadObject", *[answer] * 9)
+async def test_a_key_that_holds_nothing_was_not_put(client: OperationClient, store: FakeStore) -> None:
+    """The refusal stands."""
+    store.on("PutObject", TransportError("reset"), EXISTS)
     with pytest.raises(PreconditionFailedError):
         await put(client)
+    assert store.operations[-1] == "HeadObject"
+
+
+@pytest.mark.parametrize("answer", [refusal(403), TransportError("reset")])
+@pytest.mark.parametrize("last", [EXISTS, TransportError("reset"), refusal(502)])
+async def test_what_cannot_be_looked_at_is_unknown(
+    client: OperationClient, store: FakeStore, answer: Response | Exception, last: Response | Exception
+) -> None:
+    """An answer was lost: it may have been a success."""
+    store.on("PutObject", store.lose, *[last] * 3)
+    store.on("HeadObject", *[answer] * 9)
+    with pytest.raises(CompletionUnknownError, match="bucket/key"):
+        await put(client)
+
+
+async def test_a_lost_success_is_a_success(client: OperationClient, store: FakeStore) -> None:
+    """The key shows it, although no attempt was ever answered."""
+    store.on("PutObject", *[store.lose] * 4)
+    committed = await put_object(client, PUT, [], {}, EVIDENCE)
+    assert committed.etag == md5(b"abc")
+
+
+@pytest.mark.parametrize("looking", [None, refusal(403), TransportError("reset")])
+async def test_a_store_that_says_no_is_believed(
+    client: OperationClient, store: FakeStore, looking: Response | Exception | None
+) -> None:
+    """Unless the key shows otherwise."""
+    store.on("PutObject", *[refusal(500, "InternalError")] * 4)
+    if looking is not None:
+        store.on("HeadObject", *[looking] * 9)
+    with pytest.raises(ResponseError, match="InternalError"):
+        await put(client)
+
+
+async def test_a_store_that_says_no_and_has_it_is_not_believed(client: OperationClient, store: FakeStore) -> None:
+    """The key holds these bytes, and that is what was asked for."""
+    store.put("key", b"abc", f'"{md5(b"abc")}"')
+    store.on("PutObject", *[refusal(500, "InternalError")] * 4)
+    committed = await put_object(client, PUT, [], {}, EVIDENCE)
+    assert committed.etag == md5(b"abc")
+
+
+async def test_what_was_never_sent_needs_no_look(client: OperationClient, store: FakeStore) -> None:
+    """There was no connection to send it on."""
+
+    def refused() -> TransportError:
+        error = TransportError("refused")
+        error.was_sent = False
+        return error
+
+    store.on("PutObject", *[refused() for _ in range(4)])
+    with pytest.raises(TransportError):
+        await put(client)
+    assert set(store.operations) == {"PutObject"}
 
 
 async def test_a_store_without_an_answer_is_an_error(client: OperationClient, store: FakeStore) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from aios3._upload.session import run_upload
 from aios3._upload.writer import UploadWriter
@@ -19,7 +19,7 @@ from tests.simulation.loop import VirtualLoop
 from tests.upload.upload_scene import UploadScene
 
 T = TypeVar("T")
-LIMIT = 12 * PART
+LIMIT = 6 * PART
 SIZES = st.sampled_from((0, 1, 700, PART - 1, PART, PART + 1, 2 * PART + 5))
 
 
@@ -42,7 +42,17 @@ class WriterMachine(RuleBasedStateMachine):
         self.is_broken = False
         """Bytes were lost: nothing may be committed any more."""
         self.has_left = False
+        self.writes = self.least = 0
         self.run(self.enter())
+
+    @initialize(least=st.integers(0, 8))
+    def plan(self, least: int) -> None:
+        """Lose bytes, or leave, after so many writes or later."""
+        self.least = least
+
+    @property
+    def may_leave(self) -> bool:
+        return not self.has_left and (self.is_broken or self.writes >= self.least)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
@@ -62,6 +72,7 @@ class WriterMachine(RuleBasedStateMachine):
                 raise error
 
     def data(self, size: int) -> bytes:
+        self.writes += 1
         self.letter = self.letter % 26 + 1
         return bytes([64 + self.letter]) * size
 
@@ -85,10 +96,11 @@ class WriterMachine(RuleBasedStateMachine):
             self.accepted += data
 
     @precondition(lambda self: not self.has_left and not self.is_broken)
-    @rule(sizes=st.lists(SIZES, max_size=3), fails=st.sampled_from((False, False, False, True)))
+    @rule(sizes=st.lists(SIZES, max_size=3), fails=st.booleans())
     def write_from(self, sizes: list[int], fails: bool) -> None:
         """A source is taken whole and closed; its error comes out unchanged."""
         chunks = [self.data(size) for size in sizes]
+        fails = fails and self.may_leave
         error = BrokenSourceError()
         source = RecordingSource(*chunks, *([error] if fails else []))
         is_too_much = sum(sizes) > self.room
@@ -126,7 +138,7 @@ class WriterMachine(RuleBasedStateMachine):
         with pytest.raises(TypeError, match="bytes-like"):
             self.run(self.writer.write(wrong))  # type: ignore[arg-type]
 
-    @precondition(lambda self: not self.has_left and not self.is_broken)
+    @precondition(lambda self: self.may_leave and not self.is_broken)
     @rule()
     def cancel_a_source(self) -> None:
         """What was cancelled while it was read has lost bytes."""
@@ -171,7 +183,7 @@ class WriterMachine(RuleBasedStateMachine):
         self.has_left = True
         return error
 
-    @precondition(lambda self: not self.has_left)
+    @precondition(lambda self: self.may_leave)
     @rule()
     def leave(self) -> None:
         """All that was accepted is committed, unless something was lost."""
@@ -182,7 +194,7 @@ class WriterMachine(RuleBasedStateMachine):
         if not self.is_broken:
             assert self.writer.receipt.size == len(self.accepted)
 
-    @precondition(lambda self: not self.has_left)
+    @precondition(lambda self: self.may_leave)
     @rule()
     def leave_by_an_error(self) -> None:
         """It comes out unchanged, and nothing is committed."""
@@ -191,7 +203,7 @@ class WriterMachine(RuleBasedStateMachine):
         assert self.left() is error
         assert self.committed is None
 
-    @precondition(lambda self: not self.has_left)
+    @precondition(lambda self: self.may_leave)
     @rule()
     def leave_by_a_cancellation(self) -> None:
         """Nothing is committed."""
@@ -199,7 +211,7 @@ class WriterMachine(RuleBasedStateMachine):
         assert isinstance(self.left(), asyncio.CancelledError)
         assert self.committed is None
 
-    @precondition(lambda self: not self.has_left and not self.is_broken)
+    @precondition(lambda self: self.may_leave and not self.is_broken)
     @rule()
     def leave_a_store_that_refuses(self) -> None:
         """Its word comes out, and nothing is committed."""

@@ -1,0 +1,166 @@
+"""Sources of every kind: uneven, slow, failing, endless; they remember what they gave and whether they were closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final, Literal
+
+__all__ = ["SHAPES", "Shape", "SimulatedSource", "SourceError"]
+
+Kind = Literal["iterator", "generator", "reader", "sync_reader", "sync_iterator", "list", "bytes"]
+SHAPES: Final[tuple[Kind, ...]] = (
+    "iterator", "iterator", "generator", "generator", "reader", "sync_reader", "sync_iterator", "list", "bytes",
+)  # fmt: skip
+ENDLESS: Final = 1200
+"""Bytes that an endless source gives, more than any other part of a simulation lets it."""
+
+
+class SourceError(Exception):
+    """The source fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a source does, drawn beforehand."""
+
+    kind: Kind
+    size: int
+    """Bytes."""
+    chunks: tuple[int, ...]
+    """Sizes, over and over."""
+    pauses: tuple[float, ...]
+    """Seconds before each chunk, over and over; 0 gives the loop a turn, less than 0 does not."""
+    fails_at: int | None
+    """The byte that is never given."""
+    closing: float
+    """Seconds that closing takes."""
+
+    @property
+    def can_fail(self) -> bool:
+        return self.kind not in ("list", "bytes")
+
+
+class SimulatedSource:
+    """One source, to be read once."""
+
+    def __init__(self, shape: Shape, random: Random) -> None:
+        self.shape = shape
+        self.content = random.randbytes(shape.size)
+        self.error = SourceError(f"at byte {shape.fails_at}") if shape.fails_at is not None else None
+        self.given = 0
+        """Bytes handed out."""
+        self.was_asked = False
+        self.was_made = False
+        self.is_closed = False
+        self.held: list[int] = []
+        """Bytes handed out so far, at every time that more was asked for."""
+        self._buffer = bytearray()
+        self._step = 0
+
+    def make(self) -> Any:
+        """Return the object to upload."""
+        self.was_made = True
+        kind = self.shape.kind
+        if kind == "iterator":
+            return _Iterator(self)
+        if kind == "generator":
+            return self._generate()
+        if kind in ("reader", "sync_reader"):
+            return _Reader(self) if kind == "reader" else _SyncReader(self)
+        if kind == "sync_iterator":
+            return self._iterate()
+        self.given = len(self.content)
+        return self.content if kind == "bytes" else list(self._split())
+
+    @property
+    def is_closable(self) -> bool:
+        """It has something to close, and was begun."""
+        is_begun = self.shape.kind == "iterator" or (self.shape.kind == "generator" and self.was_asked)
+        return is_begun and self.was_made
+
+    def next_chunk(self, most: int | None = None) -> bytes | bytearray:
+        """Return the next chunk, empty at the end (and perhaps before it, unless there is a limit)."""
+        self.was_asked = True
+        self.held.append(self.given)
+        count = self.shape.chunks[self._step % len(self.shape.chunks)]
+        self._step += 1
+        count = count if most is None else max(1, min(count, most))
+        end = min(self.given + count, len(self.content))
+        if self.error is not None and self.shape.fails_at is not None and end >= self.shape.fails_at:
+            raise self.error
+        self._buffer[:] = b"\xff" * len(self._buffer)  # a producer may use its buffer again
+        self._buffer = bytearray(self.content[self.given : end])
+        self.given = end
+        return self._buffer
+
+    @property
+    def has_ended(self) -> bool:
+        return self.error is None and self.given >= len(self.content)
+
+    async def pause(self) -> None:
+        seconds = self.shape.pauses[self._step % len(self.shape.pauses)]
+        if seconds >= 0:
+            await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        self.is_closed = True
+        await asyncio.sleep(self.shape.closing)
+
+    async def _generate(self) -> AsyncIterator[bytes | bytearray]:
+        self.was_asked = True
+        try:
+            while not self.has_ended:
+                await self.pause()
+                yield self.next_chunk()
+        finally:
+            self.is_closed = True
+            if self.shape.closing:
+                await asyncio.sleep(self.shape.closing)
+
+    def _iterate(self) -> Iterator[bytes | bytearray]:
+        while not self.has_ended:
+            yield self.next_chunk()
+
+    def _split(self) -> Iterator[bytes]:
+        start = step = 0
+        while start < len(self.content):
+            count = self.shape.chunks[step % len(self.shape.chunks)]
+            yield self.content[start : start + count]
+            start, step = start + count, step + 1
+
+
+class _Iterator:
+    def __init__(self, source: SimulatedSource) -> None:
+        self._source = source
+
+    def __aiter__(self) -> _Iterator:
+        return self
+
+    async def __anext__(self) -> bytes | bytearray:
+        await self._source.pause()
+        if self._source.has_ended:
+            raise StopAsyncIteration
+        return self._source.next_chunk()
+
+    async def aclose(self) -> None:
+        await self._source.close()
+
+
+class _Reader:
+    def __init__(self, source: SimulatedSource) -> None:
+        self._source = source
+
+    async def read(self, count: int) -> bytes | bytearray:
+        await self._source.pause()
+        return self._source.next_chunk(count)
+
+
+class _SyncReader:
+    def __init__(self, source: SimulatedSource) -> None:
+        self._source = source
+
+    def read(self, count: int) -> bytes | bytearray:
+        return self._source.next_chunk(count)

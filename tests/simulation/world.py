@@ -1,0 +1,144 @@
+"""A driver on a simulated network: what all uploads of one simulation share, and what was seen of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from random import Random
+from types import SimpleNamespace
+from typing import Final
+from unittest import mock
+
+from aios3 import RetryPolicy, S3StorageDriver, Timeouts, TransferConfig
+from aios3._protocol import cutter, stream_plan
+from aios3._protocol.uri import Endpoint
+from aios3._upload import hashing, memory, sources
+from aios3._upload.client import OperationClient
+from aios3._upload.clock import Clock
+from aios3._upload.engine import Engine, RunningUpload
+from aios3.providers import Provider
+
+from .faults import Faults
+from .loop import VirtualLoop
+from .schedule import Schedule, Trigger
+from .store import BEGIN, Exchange, SimulatedStore
+from .transport import SimulatedTransport
+
+__all__ = ["World", "scaled"]
+
+PROVIDER: Final = Provider(
+    "simulated",
+    min_part_size=1,
+    checksums=frozenset({"crc32", "sha256"}),
+    full_object_checksums=frozenset({"crc32"}),
+    composite_checksums=frozenset({"crc32", "sha256"}),
+)
+
+
+class _InOrder(dict[RunningUpload, None]):
+    """A set that is iterated in the same order in every run."""
+
+    add = dict.setdefault
+
+    def discard(self, upload: RunningUpload) -> None:
+        self.pop(upload, None)
+
+
+class _Driver(S3StorageDriver):
+    """The real one, with an engine whose transport is simulated."""
+
+    def __init__(self, world: World, transfer: TransferConfig) -> None:
+        super().__init__(world.provider, transfer=transfer)
+        self._world = world
+
+    async def _make_engine(self) -> Engine:
+        world = self._world
+        self._resources.push_async_callback(world.transport.aclose)
+        client = OperationClient(
+            transport=world.transport,
+            endpoint=Endpoint.parse("http://store.test", "path"),
+            region="us-east-1",
+            credentials=None,
+            policy=RetryPolicy(max_attempts=world.schedule.max_attempts, budget=world.schedule.budget),
+            payload_signing="unsigned",
+            clock=world.clock,
+        )
+        engine = Engine(client, world.provider, self._transfer, world.timeouts)
+        engine.running = _InOrder()  # type: ignore[assignment]
+        world.engines.append(engine)
+        return engine
+
+
+class World:
+    """Everything around the uploads of one schedule."""
+
+    def __init__(self, schedule: Schedule, loop: VirtualLoop) -> None:
+        self.schedule = schedule
+        self.loop = loop
+        self.random = Random(schedule.seed + 1)
+        self.timeouts = Timeouts()
+        self.provider = dataclasses.replace(PROVIDER, complete_etag_is_final=schedule.final_etag)
+        conditions = schedule.conditions
+        self.store = SimulatedStore(
+            loop, self.provider, skew=schedule.skew, resurrects=conditions.resurrects, forgets=schedule.forgets
+        )
+        faults = Faults(Random(schedule.seed + 2), conditions, max_attempts=schedule.max_attempts)
+        self.transport = SimulatedTransport(loop, self.store, faults, self.timeouts, self._step)
+        self.clock = Clock(
+            now=lambda: BEGIN + timedelta(seconds=loop.time()), monotonic=loop.time, random=Random(schedule.seed).random
+        )
+        self.engines: list[Engine] = []
+        self.trace: list[tuple[float, int, str]] = []
+        self.problems: list[str] = []
+        self._on_step: dict[int, list[Callable[[], object]]] = {}
+        self._steps = 0
+        self.watch: Callable[[Exchange], None] = lambda exchange: None
+        transfer = TransferConfig(
+            part_size=schedule.part_size, memory_limit=schedule.memory_limit, checksum=None, part_growth="fixed"
+        )
+        self.driver = _Driver(self, transfer)
+
+    def note(self, text: object) -> None:
+        """Write a line into the trace."""
+        self.trace.append((self.loop.time(), self.loop.turns, str(text)))
+
+    def blame(self, problem: str) -> None:
+        """Note a broken promise."""
+        self.problems.append(problem)
+        self.note(f"BROKEN: {problem}")
+
+    def at(self, trigger: Trigger, call: Callable[[], object]) -> None:
+        """Call at that moment, counted from now."""
+        if trigger.unit == "turn":
+            self.loop.at_turn(self.loop.turns + int(trigger.count), call)
+        elif trigger.unit == "second":
+            self.loop.call_later(trigger.count, call)
+        else:
+            self._on_step.setdefault(self._steps + int(trigger.count), []).append(call)
+
+    def _step(self, what: str, exchange: Exchange) -> None:
+        self.trace.append((self.loop.time(), self.loop.turns, f"{exchange} {what}"))
+        for call in self._on_step.pop(self._steps, ()):
+            self.loop.call_soon(call)
+        self._steps += 1
+        if what == "begins":
+            self.watch(exchange)
+
+    def tell(self) -> str:
+        """Return the trace as text."""
+        return "\n".join(f"{moment:12.6f} s  turn {turn:5}  {text}" for moment, turn, text in self.trace)
+
+
+@contextmanager
+def scaled(schedule: Schedule, loop: VirtualLoop) -> Iterator[None]:
+    """Make memory's grain as small as the parts, and let blocking iterators see the simulation's time."""
+    with (
+        mock.patch.object(cutter, "SEGMENT_SIZE", schedule.segment_size),
+        mock.patch.object(memory, "SEGMENT_SIZE", schedule.segment_size),
+        mock.patch.object(stream_plan, "SEGMENT_SIZE", schedule.segment_size),
+        mock.patch.object(hashing, "_INLINE", schedule.inline_hashing),
+        mock.patch.object(sources, "time", SimpleNamespace(monotonic=loop.time)),
+    ):
+        yield

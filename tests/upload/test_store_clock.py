@@ -1,0 +1,59 @@
+"""The store's clock: what its answers tell, and what they do not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from aios3._protocol.messages import Response
+from aios3._upload.store_clock import StoreClock
+from tests.fakes import FakeClock
+
+AT_THREE = Response(403, {"date": "Mon, 04 May 2026 03:00:00 GMT"})
+"""Two minutes and a second behind the fake clock."""
+BEHIND = -timedelta(minutes=2, seconds=1)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store_clock(clock: FakeClock) -> StoreClock:
+    return StoreClock(clock())
+
+
+def test_without_a_word_of_the_store_ours_counts(store_clock: StoreClock, clock: FakeClock) -> None:
+    """For dating requests and for judging moments."""
+    assert store_clock.now() == store_clock.translate(clock.moment) == clock.moment
+
+
+def test_an_answer_that_refuses_our_time_corrects_it(store_clock: StoreClock, clock: FakeClock) -> None:
+    """Also as time goes on."""
+    store_clock.learn(AT_THREE)
+    clock.advance(60)
+    assert store_clock.now() == clock.moment + BEHIND
+    assert store_clock.translate(clock.moment) == clock.moment + BEHIND
+
+
+def test_an_answer_without_a_time_corrects_nothing(store_clock: StoreClock, clock: FakeClock) -> None:
+    """Nothing is known better than before."""
+    store_clock.learn(Response(403, {}))
+    assert store_clock.now() == clock.moment
+
+
+def test_a_quick_answer_tells_the_stores_time(store_clock: StoreClock, clock: FakeClock) -> None:
+    """It judges moments, and dates no request."""
+    store_clock.note(AT_THREE, clock.moment)
+    assert store_clock.translate(clock.moment) == clock.moment + BEHIND
+    assert store_clock.now() == clock.moment
+
+
+def test_a_slow_answer_tells_nothing(store_clock: StoreClock, clock: FakeClock) -> None:
+    """When the store wrote it is not known to the minute."""
+    sent_at = clock.moment
+    clock.advance(60)
+    store_clock.note(AT_THREE, sent_at)
+    assert store_clock.translate(clock.moment) == clock.moment
