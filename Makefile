@@ -4,6 +4,7 @@
 #   make test    every test, also those against three real servers, and the coverage they must reach
 #   make check   format, lint, types
 #   make bench   aios3 beside other clients
+#   make bench-quick ARGS=--save, and later make bench-quick: two minutes before and after a change
 #   make leaks   what aios3 and other clients leave behind, by way of ending and store; writes docs/leaks.md
 #   make clean   remove all that these made
 #
@@ -17,6 +18,7 @@ WORKERS ?= 2
 VENV := .venv
 STORES_VENV := .venv-stores
 BENCH_VENV := .venv-bench
+BENCH_PARTS := aioboto3 others
 LEAKS_VENV := .venv-leaks
 SOURCES := aios3 tests examples benchmarks
 
@@ -26,7 +28,7 @@ export PIP_NO_INPUT := 1
 # Prints the requirements of one dependency group; pip below 25.1 cannot read groups itself.
 GROUP := import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"][sys.argv[1]], sep="\n")
 
-.PHONY: demo test check bench leaks clean
+.PHONY: demo test check bench bench-quick leaks clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.done-package
@@ -46,15 +48,18 @@ check: $(VENV)/.done-lint
 	@$(VENV)/bin/ruff check $(SOURCES)
 	@$(VENV)/bin/mypy
 
-bench: $(BENCH_VENV)/.done-bench
-	@$(BENCH_VENV)/bin/python benchmarks/run.py $(ARGS)
+bench: $(BENCH_VENV)/.done-bench $(BENCH_PARTS:%=$(BENCH_VENV)-%/.done-peers)
+	@$(BENCH_VENV)/bin/python -m benchmarks.run $(ARGS)
+
+bench-quick: $(BENCH_VENV)/.done-bench
+	@$(BENCH_VENV)/bin/python -m benchmarks.quick $(ARGS)
 
 leaks: $(LEAKS_VENV)/.done-leaks $(STORES_VENV)/.done-stores
 	@AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" \
 		$(LEAKS_VENV)/bin/python -m benchmarks.leaks.run --output docs/leaks.md --json build/leaks.json $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(STORES_VENV) $(BENCH_VENV) $(LEAKS_VENV) build dist *.egg-info .coverage .coverage.*
+	rm -rf $(VENV) $(STORES_VENV) $(BENCH_VENV) $(BENCH_PARTS:%=$(BENCH_VENV)-%) $(LEAKS_VENV) build dist *.egg-info .coverage .coverage.*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find $(SOURCES) -type d -name __pycache__ -prune -exec rm -rf {} +
 
@@ -80,6 +85,11 @@ $(STORES_VENV)/.done-stores: pyproject.toml $(STORES_VENV)/.done-venv
 $(BENCH_VENV)/.done-bench: pyproject.toml benchmarks/requirements.txt $(BENCH_VENV)/.done-venv
 	@echo "Installing aios3 and the clients beside it into $(BENCH_VENV) ..."
 	@$(BENCH_VENV)/bin/python -m pip install --quiet --quiet --editable . --requirement benchmarks/requirements.txt
+	@touch $@
+
+$(BENCH_VENV)-%/.done-peers: benchmarks/requirements-%.txt $(BENCH_VENV)-%/.done-venv
+	@echo "Installing the $* clients into $(BENCH_VENV)-$* ..."
+	@$(BENCH_VENV)-$*/bin/python -m pip install --quiet --quiet --requirement $<
 	@touch $@
 
 $(LEAKS_VENV)/.done-leaks: pyproject.toml benchmarks/leaks/requirements.txt $(LEAKS_VENV)/.done-venv

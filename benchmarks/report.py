@@ -1,150 +1,141 @@
-"""Turns samples into the Markdown that is printed: medians, spread, ratios, and the facts they belong to."""
+"""Keeps what was measured and writes it as Markdown: ``python -m benchmarks.report RESULT.json``."""
 
 from __future__ import annotations
 
-import os
-import platform
-import shutil
-import ssl
-import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib import metadata
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import median
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["Sample", "facts", "table"]
+from benchmarks.columns import COLUMNS
+from benchmarks.contestants import contestant
+from benchmarks.job import KIB, MIB
+from benchmarks.rounds import NotRun, Sample
+from benchmarks.sinks import Shape
+from benchmarks.workloads import Workload
 
-_GIB: Final = 1024**3
-_MIB: Final = 1024**2
-_DISTRIBUTIONS: Final = ("aios3-upload", "aiohttp", "aiobotocore", "botocore")
-_COLUMNS: Final = (
-    "client", "CPU s/GiB", "÷ floor", "÷ aiobotocore", "MiB/s", "MiB over idle", "longest stall ms",
-    "99.9 % of stalls below, ms", "sink busy",
-)  # fmt: skip
+__all__ = ["Result", "as_markdown"]
 
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One run of one client. The stalls are set in rounds with the heartbeat, which count for nothing else."""
-
-    bytes: int
-    wall_seconds: float
-    cpu_seconds: float
-    over_idle_bytes: int
-    sink_cpu_seconds: float
-    resent_bytes: int
-    stall_max_seconds: float | None = None
-    stall_p999_seconds: float | None = None
-
-    @property
-    def cpu_per_gib(self) -> float:
-        """CPU seconds, user and system, per GiB streamed."""
-        return self.cpu_seconds * _GIB / self.bytes
+_FAILURE_LENGTH: Final = 200
 
 
-def table(protocol: str, tls: str | None, samples: dict[str, list[Sample]]) -> str:
-    """Return one protocol's table. Rows whose name begins with floor or aiobotocore are what is divided by."""
-    lines = [
-        f"\n### {protocol}{f' ({tls})' if tls else ''}\n",
-        "| " + " | ".join(_COLUMNS) + " |",
-        "|---|" + "---:|" * (len(_COLUMNS) - 1),
-    ]
-    floor, peer = _measured(samples, "floor"), _measured(samples, "aiobotocore")
-    for name, taken in samples.items():
-        lines.append("| " + " | ".join([name, *_cells(taken, floor, peer)]) + " |")
-    resent = {name: sum(sample.resent_bytes for sample in taken) for name, taken in samples.items()}
-    lines += [f"\n{name} sent {size} bytes more than the source had." for name, size in resent.items() if size]
-    return "\n".join(lines)
+@dataclass(slots=True)
+class Result:
+    """Everything that one call of the runner has found out."""
+
+    facts: list[str]
+    versions: dict[str, str]
+    workloads: list[Workload] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    not_run: list[NotRun] = field(default_factory=list)
+
+    def add(self, found: Sample | NotRun) -> None:
+        """Take in what a run gave."""
+        if isinstance(found, Sample):
+            self.samples.append(found)
+        else:
+            self.not_run.append(found)
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON, in one step."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(asdict(self), indent=1, sort_keys=True) + "\n")
+        new.rename(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Result:
+        """Read what `save` wrote."""
+        kept: dict[str, Any] = json.loads(path.read_text())
+        return cls(
+            facts=kept["facts"],
+            versions=kept["versions"],
+            workloads=[_workload(entry) for entry in kept["workloads"]],
+            samples=[Sample(**entry) for entry in kept["samples"]],
+            not_run=[NotRun(**entry) for entry in kept["not_run"]],
+        )
 
 
-def facts(arguments: list[str], size_mib: int, chunk_kib: int, repeats: int, stall_repeats: int) -> str:
-    """Return what the figures belong to: command, date, machine, versions."""
-    versions = ", ".join(f"{name} {_version(name)}" for name in _DISTRIBUTIONS)
-    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
-    system = f"{platform.system()} {platform.release()}"
-    return "\n".join(
-        [
-            f"`benchmarks/run.py {' '.join(arguments)}`".replace(" `", "`"),
-            "",
-            f"- {datetime.now(UTC):%Y-%m-%d %H:%M} UTC{_revision()}; load average at the start {load}",
-            f"- {os.cpu_count()} cores, {_processor()}, {_memory_gib():.0f} GiB; {system}",
-            f"- {platform.python_implementation()} {platform.python_version()}, {ssl.OPENSSL_VERSION}; {versions}",
-            f"- a stream of {size_mib} MiB in chunks of {chunk_kib} KiB; parts of 5 MiB, 8 in flight",
-            f"- median (least-most) of {repeats} rounds, a ratio is the median of the rounds' ratios; stalls from "
-            f"{stall_repeats} further rounds",
-        ]
-    )
+def _workload(entry: dict[str, Any]) -> Workload:
+    lists = {name: tuple(entry[name]) for name in ("protocols", "columns")}
+    return Workload(**entry | lists | {"shape": Shape(**entry["shape"])})
 
 
-def _measured(samples: dict[str, list[Sample]], prefix: str) -> list[Sample]:
-    for name, taken in samples.items():
-        if name.startswith(prefix):
-            return _without_heartbeat(taken)
-    return []
+def as_markdown(result: Result) -> str:
+    """Return the facts, a table for each workload and protocol, and what did not run."""
+    lines = [f"- {fact}" for fact in result.facts]
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(result.versions.items()))
+    lines += [f"- {versions}"] if versions else []
+    for workload in result.workloads:
+        lines += _tables(workload, result)
+    lines += _what_did_not_run(result.not_run)
+    return "\n".join(lines) + "\n"
 
 
-def _without_heartbeat(samples: list[Sample]) -> list[Sample]:
-    return [sample for sample in samples if sample.stall_max_seconds is None]
+def _tables(workload: Workload, result: Result) -> Iterator[str]:
+    yield f"\n## {workload.title}"
+    yield f"\n`{workload.name}`: {_figures(workload)}"
+    for protocol in workload.protocols:
+        rows: dict[str, list[Sample]] = {}
+        for sample in result.samples:
+            if (sample.workload, sample.protocol) == (workload.name, protocol):
+                rows.setdefault(sample.client, []).append(sample)
+        if rows:
+            yield from _table(workload, protocol, rows)
 
 
-def _cells(samples: list[Sample], floor: list[Sample], peer: list[Sample]) -> list[str]:
-    measured = _without_heartbeat(samples)
-    return [
-        _spread(measured, lambda sample: sample.cpu_per_gib, ".2f"),
-        _ratio(measured, floor),
-        _ratio(measured, peer),
-        _spread(measured, lambda sample: sample.bytes / _MIB / sample.wall_seconds, ".0f"),
-        _spread(measured, lambda sample: sample.over_idle_bytes / _MIB, ".0f"),
-        _stall([sample.stall_max_seconds for sample in samples]),
-        _stall([sample.stall_p999_seconds for sample in samples]),
-        f"{median(sample.sink_cpu_seconds / sample.wall_seconds for sample in measured):.0%}",
-    ]
+def _table(workload: Workload, protocol: str, rows: dict[str, list[Sample]]) -> Iterator[str]:
+    columns = [column for name in workload.columns for column in COLUMNS[name]]
+    reference = rows.get(workload.reference, [])
+    titles = [title.format(reference=workload.reference) for title, _ in columns]
+    tls = next((sample.tls for samples in rows.values() for sample in samples), "")
+    yield f"\n### {protocol}{f' ({tls})' if tls else ''}\n"
+    yield "| " + " | ".join(["client", *titles]) + " |"
+    yield "|---|" + "---:|" * len(titles)
+    for name, samples in rows.items():
+        cells = [column(workload, samples, reference) for _, column in columns]
+        yield "| " + " | ".join([contestant(name).title, *cells]) + " |"
 
 
-def _spread(samples: list[Sample], figure: Callable[[Sample], float], form: str) -> str:
-    values = [figure(sample) for sample in samples]
-    return f"{median(values):{form}} ({min(values):{form}}-{max(values):{form}})"
+def _figures(workload: Workload) -> str:
+    shape = workload.shape
+    said = [f"{workload.uploads} x {_bytes(workload.size)}, {workload.at_once} at once"]
+    said += [f"chunks of {_bytes(workload.chunk_size)}"] if workload.kind == "stream" else []
+    said += [f"parts of {_bytes(workload.part_size)}, {workload.concurrency} in flight"]
+    said += [f"{workload.rate / 1e6:g} MB/s a source"] if workload.rate else []
+    said += [f"{shape.latency * 1000:g} ms a round trip"] if shape.latency else []
+    said += [f"{shape.rate / 1e6:g} MB/s a connection"] if shape.rate else []
+    said += [f"{shape.requests:g} requests/s"] if shape.requests else []
+    said += [f"ideal {workload.ideal_seconds:.2f} s"] if workload.ideal_seconds else []
+    return "; ".join(said)
 
 
-def _ratio(samples: list[Sample], others: list[Sample]) -> str:
-    # Round by round: what slowed a whole round down falls out.
-    if not others:
-        return ""
-    return f"{median(a.cpu_per_gib / b.cpu_per_gib for a, b in zip(samples, others, strict=True)):.2f}"
+def _bytes(count: int) -> str:
+    if count % KIB:
+        return f"{count} bytes"
+    return f"{count // MIB} MiB" if count % MIB == 0 else f"{count // KIB} KiB"
 
 
-def _stall(seconds: list[float | None]) -> str:
-    values = [value * 1000 for value in seconds if value is not None]
-    return f"{median(values):.1f}" if values else ""
+def _what_did_not_run(missing: list[NotRun]) -> Iterator[str]:
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for entry in missing:
+        reason = " ".join(entry.reason.split())[-_FAILURE_LENGTH:]
+        where = " ".join(filter(None, (entry.workload, entry.protocol)))
+        kind = "failed: " if entry.is_failure else ""
+        reasons.setdefault((entry.client, f"{kind}{reason}"), []).append(where)
+    if reasons:
+        yield "\n## Not run\n"
+    for (client, reason), places in reasons.items():
+        where = f" ({', '.join(filter(None, places))})" if any(places) else ""
+        yield f"- {client}{where}: {reason}"
 
 
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
+def main() -> None:
+    """Print a saved result."""
+    print(as_markdown(Result.load(Path(sys.argv[1]))), end="")
 
 
-def _revision() -> str:
-    git = shutil.which("git")
-    if git is None:
-        return ""
-    command = [git, "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return f", revision {answer.stdout.strip()}" if answer.returncode == 0 else ""
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
-
-
-def _memory_gib() -> float:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIB
+if __name__ == "__main__":
+    main()

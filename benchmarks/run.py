@@ -1,146 +1,132 @@
-"""Measures aios3, aiobotocore and the floor side by side and prints the result as Markdown.
+"""Measures clients side by side: ``python -m benchmarks.run [--workloads NAME ...] [--clients NAME ...]``.
 
-Every client runs as a process of its own, one at a time, in turns: one round
-is one run of each, so that whatever else the machine does falls on all alike.
+Every run is a process of its own, one at a time, in turns. Progress goes to
+standard error; the tables go to standard output, and with ``--output`` into a
+file beside the samples they were made of.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
 import sys
-import threading
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from tempfile import TemporaryDirectory
+from typing import Any, Final
 
-from report import Sample, facts, table
-from sink_process import RunningSink, running_sink
+from benchmarks.contestants import CONTESTANTS, Contestant, contestant, versions_of
+from benchmarks.job import KIB, MIB
+from benchmarks.machine import facts
+from benchmarks.report import Result, as_markdown
+from benchmarks.rounds import NotRun, play_rounds
+from benchmarks.workloads import WORKLOADS, Workload, scaled
 
-MIB: Final = 1024 * 1024
-_CLIENTS: Final = Path(__file__).with_name("clients")
-_LONGEST_RUN: Final = 300.0
+__all__ = ["main", "measure"]
 
-
-@dataclass(frozen=True, slots=True)
-class Contestant:
-    """One row of the table: a client program, and how it is asked to run."""
-
-    name: str
-    program: str
-    variant: str | None = None
-
-
-CONTESTANTS: Final = {
-    "floor": Contestant("floor (asyncio, no S3)", "floor_stream.py"),
-    "aios3": Contestant("aios3", "aios3_stream.py"),
-    "aios3-crc32": Contestant("aios3, CRC-32 sent", "aios3_stream.py", "crc32"),
-    "aiobotocore": Contestant("aiobotocore loop", "aiobotocore_stream.py"),
-}
-
-
-class RunFailedError(Exception):
-    """A client ended badly, or the sink did not get what was sent."""
+_RESULTS: Final = Path(__file__).with_name("results")
+_USUAL: Final = tuple(name for name in WORKLOADS if not name.startswith("growth"))
 
 
 def main() -> None:
-    """Measure what was asked for and print it."""
+    """Measure what was asked for and print it; the exit status says whether all that should run did."""
     options = _options()
-    print(facts(sys.argv[1:], options.size_mib, options.chunk_kib, options.repeats, options.stall_repeats))
-    for protocol in options.protocols:
-        with running_sink(protocol) as sink:
-            samples, tls = _measure(sink, options)
-        print(table(protocol, tls, {CONTESTANTS[name].name: taken for name, taken in samples.items()}), flush=True)
+    if options.list:
+        print("\n".join(f"{name:20} {workload.title}" for name, workload in WORKLOADS.items()))
+        print("\n".join(f"{name:20} {client.title}" for name, client in CONTESTANTS.items()))
+        return
+    save_to = _RESULTS / f"{options.output}.json" if options.output else None
+    workloads = [scaled(WORKLOADS[name], options.scale, options.changes) for name in options.workloads]
+    result = measure(workloads, options.clients, options.repeats, options.longest, save_to)
+    text = as_markdown(result)
+    if save_to is not None:
+        title = f"# Results\n\nWritten by `python -m benchmarks.run {' '.join(sys.argv[1:])}`.\n\n"
+        save_to.with_suffix(".md").write_text(title + text)
+    print(text, end="")
+    sys.exit(any(entry.is_failure for entry in result.not_run))
 
 
-def _measure(sink: RunningSink, options: argparse.Namespace) -> tuple[dict[str, list[Sample]], str | None]:
-    samples: dict[str, list[Sample]] = {name: [] for name in options.clients}
-    rounds = ["warm-up"] + ["measured"] * options.repeats + ["heartbeat"] * options.stall_repeats
-    for turn, kind in enumerate(rounds):
-        size = min(64, options.size_mib) if kind == "warm-up" else options.size_mib
-        for name in options.clients:
-            print(f"{sink.endpoint} round {turn}/{len(rounds) - 1} ({kind}): {name}", file=sys.stderr)
-            sample = _run_once(sink, CONTESTANTS[name], turn, size * MIB, options.chunk_kib * 1024, kind == "heartbeat")
-            if kind != "warm-up":
-                samples[name].append(sample)
-    return samples, sink.statistics()["tls"]
+def measure(
+    workloads: list[Workload], names: list[str], repeats: int, longest: float, save_to: Path | None = None
+) -> Result:
+    """Play the workloads with those clients that are installed, and save after each."""
+    result = Result(facts(), {})
+    clients = list(_installed(names, result))
+    for workload in workloads:
+        result.workloads.append(workload)
+        with _file_for(workload) as file:
+            try:
+                for found in play_rounds(workload, clients, repeats=repeats, file=file, longest=longest):
+                    result.add(found)
+            except LookupError as error:
+                result.add(NotRun(workload.name, "", "all", str(error), is_failure=False))
+        if save_to is not None:
+            result.save(save_to)
+    return result
 
 
-def _run_once(
-    sink: RunningSink, contestant: Contestant, turn: int, size: int, chunk_size: int, heartbeat: bool
-) -> Sample:
-    key = f"{contestant.program}-{contestant.variant}-{turn}"
-    command = [sys.executable, str(_CLIENTS / contestant.program), sink.endpoint, str(size), str(chunk_size)]
-    command += ["--key", key]
-    command += ["--certificate", sink.certificate] if sink.certificate else []
-    command += ["--variant", contestant.variant] if contestant.variant else []
-    command += ["--heartbeat"] if heartbeat else []
-    before = sink.statistics()
-    printed, cpu_of_process = _run_child(command)
-    after = sink.statistics()
-    figures = json.loads(printed)
-    if after["objects"].get(f"/bench/{key}") != size or after["open_uploads"]:
-        raise RunFailedError(f"{contestant.name}: the sink did not commit the {size} bytes that were streamed")
-    if figures["cpu_seconds"] > cpu_of_process:
-        raise RunFailedError(f"{contestant.name}: reported more CPU time than its process was charged for")
-    return Sample(
-        bytes=size,
-        wall_seconds=figures["wall_seconds"],
-        cpu_seconds=figures["cpu_seconds"],
-        over_idle_bytes=figures["peak_bytes"] - figures["idle_bytes"],
-        sink_cpu_seconds=after["cpu_seconds"] - before["cpu_seconds"],
-        resent_bytes=after["bytes_received"] - before["bytes_received"] - size,
-        stall_max_seconds=figures.get("stall_max_seconds"),
-        stall_p999_seconds=figures.get("stall_p999_seconds"),
-    )
+def _installed(names: list[str], result: Result) -> Iterator[Contestant]:
+    for name in names:
+        client = contestant(name)
+        try:
+            result.versions |= versions_of(client)
+        except LookupError as error:
+            result.add(NotRun("", "", name, str(error), is_failure=False))
+        else:
+            yield client
 
 
-def _run_child(command: list[str]) -> tuple[str, float]:
-    """Run a client to its end; return what it printed and the CPU seconds its whole process was charged for."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment())
-    watchdog = threading.Timer(_LONGEST_RUN, process.kill)
-    watchdog.start()
-    try:
-        assert process.stdout is not None
-        with process.stdout:
-            printed = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    finally:
-        watchdog.cancel()
-    if process.returncode:
-        raise RunFailedError(f"{' '.join(command)} ended with {process.returncode}")
-    return printed, usage.ru_utime + usage.ru_stime
-
-
-def _environment() -> dict[str, str]:
-    """Return our environment without what would lead a client elsewhere: proxies and AWS settings."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.upper().startswith("AWS_") and not name.lower().endswith("_proxy")
-    }
-    return kept | {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+@contextmanager
+def _file_for(workload: Workload) -> Iterator[str | None]:
+    """Write the file that is uploaded, so that it is in the page cache; remove it afterwards."""
+    if workload.kind != "file":
+        yield None
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        block = os.urandom(min(MIB, workload.size))
+        with path.open("wb") as file:
+            for start in range(0, workload.size, len(block)):
+                file.write(block[: workload.size - start])
+        yield str(path)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size-mib", type=int, default=1024, help="length of the stream")
-    parser.add_argument("--chunk-kib", type=int, default=64, help="length of the source's chunks")
-    parser.add_argument("--repeats", type=int, default=5, help="measured rounds")
-    parser.add_argument("--stall-repeats", type=int, default=3, help="further rounds with the heartbeat")
-    parser.add_argument("--quick", action="store_true", help="256 MiB, 3 measured rounds, 1 with the heartbeat")
-    parser.add_argument("--only", choices=["http", "https"], help="one protocol instead of both")
-    parser.add_argument("--clients", nargs="+", choices=list(CONTESTANTS), default=list(CONTESTANTS))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("--workloads", nargs="+", choices=list(WORKLOADS), default=list(_USUAL), metavar="NAME")
+    parser.add_argument("--clients", nargs="+", default=list(CONTESTANTS), metavar="NAME", help="NAME+uvloop, too")
+    parser.add_argument("--list", action="store_true", help="name workloads and clients")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds")
+    parser.add_argument("--scale", type=float, default=1.0, help="bytes (or small objects) multiplied by this")
+    parser.add_argument("--longest", type=float, default=300.0, help="seconds after which one run is ended")
+    parser.add_argument("--output", metavar="NAME", help="write results/NAME.json and results/NAME.md")
+    parser.add_argument("--protocol", choices=["http", "https"], help="one protocol instead of a workload's own")
+    parser.add_argument("--reference", metavar="CLIENT", help="what ratios are to")
+    for name, unit in {"size": "mib", "chunk": "kib", "part": "mib"}.items():
+        parser.add_argument(f"--{name}-{unit}", type=int, help=f"exchanges the {name} of every workload")
+    for name in ("uploads", "at-once", "concurrency"):
+        parser.add_argument(f"--{name}", type=int, help=f"exchanges {name} of every workload")
     options = parser.parse_args()
-    if options.quick:
-        options.size_mib, options.repeats, options.stall_repeats = 256, 3, 1
-    if min(options.size_mib, options.chunk_kib, options.repeats) < 1 or options.stall_repeats < 0:
-        parser.error("sizes and repeats must be positive")
-    options.protocols = [options.only] if options.only else ["http", "https"]
+    for name in options.clients:
+        try:
+            contestant(name)
+        except LookupError as error:
+            parser.error(str(error))
+    options.changes = dict(_changes(options))
     return options
+
+
+def _changes(options: argparse.Namespace) -> Iterator[tuple[str, Any]]:
+    bytes_of = {"size": ("size_mib", MIB), "chunk_size": ("chunk_kib", KIB), "part_size": ("part_mib", MIB)}
+    for field, (option, unit) in bytes_of.items():
+        if getattr(options, option) is not None:
+            yield field, getattr(options, option) * unit
+    for field in ("uploads", "at_once", "concurrency", "reference"):
+        if getattr(options, field) is not None:
+            yield field, getattr(options, field)
+    if options.protocol:
+        yield "protocols", (options.protocol,)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """A server that swallows uploads as fast as one process can, counts every byte, and answers like S3.
 
-Run as a program: ``sink.py [--certificate FILE --key FILE]``. It listens on a
+For machines without a C compiler: it has no latency, rates or throttling, and
+over https one process of it can be slower than the clients.
+
+Run as a program: ``python -m benchmarks.python_sink [--certificate FILE --key FILE]``. It listens on a
 free loopback port, prints that port as its first line, and ends when its
 standard input is closed. One process serves one protocol, so that what it
 counted for an upload is all that was sent.
@@ -15,7 +18,7 @@ import ssl
 import sys
 from typing import Final
 
-from s3_answers import Answer, Exchange, Store
+from benchmarks.python_sink.s3_answers import Answer, Exchange, Store
 
 # Measured: larger reads leave the processor's cache and let the TCP window run empty.
 _SCRATCH: Final = 64 * 1024
@@ -115,6 +118,7 @@ class Sink:
 
     def _accept(self) -> None:
         sock, _ = self._listener.accept()
+        self._store.connections += 1
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setblocking(False)
         if self._context is not None:

@@ -10,11 +10,12 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.etree import ElementTree as ET
 
-from framing import Body, Chunked, Collector, Counter, FixedLength
+from benchmarks.python_sink.framing import Body, Chunked, Collector, Counter, FixedLength
 
-__all__ = ["STATISTICS_PATH", "Answer", "Exchange", "Store"]
+__all__ = ["Answer", "Exchange", "Store"]
 
-STATISTICS_PATH: Final = "/-/statistics"
+_STATISTICS_PATH: Final = "/-/statistics"
+_NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 @dataclass(slots=True)
@@ -61,33 +62,39 @@ class Store:
 
     def __init__(self) -> None:
         self.bytes_received = 0
+        self.connections = 0
         self.tls: str | None = None
         self._ids = count(1)
         self._objects: dict[str, tuple[int, str]] = {}
         self._uploads: dict[str, dict[int, tuple[int, str]]] = {}
+        self._paths: dict[str, str] = {}
+        self._requests = 0
 
     def answer(self, exchange: Exchange) -> Answer:
         """Return the answer to a request whose body has come in full."""
         if isinstance(exchange.payload, Counter):
             self.bytes_received += exchange.payload.size
+        self._requests += exchange.path != _STATISTICS_PATH
         handler = {
             "PUT": self._upload_part if "partNumber" in exchange.query else self._put_object,
             "POST": self._create if "uploads" in exchange.query else self._complete,
             "DELETE": self._abort,
             "HEAD": self._head_object,
-            "GET": self._statistics if exchange.path == STATISTICS_PATH else self._list_parts,
+            "GET": self._statistics if exchange.path == _STATISTICS_PATH else self._list_parts,
         }.get(exchange.method)
         return handler(exchange) if handler else _error(405, "MethodNotAllowed")
 
     def _put_object(self, exchange: Exchange) -> Answer:
         size = _size(exchange)
-        etag = f'"{size:032x}"'
+        # The suffix keeps clients from taking it for the object's MD5.
+        etag = f'"{size:032x}-1"'
         self._objects[exchange.path] = size, etag
         return Answer(200, headers={"ETag": etag})
 
     def _create(self, exchange: Exchange) -> Answer:
         upload_id = f"upload-{next(self._ids)}"
         self._uploads[upload_id] = {}
+        self._paths[upload_id] = exchange.path
         bucket, _, key = exchange.path[1:].partition("/")
         return _document(
             "InitiateMultipartUploadResult",
@@ -120,6 +127,10 @@ class Store:
         return _document("CompleteMultipartUploadResult", f"<ETag>{etag}</ETag>")
 
     def _abort(self, exchange: Exchange) -> Answer:
+        if exchange.path == _STATISTICS_PATH:
+            self._objects.clear()
+            self._uploads.clear()
+            return Answer(204)
         known = self._uploads.pop(exchange.query.get("uploadId", ""), None) is not None
         return Answer(204) if known else _error(404, "NoSuchUpload")
 
@@ -139,13 +150,21 @@ class Store:
         )
         return _document("ListPartsResult", f"<IsTruncated>false</IsTruncated>{''.join(rows)}")
 
-    def _statistics(self, _: Exchange) -> Answer:
+    def _statistics(self, exchange: Exchange) -> Answer:
+        prefix = exchange.query.get("prefix", "")
+        sizes = [size for path, (size, _) in self._objects.items() if path.startswith(prefix)]
         figures = {
-            "objects": {path: size for path, (size, _) in self._objects.items()},
-            "open_uploads": len(self._uploads),
+            "objects": len(sizes),
+            "bytes": sum(sizes),
+            "least": min(sizes, default=0),
+            "most": max(sizes, default=0),
+            "open_uploads": sum(self._paths[upload_id].startswith(prefix) for upload_id in self._uploads),
             "bytes_received": self.bytes_received,
+            "requests": self._requests,
+            "throttled": 0,
+            "connections": self.connections,
             "cpu_seconds": time.process_time(),
-            "tls": self.tls,
+            "tls": self.tls or "",
         }
         return Answer(200, json.dumps(figures).encode())
 
@@ -164,7 +183,7 @@ def _listed_parts(document: bytes) -> dict[int, str]:
 
 
 def _document(name: str, inside: str) -> Answer:
-    body = f'<?xml version="1.0" encoding="UTF-8"?><{name}>{inside}</{name}>'
+    body = f'<?xml version="1.0" encoding="UTF-8"?><{name} xmlns="{_NAMESPACE}">{inside}</{name}>'
     return Answer(200, body.encode(), {"Content-Type": "application/xml"})
 
 

@@ -1,0 +1,51 @@
+"""aios3 as the README shows it. Variants: ``crc32`` sends a CRC-32 with every part; ``unsigned`` signs no payload."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aios3 import Credentials, S3StorageDriver, TransferConfig, UploadReceipt
+from benchmarks.clients import Client
+from benchmarks.job import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, Job
+from benchmarks.source import Source
+
+
+def _transfer(job: Job) -> TransferConfig:
+    return TransferConfig(
+        part_size=job.part_size,
+        concurrency=job.concurrency,
+        checksum="crc32" if job.variant == "crc32" else "auto",
+        payload_signing="unsigned" if job.variant == "unsigned" else "auto",
+    )
+
+
+def _check(receipt: UploadReceipt, job: Job) -> None:
+    if receipt.size != job.size:
+        raise RuntimeError(f"{receipt.size} bytes were stored, not {job.size}")
+
+
+@asynccontextmanager
+async def client(job: Job) -> AsyncIterator[Client]:
+    """Give a driver that is ready."""
+    driver = S3StorageDriver(
+        "aws" if job.variant == "crc32" else "generic",
+        endpoint_url=job.endpoint,
+        region=REGION,
+        credentials=Credentials(ACCESS_KEY, SECRET_KEY),
+        ssl_context=job.ssl_context(),
+        transfer=_transfer(job),
+    )
+
+    async def stream(source: Source, key: str) -> None:
+        _check(await driver.upload_object_via_stream(source, BUCKET, key), job)
+
+    async def file(path: Path, key: str) -> None:
+        _check(await driver.upload_object(path, BUCKET, key), job)
+
+    async def put(body: bytes, key: str) -> None:
+        _check(await driver.upload_object_via_stream(body, BUCKET, key), job)
+
+    async with driver:
+        yield Client(stream=stream, file=file, put=put)

@@ -1,0 +1,1 @@
+"""The sink for machines without a C compiler."""

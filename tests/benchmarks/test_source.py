@@ -1,0 +1,82 @@
+"""The bytes that the benchmarks stream."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from benchmarks.source import AsyncReader, Reader, Source
+
+
+async def joined(source: Source) -> list[bytes]:
+    """Return the chunks of a source."""
+    return [chunk async for chunk in source]
+
+
+@pytest.mark.parametrize(("size", "lengths"), [(0, []), (5, [5]), (10, [10]), (25, [10, 10, 5])])
+async def test_the_chunks_are_as_long_as_was_asked_for(size, lengths):
+    """Every chunk but the last has the chunk size, asynchronous or not."""
+    assert [len(chunk) for chunk in await joined(Source(size, 10))] == lengths
+    assert [len(chunk) for chunk in Source(size, 10)] == lengths
+
+
+async def test_no_chunk_is_an_object_that_was_handed_out_before():
+    """What a client keeps costs memory, as the chunks of a socket do."""
+    chunks = await joined(Source(40, 10))
+    assert len({id(chunk) for chunk in chunks}) == 4
+
+
+async def test_the_end_is_when_the_last_byte_was_handed_out():
+    """There is no end before the last chunk, and one with it."""
+    source = Source(20, 10)
+    chunks = aiter(source)
+    await anext(chunks)
+    assert source.ended_at is None
+    await anext(chunks)
+    assert source.ended_at is not None
+
+
+async def test_a_rate_makes_each_chunk_wait_until_its_bytes_are_due(monkeypatch):
+    """At 10 bytes a second the second chunk of 5 is due after one second, and a late one at once."""
+    now = [100.0]
+    waits = []
+
+    async def sleep(seconds):
+        waits.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr("benchmarks.source.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("benchmarks.source.asyncio.sleep", sleep)
+    async for _ in Source(15, 5, rate=10):
+        now[0] += 0.3 if len(waits) == 1 else 1.0
+    assert waits == [0.5, pytest.approx(0.2)]
+
+
+@pytest.mark.parametrize("sizes", [[1] * 25, [10, 10, 10], [7, 7, 7, 7], [25], [100], [-1]])
+def test_a_reader_gives_what_was_asked_for_until_the_end(sizes):
+    """Reads are short only at the end, whatever the chunks are, and give the source's bytes in their order."""
+    source = Source(25, 10)
+    expected = io.BytesIO(b"".join(Source(25, 10)))
+    reader = Reader(source)
+    lengths = [len(reader.read(size)) for size in sizes]
+    assert lengths == [len(expected.read(size)) for size in sizes]
+    assert reader.read(1) == b""
+
+
+@pytest.mark.parametrize("sizes", [[1] * 25, [10, 10, 10], [7, 7, 7, 7], [25], [100], [-1]])
+async def test_an_awaited_reader_gives_the_same(sizes):
+    """Short only at the end, and the source's bytes in their order."""
+    source = Source(25, 10)
+    expected = io.BytesIO(b"".join(source))
+    reader = AsyncReader(source)
+    assert [await reader.read(size) for size in sizes] == [expected.read(size) for size in sizes]
+    assert await reader.read(1) == b""
+
+
+def test_a_reader_changes_no_bytes():
+    """The pieces joined are the chunks joined."""
+    source = Source(25, 10)
+    whole = b"".join(source)
+    reader = Reader(source)
+    assert b"".join(iter(lambda: reader.read(4), b"")) == whole
