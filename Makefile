@@ -6,6 +6,8 @@
 #   make bench   aios3 beside other clients
 #   make bench-quick ARGS=--save, and later make bench-quick: two minutes before and after a change
 #   make leaks   what aios3 and other clients leave behind, by way of ending and store; writes docs/leaks.md
+#   make soak    hundreds of uploads at once against a real store, through a proxy that spoils connections
+#   make mutate  changes the code, and looks whether its tests notice: ARGS names modules, docs/mutation.md the scores
 #   make clean   remove all that these made
 #
 # PYTHON=python3.12 chooses another interpreter. ARGS="-k name" goes to pytest, which then asks for no coverage,
@@ -20,27 +22,37 @@ STORES_VENV := .venv-stores
 BENCH_VENV := .venv-bench
 BENCH_PARTS := aioboto3 others
 LEAKS_VENV := .venv-leaks
+MUTATE_VENV := .venv-mutate
 SOURCES := aios3 tests examples benchmarks
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
+# The tests of the whole: what they cover is covered by the tests of each module, and to count it costs a third of
+# their time.
+WHOLE := tests/benchmarks tests/conformance tests/fuzz tests/simulation tests/test_cancellation.py tests/test_demo.py
+WHOLE += tests/test_faults.py tests/test_processes.py tests/test_shutdown.py
+PYTEST = AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" AIOS3_REQUIRE_STORES=1 $(VENV)/bin/python -m pytest
+SPREAD = --numprocesses=$(WORKERS) --dist=loadfile --durations=12
+
 # Prints the requirements of one dependency group; pip below 25.1 cannot read groups itself.
 GROUP := import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"][sys.argv[1]], sep="\n")
 
-.PHONY: demo test check bench bench-quick leaks clean
+.PHONY: demo test check bench bench-quick leaks soak mutate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.done-package
 	@$(VENV)/bin/python examples/demo.py
 
 test: $(VENV)/.done-test $(STORES_VENV)/.done-stores
-	@AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" AIOS3_REQUIRE_STORES=1 \
-		$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report= --numprocesses=$(WORKERS) --dist=loadfile --durations=12)
-ifeq ($(ARGS),)
+ifneq ($(ARGS),)
+	@$(PYTEST) $(ARGS)
+else
+	@$(PYTEST) $(SPREAD) $(WHOLE:%=--ignore=%) --cov --cov-report=
 	@echo "Coverage, all branches counted: the package, then its core"
 	@$(VENV)/bin/python -m coverage report --skip-covered --fail-under=97
 	@$(VENV)/bin/python -m coverage report --skip-covered --fail-under=100 --include="aios3/_protocol/*,aios3/_upload/*,aios3/_journal/*"
+	@$(PYTEST) $(SPREAD) $(WHOLE)
 endif
 
 check: $(VENV)/.done-lint
@@ -58,8 +70,14 @@ leaks: $(LEAKS_VENV)/.done-leaks $(STORES_VENV)/.done-stores
 	@AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" \
 		$(LEAKS_VENV)/bin/python -m benchmarks.leaks.run --output docs/leaks.md --json build/leaks.json $(ARGS)
 
+soak: $(VENV)/.done-test $(STORES_VENV)/.done-stores
+	@AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" $(VENV)/bin/python -m tests.soak $(ARGS)
+
+mutate: $(MUTATE_VENV)/.done-mutate
+	@$(MUTATE_VENV)/bin/python -m tests.mutation $(or $(ARGS),_protocol)
+
 clean:
-	rm -rf $(VENV) $(STORES_VENV) $(BENCH_VENV) $(BENCH_PARTS:%=$(BENCH_VENV)-%) $(LEAKS_VENV) build dist *.egg-info .coverage .coverage.*
+	rm -rf $(VENV) $(STORES_VENV) $(BENCH_VENV) $(BENCH_PARTS:%=$(BENCH_VENV)-%) $(LEAKS_VENV) $(MUTATE_VENV) build dist *.egg-info .coverage .coverage.*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find $(SOURCES) -type d -name __pycache__ -prune -exec rm -rf {} +
 
@@ -95,6 +113,12 @@ $(BENCH_VENV)-%/.done-peers: benchmarks/requirements-%.txt $(BENCH_VENV)-%/.done
 $(LEAKS_VENV)/.done-leaks: pyproject.toml benchmarks/leaks/requirements.txt $(LEAKS_VENV)/.done-venv
 	@echo "Installing aios3 and the clients beside it into $(LEAKS_VENV) ..."
 	@$(LEAKS_VENV)/bin/python -m pip install --quiet --quiet --editable . --requirement benchmarks/leaks/requirements.txt
+	@touch $@
+
+$(MUTATE_VENV)/.done-mutate: pyproject.toml $(MUTATE_VENV)/.done-venv
+	@echo "Installing the tests' tools and mutmut into $(MUTATE_VENV) ..."
+	@for group in test mutate; do $(MUTATE_VENV)/bin/python -c '$(GROUP)' $$group; done > $(MUTATE_VENV)/mutate.txt
+	@$(MUTATE_VENV)/bin/python -m pip install --quiet --quiet --requirement $(MUTATE_VENV)/mutate.txt
 	@touch $@
 
 .PRECIOUS: %/.done-venv

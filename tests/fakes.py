@@ -255,10 +255,15 @@ def make_client(
 
 
 def make_engine(
-    store: FakeStore, clock: FakeClock, *, memory_limit: int = 64 * PART, provider: Provider = SMALL_PARTS
+    store: FakeStore,
+    clock: FakeClock,
+    *,
+    memory_limit: int = 64 * PART,
+    provider: Provider = SMALL_PARTS,
+    timeouts: Timeouts = Timeouts(cleanup=5.0),
 ) -> Engine:
     transfer = TransferConfig(part_size=PART, memory_limit=memory_limit)
-    return Engine(make_client(store, clock), provider, transfer, Timeouts(cleanup=5.0))
+    return Engine(make_client(store, clock), provider, transfer, timeouts)
 
 
 def make_job(**changes: object) -> UploadJob:

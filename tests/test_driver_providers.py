@@ -76,7 +76,7 @@ async def test_a_default_checksum_without_a_fast_implementation_is_left_out(monk
         full_object_checksums=frozenset({"crc64nvme"}),
         default_checksum="crc64nvme",
     )
-    monkeypatch.setattr("aios3.driver.is_fast", lambda algorithm: False)
+    monkeypatch.setattr("aios3._driver.jobs.is_fast", lambda algorithm: False)
     async with S3Server(checked) as server, driver_for(server, checked) as driver:
         receipt = await driver.upload_object_via_stream(b"content", "bucket", "key")
 

@@ -58,8 +58,13 @@ class SlicedBody(Payload):
 
         S3 answers some requests before it has read the body, then closes. What it answered is what the caller needs
         to know, so the broken pipe is left to whoever waits for the answer.
+
+        Raises:
+            ConnectionResetError: it was closed before the first byte; aiohttp would notice where nobody looks.
         """
-        self._begin(cast("StreamWriter", writer))
+        transport = self._begin(cast("StreamWriter", writer))
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the connection was closed before the request")
         try:
             for piece in self._slices:
                 await writer.write(piece)

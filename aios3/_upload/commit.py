@@ -70,7 +70,9 @@ class Commit:
         sent = await part_checksum(job.checksum, body)
         operation = PutObject(job.bucket, job.key, headers, body, sent)
         evidence = Evidence(sum(len(piece) for piece in body), None if sent is None else sent[1], job.nonce)
-        committed = await put_object(self.engine.client, operation, self.failures, job.headers.part, evidence)
+        committed = await put_object(
+            self.engine.client, operation, self.failures, job.headers.part, evidence, self.began_at
+        )
         if job.checksum is not None and sent is not None:
             job.checksum.compare(sent[1], committed, bucket=job.bucket, key=job.key)
         self._verification = verification_of_put(job, operation, committed, is_signed=self._signs_bodies)

@@ -17,6 +17,7 @@ from aios3.errors import (
 from aios3.models import StorageObject
 
 from .client import OperationClient
+from .completion import was_stored_since
 from .evidence import Evidence
 from .hashing import hash_body, md5_hex
 
@@ -29,12 +30,14 @@ async def put_object(
     failures: list[StorageError],
     head_headers: Mapping[str, str],
     evidence: Evidence,
+    began_at: float,
 ) -> Committed:
     """Put the object, and tell our own success from somebody else's.
 
     An answer without an ETag is no proof that a store has answered, and a lost answer is none of a failure; with
     ``if_none_match`` a repetition is then refused because the first attempt succeeded. In all these cases `evidence`
-    decides, or else the key's MD5.
+    decides, or else the key's MD5, if it was stored since `began_at` (by the client's monotonic clock): the same bytes
+    may have been there before, with other metadata.
 
     Raises:
         ResponseError: the store refused.
@@ -52,11 +55,12 @@ async def put_object(
         if committed.etag is not None:
             return committed
         refusal = _without_etag(operation)
-    was_answered = not any(_is_open(failure) for failure in failures[before:])
+    was_answered = not any(_is_open(failure) for failure in (refusal, *failures[before:]))
     found = await _look(client, operation, evidence.asking(head_headers), refusal, was_answered=was_answered)
     verdict = evidence.judge(found)
     if verdict is None:
-        verdict = found.etag == await hash_body(md5_hex, operation.body)
+        is_new = found.last_modified is None or was_stored_since(client, found, began_at)
+        verdict = is_new and found.etag == await hash_body(md5_hex, operation.body)
     if not verdict:
         raise refusal
     return Committed(found.etag, found.version_id, checksum=found.checksum, request_id=None)
@@ -88,7 +92,7 @@ async def _look(
 
 
 def _is_open(failure: StorageError) -> bool:
-    """Return whether a failed attempt has no answer of the store's own: one with its code is as good as a no."""
+    """Return whether an attempt has no answer of the store's own: one with its code is as good as a no."""
     return is_unclear(failure) and not (isinstance(failure, ResponseError) and failure.code is not None)
 
 

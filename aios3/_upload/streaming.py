@@ -136,7 +136,7 @@ class StreamingUploader(Uploader):
             return
         if not self._filler.is_empty:
             await self._send_part()
-        self._is_committing = True
+        self._begin_commit()
         self._handover.end()
         await asyncio.wait({self._request})
         committed = self._request.result()

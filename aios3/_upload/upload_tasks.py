@@ -60,6 +60,15 @@ class UploadTasks:
         except RuntimeError:  # the group is ending already
             failing.close()
 
+    def outrun_stopping(self) -> None:
+        """Let a stop that was asked for come to nothing, because the commit begins.
+
+        Raises:
+            StorageError: the stop has struck already.
+        """
+        if self._stopping is not None and not self._stopping.cancel() and not self._stopping.cancelled():
+            self._stopping.result()
+
     async def end_stopping(self) -> None:
         """Let a stop that comes after the commit come to nothing.
 

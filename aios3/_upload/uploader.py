@@ -1,20 +1,16 @@
 """One upload, from its first byte to its receipt.
 
-Theory of operation. The source is pulled in the caller's task, never under a
-timeout of ours. Its chunks are copied into segments that the memory budget has
-granted *before* anything was asked of the source; a full part takes one of
-`concurrency` slots and becomes a task (`PartSender`). While all slots are taken
-the part waits and the source is not asked, which is the whole backpressure: at
-most ``concurrency + 1`` parts are held.
+The source is pulled in the caller's task, never under a timeout of ours. Its
+chunks are copied into segments that the memory budget has granted *before*
+anything was asked of the source; a full part takes one of `concurrency` slots
+and becomes a task (`PartSender`). While all slots are taken the source is not
+asked, which is the whole backpressure: at most ``concurrency + 1`` parts are held.
 
 The first part is kept until a byte beyond it comes: a source that ends in it
-becomes one PutObject. Otherwise the multipart upload is created, under the
-care of the guard and while the source is read on, and committed only after the source has ended cleanly and
-all slots have come back, which is to say that every part is acknowledged.
-
-An upload that goes on from a checkpoint differs in its beginning alone: it is
-multipart from its first byte, and the parts of the checkpoint count as read,
-stored and acknowledged.
+becomes one PutObject. Otherwise the multipart upload is created while the
+source is read on, and committed only after the source has ended cleanly and
+all slots have come back: every part is acknowledged. With a checkpoint it is
+multipart from its first byte, and the checkpoint's parts count as stored.
 """
 
 from __future__ import annotations
@@ -275,10 +271,14 @@ class Uploader:
         if not self._filler.is_empty or not self._filler.parts_taken:
             await self._send_part()
         await self._sender.drain()
-        self._is_committing = True
+        self._begin_commit()
         tracker = self._sender.tracker
         committed = await self._commit.complete(await self._upload_id(), tracker, self._filler.parts_taken, size)
         self.receipt = self._commit.receipt(committed, size, tracker.uploaded_parts())
+
+    def _begin_commit(self) -> None:
+        self.tasks.outrun_stopping()
+        self._is_committing = True
 
     async def _end_reading(self) -> int:
         """Take no more bytes, and return how many there were."""
@@ -291,7 +291,7 @@ class Uploader:
         part = self._filler.take()
         try:
             await self._progress.report()
-            self._is_committing = True
+            self._begin_commit()
             committed = await self._commit.put(part.body)
         finally:
             self._filler.give_back(part)

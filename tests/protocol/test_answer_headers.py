@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -94,3 +95,20 @@ def test_an_odd_date_is_none(text: str | None) -> None:
 def test_a_date_without_a_zone_is_utc() -> None:
     """HTTP knows no other."""
     assert read_http_date("Fri, 24 May 2013 00:00:00 -0000") == datetime(2013, 5, 24, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+def test_a_date_is_in_utc_wherever_the_process_runs(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's own zone says nothing about the store's dates."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        dates = [read_http_date(f"Fri, 24 May 2013 01:00:00 {offset}") for offset in ("-0000", "+0100", "GMT")]
+    time.tzset()
+    assert dates == [datetime(2013, 5, 24, hour, tzinfo=UTC) for hour in (1, 0, 1)]
+    assert all(date is not None and date.tzinfo is UTC for date in dates)
+
+
+def test_an_etag_loses_nothing_but_its_quotes() -> None:
+    """It is opaque, and may begin or end with any letter."""
+    assert unquote_etag('"XabX"') == "XabX"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.part_plan import PartPlan, check_part_size, plan_parts
+from aios3._protocol.part_plan import PartPlan, check_part_size, plan_parts, plan_resumed
 from aios3.errors import ConfigurationError, PartLimitError
 from aios3.options import GIB, MIB, TransferConfig
 from aios3.providers import PROVIDERS, Provider
@@ -165,3 +165,45 @@ def test_any_growing_plan_only_grows(part_size: int, memory: int, max_parts: int
     assert sizes == sorted(sizes)
     assert sizes[0] == part_size
     assert sizes[-1] <= max(part_size, min(100 * MIB, (part_size + memory) // 2))
+
+
+@pytest.mark.parametrize(("max_parts", "sizes"), [(1, [10]), (2, [10, 20]), (3, [10, 20, 40]), (4, [10, 10, 20, 40])])
+def test_plans_of_few_parts_grow_as_well(max_parts: int, sizes: list[int]) -> None:
+    """The first half is at least one part."""
+    few = PartPlan(first_size=10, largest_size=40, max_parts=max_parts)
+    assert [few.size_of(number) for number in range(1, max_parts + 1)] == sizes
+
+
+def test_a_part_size_that_just_suffices_is_kept() -> None:
+    """It is what the caller asked for, whole MiB or not."""
+    transfer = TransferConfig(part_size=5 * MIB + 1)
+    assert plan(transfer=transfer, size=10_000 * (5 * MIB + 1)).first_size == 5 * MIB + 1
+
+
+@pytest.mark.parametrize("limit", [6 * MIB, 6 * MIB + 100, 7 * MIB - 1])
+def test_parts_may_be_as_large_as_the_memory(limit: int) -> None:
+    """And are never rounded up beyond it."""
+    assert (
+        plan(transfer=TransferConfig(memory_limit=8 * MIB), size=10_000 * limit, memory_limit=limit).first_size == limit
+    )
+
+
+def resumed(size: int | None, provider: Provider = GENERIC, transfer: TransferConfig = DEFAULT) -> PartPlan:
+    return plan_resumed(provider, transfer, size=size, memory_limit=transfer.memory_limit)
+
+
+def test_an_upload_goes_on_with_the_parts_it_began_with() -> None:
+    """As one of unknown length, whatever is declared, because its first parts are there already."""
+    for size in (None, 0, 100 * GIB, plan().capacity):
+        assert resumed(size) == plan()
+    assert resumed(None, EQUAL).largest_size == 5 * MIB
+
+
+def test_an_upload_that_cannot_go_on_to_its_declared_end_is_refused() -> None:
+    """One byte beyond what its parts can hold; and parts that do not suit are refused as ever."""
+    with pytest.raises(PartLimitError, match=f"the source is longer than {plan().capacity} bytes"):
+        resumed(plan().capacity + 1)
+    with pytest.raises(ConfigurationError, match="part_size"):
+        resumed(None, transfer=TransferConfig(part_size=1))
+    with pytest.raises(ConfigurationError, match="memory_limit"):
+        plan_resumed(GENERIC, DEFAULT, size=None, memory_limit=MIB)

@@ -195,3 +195,36 @@ async def test_a_connection_that_is_not_there_in_time_sends_nothing(make_transpo
     with pytest.raises(TransportTimeoutError, match="connecting") as caught:
         await transport.send(request_to(peer, body=[b"x"]))
     assert not caught.value.was_sent
+
+
+@pytest.mark.parametrize(
+    ("error", "was_sent"),
+    [
+        (aiohttp.ConnectionTimeoutError("connecting"), False),
+        (aiohttp.SocketTimeoutError("reading"), True),
+        (TimeoutError(), True),
+    ],
+)
+async def test_the_timeouts_of_an_injected_session_are_timeouts(make_transport, wire, request_to, error, was_sent):
+    """Those of its connecting have sent nothing."""
+
+    async def fail(request: object, handler: object) -> aiohttp.ClientResponse:
+        raise error
+
+    peer = await wire(Peer.read_request)
+    async with aiohttp.ClientSession(middlewares=(fail,)) as session:
+        with pytest.raises(TransportTimeoutError) as caught:
+            await make_transport(session).send(request_to(peer, method="GET"))
+    assert caught.value.was_sent is was_sent
+
+
+async def test_an_error_that_is_not_the_networks_passes(make_transport, wire, request_to):
+    """A defect must not look like a fault of the connection."""
+
+    async def fail(request: object, handler: object) -> aiohttp.ClientResponse:
+        raise RuntimeError("a defect")
+
+    peer = await wire(Peer.read_request)
+    async with aiohttp.ClientSession(middlewares=(fail,)) as session:
+        with pytest.raises(RuntimeError, match="a defect"):
+            await make_transport(session).send(request_to(peer, method="GET"))

@@ -228,3 +228,49 @@ async def test_a_body_shows_neither_its_bytes_nor_itself_as_text():
     assert "6 bytes" in repr(body)
     with pytest.raises(TypeError, match="bytes"):
         body.decode()
+
+
+class Line:
+    """What a body is written to: a connection that the store has closed, or closes at the first byte."""
+
+    def __init__(self, *, is_closing: bool) -> None:
+        self._is_closing = is_closing
+        self.written: list[bytes] = []
+        self.protocol = self
+        self.transport = self
+
+    def is_closing(self) -> bool:
+        return self._is_closing
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return default
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    async def write(self, data: bytes) -> None:
+        self.written.append(data)
+        raise aiohttp.ClientConnectionResetError("closed")
+
+
+def body_of(*pieces: bytes) -> SlicedBody:
+    request = Request("PutObject", "PUT", "http", "localhost", "/bucket/key", body=pieces)
+    return SlicedBody(request, Watchdog("PutObject", connect=1, send=1, answer=1), set())
+
+
+async def test_a_connection_that_closes_meanwhile_leaves_the_word_to_the_answer():
+    """Which may be there already, and say why."""
+    body, line = body_of(b"abc", b"def"), Line(is_closing=False)
+    await body.write(line)  # type: ignore[arg-type]
+    assert (line.written, body.is_gone) == ([b"abc"], False)
+    body._watchdog._timer.cancel()
+
+
+@pytest.mark.parametrize("pieces", [(), (b"abc",)])
+async def test_a_connection_that_is_closed_already_is_an_error(pieces):
+    """Also for a body without bytes, whose end would be written where nobody waits for it."""
+    body, line = body_of(*pieces), Line(is_closing=True)
+    with pytest.raises(ConnectionResetError):
+        await body.write(line)  # type: ignore[arg-type]
+    assert line.written == []
+    body._watchdog._timer.cancel()

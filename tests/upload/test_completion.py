@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
+from datetime import timedelta
 
 import pytest
 
 from aios3._protocol.messages import Response
 from aios3._protocol.operations import CompleteMultipartUpload
-from aios3._upload.completion import Completion, multipart_etag
+from aios3._upload.completion import Completion, multipart_etag, was_stored_since
 from aios3._upload.guard import CancellationGuard
 from aios3.errors import (
     AccessDeniedError,
@@ -20,6 +21,7 @@ from aios3.errors import (
     StorageError,
     TransportError,
 )
+from aios3.models import StorageObject
 from tests.fakes import FakeClock, FakeStore, Gate, make_client, md5, multipart_md5, refusal, turns
 
 CONTENTS = [b"a" * 10, b"b" * 10, b"c" * 4]
@@ -343,3 +345,37 @@ async def test_another_nonce_is_another_upload(scene: Scene) -> None:
     scene.store.on("HeadObject", *[Response(200, head)] * 2)
     with pytest.raises(TransportError):
         await dataclasses.replace(scene.completion, nonce="ours").run()
+
+
+@pytest.mark.parametrize(
+    ("seconds_after_the_beginning", "is_new"),
+    [(None, False), (-60, False), (-3, False), (-2, True), (0, True), (40, True)],
+)
+async def test_an_object_may_be_ours_if_it_is_not_older_than_the_upload(
+    seconds_after_the_beginning: float | None, is_new: bool
+) -> None:
+    """By the whole seconds of HTTP dates; the process may have run for long before."""
+    clock = FakeClock()
+    client = make_client(FakeStore(clock), clock)
+    clock.advance(10_000)
+    began_at, beginning = client.clock.monotonic(), clock.moment
+    clock.advance(50)
+    after = seconds_after_the_beginning
+    modified = None if after is None else beginning + timedelta(seconds=after)
+    found = StorageObject("bucket", "key", 1, "etag", last_modified=modified)
+    assert was_stored_since(client, found, began_at) is is_new
+
+
+async def test_what_the_store_shows_of_a_commit_whose_answer_was_lost_is_handed_on(scene: Scene) -> None:
+    """All that the answer would have said, but for the id of the request."""
+    scene.complete_with(RESET, RESET)
+    head = {
+        "content-length": str(len(WHOLE)),
+        "etag": f'"{OURS}"',
+        "x-amz-version-id": "v",
+        "x-amz-checksum-crc32": "c=",
+    }
+    scene.store.on("HeadObject", Response(200, head))
+    committed = await scene.completion.run()
+    assert (committed.etag, committed.version_id, committed.checksum) == (OURS, "v", "c=")
+    assert committed.request_id is None

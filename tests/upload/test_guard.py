@@ -471,3 +471,71 @@ async def test_a_committed_upload_is_not_kept(scene: Scene) -> None:
             scene.guard.completed()
             raise UploadSuspendedError("closed")
     assert not scene.guard.is_kept
+
+
+STILL_THERE = Response(200, {}, b"<ListPartsResult></ListPartsResult>")
+
+
+async def test_every_request_of_the_clean_up_is_about_this_upload(scene: Scene) -> None:
+    """The aborts that are repeated, and the questions between them."""
+    scene.store.on("ListParts", STILL_THERE, STILL_THERE)
+    await scene.fail(ValueError("source"), parts=True)
+    asked = {(request.path, dict(request.query).get("uploadId")) for request in scene.store.sent[1:]}
+    assert asked == {("/bucket/key", "upload-1")}
+
+
+@pytest.mark.parametrize("answer", [refusal(403, "AccessDenied"), TransportError("reset")])
+async def test_what_was_seen_to_stay_is_gone_only_when_the_store_says_so(
+    scene: Scene, answer: Response | Exception
+) -> None:
+    """A question that is not answered proves nothing after that."""
+    scene.store.on("ListParts", STILL_THERE, *[answer] * 40)
+    notes = await scene.fail(ValueError("source"), parts=True)
+    assert notes == [WHERE + "it could not be aborted and may be billed until it is"]
+
+
+async def test_a_question_that_is_refused_otherwise_is_no_proof(scene: Scene) -> None:
+    """Only that there is no such upload is; the abort's word does, and no more is asked."""
+    scene.store.on("ListParts", refusal(403, "AccessDenied"))
+    await scene.fail(ValueError("source"), parts=True)
+    assert scene.store.operations.count("AbortMultipartUpload") == 1
+
+
+async def test_the_log_is_told_of_every_step() -> None:
+    """Before there is something to abort, with its id when there is, and at the end."""
+
+    class Log(NoLog):
+        def __init__(self) -> None:
+            self.events: list[str] = []
+
+        async def creating(self) -> None:
+            self.events.append("creating")
+
+        async def created(self, upload_id: str) -> None:
+            self.events.append(upload_id)
+
+        def ended(self) -> None:
+            self.events.append("ended")
+
+    clock, log = FakeClock(), Log()
+    client = make_client(FakeStore(clock), clock)
+    guard = CancellationGuard(
+        client, "bucket", "key", headers={}, deadline=60, failures=[], known_uploads=set(), log=log
+    )
+    async with guard:
+        await guard.create(CREATE)
+        guard.completed()
+    assert log.events == ["creating", "upload-1", "ended"]
+
+
+async def test_it_says_that_it_cleans_up_while_it_does(scene: Scene) -> None:
+    """In a task that bears our name; not before."""
+    gate = Gate()
+    scene.store.on("AbortMultipartUpload", gate)
+    task = asyncio.create_task(scene.fail(ValueError("source")))
+    assert scene.guard.is_cleaning_up is False
+    await gate.entered.wait()
+    assert scene.guard.is_cleaning_up is True
+    assert "aios3: clean up after 'key'" in {other.get_name() for other in asyncio.all_tasks()}
+    gate.opened.set()
+    await task

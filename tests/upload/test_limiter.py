@@ -8,6 +8,7 @@ import math
 import pytest
 
 from aios3._upload.limiter import ConcurrencyLimiter, Slot
+from aios3.errors import StorageError, ThrottledError, TransportError
 from tests.fakes import turns
 
 
@@ -163,3 +164,54 @@ async def test_a_cancellation_in_the_turn_of_being_served_gives_the_slot_on(limi
     assert not second.done()
     await crowd.end()
     assert limiter.in_flight == 0
+
+
+async def test_a_second_burst_counts_once_as_well(limiter: ConcurrencyLimiter) -> None:
+    """Every cut is told apart from those before it."""
+    crowd = Crowd(limiter)
+    await crowd.add(16)
+    limits = []
+    for _ in range(3):
+        for slot in list(crowd.holding):
+            limiter.throttled(slot)
+        limits.append(limiter.limit)
+        await crowd.let_go(16)
+        await crowd.add(16)
+    assert limits == [8, 4, 2]
+    await crowd.end()
+
+
+async def test_the_limit_ends_above_the_old_level_and_not_at_it(limiter: ConcurrencyLimiter) -> None:
+    """As many as before have to succeed while the limit is there."""
+    crowd = Crowd(limiter)
+    await crowd.add(2)
+    limiter.throttled(crowd.holding[0])
+    limits = []
+    for _ in range(3):
+        limits.append(limiter.limit)
+        limiter.succeeded()
+    assert [*limits, limiter.limit] == [1, 2, math.inf, math.inf]
+    await crowd.end()
+
+
+@pytest.mark.parametrize(
+    ("failure", "limit"),
+    [
+        (None, 5),
+        (ThrottledError("slow down", operation="UploadPart", status=503, code="SlowDown"), 2),
+        (TransportError("reset"), 4),
+    ],
+)
+async def test_what_came_of_a_request_is_noted(
+    limiter: ConcurrencyLimiter, failure: StorageError | None, limit: int
+) -> None:
+    """A success allows more, a refusal less, and any other failure says nothing of the load."""
+    crowd = Crowd(limiter)
+    await crowd.add(8)
+    limiter.throttled(crowd.holding[0])
+    await crowd.let_go(8)
+    await crowd.add(4)
+    for _ in range(5):
+        limiter.note(crowd.holding[0], failure)
+    assert math.floor(limiter.limit) == limit
+    await crowd.end()

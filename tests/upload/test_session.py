@@ -11,8 +11,16 @@ import pytest
 
 from aios3._upload.sources import SourceReader
 from aios3._upload.uploader import Uploader
-from aios3.errors import AccessDeniedError, ConfigurationError, ObjectTooLargeError, StorageError, UploadNotFoundError
+from aios3.errors import (
+    AccessDeniedError,
+    CompletionUnknownError,
+    ConfigurationError,
+    ObjectTooLargeError,
+    StorageError,
+    UploadNotFoundError,
+)
 from aios3.models import UploadReceipt
+from aios3.options import Timeouts
 from tests.fakes import PART, SMALL_PARTS, Gate, RecordingSource, make_job, refusal, turns
 from tests.upload.upload_scene import UploadScene as Scene
 from tests.upload.upload_scene import content
@@ -438,3 +446,42 @@ async def test_an_abandoned_upload_is_aborted_though_its_block_goes_on(scene: Sc
         await scene.upload(add)
     assert scene.store.operations.count("AbortMultipartUpload") == 1
     scene.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize(("parts", "commit"), [(0.5, "PutObject"), (2.5, "CompleteMultipartUpload")])
+async def test_a_commit_that_does_not_end_is_given_up(parts: float, commit: str) -> None:
+    """When the driver has waited long enough; its caller is told what to look at, and nothing is left."""
+    scene = Scene(timeouts=Timeouts(cleanup=0.05))
+    gate = Gate()
+    scene.store.on(commit, gate)
+    task = await scene.start(content(parts))
+    assert gate.entered.is_set()
+    await scene.engine.stop_uploads(asyncio.current_task())
+    with pytest.raises(CompletionUnknownError, match="HEAD shows whether it was") as caught:
+        await task
+    assert (caught.value.bucket, caught.value.key) == ("bucket", "key")
+    scene.assert_nothing_is_left()
+
+
+async def test_an_upload_that_is_being_ended_is_not_ended_twice() -> None:
+    """The abort that is on its way is waited for."""
+    scene = Scene(timeouts=Timeouts(cleanup=0.05))
+    gate = Gate()
+    scene.store.on("AbortMultipartUpload", gate)
+    box: list[Uploader] = []
+
+    async def add(upload: Uploader) -> None:
+        box.append(upload)
+        await upload.add(memoryview(content(2.5)))
+        raise KeyError("theirs")
+
+    task = await scene.start(add)
+    await gate.entered.wait()
+    abandoning = asyncio.create_task(box[0].abandon())
+    await turns()
+    assert scene.store.operations.count("AbortMultipartUpload") == 1
+    gate.opened.set()
+    await abandoning
+    with pytest.raises(KeyError):
+        await task
+    assert scene.store.operations.count("AbortMultipartUpload") == 1

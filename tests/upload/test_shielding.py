@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from aios3._upload.shielding import Finished, finish_despite_cancellation
+from aios3._upload.shielding import Finished, finish_despite_cancellation, shielded_from_anyio
 from tests.fakes import turns
 
 
@@ -264,3 +264,38 @@ async def test_it_works_without_anyio(monkeypatch: pytest.MonkeyPatch) -> None:
     finished = await caller
     assert finished.result == "done"
     assert finished.cancellation is not None
+
+
+@pytest.mark.parametrize("error", [None, OSError("cannot")])
+async def test_a_cancellation_is_kept_whatever_became_of_the_work(error: Exception | None) -> None:
+    """A clean-up that fails does not swallow it."""
+    work = Work(error=error)
+    task = start(work)
+    await turns(3)
+    task.cancel("by the caller")
+    await turns(3)
+    work.released.set()
+    finished = await task
+    assert finished.error is error
+    assert finished.cancellation is not None
+    assert finished.cancellation.args == ("by the caller",)
+
+
+async def test_what_is_begun_again_has_the_same_name() -> None:
+    """So that it is known for ours in a list of tasks."""
+    work = Work()
+    task = start(work)
+    await turns(3)
+    work.tasks[0].cancel()
+    await turns(3)
+    work.released.set()
+    await task
+    assert [one.get_name() for one in work.tasks] == ["the clean-up"] * 2
+
+
+async def test_the_shield_against_anyio_is_lowered_in_the_end() -> None:
+    """What stands still for longer than was said does not hold a cancelled scope for ever."""
+    with shielded_from_anyio(5.0) as scope:
+        assert isinstance(scope, anyio.CancelScope)
+        assert scope.shield
+        assert 0 < scope.deadline - anyio.current_time() <= 5.0

@@ -34,12 +34,12 @@ def client(store: FakeStore) -> OperationClient:
 
 
 async def put(client: OperationClient, failures: list[StorageError] | None = None) -> object:
-    return await put_object(client, PUT, [] if failures is None else failures, {"x-head": "h"}, EVIDENCE)
+    return await put_object(client, PUT, [] if failures is None else failures, {"x-head": "h"}, EVIDENCE, 0.0)
 
 
 async def test_a_put_is_one_request(client: OperationClient, store: FakeStore) -> None:
     """What the store says of it comes back."""
-    committed = await put_object(client, PUT, [], {}, EVIDENCE)
+    committed = await put_object(client, PUT, [], {}, EVIDENCE, 0.0)
     assert (committed.etag, committed.version_id) == (f'"{md5(b"abc")}"', "v1")
     assert store.operations == ["PutObject"]
 
@@ -63,7 +63,7 @@ async def test_a_failure_of_another_request_proves_nothing(client: OperationClie
 async def test_our_own_object_is_no_obstacle(client: OperationClient, store: FakeStore) -> None:
     """The answer to the first attempt was lost, the second one meets what the first one made."""
     store.on("PutObject", store.lose, EXISTS)
-    committed = await put_object(client, PUT, [], {"x-head": "h"}, EVIDENCE)
+    committed = await put_object(client, PUT, [], {"x-head": "h"}, EVIDENCE, 0.0)
     assert (committed.etag, committed.version_id) == (md5(b"abc"), "v2")
     assert store.requests("HeadObject")[0].headers == {"x-head": "h"}
 
@@ -82,7 +82,7 @@ async def test_a_nonce_says_whose_object_it_is(client: OperationClient, store: F
     for nonce in ("n", "another"):
         store.on("PutObject", TransportError("reset"), EXISTS)
         store.on("HeadObject", Response(200, head))
-        put = put_object(client, PUT, [], {}, Evidence(3, nonce=nonce))
+        put = put_object(client, PUT, [], {}, Evidence(3, nonce=nonce), 0.0)
         if nonce == "n":
             assert (await put).etag == "encrypted"
         else:
@@ -113,7 +113,7 @@ async def test_what_cannot_be_looked_at_is_unknown(
 async def test_a_lost_success_is_a_success(client: OperationClient, store: FakeStore) -> None:
     """The key shows it, although no attempt was ever answered."""
     store.on("PutObject", *[store.lose] * 4)
-    committed = await put_object(client, PUT, [], {}, EVIDENCE)
+    committed = await put_object(client, PUT, [], {}, EVIDENCE, 0.0)
     assert committed.etag == md5(b"abc")
 
 
@@ -133,8 +133,28 @@ async def test_a_store_that_says_no_and_has_it_is_not_believed(client: Operation
     """The key holds these bytes, and that is what was asked for."""
     store.put("key", b"abc", f'"{md5(b"abc")}"')
     store.on("PutObject", *[refusal(500, "InternalError")] * 4)
-    committed = await put_object(client, PUT, [], {}, EVIDENCE)
+    committed = await put_object(client, PUT, [], {}, EVIDENCE, 0.0)
     assert committed.etag == md5(b"abc")
+
+
+async def test_the_same_bytes_from_before_are_no_success(client: OperationClient, store: FakeStore) -> None:
+    """They may have other metadata: what was asked for has not been done."""
+    store.put("key", b"abc", f'"{md5(b"abc")}"')
+    store._clock.advance(3600)
+    store.on("PutObject", TransportError("reset"), EXISTS)
+    with pytest.raises(PreconditionFailedError):
+        await put_object(client, PUT, [], {}, EVIDENCE, 3600.0)
+
+
+@pytest.mark.parametrize("looking", [refusal(403), TransportError("reset")])
+async def test_a_success_without_an_etag_that_cannot_be_looked_at_is_unknown(
+    client: OperationClient, store: FakeStore, looking: Response | Exception
+) -> None:
+    """A store, or something in between, has said that it was stored."""
+    store.on("PutObject", Response(200, {}))
+    store.on("HeadObject", *[looking] * 9)
+    with pytest.raises(CompletionUnknownError, match="is this the endpoint of an S3 store"):
+        await put(client)
 
 
 async def test_what_was_never_sent_needs_no_look(client: OperationClient, store: FakeStore) -> None:

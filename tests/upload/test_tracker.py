@@ -81,3 +81,34 @@ def test_any_order_and_any_loss(order: list[int], lost: set[int]) -> None:
             tracker.finish(count=11, size=110)
     else:
         assert [number for number, _, _ in tracker.finish(count=11, size=110)] == list(range(1, 12))
+
+
+def test_what_is_durable_ends_at_the_first_gap() -> None:
+    """Its bytes and its parts; a part that fills the gap brings all that were waiting behind it."""
+    tracker = PartTracker()
+    durable = []
+    for number in (2, 1, 5, 3, 4):
+        tracker.record(number, size=10**number, etag=f'"{number}"')
+        durable.append((tracker.bytes_durable, [part.number for part in tracker.durable_parts()]))
+    assert durable == [(0, []), (110, [1, 2]), (110, [1, 2]), (1_110, [1, 2, 3]), (111_110, [1, 2, 3, 4, 5])]
+    assert PartTracker().bytes_durable == 0
+
+
+def test_restored_parts_are_as_if_they_had_been_sent() -> None:
+    """They are committed with quoted ETags, count as stored and durable, and are not acknowledged once more."""
+    parts = (UploadedPart(1, 7, "first", "c"), UploadedPart(2, 5, "second", None))
+    tracker = PartTracker()
+    tracker.restore(parts)
+    assert (tracker.bytes_stored, tracker.bytes_durable, tracker.durable_parts()) == (12, 12, parts)
+    assert tracker.finish(count=2, size=12) == ((1, '"first"', "c"), (2, '"second"', None))
+    with pytest.raises(IntegrityError, match="part 1 was acknowledged twice"):
+        tracker.restore(parts)
+
+
+def test_only_parts_with_a_checksum_are_combined() -> None:
+    """In order, each with its length."""
+    tracker = PartTracker()
+    tracker.record(3, size=30, etag="e", checksum="c3")
+    tracker.record(2, size=20, etag="e")
+    tracker.record(1, size=10, etag="e", checksum="c1")
+    assert tracker.checksums() == [("c1", 10), ("c3", 30)]

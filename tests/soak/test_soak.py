@@ -1,0 +1,123 @@
+"""The soak itself: a run of a moment keeps every promise, and what is broken on purpose is seen."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import pytest
+
+from aios3 import ConfigurationError, StorageError
+from aios3.options import MIB
+from aios3.testing import S3Server
+
+from .fault_proxy import FaultProxy
+from .gauges import Gauges, growth
+from .plan import Plan, draw_plan
+from .run import Soak, Target
+from .sources import SourceError, digest_of, slice_of
+from .upload import BUCKET, Outcome, run_and_judge
+
+PLAN = Plan(7, "generator", 300_000, 65_536, 0.0, "none", 0.0, False, False, True)
+REST = Gauges("rest", 10, 0, 0, 1, 10, 2, 3, 500_000, 9 * MIB, 70 * MIB, 0, 0)
+
+
+def target_of(server: S3Server) -> Target:
+    return Target("generic", server.region, server.credentials, server.endpoint_url, server.endpoint_url)
+
+
+# A call that is cancelled while its file is being opened leaves the closing to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_moment_of_it_keeps_every_promise() -> None:
+    """Uploads of all kinds, with faults, against the loopback server; nothing grows but what the server keeps."""
+    async with S3Server() as server:
+        url = urlsplit(server.endpoint_url)
+        proxy = FaultProxy(str(url.hostname), int(url.port or 0), seed=5, rate=0.01)
+        listening = await proxy.serve()
+        faulty = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        run = Soak(replace(target_of(server), faulty_url=faulty), seed=3, workers=6, allowed_growth=200 * MIB)
+        await run.run(0.6, rounds=1)
+        listening.close()
+        await proxy.aclose()
+    assert run.problems == []
+    assert run.words["committed"] > 3
+    assert [rest.moment for rest in run.rests] == ["rest 0", "rest 1"]
+
+
+async def test_every_upload_is_judged_by_what_its_key_holds() -> None:
+    """One that returned is committed; other bytes at its key are seen."""
+    async with S3Server(buckets=(BUCKET,)) as server:
+        control = target_of(server).driver(with_faults=False)
+        driver = target_of(server).driver(with_faults=True)
+        async with control, driver:
+            assert (await run_and_judge(PLAN, driver, control)).problems == []
+            put = driver.upload_object_via_stream
+            driver.upload_object_via_stream = lambda source, *where: put(b"other", *where)  # type: ignore[method-assign]
+            (receipt, key) = (await run_and_judge(PLAN, driver, control)).problems
+    assert "it returned, but the key holds something else" in receipt
+    assert "the receipt says" in key
+
+
+@pytest.mark.parametrize(
+    ("error", "ending", "may_be"),
+    [
+        (asyncio.CancelledError(), "cancel", True),
+        (StorageError("refused"), "none", False),
+        (StorageError("the driver was closed"), "none", True),
+        (SourceError("at byte 1"), "source_error", False),
+    ],
+)
+def test_who_may_be_committed_in_spite_of_an_error(error: BaseException, ending: str, may_be: bool) -> None:
+    """Those of which nobody can know, and no others."""
+    plan = replace(PLAN, size=20 * MIB, ending=ending)  # type: ignore[arg-type]
+    assert Outcome(plan, error=error).may_be_committed is may_be
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"tasks": 2}, "tasks grew from 1 to 2"),
+        ({"sockets": 3}, "sockets grew from 2 to 3"),
+        ({"held": 5}, "held is 5 at rest, and not 0"),
+        ({"open_uploads": 1}, "open_uploads is 1 at rest, and not 0"),
+        ({"blocks": 600_000}, "objects grew: 500000 to 600000 blocks"),
+        ({"in_use": 10 * MIB}, "in_use grew from 9.0 to 10.0 MiB"),
+        ({"rss": 100 * MIB}, "rss grew from 70.0 to 100.0 MiB"),
+    ],
+)
+def test_growth_is_seen(changes: dict[str, int], words: str) -> None:
+    """Of everything that has to be flat."""
+    assert growth([REST, replace(REST, **changes)], allowed=0, allowed_rss=24 * MIB) == [words]  # type: ignore[arg-type]
+
+
+def test_what_is_flat_is_no_growth() -> None:
+    """Memory may move within bounds, uploads may finish."""
+    assert (
+        growth([REST, replace(REST, finished=99, rss=80 * MIB, store_rss=MIB)], allowed=0, allowed_rss=24 * MIB) == []
+    )
+
+
+def test_a_seed_says_everything() -> None:
+    """The same plans and the same bytes; the digest is that of the slices together."""
+    plans = [draw_plan(1, number) for number in range(200)]
+    assert plans == [draw_plan(1, number) for number in range(200)]
+    assert len({plan.kind for plan in plans}) == 10
+    assert len({plan.ending for plan in plans}) == 8
+    plan = replace(PLAN, size=1_500_000)
+    whole = slice_of(plan, 0, plan.size)
+    assert len(whole) == plan.size
+    assert whole[999_000:1_200_000] == slice_of(plan, 999_000, 1_200_000)
+    assert digest_of(plan) != digest_of(replace(plan, number=8))
+
+
+async def test_an_error_that_nothing_explains_is_seen() -> None:
+    """A call that the soak makes wrongly would be none of the store's faults."""
+    async with S3Server(buckets=(BUCKET,)) as server:
+        control = target_of(server).driver(with_faults=False)
+        driver = target_of(server).driver(with_faults=True)
+        driver._transfer = replace(driver._transfer, part_size=1)
+        async with control, driver:
+            outcome = await run_and_judge(PLAN, driver, control)
+    assert isinstance(outcome.error, ConfigurationError)
+    assert outcome.problems == [f"{PLAN}: it raised {outcome.error!r}"]
