@@ -76,7 +76,7 @@ class Soak:
     _begun: int = 0
     _finished: int = 0
     _unsure: set[str] = field(default_factory=set)
-    """Keys of this round's uploads that may be committed although they raised."""
+    """Keys of this round's uploads that may be committed although they raised, or once more."""
     _told: list[tuple[str, str]] = field(default_factory=list)
     """Keys and notes of this round's uploads that failed."""
     _drivers: list[S3StorageDriver] = field(default_factory=list)
@@ -152,7 +152,9 @@ class Soak:
         self.facts["bytes committed"] += outcome.receipt.size if outcome.receipt else 0
         self.slowest_end = max(self.slowest_end, outcome.seconds_to_end)
         self.problems += outcome.problems
-        if outcome.error is not None and outcome.may_be_committed:
+        # A commit that was repeated can come through twice, and the late one makes the same object once more.
+        was_repeated = outcome.receipt is not None and outcome.receipt.retries > 0
+        if was_repeated or (outcome.error is not None and outcome.may_be_committed):
             self._unsure.add(outcome.plan.key)
         if outcome.notes:
             self._told.append((outcome.plan.key, outcome.notes))
