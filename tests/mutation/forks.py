@@ -1,7 +1,7 @@
 """The quick way: ``python -m tests.mutation.forks LAYER [MODULE ...]``, the same mutants against the same tests.
 
-The tests are read once, and a child is forked for every mutant, which is about eight times as fast. It needs no copy
-of the whole suite's process for each, and shows what survived at once. A row is printed for every module.
+The tests are read once, and a child is forked for every mutant, which is several times as fast. Some modules have
+the tests of others beside their own, see `_BESIDE`. A row is printed for every module.
 """
 
 from __future__ import annotations
@@ -22,6 +22,15 @@ import pytest
 ROOT: Final = Path(__file__).parents[2]
 _LONGEST: Final = 30
 """Seconds of work for all tests of one mutant; longer is taken for killed."""
+
+_BESIDE: Final = {
+    "client": ("regions",),
+    "part_sender": ("uploader", "session"),
+    "upload_tasks": ("uploader", "session"),
+    "uploader": ("session",),
+    "xml_bodies": ("bucket_operations",),
+}
+"""Whose tests run beside the module's own, because they are what its promises are about."""
 
 
 class Forks:
@@ -89,8 +98,12 @@ def _difference(sources: dict[str, str], name: str) -> str:
     return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
 
 
-def run(layer: str, module: str) -> None:
-    """Run a module's mutants and print its row; what survived is written next to the copy."""
+def _survivors(report: Path) -> set[str]:
+    return {line.removeprefix("# ") for line in report.read_text().splitlines() if line.startswith("# ")}
+
+
+def run(layer: str, module: str, *, again: bool = False) -> None:
+    """Run a module's mutants, or those that survived before, and print its row; what survives is written to a file."""
     from mutmut.mutation.file_mutation import mutate_file_contents
 
     place = ROOT / "build" / "mutation" / "forks" / layer / module
@@ -104,8 +117,11 @@ def run(layer: str, module: str) -> None:
     mutated = mutate_file_contents(str(target), target.read_text())
     target.write_text(mutated.code)
     sys.path.insert(0, str(place))
-    forks = Forks(f"aios3.{layer}.{module}", list(mutated.mutant_names))
-    tests = f"tests/{layer.removeprefix('_')}/test_{module}.py"
+    report = place.parent / f"{module}-survivors.txt"
+    before = _survivors(report) if again else mutated.mutant_names
+    names = [name for name in mutated.mutant_names if name in before]
+    forks = Forks(f"aios3.{layer}.{module}", names)
+    tests = [f"tests/{layer.removeprefix('_')}/test_{name}.py" for name in (module, *_BESIDE.get(module, ()))]
     options = [
         "-q",
         "--tb=no",
@@ -116,10 +132,10 @@ def run(layer: str, module: str) -> None:
         "-p",
         "no:xdist",
         "--timeout=6",
-        tests,
+        *tests,
     ]
     pytest.main(options, plugins=[forks])
-    (place.parent / f"{module}-survivors.txt").write_text("\n".join(differences(mutated.code, forks.survivors)))
+    report.write_text("\n".join(differences(mutated.code, forks.survivors)))
     alive, every = len(forks.survivors), len(mutated.mutant_names)
     score = f"{100 * (1 - alive / max(every, 1)):.1f} %" if forks.is_sound else "the tests fail without any"
     print(
@@ -132,6 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation.forks", description=__doc__)
     parser.add_argument("layer", choices=("_protocol", "_upload"))
     parser.add_argument("modules", nargs="*", help="without their .py; all of the layer if none is named")
+    parser.add_argument("--again", action="store_true", help="only what survived before; the modules are unchanged")
     options = parser.parse_args()
     found = sorted(path.stem for path in (ROOT / "aios3" / options.layer).glob("[!_]*.py"))
     print(
@@ -142,7 +159,7 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             os.nice(15)
-            run(options.layer, module)
+            run(options.layer, module, again=options.again)
             os._exit(0)
         os.waitpid(child, 0)
 

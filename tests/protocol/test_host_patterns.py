@@ -86,3 +86,10 @@ def test_a_region_can_be_read_back(region: str) -> None:
 def test_what_ends_as_the_pattern_is_below_it(pattern: str, host: str, expected: bool) -> None:
     """At a dot; a pattern that ends in a name has nothing below it, and another port is another's."""
     assert is_below(pattern, host) is expected
+
+
+@pytest.mark.parametrize("pattern", ["https://", "https://{host}"])
+def test_nothing_is_below_a_pattern_without_a_name(pattern: str) -> None:
+    """Every host would be."""
+    assert not is_below(pattern, "host.example")
+    assert not is_below(pattern, "host.example.")

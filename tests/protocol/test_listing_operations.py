@@ -243,3 +243,36 @@ def test_what_is_no_listing_is_an_error(
     with pytest.raises(ResponseError, match="answered a success with") as caught:
         operation.read(Response(200, {}, body))
     assert (caught.value.status, caught.value.code) == (200, None)
+
+
+def test_a_listing_of_uploads_carries_the_headers_of_the_caller() -> None:
+    """Somebody must pay."""
+    request = ListMultipartUploads("bucket", headers={"x-amz-request-payer": "requester"}).build(ENDPOINT)
+    assert request.headers == {"x-amz-request-payer": "requester"}
+
+
+def test_an_object_without_an_etag_has_an_empty_one() -> None:
+    """The key and the size are what a listing is for."""
+    (found,) = OBJECTS.read(objects_page(contents("k"))).objects
+    assert found.etag == ""
+
+
+def test_buckets_of_directories_are_listed_under_a_name_of_their_own() -> None:
+    """With the same content."""
+    inner = "<Buckets><Bucket><Name>name</Name></Bucket></Buckets>"
+    body = f"<ListAllMyDirectoryBucketsResult>{inner}</ListAllMyDirectoryBucketsResult>"
+    assert BUCKETS.read(Response(200, {}, body.encode())) == BUCKETS.read(buckets_page(inner))
+    assert [bucket.name for bucket in BUCKETS.read(buckets_page(inner)).buckets] == ["name"]
+
+
+def test_a_page_that_goes_on_has_its_objects() -> None:
+    """As the last one has."""
+    more = "<NextContinuationToken>t</NextContinuationToken>"
+    page = OBJECTS.read(objects_page(f"{TRUNCATED}{more}{contents('k')}"))
+    assert ([found.key for found in page.objects], page.next_token) == (["k"], "t")
+
+
+def test_an_upload_without_an_id_is_an_error() -> None:
+    """It could neither be listed nor ended."""
+    with pytest.raises(ResponseError, match="an upload without its key or id"):
+        LIST.read(uploads_page("<Upload><Key>k</Key></Upload>"))

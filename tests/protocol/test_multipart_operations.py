@@ -194,3 +194,31 @@ def test_an_endless_upload_id_is_refused() -> None:
     body = f"<InitiateMultipartUploadResult><UploadId>{'x' * 4097}</UploadId></InitiateMultipartUploadResult>".encode()
     with pytest.raises(ResponseError, match="4097 characters"):
         CreateMultipartUpload("bucket", "key", {}).read(Response(200, {}, body))
+
+
+def test_a_create_without_an_id_says_so() -> None:
+    """A bound on ids is for those that are longer."""
+    with pytest.raises(ResponseError, match="created a multipart upload without telling its id"):
+        CREATE.read(Response(200, {}, b"<InitiateMultipartUploadResult/>"))
+    longest = b"i" * 4096
+    body = b"<InitiateMultipartUploadResult><UploadId>" + longest + b"</UploadId></InitiateMultipartUploadResult>"
+    assert CREATE.read(Response(200, {}, body)) == longest.decode()
+
+
+@pytest.mark.parametrize(
+    ("more", "checksum"),
+    [
+        ("<ChecksumAlgorithm>CRC32</ChecksumAlgorithm><ChecksumCRC32>c=</ChecksumCRC32>", "c="),
+        ("<ChecksumType>COMPOSITE</ChecksumType><ChecksumCRC32>c=</ChecksumCRC32>", "c="),
+        ("<ChecksumCRC32/>", None),
+    ],
+)
+def test_a_checksum_is_neither_its_algorithm_nor_its_type(more: str, checksum: str | None) -> None:
+    """Stores list all three, in any order; one that is empty is none."""
+    assert LIST.read(parts_page(part(1, more=more))).parts[0].checksum == checksum
+
+
+def test_a_listed_part_without_an_etag_has_an_empty_one() -> None:
+    """Which no part of ours ever has."""
+    listed = "<Part><PartNumber>1</PartNumber><Size>5</Size></Part>"
+    assert LIST.read(parts_page(listed)).parts[0].etag == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
@@ -237,3 +238,28 @@ def test_a_token_of_another_name_is_in_a_presigned_query() -> None:
     query = dict(parse_qsl(urlsplit(presign(a_request(), SESSION_KEYS, SESSION_SCOPE, NOW, 60)).query))
     assert query["X-Amz-S3session-Token"] == "token/+=="
     assert "X-Amz-Security-Token" not in query
+
+
+@pytest.mark.parametrize("seconds", [1, 604800])
+def test_a_presigned_url_may_last_a_second_or_a_week(seconds: int) -> None:
+    """Both ends are allowed."""
+    query = dict(parse_qsl(urlsplit(presign(a_request(), KEYS, SCOPE, NOW, seconds)).query))
+    assert query["X-Amz-Expires"] == str(seconds)
+
+
+def test_repeated_headers_are_joined_in_their_order() -> None:
+    """Whatever the case of their names."""
+    lines, names = canonical_headers([("X-Amz-Meta-A", "1"), ("x-amz-meta-b", "2"), ("x-amz-meta-a", "3")])
+    assert (lines, names) == ("x-amz-meta-a:1,3\nx-amz-meta-b:2\n", "x-amz-meta-a;x-amz-meta-b")
+
+
+def test_a_signature_has_the_time_of_utc_wherever_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own zone is of no account."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        signed = sign(a_request(), KEYS, SCOPE, NOW, EMPTY_SHA256)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert signed.headers["x-amz-date"] == "20240229T123456Z"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aios3._protocol.cutter import SEGMENT_SIZE
-from aios3._protocol.part_plan import PartPlan
+from aios3._protocol.part_plan import PartPlan, plan_parts
 from aios3._protocol.stream_plan import StreamPlan, plan_upload
 from aios3.errors import ConfigurationError, ObjectTooLargeError
 from aios3.options import GIB, MIB, TransferConfig
@@ -116,3 +116,10 @@ def test_the_drivers_payload_signing_counts_too() -> None:
 def test_what_is_left_to_us_is_left_out(options: dict[str, Any]) -> None:
     """The defaults stream."""
     assert isinstance(plan(**options), StreamPlan)
+
+
+def test_parts_are_laid_out_for_the_declared_size() -> None:
+    """As without a choice of mechanisms."""
+    size = 500 * GIB
+    assert plan(WITH_PARTS, size=size) == plan_parts(WITH_PARTS, DRIVER, size=size, memory_limit=DRIVER.memory_limit)
+    assert plan(WITH_PARTS, size=size) != plan(WITH_PARTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
@@ -231,3 +232,57 @@ def test_characters_that_xml_cannot_hold_do_not_hide_the_rest(character: bytes) 
 def test_characters_that_xml_can_hold_stay(character: bytes) -> None:
     """Only what the parser would refuse is replaced."""
     assert "\ufffd" not in (parse_xml(b"<R><Key>a" + character + b"b</Key></R>").text("Key") or "")
+
+
+def test_many_children_are_no_depth() -> None:
+    """Only what is open counts."""
+    assert len(parse_xml(b"<a>" + b"<b><c>1</c></b>" * 1000 + b"</a>").all("b")) == 1000
+
+
+def test_as_many_elements_as_are_allowed_are_read() -> None:
+    """One more is refused elsewhere."""
+    assert len(parse_xml(b"<a>" + b"<b/>" * (MAX_ELEMENTS - 1) + b"</a>").all("b")) == MAX_ELEMENTS - 1
+
+
+def test_a_document_may_be_as_long_as_is_allowed() -> None:
+    """To the byte."""
+    body = b"<a>" + b" " * (MAX_DOCUMENT_BYTES - 7) + b"</a>"
+    assert len(body) == MAX_DOCUMENT_BYTES
+    assert parse_xml(body).name == "a"
+
+
+def test_the_text_between_children_is_the_parents() -> None:
+    """And is no child."""
+    root = parse_xml(b"<a>x<b/>y</a>")
+    assert (root.names, root.content, root.all("b")) == (("b",), "xy", [Element("b")])
+
+
+def test_what_is_missing_is_neither_true_nor_a_number() -> None:
+    """A number has up to eighteen digits."""
+    root = parse_xml(b"<a><n>999999999999999999</n><m>1000000000000000000</m></a>")
+    assert (root.number("n"), root.number("m"), root.number("o"), root.flag("o")) == (10**18 - 1, None, None, False)
+
+
+@pytest.mark.parametrize("before", [b"\x0c", b"\xef\xbb\xbf\x0b"])
+def test_only_white_space_of_xml_may_come_first(before: bytes) -> None:
+    """A form feed is none."""
+    with pytest.raises(XmlError):
+        parse_xml(before + b"<a/>")
+
+
+def test_an_error_says_where_the_document_is_wrong() -> None:
+    """In the parser's words."""
+    with pytest.raises(XmlError, match="mismatched tag: line 1"):
+        parse_xml(b"<a></b>")
+
+
+def test_a_time_without_a_zone_is_utc_wherever_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own zone is of no account."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        read = read_time("2026-05-04T03:02:01")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert read == datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)

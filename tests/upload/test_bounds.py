@@ -38,3 +38,11 @@ def test_a_source_that_is_too_short_is_refused_at_its_end() -> None:
     bounds.count(9)
     with pytest.raises(SizeMismatchError, match="ended after 9 of its declared 10 bytes"):
         bounds.end()
+
+
+def test_a_refusal_names_the_bound() -> None:
+    """The smaller of the two, and its number: a source may be as long as `max_size`."""
+    with pytest.raises(ObjectTooLargeError, match=r"^the source is longer than max_size=10 bytes$"):
+        SourceBounds(size=None, max_size=10).count(11)
+    with pytest.raises(SizeMismatchError, match=r"^the source is longer than its declared size of 10 bytes$"):
+        SourceBounds(size=10, max_size=11).count(11)

@@ -11,9 +11,18 @@ from typing import Any
 import pytest
 
 from aios3._protocol.messages import Request, Response
-from aios3._protocol.operations import CreateMultipartUpload, GetObject, HeadObject, PutObject, UploadPart
+from aios3._protocol.operations import (
+    CreateBucket,
+    CreateMultipartUpload,
+    GetObject,
+    HeadObject,
+    PutObject,
+    UploadPart,
+)
+from aios3._protocol.uri import Endpoint
 from aios3._upload.attempt import Attempt
 from aios3._upload.client import OperationClient
+from aios3._upload.signing import OrdinarySigner
 from aios3.credentials import Credentials
 from aios3.errors import (
     AccessDeniedError,
@@ -413,3 +422,231 @@ async def test_while_the_store_throttles_less_is_on_its_way(store: FakeStore, cl
     await asyncio.wait(puts)
     assert len(store.requests("PutObject")) == 3
     assert client.limiter.limit == math.inf
+
+
+def regional(region: str) -> Endpoint:
+    return Endpoint.parse(f"http://{region}.test", "path")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1"),
+        refusal(307, "TemporaryRedirect", x_amz_bucket_region="eu-west-1"),
+        refusal(400, "AuthorizationHeaderMalformed", x_amz_bucket_region="eu-west-1"),
+    ],
+    ids=["301", "307", "400"],
+)
+@pytest.mark.parametrize("has_regions", [True, False])
+async def test_a_region_that_is_named_is_remembered_for_its_bucket(
+    store: FakeStore, clock: FakeClock, answer: Response, has_regions: bool
+) -> None:
+    """Requests are signed for it, and go to its endpoint if there is one; no redirect is followed otherwise."""
+    client = make_client(store, clock, credentials=Rotating(), attempts=1)
+    client.regional_endpoint = regional if has_regions else None
+    store.on("PutObject", answer)
+    if answer.status < 400 and not has_regions:
+        with pytest.raises(ResponseError):
+            await client.run(PUT)
+        return
+    await client.run(PUT)
+    assert (client.region_of("bucket"), client.region_of("other")) == ("eu-west-1", "us-east-1")
+    assert client.endpoint_of("bucket") == (regional("eu-west-1") if has_regions else client.endpoint)
+    assert client.endpoint_of("other") == client.endpoint
+    assert [request.host for request in store.sent] == ["store.test", "eu-west-1.test" if has_regions else "store.test"]
+    assert ["/eu-west-1/s3/" in request.headers["authorization"] for request in store.sent] == [False, True]
+
+
+async def test_a_region_is_read_from_the_host_of_a_redirect(store: FakeStore, clock: FakeClock) -> None:
+    """With the bucket that may stand before it; the host itself is never asked."""
+    asked: list[tuple[str, str | None]] = []
+
+    def region_of_host(host: str, bucket: str | None) -> str:
+        asked.append((host, bucket))
+        return "eu-west-1"
+
+    client = make_client(store, clock, credentials=Rotating())
+    client.regional_endpoint, client.region_of_host = regional, region_of_host
+    store.on("PutObject", refusal(307, "TemporaryRedirect", location="http://bucket.elsewhere.test/key"))
+    await client.run(PUT)
+    assert asked == [("bucket.elsewhere.test", "bucket")]
+    assert [request.host for request in store.sent] == ["store.test", "eu-west-1.test"]
+
+
+async def test_the_region_that_was_asked_is_no_other(store: FakeStore, clock: FakeClock) -> None:
+    """An answer that names it again changes nothing."""
+    client = make_client(store, clock, credentials=Rotating())
+    client.regional_endpoint = regional
+    store.on("PutObject", refusal(301, "PermanentRedirect", x_amz_bucket_region="us-east-1"))
+    with pytest.raises(ResponseError):
+        await client.run(PUT)
+    assert len(store.sent) == 1
+
+
+async def test_what_is_in_a_bucket_may_have_another_endpoint(client: OperationClient, store: FakeStore) -> None:
+    """Which depends on the bucket and its region; making a bucket goes where buckets are made."""
+    client.data_endpoint = lambda bucket, region: Endpoint.parse(f"http://{bucket}.{region}.test", "path")
+    store.on("CreateBucket", Response(200, {}))
+    await client.run(PUT)
+    await client.run(CreateBucket("bucket", None))
+    assert [request.host for request in store.sent] == ["bucket.us-east-1.test", "store.test"]
+    assert client.endpoint_of(None) == client.endpoint
+
+
+class Feed:
+    """A body that is made while it is sent; here it is nothing but whether it can be sent again."""
+
+    def __init__(self, *, again: bool) -> None:
+        self.again = again
+
+    def rewind(self) -> bool:
+        return self.again
+
+
+class Streaming(FakeStore):
+    """Takes streamed bodies, and notes them and how long it was to wait."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.streamed: list[tuple[object, float | None]] = []
+
+    async def send_stream(self, request: Request, body: object, *, answer_timeout: float | None = None) -> Response:
+        self.streamed.append((body, answer_timeout))
+        return await self.send(request)
+
+
+@pytest.mark.parametrize(
+    "operation", [PutObject("bucket", "key", {}, ()), UploadPart("bucket", "key", "id", 1, (), {})]
+)
+async def test_a_streamed_body_goes_again_if_it_can_be_rewound(
+    clock: FakeClock, operation: PutObject | UploadPart
+) -> None:
+    """Unsigned, and with the patience that was asked for; else the first failure is the last."""
+    store, again, once = Streaming(clock), Feed(again=True), Feed(again=False)
+    store.open_upload("id")
+    client = make_client(store, clock, credentials=Rotating())
+    store.on(operation.name, refusal(500, "InternalError"))
+    await client.run(operation, feed=again, answer_timeout=7.0)  # type: ignore[arg-type]
+    assert store.streamed == [(again, 7.0)] * 2
+    assert {request.headers["x-amz-content-sha256"] for request in store.sent} == {"UNSIGNED-PAYLOAD"}
+    store.on(operation.name, refusal(500, "InternalError"))
+    with pytest.raises(ResponseError):
+        await client.run(operation, feed=once)  # type: ignore[arg-type]
+    assert store.streamed[2:] == [(once, None)]
+
+
+async def test_two_attempts_are_told_too(store: FakeStore, clock: FakeClock) -> None:
+    """Everything beyond one is."""
+    store.on("PutObject", *[refusal(500, "InternalError")] * 2)
+    with pytest.raises(ResponseError) as caught:
+        await make_client(store, clock, attempts=2).run(PUT)
+    assert caught.value.__notes__ == ["aios3: gave up after 2 attempts"]
+
+
+async def test_every_kind_of_request_may_have_its_own_patience(clock: FakeClock) -> None:
+    """Also those that the limiter lets through."""
+    told: list[float | None] = []
+
+    class Listening(FakeStore):
+        async def send(self, request: Request, *, answer_timeout: float | None = None) -> Response:
+            told.append(answer_timeout)
+            return await super().send(request)
+
+    store = Listening(clock)
+    store.put("key", b"abc")
+    await make_client(store, clock).run(HEAD, answer_timeout=9.0)
+    assert told == [9.0]
+
+
+async def test_keys_are_asked_for_and_refused_by_operation(store: FakeStore, clock: FakeClock) -> None:
+    """A signer may have others for every bucket."""
+    seen: list[tuple[str, object]] = []
+
+    class Watching(OrdinarySigner):
+        async def keys_for(self, operation: Any) -> Credentials | None:
+            seen.append(("asked", operation))
+            return await super().keys_for(operation)
+
+        def refused(self, operation: Any, keys: Credentials) -> None:
+            seen.append((keys.access_key_id, operation))
+
+    client = make_client(store, clock, credentials=Rotating())
+    client.signer = Watching(client.credentials)
+    get = GetObject("bucket", "key")
+    for operation, answer in ((PUT, None), (get, Response(200, {"content-length": "1"}, b"a"))):
+        store.on(operation.name, refusal(400, "ExpiredToken"), *([answer] if answer else []))
+    await client.run(PUT)
+    async with client.open(get, chunk_size=2):
+        pass
+    assert seen == [("asked", PUT), ("KEY1", PUT), ("asked", PUT), ("asked", get), ("KEY3", get), ("asked", get)]
+
+
+async def test_an_opening_puts_the_clock_right(store: FakeStore, clock: FakeClock) -> None:
+    """By the date of the refusal."""
+    store.skew = timedelta(hours=1)
+    store.on("GetObject", refusal(403, "RequestTimeTooSkewed"), Response(200, {"content-length": "1"}, b"a"))
+    async with make_client(store, clock, credentials=Rotating()).open(GetObject("bucket", "key"), chunk_size=2):
+        pass
+    assert [request.headers["x-amz-date"] for request in store.sent] == ["20260504T030201Z", "20260504T040201Z"]
+
+
+async def test_a_redirected_opening_is_raised_with_the_stores_words(client: OperationClient, store: FakeStore) -> None:
+    """They are in its body, which is read although it is no refusal."""
+    store.on("GetObject", refusal(300, "MultipleChoices"))
+    with pytest.raises(ResponseError, match="300 MultipleChoices"):
+        async with client.open(GetObject("bucket", "key"), chunk_size=2):
+            raise AssertionError("must not be entered")
+
+
+async def test_a_region_that_was_learnt_counts(store: FakeStore, clock: FakeClock) -> None:
+    """For what is in the bucket, for the scope of every signature, and where it is named again."""
+    scopes: list[tuple[object, str]] = []
+
+    class Watching(OrdinarySigner):
+        def scope_for(self, operation: Any, region: str) -> Any:
+            scopes.append((operation, region))
+            return super().scope_for(operation, region)
+
+    client = make_client(store, clock, credentials=Rotating())
+    client.signer = Watching(client.credentials)
+    client.regional_endpoint = regional
+    client.data_endpoint = lambda bucket, region: Endpoint.parse(f"http://{bucket}.{region}.test", "path")
+    store.on("PutObject", refusal(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1"))
+    await client.run(PUT)
+    assert [request.host for request in store.sent] == ["bucket.us-east-1.test", "bucket.eu-west-1.test"]
+    assert scopes == [(PUT, "us-east-1"), (PUT, "eu-west-1")]
+    store.on("PutObject", refusal(301, "PermanentRedirect", x_amz_bucket_region="eu-west-1"))
+    with pytest.raises(ResponseError):
+        await client.run(PUT)
+    assert len(store.sent) == 3
+
+
+@pytest.mark.parametrize("status", [301, 307])
+@pytest.mark.parametrize("reads_hosts", [True, False])
+async def test_the_host_of_a_redirect_is_read_where_its_pattern_is_known(
+    store: FakeStore, clock: FakeClock, status: int, reads_hosts: bool
+) -> None:
+    """Otherwise the redirect is the answer."""
+    client = make_client(store, clock, credentials=Rotating())
+    client.regional_endpoint = regional
+    client.region_of_host = (lambda host, bucket: "eu-west-1") if reads_hosts else None
+    store.on("PutObject", refusal(status, "Redirect", location="http://bucket.elsewhere.test/key"))
+    if reads_hosts:
+        await client.run(PUT)
+    else:
+        with pytest.raises(ResponseError, match=f"{status} Redirect"):
+            await client.run(PUT)
+    assert len(store.sent) == 1 + reads_hosts
+
+
+async def test_each_repair_leaves_the_rest_alone(store: FakeStore, clock: FakeClock) -> None:
+    """A wrong clock is no reason for new credentials, nor expired ones for another clock."""
+    store.skew = timedelta(hours=1)
+    credentials = Kept()
+    client = make_client(store, clock, credentials=credentials)
+    store.on("PutObject", refusal(400, "ExpiredToken"))
+    await client.run(PUT)
+    assert (credentials.refused, client.store_clock.offset) == (["KEY1"], timedelta())
+    store.on("PutObject", refusal(403, "RequestTimeTooSkewed"))
+    await client.run(PUT)
+    assert (credentials.refused, client.store_clock.offset) == (["KEY1"], timedelta(hours=1))

@@ -8,6 +8,7 @@ import pytest
 
 from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3._upload.engine import Engine
+from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import StorageError
 from aios3.options import MIB, Timeouts, TransferConfig
 from tests.fakes import SMALL_PARTS, FakeClock, FakeStore, make_client, turns
@@ -145,3 +146,45 @@ async def test_all_that_do_not_end_are_seen_to_at_the_same_time() -> None:
     slow.abandon = for_ever  # type: ignore[method-assign]
     await engine.stop_uploads(asyncio.current_task())
     assert [upload.abandoned for upload in (slow, *uploads)] == [1] * 4
+
+
+class Keeping:
+    """As much of a journal as is asked whether it keeps anything."""
+
+    keeps = True
+
+
+async def test_with_a_journal_uploads_are_suspended(engine: Engine) -> None:
+    """For the same reason; their callers can go on later."""
+    engine.journal = Keeping()  # type: ignore[assignment]
+    upload = FakeUpload(engine)
+    await engine.stop_uploads(None)
+    assert isinstance(upload.reasons[0], UploadSuspendedError)
+    assert "the driver was closed while this upload was running" in str(upload.reasons[0])
+
+
+async def test_without_a_journal_uploads_are_not_suspended(engine: Engine) -> None:
+    """There is nothing to go on from."""
+    upload = FakeUpload(engine)
+    await engine.stop_uploads(None)
+    assert not isinstance(upload.reasons[0], UploadSuspendedError)
+
+
+async def test_uploads_may_be_given_time_to_end(engine: Engine) -> None:
+    """All but the closer's own; none is stopped."""
+    own, other = FakeUpload(engine), FakeUpload(engine)
+    closer = own.owner = asyncio.current_task()
+    waiting = asyncio.create_task(engine.let_uploads_end(closer, seconds=1.0))
+    await turns(5)
+    assert not waiting.done()
+    other.end()
+    await turns(5)
+    assert waiting.done()
+    assert own.reasons == other.reasons == []
+
+
+@pytest.mark.parametrize("seconds", [0, 0.01])
+async def test_the_time_to_end_is_bounded(engine: Engine, seconds: float) -> None:
+    """Without any it returns at once."""
+    FakeUpload(engine)
+    await asyncio.wait_for(engine.let_uploads_end(None, seconds=seconds), 5)

@@ -131,3 +131,19 @@ async def test_many_parts_are_put_together_in_a_thread_with_the_same_result():
 
     assert len(pieces) > 64
     assert await checksum.of_parts([(crc32(piece), len(piece)) for piece in pieces]) == crc32(CONTENT)
+
+
+def test_the_headers_are_those_of_the_protocol():
+    """In lower case, as all headers are written here; a composite checksum is the default, and not sent at the end."""
+    whole, composite = (ObjectChecksum("crc32", is_full_object=is_full) for is_full in (True, False))
+
+    assert whole.creation_headers() == {
+        "x-amz-checksum-algorithm": "CRC32",
+        "x-amz-checksum-type": "FULL_OBJECT",
+    }
+    assert composite.creation_headers() == {"x-amz-checksum-algorithm": "CRC32"}
+    assert whole.commit_headers("AAAAAA==") == {
+        "x-amz-checksum-crc32": "AAAAAA==",
+        "x-amz-checksum-type": "FULL_OBJECT",
+    }
+    assert composite.commit_headers("AAAAAA==") == {}

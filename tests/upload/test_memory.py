@@ -404,3 +404,17 @@ async def test_parts_in_flight_are_waited_for_also_by_a_task_that_feeds_several(
     budget.release(in_flight)
     await waiting
     assert budget.used == 7
+
+
+async def test_nobody_overtakes_who_lacks_only_what_is_in_flight() -> None:
+    """Although there would be enough for the next in line: the first could wait for ever."""
+    memory, holder, first, later = MemoryBudget(10), Lease(), Lease(), Lease()
+    await memory.acquire(holder, 6, 6)
+    memory.detach(holder)
+    waiting = await wait_in_line(memory, first, 5, 5)
+    next_in_line = await wait_in_line(memory, later, 2, 2)
+    assert not waiting.done()
+    assert not next_in_line.done()
+    memory.release(6)
+    await asyncio.gather(waiting, next_in_line)
+    assert memory.used == 7

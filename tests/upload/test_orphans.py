@@ -228,3 +228,73 @@ async def test_what_gets_its_first_part_a_moment_later_is_not_touched() -> None:
     object.__setattr__(scene.client.clock, "sleep", sleep)
     assert await scene.run() == ["orphan"]
     assert list(scene.store.uploads) == ["theirs"]
+
+
+@pytest.mark.parametrize("seconds", [-2, 12])
+async def test_two_seconds_more_on_either_side_count(seconds: int) -> None:
+    """Times in a listing are whole seconds."""
+    scene = Scene()
+    scene.open("orphan", seconds)
+    assert await scene.run() == ["orphan"]
+
+
+async def test_a_time_that_is_told_counts_like_one_that_was_noted() -> None:
+    """As after a restart, when an earlier process had sent the Create."""
+    scene = Scene()
+    scene.sweep.was_lost_between(scene.began - 100 * SECOND, scene.began - 90 * SECOND)
+    scene.open("orphan", -95)
+    scene.open("theirs", 5)
+    assert await scene.run() == ["orphan"]
+
+
+async def test_a_loss_without_a_beginning_is_none() -> None:
+    """There is no window to judge by."""
+    scene = Scene()
+    scene.open("theirs", 5)
+    sweep = OrphanSweep(scene.client, "bucket", "key", headers={}, known_uploads=set())
+    sweep.answer_was_lost()
+    assert await sweep.run() == []
+
+
+async def test_what_is_in_use_elsewhere_is_not_touched() -> None:
+    """Others are asked once there are candidates."""
+    scene = Scene()
+    scene.open("theirs", 5)
+    scene.open("orphan", 5)
+    asked: list[str] = []
+
+    async def ids_of_others() -> list[str]:
+        asked.append("asked")
+        return ["theirs"]
+
+    assert await scene.sweep.run(ids_of_others) == ["orphan"]
+    assert await scene.sweep.run(ids_of_others) == []
+    assert asked == ["asked"]
+
+
+async def test_every_request_is_for_the_bucket_and_the_key() -> None:
+    """And the first page has no marker."""
+    scene = Scene()
+    scene.open("orphan", 5)
+    await scene.sweep.run()
+    assert [(request.operation, request.path) for request in scene.store.sent] == [
+        ("ListMultipartUploads", "/bucket"),
+        ("ListParts", "/bucket/key"),
+        ("ListParts", "/bucket/key"),
+        ("AbortMultipartUpload", "/bucket/key"),
+    ]
+    assert not [name for name, _ in scene.store.sent[0].query if name.endswith("-marker")]
+
+
+@pytest.mark.parametrize("operation", ["ListMultipartUploads", "ListParts", "AbortMultipartUpload"])
+async def test_a_budget_that_runs_out_on_the_way_does_not_end_it(operation: str) -> None:
+    """Each of its requests is repeated all the same."""
+    scene = Scene()
+    scene.open("orphan", 5)
+
+    def empty(request: Request) -> Response:
+        scene.client.budget.take(int(scene.client.budget.tokens))
+        return refusal(500, "InternalError")
+
+    scene.store.on(operation, empty)
+    assert await scene.sweep.run() == ["orphan"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import zlib
 from typing import Any
 
@@ -15,7 +16,7 @@ from aios3._upload.part_tasks import part_tasks
 from aios3._upload.progress import ProgressReporter
 from aios3._upload.upload_tasks import UploadTasks
 from aios3.errors import AccessDeniedError, StorageError
-from tests.fakes import FakeClock, FakeStore, Gate, make_engine, make_job, md5, refusal, turns
+from tests.fakes import HEADERS, FakeClock, FakeStore, Gate, make_engine, make_job, md5, refusal, turns
 
 
 class SenderScene:
@@ -124,3 +125,30 @@ async def test_an_upload_that_has_failed_sends_nothing() -> None:
     with pytest.raises(StorageError, match="takes no more"):
         await scene.send(1)
     assert scene.ended == []
+
+
+async def test_a_part_is_for_the_key_and_carries_its_checksum() -> None:
+    """And its task is named after it."""
+    scene = SenderScene(checksum="crc32")
+    names: list[str] = []
+    scene.store.on("UploadPart", lambda _: names.append(asyncio.current_task().get_name()))  # type: ignore[union-attr]
+    async with part_tasks() as group:
+        scene.tasks.begin(group)
+        await scene.send(1)
+        await scene.sender.drain()
+    (request,) = scene.store.sent
+    assert request.path == "/bucket/key"
+    assert request.headers["x-amz-checksum-crc32"] == base64.b64encode(zlib.crc32(b"part").to_bytes(4, "big")).decode()
+    assert names == ["aios3: part 1 of 'key'"]
+
+
+async def test_a_part_of_a_locked_object_carries_its_md5() -> None:
+    """S3 wants it where no checksum is sent."""
+    headers = dataclasses.replace(HEADERS, create={"x-amz-object-lock-mode": "GOVERNANCE"})
+    scene = SenderScene(headers=headers)
+    async with part_tasks() as group:
+        scene.tasks.begin(group)
+        await scene.send(1)
+        await scene.sender.drain()
+    (request,) = scene.store.sent
+    assert base64.b64decode(request.headers["content-md5"]).hex() == md5(b"part")

@@ -188,6 +188,7 @@ async def test_a_cancellation_of_before_is_not_ours() -> None:
             async with part_tasks():
                 raise ValueError("source")
         except ValueError:
+            task.uncancel()  # since Python 3.13 asyncio's own group cancels again what was not taken back
             return "the error"
 
     assert await asyncio.create_task(run()) == "the error"
@@ -220,3 +221,20 @@ async def test_what_a_block_makes_of_the_end_of_its_group_does_not_hide_why_it_e
     with pytest.raises(OSError, match="part") as caught:
         await asyncio.create_task(run())
     assert "the block's own" in caught.value.__notes__[0]
+
+
+async def test_tasks_have_the_names_they_are_given() -> None:
+    """They show in what a debugger lists."""
+    async with part_tasks() as group:
+        task = group.create_task(turns(1), name="part 1")
+    assert task.get_name() == "part 1"
+
+
+async def test_a_task_that_has_ended_well_has_not_failed() -> None:
+    """The error of the block is still the first one."""
+    with pytest.raises(ValueError, match="source"):
+        async with part_tasks() as group:
+            group.create_task(turns(0))
+            group.create_task(fail_when_cancelled(OSError("part")))
+            await turns(5)
+            raise ValueError("source")

@@ -178,3 +178,30 @@ async def test_a_store_without_an_answer_is_an_error(client: OperationClient, st
     with pytest.raises(TransportError):
         await put(client, failures)
     assert len(failures) == 4
+
+
+async def test_an_unknown_outcome_names_the_object(client: OperationClient, store: FakeStore) -> None:
+    """Its caller has to look at it."""
+    store.on("PutObject", store.lose, EXISTS)
+    store.on("HeadObject", refusal(403, "AccessDenied"))
+    with pytest.raises(CompletionUnknownError) as caught:
+        await put(client)
+    assert (caught.value.bucket, caught.value.key, caught.value.upload_id) == ("bucket", "key", None)
+
+
+async def test_a_success_that_proves_nothing_names_the_object(client: OperationClient, store: FakeStore) -> None:
+    """And the operation."""
+    store.on("PutObject", Response(200, {}))
+    with pytest.raises(ResponseError) as caught:
+        await put(client)
+    error = caught.value
+    assert (error.operation, error.status, error.bucket, error.key) == ("PutObject", 200, "bucket", "key")
+
+
+async def test_what_a_look_shows_of_the_checksum_is_told(client: OperationClient, store: FakeStore) -> None:
+    """As an answer would have."""
+    store.on("PutObject", store.lose, EXISTS)
+    shown = {"content-length": "3", "etag": f'"{md5(b"abc")}"', "x-amz-checksum-crc32": "NSRBwg=="}
+    store.on("HeadObject", Response(200, shown))
+    committed = await put_object(client, PUT, [], {}, EVIDENCE, 0.0)
+    assert committed.checksum == "NSRBwg=="

@@ -57,3 +57,14 @@ def test_a_slow_answer_tells_nothing(store_clock: StoreClock, clock: FakeClock) 
     clock.advance(60)
     store_clock.note(AT_THREE, sent_at)
     assert store_clock.translate(clock.moment) == clock.moment
+
+
+@pytest.mark.parametrize(("seconds", "counts"), [(1.0, True), (1.001, False)])
+def test_an_answer_of_a_second_is_quick(
+    store_clock: StoreClock, clock: FakeClock, seconds: float, counts: bool
+) -> None:
+    """A slower one does not tell when the store looked at its clock."""
+    sent_at = clock.moment
+    clock.advance(seconds)
+    store_clock.note(AT_THREE, sent_at)
+    assert store_clock.translate(sent_at) == sent_at + (BEHIND if counts else timedelta())

@@ -99,3 +99,17 @@ async def test_a_part_that_is_gone_is_told(store: FakeStore) -> None:
     part = UploadedPart(1, PART, md5(BODY))
     with pytest.raises(IntegrityError, match="part 1"):
         await check_checkpoint(client_of(store), UploadCheckpoint("bucket", "key", "id", PART, (part,)), {})
+
+
+async def test_requests_are_for_the_upload_and_carry_the_headers(store: FakeStore) -> None:
+    """Of the caller, who may have to pay or to show a key."""
+    checkpoint = UploadCheckpoint("bucket", "key", "id", PART, ())
+    await check_checkpoint(client_of(store), checkpoint, {"x-every": "e"})
+    (request,) = store.sent
+    assert (request.path, dict(request.query)["uploadId"], request.headers["x-every"]) == ("/bucket/key", "id", "e")
+
+
+def test_usable_parts_keep_their_sizes() -> None:
+    """The object's checksum is made with them."""
+    parts = usable_parts([listed(1, PART + 1), listed(2)], part_size=PART, checksum=None)
+    assert [part.size for part in parts] == [PART + 1, PART]
