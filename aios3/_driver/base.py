@@ -148,7 +148,8 @@ class DriverBase:
         """Stop and abort every upload that still runs, then close what the driver owns.
 
         Their callers get a `StorageError`. With a journal, multipart uploads are left open instead, and their callers
-        get an `UploadSuspendedError` with the checkpoint to go on from. Closing twice is harmless. A cancellation that
+        get an `UploadSuspendedError` with the checkpoint to go on from. A commit that is on its way gets five seconds;
+        then its caller gets a `CompletionUnknownError`. Closing twice is harmless. A cancellation that
         comes meanwhile ends the grace, and is raised after everything has been closed.
 
         Args:

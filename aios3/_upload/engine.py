@@ -19,6 +19,9 @@ from .upload_log import NoJournal, UploadJournal
 
 __all__ = ["Engine", "RunningUpload"]
 
+_COMMIT_PATIENCE: Final = 5.0
+"""Seconds that a commit may take when the driver is closed: most take less, and what ends a process waits 10 to 30."""
+
 _IDLE_MEMORY: Final = 64 * MIB
 """Bytes of segments kept for the next part while uploads run; none are kept when no upload runs."""
 
@@ -36,8 +39,12 @@ class RunningUpload(Protocol):
         """Make it fail with `reason`, unless it is ending already."""
         ...  # pragma: no cover - a protocol has no body
 
+    def give_up_commit(self) -> None:
+        """Cut its commit off, if that is on its way."""
+        ...  # pragma: no cover - a protocol has no body
+
     async def abandon(self) -> None:
-        """See to its end although its caller has not come back, or its commit does not end."""
+        """See to its end although its caller has not come back."""
         ...  # pragma: no cover - a protocol has no body
 
 
@@ -77,12 +84,16 @@ class Engine:
         Their callers get a `StorageError`, and they are aborted; or, where there is a journal, an
         `UploadSuspendedError`, and they are left open. An upload that does not end within the cleanup timeout, because
         its caller is busy elsewhere, or is `closer`, the task that waits for this, is aborted from here. One whose
-        commit is on its way gets the cleanup timeout to end; then its caller gets a `CompletionUnknownError`.
+        commit is on its way gets some seconds to end; then its caller gets a `CompletionUnknownError`.
         """
         uploads = list(self.running)
+        others = [upload for upload in uploads if not upload.is_run_by(closer)]
         for upload in uploads:
             upload.stop(self._end_of_the_driver())
-        await _wait_for([upload for upload in uploads if not upload.is_run_by(closer)], self.timeouts.cleanup)
+        await _wait_for(others, min(_COMMIT_PATIENCE, self.timeouts.cleanup))
+        for upload in uploads:
+            upload.give_up_commit()
+        await _wait_for(others, self.timeouts.cleanup)
         async with asyncio.TaskGroup() as group:
             for upload in uploads:
                 if not upload.ended.is_set():

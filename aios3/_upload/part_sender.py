@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 
 from aios3._protocol.cutter import Part
 from aios3._protocol.operations import UploadPart
+from aios3.checkpoints import UploadCheckpoint
 from aios3.errors import StorageError
 
 from .engine import Engine
@@ -81,6 +83,14 @@ class PartSender:
         """Wait until every part is acknowledged; nothing can be sent afterwards."""
         for _ in range(self._job.concurrency):
             await self._slots.acquire()
+
+    def checkpoint(self, upload_id: str) -> UploadCheckpoint:
+        """Return how far the upload has come, without a short last part, which nothing could follow."""
+        job = self._job
+        size = job.plan.first_size
+        parts = tuple(itertools.takewhile(lambda part: part.size >= size, self.tracker.durable_parts()))
+        algorithm = None if job.checksum is None else job.checksum.algorithm
+        return UploadCheckpoint(job.bucket, job.key, upload_id, size, parts, algorithm, job.size)
 
     async def _send(self, part: Part) -> None:
         job = self._job

@@ -16,7 +16,6 @@ multipart from its first byte, and the checkpoint's parts count as stored.
 from __future__ import annotations
 
 import asyncio
-import itertools
 from typing import Final
 
 from aios3._protocol.cutter import Part
@@ -104,18 +103,17 @@ class Uploader:
             self.tasks.stop(reason)
 
     def checkpoint(self) -> UploadCheckpoint:
-        """Return what the multipart upload, which must be open, can go on from."""
-        job = self._job
+        """Return what an upload that was left open can go on from."""
         assert self.guard.upload_id is not None
-        size = job.plan.first_size
-        parts = tuple(itertools.takewhile(lambda part: part.size >= size, self._sender.tracker.durable_parts()))
-        algorithm = None if job.checksum is None else job.checksum.algorithm
-        return UploadCheckpoint(job.bucket, job.key, self.guard.upload_id, size, parts, algorithm, job.size)
+        return self._sender.checkpoint(self.guard.upload_id)
 
-    async def abandon(self) -> None:
-        """Abort the multipart upload although the block has not been left; or give up a commit that does not end."""
+    def give_up_commit(self) -> None:
+        """Cut the commit off, if it is on its way."""
         if self._is_committing:
             self.tasks.stop(self._commit.given_up())
+
+    async def abandon(self) -> None:
+        """Abort the multipart upload although the block has not been left; not a second time."""
         if self._is_committing or self.guard.is_cleaning_up:
             await self.ended.wait()
         else:

@@ -35,6 +35,9 @@ class FakeUpload:
         if not self._busy:
             asyncio.get_running_loop().call_soon(self.end)
 
+    def give_up_commit(self) -> None:
+        pass
+
     def end(self) -> None:
         self._engine.upload_ended(self)
         self.ended.set()
