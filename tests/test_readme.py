@@ -207,7 +207,7 @@ async def test_the_examples_of_what_comes_after_a_crash(videos: S3Server, tmp_pa
 
     async def read_from(offset: int) -> AsyncIterator[bytes]:
         yield body[offset:]
-        if not offset:
+        if not is_stored.is_set():
             while not (videos.open_uploads and videos.open_uploads[0].parts):
                 await asyncio.sleep(0.001)
             is_stored.set()
