@@ -485,3 +485,25 @@ async def test_an_upload_that_is_being_ended_is_not_ended_twice() -> None:
     with pytest.raises(KeyError):
         await task
     assert scene.store.operations.count("AbortMultipartUpload") == 1
+
+
+@pytest.mark.parametrize("parts", [0.5, 2.5])
+async def test_a_stop_that_comes_with_the_end_does_not_cut_the_commit(scene: Scene, parts: float) -> None:
+    """It has not struck yet: the commit begins, and its caller learns what came of it."""
+
+    async def add(upload: Uploader) -> None:
+        await upload.add(memoryview(content(parts)))
+        drain = upload._sender.drain
+
+        async def drain_and_stop() -> None:
+            await drain()
+            upload.stop(StorageError("closed"))
+
+        upload._sender.drain = drain_and_stop  # type: ignore[method-assign]
+        if parts < 1:
+            upload.stop(StorageError("closed"))
+
+    receipt = await scene.upload(add)
+    assert receipt.size == int(parts * PART)
+    assert scene.object() == content(parts)
+    scene.assert_nothing_is_left()

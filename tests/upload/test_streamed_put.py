@@ -138,3 +138,11 @@ async def test_a_success_without_an_etag_proves_nothing(scene: Scene) -> None:
     assert caught.value.__cause__ is None
     scene.store.put("key", BODY)
     assert (await scene.put(Response(200, {}))).etag == "other"
+
+
+async def test_a_streamed_body_waits_for_nobody_while_the_store_throttles() -> None:
+    """It lasts as long as its source, which may wait for the memory of the very parts that would wait for it."""
+    scene = Scene()
+    scene.client.limiter.limit = 1.0
+    async with scene.client.limiter.slot():
+        assert (await scene.put()).etag is not None
