@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from base64 import b64decode
-from datetime import datetime
+from base64 import b64decode, b64encode
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,6 +18,8 @@ from aios3._protocol.attribute_values import (
     read_customer_key,
     read_etag,
     read_expires,
+    read_flag,
+    read_legal_hold,
     read_metadata,
     read_retain_until,
     read_tags,
@@ -26,6 +28,7 @@ from aios3._protocol.attribute_values import (
 from aios3.errors import ConfigurationError
 
 SECRET = bytes(range(32))
+WHEN = datetime(2030, 1, 2, 3, 4, 5, 678, tzinfo=timezone(timedelta(hours=2)))
 SAFE_TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]))
 OF_ITEMS = {"metadata": read_metadata, "tags": read_tags, "sse_kms_context": read_context}
 OF_TIMES = {"expires": read_expires, "object_lock_retain_until": read_retain_until}
@@ -50,6 +53,38 @@ def test_lone_surrogates_are_refused(name: str) -> None:
         OF_ITEMS[name](name, {"a": "\ud800"})
 
 
+@pytest.mark.parametrize(
+    "reader", [*OF_ITEMS.values(), *OF_TIMES.values(), read_text("h"), read_flag("h"), read_legal_hold]
+)
+@pytest.mark.parametrize("value", [17, b"x", [("a", "b")]])
+def test_a_value_of_another_type_is_refused(reader: Any, value: object) -> None:
+    """By the attribute's name and the type, without the value."""
+    with pytest.raises(ConfigurationError, match=f"^an_attribute must .*, not {type(value).__name__}$"):
+        reader("an_attribute", value)
+
+
+def test_a_line_break_in_a_header_is_refused() -> None:
+    """It would write a header of its own."""
+    with pytest.raises(ConfigurationError, match="^cache_control holds a line break"):
+        read_text("cache-control")("cache_control", "no-store\r\nx-amz-acl: public-read")
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+def test_a_flag_is_said_either_way(is_set: bool) -> None:
+    """In the words that S3 has for each."""
+    assert read_flag("h")("sse_bucket_key", is_set) == {"h": "true" if is_set else "false"}
+    held = "ON" if is_set else "OFF"
+    assert read_legal_hold("object_lock_legal_hold", is_set) == {"x-amz-object-lock-legal-hold": held}
+
+
+@pytest.mark.parametrize("value", [0, 1, "true", "OFF"])
+def test_what_only_looks_like_a_flag_is_refused(value: object) -> None:
+    """ "OFF" is true in Python."""
+    for reader in (read_flag("h"), read_legal_hold):
+        with pytest.raises(ConfigurationError, match="^a_flag must be True or False, not (int|str)$"):
+            reader("a_flag", value)
+
+
 def test_a_header_outside_ascii_is_refused() -> None:
     """Only metadata has a way to travel; elsewhere raw UTF-8 would break the signature."""
     with pytest.raises(ConfigurationError, match="content_disposition must be ASCII"):
@@ -66,6 +101,24 @@ def test_a_time_without_a_zone_is_refused(name: str) -> None:
 def test_expires_may_be_text() -> None:
     """It is sent as it is."""
     assert read_expires("expires", "0") == {"expires": "0"}
+    with pytest.raises(ConfigurationError, match="^expires must be ASCII"):
+        read_expires("expires", "ü")
+
+
+def test_times_are_sent_in_utc_as_each_header_wants_them() -> None:
+    """Expires is an HTTP date, the end of a retention is RFC 3339; neither has fractions."""
+    assert read_expires("expires", WHEN) == {"expires": "Wed, 02 Jan 2030 01:04:05 GMT"}
+    sent = read_retain_until("object_lock_retain_until", WHEN)
+    assert sent == {"x-amz-object-lock-retain-until-date": "2030-01-02T01:04:05Z"}
+
+
+def test_a_customer_key_goes_with_its_algorithm_and_digest() -> None:
+    """The three headers of SSE-C."""
+    assert read_customer_key("sse_customer_key", SECRET) == {
+        "x-amz-server-side-encryption-customer-algorithm": "AES256",
+        "x-amz-server-side-encryption-customer-key": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        "x-amz-server-side-encryption-customer-key-md5": "tP/LI3N87DFaSk0aoqYgzg==",
+    }
 
 
 @pytest.mark.parametrize("key_bytes", [b"", SECRET[:-1], SECRET + b"x", "A" * 32, bytearray(SECRET)])
@@ -97,6 +150,18 @@ def test_metadata_names_that_differ_only_in_case_are_refused() -> None:
         read_metadata("metadata", {"A": "1", "a": "2"})
 
 
+@pytest.mark.parametrize("value", ["", "A 7", "= ?", "?=", "!~"])
+def test_metadata_that_a_header_keeps_is_sent_as_it_is(value: str) -> None:
+    """So that every other client reads it."""
+    assert metadata(value) == value
+
+
+@pytest.mark.parametrize("value", ["ü", " a", "a ", "a=?b", "=?UTF-8?B?YQ==?="])
+def test_metadata_that_a_header_would_not_keep_becomes_encoded_words(value: str) -> None:
+    """Outer blanks are trimmed on the way, and what looks encoded would be decoded."""
+    assert metadata(value) == f"=?UTF-8?B?{b64encode(value.encode()).decode()}?="
+
+
 @given(SAFE_TEXT)
 def test_any_metadata_value_comes_back(value: str) -> None:
     """Non-ASCII, outer blanks and encoded words survive: the header is ASCII, and reading decodes it."""
@@ -113,6 +178,13 @@ def test_long_values_are_cut_into_legal_words() -> None:
     assert "".join(b64decode(word[10:-2]).decode() for word in words) == "aä🚀" * 40
 
 
+def test_words_are_as_long_as_they_may_be() -> None:
+    """45 bytes each: 46 are two words, and a character that would cross the edge begins the next."""
+    assert metadata("ü" * 22 + "x") == f"=?UTF-8?B?{b64encode(('ü' * 22 + 'x').encode()).decode()}?="
+    words = metadata("ü" * 23).split(" ")
+    assert [b64decode(word[10:-2]).decode() for word in words] == ["ü" * 22, "ü"]
+
+
 @given(st.dictionaries(SAFE_TEXT.filter(bool), SAFE_TEXT, min_size=1))
 def test_any_tags_come_back(tags: dict[str, str]) -> None:
     """Tags are form-encoded without loss."""
@@ -120,7 +192,14 @@ def test_any_tags_come_back(tags: dict[str, str]) -> None:
     assert dict(parse_qsl(sent, keep_blank_values=True)) == tags
 
 
+def test_tags_have_no_plus_and_no_slash() -> None:
+    """Stores differ in what they take a plus for; the order is the caller's."""
+    assert read_tags("tags", {"b a": "c&d=/", "ü": ""}) == {"x-amz-tagging": "b%20a=c%26d%3D%2F&%C3%BC="}
+
+
 def test_a_kms_context_is_json_in_base64() -> None:
     """In any language."""
     sent = read_context("sse_kms_context", {"ü": "b"})["x-amz-server-side-encryption-context"]
     assert json.loads(b64decode(sent)) == {"ü": "b"}
+    two = read_context("sse_kms_context", {"a": "b", "c": "d"})["x-amz-server-side-encryption-context"]
+    assert b64decode(two) == b'{"a":"b","c":"d"}'

@@ -27,7 +27,7 @@ def test_create_bucket_names_a_region_only_if_there_is_one() -> None:
     plain = CreateBucket("bucket", None).build(ENDPOINT)
     assert (plain.method, request_url(plain), plain.headers, plain.body) == ("PUT", BUCKET_URL, {}, ())
     placed = CreateBucket("bucket", "eu-west-1").build(ENDPOINT)
-    assert placed.headers == {"content-type": "application/xml"}
+    assert (placed.method, placed.headers) == ("PUT", {"content-type": "application/xml"})
     assert b"<LocationConstraint>eu-west-1</LocationConstraint>" in bytes(placed.body[0])
 
 

@@ -19,7 +19,7 @@ CONTROL = Endpoint.parse("https://s3express-control.us-east-1.amazonaws.com", "p
         ("videos--use1-az4--x-s3", "use1-az4"),
         ("v--apne1-az1--x-s3", "apne1-az1"),
         ("my--own-videos--usw2-lax1-az1--x-s3", "usw2-lax1-az1"),
-        ("v" * 45 + "--use1-az4--x-s3", "use1-az4"),
+        ("v" * 47 + "--use1-az4--x-s3", "use1-az4"),
     ],
 )
 def test_the_name_tells_the_zone(bucket: str, zone: str) -> None:

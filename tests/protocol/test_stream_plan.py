@@ -53,7 +53,7 @@ def test_a_stream_begins_with_one_part_and_goes_on_in_segments() -> None:
     """Without an end of numbers."""
     made = plan(part_size=6 * MIB)
     assert made.size_of(1) == 6 * MIB
-    assert made.size_of(2) == made.size_of(10**9) == SEGMENT_SIZE
+    assert made.size_of(2) == made.size_of(10**9) == made.largest_size == SEGMENT_SIZE
     assert made.max_parts > 5 * GIB
 
 
