@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from base64 import b64decode, b64encode
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -46,15 +47,17 @@ def test_items_of_a_mapping_are_checked_too(name: str, items: dict[Any, Any]) ->
         OF_ITEMS[name](name, items)
 
 
-@pytest.mark.parametrize("name", ["metadata", "tags"])
-def test_lone_surrogates_are_refused(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "items"), [("metadata", {"a": "\ud800"}), ("tags", {"a": "\ud800"}), ("tags", {"\ud800": "a"})]
+)
+def test_lone_surrogates_are_refused(name: str, items: dict[str, str]) -> None:
     """UTF-8 cannot express them."""
-    with pytest.raises(ConfigurationError, match="surrogates"):
-        OF_ITEMS[name](name, {"a": "\ud800"})
+    with pytest.raises(ConfigurationError, match=f"^{name} holds lone surrogates"):
+        OF_ITEMS[name](name, items)
 
 
 @pytest.mark.parametrize(
-    "reader", [*OF_ITEMS.values(), *OF_TIMES.values(), read_text("h"), read_flag("h"), read_legal_hold]
+    "reader", [*OF_ITEMS.values(), *OF_TIMES.values(), read_text("h"), read_etag("h"), read_flag("h"), read_legal_hold]
 )
 @pytest.mark.parametrize("value", [17, b"x", [("a", "b")]])
 def test_a_value_of_another_type_is_refused(reader: Any, value: object) -> None:
@@ -109,6 +112,18 @@ def test_times_are_sent_in_utc_as_each_header_wants_them() -> None:
     """Expires is an HTTP date, the end of a retention is RFC 3339; neither has fractions."""
     assert read_expires("expires", WHEN) == {"expires": "Wed, 02 Jan 2030 01:04:05 GMT"}
     sent = read_retain_until("object_lock_retain_until", WHEN)
+    assert sent == {"x-amz-object-lock-retain-until-date": "2030-01-02T01:04:05Z"}
+
+
+def test_the_zone_of_the_machine_is_of_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the time's own is."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        sent = read_retain_until("object_lock_retain_until", WHEN)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
     assert sent == {"x-amz-object-lock-retain-until-date": "2030-01-02T01:04:05Z"}
 
 

@@ -79,6 +79,7 @@ def test_a_key_is_taken_as_given(key: str, path: str) -> None:
 @pytest.mark.parametrize(
     ("url", "host", "base_path"),
     [
+        ("https://example.com/gateX/", "example.com", "/gateX"),
         ("https://S3.Example.COM", "s3.example.com", ""),
         ("HTTPS://example.com:443/", "example.com", ""),
         ("http://example.com:80", "example.com", ""),
@@ -95,6 +96,7 @@ def test_an_endpoint_is_read(url: str, host: str, base_path: str) -> None:
     """The host is what the Host header will say; the base path is encoded as it will be signed."""
     endpoint = Endpoint.parse(url, "path")
     assert (endpoint.host, endpoint.base_path) == (host, base_path)
+    assert endpoint.scheme == url.partition(":")[0].lower()
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,35 @@ def test_an_unusable_endpoint_is_refused(url: Any) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Endpoint.parse(url, "path")
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        (None, " must be printable ASCII without spaces; write other host names in punycode"),
+        ("https://h/a b", " (https://...) must be printable ASCII without spaces; write other host names in punycode"),
+        ("https://h/a\\b", " (https://...) must be printable ASCII without spaces; write other host names in punycode"),
+        ("https://[::1", " (https://...) has a malformed host"),
+        ("h.example", " must begin with https:// or http://"),
+        ("ftp://h", " (ftp://...) must begin with https:// or http://"),
+        ("hunter.2://h", " must begin with https:// or http://"),
+        ("a" * 20 + "b://h", f" ({'a' * 20}://...) must begin with https:// or http://"),
+        ("http://h?u=ftp://hunter2", " (http://...) must not hold a query or a fragment"),
+        (
+            "https://user:hunter2@h",
+            " (https://...) must not hold a user name or a password; pass credentials instead",
+        ),
+        ("https://h:x", " (https://...) has no usable host name, or a port that is not a number"),
+        ("https://h:65536", " (https://...) has a malformed IPv6 address, or a port that is not in 1..65535"),
+        ("https://h:0", " (https://...) has port 0, which nothing listens on"),
+        ("https://h/%2F", "'s path holds an encoded slash, which cannot be signed reliably"),
+    ],
+)
+def test_a_refusal_says_what_to_change_and_shows_the_scheme_alone(url: Any, message: str) -> None:
+    """Where it is plain enough to be shown; whatever follows it may hold a password."""
+    with pytest.raises(ConfigurationError) as caught:
+        Endpoint.parse(url, "path")
+    assert str(caught.value) == f"the endpoint URL{message}"
 
 
 def test_an_unknown_addressing_is_refused() -> None:
@@ -154,7 +185,7 @@ def test_the_service_and_a_bucket_have_paths_of_their_own() -> None:
 @pytest.mark.parametrize("bucket", ["a/b", "", ".", "..", "a b", "a\n", "ü", "a" * 256, None, 7, "a@b", "a:1"])
 def test_a_bucket_that_could_change_the_url_is_refused(bucket: Any) -> None:
     """No bucket name leads to another host or another bucket, neither by the check nor by the endpoint."""
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(repr(bucket)[:80])} cannot be a bucket name"):
         check_bucket(bucket)
     if bucket is not None:
         with pytest.raises(ConfigurationError):
@@ -168,11 +199,23 @@ def test_any_plain_bucket_passes(bucket: str) -> None:
     assert Endpoint.parse("https://example.com", "path").locate(bucket, "k")[1] == f"/{bucket}/k"
 
 
-@pytest.mark.parametrize("key", ["", None, b"k", 7, "a" * 1025, "ü" * 513, "\ud800"])
-def test_a_key_that_s3_cannot_hold_is_refused(key: Any) -> None:
-    """Empty, too long in bytes, not text, or not encodable."""
-    with pytest.raises(ConfigurationError):
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("", "a key must be a string that is not empty, not ''"),
+        (None, "a key must be a string that is not empty, not None"),
+        (b"k" * 100, f"a key must be a string that is not empty, not b'{'k' * 78}"),
+        (7, "a key must be a string that is not empty, not 7"),
+        ("a" * 1025, "the key has 1025 bytes of UTF-8; S3 takes 1024 at most"),
+        ("ü" * 513, "the key has 1026 bytes of UTF-8; S3 takes 1024 at most"),
+        ("\ud800", "the key holds lone surrogates, which UTF-8 cannot express"),
+    ],
+)
+def test_a_key_that_s3_cannot_hold_is_refused(key: Any, message: str) -> None:
+    """Empty, too long in bytes, not text, or not encodable; a message is never as long as what it is about."""
+    with pytest.raises(ConfigurationError) as caught:
         check_key(key)
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("key", ["a" * 1024, "ü" * 512, " ", "\x00", "../x"])
