@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from aios3._protocol.answer_headers import (
@@ -205,7 +205,7 @@ def _unknown_key_words(_response: Response) -> str:
 
 def _clock_words(response: Response) -> str:
     time = read_time(_error_document(response).text("ServerTime")) or server_time(response)
-    shown = f" ({time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} there)" if time else ""
+    shown = f" ({time:%Y-%m-%dT%H:%M:%SZ} there)" if time else ""
     return f"this machine's clock is too far from the store's{shown}: set the clock"
 
 

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aios3._protocol.answers import (
+    MAX_ERROR_BYTES,
     describe_body,
     expected_region,
     read_error,
     redirect_host,
+    request_ids,
     retry_after,
     server_time,
 )
@@ -57,11 +59,20 @@ def test_the_error_carries_all_that_is_known() -> None:
         "u",
         7,
     )
+    assert (error.status, error.code) == (500, "InternalError")
     assert (error.request_id, error.host_id, error.message) == ("r", "h", "words")
+    told = read(500, error_body(more="<RequestId>x</RequestId><HostId>y</HostId>"))
+    assert (told.request_id, told.host_id) == ("x", "y")
     wrapped = read(403, (VECTORS / "error-wrapped.xml").read_bytes())
     assert (wrapped.request_id, wrapped.host_id) == ("r-1", None)
     google = read(500, headers={"x-guploader-uploadid": "g"})
     assert google.request_id == "g"
+
+
+def test_a_success_has_ids_too() -> None:
+    """In its headers alone; its body is a result."""
+    assert request_ids(Response(200, {"x-amz-request-id": "r", "x-amz-id-2": "h"})) == ("r", "h")
+    assert request_ids(Response(200, {}, error_body(more="<RequestId>x</RequestId>"))) == (None, None)
 
 
 def test_a_message_is_short_and_on_one_line() -> None:
@@ -79,6 +90,16 @@ def test_an_odd_code_cannot_flood_the_message() -> None:
     assert str(error).isprintable()
 
 
+def test_what_is_too_long_ends_in_dots() -> None:
+    """A code has up to 100 characters, an id up to 128."""
+    longest = {"x-amz-request-id": "r" * 128, "x-amz-id-2": "h" * 128}
+    whole = read(500, error_body("x" * 100), headers=longest)
+    assert (whole.code, whole.request_id, whole.host_id) == ("x" * 100, "r" * 128, "h" * 128)
+    longer = {"x-amz-request-id": "r" * 129, "x-amz-id-2": "h" * 129}
+    cut = read(500, error_body("x" * 101), headers=longer)
+    assert (cut.code, cut.request_id, cut.host_id) == ("x" * 97 + "...", "r" * 125 + "...", "h" * 125 + "...")
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "came"),
     [
@@ -86,9 +107,11 @@ def test_an_odd_code_cannot_flood_the_message() -> None:
         (b"  <!DOCTYPE HTML>", "", "an HTML page"),
         (b"Bad", "text/html; charset=utf-8", "an HTML page"),
         (b'{"message":"Forbidden"}', "", "a JSON document"),
+        (b"[1]", "", "a JSON document"),
         (b"null", "application/problem+json", "a JSON document"),
         (b"<Error><Code>Trunc", "", "XML that cannot be read"),
         (b"Too Many\nRequests", "text/plain", "something that is not XML, beginning 'Too Many Requests'"),
+        (b"X" * 61, "", f"something that is not XML, beginning '{'X' * 57}...'"),
     ],
 )
 def test_a_body_that_is_not_s3s_is_named(body: bytes, content_type: str, came: str) -> None:
@@ -111,6 +134,33 @@ def test_an_empty_body_is_named() -> None:
     assert describe_body(Response(200, {}, b"\xef\xbb\xbf  ")) == "an empty body"
 
 
+@pytest.mark.parametrize(
+    ("operation", "status", "message"),
+    [
+        ("HeadBucket", 404, "there is no such bucket"),
+        ("HeadObject", 404, "there is no such object"),
+        (
+            "HeadObject",
+            403,
+            "these credentials may not see it, or are not right; an answer to HEAD does not tell which",
+        ),
+        ("HeadObject", 500, "the answer had no body that tells why"),
+        ("UploadPart", 404, "the answer had no body that tells why"),
+    ],
+)
+def test_an_answer_to_head_is_told_by_its_status(operation: str, status: int, message: str) -> None:
+    """It never has a body; other answers had better have one."""
+    assert read(status, operation=operation).message == message
+
+
+def test_only_a_bad_request_without_a_body_hints_at_the_region() -> None:
+    """S3 names the bucket's region in every answer to HEAD, also where it is the right one."""
+    headers = {"x-amz-bucket-region": "eu-west-1"}
+    hint = "; is the region 'eu-west-1', and the session token (if any) still good?"
+    assert read(400, headers=headers).message == f"the answer had no body that tells why{hint}"
+    assert read(500, headers=headers).message == "the answer had no body that tells why"
+
+
 def test_an_error_without_words_is_still_an_error() -> None:
     """Some stores send only a code, or not even that."""
     assert read(500, b"<Error><Code>InternalError</Code></Error>").message == "the store gave no further words"
@@ -120,8 +170,9 @@ def test_an_error_without_words_is_still_an_error() -> None:
 def test_a_wrong_signature_names_the_cause_and_repeats_nothing() -> None:
     """The store's answer holds the access key and the canonical request; the message does not."""
     error = read(403, (VECTORS / "error-sigmismatch.xml").read_bytes())
-    assert "secret access key" in error.message
-    assert "region" in error.message
+    assert error.message == (
+        "the signature is not the one that the store computes: the secret access key, or the region, is wrong"
+    )
     for secret in ("AKIAIOSFODNN7EXAMPLE", "AWS4-HMAC", "20130524", "PUT"):
         assert secret not in str(error)
 
@@ -155,6 +206,18 @@ def test_a_quoted_secret_is_hidden(words: str) -> None:
     assert "(hidden)" in error.message
 
 
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("X-Amz-Security-Token=hush is invalid", "X-Amz-Security-Token=(hidden) is invalid"),
+        ("unknown key AKIAHUSHHUSHHUSHHUSH", "unknown key (hidden)"),
+    ],
+)
+def test_what_was_hidden_is_named(words: str, shown: str) -> None:
+    """Where it has a name."""
+    assert read(400, error_body("InvalidRequest", words)).message == shown
+
+
 def test_harmless_words_are_kept() -> None:
     """Hiding is no excuse for losing what the store says."""
     words = "The provided token is malformed or otherwise invalid."
@@ -164,10 +227,14 @@ def test_harmless_words_are_kept() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "headers", "part"),
     [
-        (400, (VECTORS / "error-authheadermalformed.xml").read_bytes(), {}, "'eu-central-1'"),
+        (
+            400,
+            (VECTORS / "error-authheadermalformed.xml").read_bytes(),
+            {},
+            "the request was signed for another region than 'eu-central-1', which the store expects",
+        ),
         (400, b"", {"x-amz-bucket-region": "eu-central-1"}, "'eu-central-1'"),
         (400, error_body("AuthorizationHeaderMalformed", "the region is wrong"), {}, "the region is wrong"),
-        (400, error_body("AuthorizationHeaderMalformed"), {}, "check the region"),
         (
             301,
             (VECTORS / "error-permanentredirect.xml").read_bytes(),
@@ -190,6 +257,24 @@ def test_a_wrong_region_names_the_right_one(status: int, body: bytes, headers: d
     assert part in read(status, body, headers=headers).message
 
 
+def test_a_malformed_signature_without_a_word_is_a_wrong_region() -> None:
+    """It nearly always is."""
+    error = read(400, error_body("AuthorizationHeaderMalformed"))
+    assert error.message == "the store cannot read the signature: check the region"
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_every_redirect_is_a_wrong_region(status: int) -> None:
+    """As answers to HEAD, they have no code."""
+    headers = {"x-amz-bucket-region": "eu-west-1"}
+    assert read(status, headers=headers).message == (
+        "the bucket is in region 'eu-west-1': use that region and its endpoint"
+    )
+    assert read(status).message == (
+        "the store redirects elsewhere and names no region: check the endpoint and the region"
+    )
+
+
 def test_a_wrong_clock_is_named() -> None:
     """With the store's time, if it is known."""
     error = read(403, (VECTORS / "error-skewed.xml").read_bytes())
@@ -197,6 +282,10 @@ def test_a_wrong_clock_is_named() -> None:
         error.message == "this machine's clock is too far from the store's (2013-05-24T00:25:10Z there): set the clock"
     )
     assert "clock is too far from the store's:" in read(403, error_body("RequestTimeTooSkewed")).message
+    dated = {"date": "Fri, 24 May 2013 12:00:00 GMT"}
+    assert "(2013-05-24T12:00:00Z there)" in read(403, error_body("RequestTimeTooSkewed"), headers=dated).message
+    told = read(403, (VECTORS / "error-skewed.xml").read_bytes(), headers=dated)
+    assert told.message == error.message
 
 
 @pytest.mark.parametrize(
@@ -265,7 +354,9 @@ def test_an_error_document_is_bounded() -> None:
     """White space around it does not count; megabytes inside are not parsed for an error's sake."""
     spaced = b" " * 2**20 + error_body("SlowDown") + b"\n" * 2**20
     assert read(503, spaced).code == "SlowDown"
-    assert read(503, error_body("SlowDown", "x" * 300_000)).code is None
+    frame = len(error_body("SlowDown"))
+    assert read(503, error_body("SlowDown", "x" * (MAX_ERROR_BYTES - frame))).code == "SlowDown"
+    assert read(503, error_body("SlowDown", "x" * (MAX_ERROR_BYTES - frame + 1))).code is None
 
 
 TEXT_OR_XML = st.binary() | st.text().map(
