@@ -276,3 +276,9 @@ def test_an_upload_without_an_id_is_an_error() -> None:
     """It could neither be listed nor ended."""
     with pytest.raises(ResponseError, match="an upload without its key or id"):
         LIST.read(uploads_page("<Upload><Key>k</Key></Upload>"))
+
+
+def test_a_page_without_uploads_may_go_on_after_a_key() -> None:
+    """Then no id is known."""
+    page = LIST.read(uploads_page(f"{TRUNCATED}<NextKeyMarker>k</NextKeyMarker>"))
+    assert page == UploadsPage((), True, "k", "")

@@ -26,6 +26,7 @@ from aios3._protocol.xml_bodies import (
     read_time,
     write_complete,
     write_create_bucket,
+    write_create_directory_bucket,
 )
 
 VECTORS = Path(__file__).parent.parent / "data" / "vectors" / "xml"
@@ -79,6 +80,17 @@ def test_a_bucket_location_is_written() -> None:
     root = ET.fromstring(write_create_bucket("eu-west-1"))
     assert root.tag == f"{NAMESPACE}CreateBucketConfiguration"
     assert root.findtext(f"{NAMESPACE}LocationConstraint") == "eu-west-1"
+
+
+@pytest.mark.parametrize(("zone", "kind"), [("use1-az4", "AvailabilityZone"), ("usw2-lax1-az1", "LocalZone")])
+def test_a_directory_bucket_is_written(zone: str, kind: str) -> None:
+    """Where it is, and that it is there alone."""
+    assert ET.canonicalize(write_create_directory_bucket(zone).decode()) == (
+        '<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f"<Location><Name>{zone}</Name><Type>{kind}</Type></Location>"
+        f"<Bucket><DataRedundancy>Single{kind}</DataRedundancy><Type>Directory</Type></Bucket>"
+        "</CreateBucketConfiguration>"
+    )
 
 
 def test_a_key_keeps_its_white_space() -> None:
