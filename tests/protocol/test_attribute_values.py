@@ -57,7 +57,7 @@ def test_lone_surrogates_are_refused(name: str, items: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "reader", [*OF_ITEMS.values(), *OF_TIMES.values(), read_text("h"), read_etag("h"), read_flag("h"), read_legal_hold]
+    "reader", [*OF_ITEMS.values(), *OF_TIMES.values(), read_text("h"), read_flag("h"), read_legal_hold]
 )
 @pytest.mark.parametrize("value", [17, b"x", [("a", "b")]])
 def test_a_value_of_another_type_is_refused(reader: Any, value: object) -> None:
@@ -150,6 +150,12 @@ def test_a_customer_key_of_another_size_is_refused_without_showing_it(key_bytes:
 def test_a_condition_takes_an_etag_with_or_without_quotes(given_etag: str, sent: str) -> None:
     """Receipts have ETags without quotes, HTTP wants them with."""
     assert read_etag("if-match")("if_match", given_etag) == {"if-match": sent}
+
+
+def test_a_condition_of_another_type_is_refused() -> None:
+    """By its name."""
+    with pytest.raises(ConfigurationError, match="^if_match must be a string, not int$"):
+        read_etag("if-match")("if_match", 7)
 
 
 @pytest.mark.parametrize("name", ["a b", "", "ü", "a:b", "a(b)"])
