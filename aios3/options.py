@@ -97,7 +97,8 @@ class RetryPolicy:
     """
 
     max_attempts: int = 6
-    """Attempts per request, the first one included; 1 never retries."""
+    """Attempts per request, the first one included; 1 never retries. The requests of a clean-up (abort, and the proof
+    that nothing remained) are made six times at least, because they keep a promise."""
     base_delay: float = 0.2
     """Seconds."""
     throttle_base_delay: float = 1.0

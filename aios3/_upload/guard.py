@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from aios3._protocol.operations import AbortMultipartUpload, CreateMultipartUpload, ListParts
-from aios3._protocol.retry import is_unclear
+from aios3._protocol.retry import is_transient, is_unclear
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import ResponseError, StorageError
 
@@ -86,6 +86,8 @@ class CancellationGuard:
         self._is_completed = False
         self._is_aborting = False
         self._outcome: AbortOutcome | None = None
+        self._unproved_by: StorageError | None = None
+        """Why it is not known that nothing remained, although the abort was answered."""
         self.upload_id: str | None = None
         self.is_cleaning_up = False
         """The block has been left, and what is open is being ended."""
@@ -159,6 +161,8 @@ class CancellationGuard:
     async def abort(self) -> AbortOutcome:
         """Abort the upload, if there is one, as often as it takes, and prove that nothing remained.
 
+        What is returned is what the store said to the abort, also if the proof could not be had.
+
         Raises:
             StorageError: the store refused, or could not be reached.
         """
@@ -172,15 +176,26 @@ class CancellationGuard:
 
     async def _abort_and_prove(self, upload_id: str) -> AbortOutcome:
         outcome = await self._send_abort(upload_id)
+        if not self.may_have_parts:
+            return outcome
+        try:
+            is_gone = await self._is_gone_for_good(upload_id)
+        except StorageError as error:
+            self._unproved_by = error
+            return outcome
+        return outcome if is_gone else AbortOutcome.FAILED
+
+    async def _is_gone_for_good(self, upload_id: str) -> bool:
+        """Abort again as long as something is there, because a part may have come after the abort."""
         was_there = False
-        for round_number in range(_ABORT_ROUNDS if self.may_have_parts else 0):
+        for round_number in range(_ABORT_ROUNDS):
             is_there = await self._is_still_there(upload_id)
             if is_there is False or (is_there is None and not was_there):  # then the abort's word must do
-                return outcome
+                return True
             was_there = True
             await self._client.clock.sleep(_ROUND_DELAY * 2**round_number)
             await self._send_abort(upload_id)
-        return AbortOutcome.FAILED if self.may_have_parts else outcome
+        return False
 
     async def _send_abort(self, upload_id: str) -> AbortOutcome:
         operation = AbortMultipartUpload(self._bucket, self._key, upload_id, self._headers)
@@ -193,13 +208,17 @@ class CancellationGuard:
         return AbortOutcome.ABORTED
 
     async def _is_still_there(self, upload_id: str) -> bool | None:
-        """Return whether the store still lists the upload; ``None`` where it will not say."""
+        """Return whether the store still lists the upload; ``None`` where it will not say, and raise if it does not."""
         try:
             await self._client.run(
                 ListParts(self._bucket, self._key, upload_id, headers=self._headers), is_cleanup=True
             )
-        except StorageError as error:
-            return False if isinstance(error, ResponseError) and error.status == 404 else None
+        except ResponseError as error:
+            if error.status == 404:
+                return False
+            if is_transient(error):
+                raise
+            return None
         return True
 
     async def __aenter__(self) -> CancellationGuard:
@@ -265,7 +284,8 @@ class CancellationGuard:
     @property
     def _may_be_open(self) -> bool:
         """The store may still hold something of ours that is billed."""
-        is_over = self._is_completed or self._outcome in (AbortOutcome.ABORTED, AbortOutcome.GONE)
+        is_ended = self._outcome in (AbortOutcome.ABORTED, AbortOutcome.GONE) and self._unproved_by is None
+        is_over = self._is_completed or is_ended
         return self._orphans.is_needed or (self.upload_id is not None and not is_over)
 
     def _annotate(self, exc: BaseException, trouble: Exception | None) -> None:
@@ -274,6 +294,8 @@ class CancellationGuard:
         reason = "" if trouble is None else f" ({trouble})"
         if self.upload_id is not None:
             outcome, why = self._conclude(trouble), reason if self._outcome is None else ""
+            if self._unproved_by is not None:
+                why = f" ({self._unproved_by})"
             exc.add_note(f"aios3: multipart upload {self.upload_id} of {place}: {outcome.value}{why}")
         if self._orphans.is_needed:
             exc.add_note(
@@ -285,6 +307,8 @@ class CancellationGuard:
         """Return what became of the upload, in whose abort there was `trouble`."""
         if self._is_completed:
             return AbortOutcome.NOTHING
+        if self._unproved_by is not None:
+            return AbortOutcome.UNKNOWN
         is_open_question = isinstance(trouble, TimeoutError) or (
             isinstance(trouble, StorageError) and is_unclear(trouble)
         )

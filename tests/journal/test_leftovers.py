@@ -276,7 +276,7 @@ async def test_a_discarded_checkpoint_is_aborted_and_forgotten(scene: JournalSce
 async def test_a_checkpoint_that_cannot_be_discarded_is_left(scene: JournalScene, journal: Journal) -> None:
     """Its entry stays, for `recover`."""
     number = await leave(scene, journal)
-    scene.store.on("AbortMultipartUpload", *[TransportError("reset")] * 4)
+    scene.store.on("AbortMultipartUpload", *[TransportError("reset")] * 6)
     with pytest.raises(TransportError):
         await discard(scene.engine, journal, UploadCheckpoint("bucket", "key", "id", PART, ()), {})
     assert list(journal.left) == [number]
