@@ -203,6 +203,9 @@ async def _abort_upload(
     guard.adopt(upload_id)
     guard.may_have_parts = True
     try:
-        return await guard.abort()
+        outcome = await guard.abort()
+        if guard.unproved_by is not None:
+            raise guard.unproved_by
+        return outcome
     finally:
         engine.known_uploads.discard(upload_id)

@@ -86,11 +86,11 @@ class CancellationGuard:
         self._is_completed = False
         self._is_aborting = False
         self._outcome: AbortOutcome | None = None
-        self._unproved_by: StorageError | None = None
-        """Why it is not known that nothing remained, although the abort was answered."""
         self.upload_id: str | None = None
         self.is_cleaning_up = False
         """The block has been left, and what is open is being ended."""
+        self.unproved_by: StorageError | None = None
+        """Why it is not known that nothing remained, although the abort was answered."""
         self.may_have_parts = False
         """Set when the first part is sent: from then on the abort needs proof."""
 
@@ -161,7 +161,7 @@ class CancellationGuard:
     async def abort(self) -> AbortOutcome:
         """Abort the upload, if there is one, as often as it takes, and prove that nothing remained.
 
-        What is returned is what the store said to the abort, also if the proof could not be had.
+        What is returned is what the store said to the abort; `unproved_by` says whether the proof could not be had.
 
         Raises:
             StorageError: the store refused, or could not be reached.
@@ -181,7 +181,7 @@ class CancellationGuard:
         try:
             is_gone = await self._is_gone_for_good(upload_id)
         except StorageError as error:
-            self._unproved_by = error
+            self.unproved_by = error
             return outcome
         return outcome if is_gone else AbortOutcome.FAILED
 
@@ -284,7 +284,7 @@ class CancellationGuard:
     @property
     def _may_be_open(self) -> bool:
         """The store may still hold something of ours that is billed."""
-        is_ended = self._outcome in (AbortOutcome.ABORTED, AbortOutcome.GONE) and self._unproved_by is None
+        is_ended = self._outcome in (AbortOutcome.ABORTED, AbortOutcome.GONE) and self.unproved_by is None
         is_over = self._is_completed or is_ended
         return self._orphans.is_needed or (self.upload_id is not None and not is_over)
 
@@ -294,8 +294,8 @@ class CancellationGuard:
         reason = "" if trouble is None else f" ({trouble})"
         if self.upload_id is not None:
             outcome, why = self._conclude(trouble), reason if self._outcome is None else ""
-            if self._unproved_by is not None:
-                why = f" ({self._unproved_by})"
+            if self.unproved_by is not None:
+                why = f" ({self.unproved_by})"
             exc.add_note(f"aios3: multipart upload {self.upload_id} of {place}: {outcome.value}{why}")
         if self._orphans.is_needed:
             exc.add_note(
@@ -307,7 +307,7 @@ class CancellationGuard:
         """Return what became of the upload, in whose abort there was `trouble`."""
         if self._is_completed:
             return AbortOutcome.NOTHING
-        if self._unproved_by is not None:
+        if self.unproved_by is not None:
             return AbortOutcome.UNKNOWN
         is_open_question = isinstance(trouble, TimeoutError) or (
             isinstance(trouble, StorageError) and is_unclear(trouble)
