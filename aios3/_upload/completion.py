@@ -23,9 +23,10 @@ from aios3._protocol.retry import is_unclear
 from aios3.errors import CompletionUnknownError, StorageError, UploadNotFoundError
 from aios3.models import StorageObject
 
+from .abort import AbortOutcome
 from .client import OperationClient
 from .evidence import Evidence
-from .guard import AbortOutcome, CancellationGuard
+from .guard import CancellationGuard
 
 __all__ = ["Completion", "multipart_etag", "was_stored_since"]
 

@@ -4,37 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from enum import Enum
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
-from aios3._protocol.operations import AbortMultipartUpload, CreateMultipartUpload, ListParts
-from aios3._protocol.retry import is_transient, is_unclear
+from aios3._protocol.operations import CreateMultipartUpload
+from aios3._protocol.retry import is_unclear
 from aios3.checkpoints import UploadSuspendedError
-from aios3.errors import ResponseError, StorageError
+from aios3.errors import StorageError
 
+from .abort import Abort, AbortOutcome
 from .client import Attempt, OperationClient
 from .orphans import OrphanSweep
 from .shielding import finish_despite_cancellation
 from .upload_log import NoLog, UploadLog
 
-__all__ = ["AbortOutcome", "CancellationGuard"]
-
-_ABORT_ROUNDS: Final = 6
-_ROUND_DELAY: Final = 0.1
-"""Seconds before the second round; doubled for each further one. A part that was fully sent when its connection was
-cut may be stored a moment after the abort."""
-
-
-class AbortOutcome(Enum):
-    """What became of an upload that must not stay."""
-
-    NOTHING = "there was nothing to abort"
-    ABORTED = "it was aborted"
-    GONE = "it was gone already"
-    KEPT = "it was left open, to go on later"
-    FAILED = "it could not be aborted and may be billed until it is"
-    UNKNOWN = "it could not be aborted for certain, since no answer came, and may be billed until it is"
+__all__ = ["CancellationGuard"]
 
 
 class CancellationGuard:
@@ -175,51 +159,15 @@ class CancellationGuard:
         return self._outcome
 
     async def _abort_and_prove(self, upload_id: str) -> AbortOutcome:
-        outcome = await self._send_abort(upload_id)
+        abort = Abort(self._client, self._bucket, self._key, upload_id, self._headers, self._failures)
+        outcome = await abort.send()
         if not self.may_have_parts:
             return outcome
         try:
-            is_gone = await self._is_gone_for_good(upload_id)
+            return outcome if await abort.prove() else AbortOutcome.FAILED
         except StorageError as error:
             self.unproved_by = error
             return outcome
-        return outcome if is_gone else AbortOutcome.FAILED
-
-    async def _is_gone_for_good(self, upload_id: str) -> bool:
-        """Abort again as long as something is there, because a part may have come after the abort."""
-        was_there = False
-        for round_number in range(_ABORT_ROUNDS):
-            is_there = await self._is_still_there(upload_id)
-            if is_there is False or (is_there is None and not was_there):  # then the abort's word must do
-                return True
-            was_there = True
-            await self._client.clock.sleep(_ROUND_DELAY * 2**round_number)
-            await self._send_abort(upload_id)
-        return False
-
-    async def _send_abort(self, upload_id: str) -> AbortOutcome:
-        operation = AbortMultipartUpload(self._bucket, self._key, upload_id, self._headers)
-        try:
-            await self._client.run(operation, failures=self._failures, is_cleanup=True)
-        except ResponseError as error:
-            if error.status == 404:
-                return AbortOutcome.GONE
-            raise
-        return AbortOutcome.ABORTED
-
-    async def _is_still_there(self, upload_id: str) -> bool | None:
-        """Return whether the store still lists the upload; ``None`` where it will not say, and raise if it does not."""
-        try:
-            await self._client.run(
-                ListParts(self._bucket, self._key, upload_id, headers=self._headers), is_cleanup=True
-            )
-        except ResponseError as error:
-            if error.status == 404:
-                return False
-            if is_transient(error):
-                raise
-            return None
-        return True
 
     async def __aenter__(self) -> CancellationGuard:
         if self.upload_id is not None:
@@ -306,7 +254,7 @@ class CancellationGuard:
     def _conclude(self, trouble: Exception | None) -> AbortOutcome:
         """Return what became of the upload, in whose abort there was `trouble`."""
         if self._is_completed:
-            return AbortOutcome.NOTHING
+            return AbortOutcome.COMMITTED
         if self.unproved_by is not None:
             return AbortOutcome.UNKNOWN
         is_open_question = isinstance(trouble, TimeoutError) or (

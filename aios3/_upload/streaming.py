@@ -152,6 +152,5 @@ class StreamingUploader(Uploader):
         self._handover.end()
         await asyncio.wait({self._request})
         committed = self._request.result()
-        self._progress.note_all_stored()
-        await self._progress.report()
+        await self._progress.report_committed()
         self.receipt = self._commit.receipt(committed, size, ())

@@ -10,7 +10,8 @@ import pytest
 
 from aios3._protocol.messages import Response
 from aios3._protocol.operations import CreateMultipartUpload
-from aios3._upload.guard import AbortOutcome, CancellationGuard
+from aios3._upload.abort import AbortOutcome
+from aios3._upload.guard import CancellationGuard
 from aios3._upload.upload_log import NoLog
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import AccessDeniedError, StorageError, TransportError
@@ -89,7 +90,7 @@ async def test_a_committed_upload_is_not_aborted(scene: Scene) -> None:
             scene.guard.completed()
             raise ValueError("progress")
     assert "AbortMultipartUpload" not in scene.store.operations
-    assert caught.value.__notes__ == [WHERE + "there was nothing to abort"]
+    assert caught.value.__notes__ == [WHERE + "it was committed"]
 
 
 async def test_an_upload_that_is_gone_is_a_success(scene: Scene) -> None:

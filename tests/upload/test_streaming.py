@@ -125,6 +125,19 @@ async def test_a_progress_callback_that_raises_ends_the_upload(scene: Scene) -> 
         scene.assert_nothing_is_left()
 
 
+async def test_a_callback_that_fails_after_the_commit_says_so(scene: Scene) -> None:
+    """Its error has a note."""
+
+    def fail(progress: UploadProgress) -> None:
+        if progress.bytes_stored:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        await scene.upload(content(2.5), on_progress=fail)
+    assert caught.value.__notes__ == ["aios3: the object was committed"]
+    assert scene.object() == content(2.5)
+
+
 # bounds
 
 
