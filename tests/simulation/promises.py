@@ -60,16 +60,15 @@ def _may_be_committed(upload: Upload, error: BaseException | None, notes: str) -
     is_single = not any(key == upload.call.key for key in upload.world.store.created.values())
     if is_single and isinstance(error, ProgressError):
         return "the object was committed" in notes  # the callback failed when it was told so
-    # Stored after its answer was lost and the key was looked at: there is nothing that could be aborted.
-    late = f"PutObject {upload.call.key} raises"
-    trace = [text for _, _, text in upload.world.trace]
-    if (
-        is_single
-        and isinstance(error, ResponseError)
-        and any(f"HeadObject {upload.call.key} raises" in t for t in trace)
-    ):
+    if is_single and isinstance(error, ResponseError) and _could_not_look(upload):
         return True  # the store itself said no, and would not let the key be looked at
-    return is_single and any(late in text and "_late)" in text for text in trace)
+    # Stored after its answer was lost and the key was looked at: there is nothing that could be aborted.
+    return is_single and upload.call.key in upload.world.store.stored_late
+
+
+def _could_not_look(upload: Upload) -> bool:
+    looks = [text for _, _, text in upload.world.trace if f"HeadObject {upload.call.key} " in text]
+    return bool(looks) and any(end in looks[-1] for end in (" raises ", " is answered 5"))
 
 
 def _leftovers(upload: Upload, outcome: Outcome) -> Iterator[str]:
