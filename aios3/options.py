@@ -60,11 +60,13 @@ class TransferConfig:
     ``"stream"``: one PutObject that goes out while the source is read, with Content-Length if ``size`` is declared,
     else chunked (which Amazon S3 itself refuses). Its limits: after the first ``part_size`` bytes no failure can be
     made good, so the upload ends by it; the body is signed with UNSIGNED-PAYLOAD and has no checksum; and it may not
-    be longer than the store takes in one PutObject. ``"auto"``: multipart wherever the provider has it."""
+    be longer than the store takes in one PutObject. If its answer is lost, the ETag that HEAD shows is compared with
+    the MD5 of what was sent; where the store's ETags are no MD5s the outcome stays unknown, unless there is a `nonce`.
+    ``"auto"``: multipart wherever the provider has it."""
     nonce: bool = False
     """Mark the object by a random value in its metadata (``aios3-nonce``). If the answer to the commit is lost, it
     tells for certain whether the object at the key is this upload's, also where its ETag cannot (an object that is
-    encrypted with a key of KMS or of the customer's)."""
+    encrypted with a key of KMS or of the customer's, or streamed to a store with ETags of its own)."""
 
     def __post_init__(self) -> None:
         _require(isinstance(self.nonce, bool), "nonce must be True or False")
@@ -97,7 +99,8 @@ class RetryPolicy:
     """
 
     max_attempts: int = 6
-    """Attempts per request, the first one included; 1 never retries."""
+    """Attempts per request, the first one included; 1 never retries. The requests of a clean-up (abort, and the proof
+    that nothing remained) are made six times at least, because they keep a promise."""
     base_delay: float = 0.2
     """Seconds."""
     throttle_base_delay: float = 1.0

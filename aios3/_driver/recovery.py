@@ -6,14 +6,13 @@ import asyncio
 from dataclasses import replace
 from typing import cast
 
-import aiofiles
-
 from aios3._driver.jobs import make_job
 from aios3._driver.uploads import UploadMethods, identify_file
 from aios3._journal.entries import JournalEntry
 from aios3._journal.leftovers import Leftovers
 from aios3._upload.file_parts import holds_parts
 from aios3._upload.job import UploadJob
+from aios3._upload.opened_file import opened_file
 from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint, UploadSuspendedError
 from aios3.errors import CompletionUnknownError, StorageError, UploadNotFoundError
 from aios3.models import UploadAttributes
@@ -88,7 +87,7 @@ class RecoveryMethods(UploadMethods):
         """Go on with an upload whose file is as it was; ``None`` if that is not possible."""
         if entry.file is None or entry.has_customer_key:
             return None
-        async with aiofiles.open(entry.file.path, "rb", buffering=0) as file:
+        async with opened_file(entry.file.path) as file:
             if await asyncio.to_thread(identify_file, entry.file.path, file.fileno()) != entry.file:
                 return None
             checkpoint = await leftovers.checkpoint(number, entry)

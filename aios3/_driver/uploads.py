@@ -8,9 +8,9 @@ import os
 import stat
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from io import FileIO
 from typing import Unpack
 
-import aiofiles
 from aiofiles.threadpool.binary import AsyncFileIO
 
 from aios3._driver.base import DriverBase
@@ -20,6 +20,7 @@ from aios3._journal.leftovers import Leftovers, discard
 from aios3._upload.engine import Engine
 from aios3._upload.file_parts import holds_parts
 from aios3._upload.job import UploadJob
+from aios3._upload.opened_file import opened_file
 from aios3._upload.progress import ProgressCallback
 from aios3._upload.session import run_upload
 from aios3._upload.sources import Source, SourceReader
@@ -64,7 +65,9 @@ class UploadMethods(DriverBase):
             key: exactly as it is; never normalised.
             size: bytes that the source must have; ``None`` if unknown.
             max_size: bytes that the source may have; ``None`` for no limit but the store's.
-            on_progress: called, or awaited, after each part was read and after each was stored.
+            on_progress: called, or awaited, after each part was read and after each was stored. What it raises fails
+                the upload and is raised unchanged. An upload without parts is committed before the last call: the error
+                then has the note "aios3: the object was committed".
             transfer: instead of the driver's; its ``memory_limit`` cannot lift the driver's.
             resume: go on with this upload, which is still open: `source` gives the bytes from its ``offset`` on, while
                 `size` and `max_size` still count all. Its part size and checksum stay; what describes the object was
@@ -126,8 +129,7 @@ class UploadMethods(DriverBase):
             ConfigurationError: ``resume=True``, and the driver has no journal.
             StorageError: as `upload_object_via_stream`.
         """
-        # Unbuffered: a buffered file cannot be closed while a read of a pipe is waiting in its thread.
-        async with aiofiles.open(path, "rb", buffering=0) as file:
+        async with opened_file(path) as file:
             identity = await asyncio.to_thread(identify_file, path, file.fileno())
             describe = functools.partial(
                 make_job,
@@ -145,7 +147,8 @@ class UploadMethods(DriverBase):
             async with self._beginning(describe(resume=None), resume) as checkpoint:
                 return await self._send_file(file, describe(resume=checkpoint))
 
-    async def _send_file(self, file: AsyncFileIO, job: UploadJob) -> UploadReceipt:
+    async def _send_file(self, opened: FileIO, job: UploadJob) -> UploadReceipt:
+        file = AsyncFileIO(opened, loop=asyncio.get_running_loop(), executor=None)
         if job.resume is not None:
             await file.seek(job.resume.offset)
         try:

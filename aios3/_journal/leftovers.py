@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import Final, Literal
 
 from aios3._protocol.attributes import ObjectHeaders, read_attributes
+from aios3._upload.abort import AbortOutcome
 from aios3._upload.engine import Engine
 from aios3._upload.file_parts import holds_parts
-from aios3._upload.guard import AbortOutcome, CancellationGuard
+from aios3._upload.guard import CancellationGuard
 from aios3._upload.orphans import OrphanSweep
 from aios3._upload.stored_parts import list_stored_parts, usable_parts
 from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint
@@ -203,6 +204,9 @@ async def _abort_upload(
     guard.adopt(upload_id)
     guard.may_have_parts = True
     try:
-        return await guard.abort()
+        outcome = await guard.abort()
+        if guard.unproved_by is not None:
+            raise guard.unproved_by
+        return outcome
     finally:
         engine.known_uploads.discard(upload_id)

@@ -15,7 +15,7 @@ from aios3.errors import (
 )
 from aios3.options import RetryPolicy
 
-__all__ = ["Repair", "Retry", "decide", "is_unclear", "repair_for"]
+__all__ = ["Repair", "Retry", "decide", "is_transient", "is_unclear", "repair_for"]
 
 Repair = Literal["clock", "credentials", "connection", "region"]
 """What is put right before an attempt that does not count: the clock offset, the credentials, a stale connection, the
@@ -87,7 +87,7 @@ def decide(
     repair = repair_for(failure, names_region=names_region)
     if repair is not None and repair not in repaired:
         return Retry(0.0, 0, repair)
-    if attempt >= policy.max_attempts or not _is_transient(failure):
+    if attempt >= policy.max_attempts or not is_transient(failure):
         return None
     base = policy.throttle_base_delay if isinstance(failure, ThrottledError) else policy.base_delay
     longest = min(policy.max_delay, base * 2.0 ** min(attempt - 1, 60))
@@ -126,7 +126,8 @@ def is_unclear(failure: StorageError) -> bool:
     return failure.status >= 500 or failure.status in (408, 499)
 
 
-def _is_transient(failure: StorageError) -> bool:
+def is_transient(failure: StorageError) -> bool:
+    """Return whether another attempt may succeed where this one failed."""
     if isinstance(failure, TransportError):
         return not failure.is_permanent
     if not isinstance(failure, ResponseError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeVar
 
 from aios3._protocol.answers import expected_region, redirect_host, retry_after
@@ -35,6 +35,9 @@ T = TypeVar("T")
 _LIMITED: Final = frozenset({"PutObject", "UploadPart"})
 """Operations of which there are fewer at once while the store throttles. Those that begin or end an upload go on."""
 
+_CLEANUP_ATTEMPTS: Final = RetryPolicy().max_attempts
+"""The least for a request that cleans up, whatever the caller's policy says of those that transfer."""
+
 
 @dataclass(eq=False)
 class OperationClient:
@@ -62,6 +65,7 @@ class OperationClient:
     """Gives, for a prefix, the one to ask the store for; what is listed still has to be looked at."""
     signer: Signer = field(init=False)
     """Has the keys for every operation; `credentials` unless another one is put here."""
+    _cleanup_policy: RetryPolicy = field(init=False)
     _regions: dict[str | None, str] = field(default_factory=dict)
     """The region of a bucket, by its name, where the store named another than `region`."""
 
@@ -69,6 +73,8 @@ class OperationClient:
         self.store_clock = StoreClock(self.clock)
         self.budget = RetryBudget(self.policy.budget, self.clock.monotonic)
         self.signer = OrdinarySigner(self.credentials)
+        attempts = max(self.policy.max_attempts, _CLEANUP_ATTEMPTS)
+        self._cleanup_policy = replace(self.policy, max_attempts=attempts)
 
     async def run(
         self,
@@ -89,7 +95,7 @@ class OperationClient:
             operation: what to do.
             failures: receives every failed attempt, for callers who count or weigh them.
             answer_timeout: seconds without a byte of the answer; ``None`` for the transport's own.
-            is_cleanup: retry even when the driver's retry budget is used up.
+            is_cleanup: retry even when the driver's retry budget is used up, and as often as by default at least.
             shield: awaits each attempt in the caller's stead, for callers who must see its end although they are
                 cancelled; waits between attempts are cancelled as ever.
             feed: the body, if it is made while it is sent; it goes unsigned, and again only if it can be rewound.
@@ -132,7 +138,7 @@ class OperationClient:
             outcome: of the last attempt.
             failures: all failed attempts of this request, the last one included.
             repaired: what was put right so far; what is put right now is added.
-            is_cleanup: go on also when the retry budget is used up.
+            is_cleanup: see `run`.
             feed: the body, if it is made while it is sent.
         """
         assert outcome.failure is not None
@@ -140,7 +146,7 @@ class OperationClient:
         retry = decide(
             outcome.failure,
             attempt=len(failures) - len(repaired),
-            policy=self.policy,
+            policy=self._cleanup_policy if is_cleanup else self.policy,
             random=self.clock.random(),
             retry_after=None if outcome.response is None else retry_after(outcome.response.headers),
             repaired=repaired,

@@ -58,6 +58,10 @@ class Commit:
         mark = {} if self.job.nonce is None else {f"x-amz-meta-{NONCE_NAME}": self.job.nonce}
         return {**self.job.headers.create, **mark}
 
+    def put_headers(self) -> dict[str, str]:
+        """Return what a PutObject of the whole object carries, whatever its body."""
+        return {**self._describing_headers(), **self.job.headers.commit}
+
     async def put(self, body: Body) -> Committed:
         """Put the whole object.
 
@@ -66,7 +70,7 @@ class Commit:
             StorageError: the store refused or does not answer.
         """
         job = self.job
-        headers = {**self._describing_headers(), **job.headers.commit, **await content_md5(job, body)}
+        headers = {**self.put_headers(), **await content_md5(job, body)}
         sent = await part_checksum(job.checksum, body)
         operation = PutObject(job.bucket, job.key, headers, body, sent)
         evidence = Evidence(sum(len(piece) for piece in body), None if sent is None else sent[1], job.nonce)

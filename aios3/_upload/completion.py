@@ -23,9 +23,10 @@ from aios3._protocol.retry import is_unclear
 from aios3.errors import CompletionUnknownError, StorageError, UploadNotFoundError
 from aios3.models import StorageObject
 
+from .abort import AbortOutcome
 from .client import OperationClient
 from .evidence import Evidence
-from .guard import AbortOutcome, CancellationGuard
+from .guard import CancellationGuard
 
 __all__ = ["Completion", "multipart_etag", "was_stored_since"]
 
@@ -45,10 +46,14 @@ def multipart_etag(part_etags: list[str]) -> str | None:
 
 
 def was_stored_since(client: OperationClient, found: StorageObject, began_at: float) -> bool:
-    """Return whether an object is not older than `began_at`, by the client's monotonic clock."""
+    """Return whether an object may be no older than `began_at`, by the client's monotonic clock.
+
+    What we stored since then always is; of what is a little older it is not known where no answer of the store's was
+    quick enough to tell its time.
+    """
     if found.last_modified is None:
         return False
-    age = (client.store_clock.translate(client.clock.now()) - found.last_modified).total_seconds()
+    age = (client.store_clock.earliest(client.clock.now()) - found.last_modified).total_seconds()
     return age <= client.clock.monotonic() - began_at + _SLACK
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from io import FileIO
 
 from aios3._protocol.checksums import checksum_of
 from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3.models import UploadedPart
 
 from .hashing import md5_hex
+from .opened_file import opened_file
 
 __all__ = ["holds_parts"]
 
@@ -25,23 +26,20 @@ async def holds_parts(path: str, parts: Sequence[UploadedPart], checksum: str | 
     Raises:
         OSError: the file cannot be read.
     """
-    file = await asyncio.to_thread(open, path, "rb", buffering=0)
-    try:
+    async with opened_file(path) as file:
         for part in parts:
             if not await asyncio.to_thread(_holds_next, file, part, checksum):
                 return False
-    finally:
-        await asyncio.to_thread(file.close)
     return True
 
 
-def _holds_next(file: BinaryIO, part: UploadedPart, checksum: str | None) -> bool:
+def _holds_next(file: FileIO, part: UploadedPart, checksum: str | None) -> bool:
     if checksum is not None:
         return checksum_of(checksum, _read(file, part.size)) == part.checksum
     return md5_hex(_read(file, part.size)) == part.etag
 
 
-def _read(file: BinaryIO, size: int) -> Iterator[bytes]:
+def _read(file: FileIO, size: int) -> Iterator[bytes]:
     """Yield the next `size` bytes; fewer if the file ends."""
     while size and (piece := file.read(min(size, SEGMENT_SIZE))):
         size -= len(piece)

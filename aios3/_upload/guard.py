@@ -4,37 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from enum import Enum
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
-from aios3._protocol.operations import AbortMultipartUpload, CreateMultipartUpload, ListParts
+from aios3._protocol.operations import CreateMultipartUpload
 from aios3._protocol.retry import is_unclear
 from aios3.checkpoints import UploadSuspendedError
-from aios3.errors import ResponseError, StorageError
+from aios3.errors import StorageError
 
+from .abort import Abort, AbortOutcome
 from .client import Attempt, OperationClient
 from .orphans import OrphanSweep
 from .shielding import finish_despite_cancellation
 from .upload_log import NoLog, UploadLog
 
-__all__ = ["AbortOutcome", "CancellationGuard"]
-
-_ABORT_ROUNDS: Final = 6
-_ROUND_DELAY: Final = 0.1
-"""Seconds before the second round; doubled for each further one. A part that was fully sent when its connection was
-cut may be stored a moment after the abort."""
-
-
-class AbortOutcome(Enum):
-    """What became of an upload that must not stay."""
-
-    NOTHING = "there was nothing to abort"
-    ABORTED = "it was aborted"
-    GONE = "it was gone already"
-    KEPT = "it was left open, to go on later"
-    FAILED = "it could not be aborted and may be billed until it is"
-    UNKNOWN = "it could not be aborted for certain, since no answer came, and may be billed until it is"
+__all__ = ["CancellationGuard"]
 
 
 class CancellationGuard:
@@ -89,6 +73,8 @@ class CancellationGuard:
         self.upload_id: str | None = None
         self.is_cleaning_up = False
         """The block has been left, and what is open is being ended."""
+        self.unproved_by: StorageError | None = None
+        """Why it is not known that nothing remained, although the abort was answered."""
         self.may_have_parts = False
         """Set when the first part is sent: from then on the abort needs proof."""
 
@@ -159,6 +145,8 @@ class CancellationGuard:
     async def abort(self) -> AbortOutcome:
         """Abort the upload, if there is one, as often as it takes, and prove that nothing remained.
 
+        What is returned is what the store said to the abort; `unproved_by` says whether the proof could not be had.
+
         Raises:
             StorageError: the store refused, or could not be reached.
         """
@@ -171,36 +159,15 @@ class CancellationGuard:
         return self._outcome
 
     async def _abort_and_prove(self, upload_id: str) -> AbortOutcome:
-        outcome = await self._send_abort(upload_id)
-        was_there = False
-        for round_number in range(_ABORT_ROUNDS if self.may_have_parts else 0):
-            is_there = await self._is_still_there(upload_id)
-            if is_there is False or (is_there is None and not was_there):  # then the abort's word must do
-                return outcome
-            was_there = True
-            await self._client.clock.sleep(_ROUND_DELAY * 2**round_number)
-            await self._send_abort(upload_id)
-        return AbortOutcome.FAILED if self.may_have_parts else outcome
-
-    async def _send_abort(self, upload_id: str) -> AbortOutcome:
-        operation = AbortMultipartUpload(self._bucket, self._key, upload_id, self._headers)
+        abort = Abort(self._client, self._bucket, self._key, upload_id, self._headers, self._failures)
+        outcome = await abort.send()
+        if not self.may_have_parts:
+            return outcome
         try:
-            await self._client.run(operation, failures=self._failures, is_cleanup=True)
-        except ResponseError as error:
-            if error.status == 404:
-                return AbortOutcome.GONE
-            raise
-        return AbortOutcome.ABORTED
-
-    async def _is_still_there(self, upload_id: str) -> bool | None:
-        """Return whether the store still lists the upload; ``None`` where it will not say."""
-        try:
-            await self._client.run(
-                ListParts(self._bucket, self._key, upload_id, headers=self._headers), is_cleanup=True
-            )
+            return outcome if await abort.prove() else AbortOutcome.FAILED
         except StorageError as error:
-            return False if isinstance(error, ResponseError) and error.status == 404 else None
-        return True
+            self.unproved_by = error
+            return outcome
 
     async def __aenter__(self) -> CancellationGuard:
         if self.upload_id is not None:
@@ -265,7 +232,8 @@ class CancellationGuard:
     @property
     def _may_be_open(self) -> bool:
         """The store may still hold something of ours that is billed."""
-        is_over = self._is_completed or self._outcome in (AbortOutcome.ABORTED, AbortOutcome.GONE)
+        is_ended = self._outcome in (AbortOutcome.ABORTED, AbortOutcome.GONE) and self.unproved_by is None
+        is_over = self._is_completed or is_ended
         return self._orphans.is_needed or (self.upload_id is not None and not is_over)
 
     def _annotate(self, exc: BaseException, trouble: Exception | None) -> None:
@@ -274,6 +242,8 @@ class CancellationGuard:
         reason = "" if trouble is None else f" ({trouble})"
         if self.upload_id is not None:
             outcome, why = self._conclude(trouble), reason if self._outcome is None else ""
+            if self.unproved_by is not None:
+                why = f" ({self.unproved_by})"
             exc.add_note(f"aios3: multipart upload {self.upload_id} of {place}: {outcome.value}{why}")
         if self._orphans.is_needed:
             exc.add_note(
@@ -284,7 +254,9 @@ class CancellationGuard:
     def _conclude(self, trouble: Exception | None) -> AbortOutcome:
         """Return what became of the upload, in whose abort there was `trouble`."""
         if self._is_completed:
-            return AbortOutcome.NOTHING
+            return AbortOutcome.COMMITTED
+        if self.unproved_by is not None:
+            return AbortOutcome.UNKNOWN
         is_open_question = isinstance(trouble, TimeoutError) or (
             isinstance(trouble, StorageError) and is_unclear(trouble)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from aios3._protocol.checksums import Pieces, checksum_header, checksum_of
 from aios3._protocol.messages import Body
@@ -13,13 +13,15 @@ from aios3.options import KIB
 
 from .integrity import ObjectChecksum
 
-__all__ = ["hash_body", "md5_hex", "part_checksum"]
+__all__ = ["RunningMD5", "hash_body", "md5_hex", "part_checksum"]
+
+T = TypeVar("T")
 
 _INLINE: Final = 128 * KIB
 """Bytes up to which hashing on the loop (0.2 ms at most) is cheaper than a thread."""
 
 
-async def hash_body(function: Callable[[Body], str], body: Body) -> str:
+async def hash_body(function: Callable[[Body], T], body: Body) -> T:
     """Return ``function(body)``, in a thread if the body is large."""
     if sum(len(piece) for piece in body) <= _INLINE:
         return function(body)
@@ -32,6 +34,25 @@ def md5_hex(body: Pieces) -> str:
     for piece in body:
         digest.update(piece)
     return digest.hexdigest()
+
+
+class RunningMD5:
+    """The MD5 of a body that comes bit by bit."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.md5(usedforsecurity=False)
+
+    async def add(self, body: Body) -> None:
+        """Take what comes next; one after the other."""
+        await hash_body(self._update, body)
+
+    def _update(self, body: Body) -> None:
+        for piece in body:
+            self._digest.update(piece)
+
+    def hex(self) -> str:
+        """Return the MD5 of all that was taken, as ETags have it."""
+        return self._digest.hexdigest()
 
 
 async def part_checksum(checksum: ObjectChecksum | None, body: Body) -> tuple[str, str] | None:

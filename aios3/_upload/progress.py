@@ -19,7 +19,7 @@ class ProgressReporter:
     """Snapshots for ``on_progress``.
 
     Calls never overlap, and their order is the order of the counts, also if the
-    callback is a coroutine function. What it raises fails the upload.
+    callback is a coroutine function. What it raises fails the upload, unless that is committed by then.
     """
 
     def __init__(self, callback: ProgressCallback | None, total: int | None) -> None:
@@ -37,10 +37,6 @@ class ProgressReporter:
         self.bytes_durable = tracker.bytes_durable
         self.parts_stored = len(tracker)
 
-    def note_all_stored(self) -> None:
-        """Note that all that was read is stored, without parts."""
-        self.bytes_stored = self.bytes_durable = self.bytes_read
-
     async def report(self) -> None:
         """Tell the caller how far it is now."""
         if self._callback is None:
@@ -52,3 +48,12 @@ class ProgressReporter:
             outcome = self._callback(snapshot)
             if inspect.isawaitable(outcome):
                 await outcome
+
+    async def report_committed(self) -> None:
+        """Tell the caller that all that was read is stored, without parts; what comes of it cannot undo that."""
+        self.bytes_stored = self.bytes_durable = self.bytes_read
+        try:
+            await self.report()
+        except BaseException as error:
+            error.add_note("aios3: the object was committed")
+            raise

@@ -24,7 +24,10 @@ class StoreClock:
         self._clock = clock
         self.offset = timedelta()
         """What requests are dated ahead of our time; learnt when the store refuses our time."""
-        self._last_answer: tuple[Response, datetime] | None = None
+        self._quick: tuple[Response, datetime] | None = None
+        """The last quick answer, and when it was asked for."""
+        self._slow: tuple[Response, datetime] | None = None
+        """The last slow answer, and when it came."""
 
     def now(self) -> datetime:
         """Return the time to date a request with."""
@@ -36,12 +39,30 @@ class StoreClock:
             self.offset = theirs - self._clock.now()
 
     def note(self, response: Response, sent_at: datetime) -> None:
-        """Keep what the store's clock said, if the answer was quick; it is only parsed if somebody asks."""
-        if "date" in response.headers and self._clock.now() - sent_at <= _QUICK:
-            self._last_answer = (response, sent_at)
+        """Keep what the store's clock said; it is only parsed if somebody asks."""
+        if "date" not in response.headers:
+            return
+        now = self._clock.now()
+        if now - sent_at <= _QUICK:
+            self._quick = (response, sent_at)
+        else:
+            self._slow = (response, now)
 
     def translate(self, moment: datetime) -> datetime:
         """Return what the store's clock showed at a `moment` of ours, judged by its last quick answer."""
-        if self._last_answer is not None and (theirs := server_time(self._last_answer[0])) is not None:
-            return moment + (theirs - self._last_answer[1])
-        return moment + self.offset
+        offset = _offset_by(self._quick)
+        return moment + (self.offset if offset is None else offset)
+
+    def earliest(self, moment: datetime) -> datetime:
+        """Return the earliest that the store's clock can have shown at a `moment` of ours.
+
+        Where no answer was quick a slow one counts, as if the store had looked at its clock when the answer came.
+        """
+        offset = _offset_by(self._slow) if self._quick is None else None
+        return self.translate(moment) if offset is None else moment + offset
+
+
+def _offset_by(answer: tuple[Response, datetime] | None) -> timedelta | None:
+    """Return how far ahead of ours the store's clock is, if at that moment of ours it said what the answer says."""
+    theirs = None if answer is None else server_time(answer[0])
+    return None if answer is None or theirs is None else theirs - answer[1]

@@ -13,7 +13,9 @@ from aios3.models import StorageObject
 
 from .client import OperationClient
 from .completion import was_stored_since
+from .evidence import Evidence
 from .handover import Handover
+from .hashing import RunningMD5
 
 __all__ = ["put_stream"]
 
@@ -29,6 +31,8 @@ async def put_stream(
     answer_timeout: float,
     head_headers: Mapping[str, str],
     began_at: float,
+    nonce: str | None = None,
+    md5: RunningMD5 | None = None,
 ) -> Committed:
     """Put the object, and find out by HEAD what became of it where the answer does not tell.
 
@@ -40,6 +44,8 @@ async def put_stream(
         answer_timeout: seconds without a byte of the answer.
         head_headers: for HEAD.
         began_at: when the upload began, by the client's monotonic clock.
+        nonce: in the object's metadata, if it has one.
+        md5: of the body, when all of it has been passed.
 
     Raises:
         ResponseError: the store refused.
@@ -57,17 +63,13 @@ async def put_stream(
         if committed.etag is not None:  # without one it may be anybody's answer: a proxy's, a portal's
             return committed
     found = await _look(client, HeadObject(operation.bucket, operation.key, head_headers))
-    if found is not None and _is_likely_ours(client, found, size=body.bytes_passed, began_at=began_at):
+    evidence = Evidence(body.bytes_passed, nonce=nonce)
+    verdict = False if found is None else _judge(client, found, evidence, began_at, md5)
+    if found is not None and verdict:
         return Committed(found.etag, found.version_id, checksum=None, request_id=None)
-    if isinstance(trouble, ResponseError) and trouble.code is not None:
+    if verdict is False and isinstance(trouble, ResponseError) and trouble.code is not None:
         raise trouble
-    raise CompletionUnknownError(
-        f"whether {operation.bucket}/{operation.key} was committed is unknown: no answer says so, and the key does not "
-        f"show it. If HEAD shows {body.bytes_passed} bytes it was",
-        bucket=operation.bucket,
-        key=operation.key,
-        upload_id=None,
-    ) from trouble
+    raise _unknown(operation, body.bytes_passed, may_be_there=verdict is None) from trouble
 
 
 async def _look(client: OperationClient, operation: HeadObject) -> StorageObject | None:
@@ -78,6 +80,34 @@ async def _look(client: OperationClient, operation: HeadObject) -> StorageObject
         return None
 
 
-def _is_likely_ours(client: OperationClient, found: StorageObject, *, size: int, began_at: float) -> bool:
-    """Same size, not older than our beginning, not made of parts: no more is known of bytes that were not kept."""
-    return found.size == size and not _OF_PARTS.search(found.etag) and was_stored_since(client, found, began_at)
+def _judge(
+    client: OperationClient, found: StorageObject, evidence: Evidence, began_at: float, md5: RunningMD5 | None
+) -> bool | None:
+    """Return whether an object is ours; ``None`` if it may be, but shows nothing to tell by.
+
+    Neither size nor age will do: another writer's object can have both, and so can the one that was there before, since
+    times are whole seconds.
+    """
+    verdict = evidence.judge(found)
+    if verdict is not None:
+        return verdict
+    if _OF_PARTS.search(found.etag):
+        return False
+    if found.last_modified is not None and not was_stored_since(client, found, began_at):
+        return False
+    return True if md5 is not None and found.etag == md5.hex() else None
+
+
+def _unknown(operation: PutObject, size: int, *, may_be_there: bool) -> CompletionUnknownError:
+    place = f"{operation.bucket}/{operation.key}"
+    why = (
+        f"the object there may be it, of {size} bytes, but has no ETag that could tell; TransferConfig.nonce would"
+        if may_be_there
+        else f"the key does not show it. If HEAD shows {size} bytes, stored since, it was"
+    )
+    return CompletionUnknownError(
+        f"whether {place} was committed is unknown: no answer says so, and {why}",
+        bucket=operation.bucket,
+        key=operation.key,
+        upload_id=None,
+    )

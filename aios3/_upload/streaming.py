@@ -10,7 +10,9 @@ request.
 The price: once a byte beyond the first part has left, nothing can be sent
 again, so any failure of the connection is the end; the bytes are signed with
 UNSIGNED-PAYLOAD and carry no checksum, because they are not known beforehand;
-and the object may not be larger than one PutObject.
+and the object may not be larger than one PutObject. If the answer is lost only
+a mark in the metadata or the ETag can tell whether the object is ours, so where
+there is no mark the MD5 is made while the bytes go out.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from aios3.errors import ObjectTooLargeError
 
 from .engine import Engine
 from .handover import Handover
+from .hashing import RunningMD5
 from .job import UploadJob
 from .streamed_put import put_stream
 from .uploader import Uploader
@@ -40,6 +43,7 @@ class StreamingUploader(Uploader):
         self._limit = plan.limit
         self._handover: Handover | None = None
         self._request: asyncio.Task[Committed] | None = None
+        self._md5 = RunningMD5() if job.nonce is None else None
 
     async def abandon(self) -> None:
         """Cut the connection although the block has not been left."""
@@ -82,15 +86,21 @@ class StreamingUploader(Uploader):
         if self._handover is None:
             self._handover = self._begin_request(part)
             await self._progress.report()
+            await self._hash(part)  # while it goes out
             await self._handover.give_up_beginning()
         else:
             try:
                 await self._progress.report()
+                await self._hash(part)
                 await self._handover.put(part)
             except BaseException:
                 self._filler.give_back(part)
                 raise
         await asyncio.sleep(0)  # a source that is never waited for must not keep the loop from sending
+
+    async def _hash(self, part: Part) -> None:
+        if self._md5 is not None:
+            await self._md5.add(part.body)
 
     def _begin_request(self, beginning: Part) -> Handover:
         handover = Handover(beginning, length=self._job.size, give_back=self._filler.give_back)
@@ -110,7 +120,7 @@ class StreamingUploader(Uploader):
 
     async def _put(self, handover: Handover) -> Committed:
         job = self._job
-        operation = PutObject(job.bucket, job.key, {**job.headers.create, **job.headers.commit}, ())
+        operation = PutObject(job.bucket, job.key, self._commit.put_headers(), ())
         return await put_stream(
             self._client,
             operation,
@@ -119,6 +129,8 @@ class StreamingUploader(Uploader):
             answer_timeout=self._engine.timeouts.complete,
             head_headers=job.headers.part,
             began_at=self._commit.began_at,
+            nonce=job.nonce,
+            md5=self._md5,
         )
 
     # the end
@@ -140,6 +152,5 @@ class StreamingUploader(Uploader):
         self._handover.end()
         await asyncio.wait({self._request})
         committed = self._request.result()
-        self._progress.note_all_stored()
-        await self._progress.report()
+        await self._progress.report_committed()
         self.receipt = self._commit.receipt(committed, size, ())

@@ -293,6 +293,5 @@ class Uploader:
             committed = await self._commit.put(part.body)
         finally:
             self._filler.give_back(part)
-        self._progress.note_all_stored()
-        await self._progress.report()
+        await self._progress.report_committed()
         return self._commit.receipt(committed, part.size, ())

@@ -183,6 +183,7 @@ class Upload:
             checksum=call.checksum,
             mechanism=call.mechanism,
             part_growth="fixed",
+            nonce=call.nonce,
         )
         options: dict[str, Any] = {
             "size": call.declared,

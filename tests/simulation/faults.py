@@ -44,7 +44,7 @@ class Conditions:
     slowest: float
     """Seconds of the slowest ordinary step."""
     cleanup_is_reachable: bool
-    """Aborts and listings meet brief faults only, and are answered fast."""
+    """Aborts and listings meet brief faults only, fewer than the clean-up has attempts, and are answered fast."""
     final_rate: float = 0.0
     """Of requests that are refused for good."""
     target: tuple[str, str] | None = None
@@ -90,9 +90,9 @@ class Plan:
 class Faults:
     """Draws plans."""
 
-    def __init__(self, random: Random, conditions: Conditions, *, max_attempts: int) -> None:
+    def __init__(self, random: Random, conditions: Conditions) -> None:
         self._random = random
-        self._most_in_cleanup = min(2, conditions.per_request, max_attempts - 1)
+        self._most_in_cleanup = min(2, conditions.per_request)
         self._conditions = conditions
         self._met: Counter[tuple[str, ...]] = Counter()
 

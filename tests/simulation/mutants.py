@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from aios3._protocol.multipart_operations import CompleteMultipartUpload
-from aios3._upload import completion, guard
+from aios3._upload import client, completion, guard
+from aios3._upload.abort import Abort, AbortOutcome
 from aios3._upload.completion import Completion
 from aios3._upload.engine import Engine
-from aios3._upload.guard import AbortOutcome, CancellationGuard
+from aios3._upload.guard import CancellationGuard
 from aios3._upload.orphans import OrphanSweep
 from aios3._upload.shielding import Finished, finish_despite_cancellation
+from aios3.errors import StorageError
 
 __all__ = ["MUTANTS", "mutant"]
 
@@ -53,10 +55,10 @@ def _skip_abort(patch: pytest.MonkeyPatch, is_skipped: Callable[[BaseException |
 
 @mutant("the abort is not proved by ListParts")
 def _(patch: pytest.MonkeyPatch) -> None:
-    async def never(self: CancellationGuard, upload_id: str) -> bool:
+    async def never(self: Abort) -> bool:
         return False
 
-    patch.setattr(CancellationGuard, "_is_still_there", never)
+    patch.setattr(Abort, "_is_still_there", never)
 
 
 @mutant("the abort is given up after a moment")
@@ -164,3 +166,22 @@ def _(patch: pytest.MonkeyPatch) -> None:
 @mutant("a repeated Complete that is refused counts as a failure")
 def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(completion, "is_unclear", lambda failure: False)
+
+
+@mutant("an abort whose proof is not answered counts as proved")
+def _(patch: pytest.MonkeyPatch) -> None:
+    original = Abort.prove
+
+    async def prove(self: Abort) -> bool:
+        try:
+            return await original(self)
+        except StorageError:
+            return True
+
+    patch.setattr(Abort, "prove", prove)
+    patch.setattr(client, "_CLEANUP_ATTEMPTS", 1)
+
+
+@mutant("the caller's policy bounds the clean-up")
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(client, "_CLEANUP_ATTEMPTS", 1)

@@ -217,7 +217,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("nothing is tried again")
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(retry, "_is_transient", lambda failure: False)
+    patch.setattr(retry, "is_transient", lambda failure: False)
 
 
 @mutant("the declared size is not compared")

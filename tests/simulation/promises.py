@@ -48,28 +48,27 @@ def _object(upload: Upload, outcome: Outcome) -> Iterator[str]:
             yield f"the receipt says {receipt.size} bytes, {receipt.etag}; the store {len(content)}, {outcome.etag}"
         if sum(part.size for part in receipt.parts) not in (0, receipt.size):
             yield "the receipt's parts are not the object"
-    elif is_committed and content != upload.old and not _may_be_committed(upload, error):
+    elif is_committed and content != upload.old and not _may_be_committed(upload, error, outcome.notes):
         yield f"it raised {error!r}, but was committed"
     if upload.call.must_fail and is_committed and content != upload.old:
         yield "a source that failed was committed"
 
 
-def _may_be_committed(upload: Upload, error: BaseException | None) -> bool:
+def _may_be_committed(upload: Upload, error: BaseException | None, notes: str) -> bool:
     if isinstance(error, CompletionUnknownError | IntegrityError) or not isinstance(error, Exception):
         return True
     is_single = not any(key == upload.call.key for key in upload.world.store.created.values())
     if is_single and isinstance(error, ProgressError):
-        return True  # the callback failed when it was told of the committed object
-    # Stored after its answer was lost and the key was looked at: there is nothing that could be aborted.
-    late = f"PutObject {upload.call.key} raises"
-    trace = [text for _, _, text in upload.world.trace]
-    if (
-        is_single
-        and isinstance(error, ResponseError)
-        and any(f"HeadObject {upload.call.key} raises" in t for t in trace)
-    ):
+        return "the object was committed" in notes  # the callback failed when it was told so
+    if is_single and isinstance(error, ResponseError) and _could_not_look(upload):
         return True  # the store itself said no, and would not let the key be looked at
-    return is_single and any(late in text and "_late)" in text for text in trace)
+    # Stored after its answer was lost and the key was looked at: there is nothing that could be aborted.
+    return is_single and upload.call.key in upload.world.store.stored_late
+
+
+def _could_not_look(upload: Upload) -> bool:
+    looks = [text for _, _, text in upload.world.trace if f"HeadObject {upload.call.key} " in text]
+    return bool(looks) and any(end in looks[-1] for end in (" raises ", " is answered 5"))
 
 
 def _leftovers(upload: Upload, outcome: Outcome) -> Iterator[str]:

@@ -54,6 +54,7 @@ class Call:
     mechanism: Literal["multipart", "stream"]
     ending: Ending
     progress: Literal["none", "sync", "async", "failing"]
+    nonce: bool
 
     @property
     def declared(self) -> int | None:
@@ -92,6 +93,7 @@ def draw(seed: int) -> Schedule:
     calls = random.choice((1, 1, 1, 1, 2, 3))
     keys = [f"key-{number}" for number in range(calls)]
     limit = part_size * random.choice((1, 1, 2, 3, 8, 50))
+    marks = Random(seed + 4)
     conditions = _conditions(random)
     return Schedule(
         seed=seed,
@@ -100,7 +102,7 @@ def draw(seed: int) -> Schedule:
         inline_hashing=random.choice((0, 1000)),
         memory_limit=limit,
         conditions=conditions,
-        calls=tuple(_call(random, key, part_size) for key in keys),
+        calls=tuple(_call(random, key, part_size, nonce=marks.random() < 0.1) for key in keys),
         skew=random.choice((0.0, 0.0, 0.7, -3.0, 7200.0)),
         forgets=random.random() < 0.3,
         final_etag=random.random() < 0.5,
@@ -129,7 +131,7 @@ def _conditions(random: Random) -> Conditions:
     return Conditions(rate, 20, slowest, reachable, target=(operation, kind), resurrects=resurrects)
 
 
-def _call(random: Random, key: str, part_size: int) -> Call:
+def _call(random: Random, key: str, part_size: int, *, nonce: bool) -> Call:
     way = random.choice(WAYS)
     shape = _shape(random, part_size, may_be_endless=way not in ("none",))
     declares = random.random()
@@ -147,6 +149,7 @@ def _call(random: Random, key: str, part_size: int) -> Call:
         mechanism=mechanism,
         ending=Ending(way, () if way == "none" else _triggers(random, way)),
         progress=random.choice(("none", "sync", "sync", "async", "async", "async", "async", "failing")),
+        nonce=nonce,
     )
 
 

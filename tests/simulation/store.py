@@ -87,6 +87,8 @@ class SimulatedStore:
         """Uploads that were made by a Create for whose answer nobody waited any more."""
         self.heard: set[str] = set()
         """Uploads whose ids have reached the client."""
+        self.stored_late: set[str] = set()
+        """Keys of which a PutObject was processed when nobody waited for its answer any more."""
         self.created: dict[str, str] = {}
         """Key by upload, of all there ever were."""
         self._storing: dict[str, list[Exchange]] = {}
@@ -155,6 +157,8 @@ class SimulatedStore:
         algorithms = {name.removeprefix("x-amz-checksum-") for name, _ in headers} & {"crc32", "crc32c", "sha256"}
         body = Body(len(exchange.body), algorithms={"md5", *algorithms})
         body.feed(bytes(exchange.body))
+        if exchange.operation == "PutObject" and exchange.is_over:
+            self.stored_late.add(exchange.key)
         before = set(self.state.uploads)
         upload = self.state.uploads.get(exchange.upload_id)
         if exchange.operation == "ListParts" and exchange.upload_id in self._ghosts:

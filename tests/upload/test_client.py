@@ -264,6 +264,18 @@ async def test_an_empty_budget_ends_retries(store: FakeStore, clock: FakeClock) 
     await client.run(PUT, is_cleanup=True)
 
 
+@pytest.mark.parametrize(("allowed", "made"), [(1, 6), (6, 6), (8, 8)])
+async def test_clean_up_has_the_default_number_of_attempts_at_least(
+    store: FakeStore, clock: FakeClock, allowed: int, made: int
+) -> None:
+    """However few the caller's policy allows to a transfer."""
+    client = make_client(store, clock, attempts=allowed)
+    store.on("PutObject", *[refusal(500, "InternalError")] * 9)
+    with pytest.raises(ResponseError):
+        await client.run(PUT, is_cleanup=True)
+    assert len(store.sent) == made
+
+
 async def test_a_timeout_costs_more_and_a_success_gives_back(store: FakeStore, clock: FakeClock) -> None:
     """Ten tokens, and one."""
     client = make_client(store, clock, budget=100)

@@ -201,7 +201,7 @@ async def test_a_store_that_answers_nothing_any_more_is_unknown(scene: Scene) ->
     """Neither the commit nor the abort nor a look."""
     scene.complete_with(RESET, RESET)
     scene.store.on("HeadObject", RESET, RESET)
-    scene.store.on("AbortMultipartUpload", RESET, RESET)
+    scene.store.on("AbortMultipartUpload", *[RESET] * 6)
     with pytest.raises(CompletionUnknownError, match="neither the commit nor the abort") as caught:
         await scene.completion.run()
     assert isinstance(caught.value.__cause__, TransportError)

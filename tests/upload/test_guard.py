@@ -10,7 +10,8 @@ import pytest
 
 from aios3._protocol.messages import Response
 from aios3._protocol.operations import CreateMultipartUpload
-from aios3._upload.guard import AbortOutcome, CancellationGuard
+from aios3._upload.abort import AbortOutcome
+from aios3._upload.guard import CancellationGuard
 from aios3._upload.upload_log import NoLog
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import AccessDeniedError, StorageError, TransportError
@@ -89,7 +90,7 @@ async def test_a_committed_upload_is_not_aborted(scene: Scene) -> None:
             scene.guard.completed()
             raise ValueError("progress")
     assert "AbortMultipartUpload" not in scene.store.operations
-    assert caught.value.__notes__ == [WHERE + "there was nothing to abort"]
+    assert caught.value.__notes__ == [WHERE + "it was committed"]
 
 
 async def test_an_upload_that_is_gone_is_a_success(scene: Scene) -> None:
@@ -484,14 +485,45 @@ async def test_every_request_of_the_clean_up_is_about_this_upload(scene: Scene) 
     assert asked == {("/bucket/key", "upload-1")}
 
 
-@pytest.mark.parametrize("answer", [refusal(403, "AccessDenied"), TransportError("reset")])
-async def test_what_was_seen_to_stay_is_gone_only_when_the_store_says_so(
-    scene: Scene, answer: Response | Exception
-) -> None:
-    """A question that is not answered proves nothing after that."""
-    scene.store.on("ListParts", STILL_THERE, *[answer] * 40)
+async def test_what_was_seen_to_stay_is_gone_only_when_the_store_says_so(scene: Scene) -> None:
+    """A question that is refused proves nothing after that."""
+    scene.store.on("ListParts", STILL_THERE, *[refusal(403, "AccessDenied")] * 40)
     notes = await scene.fail(ValueError("source"), parts=True)
     assert notes == [WHERE + "it could not be aborted and may be billed until it is"]
+
+
+@pytest.mark.parametrize("before", [(), (STILL_THERE,)], ids=["at once", "after it was seen"])
+@pytest.mark.parametrize("answer", [refusal(503, "SlowDown"), TransportError("reset")], ids=["503", "reset"])
+async def test_without_an_answer_the_abort_is_not_proved(
+    scene: Scene, answer: Response | Exception, before: tuple[Response, ...]
+) -> None:
+    """The abort was answered, but a part that came after it may have brought the upload back; so the note says."""
+    scene.store.on("ListParts", *before, *[answer] * 6)
+    (note,) = await scene.fail(ValueError("source"), parts=True)
+    assert note.startswith(WHERE + "it could not be aborted for certain, since no answer came, and may be billed")
+    assert note.endswith(" (reset)" if isinstance(answer, Exception) else ")")
+    assert scene.store.operations.count("ListParts") == 6 + len(before)
+
+
+async def test_a_caller_without_retries_has_its_clean_up_repeated_all_the_same() -> None:
+    """Abort and proof keep a promise; what the caller's policy bounds is the transfer."""
+    scene = Scene(attempts=1)
+    scene.store.on("AbortMultipartUpload", TransportError("reset"), refusal(503, "SlowDown"))
+    scene.store.on("ListParts", *[TransportError("reset")] * 2, refusal(500, "InternalError"), STILL_THERE)
+    assert await scene.fail(ValueError("source"), parts=True) == [WHERE + "it was aborted"]
+    assert scene.store.operations[1:] == [
+        *["AbortMultipartUpload"] * 3, *["ListParts"] * 4, "AbortMultipartUpload", "ListParts",
+    ]  # fmt: skip
+
+
+async def test_an_abort_whose_proof_is_missing_keeps_its_word() -> None:
+    """For a commit that wants to know whether the upload was still there."""
+    scene = Scene()
+    async with scene.guard:
+        await scene.guard.create(CREATE)
+        scene.guard.may_have_parts = True
+        scene.store.on("ListParts", *[TransportError("reset")] * 6)
+        assert await scene.guard.abort() is AbortOutcome.ABORTED
 
 
 async def test_a_question_that_is_refused_otherwise_is_no_proof(scene: Scene) -> None:
@@ -526,6 +558,29 @@ async def test_the_log_is_told_of_every_step() -> None:
         await guard.create(CREATE)
         guard.completed()
     assert log.events == ["creating", "upload-1", "ended"]
+
+
+async def test_the_log_is_told_of_an_abort_that_was_not_proved() -> None:
+    """So that the upload is looked for again."""
+
+    class Log(NoLog):
+        was_left_open = False
+
+        def left_open(self) -> None:
+            self.was_left_open = True
+
+    clock, log = FakeClock(), Log()
+    store = FakeStore(clock)
+    store.on("ListParts", *[TransportError("reset")] * 6)
+    guard = CancellationGuard(
+        make_client(store, clock), "bucket", "key", headers={}, deadline=60, failures=[], known_uploads=set(), log=log
+    )
+    with pytest.raises(ValueError, match="source"):
+        async with guard:
+            await guard.create(CREATE)
+            guard.may_have_parts = True
+            raise ValueError("source")
+    assert log.was_left_open
 
 
 async def test_it_says_that_it_cleans_up_while_it_does(scene: Scene) -> None:

@@ -87,6 +87,24 @@ async def test_what_the_callback_raises_comes_out() -> None:
     assert calls == 2
 
 
+@pytest.mark.parametrize("error", [ValueError("theirs"), asyncio.CancelledError()])
+async def test_what_comes_of_the_report_of_a_commit_says_so(error: BaseException) -> None:
+    """Unchanged, with a note: all is stored by then."""
+    told: list[UploadProgress] = []
+
+    async def fail(progress: UploadProgress) -> None:
+        told.append(progress)
+        raise error
+
+    reporter = ProgressReporter(fail, 7)
+    reporter.bytes_read = 7
+    with pytest.raises(type(error)) as caught:
+        await reporter.report_committed()
+    assert caught.value is error
+    assert error.__notes__ == ["aios3: the object was committed"]
+    assert told == [UploadProgress(7, 7, 7, 0)]
+
+
 async def test_a_cancelled_report_does_not_block_the_next() -> None:
     """The turn is given back."""
     stuck = asyncio.Event()

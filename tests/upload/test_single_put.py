@@ -68,6 +68,23 @@ async def test_our_own_object_is_no_obstacle(client: OperationClient, store: Fak
     assert store.requests("HeadObject")[0].headers == {"x-head": "h"}
 
 
+async def test_our_own_object_is_known_also_by_a_slow_store_with_a_wrong_clock(store: FakeStore) -> None:
+    """Its answers are too slow to tell its time, but none can be older than the object."""
+    clock = store._clock
+    head = {"content-length": "3", "etag": f'"{md5(b"abc")}"'}
+
+    def answer(status: int, headers: dict[str, str]) -> Response:
+        clock.advance(5)
+        theirs = {"date": "Mon, 04 May 2026 03:00:05 GMT", "last-modified": "Mon, 04 May 2026 03:00:01 GMT"}
+        return Response(status, headers | theirs)
+
+    store.on("PutObject", lambda _: answer(200, {}))
+    store.on("HeadObject", lambda _: answer(200, head))
+    began_at = clock().monotonic()
+    committed = await put_object(make_client(store, clock), PUT, [], {}, EVIDENCE, began_at)
+    assert committed.etag == md5(b"abc")
+
+
 async def test_somebody_elses_object_is_an_obstacle(client: OperationClient, store: FakeStore) -> None:
     """It has other bytes."""
     store.put("key", b"abd", f'"{md5(b"abd")}"')

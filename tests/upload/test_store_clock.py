@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -57,6 +57,28 @@ def test_a_slow_answer_tells_nothing(store_clock: StoreClock, clock: FakeClock) 
     clock.advance(60)
     store_clock.note(AT_THREE, sent_at)
     assert store_clock.translate(clock.moment) == clock.moment
+
+
+def test_a_slow_answer_tells_the_earliest_that_the_store_can_have_shown(
+    store_clock: StoreClock, clock: FakeClock
+) -> None:
+    """It looked at its clock when its answer came, or before; of two answers the later one counts."""
+    assert store_clock.earliest(clock.moment) == clock.moment
+    for _ in range(2):
+        sent_at = clock.moment
+        clock.advance(60)
+        store_clock.note(AT_THREE, sent_at)
+        store_clock.note(Response(200, {}), sent_at)
+        assert store_clock.earliest(clock.moment) == datetime(2026, 5, 4, 3, tzinfo=UTC)
+
+
+def test_a_quick_answer_tells_more_than_a_slow_one(store_clock: StoreClock, clock: FakeClock) -> None:
+    """Even if the slow one came later."""
+    store_clock.note(AT_THREE, clock.moment)
+    sent_at = clock.moment
+    clock.advance(60)
+    store_clock.note(AT_THREE, sent_at)
+    assert store_clock.earliest(sent_at) == store_clock.translate(sent_at) == sent_at + BEHIND
 
 
 @pytest.mark.parametrize(("seconds", "counts"), [(1.0, True), (1.001, False)])

@@ -10,6 +10,7 @@ from aios3._protocol.cutter import Part
 from aios3._protocol.messages import Response
 from aios3._protocol.operations import Committed, PutObject
 from aios3._upload.handover import Handover
+from aios3._upload.hashing import RunningMD5
 from aios3._upload.streamed_put import put_stream
 from aios3.errors import CompletionUnknownError, ResponseError, StorageError, ThrottledError, TransportError
 from tests.fakes import Answer, FakeClock, make_client, md5, refusal
@@ -25,8 +26,10 @@ class Scene:
         self.client = make_client(self.store, self.clock)
         self.failures: list[StorageError] = []
 
-    async def put(self, *answers: Answer, has_ended: bool = True) -> Committed:
+    async def put(self, *answers: Answer, has_ended: bool = True, nonce: str | None = None) -> Committed:
         """Put `BODY`, whose beginning is given up, and whose end was passed on or not."""
+        digest = RunningMD5()
+        await digest.add((BODY,))
         handover = Handover(Part(1, len(BODY), (bytearray(BODY),)), length=None, give_back=lambda _: None)
         if has_ended:
             handover.end()
@@ -42,6 +45,8 @@ class Scene:
                 answer_timeout=300.0,
                 head_headers={"x-head": "h"},
                 began_at=0.0,
+                nonce=nonce,
+                md5=digest if nonce is None else None,
             )
         finally:
             handover.close()
@@ -61,25 +66,50 @@ async def test_an_answer_with_an_etag_is_believed(scene: Scene) -> None:
     assert scene.store.answer_timeouts == [300.0]
 
 
-@pytest.mark.parametrize("etag", ["", '"of-its-own"'])
-async def test_a_lost_answer_is_settled_by_a_look(scene: Scene, etag: str) -> None:
-    """An object of the right size, made meanwhile, is ours, whatever ETags the store makes."""
+async def test_a_lost_answer_is_settled_by_a_look(scene: Scene) -> None:
+    """An object of the right bytes, made meanwhile, is ours."""
 
     def lose(request: object) -> None:
-        scene.store.put("key", BODY, etag or md5(BODY))
+        scene.store.put("key", BODY, f'"{md5(BODY)}"')
         raise TransportError("reset")
 
     committed = await scene.put(lose)
-    assert committed.etag == (etag.strip('"') or md5(BODY))
-    assert committed.version_id == "v2"
+    assert (committed.etag, committed.version_id) == (md5(BODY), "v2")
     assert scene.store.requests("HeadObject")[0].headers == {"x-head": "h"}
     assert [type(failure) for failure in scene.failures] == [TransportError]
 
 
 @pytest.mark.parametrize(
+    "answer", [TransportError("reset"), refusal(500, "InternalError"), Response(200, {})], ids=["reset", "500", "200"]
+)
+@pytest.mark.parametrize("etag", ['"of-its-own"', f'"{md5(b"another.")}"'], ids=["of its own", "of other bytes"])
+async def test_size_and_age_alone_prove_nothing(scene: Scene, answer: Response | Exception, etag: str) -> None:
+    """The object may be another writer's, or have been there a moment before; or ours, if it is encrypted."""
+    scene.store.put("key", b"another.", etag)
+    with pytest.raises(CompletionUnknownError, match="may be it, of 8 bytes.*nonce would"):
+        await scene.put(answer)
+
+
+async def test_a_nonce_tells_whatever_the_etag_is(scene: Scene) -> None:
+    """An object with another one is somebody else's, and the store's no stands."""
+    head = {"content-length": "8", "etag": '"encrypted"', "x-amz-meta-aios3-nonce": "n"}
+    scene.store.on("HeadObject", *[Response(200, head)] * 3)
+    assert (await scene.put(TransportError("reset"), nonce="n")).etag == "encrypted"
+    with pytest.raises(ResponseError, match="InternalError"):
+        await scene.put(refusal(500, "InternalError"), nonce="another")
+    with pytest.raises(CompletionUnknownError, match="does not show it"):
+        await scene.put(TransportError("reset"), nonce="another")
+
+
+@pytest.mark.parametrize(
     ("content", "etag", "age"),
-    [(b"another.", '"another"', 60), (b"longer than ours", '"another"', 0), (BODY, '"made-of-parts-2"', 0)],
-    ids=["older", "other size", "of parts"],
+    [
+        (b"another.", '"another"', 60),
+        (BODY, f'"{md5(BODY)}"', 60),
+        (b"longer than ours", '"another"', 0),
+        (BODY, '"made-of-parts-2"', 0),
+    ],
+    ids=["older", "older, of the same bytes", "other size", "of parts"],
 )
 async def test_somebody_elses_object_is_not_ours(scene: Scene, content: bytes, etag: str, age: float) -> None:
     """Then nobody knows whether ours will still come."""
@@ -121,8 +151,8 @@ async def test_a_store_that_gives_up_in_the_end_is_believed_unless_the_key_shows
     with pytest.raises(ThrottledError):
         await scene.put(refusal(503, "SlowDown"))
     assert scene.store.operations == ["PutObject", "HeadObject"]
-    scene.store.put("key", BODY)
-    assert (await scene.put(refusal(503, "SlowDown"))).etag == "other"
+    scene.store.put("key", BODY, f'"{md5(BODY)}"')
+    assert (await scene.put(refusal(503, "SlowDown"))).etag == md5(BODY)
 
 
 async def test_a_proxy_that_gives_up_knows_nothing(scene: Scene) -> None:
@@ -136,8 +166,8 @@ async def test_a_success_without_an_etag_proves_nothing(scene: Scene) -> None:
     with pytest.raises(CompletionUnknownError) as caught:
         await scene.put(Response(200, {}))
     assert caught.value.__cause__ is None
-    scene.store.put("key", BODY)
-    assert (await scene.put(Response(200, {}))).etag == "other"
+    scene.store.put("key", BODY, f'"{md5(BODY)}"')
+    assert (await scene.put(Response(200, {}))).etag == md5(BODY)
 
 
 async def test_a_streamed_body_waits_for_nobody_while_the_store_throttles() -> None:

@@ -89,6 +89,12 @@ async def test_the_headers_are_those_of_the_commit_too(scene: Scene) -> None:
     assert scene.store.answer_timeouts == [scene.engine.timeouts.complete]
 
 
+async def test_the_object_is_marked_by_its_nonce(scene: Scene) -> None:
+    """As one that is made of parts, or put at once."""
+    await scene.upload(content(2), nonce="n")
+    assert scene.store.requests("PutObject")[0].headers["x-amz-meta-aios3-nonce"] == "n"
+
+
 # progress
 
 
@@ -117,6 +123,19 @@ async def test_a_progress_callback_that_raises_ends_the_upload(scene: Scene) -> 
             await scene.upload(content(2.5), on_progress=fail)
         assert scene.store.objects == {}
         scene.assert_nothing_is_left()
+
+
+async def test_a_callback_that_fails_after_the_commit_says_so(scene: Scene) -> None:
+    """Its error has a note."""
+
+    def fail(progress: UploadProgress) -> None:
+        if progress.bytes_stored:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        await scene.upload(content(2.5), on_progress=fail)
+    assert caught.value.__notes__ == ["aios3: the object was committed"]
+    assert scene.object() == content(2.5)
 
 
 # bounds
@@ -350,6 +369,27 @@ async def test_a_lost_answer_is_settled(scene: Scene) -> None:
     receipt = await scene.upload(content(3))
     assert (receipt.etag, receipt.retries) == (md5(content(3)), 1)
     assert scene.store.operations == ["PutObject", "HeadObject"]
+
+
+@pytest.mark.parametrize("parts", [1.001, 3, 40])
+@SIZES
+async def test_the_md5_of_all_that_went_out_settles_a_lost_answer(parts: float, is_declared: bool) -> None:
+    """Of the beginning, which may have gone out more than once, and of every piece after it."""
+    scene = Scene()
+    scene.store.failures = [(PART, refusal(503, "SlowDown"))]
+    scene.store.on("PutObject", scene.store.lose)
+    body = content(parts)
+    receipt = await scene.upload(body, size=len(body) if is_declared else None)
+    assert receipt.etag == md5(body)
+
+
+async def test_an_object_of_the_same_size_that_was_there_a_moment_before_is_not_ours(scene: Scene) -> None:
+    """Success is not said of bytes that may be somebody else's."""
+    scene.store.put("key", bytes(3 * PART))
+    scene.store.on("PutObject", refusal(500, "InternalError"))
+    with pytest.raises(CompletionUnknownError, match="may be it"):
+        await scene.upload(content(3))
+    scene.assert_nothing_is_left()
 
 
 async def test_an_answer_that_cannot_be_settled_is_said_to_be_unknown(scene: Scene) -> None:

@@ -315,3 +315,19 @@ async def test_a_failing_progress_callback_fails_the_upload(scene: Scene, call: 
         await scene.upload(content(3.5), on_progress=count)
     assert scene.store.objects == {}
     scene.assert_nothing_is_left()
+
+
+async def test_a_callback_that_fails_after_the_commit_says_so(scene: Scene) -> None:
+    """There is nothing left to undo: its error comes out unchanged, but with a note."""
+    error = ValueError("theirs")
+
+    def fail(progress: UploadProgress) -> None:
+        if progress.bytes_stored:
+            raise error
+
+    with pytest.raises(ValueError, match="theirs") as caught:
+        await scene.upload(content(0.5), on_progress=fail)
+    assert caught.value is error
+    assert error.__notes__ == ["aios3: the object was committed"]
+    assert scene.object() == content(0.5)
+    scene.assert_nothing_is_left()
