@@ -60,8 +60,10 @@ class PartFiller:
         if not self._cutter.is_open:
             self._cutter.begin()
         if wants := self._cutter.wants:
-            await self._memory.acquire(self._lease, wants, self._cutter.missing)
-            self._require_open()
+            missing = self._cutter.missing
+            if not self._memory.acquire_at_once(self._lease, wants, missing):
+                await self._memory.acquire(self._lease, wants, missing)
+                self._require_open()
             self._cutter.lend(self._pool.take())
 
     def _require_open(self) -> None:

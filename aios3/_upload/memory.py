@@ -100,10 +100,7 @@ class MemoryBudget:
 
         A cancellation leaves nothing granted.
         """
-        lease.missing = missing
-        lease.task = asyncio.current_task()
-        if not self._waiters and self._is_free(count) and self._is_safe(lease, count):
-            self._grant(lease, count)
+        if self.acquire_at_once(lease, count, missing):
             return
         waiter = _Waiter(lease, count, asyncio.get_running_loop().create_future())
         self._waiters.append(waiter)
@@ -113,6 +110,15 @@ class MemoryBudget:
         except asyncio.CancelledError:
             self._forget(waiter)
             raise
+
+    def acquire_at_once(self, lease: Lease, count: int, missing: int) -> bool:
+        """Grant as `acquire` does, if nobody has to wait for it; return whether it was granted."""
+        lease.missing = missing
+        lease.task = asyncio.current_task()
+        if self._waiters or self.used + count > self.limit or not self._is_safe(lease, count):
+            return False
+        self._grant(lease, count)
+        return True
 
     def detach(self, lease: Lease) -> int:
         """Turn what `lease` holds into bytes in flight, to be given back by `release`; return how many they are."""

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import io
 import time
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
 from enum import Enum
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol, TypeVar, cast
@@ -43,7 +43,7 @@ Source = AsyncIterable[Buffer] | Iterable[Buffer] | Buffer | Any
 class Pull(Protocol):
     """Asks the source for its next bytes."""
 
-    async def __call__(self, hint: int) -> Buffer | End:
+    def __call__(self, hint: int) -> Awaitable[Buffer | End]:
         """Return the next chunk, possibly empty, or `END`; readers return at most `hint` bytes."""
         ...  # pragma: no cover - a protocol has no body
 
@@ -161,14 +161,7 @@ def _from_iterator(iterator: Iterator[Buffer]) -> Pull:
 
 def _from_async_iterator(source: AsyncIterable[Buffer]) -> Pull:
     iterator = aiter(source)
-
-    async def pull(hint: int) -> Buffer | End:
-        try:
-            return await anext(iterator)
-        except StopAsyncIteration:
-            return END
-
-    return pull
+    return lambda hint: anext(iterator, END)  # no coroutine of ours: this is the way of every chunk
 
 
 def _from_blocking_iterator(source: Iterable[Buffer], is_closed: Callable[[], bool]) -> Pull:

@@ -26,6 +26,7 @@ from aios3.options import KIB
 
 from .bounds import SourceBounds
 from .commit import Commit
+from .creation import Creation
 from .engine import Engine
 from .filler import PartFiller
 from .guard import CancellationGuard
@@ -33,12 +34,16 @@ from .job import UploadJob
 from .part_sender import PartSender
 from .progress import ProgressReporter
 from .sources import END, SourceReader, as_view
+from .turn import Turn
 from .upload_tasks import UploadTasks
 
 __all__ = ["Uploader"]
 
 _LOOKAHEAD: Final = 64 * KIB
 """Bytes asked of a reader to learn whether anything follows a full first part."""
+
+_CHUNKS_PER_TURN: Final = 64
+"""Chunks that are pulled before other tasks get their turn, for sources that never wait for anything."""
 
 
 class Uploader:
@@ -55,7 +60,7 @@ class Uploader:
         self._failures: list[StorageError] = []
         offset = 0 if job.resume is None else job.resume.offset
         self._bounds = SourceBounds(size=job.size, max_size=job.max_size, read=offset)
-        self._turn = asyncio.Lock()
+        self._turn = Turn()
         self._is_open = True
         self._is_committing = False
         self._broken_by: BaseException | None = None
@@ -70,12 +75,18 @@ class Uploader:
             log=engine.journal.begin(job),
         )
         self.tasks = UploadTasks()
-        self._creation: asyncio.Task[str] | None = None
-        self._sender = PartSender(
-            engine, job, self.tasks, self._progress, self._failures, upload_id=self._upload_id, ended=self._part_ended
-        )
         began_at = engine.client.clock.monotonic()
         self._commit = Commit(engine, job, self.guard, self._failures, began_at)
+        self._creation = Creation(self.guard, self.tasks, self._commit.creation, f"aios3: create {job.key!r}")
+        self._sender = PartSender(
+            engine,
+            job,
+            self.tasks,
+            self._progress,
+            self._failures,
+            upload_id=self._creation.upload_id,
+            ended=self._part_ended,
+        )
         self.ended = asyncio.Event()
         self.receipt: UploadReceipt | None = None
         if job.resume is not None:
@@ -122,7 +133,9 @@ class Uploader:
     # feeding
 
     async def add_from(self, reader: SourceReader) -> bool:
-        """Pull one chunk of `reader` and take it; return whether there was one.
+        """Pull some chunks of `reader` and take them; return whether there may be more.
+
+        They are one at least, 64 at most, and no more once somebody else wants to write.
 
         Raises:
             Exception: what the source raises, and what `add` raises.
@@ -130,17 +143,23 @@ class Uploader:
         async with self._turn:
             self._require_open()
             try:
-                room = self._filler.room or await self._make_room()
-                chunk = await reader.pull(min(room, self._bounds.askable))
-                if chunk is END:
-                    return False
-                data = as_view(chunk)
-                if not self._take_at_once(data):
-                    await self._take(data)
+                return await self._pull_from(reader)
             except BaseException as error:
                 self._broken_by = error
                 raise
-            return True
+
+    async def _pull_from(self, reader: SourceReader) -> bool:
+        for _ in range(_CHUNKS_PER_TURN):
+            room = self._filler.room or await self._make_room()
+            chunk = await reader.pull(min(room, self._bounds.askable))
+            if chunk is END:
+                return False
+            data = as_view(chunk)
+            if not self._take_at_once(data):
+                await self._take(data)
+            if self._turn.is_wanted:
+                break
+        return True
 
     async def add(self, data: memoryview) -> None:
         """Take `data`; returns when it is copied, and when the upload it needs is open.
@@ -153,7 +172,7 @@ class Uploader:
             self._require_open()
             try:
                 await self._take(data)
-                await self._await_creation()  # who writes learns of a refusal here, and finds the upload open
+                await self._creation.wait()  # who writes learns of a refusal here, and finds the upload open
             except BaseException as error:
                 self._broken_by = error
                 raise
@@ -190,22 +209,18 @@ class Uploader:
     async def _take(self, data: memoryview) -> None:
         self._count(len(data))
         if data and self._is_surely_multipart:
-            self._begin_multipart()
+            self._creation.begin()
         while data:
             if not self._filler.room:
                 if self._filler.is_full:
                     await self._send_part()
                 await self._filler.grow()
             data = data[self._filler.fill(data) :]
-        if self._filler.is_full and (self._is_multipart or self._expects_more):
+        if self._filler.is_full and (self._creation.has_begun or self._expects_more):
             await self._send_part()
 
     def _count(self, count: int) -> None:
         self._progress.bytes_read = self._bounds.count(count)
-
-    @property
-    def _is_multipart(self) -> bool:
-        return self._creation is not None or self.guard.upload_id is not None
 
     @property
     def _is_surely_multipart(self) -> bool:
@@ -220,7 +235,7 @@ class Uploader:
     async def _send_part(self) -> None:
         part = self._filler.take()
         try:
-            self._begin_multipart()
+            self._creation.begin()
             await self._progress.report()
             await self._sender.acquire()
             self._sender.start(part)
@@ -233,28 +248,6 @@ class Uploader:
         self._broken_by = self._broken_by or failure  # for a block that other tasks feed or leave
         self._filler.give_back(part)
 
-    def _begin_multipart(self) -> None:
-        """Create the multipart upload, while the source is read on."""
-        if not self._is_multipart:
-            self._creation = self.tasks.run(
-                self.guard.create(self._commit.creation()), f"aios3: create {self._job.key!r}"
-            )
-
-    async def _await_creation(self) -> None:
-        if self._creation is None:
-            return
-        await asyncio.wait({self._creation})
-        if self._creation.cancelled():  # which is not the cancellation of the task that waits here
-            raise StorageError("the upload has failed, and takes no more bytes")
-        self._creation.result()
-
-    async def _upload_id(self) -> str:
-        """Wait for the id, for a part that is about to be sent."""
-        await self._await_creation()
-        self.guard.may_have_parts = True
-        assert self.guard.upload_id is not None
-        return self.guard.upload_id
-
     async def finish(self) -> None:
         """Send what is left, wait until every part is acknowledged, and commit.
 
@@ -263,7 +256,7 @@ class Uploader:
             StorageError: the commit failed.
         """
         size = await self._end_reading()
-        if not self._is_multipart:
+        if not self._creation.has_begun:
             self.receipt = await self._finish_single()
             return
         if not self._filler.is_empty or not self._filler.parts_taken:
@@ -271,7 +264,9 @@ class Uploader:
         await self._sender.drain()
         self._begin_commit()
         tracker = self._sender.tracker
-        committed = await self._commit.complete(await self._upload_id(), tracker, self._filler.parts_taken, size)
+        committed = await self._commit.complete(
+            await self._creation.upload_id(), tracker, self._filler.parts_taken, size
+        )
         self.receipt = self._commit.receipt(committed, size, tracker.uploaded_parts())
 
     def _begin_commit(self) -> None:

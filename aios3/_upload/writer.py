@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 
 from aios3.errors import ConfigurationError
 from aios3.models import UploadReceipt
@@ -12,9 +11,6 @@ from .sources import Source, SourceReader, as_view
 from .uploader import Uploader
 
 __all__ = ["UploadWriter"]
-
-_CHUNKS_PER_TURN: Final = 64
-"""Chunks after which other tasks get their turn, for sources that never wait for anything."""
 
 
 class UploadWriter:
@@ -77,8 +73,5 @@ class UploadWriter:
 
     async def write_all(self, reader: SourceReader) -> None:
         """Write what `reader` still holds; it stays open."""
-        pulls = 0
         while await self._upload.add_from(reader):
-            pulls += 1
-            if pulls % _CHUNKS_PER_TURN == 0:
-                await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a source that is never waited for must not keep the loop from turning

@@ -200,7 +200,7 @@ async def test_memory_is_granted_before_the_source_is_asked(scene: Scene) -> Non
 
     async def add(upload: Uploader) -> None:
         for _ in range(3):
-            await upload.add_from(reader)
+            await upload.add(memoryview(content(0.5)))
         await turns()
         scene.engine.memory.limit = scene.engine.memory.used
         pulls = source.pulls
@@ -211,7 +211,7 @@ async def test_memory_is_granted_before_the_source_is_asked(scene: Scene) -> Non
         scene.engine.memory._serve()
         await asyncio.gather(*taking)
 
-    assert (await scene.upload(add)).size == 5 * PART // 2
+    assert (await scene.upload(add)).size == 13 * PART // 2
 
 
 async def test_a_live_source_does_not_wait_for_a_full_piece(scene: Scene) -> None:
