@@ -350,6 +350,7 @@ async def test_a_lost_answer_is_settled(scene: Scene) -> None:
     receipt = await scene.upload(content(3))
     assert (receipt.etag, receipt.retries) == (md5(content(3)), 1)
     assert scene.store.operations == ["PutObject", "HeadObject"]
+    assert scene.store.requests("HeadObject")[0].headers == {"x-part": "p"}
 
 
 async def test_an_answer_that_cannot_be_settled_is_said_to_be_unknown(scene: Scene) -> None:
@@ -397,17 +398,44 @@ async def test_a_write_of_another_task_is_told_of_the_failure(scene: Scene) -> N
 async def test_a_block_that_swallows_the_failure_meets_it_again(scene: Scene) -> None:
     """With every write, and when it is left."""
     scene.store.failures = [(PART + 1, refusal(403, "AccessDenied"))]
+    met: list[BaseException] = []
 
     async def add(upload: Uploader) -> None:
         with pytest.raises(asyncio.CancelledError):
             await upload.add(memoryview(content(1.5)))
             await asyncio.Event().wait()
-        with pytest.raises(AccessDeniedError):
-            await upload.add(memoryview(content(1.5)))
+        for _ in range(2):
+            try:
+                await upload.add(memoryview(content(1.5)))
+            except StorageError as error:
+                met.append(error)
 
-    with pytest.raises(AccessDeniedError):
+    with pytest.raises(AccessDeniedError) as caught:
         await scene.upload(add)
+    assert met == [caught.value] * 2
     scene.assert_nothing_is_left()
+
+
+async def test_a_block_that_swallows_its_own_error_meets_that(scene: Scene) -> None:
+    """Not that of the request, which came after it."""
+    met: list[BaseException] = []
+
+    async def add(upload: Uploader) -> None:
+        await upload.add(memoryview(content(1.5)))
+        with pytest.raises(ObjectTooLargeError) as caught:
+            await upload.add(memoryview(content(2)))
+        upload.stop(StorageError("stopped"))
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        try:
+            await upload.add(memoryview(b"x"))
+        except StorageError as error:
+            met.extend([caught.value, error])
+
+    with pytest.raises(StorageError):
+        await scene.upload(add, max_size=3 * PART)
+    first, again = met
+    assert again is first
 
 
 async def test_an_upload_whose_group_ends_begins_no_request(scene: Scene) -> None:
