@@ -139,19 +139,22 @@ async def test_who_comes_late_joins_the_fetch_that_runs(refreshing, source, cloc
     assert (await first, await second, source.calls) == ("KEY2", "KEY2", 2)
 
 
-async def test_shorter_lives_have_shorter_windows(source, clock):
-    """Of 12 minutes: one fetches from 3 minutes before the end, and everybody waits from 2 minutes before it."""
-    source.life = 12 * 60
+@pytest.mark.parametrize(
+    ("life", "early", "late"), [(12 * HOUR, 15 * 60, 10 * 60), (HOUR, 15 * 60, 10 * 60), (12 * 60, 3 * 60, 2 * 60)]
+)
+async def test_shorter_lives_have_shorter_windows(source, clock, life, early, late):
+    """From then on before the end one fetches, and from then on everybody waits; longer lives have none longer."""
+    source.life = life
     provider = RefreshingCredentials(source, clock=clock())
     await key(provider)
-    clock.advance(9 * 60 - 1)
+    clock.advance(life - early - 1)
     assert await key(provider) == "KEY1"
     assert source.calls == 1
     clock.advance(1)
     source.close_gate()
     first = asyncio.ensure_future(key(provider))
     await source.called.wait()
-    clock.advance(59)
+    clock.advance(early - late - 1)
     assert await asyncio.wait_for(key(provider), 1) == "KEY1"
     clock.advance(1)
     second = asyncio.ensure_future(key(provider))
@@ -223,6 +226,22 @@ async def test_a_failing_early_fetch_is_nobodys_error(refreshing, source, clock)
         await key(refreshing)
     source.failure = None
     assert await key(refreshing) == "KEY6"
+
+
+@pytest.mark.parametrize(("life", "pause"), [(12 * HOUR, 60), (HOUR, 60), (15 * 60, 15)])
+async def test_after_a_failure_the_source_has_a_rest(source, clock, life, pause):
+    """A minute, and of shorter lives as much less as they are shorter."""
+    source.life = life
+    provider = RefreshingCredentials(source, clock=clock())
+    await key(provider)
+    source.failure = OSError("disk")
+    clock.advance(life - pause * 15)
+    calls = []
+    for seconds in (0, pause - 1, 1):
+        clock.advance(seconds)
+        assert await key(provider) == "KEY1"
+        calls.append(source.calls)
+    assert calls == [2, 2, 3]
 
 
 async def test_a_failing_fetch_after_a_refusal_is_an_error(refreshing, source):

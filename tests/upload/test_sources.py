@@ -285,6 +285,25 @@ async def test_small_chunks_of_a_blocking_iterator_are_joined() -> None:
     assert await SourceReader(iter([large])).pull(1 << 20) is large
 
 
+async def test_chunks_of_a_slow_blocking_iterator_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has come is handed on, though it is less than was asked for."""
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+
+    def slow() -> Iterator[bytes]:
+        nonlocal now
+        for index in range(20):
+            now += 1.0
+            yield CONTENT[index : index + 1]
+
+    reader = SourceReader(slow())
+    chunks = []
+    while (chunk := await reader.pull(100)) is not END:
+        chunks.append(bytes(as_view(chunk)))
+    assert b"".join(chunks) == CONTENT[:20]
+    assert max(map(len, chunks)) <= 2
+
+
 async def test_a_reader_is_asked_for_the_hint() -> None:
     """Not for more, or it would give more than may be held."""
     source = ShortReads(b"abc")

@@ -61,7 +61,7 @@ async def test_an_answer_with_an_etag_is_believed(scene: Scene) -> None:
     assert scene.store.answer_timeouts == [300.0]
 
 
-@pytest.mark.parametrize("etag", ["", '"of-its-own"'])
+@pytest.mark.parametrize("etag", ["", '"of-its-own"', '"with-2-in-it"', '"ends-in-123456"'])
 async def test_a_lost_answer_is_settled_by_a_look(scene: Scene, etag: str) -> None:
     """An object of the right size, made meanwhile, is ours, whatever ETags the store makes."""
 
@@ -78,8 +78,13 @@ async def test_a_lost_answer_is_settled_by_a_look(scene: Scene, etag: str) -> No
 
 @pytest.mark.parametrize(
     ("content", "etag", "age"),
-    [(b"another.", '"another"', 60), (b"longer than ours", '"another"', 0), (BODY, '"made-of-parts-2"', 0)],
-    ids=["older", "other size", "of parts"],
+    [
+        (b"another.", '"another"', 60),
+        (b"longer than ours", '"another"', 0),
+        (BODY, '"made-of-parts-2"', 0),
+        (BODY, '"made-of-parts-10000"', 0),
+    ],
+    ids=["older", "other size", "of parts", "of as many as there can be"],
 )
 async def test_somebody_elses_object_is_not_ours(scene: Scene, content: bytes, etag: str, age: float) -> None:
     """Then nobody knows whether ours will still come."""
@@ -90,6 +95,7 @@ async def test_somebody_elses_object_is_not_ours(scene: Scene, content: bytes, e
         await scene.put(TransportError("reset"))
     assert (caught.value.bucket, caught.value.key, caught.value.upload_id) == ("bucket", "key", None)
     assert "8 bytes" in str(caught.value)
+    assert "bucket/key" in str(caught.value)
     assert isinstance(caught.value.__cause__, TransportError)
 
 

@@ -197,15 +197,57 @@ async def test_memory_is_granted_before_the_source_is_asked(scene: Scene) -> Non
 
 async def test_a_live_source_does_not_wait_for_a_full_piece(scene: Scene) -> None:
     """What has come goes out as soon as nothing else does, or the store would close a silent connection."""
+    received: list[int] = []
+
+    async def add(upload: Uploader) -> None:
+        reader = SourceReader([content(1), *[b"x"] * 4])
+        for _ in range(3):
+            await upload.add_from(reader)
+            await turns()
+            received.append(len(scene.store.received))
+        for _ in range(2):
+            await upload.add(memoryview(b"x"))
+            await turns()
+            received.append(len(scene.store.received))
+
+    await scene.upload(add)
+    assert received == [0, *range(PART + 1, PART + 5)]
+
+
+async def test_what_comes_while_the_socket_is_busy_goes_out_together(scene: Scene) -> None:
+    """A source of small chunks is not held up by each of them."""
+    written = 0
+
+    async def add(upload: Uploader) -> None:
+        nonlocal written
+        await upload.add(memoryview(content(1.5)))
+        await turns()
+        scene.store.may_read.clear()
+        for written in range(1, 11):
+            await upload.add(memoryview(b"x"))
+            await turns()
+
+    task = await scene.start(add)
+    await turns(300)
+    assert written == 10
+    scene.store.may_read.set()
+    await task
+    assert scene.object() == content(1.5) + b"x" * 10
+
+
+@SIZES
+async def test_the_first_part_is_kept_until_more_comes(scene: Scene, is_declared: bool) -> None:
+    """Until then it can be sent again; also where it is known that more will come."""
+    lengths: list[list[int | None]] = []
 
     async def add(upload: Uploader) -> None:
         await upload.add(memoryview(content(1)))
-        for count in range(1, 5):
-            await upload.add(memoryview(b"x"))
-            await turns()
-            assert len(scene.store.received) == PART + count
+        await turns(50)
+        lengths.append([*scene.store.lengths])
+        await upload.add(memoryview(b"x"))
 
-    await scene.upload(add)
+    await scene.upload(add, size=PART + 1 if is_declared else None)
+    assert lengths == [[]]
 
 
 async def test_the_last_declared_byte_waits_for_the_end_of_the_source(scene: Scene) -> None:
