@@ -235,6 +235,13 @@ async def test_what_comes_while_the_socket_is_busy_goes_out_together(scene: Scen
     assert scene.object() == content(1.5) + b"x" * 10
 
 
+async def test_a_source_that_is_never_waited_for_lets_the_socket_have_each_piece(scene: Scene) -> None:
+    """Before it makes the next one: else it would keep the loop from sending."""
+    received: list[int] = []
+    await scene.upload(content(9), on_progress=lambda _: received.append(len(scene.store.received) // PART))
+    assert received == [*range(10)]
+
+
 @SIZES
 async def test_the_first_part_is_kept_until_more_comes(scene: Scene, is_declared: bool) -> None:
     """Until then it can be sent again; also where it is known that more will come."""
