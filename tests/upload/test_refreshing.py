@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 import traceback
 from datetime import timedelta
 
@@ -418,6 +419,37 @@ async def test_a_cancellation_while_closing_is_passed_on(clock):
     await asyncio.wait({closer, waiter})
     assert closer.cancelled()
     assert isinstance(waiter.exception(), ConfigurationError)
+
+
+async def test_a_fetch_that_does_not_end_is_given_up(clock, monkeypatch):
+    """After five seconds, and not before: whoever closes the driver must not wait for ever."""
+    is_over = asyncio.Event()
+    fetching: list[asyncio.Task] = []
+
+    async def stubborn() -> Credentials:
+        fetching.append(asyncio.current_task())
+        try:
+            await is_over.wait()
+        except asyncio.CancelledError:
+            await is_over.wait()
+        return Credentials("KEY", "hidden-secret")
+
+    provider = RefreshingCredentials(stubborn, clock=clock())
+    waiter = asyncio.ensure_future(key(provider))
+    await turns()
+    began = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: began)
+    closer = asyncio.ensure_future(provider.aclose())
+    await turns()
+    monkeypatch.setattr(time, "monotonic", lambda: began + 4.9)
+    await turns()
+    assert not closer.done()
+    monkeypatch.setattr(time, "monotonic", lambda: began + 5.1)
+    await turns()
+    assert closer.done()
+    assert not fetching[0].done()
+    is_over.set()
+    assert await waiter == "KEY"
 
 
 async def test_a_failure_that_nobody_sees_is_not_logged(clock, caplog):
