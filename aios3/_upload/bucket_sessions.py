@@ -83,6 +83,7 @@ class BucketSessions:
 
     async def _open(self, bucket: str) -> Credentials:
         keys = await self._client.run(CreateSession(bucket))
+        assert keys.expires_at is not None  # what has no end is refused where it is read
         now = self._client.clock.now()
         ahead = self._client.store_clock.translate(now) - now  # it ends by the store's clock, and is renewed by ours
-        return keys if keys.expires_at is None else replace(keys, expires_at=keys.expires_at - ahead)
+        return replace(keys, expires_at=keys.expires_at - ahead)

@@ -49,7 +49,7 @@ class StreamingUploader(Uploader):
         """Cut the connection although the block has not been left."""
         if self._request is not None:
             self._request.cancel()
-            await asyncio.wait({self._request}, timeout=self._engine.timeouts.cleanup)
+            await asyncio.wait({self._request})
 
     # feeding
 

@@ -73,5 +73,7 @@ class UploadWriter:
 
     async def write_all(self, reader: SourceReader) -> None:
         """Write what `reader` still holds; it stays open."""
-        while await self._upload.add_from(reader):
+        while True:
+            if not await self._upload.add_from(reader):
+                return
             await asyncio.sleep(0)  # a source that is never waited for must not keep the loop from turning

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from aios3._upload.progress import ProgressReporter
+from aios3._upload.tracker import PartTracker
 from aios3.models import UploadProgress
 from tests.fakes import turns
 
@@ -19,6 +20,35 @@ async def test_the_caller_gets_a_snapshot() -> None:
     reporter.bytes_read, reporter.bytes_stored, reporter.parts_stored = 20, 10, 1
     await reporter.report()
     assert got == [UploadProgress(0, 0, 100, 0), UploadProgress(20, 10, 100, 1)]
+
+
+async def test_what_the_store_acknowledged_is_told() -> None:
+    """The bytes before the first gap apart: those need not be given again."""
+    got: list[UploadProgress] = []
+    reporter = ProgressReporter(got.append, None)
+    reporter.bytes_read = 60
+    tracker = PartTracker()
+    await reporter.report()
+    for number, size in ((3, 30), (1, 10), (2, 20)):
+        tracker.record(number, size=size, etag='"e"')
+        reporter.note_stored(tracker)
+        await reporter.report()
+    assert [(told.bytes_stored, told.bytes_durable, told.parts_stored) for told in got] == [
+        (0, 0, 0),
+        (30, 0, 1),
+        (40, 10, 2),
+        (60, 60, 3),
+    ]
+
+
+async def test_what_is_stored_as_a_whole_has_no_parts() -> None:
+    """Nor a gap: it is stored or not."""
+    got: list[UploadProgress] = []
+    reporter = ProgressReporter(got.append, None)
+    reporter.bytes_read = 60
+    await reporter.report_committed()
+    assert got == [UploadProgress(60, 60, None, 0)]
+    assert (reporter.bytes_durable, got[0].bytes_durable) == (60, 60)
 
 
 async def test_nobody_needs_to_listen() -> None:

@@ -23,6 +23,9 @@ class Source:
     def invalidate(self, credentials: Credentials) -> None:
         self.refused.append(credentials)
 
+    def __repr__(self) -> str:
+        return f"Source({KEYS.access_key_id})"
+
 
 class Fixed:
     """Gives keys, and cannot be told anything."""
@@ -36,6 +39,7 @@ async def test_everything_is_signed_with_the_same_keys() -> None:
     signer = OrdinarySigner(Fixed(), "s3express")
     assert [await signer.keys_for(operation) for operation in OPERATIONS] == [KEYS, KEYS]
     assert {signer.scope_for(operation, "eu-west-1") for operation in OPERATIONS} == {Scope("eu-west-1", "s3express")}
+    assert OrdinarySigner(Fixed()).scope_for(OPERATIONS[0], "eu-west-1") == Scope("eu-west-1", "s3")
 
 
 async def test_without_a_source_nothing_is_signed() -> None:

@@ -7,7 +7,9 @@ import asyncio
 import ctypes
 import io
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +69,14 @@ class AsyncReads(ShortReads):
 
 
 class AwaitableReads(ShortReads):
-    """As what is compiled or wrapped: a plain function that returns something to await."""
+    """As what is compiled or wrapped: a plain function that returns something to await; says where it was called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.callers: list[int] = []
 
     def read(self, size: int) -> Any:
+        self.callers.append(threading.get_ident())
         reading = super().read
 
         async def later() -> bytes:
@@ -239,6 +246,34 @@ async def test_a_read_that_returns_an_awaitable_moves_to_the_loop() -> None:
     source = AwaitableReads()
     await read_all(source)
     assert set(source.threads) == {threading.get_ident()}
+    assert set(source.callers[1:]) == {threading.get_ident()}
+
+
+async def test_what_never_blocks_needs_no_thread() -> None:
+    """Not even for the first call: there may be none left, where others wait for a slow disk."""
+    executor = ThreadPoolExecutor()
+    executor.shutdown()
+    asyncio.get_running_loop().set_default_executor(executor)
+    for source in (CONTENT, list(CHUNKS), generate(CHUNKS), stream_reader(), AsyncReads()):
+        assert await read_all(source) == CONTENT
+
+
+async def test_a_closed_reader_asks_a_blocking_source_for_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although it is in the middle of joining what comes, and has time left for that."""
+    loop = asyncio.get_running_loop()
+    given: list[bytes] = []
+
+    def chunks() -> Iterator[bytes]:
+        for index in range(len(CONTENT)):
+            if index == 3:
+                asyncio.run_coroutine_threadsafe(reader.aclose(), loop).result()
+            given.append(CONTENT[index : index + 1])
+            yield given[-1]
+
+    reader = SourceReader(chunks())
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    assert await reader.pull(len(CONTENT)) == CONTENT[:4]
+    assert given == [CONTENT[index : index + 1] for index in range(4)]
 
 
 async def test_small_chunks_of_a_blocking_iterator_are_joined() -> None:
@@ -248,6 +283,25 @@ async def test_small_chunks_of_a_blocking_iterator_are_joined() -> None:
     assert chunk == CONTENT[:300]
     large = bytes(64 * 1024)
     assert await SourceReader(iter([large])).pull(1 << 20) is large
+
+
+async def test_chunks_of_a_slow_blocking_iterator_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has come is handed on, though it is less than was asked for."""
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+
+    def slow() -> Iterator[bytes]:
+        nonlocal now
+        for index in range(20):
+            now += 1.0
+            yield CONTENT[index : index + 1]
+
+    reader = SourceReader(slow())
+    chunks = []
+    while (chunk := await reader.pull(100)) is not END:
+        chunks.append(bytes(as_view(chunk)))
+    assert b"".join(chunks) == CONTENT[:20]
+    assert max(map(len, chunks)) <= 2
 
 
 async def test_a_reader_is_asked_for_the_hint() -> None:
@@ -260,14 +314,14 @@ async def test_a_reader_is_asked_for_the_hint() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ("path/to/file", "not str"),
+        ("path/to/file", "not str; for a path use upload_object"),
         (io.StringIO("text"), "binary mode"),
         ({b"a": b"b"}, "dict is no source"),
         ({b"a"}, "set is no source"),
         (frozenset({b"a"}), "frozenset is no source"),
         (generate, "generator function"),
         (OnlyIterable.__iter__, "cannot read from function"),
-        (5, "cannot read from int"),
+        (5, r"cannot read from int: .* or something with read\(n\)"),
         (None, "cannot read from NoneType"),
         (object(), "cannot read from object"),
     ],

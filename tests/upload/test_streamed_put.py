@@ -108,8 +108,9 @@ async def test_a_nonce_tells_whatever_the_etag_is(scene: Scene) -> None:
         (BODY, f'"{md5(BODY)}"', 60),
         (b"longer than ours", '"another"', 0),
         (BODY, '"made-of-parts-2"', 0),
+        (BODY, '"made-of-parts-10000"', 0),
     ],
-    ids=["older", "older, of the same bytes", "other size", "of parts"],
+    ids=["older", "older, of the same bytes", "other size", "of parts", "of as many as there can be"],
 )
 async def test_somebody_elses_object_is_not_ours(scene: Scene, content: bytes, etag: str, age: float) -> None:
     """Then nobody knows whether ours will still come."""
@@ -120,6 +121,7 @@ async def test_somebody_elses_object_is_not_ours(scene: Scene, content: bytes, e
         await scene.put(TransportError("reset"))
     assert (caught.value.bucket, caught.value.key, caught.value.upload_id) == ("bucket", "key", None)
     assert "8 bytes" in str(caught.value)
+    assert "bucket/key" in str(caught.value)
     assert isinstance(caught.value.__cause__, TransportError)
 
 

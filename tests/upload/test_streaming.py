@@ -216,15 +216,59 @@ async def test_memory_is_granted_before_the_source_is_asked(scene: Scene) -> Non
 
 async def test_a_live_source_does_not_wait_for_a_full_piece(scene: Scene) -> None:
     """What has come goes out as soon as nothing else does, or the store would close a silent connection."""
+    received: list[int] = []
+
+    async def add(upload: Uploader) -> None:
+        for piece in (content(1), *[b"x"] * 4):
+            await upload.add(memoryview(piece))
+            await turns()
+            received.append(len(scene.store.received))
+
+    await scene.upload(add)
+    assert received == [0, *range(PART + 1, PART + 5)]
+
+
+async def test_what_comes_while_the_socket_is_busy_goes_out_together(scene: Scene) -> None:
+    """A source of small chunks is not held up by each of them."""
+    written = 0
+
+    async def add(upload: Uploader) -> None:
+        nonlocal written
+        await upload.add(memoryview(content(1.5)))
+        await turns()
+        scene.store.may_read.clear()
+        for written in range(1, 11):
+            await upload.add(memoryview(b"x"))
+            await turns()
+
+    task = await scene.start(add)
+    await turns(300)
+    assert written == 10
+    scene.store.may_read.set()
+    await task
+    assert scene.object() == content(1.5) + b"x" * 10
+
+
+async def test_a_source_that_is_never_waited_for_lets_the_socket_have_each_piece(scene: Scene) -> None:
+    """Before it makes the next one: else it would keep the loop from sending."""
+    received: list[int] = []
+    await scene.upload(content(9), on_progress=lambda _: received.append(len(scene.store.received) // PART))
+    assert received == [*range(10)]
+
+
+@SIZES
+async def test_the_first_part_is_kept_until_more_comes(scene: Scene, is_declared: bool) -> None:
+    """Until then it can be sent again; also where it is known that more will come."""
+    lengths: list[list[int | None]] = []
 
     async def add(upload: Uploader) -> None:
         await upload.add(memoryview(content(1)))
-        for count in range(1, 5):
-            await upload.add(memoryview(b"x"))
-            await turns()
-            assert len(scene.store.received) == PART + count
+        await turns(50)
+        lengths.append([*scene.store.lengths])
+        await upload.add(memoryview(b"x"))
 
-    await scene.upload(add)
+    await scene.upload(add, size=PART + 1 if is_declared else None)
+    assert lengths == [[]]
 
 
 async def test_the_last_declared_byte_waits_for_the_end_of_the_source(scene: Scene) -> None:
@@ -369,6 +413,7 @@ async def test_a_lost_answer_is_settled(scene: Scene) -> None:
     receipt = await scene.upload(content(3))
     assert (receipt.etag, receipt.retries) == (md5(content(3)), 1)
     assert scene.store.operations == ["PutObject", "HeadObject"]
+    assert scene.store.requests("HeadObject")[0].headers == {"x-part": "p"}
 
 
 @pytest.mark.parametrize("parts", [1.001, 3, 40])
@@ -437,17 +482,44 @@ async def test_a_write_of_another_task_is_told_of_the_failure(scene: Scene) -> N
 async def test_a_block_that_swallows_the_failure_meets_it_again(scene: Scene) -> None:
     """With every write, and when it is left."""
     scene.store.failures = [(PART + 1, refusal(403, "AccessDenied"))]
+    met: list[BaseException] = []
 
     async def add(upload: Uploader) -> None:
         with pytest.raises(asyncio.CancelledError):
             await upload.add(memoryview(content(1.5)))
             await asyncio.Event().wait()
-        with pytest.raises(AccessDeniedError):
-            await upload.add(memoryview(content(1.5)))
+        for _ in range(2):
+            try:
+                await upload.add(memoryview(content(1.5)))
+            except StorageError as error:
+                met.append(error)
 
-    with pytest.raises(AccessDeniedError):
+    with pytest.raises(AccessDeniedError) as caught:
         await scene.upload(add)
+    assert met == [caught.value] * 2
     scene.assert_nothing_is_left()
+
+
+async def test_a_block_that_swallows_its_own_error_meets_that(scene: Scene) -> None:
+    """Not that of the request, which came after it."""
+    met: list[BaseException] = []
+
+    async def add(upload: Uploader) -> None:
+        await upload.add(memoryview(content(1.5)))
+        with pytest.raises(ObjectTooLargeError) as caught:
+            await upload.add(memoryview(content(2)))
+        upload.stop(StorageError("stopped"))
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        try:
+            await upload.add(memoryview(b"x"))
+        except StorageError as error:
+            met.extend([caught.value, error])
+
+    with pytest.raises(StorageError):
+        await scene.upload(add, max_size=3 * PART)
+    first, again = met
+    assert again is first
 
 
 async def test_an_upload_whose_group_ends_begins_no_request(scene: Scene) -> None:

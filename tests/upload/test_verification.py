@@ -12,7 +12,7 @@ from aios3._protocol.operations import Committed, CompleteMultipartUpload
 from aios3._upload.integrity import ObjectChecksum
 from aios3._upload.verification import verification_of_multipart
 from aios3.testing import Fault, S3Server
-from tests.fakes import make_job, multipart_md5
+from tests.fakes import HEADERS, make_job, multipart_md5
 from tests.upload.upload_scene import content
 
 PART = 1024
@@ -128,6 +128,23 @@ def test_of_parts_from_before_only_the_checksums_are_known(checksum: str | None)
         job, operation, Committed(multipart_md5([b""]), None, None, None), checksum=None, is_signed=True
     )
     assert found == Verification(frozenset({checksum} if checksum else ()), "full-object" if checksum else "size")
+
+
+def test_of_parts_from_before_no_md5_is_known() -> None:
+    """Though those that are still to be sent go with one, because of a lock."""
+    headers = replace(HEADERS, create={"x-amz-object-lock-legal-hold": "ON"})
+    operation = CompleteMultipartUpload("bucket", "key", "id", [(1, '"e"', None)], None, {}, None)
+    found = [
+        verification_of_multipart(
+            make_job(headers=headers, resume=resume),
+            operation,
+            Committed(None, None, None, None),
+            checksum=None,
+            is_signed=True,
+        )
+        for resume in (None, object())
+    ]
+    assert found == [Verification(frozenset({"signature", "content-md5"})), Verification()]
 
 
 # the size
