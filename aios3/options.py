@@ -42,8 +42,11 @@ class TransferConfig:
 
     part_size: int = 5 * MIB
     """Bytes of the first parts. 5 MiB is the least that S3 takes for a part that is not the last."""
-    concurrency: int = 8
-    """Part requests in flight per upload, at most."""
+    concurrency: int | Literal["auto"] = 8
+    """Part requests in flight per upload, at most. ``"auto"`` finds by trying how many are worth it, for all uploads of
+    the driver together: it begins with 4, takes more while more bytes come through, up to 32 an upload and 128 in all,
+    and fewer when the store throttles, requests fail, the event loop lags, or fewer do as well. An upload then holds
+    at most 33 parts."""
     memory_limit: int = 256 * MIB
     """Source bytes held by all uploads of the driver together, at most; at least one part."""
     checksum: Literal["auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256"] | None = "auto"
@@ -71,7 +74,8 @@ class TransferConfig:
     def __post_init__(self) -> None:
         _require(isinstance(self.nonce, bool), "nonce must be True or False")
         _require(_is_count(self.part_size) and self.part_size >= 1, "part_size must be a positive number of bytes")
-        _require(_is_count(self.concurrency) and 1 <= self.concurrency <= 1000, "concurrency must be in 1..1000")
+        is_number = isinstance(self.concurrency, int) and _is_count(self.concurrency) and 1 <= self.concurrency <= 1000
+        _require(is_number or self.concurrency == "auto", 'concurrency must be in 1..1000, or "auto"')
         _require(
             _is_count(self.memory_limit) and self.memory_limit >= self.part_size,
             "memory_limit must hold at least one part (part_size bytes)",

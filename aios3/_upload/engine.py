@@ -14,6 +14,7 @@ from aios3.options import MIB, Timeouts, TransferConfig
 from aios3.providers import Provider
 
 from .client import OperationClient
+from .gate import Gate
 from .memory import MemoryBudget, SegmentPool
 from .upload_log import NoJournal, UploadJournal
 
@@ -59,12 +60,15 @@ class Engine:
     journal: UploadJournal = field(default_factory=NoJournal)
     memory: MemoryBudget = field(init=False)
     pool: SegmentPool = field(init=False)
+    gate: Gate = field(init=False)
+    """For parts of uploads whose concurrency is found by trying."""
     known_uploads: set[str] = field(default_factory=set)
     """Ids of multipart uploads that are open."""
     running: set[RunningUpload] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.memory = MemoryBudget(self.transfer.memory_limit)
+        self.gate = Gate(self.client.clock.monotonic)
         self.pool = SegmentPool(min(_IDLE_MEMORY, self.transfer.memory_limit))
 
     def upload_ended(self, upload: RunningUpload) -> None:

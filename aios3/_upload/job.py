@@ -32,6 +32,8 @@ class UploadJob:
     max_size: int | None
     """Bytes that the source may have, or ``None``."""
     on_progress: ProgressCallback | None
+    is_adaptive: bool = False
+    """Fewer parts are in flight than `concurrency` where that yields as much; all such uploads of a driver share it."""
     attributes: UploadAttributes = field(default_factory=UploadAttributes, repr=False)
     """As the caller gave them, which `headers` were made of."""
     file: FileIdentity | None = None

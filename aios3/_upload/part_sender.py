@@ -12,6 +12,7 @@ from aios3.checkpoints import UploadCheckpoint
 from aios3.errors import StorageError
 
 from .engine import Engine
+from .gate import Pass
 from .hashing import part_checksum
 from .job import UploadJob
 from .object_locks import content_md5
@@ -60,24 +61,41 @@ class PartSender:
         self._upload_id = upload_id
         self._ended = ended
         self._slots = asyncio.Semaphore(job.concurrency)
+        self._gate = engine.gate if job.is_adaptive else None
         self.tracker = PartTracker()
 
-    async def acquire(self) -> None:
-        """Wait for a slot; `start` takes it over."""
-        await self._slots.acquire()
-
-    def start(self, part: Part) -> None:
-        """Send `part` in a task of its own, whose failure ends the upload.
+    async def send(self, part: Part) -> None:
+        """Wait for a slot, and send `part` in a task of its own, whose failure ends the upload.
 
         Raises:
-            StorageError: the upload has failed already; the slot and the part stay with the caller.
+            StorageError: the upload has failed already; the part stays with the caller.
         """
-        task = self._tasks.run(self._send(part), f"aios3: part {part.number} of {self._job.key!r}")
-        task.add_done_callback(lambda finished: self._finish(part, finished))
+        held = await self._enter()
+        try:
+            task = self._tasks.run(self._send(part), f"aios3: part {part.number} of {self._job.key!r}")
+        except BaseException:
+            self._leave(held)
+            raise
+        task.add_done_callback(lambda finished: self._finish(part, held, finished))
 
-    def _finish(self, part: Part, task: asyncio.Task[None]) -> None:
+    async def _enter(self) -> Pass | None:
+        await self._slots.acquire()
+        try:
+            return None if self._gate is None else await self._gate.enter()
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def _leave(self, held: Pass | None, *, stored: int | None = None, was_troubled: bool = False) -> None:
         self._slots.release()
-        self._ended(part, asyncio.CancelledError() if task.cancelled() else task.exception())
+        if self._gate is not None and held is not None:
+            self._gate.leave(held, stored, was_troubled=was_troubled)
+
+    def _finish(self, part: Part, held: Pass | None, task: asyncio.Task[int]) -> None:
+        failure = asyncio.CancelledError() if task.cancelled() else task.exception()
+        was_troubled = not task.cancelled() and (failure is not None or task.result() > 0)
+        self._leave(held, stored=part.size if failure is None else None, was_troubled=was_troubled)
+        self._ended(part, failure)
 
     async def drain(self) -> None:
         """Wait until every part is acknowledged; nothing can be sent afterwards."""
@@ -92,14 +110,20 @@ class PartSender:
         algorithm = None if job.checksum is None else job.checksum.algorithm
         return UploadCheckpoint(job.bucket, job.key, upload_id, size, parts, algorithm, job.size)
 
-    async def _send(self, part: Part) -> None:
+    async def _send(self, part: Part) -> int:
+        """Send `part`, and return how many attempts have failed before it was stored."""
         job = self._job
         checksum = await part_checksum(job.checksum, part.body)
         headers = {**job.headers.part, **await content_md5(job, part.body)}
         upload_id = await self._upload_id()
         operation = UploadPart(job.bucket, job.key, upload_id, part.number, part.body, headers, checksum)
-        answer = await self._client.run(operation, failures=self._failures)
+        failures: list[StorageError] = []
+        try:
+            answer = await self._client.run(operation, failures=failures)
+        finally:
+            self._failures.extend(failures)
         sent = None if checksum is None else checksum[1]
         self.tracker.record(part.number, size=part.size, etag=answer.etag, checksum=sent)
         self._progress.note_stored(self.tracker)
         await self._progress.report()
+        return len(failures)

@@ -237,8 +237,7 @@ class Uploader:
         try:
             self._creation.begin()
             await self._progress.report()
-            await self._sender.acquire()
-            self._sender.start(part)
+            await self._sender.send(part)
         except BaseException:
             self._filler.give_back(part)
             raise

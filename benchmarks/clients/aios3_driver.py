@@ -1,4 +1,5 @@
-"""aios3 as the README shows it. Variants: ``crc32`` sends a CRC-32 with every part; ``unsigned`` signs no payload."""
+"""aios3 as the README shows it. Variants: ``crc32`` sends a CRC-32 with every part; ``unsigned`` signs no payload;
+``auto`` finds its concurrency by trying, and signs none."""
 
 from __future__ import annotations
 
@@ -15,9 +16,9 @@ from benchmarks.source import Source
 def _transfer(job: Job) -> TransferConfig:
     return TransferConfig(
         part_size=job.part_size,
-        concurrency=job.concurrency,
+        concurrency="auto" if job.variant == "auto" else job.concurrency,
         checksum="crc32" if job.variant == "crc32" else "auto",
-        payload_signing="unsigned" if job.variant == "unsigned" else "auto",
+        payload_signing="unsigned" if job.variant in ("unsigned", "auto") else "auto",
     )
 
 

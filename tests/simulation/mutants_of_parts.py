@@ -133,12 +133,13 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
     original = PartSender._send
 
-    async def send(self: PartSender, part: Part, *more: Any) -> None:
+    async def send(self: PartSender, part: Part, *more: Any) -> int:
         try:
-            await original(self, part, *more)
+            return await original(self, part, *more)
         except StorageError:
             if part.number == 1:
                 raise
+            return 0
 
     patch.setattr(PartTracker, "finish", finish)
     patch.setattr(PartSender, "_send", send)

@@ -30,8 +30,9 @@ class SenderScene:
         self.failures: list[StorageError] = []
         self.tasks = UploadTasks()
         self.progress = ProgressReporter(None, None)
+        self.engine = make_engine(self.store, self.clock)
         self.sender = PartSender(
-            make_engine(self.store, self.clock),
+            self.engine,
             make_job(**job),
             self.tasks,
             self.progress,
@@ -44,10 +45,9 @@ class SenderScene:
         return "id"
 
     async def send(self, number: int) -> None:
-        await self.sender.acquire()
         segment = bytearray(SEGMENT_SIZE)
         segment[:4] = b"part"
-        self.sender.start(Part(number, 4, (segment,)))
+        await self.sender.send(Part(number, 4, (segment,)))
 
 
 async def test_a_part_is_recorded_when_it_is_acknowledged() -> None:
@@ -152,3 +152,82 @@ async def test_a_part_of_a_locked_object_carries_its_md5() -> None:
         await scene.sender.drain()
     (request,) = scene.store.sent
     assert base64.b64decode(request.headers["content-md5"]).hex() == md5(b"part")
+
+
+async def test_adaptive_uploads_share_what_is_worth_it() -> None:
+    """One that has slots of its own waits for the others' parts, and what is found out is the driver's."""
+    scene = SenderScene(concurrency=9, is_adaptive=True)
+    gates = [Gate() for _ in range(5)]
+    scene.store.on("UploadPart", *gates)
+    search = scene.engine.gate.search
+    async with part_tasks() as group:
+        scene.tasks.begin(group)
+        for number in range(1, search.level + 1):
+            await scene.send(number)
+        waiting = asyncio.create_task(scene.send(5))
+        await turns()
+        assert (search.level, waiting.done(), scene.engine.gate.in_flight) == (4, False, 4)
+        scene.clock.advance(1.0)
+        for gate in gates:
+            gate.opened.set()
+        await waiting
+        await scene.sender.drain()
+    assert (search.level, scene.engine.gate.in_flight) == (8, 0)
+
+
+async def test_a_part_that_had_to_be_repeated_is_trouble_for_all() -> None:
+    """The next parts of every adaptive upload go out fewer at once."""
+    scene = SenderScene(concurrency=9, is_adaptive=True)
+    scene.store.on("UploadPart", refusal(503, "SlowDown"))
+    async with part_tasks() as group:
+        scene.tasks.begin(group)
+        await scene.send(1)
+        await scene.sender.drain()
+    assert (scene.engine.gate.search.level, scene.engine.gate.in_flight, len(scene.failures)) == (3, 0, 1)
+
+
+async def test_a_part_that_fails_is_trouble_for_all() -> None:
+    """Though its upload learns nothing from it any more."""
+    scene = SenderScene(concurrency=9, is_adaptive=True)
+    scene.store.on("UploadPart", refusal(403, "AccessDenied"))
+    with pytest.raises(AccessDeniedError):
+        async with part_tasks() as group:
+            scene.tasks.begin(group)
+            await scene.send(1)
+            await asyncio.Event().wait()
+    assert (scene.engine.gate.search.level, scene.engine.gate.in_flight) == (3, 0)
+
+
+async def test_a_part_that_is_cancelled_at_the_gate_gives_its_slot_back() -> None:
+    """And one that is cancelled on its way says nothing of the store."""
+    scene = SenderScene(concurrency=9, is_adaptive=True)
+    scene.engine.gate.search.level = 1
+    scene.store.on("UploadPart", Gate())
+    with pytest.raises(StorageError, match="enough"):
+        async with part_tasks() as group:
+            scene.tasks.begin(group)
+            await scene.send(1)
+            waiting = asyncio.create_task(scene.send(2))
+            await turns()
+            waiting.cancel()
+            await asyncio.wait({waiting})
+            assert (waiting.cancelled(), scene.engine.gate.in_flight) == (True, 1)
+            raise StorageError("enough")
+    await scene.sender.drain()
+    assert (scene.engine.gate.search.level, scene.engine.gate.in_flight) == (1, 0)
+
+
+async def test_an_upload_that_cannot_send_leaves_the_gate() -> None:
+    """One that has failed while it waited."""
+    scene = SenderScene(concurrency=9, is_adaptive=True)
+    with pytest.raises(StorageError, match="the end"):
+        async with part_tasks() as group:
+            scene.tasks.begin(group)
+            scene.tasks.stop(StorageError("the end"))
+            try:
+                await asyncio.Event().wait()
+            finally:
+                with pytest.raises(StorageError, match="takes no more bytes"):
+                    await scene.send(1)
+    await scene.sender.drain()
+    assert scene.engine.gate.in_flight == 0

@@ -1,0 +1,145 @@
+"""Parts of all adaptive uploads go through one gate, first come, first served."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from aios3._upload.gate import Gate, Pass
+from tests.fakes import FakeClock, turns
+
+
+class Scene:
+    """A gate whose search stays where it is put."""
+
+    def __init__(self, level: int = 2) -> None:
+        self.clock = FakeClock()
+        self.gate = Gate(self.clock().monotonic)
+        self.gate.search.level = level
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+async def crowd(gate: Gate, count: int) -> list[asyncio.Task[Pass]]:
+    tasks = [asyncio.create_task(gate.enter()) for _ in range(count)]
+    await turns()
+    return tasks
+
+
+async def test_as_many_go_through_as_the_level_says(scene: Scene) -> None:
+    """The others wait, and each that comes back lets the next one in, in their order."""
+    first, second, third, fourth = await crowd(scene.gate, 4)
+    assert [task.done() for task in (first, second, third, fourth)] == [True, True, False, False]
+    scene.gate.leave(first.result(), 10, was_troubled=False)
+    await turns()
+    assert third.done()
+    assert not fourth.done()
+    scene.gate.leave(second.result(), None, was_troubled=False)
+    await turns()
+    assert fourth.done()
+    assert scene.gate.in_flight == 2
+
+
+async def test_nobody_overtakes(scene: Scene) -> None:
+    """A pass that is free belongs to who waits, also before they have had their turn."""
+    first, _, waiting = await crowd(scene.gate, 3)
+    scene.gate.leave(first.result(), None, was_troubled=False)
+    late = asyncio.create_task(scene.gate.enter())
+    await turns()
+    assert waiting.done()
+    assert not late.done()
+    late.cancel()
+
+
+async def test_a_higher_level_lets_several_in(scene: Scene) -> None:
+    """At the next return."""
+    tasks = await crowd(scene.gate, 6)
+    scene.gate.search.level = 5
+    scene.gate.leave(tasks[0].result(), None, was_troubled=False)
+    await turns()
+    assert [task.done() for task in tasks] == [True] * 6
+    assert scene.gate.in_flight == 5
+
+
+async def test_a_lower_level_lets_nobody_in_before_enough_came_back(scene: Scene) -> None:
+    """What is in flight is not called back."""
+    tasks = await crowd(scene.gate, 3)
+    scene.gate.search.level = 1
+    scene.gate.leave(tasks[0].result(), None, was_troubled=False)
+    await turns()
+    assert not tasks[2].done()
+    scene.gate.leave(tasks[1].result(), None, was_troubled=False)
+    await turns()
+    assert tasks[2].done()
+
+
+async def test_a_cancelled_wait_holds_nothing(scene: Scene) -> None:
+    """Neither before it was served nor in the same turn."""
+    first, second, third, fourth = await crowd(scene.gate, 4)
+    third.cancel()
+    scene.gate.leave(first.result(), None, was_troubled=False)
+    await turns()
+    assert (third.cancelled(), fourth.done(), scene.gate.in_flight) == (True, True, 2)
+    fifth, sixth = await crowd(scene.gate, 2)
+    scene.gate.leave(second.result(), None, was_troubled=False)
+    fifth.cancel()  # it has its pass by now, and does not know
+    await turns()
+    assert (fifth.cancelled(), sixth.done(), scene.gate.in_flight) == (True, True, 2)
+
+
+async def test_the_search_learns_what_was_stored(scene: Scene) -> None:
+    """Bytes, and the seconds from the pass to its return; and that somebody had to wait."""
+    scene = Scene(level=4)
+    for _ in range(4):
+        passes = [await scene.gate.enter() for _ in range(4)]
+        waiting = asyncio.create_task(scene.gate.enter())
+        await turns()
+        scene.clock.advance(1.0)
+        for held in passes:
+            scene.gate.leave(held, 100, was_troubled=False)
+        scene.gate.leave(await waiting, None, was_troubled=False)
+        if scene.gate.search.level != 4:
+            break
+    assert scene.gate.search.level == 8
+
+
+async def test_what_was_not_stored_is_no_sample(scene: Scene) -> None:
+    """An upload that ends early says nothing of the store."""
+    scene = Scene(level=4)
+    for _ in range(40):
+        scene.gate.leave(await scene.gate.enter(), None, was_troubled=False)
+    assert (scene.gate.search.level, scene.gate.search.generation) == (4, 0)
+
+
+async def test_trouble_lowers_the_level(scene: Scene) -> None:
+    """A part that had to be repeated, stored or not."""
+    scene = Scene(level=4)
+    scene.gate.leave(await scene.gate.enter(), 100, was_troubled=True)
+    assert scene.gate.search.level == 3
+
+
+async def test_a_loop_that_lags_lowers_the_level() -> None:
+    """Who was let in and could not go on for long had to wait for the loop."""
+    scene = Scene(level=1)
+    first, waiting = await crowd(scene.gate, 2)
+    scene.gate.search.level = 4
+    scene.gate.leave(first.result(), None, was_troubled=False)
+    scene.clock.advance(0.06)
+    await waiting
+    assert scene.gate.search.level == 3
+    scene.gate.leave(waiting.result(), None, was_troubled=False)
+
+
+async def test_a_loop_that_is_quick_enough_does_not(scene: Scene) -> None:
+    """Up to a twentieth of a second."""
+    scene = Scene(level=1)
+    first, waiting = await crowd(scene.gate, 2)
+    scene.gate.leave(first.result(), None, was_troubled=False)
+    scene.clock.advance(0.05)
+    await waiting
+    assert scene.gate.search.level == 1
+    assert scene.gate.search.generation == 0
