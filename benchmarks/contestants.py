@@ -48,7 +48,7 @@ _TABLE: Final = (
     Contestant("aios3", "aios3_driver", "aios3", ("aios3-upload", "aiohttp")),
     Contestant("aios3-unsigned", "aios3_driver", "aios3, payload unsigned", ("aios3-upload",), variant="unsigned"),
     Contestant(
-        "aios3-auto", "aios3_driver", "aios3, concurrency auto, payload unsigned", ("aios3-upload",), variant="auto"
+        "aios3-auto", "aios3_driver", "aios3, concurrency auto, unsigned", ("aios3-upload",), variant="auto"
     ),
     Contestant("aios3-crc32", "aios3_driver", "aios3, CRC-32 sent", ("aios3-upload",), variant="crc32"),
     Contestant("aiobotocore", "aiobotocore_loop", "aiobotocore, loop by hand", ("aiobotocore", "botocore")),
