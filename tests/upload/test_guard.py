@@ -15,6 +15,7 @@ from aios3._upload.upload_log import NoLog
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import AccessDeniedError, StorageError, TransportError
 from tests.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
+from tests.simulation.loop import VirtualLoop
 
 CREATE = CreateMultipartUpload("bucket", "key", {})
 WHERE = "aios3: multipart upload upload-1 of bucket/key: "
@@ -539,3 +540,77 @@ async def test_it_says_that_it_cleans_up_while_it_does(scene: Scene) -> None:
     assert "aios3: clean up after 'key'" in {other.get_name() for other in asyncio.all_tasks()}
     gate.opened.set()
     await task
+
+
+# what the clean-up may take, and what is told of it
+
+
+def test_a_create_that_is_not_answered_gets_half_of_the_deadline() -> None:
+    """The other half is for finding, and aborting, what it made."""
+    searched_at: list[float] = []
+
+    async def run() -> None:
+        scene = Scene(deadline=60.0)
+
+        async def make_and_never_answer(_: object) -> None:
+            scene.store.open_upload("lost", at=scene.clock.moment)
+            await asyncio.Event().wait()
+
+        scene.store.on("CreateMultipartUpload", make_and_never_answer)
+        scene.store.on("ListMultipartUploads", lambda _: searched_at.append(asyncio.get_running_loop().time()))
+        task = await running(scene, lambda: scene.guard.create(CREATE))
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        assert scene.store.uploads == {}
+
+    VirtualLoop().run(run())
+    assert searched_at == [30.0]
+
+
+async def test_what_a_lost_create_made_is_looked_for_in_its_bucket(scene: Scene) -> None:
+    """With the headers of every other request about this upload."""
+    scene.store.on("CreateMultipartUpload", scene.store.lose)
+    await scene.fail(ValueError("source"))
+    (search,) = scene.store.requests("ListMultipartUploads")
+    assert (search.path, search.headers) == ("/bucket", {"x-every": "e"})
+
+
+async def test_an_empty_retry_budget_does_not_stop_the_proof(scene: Scene) -> None:
+    """The store is asked again, instead of aborting what is not there any more."""
+    scene.guard._client.budget.take(500)
+    scene.store.on("ListParts", STILL_THERE, refusal(503, "SlowDown"))
+    assert await scene.fail(ValueError("source"), parts=True) == [WHERE + "it was aborted"]
+    assert scene.store.operations[1:] == ["AbortMultipartUpload", "ListParts"] * 2 + ["ListParts"]
+
+
+async def test_an_abort_whose_answers_are_lost_may_have_worked(scene: Scene) -> None:
+    """The note does not say that it failed."""
+    scene.store.on("AbortMultipartUpload", *[TransportError("reset")] * 4)
+    (note,) = await scene.fail(ValueError("source"))
+    assert note.startswith(WHERE + "it could not be aborted for certain, since no answer came")
+
+
+async def test_of_two_cancellations_the_first_is_raised(scene: Scene) -> None:
+    """It reaches the caller as it was; the second only came while its end was waited for."""
+    gate, raised = Gate(), list[object]()
+    scene.store.on("AbortMultipartUpload", gate)
+
+    async def call() -> None:
+        try:
+            async with scene.guard:
+                await scene.guard.create(CREATE)
+                await asyncio.Event().wait()
+        except asyncio.CancelledError as error:
+            raised.extend(error.args)
+            raise
+
+    task = asyncio.create_task(call())
+    for reason in ("first", "second"):
+        await turns()
+        task.cancel(reason)
+    await turns()
+    gate.opened.set()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert raised == ["first"]
