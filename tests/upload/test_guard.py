@@ -14,8 +14,8 @@ from aios3._upload.guard import AbortOutcome, CancellationGuard
 from aios3._upload.upload_log import NoLog
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import AccessDeniedError, StorageError, TransportError
+from tests.conftest import LoopClock
 from tests.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
-from tests.simulation.loop import VirtualLoop
 
 CREATE = CreateMultipartUpload("bucket", "key", {})
 WHERE = "aios3: multipart upload upload-1 of bucket/key: "
@@ -545,27 +545,23 @@ async def test_it_says_that_it_cleans_up_while_it_does(scene: Scene) -> None:
 # what the clean-up may take, and what is told of it
 
 
-def test_a_create_that_is_not_answered_gets_half_of_the_deadline() -> None:
+async def test_a_create_that_is_not_answered_gets_half_of_the_deadline(scene: Scene, loop_clock: LoopClock) -> None:
     """The other half is for finding, and aborting, what it made."""
-    searched_at: list[float] = []
 
-    async def run() -> None:
-        scene = Scene(deadline=60.0)
+    async def make_and_never_answer(_: object) -> None:
+        scene.store.open_upload("lost", at=scene.clock.moment)
+        await asyncio.Event().wait()
 
-        async def make_and_never_answer(_: object) -> None:
-            scene.store.open_upload("lost", at=scene.clock.moment)
-            await asyncio.Event().wait()
-
-        scene.store.on("CreateMultipartUpload", make_and_never_answer)
-        scene.store.on("ListMultipartUploads", lambda _: searched_at.append(asyncio.get_running_loop().time()))
-        task = await running(scene, lambda: scene.guard.create(CREATE))
-        task.cancel()
-        await asyncio.wait({task})
-        assert task.cancelled()
-        assert scene.store.uploads == {}
-
-    VirtualLoop().run(run())
-    assert searched_at == [30.0]
+    scene.store.on("CreateMultipartUpload", make_and_never_answer)
+    task = await running(scene, lambda: scene.guard.create(CREATE))
+    task.cancel()
+    await turns()
+    await loop_clock.advance(29.0)
+    assert scene.store.operations == ["CreateMultipartUpload"]
+    await loop_clock.advance(1.5)
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert scene.store.uploads == {}
 
 
 async def test_what_a_lost_create_made_is_looked_for_in_its_bucket(scene: Scene) -> None:
