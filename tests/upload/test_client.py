@@ -650,3 +650,24 @@ async def test_each_repair_leaves_the_rest_alone(store: FakeStore, clock: FakeCl
     store.on("PutObject", refusal(403, "RequestTimeTooSkewed"))
     await client.run(PUT)
     assert (credentials.refused, client.store_clock.offset) == (["KEY1"], timedelta(hours=1))
+
+
+async def test_a_region_that_is_named_beside_another_trouble_is_not_learnt(store: FakeStore, clock: FakeClock) -> None:
+    """Stores name it in many answers; only what the refusal is about is put right."""
+    store.skew = timedelta(hours=1)
+    store.on("PutObject", refusal(403, "RequestTimeTooSkewed", x_amz_bucket_region="eu-west-1"))
+    client = make_client(store, clock, credentials=Rotating(), attempts=1)
+    client.regional_endpoint = regional
+    await client.run(PUT)
+    assert (client.region_of("bucket"), client.store_clock.offset) == ("us-east-1", timedelta(hours=1))
+    assert [request.host for request in store.sent] == ["store.test"] * 2
+
+
+async def test_no_region_is_read_from_a_host_that_no_redirect_names(store: FakeStore, clock: FakeClock) -> None:
+    """A refusal that mentions one is a refusal."""
+    client = make_client(store, clock, credentials=Rotating())
+    client.regional_endpoint, client.region_of_host = regional, lambda host, bucket: "eu-west-1"
+    store.on("PutObject", refusal(400, "AuthorizationHeaderMalformed", location="http://bucket.elsewhere.test/key"))
+    with pytest.raises(ResponseError, match="400 AuthorizationHeaderMalformed"):
+        await client.run(PUT)
+    assert len(store.sent) == 1

@@ -97,7 +97,9 @@ async def test_a_streamed_body_cannot_be_locked(server, make_driver, provider, s
     with pytest.raises(ConfigurationError, match="a streamed upload has neither"):
         await driver.upload_object_via_stream(b"x", "bucket", "key", size=size, object_lock_legal_hold=True)
     assert server.requests == []
-    await driver.upload_object_via_stream(b"x", "bucket", "key", size=1, object_lock_legal_hold=True)
+    for whole in (b"x", bytes(PART)):
+        await driver.upload_object_via_stream(whole, "bucket", "key", size=len(whole), object_lock_legal_hold=True)
+        assert server.objects["bucket", "key"].body == whole
 
 
 async def test_a_bucket_that_locks_by_itself_says_what_it_needs(server, driver):
