@@ -37,6 +37,7 @@ class StreamingUploader(Uploader):
     def __init__(self, engine: Engine, job: UploadJob, plan: StreamPlan) -> None:
         """Prepare; nothing is sent or taken before the first byte."""
         super().__init__(engine, job)
+        self._engine = engine
         self._limit = plan.limit
         self._handover: Handover | None = None
         self._request: asyncio.Task[Committed] | None = None
@@ -112,7 +113,7 @@ class StreamingUploader(Uploader):
         job = self._job
         operation = PutObject(job.bucket, job.key, {**job.headers.create, **job.headers.commit}, ())
         return await put_stream(
-            self._client,
+            self._engine.client,
             operation,
             handover,
             failures=self._failures,

@@ -46,9 +46,7 @@ class Uploader:
 
     def __init__(self, engine: Engine, job: UploadJob) -> None:
         """Prepare; nothing is sent or taken before the first byte."""
-        self._engine = engine
         self._job = job
-        self._client = engine.client
         parts_done = 0 if job.resume is None else len(job.resume.parts)
         self._filler = PartFiller(job.plan, engine.memory, engine.pool, first_number=parts_done + 1)
         self._progress = ProgressReporter(job.on_progress, job.size)
@@ -268,6 +266,8 @@ class Uploader:
             return
         if not self._filler.is_empty or not self._filler.parts_taken:
             await self._send_part()
+        else:
+            await self._progress.report()  # after a checkpoint that lacked nothing there was no report yet
         await self._sender.drain()
         self._begin_commit()
         tracker = self._sender.tracker

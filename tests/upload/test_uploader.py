@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from aios3._protocol.part_plan import PartPlan
+from aios3._upload.job import UploadJob
 from aios3._upload.sources import SourceReader
+from aios3._upload.upload_log import NoJournal, NoLog
 from aios3._upload.uploader import Uploader
 from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError
 from aios3.errors import (
@@ -18,6 +20,7 @@ from aios3.errors import (
     ObjectTooLargeError,
     PartLimitError,
     SizeMismatchError,
+    StorageError,
     TransportError,
 )
 from aios3.models import UploadedPart, UploadProgress
@@ -89,6 +92,42 @@ async def test_every_request_has_its_own_headers(scene: Scene) -> None:
     assert scene.store.requests("CreateMultipartUpload")[0].headers == {"content-type": "video/mp4"}
     assert scene.store.requests("UploadPart")[0].headers == {"x-part": "p"}
     assert scene.store.requests("CompleteMultipartUpload")[0].headers["if-none-match"] == "*"
+
+
+async def test_an_abort_has_the_headers_that_every_request_has(scene: Scene) -> None:
+    """Whoever pays for the upload pays for its end as well."""
+
+    async def add(upload: Uploader) -> None:
+        await upload.add(memoryview(content(2)))
+        raise KeyError("theirs")
+
+    with pytest.raises(KeyError):
+        await scene.upload(add)
+    assert scene.store.requests("AbortMultipartUpload")[0].headers == {"x-every": "e"}
+
+
+async def test_the_journal_is_told_of_every_step(scene: Scene) -> None:
+    """Of the upload that was asked for, with the id that the store gave it."""
+    events: list[object] = []
+
+    class Log(NoLog):
+        async def creating(self) -> None:
+            events.append("creating")
+
+        async def created(self, upload_id: str) -> None:
+            events.append(upload_id)
+
+        def ended(self) -> None:
+            events.append("ended")
+
+    class Journal(NoJournal):
+        def begin(self, job: UploadJob) -> NoLog:
+            events.append((job.bucket, job.key))
+            return Log()
+
+    scene.engine.journal = Journal()
+    await scene.upload(content(2))
+    assert events == [("bucket", "key"), "creating", "upload-1", "ended"]
 
 
 async def test_checksums_are_sent_named_and_listed(scene: Scene) -> None:
@@ -355,9 +394,11 @@ async def test_what_a_checkpoint_lacks_is_sent_and_all_is_committed(scene: Scene
 
 async def test_a_checkpoint_may_lack_nothing(scene: Scene) -> None:
     """The source had ended with its last part, and only the commit was missing."""
-    receipt = await scene.upload(b"", resume=left_open(scene, 2))
+    seen: list[UploadProgress] = []
+    receipt = await scene.upload(b"", resume=left_open(scene, 2), on_progress=seen.append)
     assert scene.store.operations == ["CompleteMultipartUpload"]
     assert (scene.object(), receipt.size) == (content(2), 2 * PART)
+    assert seen == [UploadProgress(2 * PART, 2 * PART, None, 2, 2 * PART)]
 
 
 @pytest.mark.parametrize("body", [b"", b"abc", content(1)])
@@ -404,6 +445,14 @@ async def test_progress_goes_on_from_the_checkpoint(scene: Scene) -> None:
     assert durable == [2 * PART]
     assert seen[0] == UploadProgress(int(3.5 * PART), 2 * PART, None, 2, 2 * PART)
     assert seen[-1] == UploadProgress(int(3.5 * PART), int(3.5 * PART), None, 4, int(3.5 * PART))
+
+
+async def test_progress_from_a_checkpoint_without_parts_begins_at_nothing(scene: Scene) -> None:
+    """Also if the source has nothing either, and was never counted."""
+    seen: list[UploadProgress] = []
+    reader = SourceReader(RecordingSource())
+    await scene.upload(lambda upload: upload.add_from(reader), resume=left_open(scene, 0), on_progress=seen.append)
+    assert [(progress.bytes_read, progress.bytes_stored) for progress in seen] == [(0, 0), (0, 0)]
 
 
 async def test_an_upload_that_fails_after_a_checkpoint_is_aborted(scene: Scene) -> None:
@@ -473,12 +522,32 @@ async def test_a_failed_upload_takes_nothing_more(scene: Scene) -> None:
 
     with pytest.raises(KeyError):
         await scene.upload(add)
-    with pytest.raises(ConfigurationError, match="the upload has ended; write inside its block"):
+    assert box[0].receipt is None
+    with pytest.raises(ConfigurationError, match=r"^the upload has ended; write inside its block$"):
         await box[0].add(memoryview(b""))
     source = RecordingSource(b"late")
-    with pytest.raises(ConfigurationError, match="the upload has ended; write inside its block"):
+    with pytest.raises(ConfigurationError, match=r"^the upload has ended; write inside its block$"):
         await box[0].add_from(SourceReader(source))
     assert source.pulls == 0
+    scene.assert_nothing_is_left()
+
+
+async def test_a_task_that_waits_for_the_create_learns_that_the_upload_has_failed(scene: Scene) -> None:
+    """Which is no cancellation of its own."""
+    gate, others = Gate(), list[asyncio.Task[None]]()
+    scene.store.on("CreateMultipartUpload", gate)
+
+    async def add(upload: Uploader) -> None:
+        others.append(asyncio.create_task(upload.add(memoryview(content(1.5)))))
+        await gate.entered.wait()
+        raise KeyError("theirs")
+
+    task = await scene.start(add)
+    gate.opened.set()
+    with pytest.raises(StorageError, match=r"^the upload has failed, and takes no more bytes$"):
+        await others[0]
+    with pytest.raises(KeyError):
+        await task
     scene.assert_nothing_is_left()
 
 
