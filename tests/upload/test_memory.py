@@ -454,7 +454,7 @@ async def test_nobody_overtakes_who_lacks_only_what_is_in_flight() -> None:
     limit=st.integers(8, 12),
     wishes=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 8), st.integers(1, 4)), min_size=4, max_size=12),
 )
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 def test_bytes_are_granted_at_once_if_all_parts_can_still_be_filled_and_only_then(
     limit: int, wishes: list[tuple[int, int, int]]
 ) -> None:
