@@ -55,6 +55,17 @@ async def test_a_full_part_is_taken_and_given_back() -> None:
     assert (scene.memory.used, scene.pool.idle_bytes) == (0, SEGMENT_SIZE)
 
 
+async def test_numbers_may_go_on_from_those_that_were_sent_before() -> None:
+    """By an earlier run of the same upload: its parts count as handed over, and against the store's limit."""
+    scene = Scene()
+    filler = PartFiller(PartPlan(100, 100, 5), scene.memory, scene.pool, first_number=5)
+    assert (filler.parts_taken, filler.is_at_limit) == (4, False)
+    await filler.grow()
+    filler.fill(memoryview(b"abc"))
+    assert filler.take().number == 5
+    assert (filler.parts_taken, filler.is_at_limit) == (5, True)
+
+
 async def test_what_the_last_part_does_not_need_comes_back_at_once() -> None:
     """Only its bytes are in flight."""
     scene = Scene()
@@ -122,6 +133,6 @@ async def test_a_closed_one_does_not_grow() -> None:
     await scene.filler.grow()
     scene.filler.close()
     assert scene.memory.used == 0
-    with pytest.raises(ConfigurationError, match="ended"):
+    with pytest.raises(ConfigurationError, match=r"^the upload has ended; write inside its block$"):
         await scene.filler.grow()
     assert scene.memory.used == 0
