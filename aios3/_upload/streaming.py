@@ -60,10 +60,6 @@ class StreamingUploader(Uploader):
 
     @property
     def _is_surely_multipart(self) -> bool:
-        return False
-
-    @property
-    def _expects_more(self) -> bool:
         """Never: the first part is kept until a byte beyond it is there, because until then it can be sent again."""
         return False
 

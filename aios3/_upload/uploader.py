@@ -195,7 +195,7 @@ class Uploader:
                     await self._send_part()
                 await self._filler.grow()
             data = data[self._filler.fill(data) :]
-        if self._filler.is_full and (self._is_multipart or self._expects_more):
+        if self._filler.is_full and self._is_multipart:
             await self._send_part()
 
     def _count(self, count: int) -> None:
@@ -208,10 +208,6 @@ class Uploader:
     @property
     def _is_surely_multipart(self) -> bool:
         return (self._job.size or 0) > self._job.plan.first_size
-
-    @property
-    def _expects_more(self) -> bool:
-        return (self._job.size or 0) > self._progress.bytes_read
 
     # parts
 

@@ -38,6 +38,7 @@ async def test_memory_is_granted_segment_by_segment() -> None:
     await scene.filler.grow()
     assert scene.memory.used == SEGMENT_SIZE
     assert scene.filler.fill(memoryview(bytes(2 * SEGMENT_SIZE))) == SEGMENT_SIZE
+    assert not scene.filler.is_full
     await scene.filler.grow()
     assert (scene.memory.used, scene.filler.room) == (TWO_SEGMENTS, 100)
 

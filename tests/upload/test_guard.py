@@ -370,6 +370,7 @@ async def test_what_a_lost_create_left_is_told_if_it_cannot_be_found() -> None:
             await scene.guard.create(CREATE)
     (note,) = caught.value.__notes__
     assert note.startswith("aios3: an answer to CreateMultipartUpload of bucket/key was lost")
+    assert note.endswith("look at the open uploads of this key")
     assert "403 AccessDenied" in note
 
 
@@ -610,3 +611,37 @@ async def test_of_two_cancellations_the_first_is_raised(scene: Scene) -> None:
     await asyncio.wait({task})
     assert task.cancelled()
     assert raised == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "answers", "told"),
+    [
+        ("", [], "ended"),
+        ("AbortMultipartUpload", [refusal(404, "NoSuchUpload")], "ended"),
+        ("AbortMultipartUpload", [refusal(403, "AccessDenied")], "left open"),
+        ("CreateMultipartUpload", [refusal(403, "AccessDenied")], "ended"),
+        ("CreateMultipartUpload", [TransportError("reset")] * 4, "left open"),
+    ],
+    ids=["aborted", "gone", "not aborted", "not created", "not found"],
+)
+async def test_the_log_is_told_whether_anything_may_be_open(
+    scene: Scene, operation: str, answers: list[Any], told: str
+) -> None:
+    """At the very end, so that a later process knows whether there is something to look for."""
+    events: list[str] = []
+
+    class Log(NoLog):
+        def ended(self) -> None:
+            events.append("ended")
+
+        def left_open(self) -> None:
+            events.append("left open")
+
+    scene.guard._log = Log()
+    scene.store.on(operation, *answers)
+    scene.store.on("ListMultipartUploads", refusal(403, "AccessDenied"))
+    with pytest.raises((KeyError, StorageError)):
+        async with scene.guard:
+            await scene.guard.create(CREATE)
+            raise KeyError("theirs")
+    assert events == [told]

@@ -38,9 +38,10 @@ def scene() -> Scene:
 
 
 @pytest.mark.parametrize("parts", [0, 0.5, 1])
-async def test_what_fits_one_part_is_one_put(scene: Scene, parts: float) -> None:
+@pytest.mark.parametrize("size", [None, "declared"])
+async def test_what_fits_one_part_is_one_put(scene: Scene, parts: float, size: str | None) -> None:
     """Also nothing at all, and exactly one part."""
-    receipt = await scene.upload(content(parts))
+    receipt = await scene.upload(content(parts), size=len(content(parts)) if size else None)
     assert scene.store.operations == ["PutObject"]
     assert scene.object() == content(parts)
     assert (receipt.size, receipt.upload_id, receipt.parts, receipt.version_id) == (parts * PART, None, (), "v1")
@@ -346,6 +347,23 @@ async def test_progress_only_grows_and_ends_at_the_size(scene: Scene, parts: flo
     last = seen[-1]
     assert last == UploadProgress(size, size, size, 5 if parts > 1 else 0)
     assert seen[0].bytes_stored == 0
+
+
+async def test_what_is_stored_behind_a_gap_is_not_durable(scene: Scene) -> None:
+    """It could not be gone on from."""
+    first, seen = Gate(), list[int]()
+    scene.store.on("UploadPart", first)
+
+    async def add(upload: Uploader) -> None:
+        await upload.add(memoryview(content(2.5)))
+        await turns()
+        seen.append(upload.bytes_durable)
+        first.opened.set()
+        await turns()
+        seen.append(upload.bytes_durable)
+
+    await scene.upload(add)
+    assert seen == [0, 2 * PART]
 
 
 @pytest.mark.parametrize("call", [1, 2, 3])
