@@ -417,7 +417,7 @@ async def test_while_the_store_throttles_less_is_on_its_way(
     store.open_upload("id")
     throttled, slow = Gate(answer=refusal(503, "SlowDown")), Gate()
     store.on(name, throttled, slow)
-    sending = [asyncio.create_task(client.run(operation)) for _ in range(2)]  # type: ignore[misc]
+    sending = [asyncio.create_task(client.run(operation)) for _ in range(2)]
     await slow.entered.wait()
     throttled.opened.set()
     await turns(50)
