@@ -6,8 +6,8 @@ as long as the level was what held the parts back. Another level is tried, and
 kept if it is worth it: a higher one if more bytes came through, a lower one if
 no fewer did, because parts that only wait for each other cost memory. From the
 beginning the level doubles; once that was not worth it, steps are a quarter, up
-and down in turn, ever more rarely. Trouble (throttling, failures, an event loop
-that lags) lowers the level at once.
+and down in turn, ever more rarely. Trouble (failures, an event loop that lags)
+lowers the level at once; throttling only ends the trial.
 """
 
 from __future__ import annotations
@@ -77,12 +77,24 @@ class ConcurrencySearch:
             self._samples = _Samples()
             self._judge(samples)
 
-    def troubled(self, generation: int) -> None:
-        """Note that the store throttled, that a part failed, or that the loop lags: once a generation that counts."""
+    def throttled(self, generation: int) -> None:
+        """Note that the store throttled, which is no time for trials: the level is what it was before the last one.
+
+        It is not lowered, because a store that counts requests does not mind how many are waiting.
+        """
         if generation == self.generation:
-            self._base, self._is_starting, self._goes_up = None, False, True
-            self._rounds_left = self._pause
-            self._move_to(self.level * 3 // 4)
+            level = self.level if self._base is None else min(self.level, self._base[0])
+            self._rest_at(level)
+
+    def troubled(self, generation: int) -> None:
+        """Note that a part failed, or that the loop lags: the level is lowered, once a generation."""
+        if generation == self.generation:
+            self._rest_at(self.level * 3 // 4)
+
+    def _rest_at(self, level: int) -> None:
+        self._base, self._is_starting, self._goes_up = None, False, True
+        self._rounds_left = self._pause
+        self._move_to(level)
 
     def _judge(self, samples: _Samples) -> None:
         goodput = self.level * samples.size / max(samples.seconds, 1e-9)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from aios3._protocol.concurrency_search import ConcurrencySearch
+from aios3.errors import ThrottledError
 
 __all__ = ["Gate", "Pass"]
 
@@ -61,17 +62,19 @@ class Gate:
         if self._monotonic() - served_at > _LAG:
             self.search.troubled(self.search.generation)
 
-    def leave(self, held: Pass, stored: int | None, *, was_troubled: bool) -> None:
+    def leave(self, held: Pass, stored: int | None, failures: Sequence[BaseException] = ()) -> None:
         """Give a pass back.
 
         Args:
             held: the pass.
             stored: bytes that the store has acknowledged, or ``None`` if the part was not stored.
-            was_troubled: attempts had to be repeated.
+            failures: those of attempts to store it.
         """
         self.in_flight -= 1
-        if was_troubled:
+        if any(not isinstance(failure, ThrottledError) for failure in failures):
             self.search.troubled(held.generation)
+        elif failures:
+            self.search.throttled(held.generation)
         elif stored is not None:
             self.search.stored(held.generation, stored, self._monotonic() - held.began_at)
         self._serve()

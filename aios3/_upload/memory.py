@@ -82,7 +82,6 @@ class MemoryBudget:
     """Bytes granted and not given back, in filling parts and in parts in flight."""
     _filling: set[Lease] = field(default_factory=set)
     _filling_held: int = 0
-    _largest_part: int = 0
     _waiters: deque[_Waiter] = field(default_factory=deque)
 
     async def acquire(self, lease: Lease, count: int, missing: int) -> None:
@@ -115,7 +114,7 @@ class MemoryBudget:
         """Grant as `acquire` does, if nobody has to wait for it; return whether it was granted."""
         lease.missing = missing
         lease.task = asyncio.current_task()
-        if self._waiters or self.used + count > self.limit or not self._is_safe(lease, count):
+        if self._waiters or not self._is_free(count) or not self._is_safe(lease, count):
             return False
         self._grant(lease, count)
         return True
@@ -182,19 +181,17 @@ class MemoryBudget:
     def _is_safe(self, lease: Lease, count: int) -> bool:
         """Return whether all filling parts could still be filled one after the other, once nothing is in flight."""
         free = self.limit - self._filling_held - count
-        if free >= max(self._largest_part, lease.held + lease.missing):
-            return True  # the common case: every part would fit by itself
+        own = (lease.missing - count, lease.held + count)
+        if own[0] <= free:
+            return True  # the common case: this part could be filled first, and without it the others are safe
         others = [(other.missing, other.held) for other in self._filling if other is not lease]
-        for missing, held in sorted([*others, (lease.missing - count, lease.held + count)]):
+        for missing, held in sorted([*others, own]):
             if missing > free:
                 return False
             free += held
         return True
 
     def _grant(self, lease: Lease, count: int) -> None:
-        if not self._filling:
-            self._largest_part = 0
-        self._largest_part = max(self._largest_part, lease.held + lease.missing)
         self.used += count
         self._filling_held += count
         self._filling.add(lease)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aios3._protocol.cutter import Part
 from aios3._protocol.operations import UploadPart
@@ -71,12 +71,13 @@ class PartSender:
             StorageError: the upload has failed already; the part stays with the caller.
         """
         held = await self._enter()
+        failures: list[StorageError] = []
         try:
-            task = self._tasks.run(self._send(part), f"aios3: part {part.number} of {self._job.key!r}")
+            task = self._tasks.run(self._send(part, failures), f"aios3: part {part.number} of {self._job.key!r}")
         except BaseException:
             self._leave(held)
             raise
-        task.add_done_callback(lambda finished: self._finish(part, held, finished))
+        task.add_done_callback(lambda finished: self._finish(part, held, finished, failures))
 
     async def _enter(self) -> Pass | None:
         await self._slots.acquire()
@@ -86,15 +87,15 @@ class PartSender:
             self._slots.release()
             raise
 
-    def _leave(self, held: Pass | None, *, stored: int | None = None, was_troubled: bool = False) -> None:
+    def _leave(self, held: Pass | None, stored: int | None = None, failures: Sequence[StorageError] = ()) -> None:
         self._slots.release()
         if self._gate is not None and held is not None:
-            self._gate.leave(held, stored, was_troubled=was_troubled)
+            self._gate.leave(held, stored, failures)
 
-    def _finish(self, part: Part, held: Pass | None, task: asyncio.Task[int]) -> None:
+    def _finish(self, part: Part, held: Pass | None, task: asyncio.Task[None], failures: list[StorageError]) -> None:
         failure = asyncio.CancelledError() if task.cancelled() else task.exception()
-        was_troubled = not task.cancelled() and (failure is not None or task.result() > 0)
-        self._leave(held, stored=part.size if failure is None else None, was_troubled=was_troubled)
+        self._leave(held, part.size if failure is None else None, failures)
+        self._failures.extend(failures)
         self._ended(part, failure)
 
     async def drain(self) -> None:
@@ -110,20 +111,14 @@ class PartSender:
         algorithm = None if job.checksum is None else job.checksum.algorithm
         return UploadCheckpoint(job.bucket, job.key, upload_id, size, parts, algorithm, job.size)
 
-    async def _send(self, part: Part) -> int:
-        """Send `part`, and return how many attempts have failed before it was stored."""
+    async def _send(self, part: Part, failures: list[StorageError]) -> None:
         job = self._job
         checksum = await part_checksum(job.checksum, part.body)
         headers = {**job.headers.part, **await content_md5(job, part.body)}
         upload_id = await self._upload_id()
         operation = UploadPart(job.bucket, job.key, upload_id, part.number, part.body, headers, checksum)
-        failures: list[StorageError] = []
-        try:
-            answer = await self._client.run(operation, failures=failures)
-        finally:
-            self._failures.extend(failures)
+        answer = await self._client.run(operation, failures=failures)
         sent = None if checksum is None else checksum[1]
         self.tracker.record(part.number, size=part.size, etag=answer.etag, checksum=sent)
         self._progress.note_stored(self.tracker)
         await self._progress.report()
-        return len(failures)

@@ -40,6 +40,7 @@ class StreamingUploader(Uploader):
     def __init__(self, engine: Engine, job: UploadJob, plan: StreamPlan) -> None:
         """Prepare; nothing is sent or taken before the first byte."""
         super().__init__(engine, job)
+        self._engine = engine
         self._limit = plan.limit
         self._handover: Handover | None = None
         self._request: asyncio.Task[Committed] | None = None
@@ -63,10 +64,6 @@ class StreamingUploader(Uploader):
 
     @property
     def _is_surely_multipart(self) -> bool:
-        return False
-
-    @property
-    def _expects_more(self) -> bool:
         """Never: the first part is kept until a byte beyond it is there, because until then it can be sent again."""
         return False
 
@@ -122,7 +119,7 @@ class StreamingUploader(Uploader):
         job = self._job
         operation = PutObject(job.bucket, job.key, self._commit.put_headers(), ())
         return await put_stream(
-            self._client,
+            self._engine.client,
             operation,
             handover,
             failures=self._failures,

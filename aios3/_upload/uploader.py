@@ -51,9 +51,7 @@ class Uploader:
 
     def __init__(self, engine: Engine, job: UploadJob) -> None:
         """Prepare; nothing is sent or taken before the first byte."""
-        self._engine = engine
         self._job = job
-        self._client = engine.client
         parts_done = 0 if job.resume is None else len(job.resume.parts)
         self._filler = PartFiller(job.plan, engine.memory, engine.pool, first_number=parts_done + 1)
         self._progress = ProgressReporter(job.on_progress, job.size)
@@ -216,7 +214,7 @@ class Uploader:
                     await self._send_part()
                 await self._filler.grow()
             data = data[self._filler.fill(data) :]
-        if self._filler.is_full and (self._creation.has_begun or self._expects_more):
+        if self._filler.is_full and self._creation.has_begun:
             await self._send_part()
 
     def _count(self, count: int) -> None:
@@ -225,10 +223,6 @@ class Uploader:
     @property
     def _is_surely_multipart(self) -> bool:
         return (self._job.size or 0) > self._job.plan.first_size
-
-    @property
-    def _expects_more(self) -> bool:
-        return (self._job.size or 0) > self._progress.bytes_read
 
     # parts
 
@@ -260,6 +254,8 @@ class Uploader:
             return
         if not self._filler.is_empty or not self._filler.parts_taken:
             await self._send_part()
+        else:
+            await self._progress.report()  # after a checkpoint that lacked nothing there was no report yet
         await self._sender.drain()
         self._begin_commit()
         tracker = self._sender.tracker

@@ -13,6 +13,7 @@ import gc
 import os
 import resource
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,8 @@ import pytest
 ROOT: Final = Path(__file__).parents[2]
 _LONGEST: Final = 30
 """Seconds of work for all tests of one mutant; longer is taken for killed."""
+_PATIENCE: Final = 120
+"""Seconds until a mutant that makes a test wait for ever is ended from here, where the test's own timeout cannot."""
 
 _BESIDE: Final = {
     "client": ("regions",),
@@ -59,7 +62,10 @@ class Forks:
         child = os.fork()
         if child == 0:
             _run_tests(session, mutant)
+        signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
+        signal.alarm(_PATIENCE)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        signal.alarm(0)
         self.timeouts += status < 0
         return status == 0
 

@@ -136,6 +136,29 @@ def test_trouble_of_parts_that_were_sent_together_counts_once() -> None:
     assert search.level == 24
 
 
+def test_throttling_ends_the_trial_and_no_more() -> None:
+    """The level is the one from before, or stays; the next trial comes after a pause, and is a small one."""
+    search = ConcurrencySearch(128)
+    levels(search, line(10e6), 2)
+    assert search.level == 16
+    search.throttled(search.generation - 1)  # of a part from before
+    assert search.level == 16
+    search.throttled(search.generation)
+    assert search.level == 8
+    search.throttled(search.generation)
+    assert search.level == 8
+    assert levels(search, line(10e6), 6) == [8, 8, 8, 8, 10, 12]
+
+
+def test_throttling_while_fewer_are_tried_keeps_the_fewer() -> None:
+    """There is no reason to go back up."""
+    search = ConcurrencySearch(128)
+    while search.level >= 4:
+        run_round(search, line(1e9, 1e9))
+    search.throttled(search.generation)
+    assert search.level == 3
+
+
 def test_trouble_never_ends_everything() -> None:
     """One part may always be in flight."""
     search = ConcurrencySearch(128)
@@ -177,6 +200,7 @@ def test_no_time_at_all_is_no_error() -> None:
         st.one_of(
             st.just("wanted"),
             st.just("troubled"),
+            st.just("throttled"),
             st.tuples(st.booleans(), st.integers(0, 1 << 30), st.floats(0, 1e6)),
         ),
         max_size=300,
@@ -190,6 +214,8 @@ def test_whatever_happens_the_level_stays_in_its_bounds(most: int, events: list[
             search.wanted()
         elif event == "troubled":
             search.troubled(search.generation)
+        elif event == "throttled":
+            search.throttled(search.generation)
         else:
             is_current, size, seconds = event  # type: ignore[misc]
             search.stored(search.generation if is_current else search.generation - 1, size, seconds)

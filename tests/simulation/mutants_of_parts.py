@@ -77,14 +77,14 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("the memory of a part is given back while it is sent")
 def _(patch: pytest.MonkeyPatch) -> None:
-    original = PartSender.start
+    original = PartSender.send
 
-    def start(self: PartSender, part: Part, *more: Any) -> None:
-        original(self, part, *more)
+    async def send(self: PartSender, part: Part, *more: Any) -> None:
+        await original(self, part, *more)
         filler = self._ended.__self__._filler  # type: ignore[attr-defined]
         filler._pool._free.extend(part.segments)
 
-    patch.setattr(PartSender, "start", start)
+    patch.setattr(PartSender, "send", send)
 
 
 @mutant("more is held than the limit allows")
@@ -133,13 +133,12 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
     original = PartSender._send
 
-    async def send(self: PartSender, part: Part, *more: Any) -> int:
+    async def send(self: PartSender, part: Part, *more: Any) -> None:
         try:
-            return await original(self, part, *more)
+            await original(self, part, *more)
         except StorageError:
             if part.number == 1:
                 raise
-            return 0
 
     patch.setattr(PartTracker, "finish", finish)
     patch.setattr(PartSender, "_send", send)

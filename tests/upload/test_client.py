@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from aios3._protocol.operations import (
     UploadPart,
 )
 from aios3._protocol.uri import Endpoint
+from aios3._transport.base import StreamedResponse
 from aios3._upload.attempt import Attempt
 from aios3._upload.client import OperationClient
 from aios3._upload.signing import OrdinarySigner
@@ -418,21 +420,25 @@ async def test_parts_are_operations_too(client: OperationClient, store: FakeStor
     assert len(store.sent) == 2
 
 
-async def test_while_the_store_throttles_less_is_on_its_way(store: FakeStore, clock: FakeClock) -> None:
+@pytest.mark.parametrize("operation", [PUT, UploadPart("bucket", "key", "id", 1, (b"abc",), {})], ids=["put", "part"])
+async def test_while_the_store_throttles_less_is_on_its_way(
+    store: FakeStore, clock: FakeClock, operation: PutObject | UploadPart
+) -> None:
     """Of parts and puts over all uploads; what begins or ends an upload never waits."""
-    client = make_client(store, clock)
+    client, name = make_client(store, clock), operation.name
+    store.open_upload("id")
     throttled, slow = Gate(answer=refusal(503, "SlowDown")), Gate()
-    store.on("PutObject", throttled, slow)
-    puts = [asyncio.create_task(client.run(PUT)) for _ in range(2)]
+    store.on(name, throttled, slow)
+    sending = [asyncio.create_task(client.run(operation)) for _ in range(2)]
     await slow.entered.wait()
     throttled.opened.set()
     await turns(50)
     assert clock.slept == [1.0]
-    assert len(store.requests("PutObject")) == 2
+    assert len(store.requests(name)) == 2
     await client.run(CreateMultipartUpload("bucket", "key", {}))
     slow.opened.set()
-    await asyncio.wait(puts)
-    assert len(store.requests("PutObject")) == 3
+    await asyncio.wait(sending)
+    assert len(store.requests(name)) == 3
     assert client.limiter.limit == math.inf
 
 
@@ -662,3 +668,72 @@ async def test_each_repair_leaves_the_rest_alone(store: FakeStore, clock: FakeCl
     store.on("PutObject", refusal(403, "RequestTimeTooSkewed"))
     await client.run(PUT)
     assert (credentials.refused, client.store_clock.offset) == (["KEY1"], timedelta(hours=1))
+
+
+async def test_a_region_that_is_named_beside_another_trouble_is_not_learnt(store: FakeStore, clock: FakeClock) -> None:
+    """Stores name it in many answers; only what the refusal is about is put right."""
+    store.skew = timedelta(hours=1)
+    store.on("PutObject", refusal(403, "RequestTimeTooSkewed", x_amz_bucket_region="eu-west-1"))
+    client = make_client(store, clock, credentials=Rotating(), attempts=1)
+    client.regional_endpoint = regional
+    await client.run(PUT)
+    assert (client.region_of("bucket"), client.store_clock.offset) == ("us-east-1", timedelta(hours=1))
+    assert [request.host for request in store.sent] == ["store.test"] * 2
+
+
+async def test_no_region_is_read_from_a_host_that_no_redirect_names(store: FakeStore, clock: FakeClock) -> None:
+    """A refusal that mentions one is a refusal."""
+    client = make_client(store, clock, credentials=Rotating())
+    client.regional_endpoint, client.region_of_host = regional, lambda host, bucket: "eu-west-1"
+    store.on("PutObject", refusal(400, "AuthorizationHeaderMalformed", location="http://bucket.elsewhere.test/key"))
+    with pytest.raises(ResponseError, match="400 AuthorizationHeaderMalformed"):
+        await client.run(PUT)
+    assert len(store.sent) == 1
+
+
+GET = GetObject("bucket", "key")
+FOUND = Response(200, {"content-length": "1"}, b"a")
+
+
+async def test_an_opening_that_was_refused_holds_no_connection(clock: FakeClock) -> None:
+    """It is given back before the next attempt, and the last one when the answer has been used."""
+    held: list[int] = []
+
+    class Counting(FakeStore):
+        opened = 0
+
+        @asynccontextmanager
+        async def open(self, request: Request, *, chunk_size: int) -> AsyncIterator[StreamedResponse]:
+            self.opened += 1
+            held.append(self.opened)
+            async with super().open(request, chunk_size=chunk_size) as answer:
+                yield answer
+            self.opened -= 1
+
+    store = Counting(clock)
+    store.on("GetObject", refusal(503, "SlowDown"), FOUND)
+    async with make_client(store, clock).open(GET, chunk_size=2):
+        pass
+    assert (held, store.opened) == ([1, 1], 0)
+
+
+async def test_an_opening_spends_the_retry_budget_and_fills_it(client: OperationClient, store: FakeStore) -> None:
+    """Like any request that is no clean-up."""
+    client.budget.take(500)
+    for tokens in (1, 2):
+        store.on("GetObject", FOUND)
+        async with client.open(GET, chunk_size=2):
+            assert client.budget.tokens == tokens
+    store.on("GetObject", refusal(503, "SlowDown"))
+    with pytest.raises(StorageError, match="503 SlowDown"):
+        async with client.open(GET, chunk_size=2):
+            raise AssertionError("must not be entered")
+
+
+async def test_an_opening_puts_the_clock_right_only_once(store: FakeStore, clock: FakeClock) -> None:
+    """A second refusal of it is the end."""
+    store.on("GetObject", *[refusal(403, "RequestTimeTooSkewed")] * 3)
+    with pytest.raises(ResponseError):
+        async with make_client(store, clock, attempts=1).open(GET, chunk_size=2):
+            raise AssertionError("must not be entered")
+    assert len(store.sent) == 2

@@ -11,6 +11,7 @@ from aios3._upload.engine import Engine
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import StorageError
 from aios3.options import MIB, Timeouts, TransferConfig
+from tests.conftest import LoopClock
 from tests.fakes import SMALL_PARTS, FakeClock, FakeStore, make_client, turns
 
 
@@ -22,6 +23,7 @@ class FakeUpload:
         self.ended = asyncio.Event()
         self.reasons: list[StorageError] = []
         self.abandoned = 0
+        self.given_up = 0
         self._engine = engine
         self._busy = busy
         self._abandoning = abandoning
@@ -36,7 +38,7 @@ class FakeUpload:
             asyncio.get_running_loop().call_soon(self.end)
 
     def give_up_commit(self) -> None:
-        pass
+        self.given_up += 1
 
     def end(self) -> None:
         self._engine.upload_ended(self)
@@ -106,6 +108,20 @@ async def test_an_upload_that_does_not_end_is_aborted_from_here() -> None:
     assert (busy.abandoned, quick.abandoned) == (1, 0)
     await turns(2)
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_commit_gets_five_seconds(engine: Engine, loop_clock: LoopClock) -> None:
+    """Though the clean-up may take longer: what ends a process does not wait for ever."""
+    busy = FakeUpload(engine, busy=True)
+    stopping = asyncio.create_task(engine.stop_uploads(asyncio.current_task()))
+    await turns(3)
+    await loop_clock.advance(4.5)
+    assert busy.given_up == 0
+    await loop_clock.advance(1.0)
+    assert busy.given_up == 1
+    busy.end()
+    await stopping
+    assert busy.abandoned == 0
 
 
 async def test_the_closers_own_upload_is_not_waited_for(engine: Engine) -> None:

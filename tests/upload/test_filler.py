@@ -38,6 +38,7 @@ async def test_memory_is_granted_segment_by_segment() -> None:
     await scene.filler.grow()
     assert scene.memory.used == SEGMENT_SIZE
     assert scene.filler.fill(memoryview(bytes(2 * SEGMENT_SIZE))) == SEGMENT_SIZE
+    assert not scene.filler.is_full
     await scene.filler.grow()
     assert (scene.memory.used, scene.filler.room) == (TWO_SEGMENTS, 100)
 
@@ -49,9 +50,21 @@ async def test_a_full_part_is_taken_and_given_back() -> None:
     scene.filler.fill(memoryview(b"a" * 100))
     assert scene.filler.is_full
     part = scene.filler.take()
-    assert (part.size, scene.memory.used, scene.filler.parts_taken, scene.filler.is_full) == (100, 100, 1, False)
+    assert (part.number, part.size, scene.memory.used) == (1, 100, 100)
+    assert (scene.filler.parts_taken, scene.filler.is_full) == (1, False)
     scene.filler.give_back(part)
     assert (scene.memory.used, scene.pool.idle_bytes) == (0, SEGMENT_SIZE)
+
+
+async def test_numbers_may_go_on_from_those_that_were_sent_before() -> None:
+    """By an earlier run of the same upload: its parts count as handed over, and against the store's limit."""
+    scene = Scene()
+    filler = PartFiller(PartPlan(100, 100, 5), scene.memory, scene.pool, first_number=5)
+    assert (filler.parts_taken, filler.is_at_limit) == (4, False)
+    await filler.grow()
+    filler.fill(memoryview(b"abc"))
+    assert filler.take().number == 5
+    assert (filler.parts_taken, filler.is_at_limit) == (5, True)
 
 
 async def test_what_the_last_part_does_not_need_comes_back_at_once() -> None:
@@ -121,6 +134,6 @@ async def test_a_closed_one_does_not_grow() -> None:
     await scene.filler.grow()
     scene.filler.close()
     assert scene.memory.used == 0
-    with pytest.raises(ConfigurationError, match="ended"):
+    with pytest.raises(ConfigurationError, match=r"^the upload has ended; write inside its block$"):
         await scene.filler.grow()
     assert scene.memory.used == 0

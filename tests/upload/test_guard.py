@@ -15,6 +15,7 @@ from aios3._upload.guard import CancellationGuard
 from aios3._upload.upload_log import NoLog
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import AccessDeniedError, StorageError, TransportError
+from tests.conftest import LoopClock
 from tests.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
 
 CREATE = CreateMultipartUpload("bucket", "key", {})
@@ -370,6 +371,7 @@ async def test_what_a_lost_create_left_is_told_if_it_cannot_be_found() -> None:
             await scene.guard.create(CREATE)
     (note,) = caught.value.__notes__
     assert note.startswith("aios3: an answer to CreateMultipartUpload of bucket/key was lost")
+    assert note.endswith("look at the open uploads of this key")
     assert "403 AccessDenied" in note
 
 
@@ -594,3 +596,107 @@ async def test_it_says_that_it_cleans_up_while_it_does(scene: Scene) -> None:
     assert "aios3: clean up after 'key'" in {other.get_name() for other in asyncio.all_tasks()}
     gate.opened.set()
     await task
+
+
+# what the clean-up may take, and what is told of it
+
+
+async def test_a_create_that_is_not_answered_gets_half_of_the_deadline(scene: Scene, loop_clock: LoopClock) -> None:
+    """The other half is for finding, and aborting, what it made."""
+
+    async def make_and_never_answer(_: object) -> None:
+        scene.store.open_upload("lost", at=scene.clock.moment)
+        await asyncio.Event().wait()
+
+    scene.store.on("CreateMultipartUpload", make_and_never_answer)
+    task = await running(scene, lambda: scene.guard.create(CREATE))
+    task.cancel()
+    await turns()
+    await loop_clock.advance(29.0)
+    assert scene.store.operations == ["CreateMultipartUpload"]
+    await loop_clock.advance(1.5)
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert scene.store.uploads == {}
+
+
+async def test_what_a_lost_create_made_is_looked_for_in_its_bucket(scene: Scene) -> None:
+    """With the headers of every other request about this upload."""
+    scene.store.on("CreateMultipartUpload", scene.store.lose)
+    await scene.fail(ValueError("source"))
+    (search,) = scene.store.requests("ListMultipartUploads")
+    assert (search.path, search.headers) == ("/bucket", {"x-every": "e"})
+
+
+async def test_an_empty_retry_budget_does_not_stop_the_proof(scene: Scene) -> None:
+    """The store is asked again, instead of aborting what is not there any more."""
+    scene.guard._client.budget.take(500)
+    scene.store.on("ListParts", STILL_THERE, refusal(503, "SlowDown"))
+    assert await scene.fail(ValueError("source"), parts=True) == [WHERE + "it was aborted"]
+    assert scene.store.operations[1:] == ["AbortMultipartUpload", "ListParts"] * 2 + ["ListParts"]
+
+
+async def test_an_abort_whose_answers_are_lost_may_have_worked(scene: Scene) -> None:
+    """The note does not say that it failed."""
+    scene.store.on("AbortMultipartUpload", *[TransportError("reset")] * 6)
+    (note,) = await scene.fail(ValueError("source"))
+    assert note.startswith(WHERE + "it could not be aborted for certain, since no answer came")
+
+
+async def test_of_two_cancellations_the_first_is_raised(scene: Scene) -> None:
+    """It reaches the caller as it was; the second only came while its end was waited for."""
+    gate, raised = Gate(), list[object]()
+    scene.store.on("AbortMultipartUpload", gate)
+
+    async def call() -> None:
+        try:
+            async with scene.guard:
+                await scene.guard.create(CREATE)
+                await asyncio.Event().wait()
+        except asyncio.CancelledError as error:
+            raised.extend(error.args)
+            raise
+
+    task = asyncio.create_task(call())
+    for reason in ("first", "second"):
+        await turns()
+        task.cancel(reason)
+    await turns()
+    gate.opened.set()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert raised == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "answers", "told"),
+    [
+        ("", [], "ended"),
+        ("AbortMultipartUpload", [refusal(404, "NoSuchUpload")], "ended"),
+        ("AbortMultipartUpload", [refusal(403, "AccessDenied")], "left open"),
+        ("CreateMultipartUpload", [refusal(403, "AccessDenied")], "ended"),
+        ("CreateMultipartUpload", [TransportError("reset")] * 4, "left open"),
+    ],
+    ids=["aborted", "gone", "not aborted", "not created", "not found"],
+)
+async def test_the_log_is_told_whether_anything_may_be_open(
+    scene: Scene, operation: str, answers: list[Any], told: str
+) -> None:
+    """At the very end, so that a later process knows whether there is something to look for."""
+    events: list[str] = []
+
+    class Log(NoLog):
+        def ended(self) -> None:
+            events.append("ended")
+
+        def left_open(self) -> None:
+            events.append("left open")
+
+    scene.guard._log = Log()
+    scene.store.on(operation, *answers)
+    scene.store.on("ListMultipartUploads", refusal(403, "AccessDenied"))
+    with pytest.raises((KeyError, StorageError)):
+        async with scene.guard:
+            await scene.guard.create(CREATE)
+            raise KeyError("theirs")
+    assert events == [told]

@@ -190,6 +190,7 @@ async def test_detaching_tells_who_waits() -> None:
     assert memory.detach(lease) == 0
     await asyncio.wait({told, cancelled})
     assert isinstance(told.exception(), ConfigurationError)
+    assert str(told.exception()) == "the upload has ended; write inside its block"
     assert cancelled.cancelled()
     memory.release(memory.detach(holder))
     assert memory.used == 0
@@ -371,7 +372,7 @@ async def test_a_task_that_would_wait_for_itself_is_told() -> None:
     first, second = Lease(), Lease()
     await budget.acquire(first, 6, 8)
 
-    with pytest.raises(ConfigurationError, match="one task feeds 2 uploads in turn"):
+    with pytest.raises(ConfigurationError, match=r"one task feeds 2 uploads in turn.* 10 bytes"):
         await budget.acquire(second, 5, 8)
     assert budget.used == 6
     assert not budget._waiters
@@ -397,13 +398,42 @@ async def test_parts_in_flight_are_waited_for_also_by_a_task_that_feeds_several(
     sent, first, second = Lease(), Lease(), Lease()
     await budget.acquire(sent, 4, 4)
     in_flight = budget.detach(sent)
-    await budget.acquire(first, 2, 4)
-    waiting = asyncio.create_task(budget.acquire(second, 5, 5))
-    await asyncio.sleep(0)
-    assert not waiting.done()
+
+    async def feed_both() -> None:
+        await budget.acquire(first, 2, 4)
+        await budget.acquire(second, 5, 5)
+
+    feeding = asyncio.create_task(feed_both())
+    await turns(3)
+    assert not feeding.done()
     budget.release(in_flight)
-    await waiting
+    await feeding
     assert budget.used == 7
+
+
+async def test_a_part_of_another_task_that_has_ended_is_not_waited_for() -> None:
+    """There is nobody left who could give anything back."""
+    budget = MemoryBudget(10)
+    ended, first, second = Lease(), Lease(), Lease()
+    await asyncio.create_task(budget.acquire(ended, 4, 4))
+    budget.release(budget.detach(ended))
+    await budget.acquire(first, 6, 8)
+    with pytest.raises(ConfigurationError, match=r"one task feeds 2 uploads in turn.* 10 bytes"):
+        await budget.acquire(second, 5, 8)
+
+
+async def test_a_part_may_begin_that_can_be_filled_only_after_another() -> None:
+    """What the small one holds comes back when it has been sent, and is enough for the large one."""
+    memory, small, large = MemoryBudget(10), Lease(), Lease()
+    await memory.acquire(small, 1, 2)
+    beginning = await wait_in_line(memory, large, 1, 10)
+    assert beginning.done()
+    going_on = await wait_in_line(memory, large, 9, 9)
+    assert not going_on.done()
+    await memory.acquire(small, 1, 1)
+    memory.release(memory.detach(small))
+    await going_on
+    assert (memory.used, large.held) == (10, 10)
 
 
 async def test_nobody_overtakes_who_lacks_only_what_is_in_flight() -> None:
@@ -418,3 +448,38 @@ async def test_nobody_overtakes_who_lacks_only_what_is_in_flight() -> None:
     memory.release(6)
     await asyncio.gather(waiting, next_in_line)
     assert memory.used == 7
+
+
+@given(
+    limit=st.integers(8, 12),
+    wishes=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 8), st.integers(1, 4)), min_size=4, max_size=12),
+)
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_bytes_are_granted_at_once_if_all_parts_can_still_be_filled_and_only_then(
+    limit: int, wishes: list[tuple[int, int, int]]
+) -> None:
+    """In whatever order they would have to be filled; every order is tried here."""
+
+    async def run() -> None:
+        memory, leases, sizes = MemoryBudget(limit), [Lease() for _ in range(4)], dict[int, int]()
+        for number, size, piece in wishes:
+            rest = sizes.setdefault(number, size) - leases[number].held
+            count = min(piece, rest)
+            held = {other: leases[other].held + count * (other == number) for other in sizes}
+            asking = await wait_in_line(memory, leases[number], count, rest)
+            assert asking.done() is can_all_be_filled(limit, [(held[other], sizes[other]) for other in sizes])
+            asking.cancel()
+            await asyncio.wait({asking})
+
+    asyncio.run(run())
+
+
+def can_all_be_filled(limit: int, parts: list[tuple[int, int]]) -> bool:
+    """Return whether parts of so many bytes, of which they hold so many, could be filled and sent one by one."""
+    used = sum(held for held, _ in parts)
+    if used > limit:
+        return False
+    return not parts or any(
+        used - held + size <= limit and can_all_be_filled(limit, parts[:index] + parts[index + 1 :])
+        for index, (held, size) in enumerate(parts)
+    )

@@ -178,7 +178,7 @@ async def test_adaptive_uploads_share_what_is_worth_it() -> None:
 async def test_a_part_that_had_to_be_repeated_is_trouble_for_all() -> None:
     """The next parts of every adaptive upload go out fewer at once."""
     scene = SenderScene(concurrency=9, is_adaptive=True)
-    scene.store.on("UploadPart", refusal(503, "SlowDown"))
+    scene.store.on("UploadPart", refusal(500, "InternalError"))
     async with part_tasks() as group:
         scene.tasks.begin(group)
         await scene.send(1)

@@ -219,8 +219,9 @@ async def test_a_write_that_was_cut_off_is_never_committed(parts: float) -> None
         with pytest.raises(StorageError, match="cannot go on"):
             await upload.add(memoryview(b"more"))
 
-    with pytest.raises(StorageError, match="cannot go on"):
+    with pytest.raises(StorageError, match=r"cannot go on: CancelledError\(\)") as caught:
         await scene.upload(add)
+    assert isinstance(caught.value.__cause__, asyncio.CancelledError)
     await holder
     assert list(scene.store.objects) == ["holder"]
     scene.assert_nothing_is_left()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -19,6 +20,7 @@ async def test_the_owner_and_the_work_are_of_the_upload() -> None:
     async with part_tasks() as group:
         tasks.begin(group)
         work = tasks.run(asyncio.sleep(0, "done"), "work")
+        assert work.get_name() == "work"
         assert tasks.includes(work)
         assert await work == "done"
     await turns(2)
@@ -47,7 +49,7 @@ async def test_an_upload_that_has_failed_takes_no_work() -> None:
         async with part_tasks() as group:
             tasks.begin(group)
             raise ValueError("source")
-    with pytest.raises(StorageError, match="takes no more bytes"):
+    with pytest.raises(StorageError, match=r"^the upload has failed, and takes no more bytes$"):
         tasks.run(asyncio.sleep(0), "late")
     tasks.stop(StorageError("late"))
 
@@ -59,6 +61,7 @@ async def test_a_stop_ends_the_upload_with_its_reason() -> None:
         async with part_tasks() as group:
             tasks.begin(group)
             tasks.stop(StorageError("the end"))
+            assert "aios3: stop the upload" in {task.get_name() for task in asyncio.all_tasks()}
             await asyncio.Event().wait()
 
 
@@ -98,3 +101,46 @@ async def test_a_stop_that_has_happened_is_not_undone() -> None:
                     break
             await tasks.end_stopping()
             await asyncio.Event().wait()
+
+
+async def test_a_stop_that_has_just_struck_ends_the_block_there() -> None:
+    """At the one turn that it is given, before anything else can be made of the upload."""
+    tasks, went_on = UploadTasks(), False
+    with pytest.raises(StorageError, match="the end"):
+        async with part_tasks() as group:
+            tasks.begin(group)
+            tasks.stop(StorageError("the end"))
+            await asyncio.sleep(0)  # it has failed, and the group learns of it at the next turn
+            await tasks.end_stopping()
+            went_on = True
+    assert not went_on
+
+
+async def test_no_commit_begins_after_a_stop_has_struck() -> None:
+    """Its reason is raised where the commit would begin, also in a block that took no notice of its cancellation."""
+    tasks, reason, has_begun = UploadTasks(), StorageError("the end"), False
+    with pytest.raises(StorageError) as caught:
+        async with part_tasks() as group:
+            tasks.begin(group)
+            tasks.stop(reason)
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            tasks.outrun_stopping()
+            has_begun = True
+    assert caught.value is reason
+    assert not has_begun
+
+
+async def test_a_stop_that_was_outrun_is_forgotten() -> None:
+    """The commit may begin and end, and is not held up by it."""
+    tasks = UploadTasks()
+    async with part_tasks() as group:
+        tasks.begin(group)
+        tasks.stop(StorageError("too late"))
+        tasks.outrun_stopping()
+        await turns(2)
+        tasks.outrun_stopping()
+        ending = asyncio.create_task(tasks.end_stopping())
+        await turns(2)
+        assert ending.done()
+        await ending

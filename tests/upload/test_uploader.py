@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
 
 from aios3._protocol.part_plan import PartPlan
+from aios3._upload.job import UploadJob
 from aios3._upload.sources import SourceReader
+from aios3._upload.upload_log import NoJournal, NoLog
 from aios3._upload.uploader import Uploader
-from aios3.errors import ObjectTooLargeError, PartLimitError, SizeMismatchError, TransportError
+from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError
+from aios3.errors import (
+    AccessDeniedError,
+    ConfigurationError,
+    ObjectTooLargeError,
+    PartLimitError,
+    SizeMismatchError,
+    StorageError,
+    TransportError,
+)
 from aios3.models import UploadedPart, UploadProgress
-from tests.fakes import PART, Gate, RecordingSource, md5, multipart_md5, refusal
+from tests.fakes import PART, Gate, RecordingSource, md5, multipart_md5, refusal, turns
 from tests.upload.upload_scene import UploadScene as Scene
 from tests.upload.upload_scene import content
 
@@ -26,9 +38,10 @@ def scene() -> Scene:
 
 
 @pytest.mark.parametrize("parts", [0, 0.5, 1])
-async def test_what_fits_one_part_is_one_put(scene: Scene, parts: float) -> None:
+@pytest.mark.parametrize("size", [None, "declared"])
+async def test_what_fits_one_part_is_one_put(scene: Scene, parts: float, size: str | None) -> None:
     """Also nothing at all, and exactly one part."""
-    receipt = await scene.upload(content(parts))
+    receipt = await scene.upload(content(parts), size=len(content(parts)) if size else None)
     assert scene.store.operations == ["PutObject"]
     assert scene.object() == content(parts)
     assert (receipt.size, receipt.upload_id, receipt.parts, receipt.version_id) == (parts * PART, None, (), "v1")
@@ -80,6 +93,42 @@ async def test_every_request_has_its_own_headers(scene: Scene) -> None:
     assert scene.store.requests("CreateMultipartUpload")[0].headers == {"content-type": "video/mp4"}
     assert scene.store.requests("UploadPart")[0].headers == {"x-part": "p"}
     assert scene.store.requests("CompleteMultipartUpload")[0].headers["if-none-match"] == "*"
+
+
+async def test_an_abort_has_the_headers_that_every_request_has(scene: Scene) -> None:
+    """Whoever pays for the upload pays for its end as well."""
+
+    async def add(upload: Uploader) -> None:
+        await upload.add(memoryview(content(2)))
+        raise KeyError("theirs")
+
+    with pytest.raises(KeyError):
+        await scene.upload(add)
+    assert scene.store.requests("AbortMultipartUpload")[0].headers == {"x-every": "e"}
+
+
+async def test_the_journal_is_told_of_every_step(scene: Scene) -> None:
+    """Of the upload that was asked for, with the id that the store gave it."""
+    events: list[object] = []
+
+    class Log(NoLog):
+        async def creating(self) -> None:
+            events.append("creating")
+
+        async def created(self, upload_id: str) -> None:
+            events.append(upload_id)
+
+        def ended(self) -> None:
+            events.append("ended")
+
+    class Journal(NoJournal):
+        def begin(self, job: UploadJob) -> NoLog:
+            events.append((job.bucket, job.key))
+            return Log()
+
+    scene.engine.journal = Journal()
+    await scene.upload(content(2))
+    assert events == [("bucket", "key"), "creating", "upload-1", "ended"]
 
 
 async def test_checksums_are_sent_named_and_listed(scene: Scene) -> None:
@@ -300,6 +349,23 @@ async def test_progress_only_grows_and_ends_at_the_size(scene: Scene, parts: flo
     assert seen[0].bytes_stored == 0
 
 
+async def test_what_is_stored_behind_a_gap_is_not_durable(scene: Scene) -> None:
+    """It could not be gone on from."""
+    first, seen = Gate(), list[int]()
+    scene.store.on("UploadPart", first)
+
+    async def add(upload: Uploader) -> None:
+        await upload.add(memoryview(content(2.5)))
+        await turns()
+        seen.append(upload.bytes_durable)
+        first.opened.set()
+        await turns()
+        seen.append(upload.bytes_durable)
+
+    await scene.upload(add)
+    assert seen == [0, 2 * PART]
+
+
 @pytest.mark.parametrize("call", [1, 2, 3])
 async def test_a_failing_progress_callback_fails_the_upload(scene: Scene, call: int) -> None:
     """With its own error, when a part was read or when one was stored."""
@@ -330,4 +396,232 @@ async def test_a_callback_that_fails_after_the_commit_says_so(scene: Scene) -> N
     assert caught.value is error
     assert error.__notes__ == ["aios3: the object was committed"]
     assert scene.object() == content(0.5)
+
+
+# going on from a checkpoint
+
+
+def left_open(scene: Scene, parts: int) -> UploadCheckpoint:
+    """Let the store have an upload with so many parts of `content`, and return how to go on from there."""
+    pieces = [content(parts)[number * PART :][:PART] for number in range(parts)]
+    scene.store.open_upload("before", at=scene.clock.moment)
+    scene.store.uploads["before"][2].update(enumerate(pieces, 1))
+    stored = tuple(UploadedPart(number, PART, md5(piece)) for number, piece in enumerate(pieces, 1))
+    return UploadCheckpoint("bucket", "key", "before", PART, stored)
+
+
+@pytest.mark.parametrize("size", [None, int(4.5 * PART)])
+async def test_what_a_checkpoint_lacks_is_sent_and_all_is_committed(scene: Scene, size: int | None) -> None:
+    """Nothing is created, no part is sent twice, and the receipt tells of the whole object."""
+    checkpoint = left_open(scene, 2)
+    body = content(4.5)
+    receipt = await scene.upload(body[2 * PART :], resume=checkpoint, size=size)
+    assert scene.store.operations == [*["UploadPart"] * 3, "CompleteMultipartUpload"]
+    assert [dict(request.query)["partNumber"] for request in scene.store.requests("UploadPart")] == ["3", "4", "5"]
+    assert scene.object() == body
+    assert (receipt.size, receipt.upload_id) == (len(body), "before")
+    assert receipt.parts[:2] == checkpoint.parts
+    assert [part.number for part in receipt.parts] == [1, 2, 3, 4, 5]
+    scene.assert_nothing_is_left()
+
+
+async def test_a_checkpoint_may_lack_nothing(scene: Scene) -> None:
+    """The source had ended with its last part, and only the commit was missing."""
+    seen: list[UploadProgress] = []
+    receipt = await scene.upload(b"", resume=left_open(scene, 2), on_progress=seen.append)
+    assert scene.store.operations == ["CompleteMultipartUpload"]
+    assert (scene.object(), receipt.size) == (content(2), 2 * PART)
+    assert seen == [UploadProgress(2 * PART, 2 * PART, None, 2, 2 * PART)]
+
+
+@pytest.mark.parametrize("body", [b"", b"abc", content(1)])
+async def test_a_checkpoint_without_parts_is_a_multipart_upload_all_the_same(scene: Scene, body: bytes) -> None:
+    """However little comes: the upload is there, and must be ended."""
+    await scene.upload(body, resume=left_open(scene, 0))
+    assert scene.store.operations == ["UploadPart", "CompleteMultipartUpload"]
+    assert scene.object() == body
+    scene.assert_nothing_is_left()
+
+
+async def test_a_full_part_after_a_checkpoint_is_sent_at_once(scene: Scene) -> None:
+    """It is known that there are parts, so nothing has to follow."""
+
+    async def add(upload: Uploader) -> None:
+        await upload.add(memoryview(content(1)))
+        await turns()
+        assert scene.store.operations == ["UploadPart"]
+
+    await scene.upload(add, resume=left_open(scene, 1))
+
+
+async def test_bounds_count_what_the_checkpoint_holds(scene: Scene) -> None:
+    """The sizes are those of the whole object."""
+    with pytest.raises(ObjectTooLargeError):
+        await scene.upload(content(1) + b"x", resume=left_open(scene, 2), max_size=3 * PART)
+    with pytest.raises(SizeMismatchError, match=f"ended after {3 * PART} of its declared {4 * PART} bytes"):
+        await scene.upload(content(1), resume=left_open(scene, 2), size=4 * PART)
+    assert scene.store.objects == {}
+    assert (await scene.upload(content(1), resume=left_open(scene, 2), max_size=3 * PART)).size == 3 * PART
+    scene.assert_nothing_is_left()
+
+
+async def test_progress_goes_on_from_the_checkpoint(scene: Scene) -> None:
+    """From its first report on, what was stored before is read, stored and durable."""
+    seen: list[UploadProgress] = []
+    durable: list[int] = []
+
+    async def add(upload: Uploader) -> None:
+        durable.append(upload.bytes_durable)
+        await upload.add(memoryview(content(1.5)))
+
+    await scene.upload(add, resume=left_open(scene, 2), on_progress=seen.append)
+    assert durable == [2 * PART]
+    assert seen[0] == UploadProgress(int(3.5 * PART), 2 * PART, None, 2, 2 * PART)
+    assert seen[-1] == UploadProgress(int(3.5 * PART), int(3.5 * PART), None, 4, int(3.5 * PART))
+
+
+async def test_progress_from_a_checkpoint_without_parts_begins_at_nothing(scene: Scene) -> None:
+    """Also if the source has nothing either, and was never counted."""
+    seen: list[UploadProgress] = []
+    reader = SourceReader(RecordingSource())
+    await scene.upload(lambda upload: upload.add_from(reader), resume=left_open(scene, 0), on_progress=seen.append)
+    assert [(progress.bytes_read, progress.bytes_stored) for progress in seen] == [(0, 0), (0, 0)]
+
+
+async def test_an_upload_that_fails_after_a_checkpoint_is_aborted(scene: Scene) -> None:
+    """What goes on from a checkpoint ends it; that its parts are gone is proved although none was sent just now."""
+
+    async def add(upload: Uploader) -> None:
+        assert scene.engine.known_uploads == {"before"}
+        raise KeyError("theirs")
+
+    with pytest.raises(KeyError) as caught:
+        await scene.upload(add, resume=left_open(scene, 2))
+    assert scene.store.operations == ["AbortMultipartUpload", "ListParts"]
+    assert caught.value.__notes__ == ["aios3: multipart upload before of bucket/key: it was aborted"]
+    scene.assert_nothing_is_left()
+
+
+# being suspended
+
+
+@pytest.mark.parametrize("job", [{}, {"size": 9 * PART, "checksum": "crc32"}], ids=["plain", "declared"])
+async def test_a_suspended_upload_stays_open_and_tells_how_to_go_on(scene: Scene, job: dict[str, Any]) -> None:
+    """With all that the store has acknowledged; the rest can be sent later."""
+
+    async def add(upload: Uploader) -> None:
+        await upload.add(memoryview(content(2.5)))
+        await turns()
+        raise UploadSuspendedError("closed")
+
+    with pytest.raises(UploadSuspendedError) as caught:
+        await scene.upload(add, **job)
+    checkpoint = caught.value.checkpoint
+    assert checkpoint is not None
+    assert (checkpoint.bucket, checkpoint.key, checkpoint.upload_id) == ("bucket", "key", "upload-1")
+    assert (checkpoint.part_size, checkpoint.offset, checkpoint.size) == (PART, 2 * PART, job.get("size"))
+    assert checkpoint.checksum == job.get("checksum")
+    assert list(scene.store.uploads) == ["upload-1"]
+    assert (scene.engine.known_uploads, scene.engine.memory.used) == (set(), 0)
+    await scene.upload(content(9)[checkpoint.offset :], **job, resume=checkpoint)
+    assert scene.object() == content(9)
+    scene.assert_nothing_is_left()
+
+
+async def test_a_suspended_upload_without_parts_has_nothing_to_go_on_from(scene: Scene) -> None:
+    """It is ended like any other."""
+
+    async def add(upload: Uploader) -> None:
+        await upload.add(memoryview(content(0.5)))
+        raise UploadSuspendedError("closed")
+
+    with pytest.raises(UploadSuspendedError) as caught:
+        await scene.upload(add)
+    assert caught.value.checkpoint is None
+    scene.assert_nothing_is_left()
+
+
+# the end, for whoever else holds the upload
+
+
+async def test_a_failed_upload_takes_nothing_more(scene: Scene) -> None:
+    """Not even nothing, and its source is not asked any more."""
+    box: list[Uploader] = []
+
+    async def add(upload: Uploader) -> None:
+        box.append(upload)
+        await upload.add(memoryview(content(0.5)))
+        raise KeyError("theirs")
+
+    with pytest.raises(KeyError):
+        await scene.upload(add)
+    assert box[0].receipt is None
+    with pytest.raises(ConfigurationError, match=r"^the upload has ended; write inside its block$"):
+        await box[0].add(memoryview(b""))
+    source = RecordingSource(b"late")
+    with pytest.raises(ConfigurationError, match=r"^the upload has ended; write inside its block$"):
+        await box[0].add_from(SourceReader(source))
+    assert source.pulls == 0
+    scene.assert_nothing_is_left()
+
+
+async def test_a_task_that_waits_for_the_create_learns_that_the_upload_has_failed(scene: Scene) -> None:
+    """Which is no cancellation of its own."""
+    gate, others = Gate(), list[asyncio.Task[None]]()
+    scene.store.on("CreateMultipartUpload", gate)
+
+    async def add(upload: Uploader) -> None:
+        others.append(asyncio.create_task(upload.add(memoryview(content(1.5)))))
+        await gate.entered.wait()
+        raise KeyError("theirs")
+
+    task = await scene.start(add)
+    gate.opened.set()
+    with pytest.raises(StorageError, match=r"^the upload has failed, and takes no more bytes$"):
+        await others[0]
+    with pytest.raises(KeyError):
+        await task
+    scene.assert_nothing_is_left()
+
+
+async def test_a_task_that_writes_learns_why_a_part_failed(scene: Scene) -> None:
+    """By the part's own error, while the owner of the upload, who is cancelled for it, waits for that task."""
+    scene.store.on("UploadPart", refusal(403, "AccessDenied"))
+    learnt: list[object] = []
+
+    async def write(upload: Uploader) -> None:
+        await upload.add(memoryview(content(1.5)))
+        await turns()
+        for _ in range(2):
+            try:
+                await upload.add(memoryview(b"more"))
+            except StorageError as error:
+                learnt.append(error)
+
+    async def add(upload: Uploader) -> None:
+        writing = asyncio.create_task(write(upload))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await writing
+
+    with pytest.raises(AccessDeniedError, match="part 1") as caught:
+        await scene.upload(add)
+    assert learnt == [caught.value] * 2
+    scene.assert_nothing_is_left()
+
+
+async def test_a_block_that_ignores_a_failed_part_is_not_committed(scene: Scene) -> None:
+    """It took no notice of its cancellation, and left cleanly."""
+    scene.store.on("UploadPart", refusal(403, "AccessDenied"))
+
+    async def add(upload: Uploader) -> None:
+        await upload.add(memoryview(content(2.5)))
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    with pytest.raises(AccessDeniedError, match="part 1") as caught:
+        await scene.upload(add)
+    assert [note for note in caught.value.__notes__ if "failed as well" in note] == []
+    assert "CompleteMultipartUpload" not in scene.store.operations
     scene.assert_nothing_is_left()
