@@ -83,7 +83,7 @@ def sign(request: Request, credentials: Credentials, scope: Scope, now: datetime
         f"{_ALGORITHM} Credential={credentials.access_key_id}/{scope.on(stamp[:8])}, "
         f"SignedHeaders={signed[1]}, Signature={_sign_text(canonical, credentials, scope, stamp)}"
     )
-    return replace(request, headers=headers)
+    return request.with_headers(headers)
 
 
 def presign(request: Request, credentials: Credentials, scope: Scope, now: datetime, expires_in: int) -> str:
