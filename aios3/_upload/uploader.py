@@ -16,6 +16,7 @@ multipart from its first byte, and the checkpoint's parts count as stored.
 from __future__ import annotations
 
 import asyncio
+from functools import cached_property
 from typing import Final
 
 from aios3._protocol.cutter import Part
@@ -71,9 +72,6 @@ class Uploader:
         )
         self.tasks = UploadTasks()
         self._creation: asyncio.Task[str] | None = None
-        self._sender = PartSender(
-            engine, job, self.tasks, self._progress, self._failures, upload_id=self._upload_id, ended=self._part_ended
-        )
         began_at = engine.client.clock.monotonic()
         self._commit = Commit(engine, job, self.guard, self._failures, began_at)
         self.ended = asyncio.Event()
@@ -216,6 +214,19 @@ class Uploader:
         return (self._job.size or 0) > self._progress.bytes_read
 
     # parts
+
+    @cached_property
+    def _sender(self) -> PartSender:
+        """Made for the first part. It refers back, so without it an upload is gone as soon as it has ended."""
+        return PartSender(
+            self._engine,
+            self._job,
+            self.tasks,
+            self._progress,
+            self._failures,
+            upload_id=self._upload_id,
+            ended=self._part_ended,
+        )
 
     async def _send_part(self) -> None:
         part = self._filler.take()
