@@ -112,7 +112,7 @@ class StreamingUploader(Uploader):
         job = self._job
         operation = PutObject(job.bucket, job.key, {**job.headers.create, **job.headers.commit}, ())
         return await put_stream(
-            self._client,
+            self._engine.client,
             operation,
             handover,
             failures=self._failures,

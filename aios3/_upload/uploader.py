@@ -49,16 +49,13 @@ class Uploader:
         """Prepare; nothing is sent or taken before the first byte."""
         self._engine = engine
         self._job = job
-        self._client = engine.client
-        parts_done = 0 if job.resume is None else len(job.resume.parts)
+        parts_done, offset = (0, 0) if job.resume is None else (len(job.resume.parts), job.resume.offset)
         self._filler = PartFiller(job.plan, engine.memory, engine.pool, first_number=parts_done + 1)
         self._progress = ProgressReporter(job.on_progress, job.size)
         self._failures: list[StorageError] = []
-        offset = 0 if job.resume is None else job.resume.offset
         self._bounds = SourceBounds(size=job.size, max_size=job.max_size, read=offset)
         self._turn = asyncio.Lock()
-        self._is_open = True
-        self._is_committing = False
+        self._is_open, self._is_committing = True, False
         self._broken_by: BaseException | None = None
         self.guard = CancellationGuard(
             engine.client,
@@ -72,8 +69,7 @@ class Uploader:
         )
         self.tasks = UploadTasks()
         self._creation: asyncio.Task[str] | None = None
-        began_at = engine.client.clock.monotonic()
-        self._commit = Commit(engine, job, self.guard, self._failures, began_at)
+        self._commit = Commit(engine, job, self.guard, self._failures, engine.client.clock.monotonic())
         self.ended = asyncio.Event()
         self.receipt: UploadReceipt | None = None
         if job.resume is not None:
@@ -218,14 +214,9 @@ class Uploader:
     @cached_property
     def _sender(self) -> PartSender:
         """Made for the first part. It refers back, so without it an upload is gone as soon as it has ended."""
+        engine, job = self._engine, self._job
         return PartSender(
-            self._engine,
-            self._job,
-            self.tasks,
-            self._progress,
-            self._failures,
-            upload_id=self._upload_id,
-            ended=self._part_ended,
+            engine, job, self.tasks, self._progress, self._failures, upload_id=self._upload_id, ended=self._part_ended
         )
 
     async def _send_part(self) -> None:
