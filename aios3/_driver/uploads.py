@@ -87,21 +87,19 @@ class UploadMethods(DriverBase):
             Exception: whatever the source raises, unchanged.
         """
         async with SourceReader(source) as reader:
-            async with (
-                self.open_upload(
-                    bucket,
-                    key,
-                    size=size,
-                    max_size=max_size,
-                    on_progress=on_progress,
-                    transfer=transfer,
-                    resume=resume,
-                    **attributes,
-                ) as upload,
-                reader,
-            ):
-                await upload.write_all(reader)
-            return upload.receipt
+            job = make_job(
+                self._provider,
+                self._transfer,
+                bucket,
+                key,
+                size=size,
+                max_size=max_size,
+                on_progress=on_progress,
+                transfer=transfer,
+                resume=resume,
+                attributes=attributes,
+            )
+            return await self._send_all(reader, job)
 
     async def upload_object(
         self,
@@ -152,12 +150,17 @@ class UploadMethods(DriverBase):
         if job.resume is not None:
             await file.seek(job.resume.offset)
         try:
-            async with SourceReader(file) as reader, self._run(job) as upload, reader:
-                await upload.write_all(reader)
+            async with SourceReader(file) as reader:
+                return await self._send_all(reader, job)
         except SizeMismatchError as error:
             error.add_note(f"aios3: {str(file.name)!r} changed while it was read")
             raise
-        return upload.receipt
+
+    async def _send_all(self, reader: SourceReader, job: UploadJob) -> UploadReceipt:
+        async with run_upload(await self._engine_for(job), job) as upload, reader:
+            writer = UploadWriter(upload)
+            await writer.write_all(reader)
+        return writer.receipt
 
     @asynccontextmanager
     async def _beginning(
@@ -200,15 +203,14 @@ class UploadMethods(DriverBase):
             raise ConfigurationError("the driver has no journal: pass journal=, the directory to keep it in")
         return Leftovers(engine, self._journal)
 
-    @asynccontextmanager
-    async def _run(self, job: UploadJob) -> AsyncGenerator[UploadWriter]:
+    async def _engine_for(self, job: UploadJob) -> Engine:
+        """Return the machinery, once it is sure that the job can be done there."""
         engine = await self._open()
         if engine.client.endpoint.scheme != "https" and job.attributes.get("sse_customer_key") is not None:
             raise ConfigurationError("sse_customer_key needs an https endpoint: over http the key could be read")
         if job.resume is not None:
             await self._check(engine, job, job.resume)
-        async with run_upload(engine, job) as upload:
-            yield UploadWriter(upload)
+        return engine
 
     async def _check(self, engine: Engine, job: UploadJob, checkpoint: UploadCheckpoint) -> None:
         await self._claim()
@@ -250,8 +252,8 @@ class UploadMethods(DriverBase):
             resume=resume,
             attributes=attributes,
         )
-        async with self._run(job) as upload:
-            yield upload
+        async with run_upload(await self._engine_for(job), job) as upload:
+            yield UploadWriter(upload)
 
 
 def identify_file(path: str | os.PathLike[str], descriptor: int | None = None) -> FileIdentity | None:

@@ -29,6 +29,7 @@ __all__ = [
     "read_http_date",
     "read_metadata",
     "redirect_host",
+    "request_id",
     "request_ids",
     "retry_after",
     "server_time",
@@ -95,6 +96,11 @@ def request_ids(response: Response) -> tuple[str | None, str | None]:
     return _ids(response, _NOTHING)
 
 
+def request_id(response: Response) -> str | None:
+    """Return the store's request id from the headers, or ``None``."""
+    return _request_id(response, _NOTHING)
+
+
 def expected_region(response: Response) -> str | None:
     """Return the region that the store says to sign for, or ``None`` if it does not (credibly) say."""
     named = (response.headers.get("x-amz-bucket-region"), _error_document(response).text("Region"))
@@ -148,10 +154,14 @@ def _error_document(response: Response) -> Element:
 
 
 def _ids(response: Response, document: Element) -> tuple[str | None, str | None]:
+    host_id = response.headers.get("x-amz-id-2") or document.text("HostId")
+    return _request_id(response, document), _clean(host_id, 128) or None
+
+
+def _request_id(response: Response, document: Element) -> str | None:
     headers = response.headers
-    request_id = headers.get("x-amz-request-id") or document.text("RequestId") or headers.get("x-guploader-uploadid")
-    host_id = headers.get("x-amz-id-2") or document.text("HostId")
-    return _clean(request_id, 128) or None, _clean(host_id, 128) or None
+    found = headers.get("x-amz-request-id") or document.text("RequestId") or headers.get("x-guploader-uploadid")
+    return _clean(found, 128) or None
 
 
 _HEAD_WORDS: Final = {"HeadBucket": "there is no such bucket", "HeadObject": "there is no such object"}
@@ -222,7 +232,8 @@ _OWN_WORDS: Final[dict[str | None, Callable[[Response], str]]] = {
 def _clean(text: str | None, limit: int) -> str:
     """Return the text on one line, printable, without what looks secret, shortened to ``limit`` characters."""
     # Cut roughly first: the patterns must not labour over megabytes.
-    spaced = "".join([char if char.isprintable() else " " for char in (text or "")[: 4 * limit]])
+    cut = (text or "")[: 4 * limit]
+    spaced = cut if cut.isprintable() else "".join([char if char.isprintable() else " " for char in cut])
     words = " ".join(_SECRETS.sub(_hide, spaced).split())
     return words if len(words) <= limit else f"{words[: limit - 3]}..."
 

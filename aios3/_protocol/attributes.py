@@ -63,6 +63,11 @@ _READERS: Final[Mapping[str, Callable[[str, object], Mapping[str, str]]]] = {
 _ON_EVERY_REQUEST: Final = frozenset({"request_payer", "expected_bucket_owner"})
 _ON_PARTS: Final = _ON_EVERY_REQUEST | {"sse_customer_key"}
 _CONDITIONS: Final = frozenset({"if_match", "if_none_match"})
+_ON_COMMIT: Final = _ON_PARTS | _CONDITIONS
+_DESCRIBING: Final = frozenset(_READERS) - _CONDITIONS
+_LOCK_HEADERS: Final = frozenset({
+    "x-amz-object-lock-legal-hold", "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class ObjectHeaders:
     @property
     def is_locked(self) -> bool:
         """The object gets an object lock that was asked for; a bucket may lock it all the same."""
-        return any(name.startswith("x-amz-object-lock-") for name in self.create)
+        return not _LOCK_HEADERS.isdisjoint(self.create)
 
     @property
     def has_conditions(self) -> bool:
@@ -103,11 +108,10 @@ def read_attributes(key: str, attributes: Mapping[str, object], provider: Provid
     """
     by_name = {name: _READERS[name](name, value) for name, value in _given(attributes, provider).items()}
     by_name.setdefault("content_type", {"content-type": _guess_content_type(key)})
-    describing = frozenset(_READERS) - _CONDITIONS
     return ObjectHeaders(
-        create=_pick(by_name, describing),
+        create=_pick(by_name, _DESCRIBING),
         part=_pick(by_name, _ON_PARTS),
-        commit=_pick(by_name, _ON_PARTS | _CONDITIONS),
+        commit=_pick(by_name, _ON_COMMIT),
         every=_pick(by_name, _ON_EVERY_REQUEST),
     )
 
@@ -129,7 +133,10 @@ def _pick(by_name: Mapping[str, Mapping[str, str]], names: frozenset[str]) -> di
 
 def _guess_content_type(key: str) -> str:
     # Only the last segment, behind a slash: a key may look like a URL, which mimetypes would take apart.
-    content_type, encoding = mimetypes.guess_type("/" + key.rpartition("/")[2])
+    name = key.rpartition("/")[2]
+    if "." not in name:
+        return DEFAULT_CONTENT_TYPE
+    content_type, encoding = mimetypes.guess_type("/" + name)
     if encoding is not None:
         # "a.html.gz" is not HTML unless Content-Encoding says so, and that is the caller's to say.
         return _COMPRESSED_TYPES.get(encoding, DEFAULT_CONTENT_TYPE)

@@ -30,6 +30,10 @@ class Request:
     """By lower-case name; without ``host`` and ``content-length``, which follow from the rest."""
     body: Body = field(default=(), repr=False)
 
+    def with_headers(self, headers: Mapping[str, str]) -> Request:
+        """Return the request with these headers instead of its own."""
+        return Request(self.operation, self.method, self.scheme, self.host, self.path, self.query, headers, self.body)
+
     @property
     def content_length(self) -> int:
         """Bytes of the body."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from aios3._protocol.answers import etag_of, read_checksum, request_ids
+from aios3._protocol.answers import etag_of, read_checksum, request_id
 from aios3._protocol.messages import Body, Request, Response
 from aios3._protocol.object_operations import Committed
 from aios3._protocol.operation import build_request, is_success, parse_result, refusal, unusable
@@ -168,7 +168,7 @@ class CompleteMultipartUpload:
             etag=(document.text("ETag") or "").strip() or None,
             version_id=response.headers.get("x-amz-version-id"),
             checksum=_element_checksum(document),
-            request_id=request_ids(response)[0],
+            request_id=request_id(response),
         )
 
 

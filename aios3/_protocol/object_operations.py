@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from aios3._protocol.answers import etag_of, read_checksum, read_http_date, read_metadata, request_ids, unquote_etag
+from aios3._protocol.answers import etag_of, read_checksum, read_http_date, read_metadata, request_id, unquote_etag
 from aios3._protocol.content_range import read_content_range
 from aios3._protocol.messages import Body, Request, Response
 from aios3._protocol.operation import build_request, is_success, refusal, unusable
@@ -46,9 +46,9 @@ class PutObject:
 
     def build(self, endpoint: Endpoint) -> Request:
         """Return the request, unsigned."""
-        headers = dict(self.headers)
+        headers = self.headers
         if self.checksum is not None:
-            headers[self.checksum[0]] = self.checksum[1]
+            headers = {**headers, self.checksum[0]: self.checksum[1]}
         return build_request(self, endpoint, "PUT", headers=headers, body=self.body)
 
     def read(self, response: Response) -> Committed:
@@ -63,7 +63,7 @@ class PutObject:
             etag=etag_of(response.headers),
             version_id=response.headers.get("x-amz-version-id"),
             checksum=read_checksum(response.headers),
-            request_id=request_ids(response)[0],
+            request_id=request_id(response),
         )
 
 

@@ -15,12 +15,13 @@ from yarl import URL
 
 from aios3._protocol.messages import Request, Response
 from aios3._protocol.uri import request_url
-from aios3.errors import ConfigurationError, TransportError, TransportTimeoutError
+from aios3.errors import TransportError, TransportTimeoutError
 from aios3.options import Timeouts
 
 from .base import MAX_ANSWER, BodyFeed, StreamedResponse
 from .body import SlicedBody
 from .streamed_body import StreamedBody
+from .translation import Translated, subject_of, words_of
 from .watchdog import ANSWER_PATIENCE, Watchdog
 
 __all__ = ["AiohttpTransport"]
@@ -57,6 +58,12 @@ class AiohttpTransport:
         self._session = session if session is not None else self._make_session()
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
         self._used_connections: weakref.WeakSet[object] = weakref.WeakSet()
+        self._with_body = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect)
+        # Ours watches whole attempts; of those in a caller's session only aiohttp knows when they begin.
+        self._without_body = aiohttp.ClientTimeout(
+            total=None, sock_connect=timeouts.connect, sock_read=None if self._is_owner else timeouts.answer
+        )
+        self._skipped_headers = None if self._is_owner else _SKIPPED_HEADERS
 
     def _make_session(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ttl_dns_cache=30)
@@ -105,8 +112,9 @@ class AiohttpTransport:
     @asynccontextmanager
     async def open(self, request: Request, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
         """See `Transport.open`."""
-        async with self._translated(request), self._watchdog(request, None):
-            response = await self._request(request, None)
+        with Translated(request, is_owner=self._is_owner):
+            async with self._watchdog(request, None):
+                response = await self._request(request, None)
         try:
             chunks = self._paced_chunks(request, response, chunk_size)
             patience = ANSWER_PATIENCE * self._timeouts.answer
@@ -121,21 +129,22 @@ class AiohttpTransport:
             connect += answer  # nothing tells where connecting ends when there is no body to write
         if not self._is_owner:
             connect = math.inf  # a session of the caller's may make requests wait for a connection, which is no stall
-        return Watchdog(_subject(request), connect=connect, send=self._timeouts.send, answer=answer)
+        return Watchdog(subject_of(request), connect=connect, send=self._timeouts.send, answer=answer)
 
     async def _exchange(self, request: Request, body: SlicedBody | None, watchdog: Watchdog) -> Response:
-        async with self._translated(request), watchdog:
-            response = await self._request(request, body)
-            try:
-                watchdog.enter("waiting for the answer")
-                content = await _read_bounded(request, response, watchdog)
-                if body is not None and response.status < 300 and _came_too_early(response, body):
-                    raise TransportError(
-                        f"{request.operation}: answered {response.status} before the whole body was sent"
-                    )
-                return Response(response.status, _lower(response), content)
-            finally:
-                response.close()  # keeps the connection if the body was read to its end
+        with Translated(request, is_owner=self._is_owner):
+            async with watchdog:
+                response = await self._request(request, body)
+                try:
+                    watchdog.enter("waiting for the answer")
+                    content = await _read_bounded(request, response, watchdog)
+                    if body is not None and response.status < 300 and _came_too_early(response, body):
+                        raise TransportError(
+                            f"{request.operation}: answered {response.status} before the whole body was sent"
+                        )
+                    return Response(response.status, _lower(response), content)
+                finally:
+                    response.close()  # keeps the connection if the body was read to its end
 
     async def _request(self, request: Request, body: SlicedBody | None) -> aiohttp.ClientResponse:
         headers = dict(request.headers)
@@ -147,16 +156,11 @@ class AiohttpTransport:
             URL(request_url(request), encoded=True),
             data=body,
             headers=headers,
-            skip_auto_headers=_SKIPPED_HEADERS,
+            skip_auto_headers=self._skipped_headers,
             allow_redirects=False,
             raise_for_status=False,
             auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(
-                total=None,
-                sock_connect=self._timeouts.connect,
-                # Ours watches whole attempts; of those in a caller's session only aiohttp knows when they begin.
-                sock_read=self._timeouts.answer if body is None and not self._is_owner else None,
-            ),
+            timeout=self._without_body if body is None else self._with_body,
             ssl=self._ssl,
         )
 
@@ -172,33 +176,15 @@ class AiohttpTransport:
                     f"{request.operation}: no byte of the answer for {self._timeouts.answer:g} s"
                 ) from error
             except (aiohttp.ClientError, RuntimeError) as error:  # RuntimeError: the driver was closed meanwhile
-                raise TransportError(f"{request.operation}: the answer broke off{_words(error)}") from error
+                raise TransportError(f"{request.operation}: the answer broke off{words_of(error)}") from error
             if not chunk:
                 return
             yield chunk
 
-    @asynccontextmanager
-    async def _translated(self, request: Request) -> AsyncGenerator[None]:
-        """Turn what aiohttp raises into errors of the tree; cancellation passes."""
-        try:
-            yield
-        except TransportError:
-            raise
-        except (aiohttp.ClientError, OSError) as error:
-            raise _transport_error(request, error) from error
-        except ValueError as error:  # what the caller's session adds contradicts what the request must be
-            raise ConfigurationError(f"the request cannot be made with this aiohttp session: {error}") from error
-        except RuntimeError as error:
-            if "Session is closed" not in str(error):
-                raise
-            if self._is_owner:
-                raise _closed(request) from error
-            raise ConfigurationError("the aiohttp session that the driver uses is closed") from error
-
 
 async def _read_bounded(request: Request, response: aiohttp.ClientResponse, watchdog: Watchdog) -> bytes:
     body = bytearray()
-    async for piece in response.content.iter_any():
+    while piece := await response.content.readany():
         watchdog.received()
         body += piece
         if len(body) > MAX_ANSWER:
@@ -206,10 +192,6 @@ async def _read_bounded(request: Request, response: aiohttp.ClientResponse, watc
             error.is_permanent = request.method in ("GET", "HEAD")  # of a change nobody knows whether it was made
             raise error
     return bytes(body)
-
-
-def _subject(request: Request) -> str:
-    return f"{request.operation} at {request.scheme}://{request.host}"
 
 
 async def _never_repeat(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -232,32 +214,3 @@ def _came_too_early(response: aiohttp.ClientResponse, body: SlicedBody) -> bool:
 
 def _lower(response: aiohttp.ClientResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
-
-
-def _closed(request: Request) -> TransportError:
-    error = TransportError(f"{_subject(request)}: the driver was closed")
-    error.was_sent, error.is_permanent = False, True
-    return error
-
-
-def _words(error: Exception) -> str:
-    """Return what is worth saying of why a body ended; not what aiohttp quotes of it."""
-    is_quoting = isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError)
-    return "" if is_quoting else f": {str(error) or type(error).__name__:.300}"
-
-
-def _transport_error(request: Request, error: Exception) -> TransportError:
-    subject = _subject(request)
-    if isinstance(error, TimeoutError):
-        timed_out = TransportTimeoutError(f"{subject}: {str(error) or 'timed out'}")
-        timed_out.was_sent = not isinstance(error, aiohttp.ConnectionTimeoutError)
-        return timed_out
-    if isinstance(error, aiohttp.ClientResponseError):  # aiohttp's word for bytes that are no answer; it quotes them
-        return TransportError(f"{subject}: what answers there does not speak HTTP; is it the right port and scheme?")
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return TransportError(f"{subject}: the answer broke off, or its chunks are garbage")
-    translated = TransportError(f"{subject}: {str(error) or type(error).__name__:.300}")
-    translated.was_sent = not isinstance(error, aiohttp.ClientConnectorError)
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
-        translated.is_permanent = True
-    return translated

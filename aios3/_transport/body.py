@@ -79,7 +79,8 @@ class SlicedBody(Payload):
         protocol = writer.protocol
         self._transport = protocol.transport
         self.is_on_reused_connection = protocol in self._used_connections
-        self._used_connections.add(protocol)
+        if not self.is_on_reused_connection:
+            self._used_connections.add(protocol)
         self._watchdog.enter("sending the body", self._moved)
         return self._transport
 

@@ -13,7 +13,7 @@ from aios3.errors import TransportTimeoutError
 __all__ = ["ANSWER_PATIENCE", "Phase", "Watchdog"]
 
 _CHECKS_PER_LIMIT: Final = 8
-"""How often a position is asked in the time that a phase may stand still: a stall lasts at most an eighth longer."""
+"""How often it looks in the shortest time that a phase may stand still: a stall lasts at most an eighth longer."""
 
 ANSWER_PATIENCE: Final = 10
 """Of its limit, how many times a whole answer may take that is read into memory: a store that drips must end, too."""
@@ -26,8 +26,8 @@ class Watchdog:
 
     It allows every phase its own time of standing still. What counts as moving
     while the body is sent is told by `sending`'s function, so that a slow
-    connection that takes a byte now and then lives on. One timer per attempt is
-    re-armed lazily: noting progress costs no timer.
+    connection that takes a byte now and then lives on. One timer looks now and
+    then what has become of the phase: entering one, or noting progress, costs none.
 
     Raises:
         TransportTimeoutError: on leaving, when a phase stood still for its time.
@@ -41,22 +41,22 @@ class Watchdog:
             "sending the body": send,
             "waiting for the answer": answer,
         }
+        self._pause = min(connect, send, answer) / _CHECKS_PER_LIMIT
         self._loop = asyncio.get_running_loop()
         self._timeout = asyncio.timeout(None)
         self._phase: Phase = "connecting"
         self._entered_at = self._moved_at = 0.0
         self._position: Callable[[], int] | None = None
-        self._last_position = 0
+        self._last_position: int | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def enter(self, phase: Phase, position: Callable[[], int] | None = None) -> None:
         """Begin a phase; `position` tells how many bytes have moved so far, if it is known that way."""
         self._phase = phase
         self._position = position
-        self._last_position = position() if position is not None else 0
+        self._last_position = None  # most phases are over before it would be of use, and asking for it is not cheap
         self.moved()
         self._entered_at = self._moved_at
-        self._arm()
 
     def moved(self) -> None:
         """Note that something moved just now."""
@@ -74,15 +74,10 @@ class Watchdog:
             raise TransportTimeoutError(f"{self._subject}: the answer had no end after {longest:g} s")
 
     def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._limits[self._phase] == math.inf:
-            return
-        end = self._moved_at + self._limits[self._phase]
-        if self._position is not None:
-            # A position tells that something moved, but not when, so it is asked often enough to know that well.
-            end = min(end, self._loop.time() + self._limits[self._phase] / _CHECKS_PER_LIMIT)
-        self._timer = self._loop.call_at(end, self._check)
+        # A position tells that something moved, but not when, so it is asked often enough to know that well.
+        end = min(self._moved_at + self._limits[self._phase], self._loop.time() + self._pause)
+        if end < math.inf:
+            self._timer = self._loop.call_at(end, self._check)
 
     def _check(self) -> None:
         if self._position is not None and (position := self._position()) != self._last_position:
@@ -97,6 +92,7 @@ class Watchdog:
     async def __aenter__(self) -> Watchdog:
         await self._timeout.__aenter__()
         self.enter("connecting")
+        self._arm()
         return self
 
     async def __aexit__(

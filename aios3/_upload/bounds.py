@@ -17,7 +17,7 @@ class SourceBounds:
         """Take the declared size, the most that is allowed, and what was read before; all in bytes."""
         self._size = size
         self._max_size = max_size
-        self._most = min(sys.maxsize if limit is None else limit for limit in (size, max_size))
+        self._most = min(sys.maxsize if size is None else size, sys.maxsize if max_size is None else max_size)
         self.read = read
         """Bytes so far."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from aios3._protocol.answers import unquote_etag
 from aios3._protocol.messages import Body
@@ -42,10 +42,8 @@ class Commit:
     """Receives failed attempts."""
     began_at: float
     """By the client's monotonic clock."""
-    _verification: Verification = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._verification = verification_of_stream(self.job)  # until `put` or `complete` knows better
+    _verification: Verification | None = None
+    """Of what `put` or `complete` has made; a body that was made while it was sent goes past them."""
 
     def creation(self) -> CreateMultipartUpload:
         """Return the operation that begins the multipart upload."""
@@ -168,7 +166,7 @@ class Commit:
             request_id=committed.request_id,
             retries=len(self.failures),
             elapsed=self.engine.client.clock.monotonic() - self.began_at,
-            verification=self._verification,
+            verification=self._verification or verification_of_stream(self.job),
         )
 
     @property

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 __all__ = ["part_tasks"]
 
 T = TypeVar("T")
 
 
-class _WatchedGroup(asyncio.TaskGroup):
-    """Knows whether a task of it has failed."""
+def part_tasks() -> asyncio.TaskGroup:
+    """Return a task group whose first failure is raised bare, with the others as notes.
 
-    has_failed = False
+    A cancellation of the caller that comes together with a failure is raised in
+    its stead: `asyncio.TaskGroup` would lose it before Python 3.13.
+    """
+    return _PartTasks()
+
+
+class _PartTasks(asyncio.TaskGroup):
+    _has_failed = False
+    """One of the tasks has."""
+
+    async def __aenter__(self) -> Self:
+        self._owner = asyncio.current_task()
+        self._cancellations = self._count_cancellations()
+        return await super().__aenter__()
+
+    def _count_cancellations(self) -> int:
+        return 0 if self._owner is None else self._owner.cancelling()
 
     def create_task(  # type: ignore[override]
         self, coro: Coroutine[Any, Any, T], **options: Any
@@ -25,40 +41,30 @@ class _WatchedGroup(asyncio.TaskGroup):
         return task
 
     def _note(self, task: asyncio.Task[Any]) -> None:
-        self.has_failed = self.has_failed or (not task.cancelled() and task.exception() is not None)
+        self._has_failed = self._has_failed or (not task.cancelled() and task.exception() is not None)
 
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        is_first = exc is not None and self._came_first(exc)
+        try:
+            return await super().__aexit__(exc_type, exc, traceback)
+        except BaseExceptionGroup as errors:
+            failure = exc if exc is not None and is_first else errors.exceptions[0]
+            others = [error for error in errors.exceptions if error is not failure]
+        for other in others:
+            if str(other) != str(failure):
+                failure.add_note(f"aios3: failed as well: {other!r}")
+        if self._count_cancellations() > self._cancellations:
+            raise asyncio.CancelledError from failure
+        raise failure
 
-@asynccontextmanager
-async def part_tasks() -> AsyncGenerator[asyncio.TaskGroup]:
-    """Give a task group whose first failure is raised bare, with the others as notes.
-
-    A cancellation of the caller that comes together with a failure is raised in
-    its stead: `asyncio.TaskGroup` would lose it before Python 3.13.
-    """
-    owner = asyncio.current_task()
-    cancellations = owner.cancelling() if owner is not None else 0
-    first: BaseException | None = None
-    try:
-        async with _WatchedGroup() as group:
-            try:
-                yield group
-            except asyncio.CancelledError as error:
-                if owner is None or owner.cancelling() == cancellations:
-                    first = error
-                raise
-            except BaseException as error:
-                if not group.has_failed:
-                    first = error  # the group would list it last, behind what its cancelled tasks then raised
-                    # A group inside the block may have left a cancellation behind, as before Python 3.12 they do.
-                    cancellations = owner.cancelling() if owner is not None else 0
-                raise
-        return
-    except BaseExceptionGroup as errors:
-        failure = errors.exceptions[0] if first is None else first
-        others = [error for error in errors.exceptions if error is not failure]
-    for other in others:
-        if str(other) != str(failure):
-            failure.add_note(f"aios3: failed as well: {other!r}")
-    if owner is not None and owner.cancelling() > cancellations:
-        raise asyncio.CancelledError from failure
-    raise failure
+    def _came_first(self, error: BaseException) -> bool:
+        """Return whether what ended the block is no consequence of a failed task, nor a cancellation of the caller."""
+        if isinstance(error, asyncio.CancelledError):
+            return self._count_cancellations() == self._cancellations
+        if self._has_failed:
+            return False  # else the group would list it last, behind what its cancelled tasks then raised
+        # A group inside the block may have left a cancellation behind, as before Python 3.12 they do.
+        self._cancellations = self._count_cancellations()
+        return True

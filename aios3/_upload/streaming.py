@@ -40,7 +40,6 @@ class StreamingUploader(Uploader):
     def __init__(self, engine: Engine, job: UploadJob, plan: StreamPlan) -> None:
         """Prepare; nothing is sent or taken before the first byte."""
         super().__init__(engine, job)
-        self._engine = engine
         self._limit = plan.limit
         self._handover: Handover | None = None
         self._request: asyncio.Task[Committed] | None = None

@@ -16,6 +16,7 @@ multipart from its first byte, and the checkpoint's parts count as stored.
 from __future__ import annotations
 
 import asyncio
+from functools import cached_property
 from typing import Final
 
 from aios3._protocol.cutter import Part
@@ -53,16 +54,15 @@ class Uploader:
 
     def __init__(self, engine: Engine, job: UploadJob) -> None:
         """Prepare; nothing is sent or taken before the first byte."""
+        self._engine = engine
         self._job = job
-        parts_done = 0 if job.resume is None else len(job.resume.parts)
+        parts_done, offset = (0, 0) if job.resume is None else (len(job.resume.parts), job.resume.offset)
         self._filler = PartFiller(job.plan, engine.memory, engine.pool, first_number=parts_done + 1)
         self._progress = ProgressReporter(job.on_progress, job.size)
         self._failures: list[StorageError] = []
-        offset = 0 if job.resume is None else job.resume.offset
         self._bounds = SourceBounds(size=job.size, max_size=job.max_size, read=offset)
         self._turn = Turn()
-        self._is_open = True
-        self._is_committing = False
+        self._is_open, self._is_committing = True, False
         self._broken_by: BaseException | None = None
         self.guard = CancellationGuard(
             engine.client,
@@ -75,18 +75,8 @@ class Uploader:
             log=engine.journal.begin(job),
         )
         self.tasks = UploadTasks()
-        began_at = engine.client.clock.monotonic()
-        self._commit = Commit(engine, job, self.guard, self._failures, began_at)
+        self._commit = Commit(engine, job, self.guard, self._failures, engine.client.clock.monotonic())
         self._creation = Creation(self.guard, self.tasks, self._commit.creation, f"aios3: create {job.key!r}")
-        self._sender = PartSender(
-            engine,
-            job,
-            self.tasks,
-            self._progress,
-            self._failures,
-            upload_id=self._creation.upload_id,
-            ended=self._part_ended,
-        )
         self.ended = asyncio.Event()
         self.receipt: UploadReceipt | None = None
         if job.resume is not None:
@@ -228,6 +218,19 @@ class Uploader:
         return (self._job.size or 0) > self._job.plan.first_size
 
     # parts
+
+    @cached_property
+    def _sender(self) -> PartSender:
+        """Made for the first part. It refers back, so without it an upload is gone as soon as it has ended."""
+        return PartSender(
+            self._engine,
+            self._job,
+            self.tasks,
+            self._progress,
+            self._failures,
+            upload_id=self._creation.upload_id,
+            ended=self._part_ended,
+        )
 
     async def _send_part(self) -> None:
         part = self._filler.take()

@@ -55,9 +55,12 @@ def verification_of_multipart(
 
 
 def _bodies(job: UploadJob, *, is_signed: bool) -> frozenset[str]:
-    checksum = "" if job.checksum is None else job.checksum.algorithm
-    sent = {"signature": is_signed, "content-md5": needs_md5(job), checksum: bool(checksum)}
-    return frozenset(name for name, was_sent in sent.items() if was_sent)
+    sent = {"signature"} if is_signed else set()
+    if needs_md5(job):
+        sent.add("content-md5")
+    if job.checksum is not None:
+        sent.add(job.checksum.algorithm)
+    return frozenset(sent)
 
 
 def _whole(job: UploadJob, operation: CompleteMultipartUpload) -> Literal["full-object", "composite", "size"] | None:

@@ -263,7 +263,6 @@ async def test_a_connection_that_closes_meanwhile_leaves_the_word_to_the_answer(
     body, line = body_of(b"abc", b"def"), Line(is_closing=False)
     await body.write(line)  # type: ignore[arg-type]
     assert (line.written, body.is_gone) == ([b"abc"], False)
-    body._watchdog._timer.cancel()
 
 
 @pytest.mark.parametrize("pieces", [(), (b"abc",)])
@@ -273,4 +272,3 @@ async def test_a_connection_that_is_closed_already_is_an_error(pieces):
     with pytest.raises(ConnectionResetError):
         await body.write(line)  # type: ignore[arg-type]
     assert line.written == []
-    body._watchdog._timer.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 
 import aiohttp
@@ -97,6 +98,15 @@ async def test_nothing_is_left_after_it(watchdog, loop_clock):
     async with watchdog:
         pass
     await loop_clock.advance(1000)
+
+
+async def test_phases_that_may_last_for_ever(loop_clock):
+    """An endless limit is one; where all are, nothing looks at all."""
+    for send in (10, math.inf):
+        async with Watchdog("UploadPart", connect=math.inf, send=send, answer=math.inf) as watchdog:
+            await loop_clock.advance(1000)
+            watchdog.enter("waiting for the answer", lambda: 7)
+            await loop_clock.advance(1000)
 
 
 @pytest.mark.parametrize("error", [KeyError("k"), TimeoutError("the source's own"), asyncio.CancelledError()])

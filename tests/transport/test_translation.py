@@ -1,0 +1,95 @@
+"""What aiohttp raises: whose fault it is, whether the request went out, and nothing that it quotes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import pytest
+from aiohttp.client_reqrep import ConnectionKey
+
+from aios3._protocol.messages import Request
+from aios3._transport.translation import Translated, subject_of, words_of
+from aios3.errors import ConfigurationError, TransportError, TransportTimeoutError
+
+REQUEST = Request("PutObject", "PUT", "https", "store.example", "/bucket/key")
+KEY = ConnectionKey("store.example", 443, True, True, None, None, None)
+INFO = aiohttp.RequestInfo(url=None, method="PUT", headers={}, real_url=None)  # type: ignore[arg-type]
+
+
+def translated(error: BaseException, *, is_owner: bool = True) -> BaseException:
+    """Return what leaves the block that `error` ends."""
+    with pytest.raises(BaseException) as caught, Translated(REQUEST, is_owner=is_owner):  # noqa: PT011 - any
+        raise error
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "was_sent", "is_permanent"),
+    [
+        (aiohttp.ServerDisconnectedError(), "Server disconnected", True, False),
+        (ConnectionResetError(104, "reset by peer"), "reset by peer", True, False),
+        (aiohttp.ClientConnectorError(KEY, OSError(111, "refused")), "refused", False, False),
+        (aiohttp.ClientConnectorCertificateError(KEY, ValueError("not trusted")), "not trusted", False, True),
+        (aiohttp.ClientResponseError(INFO, (), message="secret"), "does not speak HTTP", True, False),
+        (aiohttp.ClientPayloadError("secret"), "broke off", True, False),
+    ],
+)
+def test_a_failure_of_the_connection(error: Exception, words: str, was_sent: bool, is_permanent: bool) -> None:
+    """It says what was attempted where, and whether the store may have seen it."""
+    found = translated(error)
+    assert isinstance(found, TransportError)
+    assert str(found).startswith("PutObject at https://store.example: ")
+    assert words in str(found)
+    assert "secret" not in str(found)
+    assert (found.was_sent, found.is_permanent) == (was_sent, is_permanent)
+    assert found.__cause__ is error
+
+
+@pytest.mark.parametrize(("error", "was_sent"), [(TimeoutError(), True), (aiohttp.ConnectionTimeoutError(), False)])
+def test_a_timeout(error: Exception, was_sent: bool) -> None:
+    """It is an error of its own; while connecting nothing was sent."""
+    found = translated(error)
+    assert isinstance(found, TransportTimeoutError)
+    assert (str(found), found.was_sent) == ("PutObject at https://store.example: timed out", was_sent)
+
+
+@pytest.mark.parametrize(
+    "error", [TransportError("ours"), asyncio.CancelledError(), RuntimeError("a bug"), KeyError("k")]
+)
+def test_what_is_right_as_it_is(error: BaseException) -> None:
+    """Errors of the tree, cancellations and bugs pass, the very same."""
+    assert translated(error) is error
+
+
+def test_a_block_that_ends_well() -> None:
+    """Nothing is raised."""
+    with Translated(REQUEST, is_owner=True):
+        pass
+
+
+def test_a_session_that_is_closed() -> None:
+    """The driver's own was closed with it, which is final; another is its owner's fault."""
+    error = RuntimeError("Session is closed")
+    own = translated(error)
+    assert isinstance(own, TransportError)
+    assert str(own) == "PutObject at https://store.example: the driver was closed"
+    assert (own.was_sent, own.is_permanent) == (False, True)
+    theirs = translated(error, is_owner=False)
+    assert isinstance(theirs, ConfigurationError)
+    assert str(theirs) == "the aiohttp session that the driver uses is closed"
+
+
+def test_a_session_that_adds_what_cannot_be() -> None:
+    """The caller made it so."""
+    found = translated(ValueError("auth beside a header"), is_owner=False)
+    assert isinstance(found, ConfigurationError)
+    assert str(found) == "the request cannot be made with this aiohttp session: auth beside a header"
+
+
+def test_words() -> None:
+    """What aiohttp quotes of a body is left out; an error without words has its name."""
+    assert subject_of(REQUEST) == "PutObject at https://store.example"
+    assert words_of(ConnectionResetError("gone")) == ": gone"
+    assert words_of(ConnectionResetError()) == ": ConnectionResetError"
+    assert words_of(aiohttp.ClientPayloadError("secret")) == ""
