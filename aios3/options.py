@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -21,6 +22,10 @@ def _require(holds: bool, message: str) -> None:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str | os.PathLike) and bool(os.fspath(value))
 
 
 def is_byte_count(value: object) -> bool:
@@ -49,6 +54,14 @@ class TransferConfig:
     at most 33 parts."""
     memory_limit: int = 256 * MIB
     """Source bytes held by all uploads of the driver together, at most; at least one part."""
+    spill_directory: str | os.PathLike[str] | None = None
+    """Where the bytes of a part go that would have to wait for memory that unfinished parts of other uploads hold, so
+    that slow clients do not block fast ones. Its files have no names, so a process that dies leaves none. A quarter of
+    ``memory_limit`` is then kept to read parts back from the disk, and no larger part goes there; it holds at least one
+    of ``part_size``. The driver's counts, not that of a single upload; streamed uploads stay in memory. ``None``: they
+    wait."""
+    spill_limit: int = 4 * GIB
+    """Bytes in ``spill_directory`` of all uploads of the driver together, at most; beyond it uploads wait."""
     checksum: Literal["auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256"] | None = "auto"
     """An additional checksum sent with every part. ``"auto"`` sends what the provider is known to take by
     default; ``None`` sends none."""
@@ -80,6 +93,7 @@ class TransferConfig:
             _is_count(self.memory_limit) and self.memory_limit >= self.part_size,
             "memory_limit must hold at least one part (part_size bytes)",
         )
+        self._check_spilling()
         known = (None, "auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256")
         _require(self.checksum in known, f"unknown checksum {self.checksum!r}")
         _require(self.mechanism in ("auto", "multipart", "stream"), f"unknown mechanism {self.mechanism!r}")
@@ -87,6 +101,20 @@ class TransferConfig:
         _require(
             self.payload_signing in ("auto", "sha256", "unsigned"), f"unknown payload_signing {self.payload_signing!r}"
         )
+
+    def _check_spilling(self) -> None:
+        _require(
+            _is_count(self.spill_limit) and self.spill_limit >= 1, "spill_limit must be a positive number of bytes"
+        )
+        if self.spill_directory is None:
+            return
+        _require(_is_path(self.spill_directory), "spill_directory must be a path, or None")
+        _require(
+            self.memory_limit >= 4 * self.part_size,
+            "memory_limit must hold at least four parts (of part_size bytes) where there is a spill_directory, because "
+            "a quarter of it is kept to read parts back",
+        )
+        _require(self.spill_limit >= self.part_size, "spill_limit must hold at least one part (part_size bytes)")
 
 
 @dataclass(frozen=True, slots=True)

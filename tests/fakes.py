@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 from urllib.parse import quote, unquote
 
 from aios3._protocol.attributes import ObjectHeaders
@@ -261,8 +262,9 @@ def make_engine(
     memory_limit: int = 64 * PART,
     provider: Provider = SMALL_PARTS,
     timeouts: Timeouts = Timeouts(cleanup=5.0),
+    **transfer_options: Any,
 ) -> Engine:
-    transfer = TransferConfig(part_size=PART, memory_limit=memory_limit)
+    transfer = TransferConfig(part_size=PART, memory_limit=memory_limit, **transfer_options)
     return Engine(make_client(store, clock), provider, transfer, timeouts)
 
 

@@ -46,8 +46,8 @@ PURE = frozenset(
 )  # fmt: skip
 """What the protocol may use besides the root values: nothing that waits, draws lots, reads a clock or writes a log."""
 
-EXCEPTIONS = frozenset({("aios3._protocol.checksums", "importlib")})
-"""Checksums look for an optional package that computes them faster."""
+EXCEPTIONS = frozenset({("aios3._protocol.checksums", "importlib"), ("aios3.options", "os")})
+"""Checksums look for an optional package that computes them faster; an option is a path, as `os.PathLike` says it."""
 
 MOST_LINES = 300
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from aios3 import TransferConfig
+from aios3 import ConfigurationError, TransferConfig, UploadSuspendedError
 
 PART = 1024
 
@@ -193,3 +193,80 @@ async def test_memory_comes_back_after_failures(server, make_driver):
             await driver.upload_object_via_stream(broken(), "bucket", "key")
     await driver.upload_object_via_stream(Counted(20 * PART), "bucket", "key")
     assert server.objects["bucket", "key"].size == 20 * PART
+
+
+def spilling(directory, parts=8, **options):
+    return TransferConfig(
+        **{"part_size": PART, "concurrency": 4, "memory_limit": parts * PART, "spill_directory": directory} | options
+    )
+
+
+@pytest.mark.parametrize("spills", [True, False])
+async def test_a_fast_client_waits_for_slow_ones_unless_parts_are_spilled(server, make_driver, tmp_path, spills):
+    """Their half-filled parts hold all memory; the disk lets it by."""
+    driver = make_driver(transfer=spilling(tmp_path if spills else None))
+    go_on = asyncio.Event()
+
+    async def slow():
+        yield bytes(PART - 1)
+        await go_on.wait()
+        yield bytes(PART)
+
+    stalled = [
+        asyncio.create_task(driver.upload_object_via_stream(slow(), "bucket", f"slow {number}")) for number in range(8)
+    ]
+    await turns()
+    fast = asyncio.create_task(driver.upload_object_via_stream(Counted(20 * PART + 7), "bucket", "fast"))
+    if spills:
+        assert (await fast).size == 20 * PART + 7
+        assert not any(task.done() for task in stalled)
+    else:
+        await turns(2000)
+        assert not fast.done()
+    go_on.set()
+    receipts = await asyncio.gather(fast, *stalled)
+    assert {receipt.size for receipt in receipts} == {20 * PART + 7, 2 * PART - 1}
+
+
+@pytest.mark.parametrize("path", ["missing", "file"])
+async def test_a_directory_that_takes_no_files_is_told_when_the_driver_opens(server, make_driver, tmp_path, path):
+    """Before anything is sent."""
+    (tmp_path / "file").write_bytes(b"")
+    driver = make_driver(transfer=spilling(tmp_path / path))
+    with pytest.raises(ConfigurationError, match=f"no file can be made in spill_directory '.*{path}'"):
+        await driver.upload_object_via_stream(b"abc", "bucket", "key")
+    assert server.requests == []
+
+
+async def test_a_call_cannot_switch_spilling_on(server, make_driver, tmp_path):
+    """It is the driver's, like the memory; and a part must fit into what is left of that."""
+    driver = make_driver()
+    await driver.upload_object_via_stream(Counted(PART), "bucket", "key", transfer=spilling(tmp_path / "missing"))
+    assert driver._engine.spill is None
+    driver = make_driver(transfer=spilling(tmp_path))
+    for mechanism in ("multipart", "stream"):
+        large = TransferConfig(part_size=6 * PART + 1, mechanism=mechanism)
+        with pytest.raises(ConfigurationError, match=f"the driver may hold only {6 * PART} "):
+            await driver.upload_object_via_stream(Counted(PART), "bucket", "key", transfer=large)
+
+
+async def test_an_upload_with_larger_parts_than_are_spilled_can_be_resumed(server, make_driver, tmp_path):
+    """The checkpoint's part size rules, and its parts stay in memory."""
+    checkpoint = None
+    async with make_driver(transfer=TransferConfig(part_size=3 * PART), journal=tmp_path / "journal") as driver:
+
+        async def source():
+            yield bytes(4 * PART)
+            await asyncio.Event().wait()
+
+        task = asyncio.create_task(driver.upload_object_via_stream(source(), "bucket", "key"))
+        await server.wait_for(lambda server: any(upload.parts for upload in server.open_uploads))
+        await turns()
+        closing = asyncio.create_task(driver.aclose())
+        with pytest.raises(UploadSuspendedError) as caught:
+            await task
+        await closing
+        checkpoint = caught.value.checkpoint
+    driver = make_driver(transfer=spilling(tmp_path))
+    receipt = await driver.upload_object_via_stream(Counted(PART), "bucket", "key", resume=checkpoint)
+    assert receipt.size == 4 * PART

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     transfer = TransferConfig()
     assert (transfer.part_size, transfer.concurrency, transfer.memory_limit) == (5 * MIB, 8, 256 * MIB)
     assert (transfer.checksum, transfer.part_growth, transfer.payload_signing) == ("auto", "auto", "auto")
+    assert (transfer.spill_directory, transfer.spill_limit) == (None, 4 * GIB)
     assert RetryPolicy().max_attempts > 1
 
 
@@ -68,6 +70,13 @@ def test_every_option_is_documented(options: Any) -> None:
         ({"part_growth": "fast"}, "part_growth 'fast'"),
         ({"payload_signing": None}, "payload_signing None"),
         ({"mechanism": "chunked"}, "mechanism 'chunked'"),
+        ({"spill_directory": 3}, "spill_directory must be a path"),
+        ({"spill_directory": ""}, "spill_directory must be a path"),
+        ({"spill_directory": b"/tmp"}, "spill_directory must be a path"),
+        ({"spill_directory": "spill", "memory_limit": 20 * MIB - 1}, "memory_limit must hold at least four parts"),
+        ({"spill_directory": "spill", "spill_limit": 5 * MIB - 1}, "spill_limit must hold at least one part"),
+        ({"spill_limit": 0}, "spill_limit"),
+        ({"spill_limit": 1e9}, "spill_limit"),
     ],
 )
 def test_a_wrong_transfer_is_refused(wrong: dict[str, Any], words: str) -> None:
@@ -86,6 +95,9 @@ def test_a_wrong_transfer_is_refused(wrong: dict[str, Any], words: str) -> None:
         {"part_growth": "fixed"},
         {"payload_signing": "unsigned"},
         {"mechanism": "stream"},
+        {"spill_directory": "spill", "memory_limit": 20 * MIB, "spill_limit": 5 * MIB},
+        {"spill_directory": Path("spill")},
+        {"spill_limit": 1},
     ],
 )
 def test_the_ends_of_the_ranges_are_allowed(right: dict[str, Any]) -> None:

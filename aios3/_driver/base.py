@@ -7,6 +7,7 @@ import os
 import ssl
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Literal, Self
@@ -27,6 +28,8 @@ from aios3._upload.client import OperationClient
 from aios3._upload.clock import Clock
 from aios3._upload.engine import Engine
 from aios3._upload.shielding import finish_despite_cancellation
+from aios3._upload.spill_file import check_directory
+from aios3._upload.thread_work import ThreadWork
 from aios3.credentials import Credentials, CredentialsProvider, _Anonymous
 from aios3.errors import ConfigurationError
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
@@ -248,6 +251,8 @@ class DriverBase:
             client.signer = sessions = BucketSessions(client)
             self._resources.push_async_callback(sessions.aclose)
         engine = Engine(client, self._provider, self._transfer, self._timeouts)
+        if self._transfer.spill_directory is not None:
+            await _check_spill_directory(os.fsdecode(self._transfer.spill_directory))
         if self._journal_directory is not None:
             endpoint = f"{settings.endpoint.scheme}://{settings.endpoint.host}{settings.endpoint.base_path}"
             engine.journal = self._journal = Journal(self._journal_directory, endpoint, self._clock)
@@ -263,3 +268,10 @@ class DriverBase:
         if self._transfer.payload_signing != "auto":
             return self._transfer.payload_signing
         return "unsigned" if is_tls and not self._provider.signs_payload_over_tls else "sha256"
+
+
+async def _check_spill_directory(directory: str) -> None:
+    try:
+        await ThreadWork().run(partial(check_directory, directory))
+    except OSError as error:
+        raise ConfigurationError(f"no file can be made in spill_directory {directory!r}: {error}") from error

@@ -8,7 +8,7 @@ from aios3.errors import ConfigurationError, PartLimitError
 from aios3.options import MIB, TransferConfig
 from aios3.providers import Provider
 
-__all__ = ["PartPlan", "check_part_size", "plan_parts", "plan_resumed"]
+__all__ = ["PartPlan", "check_part_size", "filling_limit", "plan_parts", "plan_resumed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,12 @@ def check_part_size(provider: Provider, transfer: TransferConfig) -> None:
         raise ConfigurationError(
             f"part_size is {transfer.part_size} bytes, but {provider.name} takes parts of {least} to {most} bytes"
         )
+
+
+def filling_limit(driver: TransferConfig) -> int:
+    """Return the bytes of ``memory_limit`` for parts that are filled in memory: all, or what reading back leaves."""
+    kept = 0 if driver.spill_directory is None else driver.memory_limit // 4
+    return driver.memory_limit - kept
 
 
 def plan_parts(provider: Provider, transfer: TransferConfig, *, size: int | None, memory_limit: int) -> PartPlan:

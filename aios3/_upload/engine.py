@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from aios3._protocol.part_plan import filling_limit
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import StorageError
 from aios3.options import MIB, Timeouts, TransferConfig
@@ -16,6 +18,7 @@ from aios3.providers import Provider
 from .client import OperationClient
 from .gate import Gate
 from .memory import MemoryBudget, SegmentPool
+from .spill import Spill
 from .upload_log import NoJournal, UploadJournal
 
 __all__ = ["Engine", "RunningUpload"]
@@ -60,6 +63,8 @@ class Engine:
     journal: UploadJournal = field(default_factory=NoJournal)
     memory: MemoryBudget = field(init=False)
     pool: SegmentPool = field(init=False)
+    spill: Spill | None = field(init=False)
+    """``None``: nothing goes to the disk."""
     gate: Gate = field(init=False)
     """For parts of uploads whose concurrency is found by trying."""
     known_uploads: set[str] = field(default_factory=set)
@@ -67,9 +72,22 @@ class Engine:
     running: set[RunningUpload] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.memory = MemoryBudget(self.transfer.memory_limit)
+        limit = filling_limit(self.transfer)
+        self.memory = MemoryBudget(limit)
         self.gate = Gate(self.client.clock.monotonic)
         self.pool = SegmentPool(min(_IDLE_MEMORY, self.transfer.memory_limit))
+        directory = self.transfer.spill_directory
+        self.spill = (
+            None
+            if directory is None
+            else Spill(
+                os.fsdecode(directory),
+                limit=self.transfer.spill_limit,
+                reserve=self.transfer.memory_limit - limit,
+                pool=self.pool,
+                room_came=self.memory.reconsider,
+            )
+        )
 
     def upload_ended(self, upload: RunningUpload) -> None:
         """Note that `upload` has ended and given everything back."""

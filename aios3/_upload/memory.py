@@ -8,6 +8,9 @@ could still be filled to their ends, one after the other, each from what is free
 once the parts in flight and those before it have been acknowledged: there is no
 deadlock at any limit that holds one part. A producer that stalls holds only
 what was granted for the bytes it delivered, plus one segment.
+
+Whoever has a way out (`_upload/spill.py`) waits for parts in flight only: as soon as it would be the sources of others
+that it waits for, it is told to take the way out instead.
 """
 
 from __future__ import annotations
@@ -15,11 +18,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3.errors import ConfigurationError
 
-__all__ = ["Lease", "MemoryBudget", "SegmentPool"]
+__all__ = ["Lease", "MemoryBudget", "SegmentPool", "WayOut"]
 
 
 class SegmentPool:
@@ -61,11 +65,29 @@ class Lease:
     """Bytes that the part still needs to be complete."""
 
 
+class WayOut(Protocol):
+    """Where bytes can go for which there is no memory."""
+
+    def is_open(self) -> bool:
+        """Return whether they can go there now."""
+        ...  # pragma: no cover - a protocol has no body
+
+    def may_open(self) -> bool:
+        """Return whether the end of what is in flight there can open it; `MemoryBudget.reconsider` is called then."""
+        ...  # pragma: no cover - a protocol has no body
+
+
 @dataclass(eq=False, slots=True)
 class _Waiter:
     lease: Lease
     count: int
-    granted: asyncio.Future[None]
+    granted: asyncio.Future[bool]
+    way_out: WayOut | None
+
+    @property
+    def was_granted(self) -> bool:
+        future = self.granted
+        return future.done() and not future.cancelled() and future.exception() is None and future.result()
 
 
 @dataclass(eq=False)
@@ -84,14 +106,18 @@ class MemoryBudget:
     _filling_held: int = 0
     _waiters: deque[_Waiter] = field(default_factory=deque)
 
-    async def acquire(self, lease: Lease, count: int, missing: int) -> None:
-        """Grant `count` more bytes to `lease`, waiting for them if needed.
+    async def acquire(self, lease: Lease, count: int, missing: int, way_out: WayOut | None = None) -> bool:
+        """Grant `count` more bytes to `lease`, waiting for them if needed; return whether they were granted.
+
+        They always are without a `way_out`. With one they are not, and nobody waits, while the bytes would have to be
+        waited for that unfinished parts of other uploads hold, and `way_out` is open.
 
         Args:
             lease: of the part being filled.
             count: bytes, at most `missing`.
             missing: bytes that the part needs to be complete, `count` included; with what `lease` holds at most
                 `limit`.
+            way_out: ``None``: there is none.
 
         Raises:
             ConfigurationError: the upload has ended meanwhile (`detach`); or the task that asks is the only one that
@@ -100,12 +126,12 @@ class MemoryBudget:
         A cancellation leaves nothing granted.
         """
         if self.acquire_at_once(lease, count, missing):
-            return
-        waiter = _Waiter(lease, count, asyncio.get_running_loop().create_future())
+            return True
+        waiter = _Waiter(lease, count, asyncio.get_running_loop().create_future(), way_out)
         self._waiters.append(waiter)
         self._serve()
         try:
-            await waiter.granted
+            return await waiter.granted
         except asyncio.CancelledError:
             self._forget(waiter)
             raise
@@ -137,11 +163,15 @@ class MemoryBudget:
         self.used -= count
         self._serve()
 
+    def reconsider(self) -> None:
+        """Look at those who wait: a way out may have opened."""
+        self._serve()
+
     def _forget(self, waiter: _Waiter) -> None:
         """Take back what was granted to a waiter that does not want it any more, or its place in the queue."""
         if waiter in self._waiters:
             self._waiters.remove(waiter)
-        elif waiter.lease in self._filling:
+        elif waiter.was_granted and waiter.lease in self._filling:
             waiter.lease.held -= waiter.count
             waiter.lease.missing += waiter.count
             self._filling_held -= waiter.count
@@ -150,14 +180,22 @@ class MemoryBudget:
 
     def _serve(self) -> None:
         for waiter in list(self._waiters):
-            if waiter.granted.done() or not self._is_safe(waiter.lease, waiter.count):
+            if waiter.granted.done():
+                continue
+            if not self._is_safe(waiter.lease, waiter.count):
+                self._show_out(waiter)
                 continue  # those behind may go first, so that in the end there is enough for this one
             if not self._is_free(waiter.count):
                 break  # it lacks only what parts in flight will give back, so nobody overtakes it
             self._waiters.remove(waiter)
             self._grant(waiter.lease, waiter.count)
-            waiter.granted.set_result(None)
+            waiter.granted.set_result(True)
         self._refuse_to_wait_for_oneself()
+
+    def _show_out(self, waiter: _Waiter) -> None:
+        if waiter.way_out is not None and waiter.way_out.is_open():
+            self._waiters.remove(waiter)
+            waiter.granted.set_result(False)
 
     def _refuse_to_wait_for_oneself(self) -> None:
         """Tell the waiters whose own tasks hold all there is, in unfinished parts of other uploads: nobody else can."""
@@ -166,6 +204,8 @@ class MemoryBudget:
         holders = {lease.task for lease in self._filling}
         for waiter in list(self._waiters):
             others = self._filling - {waiter.lease}
+            if waiter.way_out is not None and waiter.way_out.may_open():
+                continue
             if others and holders == {waiter.lease.task} and not waiter.granted.done():
                 self._waiters.remove(waiter)
                 waiter.granted.set_exception(

@@ -17,6 +17,7 @@ from .hashing import part_checksum
 from .job import UploadJob
 from .object_locks import content_md5
 from .progress import ProgressReporter
+from .spill import SpilledPart
 from .tracker import PartTracker
 from .upload_tasks import UploadTasks
 
@@ -40,7 +41,7 @@ class PartSender:
         failures: list[StorageError],
         *,
         upload_id: Callable[[], Awaitable[str]],
-        ended: Callable[[Part, BaseException | None], None],
+        ended: Callable[[Part | SpilledPart, BaseException | None], None],
     ) -> None:
         """Prepare.
 
@@ -64,7 +65,7 @@ class PartSender:
         self._gate = engine.gate if job.is_adaptive else None
         self.tracker = PartTracker()
 
-    async def send(self, part: Part) -> None:
+    async def send(self, part: Part | SpilledPart) -> None:
         """Wait for a slot, and send `part` in a task of its own, whose failure ends the upload.
 
         Raises:
@@ -92,7 +93,9 @@ class PartSender:
         if self._gate is not None and held is not None:
             self._gate.leave(held, stored, failures)
 
-    def _finish(self, part: Part, held: Pass | None, task: asyncio.Task[None], failures: list[StorageError]) -> None:
+    def _finish(
+        self, part: Part | SpilledPart, held: Pass | None, task: asyncio.Task[None], failures: list[StorageError]
+    ) -> None:
         failure = asyncio.CancelledError() if task.cancelled() else task.exception()
         self._leave(held, part.size if failure is None else None, failures)
         self._failures.extend(failures)
@@ -111,8 +114,11 @@ class PartSender:
         algorithm = None if job.checksum is None else job.checksum.algorithm
         return UploadCheckpoint(job.bucket, job.key, upload_id, size, parts, algorithm, job.size)
 
-    async def _send(self, part: Part, failures: list[StorageError]) -> None:
+    async def _send(self, part: Part | SpilledPart, failures: list[StorageError]) -> None:
         job = self._job
+        if isinstance(part, SpilledPart):
+            await self._upload_id()  # before there is memory for the part: others could use that meanwhile
+            await part.load()
         checksum = await part_checksum(job.checksum, part.body)
         headers = {**job.headers.part, **await content_md5(job, part.body)}
         upload_id = await self._upload_id()

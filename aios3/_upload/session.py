@@ -46,5 +46,8 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
             error.add_note(f"aios3: {engine.provider.name} aborts uploads after {engine.provider.aborts_uploads_after}")
         raise
     finally:
-        engine.upload_ended(upload)
-        upload.ended.set()
+        try:
+            await upload.settle()
+        finally:
+            engine.upload_ended(upload)
+            upload.ended.set()

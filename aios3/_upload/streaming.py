@@ -18,6 +18,7 @@ there is no mark the MD5 is made while the bytes go out.
 from __future__ import annotations
 
 import asyncio
+from typing import ClassVar
 
 from aios3._protocol.cutter import Part
 from aios3._protocol.operations import Committed, PutObject
@@ -36,6 +37,8 @@ __all__ = ["StreamingUploader"]
 
 class StreamingUploader(Uploader):
     """Fed like any uploader; its guard has nothing to guard, because nothing stays open at the store."""
+
+    _spills: ClassVar[bool] = False
 
     def __init__(self, engine: Engine, job: UploadJob, plan: StreamPlan) -> None:
         """Prepare; nothing is sent or taken before the first byte."""
@@ -78,7 +81,7 @@ class StreamingUploader(Uploader):
             await self._send_part()
 
     async def _send_part(self) -> None:
-        part = self._filler.take()
+        part = self._filler.take_from_memory()
         if self._handover is None:
             self._handover = self._begin_request(part)
             await self._progress.report()

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import cached_property
-from typing import Final
+from typing import ClassVar, Final
 
 from aios3._protocol.cutter import Part
 from aios3.checkpoints import UploadCheckpoint
@@ -35,6 +35,7 @@ from .job import UploadJob
 from .part_sender import PartSender
 from .progress import ProgressReporter
 from .sources import END, SourceReader, as_view
+from .spill import SpilledPart
 from .turn import Turn
 from .upload_tasks import UploadTasks
 
@@ -52,12 +53,16 @@ reading outruns the sending, and parts wait in cold memory: over TLS a sixth of 
 class Uploader:
     """Cuts, sends and commits; to be fed inside `run_upload`."""
 
+    _spills: ClassVar[bool] = True
+    """Its parts may go to the disk, where the driver has a directory for that."""
+
     def __init__(self, engine: Engine, job: UploadJob) -> None:
         """Prepare; nothing is sent or taken before the first byte."""
         self._engine = engine
         self._job = job
         parts_done, offset = (0, 0) if job.resume is None else (len(job.resume.parts), job.resume.offset)
-        self._filler = PartFiller(job.plan, engine.memory, engine.pool, first_number=parts_done + 1)
+        spill = engine.spill if self._spills else None
+        self._filler = PartFiller(job.plan, engine.memory, engine.pool, first_number=parts_done + 1, spill=spill)
         self._progress = ProgressReporter(job.on_progress, job.size)
         self._failures: list[StorageError] = []
         self._bounds = SourceBounds(size=job.size, max_size=job.max_size, read=offset)
@@ -182,12 +187,16 @@ class Uploader:
         self._is_open = False
         self._filler.close()
 
+    async def settle(self) -> None:
+        """Wait, after `close`, until nothing of it is on the disk any more; a cancellation is raised after that."""
+        await self._filler.settle()
+
     async def _make_room(self) -> int:
         """Wait until more bytes may be asked of the source; return how many a reader should be asked for."""
         if self._filler.is_full or self._filler.is_at_limit:
             return min(_LOOKAHEAD, self._job.plan.first_size)
         await self._filler.grow()
-        return self._filler.room
+        return self._filler.room or self._filler.room_on_disk
 
     def _take_at_once(self, data: memoryview) -> bool:
         """Take `data` if that needs no waiting and completes nothing; return whether it did."""
@@ -206,7 +215,7 @@ class Uploader:
                 if self._filler.is_full:
                     await self._send_part()
                 await self._filler.grow()
-            data = data[self._filler.fill(data) :]
+            data = data[self._filler.fill(data) or await self._filler.spill(data) :]
         if self._filler.is_full and self._creation.has_begun:
             await self._send_part()
 
@@ -222,14 +231,9 @@ class Uploader:
     @cached_property
     def _sender(self) -> PartSender:
         """Made for the first part. It refers back, so without it an upload is gone as soon as it has ended."""
+        upload_id, ended = self._creation.upload_id, self._part_ended
         return PartSender(
-            self._engine,
-            self._job,
-            self.tasks,
-            self._progress,
-            self._failures,
-            upload_id=self._creation.upload_id,
-            ended=self._part_ended,
+            self._engine, self._job, self.tasks, self._progress, self._failures, upload_id=upload_id, ended=ended
         )
 
     async def _send_part(self) -> None:
@@ -243,7 +247,7 @@ class Uploader:
             raise
         await asyncio.sleep(0)  # a source that is never waited for must not keep the loop from sending
 
-    def _part_ended(self, part: Part, failure: BaseException | None) -> None:
+    def _part_ended(self, part: Part | SpilledPart, failure: BaseException | None) -> None:
         self._broken_by = self._broken_by or failure  # for a block that other tasks feed or leave
         self._filler.give_back(part)
 
@@ -285,6 +289,8 @@ class Uploader:
         part = self._filler.take()
         try:
             await self._progress.report()
+            if isinstance(part, SpilledPart):
+                await part.load()
             self._begin_commit()
             committed = await self._commit.put(part.body)
         finally:

@@ -1,8 +1,10 @@
 """aios3 as the README shows it. Variants: ``crc32`` sends a CRC-32 with every part; ``unsigned`` signs no payload;
-``auto`` finds its concurrency by trying, and signs none."""
+``auto`` finds its concurrency by trying, and signs none; ``spill`` may put part bytes into the folder for temporary
+files."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +20,7 @@ def _transfer(job: Job) -> TransferConfig:
         part_size=job.part_size,
         concurrency="auto" if job.variant == "auto" else job.concurrency,
         checksum="crc32" if job.variant == "crc32" else "auto",
+        spill_directory=tempfile.gettempdir() if job.variant == "spill" else None,
         payload_signing="unsigned" if job.variant in ("unsigned", "auto") else "auto",
     )
 

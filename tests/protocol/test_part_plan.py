@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.part_plan import PartPlan, check_part_size, plan_parts, plan_resumed
+from aios3._protocol.part_plan import PartPlan, check_part_size, filling_limit, plan_parts, plan_resumed
 from aios3.errors import ConfigurationError, PartLimitError
 from aios3.options import GIB, MIB, TransferConfig
 from aios3.providers import PROVIDERS, Provider
@@ -33,6 +33,13 @@ def test_the_second_half_doubles_in_ten_steps() -> None:
     """Up to half of the memory limit, so that two parts can be held."""
     sizes = [plan().size_of(number) for number in (5001, 5500, 5501, 6000, 6001, 6501, 7001, 10_000)]
     assert sizes == [10 * MIB, 10 * MIB, 20 * MIB, 20 * MIB, 40 * MIB, 80 * MIB, 128 * MIB, 128 * MIB]
+
+
+def test_a_quarter_of_the_memory_is_kept_to_read_parts_back() -> None:
+    """Where there is a disk to read them from."""
+    assert filling_limit(DEFAULT) == 256 * MIB
+    assert filling_limit(TransferConfig(spill_directory="spill")) == 192 * MIB
+    assert filling_limit(TransferConfig(part_size=1, memory_limit=7, spill_directory="spill")) == 6
 
 
 def test_growth_ends_at_the_largest_part_that_the_store_takes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +11,10 @@ from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3._protocol.part_plan import PartPlan
 from aios3._upload.filler import PartFiller
 from aios3._upload.memory import Lease, MemoryBudget, SegmentPool
+from aios3._upload.spill import Spill
 from aios3.errors import ConfigurationError, PartLimitError
 from tests.fakes import turns
+from tests.upload.upload_scene import spilled_files
 
 TWO_SEGMENTS = SEGMENT_SIZE + 100
 
@@ -137,3 +140,77 @@ async def test_a_closed_one_does_not_grow() -> None:
     with pytest.raises(ConfigurationError, match=r"^the upload has ended; write inside its block$"):
         await scene.filler.grow()
     assert scene.memory.used == 0
+
+
+class DiskScene(Scene):
+    """The same with a disk, and all memory held by a slow source."""
+
+    def __init__(self, directory: Path, **options: int) -> None:
+        super().__init__(**options)
+        part = options.get("part", 100)
+        self.spill = Spill(
+            str(directory), limit=10 * part, reserve=part, pool=self.pool, room_came=self.memory.reconsider
+        )
+        plan = PartPlan(part, part, options.get("max_parts", 5))
+        self.filler = PartFiller(plan, self.memory, self.pool, spill=self.spill)
+        self.holder = Lease()
+        assert self.memory.acquire_at_once(self.holder, self.memory.limit - 1, self.memory.limit)
+
+
+async def test_a_part_on_the_disk_looks_like_one_in_memory(tmp_path: Path) -> None:
+    """But that it has no room to copy into."""
+    scene = DiskScene(tmp_path, max_parts=1)
+    filler = scene.filler
+    assert filler.room_on_disk == 0
+    await filler.grow()
+    assert (filler.room, filler.room_on_disk, filler.is_empty, filler.is_full) == (0, 100, True, False)
+    assert (filler.parts_taken, filler.is_at_limit, scene.spill.used) == (0, False, 100)
+    assert filler.fill(memoryview(b"abc")) == 0
+    assert await filler.spill(memoryview(b"abc")) == 3
+    await filler.grow()
+    assert (filler.room_on_disk, filler.is_empty, filler.is_full) == (97, False, False)
+    assert await filler.spill(memoryview(bytes(200))) == 97
+    assert (filler.is_full, filler.is_at_limit) == (True, False)
+    part = filler.take()
+    assert (part.number, part.size, filler.parts_taken, filler.is_at_limit) == (1, 100, 1, True)
+    filler.give_back(part)
+    await filler.settle()
+    assert scene.spill.used == 0
+
+
+async def test_what_the_last_part_does_not_need_of_the_disk_comes_back_at_once(tmp_path: Path) -> None:
+    """Only its bytes stay."""
+    scene = DiskScene(tmp_path)
+    await scene.filler.grow()
+    await scene.filler.spill(memoryview(b"abc"))
+    part = scene.filler.take()
+    assert (part.size, scene.spill.used, scene.spill.under_way) == (3, 3, 0)
+    scene.filler.give_back(part)
+    await scene.filler.settle()
+    assert scene.spill.used == 0
+
+
+async def test_closing_gives_the_disk_back_and_tells_who_writes(tmp_path: Path) -> None:
+    """What it wrote is not counted."""
+    scene = DiskScene(tmp_path)
+    await scene.filler.grow()
+    writing = asyncio.create_task(scene.filler.spill(memoryview(b"abc")))
+    await asyncio.sleep(0)
+    scene.filler.close()
+    await scene.filler.settle()
+    await asyncio.wait({writing})
+    assert isinstance(writing.exception(), ConfigurationError)
+    assert (scene.spill.used, scene.spill.under_way, spilled_files(str(tmp_path))) == (0, 0, 0)
+
+
+async def test_who_is_shown_out_of_an_upload_that_has_ended_is_told(tmp_path: Path) -> None:
+    """It takes nothing of the disk."""
+    scene = DiskScene(tmp_path)
+    scene.spill.used = scene.spill.limit
+    growing = asyncio.create_task(scene.filler.grow())
+    await turns(3)
+    scene.spill.give_back(scene.spill.limit)
+    scene.filler.close()
+    await asyncio.wait({growing})
+    assert isinstance(growing.exception(), ConfigurationError)
+    assert scene.spill.used == 0

@@ -483,3 +483,103 @@ def can_all_be_filled(limit: int, parts: list[tuple[int, int]]) -> bool:
         used - held + size <= limit and can_all_be_filled(limit, parts[:index] + parts[index + 1 :])
         for index, (held, size) in enumerate(parts)
     )
+
+
+@dataclass
+class Door:
+    """A way out."""
+
+    opened: bool = False
+    will_open: bool = False
+
+    def is_open(self) -> bool:
+        return self.opened
+
+    def may_open(self) -> bool:
+        return self.will_open
+
+
+async def stuck(limit: int = 10) -> tuple[MemoryBudget, Lease]:
+    """Let another task's source hold everything but a byte."""
+    memory, holder = MemoryBudget(limit), Lease()
+    await asyncio.create_task(memory.acquire(holder, limit - 1, limit))
+    return memory, holder
+
+
+async def test_who_would_wait_for_a_source_is_shown_out() -> None:
+    """At once, or when the way out opens; nothing is granted then."""
+    memory, _ = await stuck()
+    lease, door = Lease(), Door(opened=True)
+    assert not await memory.acquire(lease, 5, 10, door)
+    door.opened = False
+    waiting = asyncio.create_task(memory.acquire(lease, 5, 10, door))
+    await turns(3)
+    memory.reconsider()
+    await turns(3)
+    assert not waiting.done()
+    door.opened = True
+    memory.reconsider()
+    assert not await waiting
+    assert (memory.used, lease.held, len(memory._waiters)) == (9, 0, 0)
+
+
+async def test_nobody_is_shown_out_for_want_of_what_is_in_flight() -> None:
+    """That comes back without anybody's help."""
+    memory, first = MemoryBudget(10), Lease()
+    await memory.acquire(first, 10, 10)
+    memory.detach(first)
+    lease = Lease()
+    waiting = asyncio.create_task(memory.acquire(lease, 5, 10, Door(opened=True)))
+    await turns(3)
+    assert not waiting.done()
+    memory.release(10)
+    assert await waiting
+    assert lease.held == 5
+
+
+async def test_who_waited_for_what_is_in_flight_is_shown_out_when_another_takes_it() -> None:
+    """The wait has become one for that one's source."""
+    memory, flying, other, lease = MemoryBudget(10), Lease(), Lease(), Lease()
+    await memory.acquire(flying, 10, 10)
+    memory.detach(flying)
+    before = await wait_in_line(memory, other, 9, 10)
+    waiting = asyncio.create_task(memory.acquire(lease, 5, 10, Door(opened=True)))
+    await turns(3)
+    assert not waiting.done()
+    memory.release(10)
+    await before
+    assert not await waiting
+    assert (other.held, lease.held) == (9, 0)
+
+
+async def test_who_is_cancelled_after_being_shown_out_leaves_all_as_it_is() -> None:
+    """Also what it held before."""
+    memory, lease, holder, door = MemoryBudget(20), Lease(), Lease(), Door()
+    await memory.acquire(lease, 5, 10)
+    await memory.acquire(holder, 14, 15)
+    waiting = asyncio.create_task(memory.acquire(lease, 5, 5, door))
+    await turns(3)
+    door.opened = True
+    memory.reconsider()
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    assert waiting.cancelled()
+    assert (memory.used, lease.held, lease.missing) == (19, 5, 5)
+
+
+@pytest.mark.parametrize("will_open", [True, False])
+async def test_a_way_out_that_may_open_is_waited_for(will_open: bool) -> None:
+    """Even by the task whose own uploads hold all there is; else that is told."""
+    memory, first, second = MemoryBudget(10), Lease(), Lease()
+    await memory.acquire(first, 9, 10)
+    door = Door(will_open=will_open)
+    waiting = asyncio.create_task(memory.acquire(second, 5, 10, door))
+    first.task = waiting
+    await turns(3)
+    assert waiting.done() is not will_open
+    if will_open:
+        door.opened = True
+        memory.reconsider()
+        assert not await waiting
+    else:
+        assert isinstance(waiting.exception(), ConfigurationError)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aios3._upload.memory import Lease
 from aios3._upload.sources import SourceReader
 from aios3._upload.uploader import Uploader
 from aios3.errors import (
@@ -552,4 +554,20 @@ async def test_a_driver_that_closes_cuts_the_connection(scene: Scene, parts: flo
     with pytest.raises(StorageError, match="closed"):
         await scene.upload(add)
     assert scene.store.objects == {}
+    scene.assert_nothing_is_left()
+
+
+async def test_a_stream_waits_for_memory_and_never_goes_to_the_disk(tmp_path: Path) -> None:
+    """It is no part that could be read back later."""
+    scene = Scene(spill_directory=tmp_path)
+    memory = scene.engine.memory
+    holder = Lease()
+    assert memory.acquire_at_once(holder, memory.limit - 1, memory.limit)
+    uploading = await scene.start(content(3))
+    assert (uploading.done(), scene.store.sent) == (False, [])
+    assert scene.engine.spill is not None
+    assert scene.engine.spill.used == 0
+    memory.release(memory.detach(holder))
+    await uploading
+    assert scene.object() == content(3)
     scene.assert_nothing_is_left()

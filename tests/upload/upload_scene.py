@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from aios3._upload.engine import Engine
@@ -53,4 +55,22 @@ class UploadScene:
             0,
         )
         assert (self.engine.running, self.engine.known_uploads, self.engine.pool.idle_bytes) == (set(), set(), 0)
+        self._assert_no_file_is_left()
         assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("aios3")]
+
+    def _assert_no_file_is_left(self) -> None:
+        spill = self.engine.spill
+        if spill is not None:
+            assert (spill.used, spill.under_way, spill.loading.used, len(spill.loading._waiters)) == (0, 0, 0, 0)
+            assert spilled_files(spill.directory) == 0
+
+
+def spilled_files(directory: str) -> int:
+    """Return how many files in it this process has open."""
+    links = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            links.append(os.readlink(descriptor))
+        except FileNotFoundError:  # the one that listed the folder
+            continue
+    return sum(link.startswith(directory) for link in links)

@@ -1,0 +1,178 @@
+"""Parts that go to the disk, because memory would have to be waited for that slow sources hold.
+
+Theory of operation. A part that is being filled waits for memory in one of two ways: for parts in flight, which end
+without anybody's help, or for the sources of other uploads, which may be slow for ever (`MemoryBudget` tells them
+apart). Only in the second case it goes on in a file: what there is of it is written there, which gives its memory to
+others, and the rest goes from the caller's chunks straight to the file. To be sent it is read back as a whole, into
+memory of a budget of its own, of which only parts in flight hold any: so that wait, too, ends by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from aios3._protocol.cutter import SEGMENT_SIZE, Part
+from aios3._protocol.messages import Body
+
+from .memory import Lease, MemoryBudget, SegmentPool
+from .spill_file import SpillFile
+from .thread_work import ThreadWork
+
+__all__ = ["DiskRoom", "Spill", "SpilledPart"]
+
+
+@dataclass(eq=False)
+class Spill:
+    """The disk that all uploads of a driver share, and the memory to read back from it."""
+
+    directory: str
+    limit: int
+    """Bytes on the disk."""
+    reserve: int
+    """Bytes of memory for parts that are read back; no larger part is spilled."""
+    pool: SegmentPool
+    room_came: Callable[[], object]
+    """Called when bytes on the disk were given back."""
+    make_file: Callable[[str], SpillFile] = SpillFile
+    used: int = 0
+    """Bytes on the disk, promised to parts under way or taken by parts in flight."""
+    under_way: int = 0
+    """Those of them that were promised to parts under way."""
+    loading: MemoryBudget = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.loading = MemoryBudget(self.reserve)
+
+    def has_room(self, size: int) -> bool:
+        """Return whether a part of so many bytes may begin."""
+        return size <= self.reserve and self.used + size <= self.limit
+
+    def begin(self, number: int, size: int, work: ThreadWork) -> SpilledPart:
+        """Begin a part for which there is room."""
+        self.used += size
+        self.under_way += size
+        return SpilledPart(self, number, size, work)
+
+    def give_back(self, size: int) -> None:
+        """Take back so many bytes of the disk."""
+        self.used -= size
+        self.room_came()
+
+
+@dataclass(frozen=True, slots=True)
+class DiskRoom:
+    """The way out of waiting for memory that one part has."""
+
+    spill: Spill
+    size: int
+    """Bytes of the whole part."""
+
+    def is_open(self) -> bool:
+        """Return whether the part may go to the disk now."""
+        return self.spill.has_room(self.size)
+
+    def may_open(self) -> bool:
+        """Return whether parts in flight will give room on the disk back."""
+        return self.spill.used > self.spill.under_way
+
+
+class SpilledPart:
+    """A part on the disk: written piece by piece, then loaded to be sent like any other, then closed."""
+
+    def __init__(self, spill: Spill, number: int, capacity: int, work: ThreadWork) -> None:
+        self.number = number
+        self.capacity = capacity
+        """Bytes of the part when it is full."""
+        self.size = 0
+        """Bytes in it."""
+        self._spill = spill
+        self._work = work
+        self._file = spill.make_file(spill.directory)
+        self._writing: asyncio.Future[None] | None = None
+        self._promised = capacity
+        self._loaded: Part | None = None
+
+    @property
+    def body(self) -> Body:
+        """The slices to send, between `load` and `close`."""
+        assert self._loaded is not None
+        return self._loaded.body
+
+    @property
+    def missing(self) -> int:
+        """Bytes that the part needs to be full."""
+        return self.capacity - self.size
+
+    @property
+    def is_full(self) -> bool:
+        """It is complete."""
+        return not self.missing
+
+    async def take_over(self, part: Part, give_back: Callable[[], object]) -> None:
+        """Take over what memory holds of the part; `give_back` is called when nobody uses that memory any more.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        await self._write(part.body, part.size, give_back)
+
+    async def write(self, data: memoryview) -> int:
+        """Take from the front of `data` what the part misses; return how many bytes that were.
+
+        Whatever happens, nothing reads `data` when this has ended.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        piece = data[: self.missing]
+        await self._write((piece,), len(piece), lambda: None)
+        return len(piece)
+
+    async def _write(self, pieces: Body, size: int, ended: Callable[[], object]) -> None:
+        self._writing = self._work.begin(partial(self._file.write, pieces, self.size), ended)
+        await self._work.end_of(self._writing)
+        self.size += size
+
+    def end(self) -> None:
+        """Note that nothing more comes, and give back what was promised beyond that."""
+        self._spill.under_way -= self.capacity
+        if not self._is_busy:
+            self._promised = self.size
+            self._spill.give_back(self.missing)
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._writing is not None and not self._writing.done()
+
+    async def load(self) -> None:
+        """Wait for the memory of the whole part, and read it back.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        lease, budget = Lease(), self._spill.loading
+        await budget.acquire(lease, self.size, self.size)
+        budget.detach(lease)
+        segments = tuple(self._spill.pool.take() for _ in range(-(-self.size // SEGMENT_SIZE)))
+        self._loaded = Part(self.number, self.size, segments)
+        await self._work.run(partial(self._file.read, [memoryview(piece) for piece in self._loaded.body]))
+
+    def close(self) -> None:
+        """Give everything back, the file when its last write has ended; nobody may hold a slice any more."""
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            self._spill.pool.give_back(loaded.segments)
+            self._spill.loading.release(loaded.size)
+        if self._writing is not None and self._is_busy:  # by a task of the caller's that has not ended with the upload
+            self._writing.add_done_callback(lambda _: self._close_file())
+        else:
+            self._close_file()
+
+    def _close_file(self) -> None:
+        try:
+            _ = self._work.begin(self._file.close, lambda: self._spill.give_back(self._promised))
+        except RuntimeError:  # the loop's threads are gone, so nothing can be held up any more
+            self._file.close()

@@ -1,0 +1,75 @@
+"""A file without a name: a process that dies leaves nothing of it."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from collections.abc import Iterable
+from io import FileIO
+
+from aios3._protocol.messages import Body
+
+__all__ = ["SpillFile", "check_directory"]
+
+
+class SpillFile:
+    """Bytes on the disk. Every method belongs into a thread, one at a time."""
+
+    def __init__(self, directory: str) -> None:
+        """Prepare; there is no file before the first `write` or `read`."""
+        self._directory = directory
+        self._file: FileIO | None = None
+
+    def write(self, pieces: Body, offset: int) -> None:
+        """Put all pieces there, one behind the other, from `offset` on; to do it twice is harmless.
+
+        Raises:
+            OSError: the disk is full, or another failure of the system.
+        """
+        try:
+            file = self._opened()
+            file.seek(offset)
+            for piece in pieces:
+                rest = memoryview(piece)
+                while rest:
+                    rest = rest[file.write(rest) :]
+        except OSError as error:
+            error.add_note(f"aios3: part bytes could not be spilled to {self._directory!r}")
+            raise
+
+    def read(self, pieces: Iterable[memoryview]) -> None:
+        """Fill all pieces, one behind the other, from the beginning.
+
+        Raises:
+            OSError: the file is shorter, or another failure of the system.
+        """
+        file = self._opened()
+        file.seek(0)
+        for piece in pieces:
+            rest = piece
+            while rest:
+                count = file.readinto(rest)
+                if not count:
+                    raise OSError(errno.EIO, f"a file spilled to {self._directory!r} has lost bytes")
+                rest = rest[count:]
+
+    def close(self) -> None:
+        """Let it go, with its bytes."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _opened(self) -> FileIO:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(buffering=0, dir=self._directory)  # noqa: SIM115 - until `close`
+        return self._file
+
+
+def check_directory(directory: str) -> None:
+    """Make a file there, and let it go; belongs into a thread.
+
+    Raises:
+        OSError: that cannot be done.
+    """
+    with tempfile.TemporaryFile(buffering=0, dir=directory):
+        pass
