@@ -153,6 +153,7 @@ class Uploader:
             data = as_view(chunk)
             if not self._take_at_once(data):
                 await self._take(data)
+            del data  # while a view of it is held, a producer could not resize its buffer for the next chunk
             if self._bounds.read >= until or self._turn.is_wanted:
                 break
         return True

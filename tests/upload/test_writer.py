@@ -237,3 +237,19 @@ async def test_a_source_that_never_waits_lets_others_have_their_turn(scene: Scen
     await write(scene, block)
     is_running = False
     await task
+
+
+@pytest.mark.parametrize("length", [10, PART // 2, 2 * PART])
+async def test_a_producer_may_resize_its_buffer_for_the_next_chunk(scene: Scene, length: int) -> None:
+    """No view of the last one is held when it is asked."""
+    pieces = [content(3)[start : start + length + start % 3] for start in range(0, 3 * PART, length)]
+
+    async def chunks() -> AsyncIterator[bytearray]:
+        buffer = bytearray()
+        for piece in pieces:
+            buffer.clear()
+            buffer.extend(piece)
+            yield buffer
+
+    await write(scene, lambda writer: writer.write_from(chunks()))
+    assert scene.object() == b"".join(pieces)
