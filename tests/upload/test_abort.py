@@ -76,3 +76,23 @@ async def test_without_an_answer_there_is_no_proof(
     with pytest.raises(error):
         await scene.abort.prove()
     assert len(scene.store.sent) == 6
+
+
+async def test_every_request_is_about_the_upload(scene: Scene) -> None:
+    """Its bucket, its key, its id, also in the proof."""
+    scene.store.on("ListParts", STILL_THERE)
+    assert await scene.abort.prove()
+    sent = [*scene.store.requests("AbortMultipartUpload"), *scene.store.requests("ListParts")]
+    assert len(sent) == 3
+    for request in sent:
+        assert request.path == "/bucket/key"
+        assert ("uploadId", "id") in request.query
+
+
+async def test_the_pause_before_each_round_is_twice_the_last_one(scene: Scene) -> None:
+    """A part may be stored a moment after the abort, or a little later."""
+    scene.store.on("ListParts", *[STILL_THERE] * 6)
+    assert not await scene.abort.prove()
+    first, *others = scene.clock.slept
+    assert first > 0
+    assert others == [first * 2**number for number in range(1, 6)]

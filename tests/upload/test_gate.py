@@ -158,3 +158,44 @@ async def test_a_loop_that_is_quick_enough_does_not(scene: Scene) -> None:
     await waiting
     assert scene.gate.search.level == 1
     assert scene.gate.search.generation == 0
+
+
+async def test_seconds_are_counted_from_the_pass() -> None:
+    """Whenever that was: parts that take as long as before are no gain at twice the level."""
+    scene = Scene(level=4)
+    scene.clock.advance(1000.0)
+    for seconds in (1.0, 2.0):
+        level = scene.gate.search.level
+        passes = [await scene.gate.enter() for _ in range(level)]
+        waiting = asyncio.create_task(scene.gate.enter())
+        await turns()
+        scene.clock.advance(seconds)
+        for held in passes:
+            scene.gate.leave(held, 100)
+        scene.gate.leave(await waiting, None)
+    assert scene.gate.search.level == 4
+
+
+async def test_throttling_ends_the_trial_of_more() -> None:
+    """The level is again what it was before."""
+    scene = Scene(level=4)
+    passes = [await scene.gate.enter() for _ in range(4)]
+    waiting = asyncio.create_task(scene.gate.enter())
+    await turns()
+    scene.clock.advance(1.0)
+    for held in passes:
+        scene.gate.leave(held, 100)
+    assert scene.gate.search.level == 8
+    scene.gate.leave(await waiting, None)
+    scene.gate.leave(await scene.gate.enter(), 100, [_slow_down()])
+    assert scene.gate.search.level == 4
+
+
+async def test_a_pass_that_is_cancelled_late_is_one_pass() -> None:
+    """The others stay held."""
+    scene = Scene(level=3)
+    first, _, _, waiting = await crowd(scene.gate, 4)
+    scene.gate.leave(first.result(), None)
+    waiting.cancel()
+    await turns()
+    assert (waiting.cancelled(), scene.gate.in_flight) == (True, 2)

@@ -31,3 +31,17 @@ async def test_who_gives_up_wants_it_no_longer() -> None:
         await asyncio.wait({waiting})
         assert not turn.is_wanted
     assert not turn.locked()
+
+
+async def test_it_is_wanted_until_the_last_one_has_it() -> None:
+    """However many wait."""
+    turn = Turn()
+    await turn.acquire()
+    tasks = [asyncio.create_task(turn.acquire()) for _ in range(2)]
+    await turns()
+    turn.release()
+    await tasks[0]
+    assert turn.is_wanted
+    turn.release()
+    await tasks[1]
+    assert not turn.is_wanted
