@@ -188,6 +188,7 @@ async def _read_bounded(request: Request, response: aiohttp.ClientResponse, watc
         watchdog.received()
         body += piece
         if len(body) > MAX_ANSWER:
+            body.clear()  # the error's traceback would keep it, and its repetitions theirs
             error = TransportError(f"{request.operation}: the answer is longer than {MAX_ANSWER} bytes")
             error.is_permanent = request.method in ("GET", "HEAD")  # of a change nobody knows whether it was made
             raise error

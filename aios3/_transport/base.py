@@ -65,6 +65,7 @@ class StreamedResponse:
         async for chunk in self.chunks:
             body += chunk
             if len(body) > MAX_ANSWER:
+                body.clear()  # the error's traceback would keep it
                 error = TransportError(f"the answer with status {self.status} is longer than {MAX_ANSWER} bytes")
                 error.is_permanent = True
                 raise error
