@@ -524,3 +524,20 @@ def test_the_way_out(scene: SpillScene) -> None:
     part.end()
     assert (room.is_open(), room.may_open(), scene.spill.used) == (False, True, 2 * SIZE + 10)
     assert not DiskRoom(scene.spill, SIZE + 1).is_open()
+
+
+async def test_one_put_that_waits_to_be_read_back_can_be_stopped(scene: SpillScene) -> None:
+    """It is no commit yet, which would be let end."""
+    holder = scene.hold_memory()
+    gate = Gate()
+    scene.store.on("UploadPart", gate)
+    first = await scene.start(data(SIZE + 1), key="first", concurrency=1)
+    await gate.entered.wait()
+    waiting = await scene.start(data(SIZE), key="waiting")
+    for upload in scene.engine.running:
+        upload.stop(StorageError("stopped"))
+    await asyncio.wait({first, waiting})
+    assert [str(task.exception()) for task in (first, waiting)] == ["stopped", "stopped"]
+    assert scene.store.objects == {}
+    scene.let_go(holder)
+    scene.assert_nothing_is_left()
