@@ -50,8 +50,8 @@ class TransferConfig:
     concurrency: int | Literal["auto"] = 8
     """Part requests in flight per upload, at most. ``"auto"`` finds by trying how many are worth it, for all uploads of
     the driver together: it begins with 4, takes more while more bytes come through, up to 32 an upload and 128 in all,
-    and fewer when the store throttles, requests fail, the event loop lags, or fewer do as well. An upload then holds
-    at most 33 parts."""
+    and fewer when requests fail, the event loop lags, or fewer do as well. (While a store throttles fewer are sent
+    anyhow.) An upload then holds at most 33 parts."""
     memory_limit: int = 256 * MIB
     """Source bytes held by all uploads of the driver together, at most; at least one part."""
     spill_directory: str | os.PathLike[str] | None = None
@@ -132,7 +132,7 @@ class RetryPolicy:
 
     max_attempts: int = 6
     """Attempts per request, the first one included; 1 never retries. The requests of a clean-up (abort, and the proof
-    that nothing remained) are made six times at least, because they keep a promise."""
+    that nothing remained) may take six in any case, because they keep a promise."""
     base_delay: float = 0.2
     """Seconds."""
     throttle_base_delay: float = 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import pytest
 
@@ -65,6 +66,34 @@ async def test_a_source_is_not_read_ahead(server, make_driver, concurrency):
     server.release("UploadPart")
     await upload
     assert server.max_parts_in_progress == concurrency
+
+
+async def test_an_adaptive_upload_begins_small_and_takes_more(server, make_driver):
+    """Four parts, and no source byte for more than the fifth; eight, while nothing but their number holds them up."""
+    server.hold("UploadPart")
+    driver = make_driver(transfer=TransferConfig(part_size=PART, concurrency="auto"))
+    source = Counted(100 * PART)
+    upload = asyncio.create_task(driver.upload_object_via_stream(source, "bucket", "key"))
+    await server.wait_for(lambda server: server.max_parts_in_progress == 4)
+    await turns()
+    assert (server.max_parts_in_progress, source.taken <= 5 * PART + source.chunk) == (4, True)
+    server.release("UploadPart")
+    receipt = await upload
+    assert (receipt.size, len(receipt.parts)) == (100 * PART, 100)
+    assert 4 <= server.max_parts_in_progress <= 32
+
+
+async def test_an_adaptive_upload_keeps_to_what_the_store_can_hold(server, make_driver):
+    """A store that takes few parts before their turn gets few, whatever more would yield."""
+    server.hold("UploadPart")
+    few = dataclasses.replace(server.store.provider, reorder_buffer=2 * PART)
+    driver = make_driver(provider=few, transfer=TransferConfig(part_size=PART, concurrency="auto"))
+    upload = asyncio.create_task(driver.upload_object_via_stream(Counted(20 * PART), "bucket", "key"))
+    await server.wait_for(lambda server: server.max_parts_in_progress == 2)
+    await turns()
+    server.release("UploadPart")
+    await upload
+    assert server.max_parts_in_progress == 2
 
 
 async def test_a_reader_is_not_read_ahead(server, make_driver):

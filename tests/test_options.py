@@ -64,6 +64,7 @@ def test_every_option_is_documented(options: Any) -> None:
         ({"concurrency": 0}, "concurrency"),
         ({"concurrency": 1001}, "concurrency"),
         ({"concurrency": 1.5}, "concurrency"),
+        ({"concurrency": "many"}, "concurrency"),
         ({"memory_limit": 5 * MIB - 1}, "memory_limit"),
         ({"memory_limit": 1e9}, "memory_limit"),
         ({"checksum": "md5"}, "checksum 'md5'"),
@@ -90,6 +91,7 @@ def test_a_wrong_transfer_is_refused(wrong: dict[str, Any], words: str) -> None:
     [
         {"part_size": 1, "memory_limit": 1},
         {"concurrency": 1000},
+        {"concurrency": "auto"},
         {"checksum": None},
         {"checksum": "crc32"},
         {"part_growth": "fixed"},

@@ -130,7 +130,7 @@ class Uploader:
     async def add_from(self, reader: SourceReader) -> bool:
         """Pull some chunks of `reader` and take them; return whether there may be more.
 
-        They are one at least, 64 at most, and no more once somebody else wants to write.
+        They are one at least, at most 64 or 512 KiB, and no more once somebody else wants to write.
 
         Raises:
             Exception: what the source raises, and what `add` raises.

@@ -179,7 +179,7 @@ class Upload:
         transfer = TransferConfig(
             part_size=self.world.schedule.part_size,
             memory_limit=self.world.schedule.memory_limit,
-            concurrency=call.concurrency,
+            concurrency="auto" if call.is_adaptive else call.concurrency,
             checksum=call.checksum,
             mechanism=call.mechanism,
             part_growth="fixed",

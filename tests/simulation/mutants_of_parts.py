@@ -15,6 +15,7 @@ import pytest
 from aios3._protocol import retry
 from aios3._protocol.cutter import Part
 from aios3._protocol.multipart_operations import UploadPart
+from aios3._upload.gate import Gate, Pass
 from aios3._upload.memory import MemoryBudget, SegmentPool
 from aios3._upload.part_sender import PartSender
 from aios3._upload.progress import ProgressReporter
@@ -241,3 +242,14 @@ def _(patch: pytest.MonkeyPatch) -> None:
             self.receipt = dataclasses.replace(self.receipt, etag=first.etag)
 
     patch.setattr(Uploader, "finish", finish)
+
+
+@mutant("a part that was not stored keeps its pass")
+def _(patch: pytest.MonkeyPatch) -> None:
+    original = Gate.leave
+
+    def leave(self: Gate, held: Pass, stored: int | None, *more: Any) -> None:
+        if stored is not None:
+            original(self, held, stored, *more)
+
+    patch.setattr(Gate, "leave", leave)

@@ -163,6 +163,8 @@ def broken_by_the_driver(world: World) -> Iterator[str]:
             yield f"{engine.pool.idle_bytes} bytes of idle segments are kept"
         if engine.running or engine.known_uploads:
             yield f"still registered: {len(engine.running)} uploads, {engine.known_uploads}"
+        if engine.gate.in_flight:
+            yield f"{engine.gate.in_flight} passes of the gate are still held"
 
 
 def broken_by_the_world(world: World, uploads: list[Upload]) -> Iterator[str]:
@@ -186,8 +188,8 @@ def watch_bounds(world: World, uploads: list[Upload], exchange: Exchange) -> Non
     by_key = {upload.call.key: upload for upload in uploads}
     call = by_key[exchange.key].call
     mine = [other for other in world.transport.in_flight if other.key == exchange.key]
-    if len(mine) > call.concurrency:
-        world.blame(f"{len(mine)} requests of {exchange.key} at once, allowed are {call.concurrency}")
+    if len(mine) > call.most_in_flight:
+        world.blame(f"{len(mine)} requests of {exchange.key} at once, allowed are {call.most_in_flight}")
     others = {other.operation for other in mine if other is not exchange}
     if exchange.operation == "AbortMultipartUpload" and others:
         world.blame(f"{exchange} while {mine[0]} is in flight")
@@ -203,4 +205,4 @@ def _most_held(world: World, call: Call) -> int:
     part = world.schedule.part_size
     if call.mechanism == "stream":
         return part + 4 * min(world.schedule.segment_size, part)
-    return (call.concurrency + 1) * part
+    return (call.most_in_flight + 1) * part

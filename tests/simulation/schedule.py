@@ -55,6 +55,12 @@ class Call:
     ending: Ending
     progress: Literal["none", "sync", "async", "failing"]
     nonce: bool
+    is_adaptive: bool
+    """The number of parts in flight is left to the driver, instead of `concurrency`."""
+
+    @property
+    def most_in_flight(self) -> int:
+        return 32 if self.is_adaptive else self.concurrency
 
     @property
     def declared(self) -> int | None:
@@ -93,7 +99,7 @@ def draw(seed: int) -> Schedule:
     calls = random.choice((1, 1, 1, 1, 2, 3))
     keys = [f"key-{number}" for number in range(calls)]
     limit = part_size * random.choice((1, 1, 2, 3, 8, 50))
-    marks = Random(seed + 4)
+    marks, trials = Random(seed + 4), Random(seed + 5)
     conditions = _conditions(random)
     return Schedule(
         seed=seed,
@@ -102,7 +108,9 @@ def draw(seed: int) -> Schedule:
         inline_hashing=random.choice((0, 1000)),
         memory_limit=limit,
         conditions=conditions,
-        calls=tuple(_call(random, key, part_size, nonce=marks.random() < 0.1) for key in keys),
+        calls=tuple(
+            _call(random, key, part_size, nonce=marks.random() < 0.1, is_adaptive=trials.random() < 0.2) for key in keys
+        ),
         skew=random.choice((0.0, 0.0, 0.7, -3.0, 7200.0)),
         forgets=random.random() < 0.3,
         final_etag=random.random() < 0.5,
@@ -131,7 +139,7 @@ def _conditions(random: Random) -> Conditions:
     return Conditions(rate, 20, slowest, reachable, target=(operation, kind), resurrects=resurrects)
 
 
-def _call(random: Random, key: str, part_size: int, *, nonce: bool) -> Call:
+def _call(random: Random, key: str, part_size: int, *, nonce: bool, is_adaptive: bool) -> Call:
     way = random.choice(WAYS)
     shape = _shape(random, part_size, may_be_endless=way not in ("none",))
     declares = random.random()
@@ -150,6 +158,7 @@ def _call(random: Random, key: str, part_size: int, *, nonce: bool) -> Call:
         ending=Ending(way, () if way == "none" else _triggers(random, way)),
         progress=random.choice(("none", "sync", "sync", "async", "async", "async", "async", "failing")),
         nonce=nonce,
+        is_adaptive=is_adaptive,
     )
 
 

@@ -29,6 +29,17 @@ def _slow_down() -> ThrottledError:
     return ThrottledError("less, please", operation="UploadPart", status=503)
 
 
+async def run_round(scene: Scene, *, seconds: float, size: int = 100) -> None:
+    """Let as many parts through as the level says, with one more that has to wait for them."""
+    passes = [await scene.gate.enter() for _ in range(scene.gate.search.level)]
+    waiting = asyncio.create_task(scene.gate.enter())
+    await turns()
+    scene.clock.advance(seconds)
+    for held in passes:
+        scene.gate.leave(held, size)
+    scene.gate.leave(await waiting, None)
+
+
 async def crowd(gate: Gate, count: int) -> list[asyncio.Task[Pass]]:
     tasks = [asyncio.create_task(gate.enter()) for _ in range(count)]
     await turns()
@@ -99,16 +110,7 @@ async def test_a_cancelled_wait_holds_nothing(scene: Scene) -> None:
 async def test_the_search_learns_what_was_stored(scene: Scene) -> None:
     """Bytes, and the seconds from the pass to its return; and that somebody had to wait."""
     scene = Scene(level=4)
-    for _ in range(4):
-        passes = [await scene.gate.enter() for _ in range(4)]
-        waiting = asyncio.create_task(scene.gate.enter())
-        await turns()
-        scene.clock.advance(1.0)
-        for held in passes:
-            scene.gate.leave(held, 100)
-        scene.gate.leave(await waiting, None)
-        if scene.gate.search.level != 4:
-            break
+    await run_round(scene, seconds=1.0)
     assert scene.gate.search.level == 8
 
 
@@ -165,28 +167,15 @@ async def test_seconds_are_counted_from_the_pass() -> None:
     scene = Scene(level=4)
     scene.clock.advance(1000.0)
     for seconds in (1.0, 2.0):
-        level = scene.gate.search.level
-        passes = [await scene.gate.enter() for _ in range(level)]
-        waiting = asyncio.create_task(scene.gate.enter())
-        await turns()
-        scene.clock.advance(seconds)
-        for held in passes:
-            scene.gate.leave(held, 100)
-        scene.gate.leave(await waiting, None)
+        await run_round(scene, seconds=seconds)
     assert scene.gate.search.level == 4
 
 
 async def test_throttling_ends_the_trial_of_more() -> None:
     """The level is again what it was before."""
     scene = Scene(level=4)
-    passes = [await scene.gate.enter() for _ in range(4)]
-    waiting = asyncio.create_task(scene.gate.enter())
-    await turns()
-    scene.clock.advance(1.0)
-    for held in passes:
-        scene.gate.leave(held, 100)
+    await run_round(scene, seconds=1.0)
     assert scene.gate.search.level == 8
-    scene.gate.leave(await waiting, None)
     scene.gate.leave(await scene.gate.enter(), 100, [_slow_down()])
     assert scene.gate.search.level == 4
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aios3._protocol.part_plan import PartPlan
 from aios3._upload.session import run_upload
 from aios3._upload.sources import SourceReader
 from aios3._upload.writer import UploadWriter
@@ -253,3 +254,46 @@ async def test_a_producer_may_resize_its_buffer_for_the_next_chunk(scene: Scene,
 
     await write(scene, lambda writer: writer.write_from(chunks()))
     assert scene.object() == b"".join(pieces)
+
+
+async def test_who_wants_to_write_waits_for_one_chunk_at_most(scene: Scene) -> None:
+    """However many more a source has."""
+    writing: list[asyncio.Task[None]] = []
+
+    async def block(writer: UploadWriter) -> None:
+        async def chunks() -> AsyncIterator[bytes]:
+            for number in range(20):
+                if number == 3:
+                    writing.append(asyncio.create_task(writer.write(b"!")))
+                    await turns()
+                yield b"x"
+
+        await writer.write_from(chunks())
+        await writing[0]
+
+    await write(scene, block)
+    assert scene.object() == b"xxxx!" + 16 * b"x"
+
+
+async def test_large_chunks_let_others_have_their_turn_more_often() -> None:
+    """Every 512 KiB, or the source would outrun what is sent."""
+    scene = Scene(memory_limit=32 << 20)
+    turns_of_others = 0
+
+    async def other() -> None:
+        nonlocal turns_of_others
+        while True:
+            turns_of_others += 1
+            await asyncio.sleep(0)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            yield bytes(64 << 10)
+
+    async def block(writer: UploadWriter) -> None:
+        task = asyncio.create_task(other())
+        await writer.write_from(chunks())
+        task.cancel()
+
+    await write(scene, block, plan=PartPlan(16 << 20, 16 << 20, 10))
+    assert turns_of_others == 8
