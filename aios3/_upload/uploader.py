@@ -47,7 +47,7 @@ _LOOKAHEAD: Final = 64 * KIB
 _CHUNKS_PER_TURN: Final = 64
 _BYTES_PER_TURN: Final = 512 * KIB
 """What is pulled before other tasks get their turn, for sources that never wait for anything. With more bytes the
-reading outruns the sending, and parts wait in cold memory: over TLS a sixth of the CPU time."""
+reading outruns the sending, and nearby stores are sent to from 47 MiB of waiting parts instead of 15."""
 
 
 class Uploader:
