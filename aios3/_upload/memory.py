@@ -16,7 +16,7 @@ that it waits for, it is told to take the way out instead.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -104,7 +104,11 @@ class MemoryBudget:
     """Bytes granted and not given back, in filling parts and in parts in flight."""
     _filling: set[Lease] = field(default_factory=set)
     _filling_held: int = 0
+    _kinds: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """How many of the filling parts miss and hold so many bytes: few kinds, however many uploads there are."""
     _waiters: deque[_Waiter] = field(default_factory=deque)
+    _is_blocked: bool = False
+    """Somebody in line lacks only what parts in flight will give back, so nobody behind goes first."""
 
     async def acquire(self, lease: Lease, count: int, missing: int, way_out: WayOut | None = None) -> bool:
         """Grant `count` more bytes to `lease`, waiting for them if needed; return whether they were granted.
@@ -129,7 +133,9 @@ class MemoryBudget:
             return True
         waiter = _Waiter(lease, count, asyncio.get_running_loop().create_future(), way_out)
         self._waiters.append(waiter)
-        self._serve()
+        if not self._is_blocked:  # for those before it nothing has changed
+            self._is_blocked = not self._consider(waiter, set())
+        self._refuse_to_wait_for_oneself()
         try:
             return await waiter.granted
         except asyncio.CancelledError:
@@ -138,7 +144,7 @@ class MemoryBudget:
 
     def acquire_at_once(self, lease: Lease, count: int, missing: int) -> bool:
         """Grant as `acquire` does, if nobody has to wait for it; return whether it was granted."""
-        lease.missing = missing
+        self._change(lease, held=lease.held, missing=missing)
         lease.task = asyncio.current_task()
         if self._waiters or not self._is_free(count) or not self._is_safe(lease, count):
             return False
@@ -152,9 +158,10 @@ class MemoryBudget:
             if not waiter.granted.done():
                 waiter.granted.set_exception(ConfigurationError("the upload has ended; write inside its block"))
         held = lease.held
-        self._filling.discard(lease)
-        self._filling_held -= held
-        lease.held = lease.missing = 0
+        self._change(lease, held=0, missing=0)
+        if lease in self._filling:
+            self._filling.remove(lease)
+            self._forget_kind((0, 0))
         self._serve()
         return held
 
@@ -172,25 +179,39 @@ class MemoryBudget:
         if waiter in self._waiters:
             self._waiters.remove(waiter)
         elif waiter.was_granted and waiter.lease in self._filling:
-            waiter.lease.held -= waiter.count
-            waiter.lease.missing += waiter.count
-            self._filling_held -= waiter.count
-            self.used -= waiter.count
+            lease, count = waiter.lease, waiter.count
+            self._change(lease, held=lease.held - count, missing=lease.missing + count)
+            self.used -= count
         self._serve()
 
     def _serve(self) -> None:
+        self._is_blocked = False
+        unsafe: set[tuple[int, int, int]] = set()
         for waiter in list(self._waiters):
-            if waiter.granted.done():
-                continue
-            if not self._is_safe(waiter.lease, waiter.count):
-                self._show_out(waiter)
-                continue  # those behind may go first, so that in the end there is enough for this one
-            if not self._is_free(waiter.count):
-                break  # it lacks only what parts in flight will give back, so nobody overtakes it
-            self._waiters.remove(waiter)
-            self._grant(waiter.lease, waiter.count)
-            waiter.granted.set_result(True)
+            if not self._consider(waiter, unsafe):
+                self._is_blocked = True
+                break
         self._refuse_to_wait_for_oneself()
+
+    def _consider(self, waiter: _Waiter, unsafe: set[tuple[int, int, int]]) -> bool:
+        """Grant what `waiter` asks for, if that can be; return whether those behind it may go first.
+
+        `unsafe` has what was found to make a deadlock possible, and so does again however much is granted meanwhile.
+        """
+        lease, count = waiter.lease, waiter.count
+        kind = (lease.missing, lease.held, count)
+        if waiter.granted.done():
+            return True
+        if kind in unsafe or not self._is_safe(lease, count):
+            unsafe.add(kind)
+            self._show_out(waiter)
+            return True  # so that in the end there is enough for this one
+        if not self._is_free(count):
+            return False  # it lacks only what parts in flight will give back, so nobody overtakes it
+        self._waiters.remove(waiter)
+        self._grant(lease, count)
+        waiter.granted.set_result(True)
+        return True
 
     def _show_out(self, waiter: _Waiter) -> None:
         if waiter.way_out is not None and waiter.way_out.is_open():
@@ -201,16 +222,18 @@ class MemoryBudget:
         """Tell the waiters whose own tasks hold all there is, in unfinished parts of other uploads: nobody else can."""
         if not self._waiters or self.used != self._filling_held:
             return
-        holders = {lease.task for lease in self._filling}
+        holder = next((lease.task for lease in self._filling), None)
+        if holder is None or any(lease.task is not holder for lease in self._filling):
+            return
         for waiter in list(self._waiters):
-            others = self._filling - {waiter.lease}
+            others = len(self._filling) - (waiter.lease in self._filling)
             if waiter.way_out is not None and waiter.way_out.may_open():
                 continue
-            if others and holders == {waiter.lease.task} and not waiter.granted.done():
+            if others and waiter.lease.task is holder and not waiter.granted.done():
                 self._waiters.remove(waiter)
                 waiter.granted.set_exception(
                     ConfigurationError(
-                        f"one task feeds {len(others) + 1} uploads in turn, whose unfinished parts do not fit into the "
+                        f"one task feeds {others + 1} uploads in turn, whose unfinished parts do not fit into the "
                         f"driver's memory_limit of {self.limit} bytes; raise it, or use smaller parts"
                     )
                 )
@@ -224,16 +247,32 @@ class MemoryBudget:
         own = (lease.missing - count, lease.held + count)
         if own[0] <= free:
             return True  # the common case: this part could be filled first, and without it the others are safe
-        others = [(other.missing, other.held) for other in self._filling if other is not lease]
-        for missing, held in sorted([*others, own]):
-            if missing > free:
+        kinds = self._kinds.copy()
+        kinds[own] += 1
+        if lease in self._filling:
+            kinds[lease.missing, lease.held] -= 1
+        for (missing, held), parts in sorted(kinds.items()):
+            if parts and missing > free:
                 return False
-            free += held
+            free += held * parts
         return True
 
     def _grant(self, lease: Lease, count: int) -> None:
+        if lease not in self._filling:
+            self._filling.add(lease)
+            self._kinds[lease.missing, lease.held] += 1
+        self._change(lease, held=lease.held + count, missing=lease.missing - count)
         self.used += count
-        self._filling_held += count
-        self._filling.add(lease)
-        lease.held += count
-        lease.missing -= count
+
+    def _change(self, lease: Lease, *, held: int, missing: int) -> None:
+        """Note what a part holds and misses now."""
+        if lease in self._filling:
+            self._forget_kind((lease.missing, lease.held))
+            self._kinds[missing, held] += 1
+            self._filling_held += held - lease.held
+        lease.held, lease.missing = held, missing
+
+    def _forget_kind(self, kind: tuple[int, int]) -> None:
+        self._kinds[kind] -= 1
+        if not self._kinds[kind]:
+            del self._kinds[kind]

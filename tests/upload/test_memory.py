@@ -583,3 +583,33 @@ async def test_a_way_out_that_may_open_is_waited_for(will_open: bool) -> None:
         assert not await waiting
     else:
         assert isinstance(waiting.exception(), ConfigurationError)
+
+
+class Counting(MemoryBudget):
+    """Counts how often it is asked whether bytes may be granted without a deadlock."""
+
+    questions = 0
+
+    def _is_safe(self, lease: Lease, count: int) -> bool:
+        self.questions += 1
+        return super()._is_safe(lease, count)
+
+
+async def test_a_crowd_in_line_is_asked_about_once_for_each_kind() -> None:
+    """However many wait alike: what one upload costs does not grow with the others."""
+    memory, holders = Counting(100), [Lease() for _ in range(9)]
+    for holder in holders:
+        await memory.acquire(holder, 10, 15)
+    tasks = [asyncio.create_task(memory.acquire(Lease(), 1, 15)) for _ in range(500)]
+    await turns(3)
+    assert memory.questions <= len(holders) + 2 * len(tasks)  # at once, and in line
+    memory.questions, before = 0, sum(task.done() for task in tasks)
+    for holder in holders[:3]:
+        memory.release(memory.detach(holder))
+    await turns(3)
+    granted = sum(task.done() for task in tasks) - before
+    assert granted >= 20
+    assert memory.questions <= granted + 6 * 2  # six looks at the line, and a kind or two of those who wait
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
