@@ -368,17 +368,22 @@ async def test_bytes_that_cannot_be_read_back_end_the_upload(scene: SpillScene, 
     scene.assert_nothing_is_left()
 
 
-async def test_an_upload_ends_only_when_no_thread_writes_for_it(scene: SpillScene) -> None:
-    """Also if that was begun by a task that goes on when the block is left, and if it is cancelled."""
+def held_up_files() -> tuple[type[SpillFile], threading.Event, threading.Event]:
+    """Return files whose first write is told of, and waits until it may go on."""
     entered, may_write = threading.Event(), threading.Event()
 
-    class Slow(SpillFile):
+    class HeldUp(SpillFile):
         def write(self, pieces: Body, offset: int) -> None:
             entered.set()
             may_write.wait()
             super().write(pieces, offset)
 
-    scene.make_file = Slow
+    return HeldUp, entered, may_write
+
+
+async def test_an_upload_ends_only_when_no_thread_writes_for_it(scene: SpillScene) -> None:
+    """Also if that was begun by a task that goes on when the block is left, and if it is cancelled."""
+    scene.make_file, entered, may_write = held_up_files()
     holder = scene.hold_memory()
     writing: list[asyncio.Task[None]] = []
 
@@ -405,15 +410,7 @@ async def test_an_upload_ends_only_when_no_thread_writes_for_it(scene: SpillScen
 
 async def test_a_moving_part_is_given_back_once_it_has_moved(scene: SpillScene) -> None:
     """Its memory is not another's while the thread reads it, although the upload is cancelled."""
-    entered, may_write = threading.Event(), threading.Event()
-
-    class Slow(SpillFile):
-        def write(self, pieces: Body, offset: int) -> None:
-            entered.set()
-            may_write.wait()
-            super().write(pieces, offset)
-
-    scene.make_file = Slow
+    scene.make_file, entered, may_write = held_up_files()
 
     async def feed(upload: Uploader) -> None:
         await upload.add(memoryview(data(SEGMENT_SIZE)))
