@@ -25,6 +25,7 @@ from aios3._upload.progress import ProgressCallback
 from aios3._upload.session import run_upload
 from aios3._upload.sources import Source, SourceReader
 from aios3._upload.stored_parts import check_checkpoint
+from aios3._upload.whole_upload import WholeUpload, is_whole
 from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import FileIdentity, UploadCheckpoint
 from aios3.errors import ConfigurationError, SizeMismatchError
@@ -99,6 +100,8 @@ class UploadMethods(DriverBase):
                 resume=resume,
                 attributes=attributes,
             )
+            if is_whole(source, job):
+                return await WholeUpload(await self._engine_for(job), job, source).run()
             return await self._send_all(reader, job)
 
     async def upload_object(

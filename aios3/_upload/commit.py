@@ -37,7 +37,8 @@ class Commit:
 
     engine: Engine
     job: UploadJob
-    guard: CancellationGuard
+    guard: CancellationGuard | None
+    """Of the multipart upload; ``None`` where there never is one."""
     failures: list[StorageError]
     """Receives failed attempts."""
     began_at: float
@@ -111,6 +112,7 @@ class Commit:
         return CompleteMultipartUpload(job.bucket, job.key, upload_id, parts, algorithm, headers, told_size)
 
     async def _complete(self, operation: CompleteMultipartUpload, size: int, checksum: str | None) -> Committed:
+        assert self.guard is not None
         completion = Completion(
             client=self.engine.client,
             guard=self.guard,
@@ -149,8 +151,12 @@ class Commit:
             f"the driver was closed while {job.bucket}/{job.key} was being committed; HEAD shows whether it was",
             bucket=job.bucket,
             key=job.key,
-            upload_id=self.guard.upload_id,
+            upload_id=self._upload_id,
         )
+
+    @property
+    def _upload_id(self) -> str | None:
+        return None if self.guard is None else self.guard.upload_id
 
     def receipt(self, committed: Committed, size: int, parts: tuple[UploadedPart, ...]) -> UploadReceipt:
         """Return what the caller is told of an object that was committed."""
@@ -160,7 +166,7 @@ class Commit:
             size=size,
             etag=unquote_etag(committed.etag or ""),
             version_id=committed.version_id,
-            upload_id=self.guard.upload_id,
+            upload_id=self._upload_id,
             parts=parts,
             checksum=committed.checksum,
             request_id=committed.request_id,

@@ -1,0 +1,97 @@
+"""An object whose bytes the caller holds: one PutObject in the caller's task, without a copy.
+
+Nothing is cut, no memory is asked for, and nothing can be left open, so of the
+machinery of an upload only the commit remains. Small objects are many, and
+what they cost is what is done for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeGuard
+
+from aios3._protocol.cutter import SEGMENT_SIZE
+from aios3._protocol.messages import Body
+from aios3._protocol.stream_plan import StreamPlan
+from aios3.errors import StorageError
+from aios3.models import UploadReceipt
+
+from .commit import Commit
+from .engine import Engine
+from .job import UploadJob
+
+__all__ = ["WholeUpload", "is_whole"]
+
+
+def is_whole(source: object, job: UploadJob) -> TypeGuard[bytes]:
+    """Return whether `source` can be put as it is: bytes that never change, no more than one part, nothing to report.
+
+    What is not of the length that was declared is left to whoever counts it.
+    """
+    if type(source) is not bytes or job.on_progress is not None or job.resume is not None:
+        return False
+    size = len(source)
+    fits = size <= job.plan.first_size and not isinstance(job.plan, StreamPlan)
+    return fits and job.size in (None, size) and (job.max_size is None or size <= job.max_size)
+
+
+class WholeUpload:
+    """An upload whose commit is on its way from its beginning."""
+
+    def __init__(self, engine: Engine, job: UploadJob, data: bytes) -> None:
+        """Prepare to put `data` in the current task; nothing is sent yet."""
+        self._engine = engine
+        self._job = job
+        self._data = data
+        self._owner = asyncio.current_task()
+        self._cut = asyncio.timeout(None)
+        self._was_given_up = False
+        self.ended = asyncio.Event()
+
+    async def run(self) -> UploadReceipt:
+        """Put the object.
+
+        A cancellation drops the connection; whether the store has the object is then unknown.
+
+        Raises:
+            CompletionUnknownError: the driver was closed meanwhile, or see `Commit.put`.
+            StorageError: as `Commit.put`.
+        """
+        failures: list[StorageError] = []
+        commit = Commit(self._engine, self._job, None, failures, self._engine.client.clock.monotonic())
+        self._engine.running.add(self)
+        try:
+            async with self._cut:
+                committed = await commit.put(_slices(self._data))
+        except TimeoutError:
+            if not self._was_given_up:
+                raise
+            raise commit.given_up() from None
+        finally:
+            self._engine.upload_ended(self)
+            self.ended.set()
+        return commit.receipt(committed, len(self._data), ())
+
+    def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
+        """Return whether `task` is the one that waits for the store."""
+        return task is self._owner
+
+    def stop(self, reason: StorageError) -> None:
+        """Do nothing: the commit is on its way."""
+
+    def give_up_commit(self) -> None:
+        """Cut it off, unless it is over."""
+        if not self.ended.is_set():
+            self._was_given_up = True
+            self._cut.reschedule(asyncio.get_running_loop().time())
+
+    async def abandon(self) -> None:
+        """Wait for its end: there is nothing to abort."""
+        await self.ended.wait()
+
+
+def _slices(data: bytes) -> Body:
+    if len(data) <= SEGMENT_SIZE:
+        return (data,) if data else ()
+    view = memoryview(data)
+    return [view[start : start + SEGMENT_SIZE] for start in range(0, len(data), SEGMENT_SIZE)]
