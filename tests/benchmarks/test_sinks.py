@@ -56,6 +56,21 @@ async def test_what_was_streamed_is_what_is_counted(kind, protocol, make):
     assert figures["wall_seconds"] >= figures["tail_seconds"] > 0
 
 
+async def test_taken_for_amazon_s3_the_commit_is_the_last_request(kind):
+    """Elsewhere a HEAD comes after it, so that the tail of ``paced`` is that of one request less."""
+    requests = {}
+    with running_sink("http", Shape()) as sink:
+        for variant in (None, "aws"):
+            before = await asyncio.to_thread(sink.statistics)
+            job = job_for(sink, prefix=f"run-{variant}", variant=variant)
+            async with aios3_client(job) as client:
+                await play(client, job)
+            counted = await asyncio.to_thread(sink.statistics, f"/bench/run-{variant}-")
+            check(job, counted)
+            requests[variant] = counted["requests"] - before["requests"]
+    assert requests["aws"] == requests[None] - 1
+
+
 async def test_small_objects_are_counted_one_by_one(kind):
     """Forty objects, eight at a time, each of its size."""
     with running_sink("http", Shape()) as sink:
