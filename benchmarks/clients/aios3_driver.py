@@ -16,6 +16,7 @@ from benchmarks.clients import Client
 from benchmarks.job import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, Job
 from benchmarks.source import Source
 
+_DEFAULTS: Final = TransferConfig()
 _AS_AWS: Final[dict[str | None, Literal["crc32"] | None]] = {"aws": None, "crc32": "crc32"}
 """The checksums of the variants that take the store for Amazon S3."""
 
@@ -24,15 +25,16 @@ def _transfer(job: Job) -> TransferConfig:
     return TransferConfig(
         part_size=job.part_size,
         concurrency="auto" if job.variant == "auto" else job.concurrency,
+        memory_limit=job.memory_limit or _DEFAULTS.memory_limit,
         checksum=_AS_AWS.get(job.variant, "auto"),
         spill_directory=tempfile.gettempdir() if job.variant == "spill" else None,
         payload_signing="unsigned" if job.variant in ("unsigned", "auto") else "auto",
     )
 
 
-def _check(receipt: UploadReceipt, job: Job) -> None:
-    if receipt.size != job.size:
-        raise RuntimeError(f"{receipt.size} bytes were stored, not {job.size}")
+def _check(receipt: UploadReceipt, size: int) -> None:
+    if receipt.size != size:
+        raise RuntimeError(f"{receipt.size} bytes were stored, not {size}")
 
 
 @asynccontextmanager
@@ -48,13 +50,13 @@ async def client(job: Job) -> AsyncIterator[Client]:
     )
 
     async def stream(source: Source, key: str) -> None:
-        _check(await driver.upload_object_via_stream(source, BUCKET, key), job)
+        _check(await driver.upload_object_via_stream(source, BUCKET, key), source.size)
 
     async def file(path: Path, key: str) -> None:
-        _check(await driver.upload_object(path, BUCKET, key), job)
+        _check(await driver.upload_object(path, BUCKET, key), job.size)
 
     async def put(body: bytes, key: str) -> None:
-        _check(await driver.upload_object_via_stream(body, BUCKET, key), job)
+        _check(await driver.upload_object_via_stream(body, BUCKET, key), len(body))
 
     async with driver:
         yield Client(stream=stream, file=file, put=put)

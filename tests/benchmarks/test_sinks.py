@@ -150,6 +150,28 @@ def test_a_run_whose_bytes_did_not_all_arrive_is_no_result(wrong):
         check(job, right | wrong)
 
 
+def test_fast_streams_have_to_arrive_as_well():
+    """They count among the objects, with a size of their own."""
+    job = Job(
+        "x", "http://x", None, "run-1", "stream", uploads=2, at_once=2, size=10, chunk_size=10, fast=1, fast_size=70
+    )
+    right = {"objects": 3, "bytes": 90, "least": 10, "most": 70, "open_uploads": 0}
+    check(job, right)
+    with pytest.raises(RunFailedError, match="3 objects of 10 to 70 bytes"):
+        check(job, right | {"objects": 2, "bytes": 20, "most": 10})
+
+
+async def test_fast_and_slow_streams_go_through_one_driver_with_a_memory_limit(kind):
+    """All of them arrive, though the limit holds one part of them."""
+    with running_sink("http", Shape()) as sink:
+        slow = {"uploads": 3, "at_once": 3, "size": 6 * MIB, "head": 4 * MIB, "rate": 64 * MIB}
+        job = job_for(sink, **slow, fast=1, fast_size=11 * MIB, memory_limit=5 * MIB)
+        async with aios3_client(job) as client:
+            figures = await play(client, job)
+        check(job, await asyncio.to_thread(sink.statistics, "/bench/run-1-"))
+    assert figures["fast_seconds"] > 0
+
+
 async def test_what_a_client_cannot_do_is_said(kind):
     """It is told apart from a failure."""
     with running_sink("http", Shape()) as sink, pytest.raises(UnsupportedError):
