@@ -8,6 +8,7 @@ import time
 import aiohttp
 import pytest
 
+from aios3 import ConfigurationError
 from benchmarks import sinks
 from benchmarks.clients import Client
 from benchmarks.clients.aios3_driver import client as aios3_client
@@ -170,6 +171,14 @@ async def test_fast_and_slow_streams_go_through_one_driver_with_a_memory_limit(k
             figures = await play(client, job)
         check(job, await asyncio.to_thread(sink.statistics, "/bench/run-1-"))
     assert figures["fast_seconds"] > 0
+
+
+async def test_the_memory_limit_of_a_job_is_the_drivers():
+    """One that holds no part is refused before anything is sent."""
+    job = Job("x", "http://x", None, "run-1", "stream", uploads=1, at_once=1, size=1, chunk_size=1, memory_limit=MIB)
+    with pytest.raises(ConfigurationError, match="memory_limit"):
+        async with aios3_client(job):
+            pass
 
 
 async def test_what_a_client_cannot_do_is_said(kind):
