@@ -44,9 +44,9 @@ With the plan, the cutter and the record of parts of aios3 itself, driven with s
   (then fewer parts are in flight) or than there are.
 - `requests` are Create, the parts and Complete, or one PutObject for what fits into one part; none is repeated. Where
   it is not known that Complete tells the final ETag ({", ".join(_ASKED_AGAIN)}) a HEAD comes after it, at any size.
-- Keeping count is all that an upload does for each part beside reading, hashing and sending it: `cut` says how long the
-  part is, `record` notes its answer (in groups of {CONCURRENCY}, each from its end), `commit` checks that all are there
-  and writes the body of Complete. The first two are spread over the upload, `commit` is done at once. In CPU time.
+- Keeping count: `cut` says how long the part is, `record` notes its answer (in groups of {CONCURRENCY}, each from its
+  end), `commit` checks that all are there and writes the body of Complete. The first two are spread over the upload,
+  `commit` is done at once. In CPU time; tasks, requests and bytes are not in it.
 """
 
 
