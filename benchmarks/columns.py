@@ -32,11 +32,15 @@ def _cost(workload: Workload, samples: Sequence[Sample], _: Sequence[Sample]) ->
     return spread([cost(workload, sample) for sample in samples], ".2f")
 
 
-def _ratio(_: Workload, samples: Sequence[Sample], reference: Sequence[Sample]) -> str:
-    # Round by round: what slowed a whole round down falls out.
-    others = {sample.turn: sample.cpu_seconds for sample in reference}
-    ratios = [sample.cpu_seconds / others[sample.turn] for sample in samples if others.get(sample.turn)]
-    return f"{median(ratios):.2f}" if ratios else ""
+def _ratio(figure: str) -> Column:
+    def column(_: Workload, samples: Sequence[Sample], reference: Sequence[Sample]) -> str:
+        # Round by round: what slowed a whole round down falls out.
+        others = {sample.turn: getattr(sample, figure) for sample in reference}
+        pairs = [(getattr(sample, figure), others.get(sample.turn)) for sample in samples]
+        ratios = [value / other for value, other in pairs if value is not None and other]
+        return f"{median(ratios):.2f}" if ratios else ""
+
+    return column
 
 
 def _speed(workload: Workload, samples: Sequence[Sample], _: Sequence[Sample]) -> str:
@@ -62,6 +66,11 @@ def _ideal(workload: Workload, samples: Sequence[Sample], _: Sequence[Sample]) -
 
 def _sink(_: Workload, samples: Sequence[Sample], __: Sequence[Sample]) -> str:
     return f"{median(sample.sink_cpu_seconds / sample.wall_seconds for sample in samples):.0%}"
+
+
+def _fast(_: Workload, samples: Sequence[Sample], __: Sequence[Sample]) -> str:
+    taken = [sample.fast_seconds for sample in samples if sample.fast_seconds is not None]
+    return spread(taken, ".2f") if taken else ""
 
 
 def _milliseconds(values: Sequence[float | None]) -> str:
@@ -91,12 +100,13 @@ def _count(name: str, unit: int = 1) -> Column:
 COLUMNS: Final[dict[str, tuple[tuple[str, Column], ...]]] = {
     "cpu": (("CPU s/GiB", _cost),),
     "object": (("CPU ms per object", _cost),),
-    "ratio": (("÷ {reference}", _ratio),),
+    "ratio": (("÷ {reference}", _ratio("cpu_seconds")),),
     "speed": (("MiB/s", _speed),),
     "objects": (("objects/s", _objects),),
     "memory": (("MiB over idle", _memory),),
     "wall": (("s", _wall),),
     "ideal": (("÷ ideal", _ideal),),
+    "fast": (("fast one done, s", _fast), ("÷ {reference}", _ratio("fast_seconds"))),
     "tail": (("last byte to done, ms", _tail),),
     "stalls": (("longest stall, ms", _longest_stall), ("99.9 % of stalls below, ms", _usual_stall)),
     "sink": (("sink busy", _sink),),

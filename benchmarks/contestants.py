@@ -49,6 +49,7 @@ _TABLE: Final = (
     Contestant("aios3-unsigned", "aios3_driver", "aios3, payload unsigned", ("aios3-upload",), variant="unsigned"),
     Contestant("aios3-auto", "aios3_driver", "aios3, concurrency auto, unsigned", ("aios3-upload",), variant="auto"),
     Contestant("aios3-spill", "aios3_driver", "aios3, may spill to disk", ("aios3-upload",), variant="spill"),
+    Contestant("aios3-aws", "aios3_driver", "aios3, as to AWS, no checksum", ("aios3-upload",), variant="aws"),
     Contestant("aios3-crc32", "aios3_driver", "aios3, CRC-32 sent", ("aios3-upload",), variant="crc32"),
     Contestant("aiobotocore", "aiobotocore_loop", "aiobotocore, loop by hand", ("aiobotocore", "botocore")),
     Contestant("aioboto3", "aioboto3_transfer", "aioboto3", ("aioboto3", "aiobotocore"), "aioboto3"),

@@ -42,9 +42,19 @@ class Job:
     uvloop: bool = False
     rate: float = 0.0
     """Bytes per second of each source; 0 is a source that is always ready."""
+    head: int = 0
+    """Bytes of each source that are there at once; only what comes after them keeps to ``rate``."""
+    fast: int = 0
+    """Streams beside the others, as fast as they are taken, which begin when those have stood for ``fast_after``."""
+    fast_size: int = 0
+    """Bytes of each of these."""
+    fast_after: float = 0.0
+    """Seconds."""
     heartbeat: bool = False
     part_size: int = 5 * MIB
     concurrency: int = 8
+    memory_limit: int | None = None
+    """Part bytes that a client may hold for all uploads, where it can be told; ``None`` is its default."""
     file: str | None = None
     """The file to upload, of ``size`` bytes."""
 
@@ -56,6 +66,11 @@ class Job:
     def to_json(self) -> str:
         """Return the job as text for a command line."""
         return json.dumps(asdict(self))
+
+    @property
+    def most_at_once(self) -> int:
+        """Uploads that run at the same time, the fast ones among them."""
+        return self.at_once + self.fast
 
     @property
     def is_secure(self) -> bool:

@@ -102,8 +102,11 @@ def _table(workload: Workload, protocol: str, rows: dict[str, list[Sample]]) -> 
 def _figures(workload: Workload) -> str:
     shape = workload.shape
     said = [f"{workload.uploads} x {_bytes(workload.size)}, {workload.at_once} at once"]
+    said += [f"the first {_bytes(workload.head)} of each at once"] if workload.head else []
+    said += [f"after {workload.fast_after:g} s {workload.fast} x {_bytes(workload.fast_size)}"] if workload.fast else []
     said += [f"chunks of {_bytes(workload.chunk_size)}"] if workload.kind == "stream" else []
     said += [f"parts of {_bytes(workload.part_size)}, {workload.concurrency} in flight"]
+    said += [f"memory_limit {_bytes(workload.memory_limit)}"] if workload.memory_limit else []
     said += [f"{workload.rate / 1e6:g} MB/s a source"] if workload.rate else []
     said += [f"{shape.latency * 1000:g} ms a round trip"] if shape.latency else []
     said += [f"{shape.rate / 1e6:g} MB/s a connection"] if shape.rate else []

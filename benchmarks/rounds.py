@@ -39,6 +39,8 @@ class Sample:
     tail_seconds: float | None = None
     """From the source's last byte to done; the median of the run's uploads."""
     tail_max_seconds: float | None = None
+    fast_seconds: float | None = None
+    """From the beginning of the fast streams to the end of the last of them."""
     stall_max_seconds: float | None = None
     stall_p999_seconds: float | None = None
     beats: int | None = None
@@ -110,9 +112,14 @@ def _job(workload: Workload, client: Contestant, sink: RunningSink, file: str | 
         variant=client.variant,
         uvloop=client.uvloop,
         rate=workload.rate,
+        head=workload.head,
+        fast=workload.fast,
+        fast_size=workload.fast_size,
+        fast_after=workload.fast_after,
         heartbeat=workload.heartbeat,
         part_size=workload.part_size,
         concurrency=workload.concurrency,
+        memory_limit=workload.memory_limit,
         file=file,
     )
 
@@ -123,11 +130,12 @@ def check(job: Job, stored: dict[str, int]) -> None:
     Raises:
         RunFailedError: it has not.
     """
+    sizes = [job.size] * job.uploads + [job.fast_size] * job.fast
     found = stored["objects"], stored["bytes"], stored["least"], stored["most"], stored["open_uploads"]
-    if found != (job.uploads, job.uploads * job.size, job.size, job.size, 0):
+    if found != (len(sizes), sum(sizes), min(sizes), max(sizes), 0):
         raise RunFailedError(
-            f"{job.uploads} objects of {job.size} bytes were sent; the sink has {found[0]} with {found[1]} bytes, "
-            f"of {found[2]} to {found[3]} each, and {found[4]} uploads open"
+            f"{len(sizes)} objects of {min(sizes)} to {max(sizes)} bytes were sent, {sum(sizes)} together; the sink "
+            f"has {found[0]} with {found[1]} bytes, of {found[2]} to {found[3]} each, and {found[4]} uploads open"
         )
 
 

@@ -14,17 +14,21 @@ class Source:
     """A stream whose length nobody is told, a new bytes object for every chunk, as a socket would hand them out.
 
     With ``rate`` a chunk comes when its bytes are due at that many a second,
-    counted from the first; whoever asks late gets them at once. With
-    ``lets_others_run`` the loop turns once before every chunk, so that a stall
-    is the client's and not that of a source which is always ready.
+    counted from the first; whoever asks late gets them at once. The first
+    ``head`` bytes are due at once. With ``lets_others_run`` the loop turns once
+    before every chunk, so that a stall is the client's and not that of a source
+    which is always ready.
     """
 
-    def __init__(self, size: int, chunk_size: int, *, rate: float = 0.0, lets_others_run: bool = False) -> None:
+    def __init__(
+        self, size: int, chunk_size: int, *, rate: float = 0.0, head: int = 0, lets_others_run: bool = False
+    ) -> None:
         self.size = size
         self.ended_at: float | None = None
         """When the last byte was handed out, on the clock of `time.perf_counter`."""
         self._chunk_size = chunk_size
         self._rate = rate
+        self._head = head
         self._lets_others_run = lets_others_run
         self._template = memoryview(os.urandom(min(chunk_size, max(size, 1))))
 
@@ -49,7 +53,7 @@ class Source:
     def _wait(self, start: int, began: float) -> float:
         if not self._rate:
             return 0.0
-        due = began + min(start + self._chunk_size, self.size) / self._rate
+        due = began + (min(start + self._chunk_size, self.size) - self._head) / self._rate
         return max(0.0, due - time.perf_counter())
 
     def _chunk(self, start: int) -> bytes:

@@ -27,9 +27,14 @@ class Workload:
     size: int = GIB
     chunk_size: int = 64 * KIB
     rate: float = 0.0
+    head: int = 0
+    fast: int = 0
+    fast_size: int = 0
+    fast_after: float = 0.0
     heartbeat: bool = False
     part_size: int = 5 * MIB
     concurrency: int = 8
+    memory_limit: int | None = None
     protocols: tuple[str, ...] = ("http", "https")
     shape: Shape = _NEARBY
     columns: tuple[str, ...] = ("cpu", "ratio", "speed", "memory", "sink")
@@ -39,7 +44,7 @@ class Workload:
     @property
     def total(self) -> int:
         """Bytes of a whole run."""
-        return self.size * self.uploads
+        return self.size * self.uploads + self.fast_size * self.fast
 
     @property
     def ideal_seconds(self) -> float | None:
@@ -47,7 +52,7 @@ class Workload:
         if self.shape.rate:
             return self.total / (self.shape.rate * self.concurrency) + 3 * self.shape.latency
         if self.rate:
-            return self.size / self.rate * -(-self.uploads // self.at_once)
+            return (self.size - self.head) / self.rate * -(-self.uploads // self.at_once)
         return self.uploads * self.size / self.part_size / self.shape.requests if self.shape.requests else None
 
 
@@ -100,6 +105,23 @@ _TABLE: Final = (
         protocols=("https",),
         columns=("wall", "ideal", "memory", "tail", "stalls"),
         reference="aios3",
+    ),
+    Workload(
+        "mixed",
+        "A fast upload beside a hundred that stall within their first part, and little memory",
+        uploads=100,
+        at_once=100,
+        size=5 * MIB + 512 * KIB,
+        rate=64 * KIB,
+        head=4 * MIB + 512 * KIB,
+        fast=1,
+        fast_size=64 * MIB,
+        fast_after=3.0,
+        heartbeat=True,
+        memory_limit=64 * MIB,
+        protocols=("https",),
+        columns=("fast", "wall", "ideal", "memory", "stalls"),
+        reference="aios3-spill",
     ),
     Workload(
         "stall",
@@ -158,6 +180,8 @@ def scaled(workload: Workload, scale: float, changes: dict[str, Any]) -> Workloa
     if workload.kind == "put":
         shrunk = replace(workload, uploads=max(workload.at_once, int(workload.uploads * scale)))
     else:
-        least = min(workload.size, _MULTIPART)
-        shrunk = replace(workload, size=max(least, int(workload.size * scale)))
+        size, fast_size = (
+            max(min(whole, _MULTIPART), int(whole * scale)) for whole in (workload.size, workload.fast_size)
+        )
+        shrunk = replace(workload, size=size, fast_size=fast_size)
     return replace(shrunk, **changes)

@@ -44,7 +44,7 @@ def in_threads(
     put: Callable[[bytes, str], Any] | None = None,
 ) -> Client:
     """Make a client of blocking functions: each call has a thread of its own, as an asyncio program would give it."""
-    pool = ThreadPoolExecutor(max_workers=job.at_once, thread_name_prefix="client")
+    pool = ThreadPoolExecutor(max_workers=job.most_at_once, thread_name_prefix="client")
 
     def threaded(function: Callable[..., Any] | None) -> Callable[..., Awaitable[Any]] | None:
         if function is None:

@@ -25,7 +25,9 @@ async def client(job: Job) -> AsyncIterator[Client]:
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
         verify=job.certificate,
-        config=AioConfig(s3={"addressing_style": "path"}, max_pool_connections=max(10, job.concurrency * job.at_once)),
+        config=AioConfig(
+            s3={"addressing_style": "path"}, max_pool_connections=max(10, job.concurrency * job.most_at_once)
+        ),
     )
     transfer = TransferConfig(
         multipart_threshold=job.part_size, multipart_chunksize=job.part_size, max_concurrency=job.concurrency

@@ -20,7 +20,7 @@ from benchmarks.source import Source
 async def client(job: Job) -> AsyncIterator[Client]:
     """Give a client that is ready."""
     # A thread for each upload that reads its source, or all would wait for a few.
-    threads = ThreadPoolExecutor(max_workers=max(8, job.at_once))
+    threads = ThreadPoolExecutor(max_workers=max(8, job.most_at_once))
     asyncio.get_running_loop().set_default_executor(threads)
     connector = aiohttp.TCPConnector(limit=0, ssl=job.ssl_context() or True)
     async with aiohttp.ClientSession(connector=connector) as session:

@@ -25,7 +25,9 @@ def make_s3(job: Job) -> Any:
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
         verify=job.certificate,
-        config=Config(s3={"addressing_style": "path"}, max_pool_connections=max(10, job.concurrency * job.at_once)),
+        config=Config(
+            s3={"addressing_style": "path"}, max_pool_connections=max(10, job.concurrency * job.most_at_once)
+        ),
     )
 
 

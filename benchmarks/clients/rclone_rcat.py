@@ -34,7 +34,7 @@ def _settings(job: Job) -> dict[str, str]:
 async def client(job: Job) -> AsyncIterator[Client]:
     """Give the program that lies beside the interpreter."""
     rclone = str(Path(sys.executable).with_name("rclone"))
-    program = Program({name: value for name, value in _settings(job).items() if value}, job.at_once)
+    program = Program({name: value for name, value in _settings(job).items() if value}, job.most_at_once)
     await program.run_idle(rclone, "version")
 
     async def stream(source: Source, key: str) -> None:

@@ -21,7 +21,7 @@ async def client(job: Job) -> AsyncIterator[Client]:
         secret=SECRET_KEY,
         endpoint_url=job.endpoint,
         client_kwargs={"region_name": REGION, "verify": job.certificate},
-        config_kwargs={"s3": {"addressing_style": "path"}, "max_pool_connections": max(10, job.at_once)},
+        config_kwargs={"s3": {"addressing_style": "path"}, "max_pool_connections": max(10, job.most_at_once)},
         skip_instance_cache=True,
     )
     system.connect()

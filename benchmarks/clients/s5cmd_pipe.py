@@ -21,7 +21,7 @@ async def client(job: Job) -> AsyncIterator[Client]:
     program = Program(
         {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_REGION": REGION}
         | ({"AWS_CA_BUNDLE": job.certificate} if job.certificate else {}),
-        job.at_once,
+        job.most_at_once,
     )
     await program.run_idle(binary, "version")
     general = [binary, "--endpoint-url", job.endpoint]

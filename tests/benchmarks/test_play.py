@@ -36,6 +36,30 @@ async def test_every_upload_is_played_once_and_no_more_than_may_at_once():
     assert figures["tail_max_seconds"] >= figures["tail_seconds"] >= 0
 
 
+async def test_fast_streams_run_beside_the_others_and_are_timed():
+    """They have keys and a size of their own, and their time is not that of those which end after them."""
+    ended = asyncio.Event()
+    lengths = {}
+
+    async def stream(source, key):
+        lengths[key] = sum([len(chunk) async for chunk in source])
+        if "fast" in key:
+            ended.set()
+        await asyncio.wait_for(ended.wait(), timeout=10)
+
+    figures = await play(Client(stream=stream), job_of(fast=1, fast_size=1000, fast_after=0.05, at_once=7))
+    assert lengths == {f"run-1-{number}": 100 for number in range(7)} | {"run-1-fast-0": 1000}
+    assert 0 < figures["fast_seconds"] < figures["wall_seconds"] - 0.04
+
+
+async def test_without_fast_streams_nothing_is_said_of_them():
+    """Nobody reads a time of nothing."""
+
+    async def put(body, key): ...
+
+    assert "fast_seconds" not in await play(Client(put=put), job_of(kind="put"))
+
+
 async def test_small_objects_are_new_objects_of_their_size():
     """A client cannot win by having seen the same bytes object before."""
     bodies = []
@@ -69,11 +93,11 @@ async def test_the_heartbeat_beats_if_it_is_wanted():
 
 
 async def test_blocking_clients_have_a_thread_for_each_upload():
-    """Seven of them wait for each other, which they could not in fewer threads."""
+    """Seven of them, two of which are fast ones, wait for each other, which they could not in fewer threads."""
     import threading
 
     together = threading.Barrier(7, timeout=10)
-    client = in_threads(job_of(at_once=7), lambda source, key: together.wait())
+    client = in_threads(job_of(at_once=5, fast=2), lambda source, key: together.wait())
     await asyncio.gather(*(client.stream(Source(1, 1), "key") for _ in range(7)))
     assert client.put is None
 

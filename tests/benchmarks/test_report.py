@@ -63,6 +63,18 @@ def test_a_ratio_to_nobody_is_left_out(result):
     assert row_of(as_markdown(result), "aios3")[2] == ""
 
 
+def test_the_time_of_fast_streams_has_a_ratio_of_its_own():
+    """It is to the reference of the same round; who has no figure has an empty cell."""
+    mixed = scaled(WORKLOADS["mixed"], 1.0, {"columns": ("fast",)})
+    times = [("aios3-spill", 0, 0.5), ("aios3-spill", 1, 1.0), ("aios3", 0, 4.0), ("aios3", 1, 6.0)]
+    samples = [sample(client, turn, 1.0, workload="mixed", fast_seconds=time) for client, turn, time in times]
+    text = as_markdown(Result([], {}, [mixed], [*samples, sample("floor", 0, 1.0, workload="mixed")]))
+    assert "after 3 s 1 x 64 MiB" in text
+    assert "| fast one done, s | ÷ aios3-spill |" in text
+    assert row_of(text, "aios3") == ["aios3", "5.00 (4.00-6.00)", "7.00"]
+    assert row_of(text, "floor (asyncio, no S3)") == ["floor (asyncio, no S3)", "", ""]
+
+
 def test_the_facts_the_figures_and_the_cipher_are_said(result):
     """A table says what it belongs to."""
     text = as_markdown(result)

@@ -37,20 +37,40 @@ async def test_the_end_is_when_the_last_byte_was_handed_out():
     assert source.ended_at is not None
 
 
-async def test_a_rate_makes_each_chunk_wait_until_its_bytes_are_due(monkeypatch):
+class Clock:
+    """A source's clock, on which waiting takes no time."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.waits: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        """Note a wait and let it pass."""
+        self.waits.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    """Return the clock that sources go by."""
+    clock = Clock()
+    monkeypatch.setattr("benchmarks.source.time.perf_counter", lambda: clock.now)
+    monkeypatch.setattr("benchmarks.source.asyncio.sleep", clock.sleep)
+    return clock
+
+
+async def test_a_rate_makes_each_chunk_wait_until_its_bytes_are_due(clock):
     """At 10 bytes a second the second chunk of 5 is due after one second, and a late one at once."""
-    now = [100.0]
-    waits = []
-
-    async def sleep(seconds):
-        waits.append(seconds)
-        now[0] += seconds
-
-    monkeypatch.setattr("benchmarks.source.time.perf_counter", lambda: now[0])
-    monkeypatch.setattr("benchmarks.source.asyncio.sleep", sleep)
     async for _ in Source(15, 5, rate=10):
-        now[0] += 0.3 if len(waits) == 1 else 1.0
-    assert waits == [0.5, pytest.approx(0.2)]
+        clock.now += 0.3 if len(clock.waits) == 1 else 1.0
+    assert clock.waits == [0.5, pytest.approx(0.2)]
+
+
+async def test_what_comes_after_the_head_keeps_to_the_rate(clock):
+    """The first 10 bytes are there at once, and those after them are counted from the beginning."""
+    lengths = [len(chunk) async for chunk in Source(20, 5, rate=10, head=10)]
+    assert lengths == [5, 5, 5, 5]
+    assert clock.waits == [0.5, 0.5]
 
 
 @pytest.mark.parametrize("sizes", [[1] * 25, [10, 10, 10], [7, 7, 7, 7], [25], [100], [-1]])

@@ -25,11 +25,21 @@ def test_a_shrunk_workload_is_still_what_it_was(workload):
     assert shrunk.at_once == workload.at_once
     assert shrunk.uploads >= shrunk.at_once
     assert shrunk.total <= workload.total
+    assert shrunk.fast == workload.fast
+    assert (shrunk.fast_size > shrunk.part_size) == (workload.fast_size > workload.part_size)
 
 
 def test_changes_come_after_the_scale():
     """A figure that is named is taken as it is."""
     assert scaled(WORKLOADS["stream"], 0.5, {"size": 7}).size == 7
+
+
+@pytest.mark.parametrize("scale", [0.001, 1.0])
+def test_slow_uploads_stall_within_a_part_that_all_of_them_together_have_no_memory_for(scale):
+    """Else nobody would stand in the way of the fast one."""
+    mixed = scaled(WORKLOADS["mixed"], scale, {})
+    assert 0 < mixed.head < mixed.part_size < mixed.size
+    assert mixed.uploads * mixed.head > 2 * mixed.memory_limit
 
 
 @pytest.mark.parametrize(
@@ -38,6 +48,7 @@ def test_changes_come_after_the_scale():
         ("wan", {"size": 160_000_000, "concurrency": 8}, 160 / 80 + 0.21),
         ("slow", {"uploads": 500, "at_once": 500, "size": 6 * MIB}, 24.0),
         ("slow", {"uploads": 501, "at_once": 500, "size": 6 * MIB}, 48.0),
+        ("mixed", {"head": 4 * MIB, "size": 5 * MIB, "rate": MIB / 8}, 8.0),
         ("throttled", {"size": 200 * MIB}, 2.0),
         ("stream", {}, None),
     ],
