@@ -9,6 +9,8 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from aios3._protocol.attribute_values import (
@@ -106,6 +108,8 @@ def read_attributes(key: str, attributes: Mapping[str, object], provider: Provid
         TypeError: there is no attribute of that name.
         ConfigurationError: the provider does not take the attribute, or its value cannot be sent.
     """
+    if not attributes:
+        return _of_content_type(_guess_content_type(key))
     by_name = {name: _READERS[name](name, value) for name, value in _given(attributes, provider).items()}
     by_name.setdefault("content_type", {"content-type": _guess_content_type(key)})
     return ObjectHeaders(
@@ -114,6 +118,13 @@ def read_attributes(key: str, attributes: Mapping[str, object], provider: Provid
         commit=_pick(by_name, _ON_COMMIT),
         every=_pick(by_name, _ON_EVERY_REQUEST),
     )
+
+
+# Most small objects have no attributes, and few content types.
+@lru_cache(maxsize=64)
+def _of_content_type(content_type: str) -> ObjectHeaders:
+    nothing: Mapping[str, str] = MappingProxyType({})
+    return ObjectHeaders(MappingProxyType({"content-type": content_type}), nothing, nothing, nothing)
 
 
 def _given(attributes: Mapping[str, object], provider: Provider) -> dict[str, object]:

@@ -7,7 +7,7 @@ So ``a//b``, ``a/../b`` and ``.`` are ordinary keys here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
@@ -51,8 +51,10 @@ def encode_query(text: str) -> str:
     return quote(text, safe="", errors="surrogateescape")
 
 
-def canonical_query(pairs: Iterable[tuple[str, str]]) -> str:
+def canonical_query(pairs: Collection[tuple[str, str]]) -> str:
     """Return the query as SigV4 wants it: encoded, then sorted by name and value; ``name=`` when valueless."""
+    if not pairs:
+        return ""
     encoded = sorted((encode_query(name), encode_query(value)) for name, value in pairs)
     return "&".join([f"{name}={value}" for name, value in encoded])
 

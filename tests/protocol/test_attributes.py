@@ -151,3 +151,11 @@ def test_locks_and_conditions_are_told_apart(name: str) -> None:
     read_ = read(**{name: EVERYTHING[name][0]})
     assert read_.is_locked == name.startswith("object_lock_")
     assert read_.has_conditions == (name in CONDITIONS)
+
+
+def test_headers_without_attributes_are_those_of_an_absent_one_and_cannot_be_changed() -> None:
+    """They are shared by all uploads that have none."""
+    headers = read()
+    assert headers == read(acl=None) == ObjectHeaders({"content-type": "application/octet-stream"}, {}, {}, {})
+    with pytest.raises(TypeError):
+        headers.create["content-type"] = "text/plain"  # type: ignore[index]
