@@ -151,6 +151,12 @@ class MemoryBudget:
         self._grant(lease, count)
         return True
 
+    def give_back(self, lease: Lease, count: int) -> None:
+        """Take back `count` bytes that were granted to `lease` and not used; the part misses them again."""
+        self._change(lease, held=lease.held - count, missing=lease.missing + count)
+        self.used -= count
+        self._serve()
+
     def detach(self, lease: Lease) -> int:
         """Turn what `lease` holds into bytes in flight, to be given back by `release`; return how many they are."""
         for waiter in [waiter for waiter in self._waiters if waiter.lease is lease]:
@@ -179,9 +185,8 @@ class MemoryBudget:
         if waiter in self._waiters:
             self._waiters.remove(waiter)
         elif waiter.was_granted and waiter.lease in self._filling:
-            lease, count = waiter.lease, waiter.count
-            self._change(lease, held=lease.held - count, missing=lease.missing + count)
-            self.used -= count
+            self.give_back(waiter.lease, waiter.count)
+            return
         self._serve()
 
     def _serve(self) -> None:
