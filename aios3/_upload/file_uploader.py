@@ -8,11 +8,10 @@ until then it writes into the segments.
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import Final
 
-from aios3.options import MIB
+from aios3.options import KIB
 
 from .engine import Engine
 from .file_reader import FileReader
@@ -23,7 +22,9 @@ from .uploader import Uploader
 
 __all__ = ["FileUploader"]
 
-_BYTES_PER_READ: Final = int(os.environ.get("BPR", MIB))
+_BYTES_PER_READ: Final = 2560 * KIB
+"""What a thread reads at once: half a part of the usual size. With 1 MiB it costs a seventh more CPU time; with a whole
+part no less, but more memory."""
 
 
 class FileUploader(Uploader):
@@ -35,10 +36,12 @@ class FileUploader(Uploader):
         self._reading = ThreadWork()
 
     async def _pull_from(self, reader: SourceReader) -> bool:
-        if not self._filler.room:
-            await self._make_room()
-        if not isinstance(reader, FileReader) or not self._filler.room:  # on the disk; or is anything behind the end?
-            return await super()._pull_from(reader)
+        if isinstance(reader, FileReader) and (self._filler.room or await self._make_room()) and self._filler.room:
+            return await self._read_from(reader)
+        return await super()._pull_from(reader)  # to the disk, or to see whether anything follows a full first part
+
+    async def _read_from(self, reader: FileReader) -> bool:
+        """Read what one thread reads at a time; return whether there may be more."""
         memory = self._filler.open_memory(min(_BYTES_PER_READ, self._bounds.askable))
         count = await self._reading.run(partial(reader.read_into, memory))
         await self._take_read(count)
