@@ -114,7 +114,8 @@ class UploadMethods(DriverBase):
         """Upload the file at `path`, read in a thread.
 
         A file that grows or shrinks meanwhile raises `SizeMismatchError` and nothing is committed; what has no size
-        (a pipe) is read to its end.
+        (a pipe) is read to its end. A regular file is read 2.5 MiB at a time, into memory that counts as that of
+        parts; a cancellation is raised when the read on its way has ended, however long its disk takes for that.
 
         With ``resume=True`` it goes on with the upload of this file to this key that a dead process, or a closed
         driver, left in the journal, if there is one; with a checkpoint it goes on from that. The parts that the store

@@ -7,7 +7,8 @@ algorithm, bytes are therefore granted only if, afterwards, all filling parts
 could still be filled to their ends, one after the other, each from what is free
 once the parts in flight and those before it have been acknowledged: there is no
 deadlock at any limit that holds one part. A producer that stalls holds only
-what was granted for the bytes it delivered, plus one segment.
+what was granted for the bytes it delivered, plus one segment, or what a file
+is being read into.
 
 Whoever has a way out (`_upload/spill.py`) waits for parts in flight only: as soon as it would be the sources of others
 that it waits for, it is told to take the way out instead.
