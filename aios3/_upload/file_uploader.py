@@ -23,7 +23,7 @@ from .uploader import Uploader
 __all__ = ["FileUploader"]
 
 _BYTES_PER_READ: Final = 2560 * KIB
-"""What a thread reads at once: half a part of the usual size. With 1 MiB it costs a seventh more CPU time; with a whole
+"""What a thread reads at once: half a part of the usual size. With 1 MiB it costs a tenth more CPU time; with a whole
 part no less, but more memory."""
 
 

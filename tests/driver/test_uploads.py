@@ -145,7 +145,7 @@ async def test_a_file_is_read_by_few_threads(server: S3Server, make_driver: Make
     path.write_bytes(CONTENT * 1000)
     size = path.stat().st_size
     driver, threads = make_driver(), CountingThreads()
-    await driver.upload_object(path, "bucket", "before")
+    await driver.upload_object_via_stream(b"", "bucket", "key")  # opens the driver, which takes threads of its own
     asyncio.get_running_loop().set_default_executor(threads)
     transfer = TransferConfig(part_size=size, payload_signing="unsigned", checksum=None)
     receipt = await driver.upload_object(path, "bucket", "key", transfer=transfer)
