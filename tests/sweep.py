@@ -13,6 +13,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import anyio
 
@@ -20,6 +21,7 @@ from aios3 import PROVIDERS, RetryPolicy, S3StorageDriver, StorageError, Transfe
 from aios3._upload.clock import Clock
 from aios3.providers import Provider
 from aios3.testing import S3Server
+from tests.upload.spill_scene import TurnThreads
 
 
 async def _do_not_sleep(seconds: float) -> None:
@@ -66,6 +68,22 @@ async def by_stream(driver: S3StorageDriver, source: Source) -> None:
 async def by_writer(driver: S3StorageDriver, source: Source) -> None:
     async with driver.open_upload("bucket", "key") as upload:
         await upload.write_from(source)
+
+
+async def by_file(driver: S3StorageDriver, source: Source) -> None:
+    """The source is not asked; the threads take their turns."""
+    _let_threads_take_turns()
+    source.is_closed = True
+    with NamedTemporaryFile() as file:
+        file.write(CONTENT)
+        file.flush()
+        await driver.upload_object(file.name, "bucket", "key")
+
+
+def _let_threads_take_turns() -> None:
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop._default_executor, TurnThreads):  # type: ignore[attr-defined]
+        loop.set_default_executor(TurnThreads(1))
 
 
 class Turns:
@@ -235,7 +253,7 @@ WAYS: dict[str, Way] = {
     "anyio cancel scope": anyio_scope,
     "driver.aclose()": aclose,
 }
-UPLOADS: dict[str, Upload] = {"upload_object_via_stream": by_stream, "open_upload": by_writer}
+UPLOADS: dict[str, Upload] = {"upload_object_via_stream": by_stream, "open_upload": by_writer, "upload_object": by_file}
 
 
 async def end_at(

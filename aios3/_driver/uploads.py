@@ -11,14 +11,13 @@ from contextlib import asynccontextmanager
 from io import FileIO
 from typing import Unpack
 
-from aiofiles.threadpool.binary import AsyncFileIO
-
 from aios3._driver.base import DriverBase
 from aios3._driver.checks import check_type
 from aios3._driver.jobs import check_place, make_job
 from aios3._journal.leftovers import Leftovers, discard
 from aios3._upload.engine import Engine
 from aios3._upload.file_parts import holds_parts
+from aios3._upload.file_reader import FileReader
 from aios3._upload.job import UploadJob
 from aios3._upload.opened_file import opened_file
 from aios3._upload.progress import ProgressCallback
@@ -118,7 +117,8 @@ class UploadMethods(DriverBase):
         """Upload the file at `path`, read in a thread.
 
         A file that grows or shrinks meanwhile raises `SizeMismatchError` and nothing is committed; what has no size
-        (a pipe) is read to its end.
+        (a pipe) is read to its end. A regular file is read 2.5 MiB at a time, into memory that counts as that of
+        parts; a cancellation is raised when the read on its way has ended, however long its disk takes for that.
 
         With ``resume=True`` it goes on with the upload of this file to this key that a dead process, or a closed
         driver, left in the journal, if there is one; with a checkpoint it goes on from that. The parts that the store
@@ -149,14 +149,13 @@ class UploadMethods(DriverBase):
                 return await self._send_file(file, describe(resume=checkpoint))
 
     async def _send_file(self, opened: FileIO, job: UploadJob) -> UploadReceipt:
-        file = AsyncFileIO(opened, loop=asyncio.get_running_loop(), executor=None)
         if job.resume is not None:
-            await file.seek(job.resume.offset)
+            await asyncio.to_thread(opened.seek, job.resume.offset)
         try:
-            async with SourceReader(file) as reader:
+            async with FileReader(opened) as reader:
                 return await self._send_all(reader, job)
         except SizeMismatchError as error:
-            error.add_note(f"aios3: {str(file.name)!r} changed while it was read")
+            error.add_note(f"aios3: {str(opened.name)!r} changed while it was read")
             raise
 
     async def _send_all(self, reader: SourceReader, job: UploadJob) -> UploadReceipt:

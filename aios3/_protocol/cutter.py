@@ -41,7 +41,7 @@ class PartCutter:
     Whoever drives it begins a part when bytes for it are expected, lends a
     segment while it `wants` one, and takes the part when it `is_full` or the
     source has ended. Bytes are copied on arrival, so a producer may reuse its
-    buffer at once.
+    buffer at once; or somebody writes them himself to what is `free`.
     """
 
     def __init__(self, plan: PartPlan, first_number: int = 1) -> None:
@@ -84,6 +84,11 @@ class PartCutter:
         """Bytes of the current part that were not lent yet."""
         return self._size - self._lent
 
+    @property
+    def lent_ahead(self) -> int:
+        """Bytes of the current part that were lent and are not filled."""
+        return self._lent - self._filled
+
     def begin(self) -> None:
         """Begin the next part.
 
@@ -109,6 +114,35 @@ class PartCutter:
             self._filled += count
             self.room -= count
         return count
+
+    def lend_ahead(self, segment: bytearray) -> None:
+        """Take over another segment of `SEGMENT_SIZE` bytes, for bytes behind those that there is `room` for."""
+        self._lent += min(SEGMENT_SIZE, self.missing)
+        self._segments.append(segment)
+
+    def free(self, most: int) -> list[memoryview]:
+        """Return where the next bytes of the part belong, in order, as far as segments were lent, at most so many.
+
+        Whoever writes there says so with `note_filled` before anything else is done.
+        """
+        views = []
+        position, end = self._filled, min(self._lent, self._filled + most)
+        while position < end:
+            number, offset = divmod(position, SEGMENT_SIZE)
+            views.append(memoryview(self._segments[number])[offset : offset + end - position])
+            position += len(views[-1])
+        return views
+
+    def note_filled(self, count: int) -> tuple[bytearray, ...]:
+        """Note that so many bytes were written to what is `free`; return the segments that are empty, lent no more."""
+        self._filled += count
+        used = -(-self._filled // SEGMENT_SIZE)
+        empty = tuple(self._segments[used:])
+        del self._segments[used:]
+        self._lent = min(self._lent, used * SEGMENT_SIZE)
+        self.room = self._lent - self._filled
+        self._tail = memoryview(self._segments[-1]) if self.room else None
+        return empty
 
     def take(self) -> Part:
         """Return the current part as far as it is filled; the next one is not begun."""

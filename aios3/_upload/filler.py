@@ -87,6 +87,23 @@ class PartFiller:
             if self._memory.acquire_at_once(self._lease, wants, missing) or await self._acquire(wants, missing):
                 self._cutter.lend(self._pool.take())
 
+    def open_memory(self, most: int) -> list[memoryview]:
+        """Return memory to write the next bytes to, where there is `room`; at most so many bytes.
+
+        That is the room, and beyond it whatever is granted without a wait. `note_filled` gives back what stays empty.
+        """
+        while most > self._cutter.lent_ahead and (missing := self._cutter.missing):
+            if not self._memory.acquire_at_once(self._lease, min(SEGMENT_SIZE, missing), missing):
+                break
+            self._cutter.lend_ahead(self._pool.take())
+        return self._cutter.free(most)
+
+    def note_filled(self, count: int) -> None:
+        """Note that so many bytes were written to the memory that was opened, from its front."""
+        missing = self._cutter.missing
+        self._pool.give_back(self._cutter.note_filled(count))
+        self._memory.give_back(self._lease, self._cutter.missing - missing)
+
     async def _acquire(self, wants: int, missing: int) -> bool:
         """Wait for memory and return True; or move the part to the disk."""
         size = self._cutter.filled + missing

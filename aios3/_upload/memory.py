@@ -7,7 +7,8 @@ algorithm, bytes are therefore granted only if, afterwards, all filling parts
 could still be filled to their ends, one after the other, each from what is free
 once the parts in flight and those before it have been acknowledged: there is no
 deadlock at any limit that holds one part. A producer that stalls holds only
-what was granted for the bytes it delivered, plus one segment.
+what was granted for the bytes it delivered, plus one segment, or what a file
+is being read into.
 
 Whoever has a way out (`_upload/spill.py`) waits for parts in flight only: as soon as it would be the sources of others
 that it waits for, it is told to take the way out instead.
@@ -151,6 +152,12 @@ class MemoryBudget:
         self._grant(lease, count)
         return True
 
+    def give_back(self, lease: Lease, count: int) -> None:
+        """Take back `count` bytes that were granted to `lease` and not used; the part misses them again."""
+        self._change(lease, held=lease.held - count, missing=lease.missing + count)
+        self.used -= count
+        self._serve()
+
     def detach(self, lease: Lease) -> int:
         """Turn what `lease` holds into bytes in flight, to be given back by `release`; return how many they are."""
         for waiter in [waiter for waiter in self._waiters if waiter.lease is lease]:
@@ -179,9 +186,8 @@ class MemoryBudget:
         if waiter in self._waiters:
             self._waiters.remove(waiter)
         elif waiter.was_granted and waiter.lease in self._filling:
-            lease, count = waiter.lease, waiter.count
-            self._change(lease, held=lease.held - count, missing=lease.missing + count)
-            self.used -= count
+            self.give_back(waiter.lease, waiter.count)
+            return
         self._serve()
 
     def _serve(self) -> None:

@@ -10,6 +10,7 @@ from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import UploadNotFoundError
 
 from .engine import Engine
+from .file_uploader import FileUploader
 from .job import UploadJob
 from .part_tasks import part_tasks
 from .streaming import StreamingUploader
@@ -27,7 +28,7 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
     that fails, by cancelling the block. Afterwards nothing of the upload is left
     but its receipt; or the open upload and its checkpoint, when it is suspended.
     """
-    upload = StreamingUploader(engine, job, job.plan) if isinstance(job.plan, StreamPlan) else Uploader(engine, job)
+    upload = _uploader(engine, job)
     engine.running.add(upload)
     try:
         async with upload.guard, part_tasks() as group:
@@ -51,3 +52,9 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
         finally:
             engine.upload_ended(upload)
             upload.ended.set()
+
+
+def _uploader(engine: Engine, job: UploadJob) -> Uploader:
+    if isinstance(job.plan, StreamPlan):
+        return StreamingUploader(engine, job, job.plan)
+    return Uploader(engine, job) if job.file is None else FileUploader(engine, job)

@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import os
 from collections.abc import AsyncIterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,30 @@ async def test_an_upload_without_parts_and_without_a_rest_is_empty(
     server.store.uploads[checkpoint.upload_id].parts.clear()
     await make_driver().upload_object_via_stream(b"", "bucket", "key", resume=nothing)
     assert server.objects["bucket", "key"].body == b""
+
+
+class CountingThreads(ThreadPoolExecutor):
+    """Knows how often a thread was asked for."""
+
+    count = 0
+
+    def submit(self, work: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.count += 1
+        return super().submit(work, *args, **kwargs)
+
+
+async def test_a_file_is_read_by_few_threads(server: S3Server, make_driver: MakeDriver, tmp_path: Path) -> None:
+    """Each costs more than the bytes that it reads."""
+    path = tmp_path / "film"
+    path.write_bytes(CONTENT * 1000)
+    size = path.stat().st_size
+    driver, threads = make_driver(), CountingThreads()
+    await driver.upload_object_via_stream(b"", "bucket", "key")  # opens the driver, which takes threads of its own
+    asyncio.get_running_loop().set_default_executor(threads)
+    transfer = TransferConfig(part_size=size, payload_signing="unsigned", checksum=None)
+    receipt = await driver.upload_object(path, "bucket", "key", transfer=transfer)
+    assert (receipt.size, server.objects["bucket", "key"].body) == (size, CONTENT * 1000)
+    assert threads.count < 12
 
 
 async def test_parts_beyond_a_gap_are_sent_again(server: S3Server, make_driver: MakeDriver, journal: Path) -> None:

@@ -139,3 +139,86 @@ def test_a_part_beyond_the_stores_number_cannot_begin() -> None:
     assert cutter.is_at_limit
     with pytest.raises(PartLimitError):
         cutter.begin()
+
+
+def filled_in_place(cutter: PartCutter, data: bytes, most: int) -> tuple[int, tuple[bytearray, ...]]:
+    """Write `data` to what is free, as a thread does that reads a file; return how much fitted, and what came back."""
+    count = 0
+    for piece in cutter.free(most):
+        bytes_ = data[count : count + len(piece)]
+        piece[: len(bytes_)] = bytes_
+        count += len(bytes_)
+    return count, cutter.note_filled(count)
+
+
+def test_free_memory_is_in_order_and_no_more_than_asked_for() -> None:
+    """Across segments, from where the part is filled to."""
+    cutter = PartCutter(PartPlan(2 * SEGMENT_SIZE + 10, 2 * SEGMENT_SIZE + 10, 2))
+    assert cutter.free(100) == []
+    cutter.begin()
+    cutter.lend(bytearray(SEGMENT_SIZE))
+    cutter.fill(memoryview(b"abc"))
+    cutter.lend_ahead(bytearray(SEGMENT_SIZE))
+    assert (cutter.lent_ahead, cutter.missing, cutter.room) == (2 * SEGMENT_SIZE - 3, 10, SEGMENT_SIZE - 3)
+    assert [len(piece) for piece in cutter.free(SEGMENT_SIZE)] == [SEGMENT_SIZE - 3, 3]
+    assert [len(piece) for piece in cutter.free(5)] == [5]
+    cutter.lend_ahead(bytearray(SEGMENT_SIZE))
+    assert [len(piece) for piece in cutter.free(9 * SEGMENT_SIZE)] == [SEGMENT_SIZE - 3, SEGMENT_SIZE, 10]
+    assert filled_in_place(cutter, bytes(2 * SEGMENT_SIZE + 7), 9 * SEGMENT_SIZE) == (2 * SEGMENT_SIZE + 7, ())
+    assert (cutter.is_full, cutter.room, cutter.wants, cutter.free(1)) == (True, 0, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("before", "count", "kept", "room"),
+    [
+        (0, 0, 0, 0),
+        (3, 0, 1, SEGMENT_SIZE - 3),
+        (3, 1, 1, SEGMENT_SIZE - 4),
+        (3, SEGMENT_SIZE - 3, 1, 0),
+        (3, SEGMENT_SIZE - 2, 2, SEGMENT_SIZE - 1),
+        (0, 2 * SEGMENT_SIZE + 1, 3, 9),
+    ],
+)
+def test_segments_that_stay_empty_are_lent_no_more(before: int, count: int, kept: int, room: int) -> None:
+    """The part misses them again; the one that is not full yet can be filled by either way."""
+    size = 2 * SEGMENT_SIZE + 10
+    cutter = PartCutter(PartPlan(size, size, 2))
+    cutter.begin()
+    segments = [bytearray(SEGMENT_SIZE) for _ in range(3)]
+    cutter.lend(segments[0])
+    cutter.fill(memoryview(b"x" * before))
+    for segment in segments[1:]:
+        cutter.lend_ahead(segment)
+    written, empty = filled_in_place(cutter, b"y" * count, size)
+    assert (written, [id(segment) for segment in empty]) == (count, [id(segment) for segment in segments[kept:]])
+    assert (cutter.filled, cutter.room, cutter.lent_ahead) == (before + count, room, room)
+    assert cutter.missing == size - min(size, kept * SEGMENT_SIZE)
+    assert cutter.fill(memoryview(b"z" * size)) == room
+    assert body(cutter.take()) == b"x" * before + b"y" * count + b"z" * room
+
+
+@given(
+    steps=st.lists(st.tuples(st.booleans(), st.integers(0, 3), st.integers(0, 3 * SEGMENT_SIZE)), max_size=8),
+    size=st.sampled_from([SEGMENT_SIZE, 2 * SEGMENT_SIZE, 2 * SEGMENT_SIZE + 9]),
+)
+@settings(max_examples=40, deadline=None)
+def test_both_ways_of_filling_give_the_same_bytes(steps: list[tuple[bool, int, int]], size: int) -> None:
+    """In any order: copied in, or written in place with some segments lent ahead."""
+    cutter, whole, taken = PartCutter(PartPlan(size, size, 10_000)), b"", b""
+    for number, (in_place, ahead, length) in enumerate(steps):
+        if cutter.is_full:
+            taken += body(cutter.take())
+        if not cutter.is_open:
+            cutter.begin()
+        if cutter.wants:
+            cutter.lend(bytearray(SEGMENT_SIZE))
+        data = bytes([number + 1]) * length
+        if in_place:
+            for _ in range(ahead):
+                if cutter.missing:
+                    cutter.lend_ahead(bytearray(SEGMENT_SIZE))
+            count, _ = filled_in_place(cutter, data, length)
+        else:
+            count = cutter.fill(memoryview(data))
+        whole += data[:count]
+    assert taken + body(cutter.take()) == whole

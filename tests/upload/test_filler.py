@@ -46,6 +46,39 @@ async def test_memory_is_granted_segment_by_segment() -> None:
     assert (scene.memory.used, scene.filler.room) == (TWO_SEGMENTS, 100)
 
 
+async def test_more_memory_is_opened_where_nobody_waits() -> None:
+    """Several segments at once, no more than was asked for; what stays empty goes back."""
+    scene = Scene(part=3 * SEGMENT_SIZE + 100)
+    await scene.filler.grow()
+    assert [len(piece) for piece in scene.filler.open_memory(SEGMENT_SIZE + 1)] == [SEGMENT_SIZE, 1]
+    assert scene.memory.used == 2 * SEGMENT_SIZE
+    assert sum(map(len, scene.filler.open_memory(9 * SEGMENT_SIZE))) == 3 * SEGMENT_SIZE + 100
+    assert scene.memory.used == 3 * SEGMENT_SIZE + 100
+    scene.filler.note_filled(SEGMENT_SIZE + 5)
+    assert (scene.memory.used, scene.pool.idle_bytes) == (2 * SEGMENT_SIZE, 2 * SEGMENT_SIZE)
+    assert scene.filler.room == SEGMENT_SIZE - 5
+    scene.filler.close()
+    assert (scene.memory.used, scene.pool.idle_bytes) == (0, 4 * SEGMENT_SIZE)
+
+
+async def test_opening_memory_never_waits() -> None:
+    """What is free is enough; and where somebody waits, what there is."""
+    scene = Scene(part=4 * SEGMENT_SIZE, limit=4 * SEGMENT_SIZE)
+    other = Lease()
+    assert scene.memory.acquire_at_once(other, SEGMENT_SIZE, SEGMENT_SIZE)
+    in_flight = scene.memory.detach(other)
+    await scene.filler.grow()
+    assert [len(piece) for piece in scene.filler.open_memory(9 * SEGMENT_SIZE)] == [SEGMENT_SIZE] * 3
+    scene.filler.note_filled(SEGMENT_SIZE)
+    await scene.filler.grow()
+    waiting = asyncio.create_task(scene.memory.acquire(other, 3 * SEGMENT_SIZE, 3 * SEGMENT_SIZE))
+    await turns(3)
+    assert [len(piece) for piece in scene.filler.open_memory(9 * SEGMENT_SIZE)] == [SEGMENT_SIZE]
+    scene.filler.close()
+    scene.memory.release(in_flight)
+    await waiting
+
+
 async def test_a_full_part_is_taken_and_given_back() -> None:
     """It stays in memory until it was sent; its segments are used again."""
     scene = Scene()

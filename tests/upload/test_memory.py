@@ -42,6 +42,19 @@ async def test_bytes_come_back_when_they_were_in_flight() -> None:
     assert memory.used == 0
 
 
+async def test_what_was_granted_and_not_used_goes_to_who_waits() -> None:
+    """The part misses it again, and asks again."""
+    memory, first, second = MemoryBudget(10), Lease(), Lease()
+    await memory.acquire(first, 10, 10)
+    waiting = await wait_in_line(memory, second, 2, 2)
+    memory.give_back(first, 4)
+    assert (first.held, first.missing, memory.used) == (6, 4, 8)
+    await waiting
+    assert second.held == 2
+    assert memory.acquire_at_once(first, 2, 4)
+    assert not memory.acquire_at_once(first, 2, 2)
+
+
 async def test_more_than_the_limit_waits() -> None:
     """Until somebody gives enough back."""
     memory, first, second = MemoryBudget(10), Lease(), Lease()
@@ -256,6 +269,14 @@ class BudgetMachine(RuleBasedStateMachine):
         filler = self.pick(number)
         if filler.in_flight:
             self.memory.release(filler.in_flight.pop())
+        self.run(turns(3))
+
+    @rule(number=st.integers(0, 5), count=st.integers(1, 12))
+    def give_back(self, number: int, count: int) -> None:
+        """Of what was granted, some was not needed yet."""
+        filler = self.pick(number)
+        if filler.is_idle():
+            self.memory.give_back(filler.lease, min(count, filler.lease.held))
         self.run(turns(3))
 
     @rule(number=st.integers(0, 5), before=st.integers(0, 1))
