@@ -22,7 +22,7 @@ from .base import MAX_ANSWER, BodyFeed, StreamedResponse
 from .body import SlicedBody
 from .streamed_body import StreamedBody
 from .translation import Translated, subject_of, words_of
-from .watchdog import ANSWER_PATIENCE, Watchdog
+from .watchdog import ANSWER_PATIENCE, Patrol, Watchdog
 
 __all__ = ["AiohttpTransport"]
 
@@ -57,6 +57,7 @@ class AiohttpTransport:
         self._is_owner = session is None
         self._session = session if session is not None else self._make_session()
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
+        self._patrol = Patrol()
         self._used_connections: weakref.WeakSet[object] = weakref.WeakSet()
         self._with_body = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect)
         # Ours watches whole attempts; of those in a caller's session only aiohttp knows when they begin.
@@ -81,6 +82,7 @@ class AiohttpTransport:
         """Close the session if it was made here. Closing twice is harmless."""
         if self._is_owner:
             await self._session.close()
+        self._patrol.close()
 
     async def send(self, request: Request, *, answer_timeout: float | None = None) -> Response:
         """See `Transport.send`."""
@@ -112,9 +114,8 @@ class AiohttpTransport:
     @asynccontextmanager
     async def open(self, request: Request, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
         """See `Transport.open`."""
-        with Translated(request, is_owner=self._is_owner):
-            async with self._watchdog(request, None):
-                response = await self._request(request, None)
+        with Translated(request, is_owner=self._is_owner), self._watchdog(request, None):
+            response = await self._request(request, None)
         try:
             chunks = self._paced_chunks(request, response, chunk_size)
             patience = ANSWER_PATIENCE * self._timeouts.answer
@@ -129,22 +130,21 @@ class AiohttpTransport:
             connect += answer  # nothing tells where connecting ends when there is no body to write
         if not self._is_owner:
             connect = math.inf  # a session of the caller's may make requests wait for a connection, which is no stall
-        return Watchdog(subject_of(request), connect=connect, send=self._timeouts.send, answer=answer)
+        return Watchdog(subject_of(request), self._patrol, connect=connect, send=self._timeouts.send, answer=answer)
 
     async def _exchange(self, request: Request, body: SlicedBody | None, watchdog: Watchdog) -> Response:
-        with Translated(request, is_owner=self._is_owner):
-            async with watchdog:
-                response = await self._request(request, body)
-                try:
-                    watchdog.enter("waiting for the answer")
-                    content = await _read_bounded(request, response, watchdog)
-                    if body is not None and response.status < 300 and _came_too_early(response, body):
-                        raise TransportError(
-                            f"{request.operation}: answered {response.status} before the whole body was sent"
-                        )
-                    return Response(response.status, _lower(response), content)
-                finally:
-                    response.close()  # keeps the connection if the body was read to its end
+        with Translated(request, is_owner=self._is_owner), watchdog:
+            response = await self._request(request, body)
+            try:
+                watchdog.enter("waiting for the answer")
+                content = await _read_bounded(request, response, watchdog)
+                if body is not None and response.status < 300 and _came_too_early(response, body):
+                    raise TransportError(
+                        f"{request.operation}: answered {response.status} before the whole body was sent"
+                    )
+                return Response(response.status, _lower(response), content)
+            finally:
+                response.close()  # keeps the connection if the body was read to its end
 
     async def _request(self, request: Request, body: SlicedBody | None) -> aiohttp.ClientResponse:
         headers = dict(request.headers)

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from aios3._transport.streamed_body import StreamedBody
-from aios3._transport.watchdog import Watchdog
+from aios3._transport.watchdog import Patrol, Watchdog
 from aios3.errors import TransportError, TransportTimeoutError
 
 from .wire import OK, answer, turns
@@ -471,7 +471,7 @@ async def test_a_body_whose_connection_is_gone_does_not_end(request_to, transpor
     """No more is asked of the feed, and `write` does not return, or aiohttp would write the end."""
     feed = Feed(b"a", ends=True)
     request = request_to(SimpleNamespace(scheme="http", host="h"))
-    async with Watchdog("op", connect=5, send=5, answer=5) as watchdog:
+    with Watchdog("op", Patrol(), connect=5, send=5, answer=5) as watchdog:
         body = StreamedBody(request, feed, watchdog, set())
         body._moved = lambda: 0  # type: ignore[method-assign]
         writing = asyncio.create_task(body.write(Protocol(transport)))  # type: ignore[arg-type]
@@ -486,7 +486,7 @@ async def test_a_body_whose_connection_is_gone_does_not_end(request_to, transpor
 async def test_a_body_shows_its_length_and_nothing_else(request_to, length, words):
     """Logs must not hold content."""
     request = request_to(SimpleNamespace(scheme="http", host="h"))
-    watchdog = Watchdog("op", connect=5, send=5, answer=5)
+    watchdog = Watchdog("op", Patrol(), connect=5, send=5, answer=5)
     body = StreamedBody(request, Feed(b"secret", length=length), watchdog, set())
     assert repr(body) == f"<StreamedBody of {words}>"
     assert body.size == length

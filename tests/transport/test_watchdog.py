@@ -9,7 +9,7 @@ import socket
 import aiohttp
 import pytest
 
-from aios3._transport.watchdog import Watchdog
+from aios3._transport.watchdog import Patrol, Watchdog
 from aios3.errors import TransportTimeoutError
 
 from .wire import OK, answer, turns
@@ -22,11 +22,11 @@ LARGE = [PIECE] * 64
 @pytest.fixture
 async def watchdog():
     """A watchdog of 10 s for connecting, 20 s for sending, 30 s for the answer."""
-    return Watchdog("UploadPart", connect=10, send=20, answer=30)
+    return Watchdog("UploadPart", Patrol(), connect=10, send=20, answer=30)
 
 
 async def stand_still(watchdog: Watchdog, *phases) -> None:
-    async with watchdog:
+    with watchdog:
         for phase in phases:
             watchdog.enter(*phase)
         await asyncio.Event().wait()
@@ -54,7 +54,7 @@ async def test_each_phase_has_its_own_time(watchdog, loop_clock, phases, limit, 
 
 async def test_a_new_phase_begins_its_time_anew(watchdog, loop_clock):
     """What the phase before has used up does not count."""
-    async with watchdog:
+    with watchdog:
         await loop_clock.advance(9)
         watchdog.enter("waiting for the answer")
         await loop_clock.advance(29)
@@ -63,7 +63,7 @@ async def test_a_new_phase_begins_its_time_anew(watchdog, loop_clock):
 async def test_a_position_that_changes_keeps_it_alive(watchdog, loop_clock):
     """One byte now and then is moving."""
     position = 0
-    async with watchdog:
+    with watchdog:
         watchdog.enter("sending the body", lambda: position)
         for _ in range(10):
             await loop_clock.advance(19)
@@ -73,7 +73,7 @@ async def test_a_position_that_changes_keeps_it_alive(watchdog, loop_clock):
 
 async def test_moving_keeps_it_alive(watchdog, loop_clock):
     """Every piece of an answer counts."""
-    async with watchdog:
+    with watchdog:
         watchdog.enter("waiting for the answer")
         for _ in range(10):
             await loop_clock.advance(29)
@@ -82,7 +82,7 @@ async def test_moving_keeps_it_alive(watchdog, loop_clock):
 
 async def test_an_answer_may_drip_for_ten_times_its_limit(watchdog, loop_clock):
     """Pieces keep it alive until then; the time of the phases before does not count."""
-    async with watchdog:
+    with watchdog:
         await loop_clock.advance(9)
         watchdog.enter("waiting for the answer")
         for _ in range(15):
@@ -95,7 +95,7 @@ async def test_an_answer_may_drip_for_ten_times_its_limit(watchdog, loop_clock):
 
 async def test_nothing_is_left_after_it(watchdog, loop_clock):
     """Its timer is gone: time that passes after the attempt ends nothing."""
-    async with watchdog:
+    with watchdog:
         pass
     await loop_clock.advance(1000)
 
@@ -103,7 +103,7 @@ async def test_nothing_is_left_after_it(watchdog, loop_clock):
 async def test_phases_that_may_last_for_ever(loop_clock):
     """An endless limit is one; where all are, nothing looks at all."""
     for send in (10, math.inf):
-        async with Watchdog("UploadPart", connect=math.inf, send=send, answer=math.inf) as watchdog:
+        with Watchdog("UploadPart", Patrol(), connect=math.inf, send=send, answer=math.inf) as watchdog:
             await loop_clock.advance(1000)
             watchdog.enter("waiting for the answer", lambda: 7)
             await loop_clock.advance(1000)
@@ -112,9 +112,8 @@ async def test_phases_that_may_last_for_ever(loop_clock):
 @pytest.mark.parametrize("error", [KeyError("k"), TimeoutError("the source's own"), asyncio.CancelledError()])
 async def test_other_errors_pass(watchdog, error):
     """Only its own timeout is translated."""
-    with pytest.raises(type(error)) as caught:
-        async with watchdog:
-            raise error
+    with pytest.raises(type(error)) as caught, watchdog:
+        raise error
     assert caught.value is error
 
 
@@ -125,6 +124,70 @@ async def test_a_cancellation_is_not_mistaken_for_its_timeout(watchdog, loop_clo
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_a_cancellation_in_the_same_turn_goes_on(watchdog, loop_clock, is_first):
+    """Whoever came first; and no cancellation is left behind that nobody asked for."""
+    task = asyncio.create_task(stand_still(watchdog))
+    await turns()
+    if is_first:
+        task.cancel()
+    watchdog.strike()
+    if not is_first:
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert task.cancelling() == 1
+
+
+async def test_a_timeout_leaves_no_cancellation_behind(watchdog, loop_clock):
+    """The task can go on waiting."""
+    with pytest.raises(TransportTimeoutError), watchdog:
+        watchdog.strike()
+        await asyncio.Event().wait()
+    await asyncio.sleep(0)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+def timers() -> int:
+    """Return how many timers the loop has that will strike."""
+    return sum(not handle.cancelled() for handle in asyncio.get_running_loop()._scheduled)
+
+
+async def test_one_timer_looks_after_all_attempts(loop_clock):
+    """Each has its own time all the same, whenever it began."""
+    patrol, before = Patrol(), timers()
+    tasks = []
+    for limit in (30, 10, 20):
+        tasks.append(
+            asyncio.create_task(stand_still(Watchdog("UploadPart", patrol, connect=limit, send=40, answer=40)))
+        )
+        await turns()
+        await loop_clock.advance(3)
+    assert timers() == before + 1
+    for task, pause in ((tasks[1], 3.5), (tasks[2], 12), (tasks[0], 3)):  # due 4, 17 and 21 s from now
+        await loop_clock.advance(pause)
+        assert not task.done()
+        await loop_clock.advance(1)
+        with pytest.raises(TransportTimeoutError):
+            await task
+    assert timers() == before
+
+
+async def test_a_closed_patrol_has_no_timer_once_nothing_is_on_its_way(watchdog, loop_clock):
+    """An attempt that outlives the closing, in a session of the caller's, still ends in time."""
+    patrol, before = Patrol(), timers()
+    task = asyncio.create_task(stand_still(Watchdog("UploadPart", patrol, connect=10, send=20, answer=30)))
+    await turns()
+    patrol.close()
+    await stands_still(loop_clock, task, 10)
+    with Watchdog("UploadPart", patrol, connect=10, send=20, answer=30):
+        assert timers() == before + 1
+    patrol.close()
+    assert timers() == before
 
 
 async def silent(peer):
@@ -151,7 +214,7 @@ async def test_a_stop_is_noticed_soon(watchdog, loop_clock):
     position = 0
 
     async def moves_once():
-        async with watchdog:
+        with watchdog:
             watchdog.enter("sending the body", lambda: position)
             await asyncio.Event().wait()
 
