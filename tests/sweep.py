@@ -68,6 +68,11 @@ async def by_writer(driver: S3StorageDriver, source: Source) -> None:
         await upload.write_from(source)
 
 
+async def by_bytes(driver: S3StorageDriver, source: Source) -> None:
+    """Give all at once, in one part; nothing is asked of the source."""
+    await driver.upload_object_via_stream(source.content, "bucket", "key", transfer=TransferConfig(part_size=8 * PART))
+
+
 class Turns:
     """Does something at one turn of the loop, counted from its start."""
 

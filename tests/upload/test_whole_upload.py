@@ -24,7 +24,6 @@ from aios3.errors import (
     AccessDeniedError,
     CompletionUnknownError,
     IntegrityError,
-    StorageError,
     TransportError,
     TransportTimeoutError,
 )
