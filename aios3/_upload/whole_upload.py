@@ -61,8 +61,8 @@ class WholeUpload:
         try:
             async with self._cut:
                 committed = await commit.put(_slices(self._data))
-        except TimeoutError as error:
-            if not self._cut.expired() or isinstance(error, StorageError):
+        except TimeoutError:
+            if not self._cut.expired():
                 raise
             raise commit.given_up() from None
         finally:
