@@ -5,6 +5,7 @@ Importing it adds them to `MUTANTS`, which then holds all.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 
 import pytest
@@ -58,12 +59,14 @@ def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(WholeUpload, "run", run)
 
 
-@mutant("bytes are not among what the end of the driver waits for")
+@mutant("a cancellation of bytes is taken for the end of the driver")
 def _(patch: pytest.MonkeyPatch) -> None:
     original = WholeUpload.run
 
     async def run(self: WholeUpload) -> UploadReceipt:
-        self._engine = dataclasses.replace(self._engine)
-        return await original(self)
+        try:
+            return await original(self)
+        except asyncio.CancelledError:
+            raise Commit(self._engine, self._job, None, [], 0.0).given_up() from None
 
     patch.setattr(WholeUpload, "run", run)
