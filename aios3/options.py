@@ -53,7 +53,8 @@ class TransferConfig:
     and fewer when requests fail, the event loop lags, or fewer do as well. (While a store throttles fewer are sent
     anyhow.) An upload then holds at most 33 parts."""
     memory_limit: int = 256 * MIB
-    """Source bytes held by all uploads of the driver together, at most; at least one part."""
+    """Source bytes held by all uploads of the driver together, at most; at least one part. A source that is `bytes` of
+    at most one part is sent from where it is: it stays its caller's, and does not count."""
     spill_directory: str | os.PathLike[str] | None = None
     """Where the bytes of a part go that would have to wait for memory that unfinished parts of other uploads hold, so
     that slow clients do not block fast ones. Its files have no names, so a process that dies leaves none. A quarter of

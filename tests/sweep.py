@@ -86,6 +86,11 @@ def _let_threads_take_turns() -> None:
         loop.set_default_executor(TurnThreads(1))
 
 
+async def by_bytes(driver: S3StorageDriver, source: Source) -> None:
+    """Give all at once, in one part; nothing is asked of the source."""
+    await driver.upload_object_via_stream(source.content, "bucket", "key", transfer=TransferConfig(part_size=8 * PART))
+
+
 class Turns:
     """Does something at one turn of the loop, counted from its start."""
 

@@ -60,7 +60,7 @@ class UploadMethods(DriverBase):
         Args:
             source: an async or sync iterable of bytes-like chunks, bytes-like itself, a stream reader, or anything
                 with an async or sync ``read(n)``. Sync reads run in a thread. A chunk's buffer may be reused as soon
-                as the next one is asked for.
+                as the next one is asked for. `bytes` of at most one part are sent without a copy.
             bucket: the container.
             key: exactly as it is; never normalised.
             size: bytes that the source must have; ``None`` if unknown.

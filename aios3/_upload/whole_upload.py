@@ -12,7 +12,6 @@ from typing import TypeGuard
 
 from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3._protocol.messages import Body
-from aios3._protocol.stream_plan import StreamPlan
 from aios3.errors import StorageError
 from aios3.models import UploadReceipt
 
@@ -31,8 +30,8 @@ def is_whole(source: object, job: UploadJob) -> TypeGuard[bytes]:
     if type(source) is not bytes or job.on_progress is not None or job.resume is not None:
         return False
     size = len(source)
-    fits = size <= job.plan.first_size and not isinstance(job.plan, StreamPlan)
-    return fits and job.size in (None, size) and (job.max_size is None or size <= job.max_size)
+    is_allowed = job.size in (None, size) and (job.max_size is None or size <= job.max_size)
+    return is_allowed and size <= job.plan.first_size
 
 
 class WholeUpload:
@@ -45,7 +44,6 @@ class WholeUpload:
         self._data = data
         self._owner = asyncio.current_task()
         self._cut = asyncio.timeout(None)
-        self._was_given_up = False
         self.ended = asyncio.Event()
 
     async def run(self) -> UploadReceipt:
@@ -64,7 +62,7 @@ class WholeUpload:
             async with self._cut:
                 committed = await commit.put(_slices(self._data))
         except TimeoutError:
-            if not self._was_given_up:
+            if not self._cut.expired():
                 raise
             raise commit.given_up() from None
         finally:
@@ -80,14 +78,12 @@ class WholeUpload:
         """Do nothing: the commit is on its way."""
 
     def give_up_commit(self) -> None:
-        """Cut it off, unless it is over."""
-        if not self.ended.is_set():
-            self._was_given_up = True
+        """Cut it off, unless it is over or has been cut off already."""
+        if not self.ended.is_set() and self._cut.when() is None:
             self._cut.reschedule(asyncio.get_running_loop().time())
 
     async def abandon(self) -> None:
-        """Wait for its end: there is nothing to abort."""
-        await self.ended.wait()
+        """Do nothing: there is nothing to abort, and who has not ended after it was cut off will not be waited for."""
 
 
 def _slices(data: bytes) -> Body:

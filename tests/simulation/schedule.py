@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, Literal
 
@@ -99,7 +99,7 @@ def draw(seed: int) -> Schedule:
     calls = random.choice((1, 1, 1, 1, 2, 3))
     keys = [f"key-{number}" for number in range(calls)]
     limit = part_size * random.choice((1, 1, 2, 3, 8, 50))
-    marks, trials = Random(seed + 4), Random(seed + 5)
+    marks, trials, wholes = Random(seed + 4), Random(seed + 5), Random(seed + 6)
     conditions = _conditions(random)
     return Schedule(
         seed=seed,
@@ -109,7 +109,12 @@ def draw(seed: int) -> Schedule:
         memory_limit=limit,
         conditions=conditions,
         calls=tuple(
-            _call(random, key, part_size, nonce=marks.random() < 0.1, is_adaptive=trials.random() < 0.2) for key in keys
+            _perhaps_whole(
+                _call(random, key, part_size, nonce=marks.random() < 0.1, is_adaptive=trials.random() < 0.2),
+                wholes,
+                part_size,
+            )
+            for key in keys
         ),
         skew=random.choice((0.0, 0.0, 0.7, -3.0, 7200.0)),
         forgets=random.random() < 0.3,
@@ -160,6 +165,16 @@ def _call(random: Random, key: str, part_size: int, *, nonce: bool, is_adaptive:
         nonce=nonce,
         is_adaptive=is_adaptive,
     )
+
+
+def _perhaps_whole(call: Call, random: Random, part_size: int) -> Call:
+    """Return now and then the call with bytes of one part instead, of which no progress is told."""
+    if random.random() >= 0.15:
+        return call
+    size = random.choice((0, 1, part_size // 2, part_size - 1, part_size, part_size + 1))
+    shape = replace(call.shape, kind="bytes", size=size)
+    ending = Ending("close", _triggers(random, "close")) if random.random() < 0.2 else call.ending
+    return replace(call, mode="stream", shape=shape, progress="none", ending=ending)
 
 
 def _shape(random: Random, part_size: int, *, may_be_endless: bool) -> Shape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .mutants_of_parts import MUTANTS
+from .mutants_of_bytes import MUTANTS
 from .run import simulate
 
 MOST_SIMULATIONS = 400
