@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeVar
@@ -16,14 +16,14 @@ from aios3._protocol.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign
 from aios3._protocol.uri import Endpoint
 from aios3._transport.base import StreamedResponse, Transport
 from aios3.credentials import Credentials, CredentialsProvider
-from aios3.errors import ResponseError, StorageError, TransportError
+from aios3.errors import ResponseError, StorageError, ThrottledError, TransportError
 from aios3.options import RetryPolicy
 
 from .attempt import Attempt, Shield
 from .clock import Clock
 from .handover import Handover
 from .hashing import hash_body
-from .limiter import ConcurrencyLimiter
+from .limiter import RequestLimiter
 from .retry_budget import RetryBudget
 from .signing import OrdinarySigner, Signer
 from .store_clock import StoreClock
@@ -33,7 +33,7 @@ __all__ = ["Attempt", "OperationClient"]
 T = TypeVar("T")
 
 _LIMITED: Final = frozenset({"PutObject", "UploadPart"})
-"""Operations of which there are fewer at once while the store throttles. Those that begin or end an upload go on."""
+"""Operations that are paced while the store throttles. Those that begin or end an upload go on."""
 
 _CLEANUP_ATTEMPTS: Final = RetryPolicy().max_attempts
 """The least for a request that cleans up, whatever the caller's policy says of those that transfer."""
@@ -53,7 +53,7 @@ class OperationClient:
     clock: Clock
     store_clock: StoreClock = field(init=False)
     budget: RetryBudget = field(init=False)
-    limiter: ConcurrencyLimiter = field(default_factory=ConcurrencyLimiter)
+    limiter: RequestLimiter = field(init=False)
     regional_endpoint: Callable[[str], Endpoint] | None = None
     """Gives the endpoint of a region, where the provider has one for each; ``None`` for an endpoint of the caller's."""
     region_of_host: Callable[[str, str | None], str | None] | None = None
@@ -72,6 +72,7 @@ class OperationClient:
     def __post_init__(self) -> None:
         self.store_clock = StoreClock(self.clock)
         self.budget = RetryBudget(self.policy.budget, self.clock.monotonic)
+        self.limiter = RequestLimiter(self.clock)
         self.signer = OrdinarySigner(self.credentials)
         attempts = max(self.policy.max_attempts, _CLEANUP_ATTEMPTS)
         self._cleanup_policy = replace(self.policy, max_attempts=attempts)
@@ -111,7 +112,7 @@ class OperationClient:
         while True:
             request = operation.build(self._endpoint_for(operation)) if repaired else request
             credentials = await self.signer.keys_for(operation)  # outside the shield: nothing has been sent yet
-            attempt = self._attempt(operation, request, payload_hash, credentials, answer_timeout, feed)
+            attempt = self._attempt(operation, request, payload_hash, credentials, answer_timeout, feed, own_failures)
             outcome = await (attempt if shield is None else shield(attempt))
             if outcome.failure is None:
                 self.budget.succeeded()
@@ -163,7 +164,10 @@ class OperationClient:
             self._repair(retry.repair, operation, outcome)
         if retry.repair == "region" and region is not None:
             self._regions[operation.bucket] = region
-        await self.clock.sleep(retry.delay)
+        if isinstance(outcome.failure, ThrottledError):
+            await self.limiter.rest(retry.delay, least=retry.least, is_hopeful=retry.is_hopeful)
+        else:
+            await self.clock.sleep(retry.delay)
 
     async def _attempt(
         self,
@@ -173,13 +177,20 @@ class OperationClient:
         credentials: Credentials | None,
         answer_timeout: float | None,
         feed: Handover | None,
+        failures: Sequence[StorageError],
     ) -> Attempt[T]:
-        # A streamed body takes no slot: while it waits for its source, others might wait for it, and it for them.
+        # A streamed body waits for no turn: while it waits for its source, others might wait for it, and it for them.
         if operation.name not in _LIMITED or feed is not None:
+            self.limiter.overtake()
             return await self._attempt_now(operation, request, payload_hash, credentials, answer_timeout, feed)
-        async with self.limiter.slot() as slot:
+        began = self.limiter.enter()
+        if began is None:
+            began = await self.limiter.wait(sum(isinstance(failure, ThrottledError) for failure in failures))
+        outcome = None
+        try:
             outcome = await self._attempt_now(operation, request, payload_hash, credentials, answer_timeout, feed)
-            self.limiter.note(slot, outcome.failure)
+        finally:
+            self.limiter.leave(began, outcome)
         return outcome
 
     async def _attempt_now(

@@ -1,97 +1,129 @@
-"""How much may be sent at once while the store asks for less.
-
-Additive increase, multiplicative decrease, as TCP does it: when the store
-throttles, the requests with bodies that may be on their way are halved, over
-all uploads of the driver, and one more is allowed for every round of
-successes. Once as many have succeeded together as were on their way when it
-all began, there is no limit any more.
-"""
+"""Who may send, and when, while the store asks for less: all uploads of a driver go at one pace."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from typing import Any, Final
 
+from aios3._protocol.request_pace import RequestPace
 from aios3.errors import StorageError, ThrottledError
 
-__all__ = ["ConcurrencyLimiter", "Slot"]
+from .attempt import Attempt
+from .clock import Clock
+
+__all__ = ["RequestLimiter"]
+
+_GLANCE: Final = 1.0
+"""Seconds after which it is looked again how long there is to wait: the pace may have changed."""
+
+_SOON: Final = 0.001
+"""Seconds for which nobody goes to sleep."""
 
 
-class Slot:
-    """One request on its way."""
+class RequestLimiter:
+    """Shared by all uploads of a driver; without throttling it never makes anybody wait.
 
-    def __init__(self, began: int) -> None:
-        self.began = began
-        """Number of cuts there had been when it began."""
+    Between `enter` (or, where that says so, `wait`) and `leave` a request is on its way.
+    """
 
-
-class ConcurrencyLimiter:
-    """Shared by all uploads of a driver; without throttling it never makes anybody wait."""
-
-    def __init__(self) -> None:
-        self.limit = math.inf
-        """Requests with bodies that may be on their way; at least 1."""
+    def __init__(self, clock: Clock) -> None:
+        """Begin without a limit."""
+        self.pace = RequestPace()
         self.in_flight = 0
-        self._cuts = 0
-        self._before = 0
-        """Requests that were on their way when the store first throttled."""
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._clock = clock
+        self._is_open = True
+        """There is no limit, and nobody waits."""
+        self._waiting = 0
+        self._turn = asyncio.Lock()
+        """Held by whoever goes next."""
+        self._left: asyncio.Future[None] | None = None
+        """What that one waits for, while too many are on their way."""
+        self._resting: dict[asyncio.Future[None], float] = {}
+        """Those that were refused, and when."""
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncGenerator[Slot]:
-        """Hold a slot around one attempt; first come, first served. A cancellation leaves nothing held."""
-        await self._acquire()
+    def enter(self) -> float | None:
+        """Begin a request and return the time, or return ``None`` if it has to `wait` first."""
+        if not self._is_open:
+            return None
+        self.in_flight += 1
+        return self._clock.monotonic()
+
+    async def wait(self, refusals: int = 0) -> float:
+        """Begin a request when it is its turn, and return the time. A cancellation leaves nothing held.
+
+        First come, first served. The more often this very request was refused (`refusals`) the longer the gap that is
+        left before it: so it is not refused so often that it fails, while others come through.
+        """
+        self._waiting += 1
         try:
-            yield Slot(self._cuts)
-        finally:
-            self.in_flight -= 1
-            self._serve()
-
-    async def _acquire(self) -> None:
-        if self.in_flight + 1 <= self.limit and not self._waiters:
-            self.in_flight += 1
-            return
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if not waiter.cancelled():  # it was served in the same turn
-                self.in_flight -= 1
-            self._serve()
-            raise
-
-    def _serve(self) -> None:
-        while self._waiters and self.in_flight + 1 <= self.limit:
-            waiter = self._waiters.popleft()
-            if not waiter.cancelled():
+            async with self._turn:
+                await self._until_due(max(1, refusals))
                 self.in_flight += 1
-                waiter.set_result(None)
+        finally:
+            self._waiting -= 1
+        self._is_open = not (self.pace.is_limited or self._waiting)
+        return self._clock.monotonic()
 
-    def note(self, slot: Slot, failure: StorageError | None) -> None:
-        """Note what came of the request that holds `slot`."""
-        if failure is None:
-            self.succeeded()
-        elif isinstance(failure, ThrottledError):
-            self.throttled(slot)
+    async def _until_due(self, cost: int) -> None:
+        while True:
+            now = self._clock.monotonic()
+            seconds = self.pace.wait(now, cost)
+            if self.in_flight >= self.pace.width(now):
+                self._left = asyncio.get_running_loop().create_future()
+                await self._left
+            elif seconds > _SOON:
+                await self._clock.sleep(min(seconds, _GLANCE))
+            else:
+                self.pace.spend(now, cost)
+                return
 
-    def throttled(self, slot: Slot) -> None:
-        """Note that the store asked for less; of requests that were on their way together, only the first counts."""
-        if slot.began != self._cuts:
-            return
-        if self.limit == math.inf:
-            self._before = self.in_flight
-        self._cuts += 1
-        self.limit = max(1.0, min(self.limit, self.in_flight) / 2)
+    def overtake(self) -> None:
+        """Note a request that waits for nobody: the others leave the store time for it."""
+        if not self._is_open:
+            self.pace.spend(self._clock.monotonic())
 
-    def succeeded(self) -> None:
-        """Note that a request with a body was answered well."""
-        if self.limit == math.inf:
-            return
-        self.limit += 1 / self.limit
-        if self.limit > self._before:
-            self.limit = math.inf
-        self._serve()
+    def leave(self, began: float, outcome: Attempt[Any] | None) -> None:
+        """End the request that began then; `outcome` is ``None`` if it was cancelled."""
+        if outcome is not None and not (self._is_open and outcome.failure is None):
+            self._note(began, outcome.failure)
+        self.in_flight -= 1
+        if self._left is not None and not self._left.done():
+            self._left.set_result(None)
+
+    def _note(self, began: float, failure: StorageError | None) -> None:
+        now = self._clock.monotonic()
+        if isinstance(failure, ThrottledError):
+            self._is_open = False
+            self.pace.refused(now, began, self.in_flight)
+        elif failure is None:
+            self.pace.accepted(now, began)
+            for news, refused_at in self._resting.items():
+                if began >= refused_at and not news.done():
+                    news.set_result(None)
+
+    async def rest(self, longest: float, *, least: float = 0.0, is_hopeful: bool = False) -> None:
+        """Wait after a refusal, until something that was sent since has come through.
+
+        Args:
+            longest: seconds after which it ends in any case.
+            least: seconds that it lasts in any case.
+            is_hopeful: there are attempts enough to wait only until the pace allows another request.
+        """
+        refused_at = self._clock.monotonic()
+        if least > 0:
+            await self._clock.sleep(least)
+        seconds = longest - least
+        if is_hopeful:
+            seconds = min(seconds, self.pace.wait(self._clock.monotonic()))
+        if seconds > 0:
+            await self._sleep_until_news(seconds, refused_at)
+
+    async def _sleep_until_news(self, seconds: float, refused_at: float) -> None:
+        news = asyncio.get_running_loop().create_future()
+        self._resting[news] = refused_at
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait((sleeping, news), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            del self._resting[news]
