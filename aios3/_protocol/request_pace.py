@@ -34,12 +34,14 @@ _SHORTEST_UNIT: Final = 1.0
 _REQUESTS_A_UNIT: Final = 10
 """The slower the store the longer a unit, so that it is not refusals mostly that it is found out with."""
 
-_FASTER: Final = 1.2
+_FASTER: Final = 1.5
 """By what an accepted request lets the rate grow while it is searched for."""
+_LEAST_SHARE: Final = 0.7
+"""Of the rate that is left after a refusal, where other requests were accepted."""
+_LONGEST_HOLD: Final = 1.0
+"""Seconds between requests while all are refused: it is the waits of each request, which grow, that help then."""
 _EVIDENCE: Final = 4
 """Accepted requests between refusals that make a rate known."""
-_MEMORY: Final = 0.5
-"""What evidence is worth after another refusal."""
 _KNOWN_FOR: Final = 60.0
 """Seconds for which a rate is a good first guess."""
 
@@ -65,17 +67,21 @@ class RequestPace:
         self._is_searching = False
         self._unit = _SHORTEST_UNIT
         self._width = math.inf
+        self._hold = 0.0
+        """Seconds without a request after the last refusal: twice as many with every refusal in a row."""
         self._tokens = 0.0
         self._filled_at = 0.0
         self._empty_at = 0.0
         """When the store had nothing left."""
         self._accepted = 0
         """Requests since then."""
+        self._in_a_row = 0
+        """Those begun and accepted since the last refusal."""
         self._evidence = (0.0, 0.0)
         """Requests accepted, and seconds, of the time before that."""
 
-    def refused(self, now: float, began: float, in_flight: int) -> None:
-        """Note that the store asked for less.
+    def refused(self, now: float, began: float, in_flight: int) -> bool:
+        """Note that the store asked for less, and return whether that says anything new.
 
         Args:
             now: the time.
@@ -87,7 +93,7 @@ class RequestPace:
             if not self._accepted:
                 self._empty_at = now
             self._width = min(self._width, left)
-            return
+            return False
         if self.is_limited:
             self._find(now)
         else:
@@ -95,8 +101,9 @@ class RequestPace:
         self._unit = max(_SHORTEST_UNIT, _REQUESTS_A_UNIT / self._rate, 2 * (now - began))
         self._width = left
         self._cut_at = self._empty_at = self._filled_at = now
-        self._accepted = 0
+        self._accepted = self._in_a_row = 0
         self._tokens = min(self._tokens, 0.0)
+        return True
 
     def _begin(self, now: float, sent: float) -> None:
         is_known = now - self._cut_at < _KNOWN_FOR and not self._is_searching
@@ -105,27 +112,58 @@ class RequestPace:
         self._first_guess = sent
         self._rate = max(_LOWEST, min(self._rate, sent) if is_known else sent / 2)
         self._evidence = (0.0, 0.0)
-        self._tokens = 0.0
+        self._hold = self._tokens = 0.0
 
     def _find(self, now: float) -> None:
-        accepted, seconds = self._evidence if self._accepted else (0.0, 0.0)
-        accepted = _MEMORY * accepted + self._accepted
-        seconds = _MEMORY * seconds + max(now - self._empty_at, 1e-3)
-        allowed = (accepted + 0.5) / seconds
-        self._is_searching = accepted < _EVIDENCE and (self._is_searching or not self._accepted)
-        self._rate = max(_LOWEST, min(self.rate(now), allowed))
-        self._evidence = accepted, seconds
+        rate = self.rate(now)
+        self._remember(now)
+        if not self._in_a_row:
+            self._rate = rate
+            self._hold = min(_LONGEST_HOLD, max(2 * self._hold, 2 / rate))
+            return
+        self._hold = 0.0
+        allowed = self._allowed()
+        if self._in_a_row > 1:
+            self._is_searching = False
+            allowed = max(allowed, _LEAST_SHARE * rate)
+        self._rate = max(_LOWEST, min(rate, allowed))
+
+    def _remember(self, now: float) -> None:
+        """Add what came since the store had nothing left to the evidence, of which the older part is forgotten."""
+        seconds = max(now - self._empty_at, 1e-3)
+        kept = math.exp(-seconds / self._unit)
+        before = self._evidence
+        self._evidence = before[0] * kept + self._accepted, before[1] * kept + seconds
+        self._empty_at, self._accepted = now, 0
+
+    def _allowed(self) -> float:
+        accepted, seconds = self._evidence
+        return (accepted + 0.5) / seconds
 
     def accepted(self, now: float, began: float) -> None:
         """Note that a request begun then was answered, and not with a refusal to take it."""
         if not self.is_limited:
             return
         self._accepted += 1
-        if self._is_searching and began >= self._cut_at:
-            self._refill(now)
-            self._rate *= _FASTER
-            self._width += 1
-            self.is_limited = self._rate < 2 * self._first_guess
+        if began < self._cut_at:
+            return
+        self._in_a_row += 1
+        self._refill(now)
+        if self._hold:
+            self._hold = 0.0
+            self._remember(now)
+            self._is_searching = self._is_searching or self._evidence[0] < _EVIDENCE
+            self._rate = max(_LOWEST, min(self._rate, self._allowed()))
+            self._tokens = min(self._tokens, 0.0)
+        elif self._is_searching:
+            self._grow(now, max(now - began, 1e-3))
+
+    def _grow(self, now: float, latency: float) -> None:
+        self._width += 1
+        self._rate = min(_FASTER * self._rate, self._rate + 1 / latency)
+        if self._rate > self._first_guess:
+            self._is_searching = False
+            self._cut_at = now
 
     def rate(self, now: float) -> float:
         """Return the requests that may be sent in a second."""
@@ -135,6 +173,8 @@ class RequestPace:
         """Return how many requests may be on their way."""
         if not self.is_limited:
             return math.inf
+        if self._hold:
+            return 1.0
         return self._width if self._is_searching else self._width * max(1.0, self._growth(now))
 
     def _growth(self, now: float) -> float:
@@ -147,12 +187,16 @@ class RequestPace:
 
     def wait(self, now: float, cost: int = 1) -> float:
         """Return the seconds until another one may be sent, as far as is known now; 0 if it may be sent at once."""
-        if self.is_limited and self._accepted and now - self._cut_at >= _UNITS * self._unit:
+        if self.is_limited and self._is_over(now):
             self.is_limited = False
         if not self.is_limited:
             return 0.0
         self._refill(now, cost)
-        return max(0.0, cost - self._tokens) / self.rate(now)
+        return max(0.0, (cost - self._tokens) / self.rate(now), self._cut_at + self._hold - now)
+
+    def _is_over(self, now: float) -> bool:
+        seconds = now - self._cut_at
+        return seconds >= _KNOWN_FOR or not (self._is_searching or self._hold) and seconds >= _UNITS * self._unit
 
     def _refill(self, now: float, cost: int = 1) -> None:
         rate = self.rate(now)
