@@ -36,7 +36,7 @@ _REQUESTS_A_UNIT: Final = 10
 
 _FASTER: Final = 1.5
 """By what an accepted request lets the rate grow while it is searched for."""
-_LEAST_SHARE: Final = 0.7
+_LEAST_SHARE: Final = 0.9
 """Of the rate that is left after a refusal, where other requests were accepted."""
 _LONGEST_HOLD: Final = 1.0
 """Seconds between requests while all are refused: it is the waits of each request, which grow, that help then."""
@@ -115,9 +115,9 @@ class RequestPace:
         self._hold = self._tokens = 0.0
 
     def _find(self, now: float) -> None:
-        rate = self.rate(now)
+        rate, has_accepted = self.rate(now), self._accepted > 0
         self._remember(now)
-        if not self._in_a_row:
+        if not has_accepted:
             self._rate = rate
             self._hold = min(_LONGEST_HOLD, max(2 * self._hold, 2 / rate))
             return
