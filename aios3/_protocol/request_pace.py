@@ -31,7 +31,7 @@ _UNITS: Final = _PLATEAU + ((_FREE - 1) / _STEEPNESS) ** (1 / 3)
 """Units of time that the curve takes to get there: 3.2."""
 
 _SHORTEST_UNIT: Final = 1.0
-_REQUESTS_A_UNIT: Final = 10
+_REQUESTS_A_UNIT: Final = 8
 """The slower the store the longer a unit, so that it is not refusals mostly that it is found out with."""
 
 _FASTER: Final = 1.5

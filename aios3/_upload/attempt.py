@@ -26,6 +26,8 @@ class Attempt(Generic[T]):
     """``None`` if no answer came."""
     credentials: Credentials | None = field(default=None, repr=False)
     """What it was signed with."""
+    is_echo: bool = False
+    """The store refused it for the same reason as others that were on their way with it."""
 
     def unwrap(self) -> T:
         """Return the result of an attempt that succeeded."""

@@ -155,7 +155,8 @@ class OperationClient:
         )
         if feed is not None and not feed.rewind():
             retry = None
-        if retry is None or not (self.budget.take(retry.cost) or is_cleanup):
+        # A crowd that is refused at once is one sign of overload, however many it is; the pace sees to the rest.
+        if retry is None or not (outcome.is_echo or self.budget.take(retry.cost) or is_cleanup):
             if len(failures) > 1:
                 outcome.failure.add_note(f"aios3: gave up after {len(failures)} attempts")
             raise outcome.failure
@@ -186,12 +187,12 @@ class OperationClient:
         began = self.limiter.enter()
         if began is None:
             began = await self.limiter.wait(sum(isinstance(failure, ThrottledError) for failure in failures))
-        outcome = None
         try:
             outcome = await self._attempt_now(operation, request, payload_hash, credentials, answer_timeout, feed)
+            is_echo = self.limiter.note(began, outcome.failure)
         finally:
-            self.limiter.leave(began, outcome)
-        return outcome
+            self.limiter.leave()
+        return replace(outcome, is_echo=True) if is_echo else outcome
 
     async def _attempt_now(
         self,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 from aios3._protocol.request_pace import RequestPace
 from aios3.errors import StorageError, ThrottledError
 
-from .attempt import Attempt
 from .clock import Clock
 
 __all__ = ["RequestLimiter"]
@@ -82,24 +81,31 @@ class RequestLimiter:
         if not self._is_open:
             self.pace.spend(self._clock.monotonic())
 
-    def leave(self, began: float, outcome: Attempt[Any] | None) -> None:
-        """End the request that began then; `outcome` is ``None`` if it was cancelled."""
-        if outcome is not None and not (self._is_open and outcome.failure is None):
-            self._note(began, outcome.failure)
+    def note(self, began: float, failure: StorageError | None) -> bool:
+        """Note what came of the request that began then, before it leaves.
+
+        Returns:
+            Whether it was refused together with another one of which that was noted already.
+        """
+        if failure is None:
+            if not self._is_open:
+                self._came_through(began)
+        elif isinstance(failure, ThrottledError):
+            self._is_open = False
+            return not self.pace.refused(self._clock.monotonic(), began, self.in_flight)
+        return False
+
+    def _came_through(self, began: float) -> None:
+        self.pace.accepted(self._clock.monotonic(), began)
+        for news, refused_at in self._resting.items():
+            if began >= refused_at and not news.done():
+                news.set_result(None)
+
+    def leave(self) -> None:
+        """End a request."""
         self.in_flight -= 1
         if self._left is not None and not self._left.done():
             self._left.set_result(None)
-
-    def _note(self, began: float, failure: StorageError | None) -> None:
-        now = self._clock.monotonic()
-        if isinstance(failure, ThrottledError):
-            self._is_open = False
-            self.pace.refused(now, began, self.in_flight)
-        elif failure is None:
-            self.pace.accepted(now, began)
-            for news, refused_at in self._resting.items():
-                if began >= refused_at and not news.done():
-                    news.set_result(None)
 
     async def rest(self, longest: float, *, least: float = 0.0, is_hopeful: bool = False) -> None:
         """Wait after a refusal, until something that was sent since has come through.
