@@ -31,6 +31,8 @@ _UNITS: Final = _PLATEAU + ((_FREE - 1) / _STEEPNESS) ** (1 / 3)
 """Units of time that the curve takes to get there: 3.2."""
 
 _SHORTEST_UNIT: Final = 1.0
+_LONGEST_UNIT: Final = 8.0
+"""Seconds. A unit is twice what a request takes, at least, or refusals would come too late."""
 _REQUESTS_A_UNIT: Final = 8
 """The slower the store the longer a unit, so that it is not refusals mostly that it is found out with."""
 
@@ -65,6 +67,7 @@ class RequestPace:
         """Requests a second: what the search is at, or what is known to be allowed."""
         self._first_guess = math.inf
         self._is_searching = False
+        self._curve_from = 0.0
         self._unit = _SHORTEST_UNIT
         self._width = math.inf
         self._hold = 0.0
@@ -98,9 +101,9 @@ class RequestPace:
             self._find(now)
         else:
             self._begin(now, in_flight / max(now - began, 1e-3))
-        self._unit = max(_SHORTEST_UNIT, _REQUESTS_A_UNIT / self._rate, 2 * (now - began))
+        self._unit = min(max(_SHORTEST_UNIT, _REQUESTS_A_UNIT / self._rate, 2 * (now - began)), _LONGEST_UNIT)
         self._width = left
-        self._cut_at = self._empty_at = self._filled_at = now
+        self._cut_at = self._curve_from = self._empty_at = self._filled_at = now
         self._accepted = self._in_a_row = 0
         self._tokens = min(self._tokens, 0.0)
         return True
@@ -163,7 +166,7 @@ class RequestPace:
         self._rate = min(_FASTER * self._rate, self._rate + 1 / latency)
         if self._rate > self._first_guess:
             self._is_searching = False
-            self._cut_at = now
+            self._curve_from = now
 
     def rate(self, now: float) -> float:
         """Return the requests that may be sent in a second."""
@@ -178,7 +181,7 @@ class RequestPace:
         return self._width if self._is_searching else self._width * max(1.0, self._growth(now))
 
     def _growth(self, now: float) -> float:
-        return 1 + _STEEPNESS * ((now - self._cut_at) / self._unit - _PLATEAU) ** 3
+        return 1 + _STEEPNESS * ((now - self._curve_from) / self._unit - _PLATEAU) ** 3
 
     def spend(self, now: float, cost: int = 1) -> None:
         """Note that a request is sent."""
@@ -195,8 +198,9 @@ class RequestPace:
         return max(0.0, (cost - self._tokens) / self.rate(now), self._cut_at + self._hold - now)
 
     def _is_over(self, now: float) -> bool:
-        seconds = now - self._cut_at
-        return seconds >= _KNOWN_FOR or not (self._is_searching or self._hold) and seconds >= _UNITS * self._unit
+        if now - self._cut_at >= _KNOWN_FOR:
+            return True
+        return not (self._is_searching or self._hold) and now - self._curve_from >= _UNITS * self._unit
 
     def _refill(self, now: float, cost: int = 1) -> None:
         rate = self.rate(now)

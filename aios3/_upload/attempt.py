@@ -27,7 +27,8 @@ class Attempt(Generic[T]):
     credentials: Credentials | None = field(default=None, repr=False)
     """What it was signed with."""
     is_echo: bool = False
-    """The store refused it for the same reason as others that were on their way with it."""
+    """The store asked for less, as it did of another one that was on its way with it: together they are one sign of
+    overload, and one retry for the driver's budget, however large the crowd."""
 
     def unwrap(self) -> T:
         """Return the result of an attempt that succeeded."""

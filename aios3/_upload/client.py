@@ -16,7 +16,7 @@ from aios3._protocol.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign
 from aios3._protocol.uri import Endpoint
 from aios3._transport.base import StreamedResponse, Transport
 from aios3.credentials import Credentials, CredentialsProvider
-from aios3.errors import ResponseError, StorageError, ThrottledError, TransportError
+from aios3.errors import ResponseError, StorageError, TransportError
 from aios3.options import RetryPolicy
 
 from .attempt import Attempt, Shield
@@ -74,8 +74,7 @@ class OperationClient:
         self.budget = RetryBudget(self.policy.budget, self.clock.monotonic)
         self.limiter = RequestLimiter(self.clock)
         self.signer = OrdinarySigner(self.credentials)
-        attempts = max(self.policy.max_attempts, _CLEANUP_ATTEMPTS)
-        self._cleanup_policy = replace(self.policy, max_attempts=attempts)
+        self._cleanup_policy = replace(self.policy, max_attempts=max(self.policy.max_attempts, _CLEANUP_ATTEMPTS))
 
     async def run(
         self,
@@ -153,10 +152,8 @@ class OperationClient:
             repaired=repaired,
             names_region=region is not None,
         )
-        if feed is not None and not feed.rewind():
-            retry = None
-        # A crowd that is refused at once is one sign of overload, however many it is; the pace sees to the rest.
-        if retry is None or not (outcome.is_echo or self.budget.take(retry.cost) or is_cleanup):
+        is_lost = feed is not None and not feed.rewind()
+        if retry is None or is_lost or not (outcome.is_echo or self.budget.take(retry.cost) or is_cleanup):
             if len(failures) > 1:
                 outcome.failure.add_note(f"aios3: gave up after {len(failures)} attempts")
             raise outcome.failure
@@ -165,10 +162,7 @@ class OperationClient:
             self._repair(retry.repair, operation, outcome)
         if retry.repair == "region" and region is not None:
             self._regions[operation.bucket] = region
-        if isinstance(outcome.failure, ThrottledError):
-            await self.limiter.rest(retry.delay, least=retry.least, is_hopeful=retry.is_hopeful)
-        else:
-            await self.clock.sleep(retry.delay)
+        await self.limiter.rest(outcome.failure, retry)
 
     async def _attempt(
         self,
@@ -186,13 +180,12 @@ class OperationClient:
             return await self._attempt_now(operation, request, payload_hash, credentials, answer_timeout, feed)
         began = self.limiter.enter()
         if began is None:
-            began = await self.limiter.wait(sum(isinstance(failure, ThrottledError) for failure in failures))
+            began = await self.limiter.wait(failures)
         try:
             outcome = await self._attempt_now(operation, request, payload_hash, credentials, answer_timeout, feed)
-            is_echo = self.limiter.note(began, outcome.failure)
+            return self.limiter.judge(began, outcome)
         finally:
             self.limiter.leave()
-        return replace(outcome, is_echo=True) if is_echo else outcome
 
     async def _attempt_now(
         self,
@@ -303,6 +296,4 @@ class OperationClient:
     async def _payload_hash(self, request: Request) -> str:
         if self.credentials is None or not request.body:
             return EMPTY_SHA256
-        if self.payload_signing == "unsigned":
-            return UNSIGNED_PAYLOAD
-        return await hash_body(sha256_hex, request.body)
+        return UNSIGNED_PAYLOAD if self.payload_signing == "unsigned" else await hash_body(sha256_hex, request.body)

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
 
 from aios3._protocol.request_pace import RequestPace
+from aios3._protocol.retry import Retry
 from aios3.errors import StorageError, ThrottledError
 
+from .attempt import Attempt
 from .clock import Clock
 
 __all__ = ["RequestLimiter"]
 
+T = TypeVar("T")
+
 _GLANCE: Final = 1.0
 """Seconds after which it is looked again how long there is to wait: the pace may have changed."""
+
+_MOST_OVERTAKEN: Final = 4
+"""Requests between two that wait for which the store is left time: more might never let these go."""
 
 _SOON: Final = 0.001
 """Seconds for which nobody goes to sleep."""
@@ -33,6 +42,8 @@ class RequestLimiter:
         self._is_open = True
         """There is no limit, and nobody waits."""
         self._waiting = 0
+        self._overtaken = 0
+        """Requests that did not wait, since the last one that did."""
         self._turn = asyncio.Lock()
         """Held by whoever goes next."""
         self._left: asyncio.Future[None] | None = None
@@ -47,12 +58,13 @@ class RequestLimiter:
         self.in_flight += 1
         return self._clock.monotonic()
 
-    async def wait(self, refusals: int = 0) -> float:
+    async def wait(self, failures: Sequence[StorageError] = ()) -> float:
         """Begin a request when it is its turn, and return the time. A cancellation leaves nothing held.
 
-        First come, first served. The more often this very request was refused (`refusals`) the longer the gap that is
-        left before it: so it is not refused so often that it fails, while others come through.
+        First come, first served. The more often this very request was refused before (see its `failures`) the longer
+        the gap that is left before it: so it does not run out of attempts while others come through.
         """
+        refusals = sum(isinstance(failure, ThrottledError) for failure in failures)
         self._waiting += 1
         try:
             async with self._turn:
@@ -74,26 +86,25 @@ class RequestLimiter:
                 await self._clock.sleep(min(seconds, _GLANCE))
             else:
                 self.pace.spend(now, cost)
+                self._overtaken = 0
                 return
 
     def overtake(self) -> None:
         """Note a request that waits for nobody: the others leave the store time for it."""
-        if not self._is_open:
+        if not self._is_open and self._overtaken < _MOST_OVERTAKEN:
+            self._overtaken += 1
             self.pace.spend(self._clock.monotonic())
 
-    def note(self, began: float, failure: StorageError | None) -> bool:
-        """Note what came of the request that began then, before it leaves.
-
-        Returns:
-            Whether it was refused together with another one of which that was noted already.
-        """
-        if failure is None:
+    def judge(self, began: float, outcome: Attempt[T]) -> Attempt[T]:
+        """Learn from what came of the request that began then, before it leaves; return it, marked if it is an echo."""
+        if outcome.failure is None:
             if not self._is_open:
                 self._came_through(began)
-        elif isinstance(failure, ThrottledError):
+        elif isinstance(outcome.failure, ThrottledError):
             self._is_open = False
-            return not self.pace.refused(self._clock.monotonic(), began, self.in_flight)
-        return False
+            is_news = self.pace.refused(self._clock.monotonic(), began, self.in_flight)
+            return outcome if is_news else replace(outcome, is_echo=True)
+        return outcome
 
     def _came_through(self, began: float) -> None:
         self.pace.accepted(self._clock.monotonic(), began)
@@ -107,19 +118,20 @@ class RequestLimiter:
         if self._left is not None and not self._left.done():
             self._left.set_result(None)
 
-    async def rest(self, longest: float, *, least: float = 0.0, is_hopeful: bool = False) -> None:
-        """Wait after a refusal, until something that was sent since has come through.
+    async def rest(self, failure: StorageError, retry: Retry) -> None:
+        """Wait after `failure` for as long as `retry` says.
 
-        Args:
-            longest: seconds after which it ends in any case.
-            least: seconds that it lasts in any case.
-            is_hopeful: there are attempts enough to wait only until the pace allows another request.
+        After a refusal no longer than until something that was sent since has come through, or, as long as attempts
+        are left for that, until the pace allows a request. What the store asked for is waited in any case.
         """
+        if not isinstance(failure, ThrottledError):
+            await self._clock.sleep(retry.delay)
+            return
         refused_at = self._clock.monotonic()
-        if least > 0:
-            await self._clock.sleep(least)
-        seconds = longest - least
-        if is_hopeful:
+        if retry.least > 0:
+            await self._clock.sleep(retry.least)
+        seconds = retry.delay - retry.least
+        if retry.is_hopeful:
             seconds = min(seconds, self.pace.wait(self._clock.monotonic()))
         if seconds > 0:
             await self._sleep_until_news(seconds, refused_at)
