@@ -187,7 +187,7 @@ async def test_a_request_that_was_refused_more_often_is_left_a_longer_gap() -> N
 
 
 async def test_only_the_first_of_a_crowd_is_news() -> None:
-    """Those begun before it was refused are marked, so that they cost the driver nothing; what failed otherwise is not."""
+    """Those begun before it was refused are marked, so that they cost the driver nothing."""
     scene = await throttled()
     assert not scene.tasks[0].result().is_echo
     assert (await scene.answer(1, refused())).is_echo
