@@ -51,7 +51,7 @@ _RETRY_COST: Final = 5
 _TIMEOUT_COST: Final = 10
 
 _HOPEFUL_SHARE: Final = 3
-"""The first third of the attempts may be quick ones."""
+"""The first third of the attempts may be quick ones; the others have to last for as long as a store may need."""
 
 
 @dataclass(frozen=True, slots=True)
