@@ -194,14 +194,35 @@ def test_a_search_goes_up_by_half_but_no_faster_than_answers_allow() -> None:
 def test_a_search_that_finds_nothing_ends_as_any_limit_does() -> None:
     """Everything that was sent before comes through again."""
     pace, now = throttled(), 10.0
-    for _ in range(10):
-        now += 0.01
+    for _ in range(2):
+        now += 0.3
         pace.accepted(now, now)
-    assert pace.rate(now) >= 0.9 * 80
+    assert pace.rate(now) == pytest.approx(0.9 * 90)
     pace.wait(now + 3)
     assert pace.is_limited
     pace.wait(now + 4)
     assert not pace.is_limited
+
+
+@pytest.mark.parametrize(("latency", "unit"), [(0.1, 1.0), (3.0, 6.0), (100.0, 8.0)])
+def test_the_curve_takes_longer_where_refusals_come_late(latency: float, unit: float) -> None:
+    """But not for ever."""
+    pace = throttled(in_flight=800)
+    pace.accepted(10.1, 10.0)
+    pace.accepted(10.2, 10.1)
+    now = 10.5 + latency
+    pace.refused(now, 10.5, 800)
+    assert pace.rate(now + 0.63 * unit) == pytest.approx(pace.rate(now) / 0.9, rel=0.01)
+    assert pace.rate(now + 1.5 * unit) == pytest.approx(pace.rate(now) / 0.9 * 1.264, rel=0.01)
+
+
+def test_a_crowd_shows_when_the_store_had_nothing_left_last() -> None:
+    """What comes through is counted from there."""
+    pace = throttled()
+    pace.refused(10.2, 9.99, 7)
+    pace.accepted(10.25, 10.21)
+    pace.refused(10.3, 10.26, 2)
+    assert pace.rate(10.3) == pytest.approx(1.5 / 0.1)
 
 
 def test_a_request_may_need_a_longer_gap() -> None:

@@ -436,6 +436,7 @@ async def test_while_the_store_throttles_requests_are_paced(
     assert clock.slept == [pytest.approx(0.2)]  # three in flight for 0.3 s, and half of that
     assert len(store.requests(name)) == 3  # two are still on their way, which is enough
     await client.run(CreateMultipartUpload("bucket", "key", {}))
+    assert client.limiter._overtaken == 1
     for gate in slow:
         gate.opened.set()
     await asyncio.wait(sending)

@@ -165,6 +165,20 @@ async def test_when_the_limit_ends_those_who_wait_go_first_and_then_nobody_waits
     await scene.end()
 
 
+async def test_nobody_overtakes_those_who_wait_when_the_limit_ends() -> None:
+    """Not even in the very turn in which the first of them goes."""
+    scene = await throttled(3)
+    await scene.send(2)
+    scene.clock.advance(100)
+    scene._answers[1].set_result(DONE)
+    while len(scene.order) == 3:
+        await asyncio.sleep(0)
+    assert scene.limiter.enter() is None
+    await turns(5)
+    assert scene.order[3:] == [3, 4]
+    await scene.end()
+
+
 async def test_a_long_gap_is_looked_at_again() -> None:
     """The pace may have changed: nobody sleeps for more than a second at once."""
     scene = await throttled(1, latency=10.0)
@@ -271,3 +285,4 @@ async def test_a_rest_ends_when_something_comes_through() -> None:
     await scene.end()
     await turns(5)
     assert len(asyncio.all_tasks()) == 1
+    assert scene.limiter._resting == {}
