@@ -50,8 +50,8 @@ class TransferConfig:
     concurrency: int | Literal["auto"] = 8
     """Part requests in flight per upload, at most. ``"auto"`` finds by trying how many are worth it, for all uploads of
     the driver together: it begins with 4, takes more while more bytes come through, up to 32 an upload and 128 in all,
-    and fewer when requests fail, the event loop lags, or fewer do as well. (While a store throttles fewer are sent
-    anyhow.) An upload then holds at most 33 parts."""
+    and fewer when requests fail, the event loop lags, or fewer do as well. (While a store throttles they are sent
+    at its pace anyhow.) An upload then holds at most 33 parts."""
     memory_limit: int = 256 * MIB
     """Source bytes held by all uploads of the driver together, at most; at least one part. A source that is `bytes` of
     at most one part is sent from where it is: it stays its caller's, and does not count."""
@@ -127,6 +127,11 @@ class RetryPolicy:
     ``throttle_base_delay`` after SlowDown and its kin and ``base_delay`` after
     any other failure; a Retry-After from the store is a lower bound.
 
+    While a store throttles, parts go at the pace that it was seen to allow, all
+    of a driver together. The wait after a SlowDown then ends as soon as
+    something sent later has come through, and for the first third of the
+    attempts as soon as the pace allows a request.
+
     Raises:
         ConfigurationError: a value is out of range.
     """
@@ -142,7 +147,8 @@ class RetryPolicy:
     """Seconds; also the most that a Retry-After is obeyed for."""
     budget: int = 500
     """Tokens shared by all requests of a driver: a retry takes 5 (10 after a timeout), every success gives one
-    back. When they are gone nothing is retried, so that a dying store is not hammered."""
+    back. Parts that were on their way together when the store asked for less take 5 together. When the tokens are gone
+    nothing is retried, so that a dying store is not hammered."""
 
     def __post_init__(self) -> None:
         _require(_is_count(self.max_attempts) and self.max_attempts >= 1, "max_attempts must be at least 1")

@@ -50,6 +50,9 @@ _REGION_CODES: Final = frozenset({"AuthorizationHeaderMalformed", "IllegalLocati
 _RETRY_COST: Final = 5
 _TIMEOUT_COST: Final = 10
 
+_HOPEFUL_SHARE: Final = 3
+"""The first third of the attempts may be quick ones; the others have to last for as long as a store may need."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -61,6 +64,10 @@ class Retry:
     """Tokens to take from the driver's retry budget."""
     repair: Repair | None = None
     """What to put right first; each is worth one try per request."""
+    least: float = 0.0
+    """The part of `delay` that the store asked for."""
+    is_hopeful: bool = False
+    """So many attempts are left that the next one need not wait for proof that the store takes requests again."""
 
 
 def decide(
@@ -91,8 +98,10 @@ def decide(
         return None
     base = policy.throttle_base_delay if isinstance(failure, ThrottledError) else policy.base_delay
     longest = min(policy.max_delay, base * 2.0 ** min(attempt - 1, 60))
-    delay = max(random * longest, min(retry_after or 0.0, policy.max_delay))
-    return Retry(delay, _TIMEOUT_COST if isinstance(failure, TransportTimeoutError) else _RETRY_COST)
+    least = min(retry_after or 0.0, policy.max_delay)
+    cost = _TIMEOUT_COST if isinstance(failure, TransportTimeoutError) else _RETRY_COST
+    is_hopeful = attempt <= policy.max_attempts // _HOPEFUL_SHARE
+    return Retry(max(random * longest, least), cost, least=least, is_hopeful=is_hopeful)
 
 
 def repair_for(failure: StorageError, *, names_region: bool = False) -> Repair | None:

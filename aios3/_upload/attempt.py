@@ -26,6 +26,9 @@ class Attempt(Generic[T]):
     """``None`` if no answer came."""
     credentials: Credentials | None = field(default=None, repr=False)
     """What it was signed with."""
+    is_echo: bool = False
+    """The store asked for less, as it did of another one that was on its way with it: together they are one sign of
+    overload, and one retry for the driver's budget, however large the crowd."""
 
     def unwrap(self) -> T:
         """Return the result of an attempt that succeeded."""

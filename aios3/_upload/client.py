@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeVar
@@ -23,7 +23,7 @@ from .attempt import Attempt, Shield
 from .clock import Clock
 from .handover import Handover
 from .hashing import hash_body
-from .limiter import ConcurrencyLimiter
+from .limiter import RequestLimiter
 from .retry_budget import RetryBudget
 from .signing import OrdinarySigner, Signer
 from .store_clock import StoreClock
@@ -33,7 +33,7 @@ __all__ = ["Attempt", "OperationClient"]
 T = TypeVar("T")
 
 _LIMITED: Final = frozenset({"PutObject", "UploadPart"})
-"""Operations of which there are fewer at once while the store throttles. Those that begin or end an upload go on."""
+"""Operations that are paced while the store throttles. Those that begin or end an upload go on."""
 
 _CLEANUP_ATTEMPTS: Final = RetryPolicy().max_attempts
 """The least for a request that cleans up, whatever the caller's policy says of those that transfer."""
@@ -53,7 +53,7 @@ class OperationClient:
     clock: Clock
     store_clock: StoreClock = field(init=False)
     budget: RetryBudget = field(init=False)
-    limiter: ConcurrencyLimiter = field(default_factory=ConcurrencyLimiter)
+    limiter: RequestLimiter = field(init=False)
     regional_endpoint: Callable[[str], Endpoint] | None = None
     """Gives the endpoint of a region, where the provider has one for each; ``None`` for an endpoint of the caller's."""
     region_of_host: Callable[[str, str | None], str | None] | None = None
@@ -72,9 +72,9 @@ class OperationClient:
     def __post_init__(self) -> None:
         self.store_clock = StoreClock(self.clock)
         self.budget = RetryBudget(self.policy.budget, self.clock.monotonic)
+        self.limiter = RequestLimiter(self.clock)
         self.signer = OrdinarySigner(self.credentials)
-        attempts = max(self.policy.max_attempts, _CLEANUP_ATTEMPTS)
-        self._cleanup_policy = replace(self.policy, max_attempts=attempts)
+        self._cleanup_policy = replace(self.policy, max_attempts=max(self.policy.max_attempts, _CLEANUP_ATTEMPTS))
 
     async def run(
         self,
@@ -111,7 +111,7 @@ class OperationClient:
         while True:
             request = operation.build(self._endpoint_for(operation)) if repaired else request
             credentials = await self.signer.keys_for(operation)  # outside the shield: nothing has been sent yet
-            attempt = self._attempt(operation, request, payload_hash, credentials, answer_timeout, feed)
+            attempt = self._attempt(operation, request, payload_hash, credentials, answer_timeout, feed, own_failures)
             outcome = await (attempt if shield is None else shield(attempt))
             if outcome.failure is None:
                 self.budget.succeeded()
@@ -152,9 +152,8 @@ class OperationClient:
             repaired=repaired,
             names_region=region is not None,
         )
-        if feed is not None and not feed.rewind():
-            retry = None
-        if retry is None or not (self.budget.take(retry.cost) or is_cleanup):
+        is_lost = feed is not None and not feed.rewind()
+        if retry is None or is_lost or not (outcome.is_echo or self.budget.take(retry.cost) or is_cleanup):
             if len(failures) > 1:
                 outcome.failure.add_note(f"aios3: gave up after {len(failures)} attempts")
             raise outcome.failure
@@ -163,7 +162,7 @@ class OperationClient:
             self._repair(retry.repair, operation, outcome)
         if retry.repair == "region" and region is not None:
             self._regions[operation.bucket] = region
-        await self.clock.sleep(retry.delay)
+        await self.limiter.rest(outcome.failure, retry)
 
     async def _attempt(
         self,
@@ -173,14 +172,20 @@ class OperationClient:
         credentials: Credentials | None,
         answer_timeout: float | None,
         feed: Handover | None,
+        failures: Sequence[StorageError],
     ) -> Attempt[T]:
-        # A streamed body takes no slot: while it waits for its source, others might wait for it, and it for them.
+        # A streamed body waits for no turn: while it waits for its source, others might wait for it, and it for them.
         if operation.name not in _LIMITED or feed is not None:
+            self.limiter.overtake()
             return await self._attempt_now(operation, request, payload_hash, credentials, answer_timeout, feed)
-        async with self.limiter.slot() as slot:
+        began = self.limiter.enter()
+        if began is None:
+            began = await self.limiter.wait(failures)
+        try:
             outcome = await self._attempt_now(operation, request, payload_hash, credentials, answer_timeout, feed)
-            self.limiter.note(slot, outcome.failure)
-        return outcome
+            return self.limiter.judge(began, outcome)
+        finally:
+            self.limiter.leave()
 
     async def _attempt_now(
         self,
@@ -291,6 +296,4 @@ class OperationClient:
     async def _payload_hash(self, request: Request) -> str:
         if self.credentials is None or not request.body:
             return EMPTY_SHA256
-        if self.payload_signing == "unsigned":
-            return UNSIGNED_PAYLOAD
-        return await hash_body(sha256_hex, request.body)
+        return UNSIGNED_PAYLOAD if self.payload_signing == "unsigned" else await hash_body(sha256_hex, request.body)

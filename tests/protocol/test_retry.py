@@ -299,3 +299,21 @@ def test_throttling_is_recognised_by_class() -> None:
     assert isinstance(answered(503, "SlowDown"), ThrottledError)
     assert isinstance(answered(429), ThrottledError)
     assert not isinstance(answered(500), ThrottledError)
+
+
+def test_what_the_store_asked_for_is_told_apart() -> None:
+    """Up to the longest wait: that much is waited in any case."""
+    for retry_after, least in ((None, 0.0), (1.5, 1.5), (99.0, 10.0)):
+        retry = decide(answered(503, "SlowDown"), attempt=1, policy=POLICY, random=1.0, retry_after=retry_after)
+        assert retry is not None
+        assert (retry.least, retry.delay) == (least, max(2.0, least))
+
+
+@pytest.mark.parametrize(("most", "hopeful"), [(2, 0), (3, 1), (6, 2), (9, 3)])
+def test_the_first_third_of_the_attempts_may_be_quick(most: int, hopeful: int) -> None:
+    """The others have to last for as long as a store may need."""
+    policy = RetryPolicy(max_attempts=most)
+    found = [decide(answered(503, "SlowDown"), attempt=number, policy=policy, random=0.5) for number in range(1, most)]
+    assert [retry is not None and retry.is_hopeful for retry in found] == [True] * hopeful + [False] * (
+        most - 1 - hopeful
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -421,25 +420,45 @@ async def test_parts_are_operations_too(client: OperationClient, store: FakeStor
 
 
 @pytest.mark.parametrize("operation", [PUT, UploadPart("bucket", "key", "id", 1, (b"abc",), {})], ids=["put", "part"])
-async def test_while_the_store_throttles_less_is_on_its_way(
+async def test_while_the_store_throttles_requests_are_paced(
     store: FakeStore, clock: FakeClock, operation: PutObject | UploadPart
 ) -> None:
-    """Of parts and puts over all uploads; what begins or ends an upload never waits."""
+    """Parts and puts over all uploads, the refused one among them; what begins or ends an upload never waits."""
     client, name = make_client(store, clock), operation.name
     store.open_upload("id")
-    throttled, slow = Gate(answer=refusal(503, "SlowDown")), Gate()
-    store.on(name, throttled, slow)
-    sending = [asyncio.create_task(client.run(operation)) for _ in range(2)]
-    await slow.entered.wait()
+    throttled, *slow = Gate(answer=refusal(503, "SlowDown")), Gate(), Gate()
+    store.on(name, throttled, *slow)
+    sending = [asyncio.create_task(client.run(operation)) for _ in range(3)]
+    await slow[1].entered.wait()
+    clock.advance(0.3)
     throttled.opened.set()
     await turns(50)
-    assert clock.slept == [1.0]
-    assert len(store.requests(name)) == 2
+    assert clock.slept == [pytest.approx(0.2)]  # three in flight for 0.3 s, and half of that
+    assert len(store.requests(name)) == 3  # two are still on their way, which is enough
     await client.run(CreateMultipartUpload("bucket", "key", {}))
-    slow.opened.set()
+    assert client.limiter._overtaken == 1
+    for gate in slow:
+        gate.opened.set()
     await asyncio.wait(sending)
-    assert len(store.requests(name)) == 3
-    assert client.limiter.limit == math.inf
+    assert len(store.requests(name)) == 4
+    assert client.limiter.in_flight == 0
+
+
+async def test_a_crowd_that_is_refused_takes_from_the_budget_once(store: FakeStore, clock: FakeClock) -> None:
+    """It is one sign of overload; and none of it fails while it comes through in the end."""
+    client = make_client(store, clock)
+    gates = [Gate(answer=refusal(503, "SlowDown")) for _ in range(150)]
+    store.on("PutObject", *gates)
+    sending = [asyncio.create_task(client.run(PUT)) for _ in gates]
+    await gates[-1].entered.wait()
+    clock.advance(0.1)
+    before = client.budget.tokens
+    for gate in gates:
+        gate.opened.set()
+    await turns(5)
+    assert client.budget.tokens >= before - 5
+    await asyncio.gather(*sending)
+    assert len(store.sent) == 300
 
 
 def regional(region: str) -> Endpoint:

@@ -1,217 +1,288 @@
-"""While the store throttles, less is on its way at once; and soon everything again."""
+"""While the store throttles, all go at one pace; and soon as fast as before."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 
 import pytest
 
-from aios3._upload.limiter import ConcurrencyLimiter, Slot
+from aios3._protocol.retry import Retry
+from aios3._upload.attempt import Attempt
+from aios3._upload.limiter import RequestLimiter
 from aios3.errors import StorageError, ThrottledError, TransportError
-from tests.fakes import turns
+from tests.fakes import FakeClock, turns
+
+DONE: Attempt[None] = Attempt(None, None, None)
 
 
-class Crowd:
-    """Tasks that each hold a slot until they are told to let go."""
+def slow_down() -> ThrottledError:
+    return ThrottledError("slow down", operation="UploadPart", status=503, code="SlowDown")
 
-    def __init__(self, limiter: ConcurrencyLimiter) -> None:
-        self.limiter = limiter
-        self.holding: list[Slot] = []
-        self.tasks: list[asyncio.Task[None]] = []
-        self._ends: dict[Slot, asyncio.Event] = {}
 
-    async def add(self, count: int) -> None:
-        self.tasks += [asyncio.create_task(self._hold()) for _ in range(count)]
+def refused() -> Attempt[None]:
+    return Attempt(None, slow_down(), None)
+
+
+class Scene:
+    """A limiter, and requests that each are on their way until they are told what came of them."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.limiter = RequestLimiter(self.clock())
+        self.order: list[int] = []
+        self._answers: dict[int, asyncio.Future[Attempt[None]]] = {}
+        self.tasks: list[asyncio.Task[Attempt[None]]] = []
+
+    async def send(self, count: int = 1, failures: tuple[StorageError, ...] = ()) -> None:
+        for _ in range(count):
+            self.tasks.append(asyncio.create_task(self._request(len(self.tasks), failures)))
         await turns(5)
 
-    async def _hold(self) -> None:
-        async with self.limiter.slot() as slot:
-            self.holding.append(slot)
-            self._ends[slot] = asyncio.Event()
-            try:
-                await self._ends[slot].wait()
-            finally:
-                self.holding.remove(slot)
+    async def _request(self, number: int, failures: tuple[StorageError, ...]) -> Attempt[None]:
+        began = self.limiter.enter()
+        if began is None:
+            began = await self.limiter.wait(failures)
+        try:
+            self.order.append(number)
+            self._answers[number] = asyncio.get_running_loop().create_future()
+            return self.limiter.judge(began, await self._answers[number])
+        finally:
+            self.limiter.leave()
 
-    async def let_go(self, count: int = 1) -> None:
-        for slot in self.holding[:count]:
-            self._ends[slot].set()
+    async def answer(self, number: int, outcome: Attempt[None] = DONE) -> Attempt[None]:
+        self._answers[number].set_result(outcome)
+        answered = await self.tasks[number]
         await turns(5)
+        return answered
 
     async def end(self) -> None:
         for task in self.tasks:
             task.cancel()
-        await asyncio.wait(self.tasks)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        assert self.limiter.in_flight == 0
 
 
-@pytest.fixture
-def limiter() -> ConcurrencyLimiter:
-    return ConcurrencyLimiter()
+async def throttled(count: int = 8, latency: float = 0.1) -> Scene:
+    """Return a scene in which as many were sent, and the first of them was refused."""
+    scene = Scene()
+    await scene.send(count)
+    scene.clock.advance(latency)
+    await scene.answer(0, refused())
+    return scene
 
 
-async def test_without_throttling_nobody_waits(limiter: ConcurrencyLimiter) -> None:
-    """However many there are."""
-    crowd = Crowd(limiter)
-    await crowd.add(300)
-    limiter.succeeded()
-    assert (len(crowd.holding), limiter.in_flight, limiter.limit) == (300, 300, math.inf)
-    await crowd.end()
-    assert limiter.in_flight == 0
+async def test_without_throttling_nobody_waits() -> None:
+    """However many there are, whatever else comes of them."""
+    scene = Scene()
+    await scene.send(300)
+    await scene.answer(0)
+    await scene.answer(1, Attempt(None, TransportError("reset"), None))
+    await scene.send(10)
+    assert len(scene.order) == 310
+    assert scene.clock.slept == []
+    await scene.end()
 
 
-async def test_throttling_halves_what_is_on_its_way(limiter: ConcurrencyLimiter) -> None:
-    """Those on their way go on; new ones wait until fewer than half are left."""
-    crowd = Crowd(limiter)
-    await crowd.add(8)
-    limiter.throttled(crowd.holding[0])
-    await crowd.add(2)
-    assert len(crowd.holding) == 8
-    await crowd.let_go(4)
-    assert len(crowd.holding) == 4
-    await crowd.let_go(1)
-    assert len(crowd.holding) == 4
-    await crowd.end()
-    assert limiter.in_flight == 0
+async def test_after_a_refusal_requests_follow_one_another_at_a_pace() -> None:
+    """Eight that took a tenth of a second were 80 a second: now it is half of that."""
+    scene = await throttled()
+    for number in range(1, 8):
+        await scene.answer(number)
+    await scene.send(4)
+    await turns(20)
+    assert scene.order[8:] == [8, 9, 10, 11]
+    assert scene.clock.slept == pytest.approx([1 / 40] * 4, abs=1e-3)
+    await scene.end()
 
 
-async def test_requests_that_were_throttled_together_count_once(limiter: ConcurrencyLimiter) -> None:
-    """Eight refusals of one burst are one sign; that of a request begun afterwards is another."""
-    crowd = Crowd(limiter)
-    await crowd.add(8)
-    for slot in list(crowd.holding):
-        limiter.throttled(slot)
-    assert limiter.limit == 4
-    await crowd.let_go(8)
-    await crowd.add(4)
-    limiter.throttled(crowd.holding[0])
-    assert limiter.limit == 2
-    await crowd.end()
+async def test_too_many_on_their_way_are_waited_for_first() -> None:
+    """The one refused was one too many, and so was the next."""
+    scene = await throttled()
+    await scene.answer(1, refused())
+    await scene.send()
+    await turns(20)
+    assert scene.order[8:] == []
+    await scene.answer(2)
+    await turns(20)
+    assert scene.order[8:] == [8]
+    await scene.end()
 
 
-async def test_one_request_is_always_allowed(limiter: ConcurrencyLimiter) -> None:
-    """However often the store throttles."""
-    for _ in range(5):
-        async with limiter.slot() as slot:
-            limiter.throttled(slot)
-    assert limiter.limit == 1
-    async with limiter.slot():
-        assert limiter.in_flight == 1
-
-
-async def test_a_round_of_successes_allows_one_more(limiter: ConcurrencyLimiter) -> None:
-    """And those who wait are let in at once."""
-    crowd = Crowd(limiter)
-    await crowd.add(8)
-    limiter.throttled(crowd.holding[0])
-    await crowd.add(3)
-    await crowd.let_go(4)
-    for _ in range(5):
-        limiter.succeeded()
-    await turns(5)
-    assert math.floor(limiter.limit) == len(crowd.holding) == 5
-    await crowd.end()
-
-
-async def test_at_the_old_level_the_limit_ends(limiter: ConcurrencyLimiter) -> None:
-    """What was on its way when it began has succeeded together since."""
-    crowd = Crowd(limiter)
-    await crowd.add(4)
-    limiter.throttled(crowd.holding[0])
-    rounds = 0
-    while limiter.limit < math.inf:
-        limiter.succeeded()
-        rounds += 1
-    assert 5 <= rounds <= 12
-    await crowd.end()
-
-
-async def test_who_waits_is_served_in_order(limiter: ConcurrencyLimiter) -> None:
+async def test_who_waits_is_served_in_order() -> None:
     """First come, first served, also where somebody in between has given up."""
-    crowd = Crowd(limiter)
-    await crowd.add(2)
-    limiter.throttled(crowd.holding[0])
-    order: list[int] = []
-
-    async def wait(number: int) -> None:
-        async with limiter.slot():
-            order.append(number)
-
-    waiting = [asyncio.create_task(wait(number)) for number in range(3)]
-    await turns(3)
-    waiting[1].cancel()
-    await crowd.let_go(2)
-    await asyncio.wait(waiting)
-    assert order == [0, 2]
-    await crowd.end()
-    assert limiter.in_flight == 0
+    scene = await throttled(2)
+    await scene.answer(1)
+    await scene.send(2)
+    await scene.send(3)
+    scene.tasks[4].cancel()
+    for number in (2, 3, 5):
+        await turns(20)
+        await scene.answer(number)
+    await turns(20)
+    assert scene.order[2:] == [2, 3, 5, 6]
+    await scene.end()
 
 
-async def test_a_cancellation_in_the_turn_of_being_served_gives_the_slot_on(limiter: ConcurrencyLimiter) -> None:
+async def test_a_cancelled_waiter_leaves_nothing_held() -> None:
+    """Wherever it waits: in the queue, for somebody to leave, or for its time."""
+    scene = await throttled(3)
+    await scene.send(3)  # one waits for somebody to leave, two for their turn
+    for task in scene.tasks[3:5]:
+        task.cancel()
+        await turns(5)
+    await scene.answer(1)
+    await scene.answer(2)
+    await turns(20)
+    assert scene.order[3:] == [5]
+    await scene.end()
+
+
+async def test_a_cancellation_in_the_turn_of_being_let_go_gives_the_turn_on() -> None:
     """Nothing is lost between the two."""
-    crowd = Crowd(limiter)
-    await crowd.add(1)
-    limiter.throttled(crowd.holding[0])
-    await crowd.add(2)
-    first, second = crowd.tasks[1:]
-    crowd._ends[crowd.holding[0]].set()
-    while len(limiter._waiters) == 2:
+    scene = await throttled(3)
+    await scene.send(2)
+    scene._answers[1].set_result(DONE)
+    while scene.limiter.in_flight == 2:
         await asyncio.sleep(0)
-    first.cancel()  # it has been served, and has not run yet
+    scene.tasks[3].cancel()  # it has been woken, and has not run yet
+    await turns(20)
+    assert scene.order[3:] == [4]
+    await scene.end()
+
+
+async def test_when_the_limit_ends_those_who_wait_go_first_and_then_nobody_waits() -> None:
+    """It is found out by whoever asks next."""
+    scene = await throttled(2)
+    await scene.answer(1)
+    scene.clock.advance(100)
+    scene.clock.slept.clear()
+    await scene.send(5)
+    await turns(20)
+    assert scene.order[2:] == [2, 3, 4, 5, 6]
+    assert scene.clock.slept == []
+    assert scene.limiter.enter() is not None
+    scene.limiter.leave()
+    await scene.end()
+
+
+async def test_nobody_overtakes_those_who_wait_when_the_limit_ends() -> None:
+    """Not even in the very turn in which the first of them goes."""
+    scene = await throttled(3)
+    await scene.send(2)
+    scene.clock.advance(100)
+    scene._answers[1].set_result(DONE)
+    while len(scene.order) == 3:
+        await asyncio.sleep(0)
+    assert scene.limiter.enter() is None
     await turns(5)
-    assert first.cancelled()
-    assert (len(crowd.holding), limiter.in_flight) == (1, 1)
-    assert not second.done()
-    await crowd.end()
-    assert limiter.in_flight == 0
+    assert scene.order[3:] == [3, 4]
+    await scene.end()
 
 
-async def test_a_second_burst_counts_once_as_well(limiter: ConcurrencyLimiter) -> None:
-    """Every cut is told apart from those before it."""
-    crowd = Crowd(limiter)
-    await crowd.add(16)
-    limits = []
-    for _ in range(3):
-        for slot in list(crowd.holding):
-            limiter.throttled(slot)
-        limits.append(limiter.limit)
-        await crowd.let_go(16)
-        await crowd.add(16)
-    assert limits == [8, 4, 2]
-    await crowd.end()
+async def test_a_long_gap_is_looked_at_again() -> None:
+    """The pace may have changed: nobody sleeps for more than a second at once."""
+    scene = await throttled(1, latency=10.0)
+    await scene.send(1, (slow_down(),) * 3)
+    await turns(20)
+    assert scene.order == [0, 1]
+    assert scene.clock.slept == pytest.approx([1.0, 1.0, 1.0])
+    await scene.end()
 
 
-async def test_the_limit_ends_above_the_old_level_and_not_at_it(limiter: ConcurrencyLimiter) -> None:
-    """As many as before have to succeed while the limit is there."""
-    crowd = Crowd(limiter)
-    await crowd.add(2)
-    limiter.throttled(crowd.holding[0])
-    limits = []
-    for _ in range(3):
-        limits.append(limiter.limit)
-        limiter.succeeded()
-    assert [*limits, limiter.limit] == [1, 2, math.inf, math.inf]
-    await crowd.end()
+async def test_a_request_that_was_refused_more_often_is_left_a_longer_gap() -> None:
+    """Other failures do not count; nor does the first refusal."""
+    for failures, gap in (((slow_down(), TransportError("reset")), 1 / 40), ((slow_down(),) * 3, 3 / 40)):
+        scene = await throttled()
+        await scene.send(1, failures)
+        await scene.answer(1)
+        await turns(20)
+        assert sum(scene.clock.slept) == pytest.approx(gap, abs=1e-3)
+        await scene.end()
+
+
+async def test_only_the_first_of_a_crowd_is_news() -> None:
+    """Those begun before it was refused are marked, so that they cost the driver nothing."""
+    scene = await throttled()
+    assert not scene.tasks[0].result().is_echo
+    assert (await scene.answer(1, refused())).is_echo
+    assert not (await scene.answer(2, Attempt(None, TransportError("reset"), None))).is_echo
+    assert not (await scene.answer(3)).is_echo
+    scene.clock.advance(1)
+    await scene.send()
+    assert not (await scene.answer(8, refused())).is_echo
+    await scene.end()
+
+
+async def test_the_others_leave_time_for_those_that_overtake() -> None:
+    """But not for so many that they could never go."""
+    for overtaking, gap in ((0, 1 / 40), (2, 3 / 40), (100, 5 / 40)):
+        scene = await throttled()
+        for _ in range(overtaking):
+            scene.limiter.overtake()
+        await scene.send()
+        await scene.answer(1)
+        await turns(20)
+        assert scene.order[8:] == [8]
+        assert sum(scene.clock.slept) == pytest.approx(gap, abs=1e-3)
+        await scene.end()
+
+
+class SlowSleep(FakeClock):
+    """Whose sleepers sleep until they are cancelled."""
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await asyncio.Event().wait()
+
+
+async def test_another_failure_is_slept_off() -> None:
+    """As long as the retry says."""
+    scene = Scene()
+    await scene.limiter.rest(TransportError("reset"), Retry(3.0, 5, is_hopeful=True))
+    assert scene.clock.slept == [3.0]
 
 
 @pytest.mark.parametrize(
-    ("failure", "limit"),
+    ("retry", "slept"),
     [
-        (None, 5),
-        (ThrottledError("slow down", operation="UploadPart", status=503, code="SlowDown"), 2),
-        (TransportError("reset"), 4),
+        (Retry(3.0, 5), [3.0]),
+        (Retry(7.0, 5, least=7.0), [7.0]),
+        (Retry(9.0, 5, least=7.0), [7.0, 2.0]),
+        (Retry(9.0, 5, least=7.0, is_hopeful=True), [7.0]),
+        (Retry(3.0, 5, is_hopeful=True), [1 / 40]),
+        (Retry(0.01, 5, is_hopeful=True), [0.01]),
+        (Retry(0.0, 5), []),
     ],
 )
-async def test_what_came_of_a_request_is_noted(
-    limiter: ConcurrencyLimiter, failure: StorageError | None, limit: int
-) -> None:
-    """A success allows more, a refusal less, and any other failure says nothing of the load."""
-    crowd = Crowd(limiter)
-    await crowd.add(8)
-    limiter.throttled(crowd.holding[0])
-    await crowd.let_go(8)
-    await crowd.add(4)
-    for _ in range(5):
-        limiter.note(crowd.holding[0], failure)
-    assert math.floor(limiter.limit) == limit
-    await crowd.end()
+async def test_a_rest_without_news(retry: Retry, slept: list[float]) -> None:
+    """It lasts to its end, or, as long as there is hope, until the pace allows a request; at least as long as asked."""
+    scene = await throttled()
+    await scene.limiter.rest(slow_down(), retry)
+    assert scene.clock.slept == pytest.approx(slept)
+    await scene.end()
+
+
+async def test_a_rest_ends_when_something_comes_through() -> None:
+    """Not when that was sent before the refusal."""
+    scene = Scene()
+    scene.clock = SlowSleep()
+    scene.limiter = RequestLimiter(scene.clock())
+    await scene.send(3)
+    scene.clock.advance(0.1)
+    await scene.answer(0, refused())
+    resting = [asyncio.create_task(scene.limiter.rest(slow_down(), Retry(8.0, 5))) for _ in range(3)]
+    await turns(5)
+    resting[1].cancel()
+    await turns(5)
+    assert resting[1].cancelled()
+    await scene.answer(1)
+    assert not resting[0].done()
+    scene.clock.advance(1)
+    await scene.send()
+    await scene.answer(3)
+    assert resting[0].done()
+    assert resting[2].done()
+    await scene.end()
+    await turns(5)
+    assert len(asyncio.all_tasks()) == 1
+    assert scene.limiter._resting == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 
 import pytest
@@ -175,6 +176,13 @@ async def test_a_success_without_an_etag_proves_nothing(scene: Scene) -> None:
 async def test_a_streamed_body_waits_for_nobody_while_the_store_throttles() -> None:
     """It lasts as long as its source, which may wait for the memory of the very parts that would wait for it."""
     scene = Scene()
-    scene.client.limiter.limit = 1.0
-    async with scene.client.limiter.slot():
-        assert (await scene.put()).etag is not None
+    limiter = scene.client.limiter
+    limiter.pace.refused(0.0, 0.0, 1)
+    limiter._is_open = False
+    await limiter.wait()
+    await limiter.wait()
+    waiting = asyncio.create_task(limiter.wait())
+    assert (await scene.put()).etag is not None
+    assert not waiting.done()
+    waiting.cancel()
+    await asyncio.wait({waiting})
