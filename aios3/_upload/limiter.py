@@ -139,9 +139,10 @@ class RequestLimiter:
     async def _sleep_until_news(self, seconds: float, refused_at: float) -> None:
         news = asyncio.get_running_loop().create_future()
         self._resting[news] = refused_at
-        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        sleeping = asyncio.create_task(self._clock.sleep(seconds), name="aios3: rest after a refusal")
         try:
             await asyncio.wait((sleeping, news), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            sleeping.cancel()
             del self._resting[news]
+            sleeping.cancel()
+            await asyncio.wait({sleeping})  # so that no task outlives the call

@@ -286,3 +286,18 @@ async def test_a_rest_ends_when_something_comes_through() -> None:
     await turns(5)
     assert len(asyncio.all_tasks()) == 1
     assert scene.limiter._resting == {}
+
+
+async def test_a_rest_that_is_cancelled_leaves_no_task_behind() -> None:
+    """Not even for one turn: whoever was cancelled has ended by then."""
+    scene = Scene()
+    scene.clock = SlowSleep()
+    scene.limiter = RequestLimiter(scene.clock())
+    await scene.send()
+    await scene.answer(0, refused())
+    resting = asyncio.create_task(scene.limiter.rest(slow_down(), Retry(8.0, 5)))
+    await turns(5)
+    resting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await resting
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("aios3")]
