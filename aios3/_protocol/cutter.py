@@ -110,7 +110,7 @@ class PartCutter:
         count = min(len(data), self.room)
         if count and self._tail is not None:
             offset = self._filled % SEGMENT_SIZE
-            self._tail[offset : offset + count] = data[:count]
+            self._tail[offset : offset + count] = data if count == len(data) else data[:count]
             self._filled += count
             self.room -= count
         return count

@@ -105,7 +105,7 @@ class MemoryBudget:
     """Bytes granted and not given back, in filling parts and in parts in flight."""
     _filling: set[Lease] = field(default_factory=set)
     _filling_held: int = 0
-    _kinds: Counter[tuple[int, int]] = field(default_factory=Counter)
+    _kinds: dict[tuple[int, int], int] = field(default_factory=dict)
     """How many of the filling parts miss and hold so many bytes: few kinds, however many uploads there are."""
     _waiters: deque[_Waiter] = field(default_factory=deque)
     _is_blocked: bool = False
@@ -253,7 +253,7 @@ class MemoryBudget:
         own = (lease.missing - count, lease.held + count)
         if own[0] <= free:
             return True  # the common case: this part could be filled first, and without it the others are safe
-        kinds = self._kinds.copy()
+        kinds = Counter(self._kinds)
         kinds[own] += 1
         if lease in self._filling:
             kinds[lease.missing, lease.held] -= 1
@@ -266,19 +266,23 @@ class MemoryBudget:
     def _grant(self, lease: Lease, count: int) -> None:
         if lease not in self._filling:
             self._filling.add(lease)
-            self._kinds[lease.missing, lease.held] += 1
+            self._note_kind((lease.missing, lease.held))
         self._change(lease, held=lease.held + count, missing=lease.missing - count)
         self.used += count
 
     def _change(self, lease: Lease, *, held: int, missing: int) -> None:
         """Note what a part holds and misses now."""
-        if lease in self._filling:
-            self._forget_kind((lease.missing, lease.held))
-            self._kinds[missing, held] += 1
+        before, after = (lease.missing, lease.held), (missing, held)
+        if before != after and lease in self._filling:
+            self._forget_kind(before)
+            self._note_kind(after)
             self._filling_held += held - lease.held
         lease.held, lease.missing = held, missing
 
+    def _note_kind(self, kind: tuple[int, int]) -> None:
+        self._kinds[kind] = self._kinds.get(kind, 0) + 1
+
     def _forget_kind(self, kind: tuple[int, int]) -> None:
-        self._kinds[kind] -= 1
-        if not self._kinds[kind]:
-            del self._kinds[kind]
+        left = self._kinds.pop(kind) - 1
+        if left:
+            self._kinds[kind] = left

@@ -144,17 +144,17 @@ class Uploader:
                 raise
 
     async def _pull_from(self, reader: SourceReader) -> bool:
-        until = self._bounds.read + _BYTES_PER_TURN
+        filler, bounds, pull = self._filler, self._bounds, reader.pull
+        until = bounds.read + _BYTES_PER_TURN
         for _ in range(_CHUNKS_PER_TURN):
-            room = self._filler.room or await self._make_room()
-            chunk = await reader.pull(min(room, self._bounds.askable))
+            chunk = await pull(min(filler.room or await self._make_room(), bounds.askable))
             if chunk is END:
                 return False
             data = as_view(chunk)
             if not self._take_at_once(data):
                 await self._take(data)
             del data  # while a view of it is held, a producer could not resize its buffer for the next chunk
-            if self._bounds.read >= until or self._turn.is_wanted:
+            if bounds.read >= until or self._turn.is_wanted:
                 break
         return True
 
@@ -203,7 +203,7 @@ class Uploader:
         """Take `data` if that needs no waiting and completes nothing; return whether it did."""
         if not (self._progress.bytes_read and 0 < len(data) < self._filler.room):
             return False
-        self._count(len(data))
+        self._progress.bytes_read = self._bounds.count(len(data))
         self._filler.fill(data)
         return True
 
