@@ -136,10 +136,13 @@ class RequestLimiter:
         if seconds > 0:
             await self._sleep_until_news(seconds, refused_at)
 
+    async def _sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
     async def _sleep_until_news(self, seconds: float, refused_at: float) -> None:
         news = asyncio.get_running_loop().create_future()
         self._resting[news] = refused_at
-        sleeping = asyncio.create_task(self._clock.sleep(seconds), name="aios3: rest after a refusal")
+        sleeping = asyncio.create_task(self._sleep(seconds), name="aios3: rest after a refusal")
         try:
             await asyncio.wait((sleeping, news), return_when=asyncio.FIRST_COMPLETED)
         finally:
