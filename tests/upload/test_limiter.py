@@ -309,3 +309,52 @@ async def test_a_rest_that_is_cancelled_leaves_no_task_behind() -> None:
     with pytest.raises(asyncio.CancelledError):
         await resting
     assert left == []
+
+
+def test_the_first_request_begins_at_once() -> None:
+    """It need not even ask for its turn."""
+    assert RequestLimiter(FakeClock()()).enter() is not None
+
+
+async def test_a_longer_gap_is_left_behind_a_request_that_was_refused_often_too() -> None:
+    """What it took is missing to the next one."""
+    scene = await throttled()
+    await scene.answer(1)
+    await scene.send(1, (slow_down(),) * 3)
+    await turns(20)
+    scene.clock.slept.clear()
+    await scene.answer(2)
+    await scene.send()
+    await turns(20)
+    assert scene.order[8:] == [8, 9]
+    assert sum(scene.clock.slept) == pytest.approx(1 / 40, abs=1e-3)
+    assert scene.limiter.pace.wait(scene.clock().monotonic()) == pytest.approx(1 / 40, abs=1e-3)
+    await scene.end()
+
+
+async def test_who_waited_has_been_left_time_for_by_those_that_overtook() -> None:
+    """Those that overtake from then on are counted anew."""
+    scene = await throttled()
+    for _ in range(100):
+        scene.limiter.overtake()
+    await scene.send()
+    await scene.answer(1)
+    await turns(20)
+    assert scene.order[8:] == [8]
+    scene.clock.slept.clear()
+    for _ in range(100):
+        scene.limiter.overtake()
+    await scene.send()
+    await scene.answer(2)
+    await turns(20)
+    assert scene.order[9:] == [9]
+    assert sum(scene.clock.slept) == pytest.approx(5 / 40, abs=1e-3)
+    await scene.end()
+
+
+async def test_half_a_second_that_the_store_asked_for_is_waited() -> None:
+    """However short, and whatever comes through meanwhile."""
+    scene = await throttled()
+    await scene.limiter.rest(slow_down(), Retry(0.5, 5, least=0.5))
+    assert scene.clock.slept == [0.5]
+    await scene.end()
