@@ -49,7 +49,7 @@ class TransferConfig:
     """Bytes of the first parts. 5 MiB is the least that S3 takes for a part that is not the last."""
     concurrency: int | Literal["auto"] = 8
     """Part requests in flight per upload, at most. ``"auto"`` finds by trying how many are worth it, for all uploads of
-    the driver together: it begins with 4, takes more while more bytes come through, up to 32 an upload and 128 in all,
+    the driver together: it begins with 8, takes more while more bytes come through, up to 32 an upload and 128 in all,
     and fewer when requests fail, the event loop lags, or fewer do as well. (While a store throttles they are sent
     at its pace anyhow.) An upload then holds at most 33 parts."""
     memory_limit: int = 256 * MIB

@@ -17,8 +17,9 @@ from typing import Final
 
 __all__ = ["FIRST_LEVEL", "ConcurrencySearch"]
 
-FIRST_LEVEL: Final = 4
-"""Parts in flight in the beginning: a nearby store needs no more, and doubling soon reaches what a distant one does."""
+FIRST_LEVEL: Final = 8
+"""Parts in flight in the beginning: what is fixed otherwise, so that no stream is too short to be as fast as with that.
+A nearby store needs no more, and doubling soon reaches what a distant one does."""
 
 _LEAST_SAMPLES: Final = 4
 """Parts that a level is judged by, at least; a whole round of it otherwise."""

@@ -48,17 +48,17 @@ def test_it_begins_small() -> None:
 
 def test_while_connections_are_the_limit_the_level_doubles_every_round() -> None:
     """Up to the most, in as few rounds as doubling takes."""
-    assert levels(ConcurrencySearch(128), line(10e6), 6) == [8, 16, 32, 64, 128, 128]
+    assert levels(ConcurrencySearch(128), line(10e6), 5) == [16, 32, 64, 128, 128]
 
 
 def test_the_most_need_not_be_a_power_of_two() -> None:
     """The last step is as long as there is room."""
-    assert levels(ConcurrencySearch(20), line(10e6), 4) == [8, 16, 20, 20]
+    assert levels(ConcurrencySearch(20), line(10e6), 3) == [16, 20, 20]
 
 
 def test_a_store_nearby_keeps_it_small() -> None:
     """More parts at once would only wait for each other: one trial, and back."""
-    assert levels(ConcurrencySearch(128), line(1e9, 1e9), 2) == [8, 4]
+    assert levels(ConcurrencySearch(128), line(1e9, 1e9), 2) == [16, 8]
 
 
 def test_fewer_that_yield_as_much_are_kept() -> None:
@@ -109,15 +109,15 @@ def test_more_that_nobody_wants_are_not_kept() -> None:
     """A trial upwards whose level was never reached proves nothing."""
     search = ConcurrencySearch(128)
     run_round(search, line(10e6))
-    assert search.level == 8
+    assert search.level == 16
     run_round(search, line(10e6), is_wanted=False)
-    assert search.level == 4
+    assert search.level == 8
 
 
 def test_trouble_lowers_the_level_at_once() -> None:
     """By a quarter, and the search goes on from there in small steps."""
     search = ConcurrencySearch(128)
-    levels(search, line(10e6), 3)
+    levels(search, line(10e6), 2)
     assert search.level == 32
     search.troubled(search.generation)
     assert search.level == 24
@@ -129,7 +129,7 @@ def test_trouble_lowers_the_level_at_once() -> None:
 def test_trouble_of_parts_that_were_sent_together_counts_once() -> None:
     """They all met the same thing."""
     search = ConcurrencySearch(128)
-    levels(search, line(10e6), 3)
+    levels(search, line(10e6), 2)
     generation = search.generation
     for _ in range(32):
         search.troubled(generation)
@@ -139,7 +139,7 @@ def test_trouble_of_parts_that_were_sent_together_counts_once() -> None:
 def test_throttling_ends_the_trial_and_no_more() -> None:
     """The level is the one from before, or stays; the next trial comes after a pause, and is a small one."""
     search = ConcurrencySearch(128)
-    levels(search, line(10e6), 2)
+    levels(search, line(10e6), 1)
     assert search.level == 16
     search.throttled(search.generation - 1)  # of a part from before
     assert search.level == 16
@@ -172,10 +172,10 @@ def test_parts_that_began_at_another_level_are_no_samples() -> None:
     """They say nothing of the present one."""
     search = ConcurrencySearch(128)
     run_round(search, line(10e6))
-    assert search.level == 8
+    assert search.level == 16
     for _ in range(100):
         search.stored(0, PART, 1e-3)
-    assert search.level == 8
+    assert search.level == 16
 
 
 def test_noise_is_no_reason_to_leave_a_good_level() -> None:

@@ -157,22 +157,22 @@ async def test_a_part_of_a_locked_object_carries_its_md5() -> None:
 async def test_adaptive_uploads_share_what_is_worth_it() -> None:
     """One that has slots of its own waits for the others' parts, and what is found out is the driver's."""
     scene = SenderScene(concurrency=9, is_adaptive=True)
-    gates = [Gate() for _ in range(5)]
+    gates = [Gate() for _ in range(9)]
     scene.store.on("UploadPart", *gates)
     search = scene.engine.gate.search
     async with part_tasks() as group:
         scene.tasks.begin(group)
         for number in range(1, search.level + 1):
             await scene.send(number)
-        waiting = asyncio.create_task(scene.send(5))
+        waiting = asyncio.create_task(scene.send(9))
         await turns()
-        assert (search.level, waiting.done(), scene.engine.gate.in_flight) == (4, False, 4)
+        assert (search.level, waiting.done(), scene.engine.gate.in_flight) == (8, False, 8)
         scene.clock.advance(1.0)
         for gate in gates:
             gate.opened.set()
         await waiting
         await scene.sender.drain()
-    assert (search.level, scene.engine.gate.in_flight) == (8, 0)
+    assert (search.level, scene.engine.gate.in_flight) == (16, 0)
 
 
 async def test_a_part_that_had_to_be_repeated_is_trouble_for_all() -> None:
@@ -183,7 +183,7 @@ async def test_a_part_that_had_to_be_repeated_is_trouble_for_all() -> None:
         scene.tasks.begin(group)
         await scene.send(1)
         await scene.sender.drain()
-    assert (scene.engine.gate.search.level, scene.engine.gate.in_flight, len(scene.failures)) == (3, 0, 1)
+    assert (scene.engine.gate.search.level, scene.engine.gate.in_flight, len(scene.failures)) == (6, 0, 1)
 
 
 async def test_a_part_that_fails_is_trouble_for_all() -> None:
@@ -195,7 +195,7 @@ async def test_a_part_that_fails_is_trouble_for_all() -> None:
             scene.tasks.begin(group)
             await scene.send(1)
             await asyncio.Event().wait()
-    assert (scene.engine.gate.search.level, scene.engine.gate.in_flight) == (3, 0)
+    assert (scene.engine.gate.search.level, scene.engine.gate.in_flight) == (6, 0)
 
 
 async def test_a_part_that_is_cancelled_at_the_gate_gives_its_slot_back() -> None:
