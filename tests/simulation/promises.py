@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from aios3 import CompletionUnknownError, IntegrityError, ResponseError
 
 from .calls import Outcome, ProgressError, Upload
+from .faults import Conditions
 from .schedule import Call
 from .store import Exchange
 from .world import World
@@ -138,7 +139,7 @@ def _ending(upload: Upload, outcome: Outcome) -> Iterator[str]:
     if disturbed or call.progress == "failing":
         return
     ends_first = call.mode != "tasks" and call.shape.can_fail and call.declared is None and call.max_size is None
-    if upload.source.error not in (None, error) and ends_first and conditions.is_kind:
+    if upload.source.error not in (None, error) and ends_first and _is_kind_to(call, conditions):
         yield f"the source raised {upload.source.error!r}, but the call {error!r}"
     if upload.cancellations_left and call.mode != "tasks":
         yield "its task is left with a cancellation"
@@ -146,11 +147,15 @@ def _ending(upload: Upload, outcome: Outcome) -> Iterator[str]:
     may_be_theirs = call.mode == "tasks" and sys.version_info < (3, 12)
     if isinstance(error, asyncio.CancelledError) and not may_be_theirs:
         yield "it raised a cancellation that nobody asked for"
-    is_kind = conditions.is_kind and not (call.mechanism == "stream" and conditions.per_request)
-    if is_kind and not call.must_fail and error is not None:
+    if _is_kind_to(call, conditions) and not call.must_fail and error is not None:
         yield f"every request could have succeeded, but it raised {error!r}"
     if call.must_fail and error is None:
         yield "a source that must fail was committed"
+
+
+def _is_kind_to(call: Call, conditions: Conditions) -> bool:
+    """Return whether every request of the call can succeed: a body that is streamed cannot be sent again."""
+    return conditions.is_kind and not (call.mechanism == "stream" and bool(conditions.per_request))
 
 
 def broken_by_the_driver(world: World) -> Iterator[str]:
