@@ -28,6 +28,7 @@ _CREATE_WINDOW: Final = timedelta(seconds=60)
 _ENDS: Final[Mapping[AbortOutcome, Literal["aborted", "gone"]]] = {
     AbortOutcome.ABORTED: "aborted",
     AbortOutcome.GONE: "gone",
+    AbortOutcome.VANISHED: "gone",
 }
 """What is no longer open after an abort, and how a caller is told."""
 

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Final
 
 from aios3._protocol.operations import AbortMultipartUpload, ListParts
-from aios3._protocol.retry import is_transient
+from aios3._protocol.retry import is_transient, is_unclear
 from aios3.errors import ResponseError, StorageError
 
 from .client import OperationClient
@@ -28,6 +28,7 @@ class AbortOutcome(Enum):
     COMMITTED = "it was committed"
     ABORTED = "it was aborted"
     GONE = "it was gone already"
+    VANISHED = "it is gone, by an abort whose answer was lost or already before"
     KEPT = "it was left open, to go on later"
     FAILED = "it could not be aborted and may be billed until it is"
     UNKNOWN = "it could not be aborted for certain, since no answer came, and may be billed until it is"
@@ -53,12 +54,16 @@ class Abort:
             StorageError: the store refused, or could not be reached.
         """
         operation = AbortMultipartUpload(self.bucket, self.key, self.upload_id, self.headers)
+        failures: list[StorageError] = []
         try:
-            await self.client.run(operation, failures=self.failures, is_cleanup=True)
+            await self.client.run(operation, failures=failures, is_cleanup=True)
         except ResponseError as error:
-            if error.status == 404:
-                return AbortOutcome.GONE
-            raise
+            if error.status != 404:
+                raise
+            is_doubtful = any(is_unclear(failure) for failure in failures[:-1])
+            return AbortOutcome.VANISHED if is_doubtful else AbortOutcome.GONE
+        finally:
+            self.failures.extend(failures)
         return AbortOutcome.ABORTED
 
     async def prove(self) -> bool:

@@ -4,10 +4,10 @@ An answer to CompleteMultipartUpload can be lost, cut off, or an error inside a
 200, and the store may have committed all the same. Repeating it is right, but a
 refusal of the repetition proves nothing either. So evidence is collected. If the
 key shows our nonce, our checksum, or the ETag that our parts make, it was
-committed. If the abort finds the
-upload still there, it was not. If the upload is gone, the key's size and age
-decide; and only where they cannot be seen, or fit nothing of ours, is the
-outcome unknown.
+committed. If the abort finds the upload still there, it was not. If the upload
+is gone, and no abort of ours can have ended it, the key's size and age decide;
+and only where they cannot be seen, or fit nothing of ours, is the outcome
+unknown.
 """
 
 from __future__ import annotations
@@ -109,15 +109,18 @@ class Completion:
         found = await self._look()
         if found is not None and self._is_surely_ours(found):
             return self._found(found)
+        outcome = AbortOutcome.GONE
         if not isinstance(refusal, UploadNotFoundError):
             try:
                 outcome = await self.guard.abort()
             except StorageError as error:
                 raise self._unknown("the store answers neither the commit nor the abort") from error
-            if outcome is not AbortOutcome.GONE:
+            if outcome not in (AbortOutcome.GONE, AbortOutcome.VANISHED):
                 raise refusal
             found = await self._look()
-        if found is not None and self._is_likely_ours(found):
+        # What our own abort may have ended is no sign of a commit, so that only proof counts then.
+        is_ours = self._is_likely_ours if outcome is AbortOutcome.GONE else self._is_surely_ours
+        if found is not None and is_ours(found):
             return self._found(found)
         raise self._unknown("the upload is gone, and the key does not show that it holds it") from refusal
 

@@ -232,8 +232,8 @@ class CancellationGuard:
     @property
     def _may_be_open(self) -> bool:
         """The store may still hold something of ours that is billed."""
-        is_ended = self._outcome in (AbortOutcome.ABORTED, AbortOutcome.GONE) and self.unproved_by is None
-        is_over = self._is_completed or is_ended
+        is_ended = self._outcome in (AbortOutcome.ABORTED, AbortOutcome.GONE, AbortOutcome.VANISHED)
+        is_over = self._is_completed or (is_ended and self.unproved_by is None)
         return self._orphans.is_needed or (self.upload_id is not None and not is_over)
 
     def _annotate(self, exc: BaseException, trouble: Exception | None) -> None:

@@ -17,7 +17,7 @@ FIRST_SEED = int(os.environ.get("AIOS3_SIMULATION_SEED", "0"))
 SHARES = 8
 ONCE_BROKEN = (
     5262, 6529, 8602, 8970, 9097, 17072, 19172, 19280, 19386, 20314, 20550, 21720, 22505, 30257, 30396, 32752, 33393,
-    33664, 34839, 36026, 53847, 55244, 55564,
+    33664, 34839, 36026, 53847, 55244, 55564, 239304, 241259, 276110,
 )  # fmt: skip
 """Seeds that found a defect, or a rule of the simulation's own that was wrong; beyond those of every run."""
 

@@ -35,6 +35,15 @@ async def test_the_stores_word_is_the_outcome(scene: Scene) -> None:
     assert scene.store.requests("AbortMultipartUpload")[0].headers == {"x-every": "e"}
 
 
+async def test_what_an_abort_without_an_answer_may_have_ended_has_vanished(scene: Scene) -> None:
+    """That is no sign that it was gone before; a refusal that was clear changes nothing."""
+    scene.store.on("AbortMultipartUpload", refusal(429, "SlowDown"), scene.store.lose)
+    assert await scene.abort.send() is AbortOutcome.VANISHED
+    scene.store.on("AbortMultipartUpload", refusal(429, "SlowDown"))
+    assert await scene.abort.send() is AbortOutcome.GONE
+    assert len(scene.failures) == 5
+
+
 async def test_it_is_repeated_whatever_the_policy_says(scene: Scene) -> None:
     """Attempts that failed count; a refusal is one."""
     scene.store.on("AbortMultipartUpload", RESET, refusal(503, "SlowDown"))

@@ -217,6 +217,24 @@ async def test_another_writers_object_is_not_taken_for_ours(scene: Scene) -> Non
     assert not scene.guard._is_completed
 
 
+async def test_an_upload_that_our_own_abort_may_have_ended_was_not_seen_to_be_committed(scene: Scene) -> None:
+    """An object of the same size that is just as old may be anybody's."""
+    scene.complete_with(RESET, RESET)
+    scene.store.on("AbortMultipartUpload", scene.store.lose)
+    scene.theirs(b"x" * len(WHOLE), "of one part")
+    with pytest.raises(CompletionUnknownError, match="the upload is gone"):
+        await scene.completion.run()
+    assert not scene.guard._is_completed
+
+
+async def test_proof_counts_whoever_has_ended_the_upload(scene: Scene) -> None:
+    """The commit and the abort were both lost; the ETag shows which of them it was."""
+    scene.complete_with(scene.store.lose, RESET)
+    scene.store.on("HeadObject", NO_HEAD)
+    scene.store.on("AbortMultipartUpload", RESET)
+    assert (await scene.completion.run()).etag == OURS
+
+
 # stores whose ETags are no MD5s
 
 OPAQUE = ["opaque-1", "opaque-2", "opaque-3"]
