@@ -147,7 +147,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
     async def abort(self: CancellationGuard) -> AbortOutcome:
         outcome = await original(self)
-        return AbortOutcome.ABORTED if outcome is AbortOutcome.GONE else outcome
+        return AbortOutcome.ABORTED if outcome in (AbortOutcome.GONE, AbortOutcome.VANISHED) else outcome
 
     patch.setattr(CancellationGuard, "abort", abort)
     patch.setattr(Completion, "_is_surely_ours", lambda self, found: False)
