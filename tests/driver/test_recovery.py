@@ -49,6 +49,7 @@ async def leave(driver: S3StorageDriver, server: S3Server, path: Path, key: str 
 
     task = asyncio.create_task(driver.upload_object(path, "bucket", key, on_progress=look, **call))
     await stored.wait()
+    await server.wait_for(lambda s: not s.faults.unused)  # or whoever goes on would be stalled in its stead
     await driver.aclose()
     with pytest.raises(UploadSuspendedError):
         await task
@@ -223,7 +224,7 @@ async def test_a_driver_that_is_closed_while_it_completes_leaves_the_upload(
     server.faults.add(Fault("stall_before", "UploadPart", part_number=5))
     driver = make_driver(journal=journal)
     recovering = asyncio.create_task(driver.recover(resume=True))
-    await server.wait_for(lambda s: 4 in s.open_uploads[0].parts)
+    await server.wait_for(lambda s: 4 in s.open_uploads[0].parts and not s.faults.unused)
     await driver.aclose()
     with pytest.raises(UploadSuspendedError):
         await recovering
