@@ -28,6 +28,7 @@ _PATIENCE: Final = 120
 
 _BESIDE: Final = {
     "client": ("regions",),
+    "limiter": ("throttling_stores",),
     "part_sender": ("uploader", "session"),
     "upload_tasks": ("uploader", "session"),
     "uploader": ("session",),

@@ -234,6 +234,32 @@ def test_a_request_may_need_a_longer_gap() -> None:
     assert pace.wait(10.075) == pytest.approx(1 / 40)
 
 
+def known(width: int = 9) -> RequestPace:
+    """Return a pace whose rate was found: ten that came through in the second between two refusals."""
+    pace = throttled(now=10.0)
+    for tenth in range(1, 11):
+        pace.accepted(10.0 + tenth / 10, 9.99 + tenth / 10)
+    assert pace.refused(11.0, 10.95, width + 1)
+    return pace
+
+
+def test_a_bound_on_those_on_their_way_holds_at_first_and_then_follows_the_curve() -> None:
+    """It never falls below what was on its way when the store last refused."""
+    pace = known()
+    assert [pace.width(11.0 + seconds) for seconds in (0.0, 0.3, 0.6)] == [9, 9, 9]
+    later = [pace.width(11.0 + seconds) for seconds in (1.0, 2.0, 3.0)]
+    growth = [pace.rate(11.0 + seconds) / pace.rate(11.0) * 0.9 for seconds in (1.0, 2.0, 3.0)]
+    assert later == pytest.approx([9 * factor for factor in growth])
+    assert later[0] > 9.01
+    assert later[2] > 30
+
+
+def test_while_the_rate_is_searched_the_bound_stays_as_it_is() -> None:
+    """Only what comes through lets it grow."""
+    pace = throttled()
+    assert [pace.width(10.0 + seconds) for seconds in (0.0, 3.0, 30.0)] == [7, 7, 7]
+
+
 def test_an_idle_time_saves_up_no_burst() -> None:
     """But a timer that is late loses nothing."""
     pace = throttled()
