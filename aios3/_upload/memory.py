@@ -17,7 +17,7 @@ that it waits for, it is told to take the way out instead.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -248,20 +248,19 @@ class MemoryBudget:
         return self.used + count <= self.limit
 
     def _is_safe(self, lease: Lease, count: int) -> bool:
-        """Return whether all filling parts could still be filled one after the other, once nothing is in flight."""
+        """Return whether all filling parts could still be filled one after the other, once nothing is in flight.
+
+        They could before, so it is enough to find a turn for this one: from then on as much is free as without it.
+        """
         free = self.limit - self._filling_held - count
-        own = (lease.missing - count, lease.held + count)
-        if own[0] <= free:
-            return True  # the common case: this part could be filled first, and without it the others are safe
-        kinds = Counter(self._kinds)
-        kinds[own] += 1
-        if lease in self._filling:
-            kinds[lease.missing, lease.held] -= 1
-        for (missing, held), parts in sorted(kinds.items()):
-            if parts and missing > free:
-                return False
+        missing = lease.missing - count
+        if missing <= free:  # the common case: this part could be filled first
+            return True
+        for (lacking, held), parts in sorted(self._kinds.items()):
+            if lacking > free:
+                break
             free += held * parts
-        return True
+        return missing <= free
 
     def _grant(self, lease: Lease, count: int) -> None:
         if lease not in self._filling:

@@ -634,3 +634,33 @@ async def test_a_crowd_in_line_is_asked_about_once_for_each_kind() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@given(
+    limit=st.integers(9, 24),
+    asked=st.lists(st.tuples(st.integers(0, 4), st.integers(1, 3), st.booleans()), max_size=60),
+)
+@settings(max_examples=400, deadline=None, derandomize=True)
+def test_parts_that_are_alike_are_all_counted(limit: int, asked: list[tuple[int, int, bool]]) -> None:
+    """Five uploads fill parts of up to nine bytes, one after the other; full ones come back now and then."""
+
+    async def run() -> None:
+        budget, leases, in_flight = MemoryBudget(limit), [Lease() for _ in range(5)], 0
+        sizes = [3, 6, 6, 9, 9]
+        missing = list(sizes)
+        for index, count, comes_back in asked:
+            if comes_back:
+                budget.release(in_flight)
+                in_flight = 0
+            wanted = min(count, missing[index])
+            held = [size - lack for size, lack in zip(sizes, missing, strict=True)]
+            after = [(held[i] + wanted * (i == index), sizes[i]) for i in range(5) if held[i] or i == index]
+            is_right = in_flight + sum(held) + wanted <= limit and can_all_be_filled(limit, after)
+            assert budget.acquire_at_once(leases[index], wanted, missing[index]) is is_right
+            missing[index] -= wanted * is_right
+            if not missing[index]:
+                in_flight += budget.detach(leases[index])
+                missing[index] = sizes[index]
+        assert budget.used == in_flight + sum(size - lack for size, lack in zip(sizes, missing, strict=True))
+
+    asyncio.run(run())
