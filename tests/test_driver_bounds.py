@@ -69,18 +69,18 @@ async def test_a_source_is_not_read_ahead(server, make_driver, concurrency):
 
 
 async def test_an_adaptive_upload_begins_small_and_takes_more(server, make_driver):
-    """Four parts, and no source byte for more than the fifth; eight, while nothing but their number holds them up."""
+    """Eight parts, and no source byte for more than the ninth; more, while nothing but their number holds them up."""
     server.hold("UploadPart")
     driver = make_driver(transfer=TransferConfig(part_size=PART, concurrency="auto"))
     source = Counted(100 * PART)
     upload = asyncio.create_task(driver.upload_object_via_stream(source, "bucket", "key"))
-    await server.wait_for(lambda server: server.max_parts_in_progress == 4)
+    await server.wait_for(lambda server: server.max_parts_in_progress == 8)
     await turns()
-    assert (server.max_parts_in_progress, source.taken <= 5 * PART + source.chunk) == (4, True)
+    assert (server.max_parts_in_progress, source.taken <= 9 * PART + source.chunk) == (8, True)
     server.release("UploadPart")
     receipt = await upload
     assert (receipt.size, len(receipt.parts)) == (100 * PART, 100)
-    assert 4 <= server.max_parts_in_progress <= 32
+    assert 8 <= server.max_parts_in_progress <= 32
 
 
 async def test_an_adaptive_upload_keeps_to_what_the_store_can_hold(server, make_driver):
