@@ -6,7 +6,7 @@ refusals, over the time between them, is what it allows. From there the rate
 goes as in CUBIC congestion control: a little below what is allowed, slowly
 past it, then ever faster, until there is no limit any more. Before anything is
 known it is searched for: down by half or more with every probe that is refused,
-up by a fifth with every request that is accepted.
+up by half at most with every request that is accepted.
 
 Some stores count requests that are on their way, not those of a second. So these
 are bounded as well, by what was on its way when the store last refused, and the
@@ -37,7 +37,7 @@ _REQUESTS_A_UNIT: Final = 8
 """The slower the store the longer a unit, so that it is not refusals mostly that it is found out with."""
 
 _FASTER: Final = 1.5
-"""By what an accepted request lets the rate grow while it is searched for."""
+"""By what an accepted request lets the rate grow, at most, while it is searched for."""
 _LEAST_SHARE: Final = 0.9
 """Of the rate that is left after a refusal, where other requests were accepted."""
 _LONGEST_HOLD: Final = 1.0

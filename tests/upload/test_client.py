@@ -12,10 +12,13 @@ import pytest
 
 from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import (
+    AbortMultipartUpload,
+    CompleteMultipartUpload,
     CreateBucket,
     CreateMultipartUpload,
     GetObject,
     HeadObject,
+    ListParts,
     PutObject,
     UploadPart,
 )
@@ -435,8 +438,18 @@ async def test_while_the_store_throttles_requests_are_paced(
     await turns(50)
     assert clock.slept == [pytest.approx(0.2)]  # three in flight for 0.3 s, and half of that
     assert len(store.requests(name)) == 3  # two are still on their way, which is enough
-    await client.run(CreateMultipartUpload("bucket", "key", {}))
-    assert client.limiter._overtaken == 1
+    for overtaking in (
+        CreateMultipartUpload("bucket", "key", {}),
+        HEAD,
+        ListParts("bucket", "key", "other"),
+        CompleteMultipartUpload("bucket", "key", "other", [(1, '"e"', None)], None, {}),
+        AbortMultipartUpload("bucket", "key", "other", {}),
+    ):
+        ending = asyncio.create_task(client.run(overtaking))
+        await turns(20)
+        assert ending.done(), overtaking.name
+        ending.exception()  # not all of them find what they ask for
+    assert client.limiter._overtaken == 4
     for gate in slow:
         gate.opened.set()
     await asyncio.wait(sending)
