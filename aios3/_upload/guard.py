@@ -128,8 +128,9 @@ class CancellationGuard:
         if self._creating.cancelled():  # by a loop that shuts down
             self._orphans.answer_was_lost()
             return
-        if self._creating.exception() is not None:  # an interrupt: attempts return what they fail with
-            self._orphans.answer_was_lost()
+        if (error := self._creating.exception()) is not None:
+            if isinstance(error, INTERRUPTS):  # which strike after the request has left, too
+                self._orphans.answer_was_lost()
             return
         attempt = self._creating.result()
         if attempt.failure is None:

@@ -92,7 +92,8 @@ class PartTasks:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        interrupt = exc if isinstance(exc, asyncio.CancelledError) and self._is_cancelled else None
+        is_cancelled = isinstance(exc, asyncio.CancelledError) and self._is_cancelled
+        interrupt: BaseException | None = exc if is_cancelled else None
         if exc is not None and interrupt is None and exc is not self.failure:
             self._block_failed(exc)
         self._is_left = True
