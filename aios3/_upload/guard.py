@@ -72,7 +72,7 @@ class CancellationGuard:
         self._outcome: AbortOutcome | None = None
         self.upload_id: str | None = None
         self.suspended_by: UploadSuspendedError | None = None
-        """Why this upload was stopped, if it was. Another upload's may pass through the block, and means nothing here."""
+        """Why this upload was stopped, if it was. The error of another upload that passes through the block is none."""
         self.is_cleaning_up = False
         """The block has been left, and what is open is being ended."""
         self.unproved_by: StorageError | None = None

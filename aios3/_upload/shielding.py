@@ -17,7 +17,7 @@ INTERRUPTS: Final = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 """What ends a task from outside, wherever it stands."""
 
 _MOST_BEGINNINGS: Final = 4
-"""Of one clean-up. A program that is interrupted twice needs two; beyond that the number is only there to be a bound."""
+"""Of one clean-up. A program that is interrupted twice needs two; the others are there for patience with users."""
 
 
 class Finished(Generic[T]):

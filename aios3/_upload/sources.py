@@ -13,17 +13,13 @@ from typing import Any, Final, Literal, Protocol, TypeVar, cast
 
 from aios3.options import KIB
 
-from .shielding import shielded_from_anyio
+from .closing import close_source
 
 __all__ = ["END", "Pull", "Source", "SourceReader", "as_view"]
 
 
 _GATHERING_SECONDS: Final = 0.005
 """How long chunks of a blocking iterator are gathered before they are handed on."""
-
-_CLOSING_SECONDS: Final = 30.0
-"""How long a source may take to close although an anyio scope around it has been cancelled."""
-
 
 T = TypeVar("T")
 
@@ -79,43 +75,32 @@ class SourceReader:
             TypeError: nothing can be read from it.
         """
         self._is_closed = False
+        self._cancellations = 0
+        """Of the task that reads, when it began."""
         self._source = source
         self.pull: Pull = _pull_from(source, lambda: self._is_closed)
 
     async def aclose(self) -> None:
-        """Close the source, in the caller's task. Closing twice is harmless.
+        """Close the source after a clean end, in the caller's task. Closing twice is harmless.
 
         A cancellation that interrupts the closing is raised after a second try, which a further one may interrupt.
         """
-        aclose = None if self._is_closed else getattr(self._source, "aclose", None)
-        self._is_closed = True
-        if aclose is None:
-            return
-        with shielded_from_anyio(_CLOSING_SECONDS):
-            try:
-                await _call(aclose)
-            except asyncio.CancelledError:
-                await _call(aclose)
-                raise
+        await self._close(None)
+
+    async def _close(self, ended_by: BaseException | None) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            await close_source(self._source, ended_by, self._cancellations)
 
     async def __aenter__(self) -> SourceReader:
+        task = asyncio.current_task()
+        self._cancellations = 0 if task is None else task.cancelling()
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        try:
-            await self.aclose()
-        except Exception as trouble:
-            if exc is None:
-                raise
-            exc.add_note(f"aios3: closing the source failed as well: {trouble!r}")
-
-
-async def _call(function: Callable[[], object]) -> None:
-    outcome = function()
-    if inspect.isawaitable(outcome):
-        await outcome
+        await self._close(exc)
 
 
 def _pull_from(source: Source, is_closed: Callable[[], bool]) -> Pull:
