@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aios3._protocol.messages import Response
+from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._upload.abort import AbortOutcome
 from aios3._upload.guard import CancellationGuard
