@@ -22,7 +22,7 @@ from aios3 import (
     UploadProgress,
     UploadSuspendedError,
 )
-from aios3.testing import S3Server
+from aios3.testing import Fault, S3Server
 
 from .conftest import PART, MakeDriver
 
@@ -273,3 +273,56 @@ async def test_the_suspension_of_one_upload_ends_the_upload_around_it(
             async with make_driver(journal=tmp_path / name) as next_one:
                 await next_one.recover()
     assert server.open_uploads == []
+
+
+class UnreachableError(Exception):
+    """What a vault raises; no error of the library's."""
+
+
+class Vault:
+    """A provider of credentials that fails once."""
+
+    def __init__(self, credentials: Credentials, fails_at: int) -> None:
+        self.asked = 0
+        self._credentials = credentials
+        self._fails_at = fails_at
+
+    async def get_credentials(self) -> Credentials:
+        self.asked += 1
+        if self.asked == self._fails_at:
+            raise UnreachableError
+        return self._credentials
+
+
+COMMITS = {
+    "PutObject": (1, {}),
+    "CompleteMultipartUpload": (3, {}),
+    "streamed": (3, {"size": 3 * PART, "transfer": TransferConfig(part_size=PART, mechanism="stream")}),
+}
+
+
+@pytest.mark.parametrize("name", COMMITS)
+@pytest.mark.parametrize("lost", [0, 1, 9], ids="{} answers lost".format)
+async def test_a_vault_that_fails_at_any_request_hides_no_commit(
+    server: S3Server, make_driver: MakeDriver, name: str, lost: int
+) -> None:
+    """An error that is not about the commit may not say that there was none; and nothing stays open."""
+    parts, options = COMMITS[name]
+    operation = "PutObject" if name == "streamed" else name
+    for fails_at in range(1, 16):
+        server.objects.pop(("bucket", "key"), None)
+        server.faults.clear()
+        if lost:
+            server.faults.add(Fault("drop_after", operation, times=lost))
+        driver = make_driver(credentials=Vault(server.credentials, fails_at))
+        is_known_to_fail = True
+        try:
+            await driver.upload_object_via_stream(bytearray(parts * PART), "bucket", "key", **options)
+            is_known_to_fail = False
+        except CompletionUnknownError:
+            is_known_to_fail = ("bucket", "key") not in server.objects
+        except (StorageError, UnreachableError):
+            pass
+        assert (("bucket", "key") in server.objects) is not is_known_to_fail, fails_at
+        assert server.open_uploads == []
+        await driver.aclose()

@@ -14,7 +14,7 @@ from aios3._upload.file_parts import holds_parts
 from aios3._upload.job import UploadJob
 from aios3._upload.opened_file import opened_file
 from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint, UploadSuspendedError
-from aios3.errors import CompletionUnknownError, StorageError, UploadNotFoundError
+from aios3.errors import CompletionUnknownError, UploadNotFoundError
 from aios3.models import UploadAttributes
 
 __all__ = ["RecoveryMethods"]
@@ -68,9 +68,9 @@ class RecoveryMethods(UploadMethods):
                 return await leftovers.abort(number, entry)
             try:
                 completed = await self._complete(leftovers, number, entry)
-            except UploadSuspendedError:
+            except UploadSuspendedError:  # of this very upload: nothing of the caller's runs in it
                 raise
-            except (StorageError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - credentials may fail with anything, and the others must be ended
                 return await self._abort_instead(leftovers, number, entry, error)
             return completed or await leftovers.abort(number, entry)
 

@@ -75,7 +75,7 @@ class CancellationGuard:
         """Why this upload was stopped, if it was. The error of another upload that passes through the block is none."""
         self.is_cleaning_up = False
         """The block has been left, and what is open is being ended."""
-        self.unproved_by: StorageError | None = None
+        self.unproved_by: Exception | None = None
         """Why it is not known that nothing remained, although the abort was answered."""
         self.may_have_parts = False
         """Set when the first part is sent: from then on the abort needs proof."""
@@ -170,7 +170,7 @@ class CancellationGuard:
             return outcome
         try:
             return outcome if await abort.prove() else AbortOutcome.FAILED
-        except StorageError as error:
+        except Exception as error:  # noqa: BLE001 - credentials may fail with anything
             self.unproved_by = error
             return outcome
 
@@ -214,10 +214,10 @@ class CancellationGuard:
             raise cancellation
 
     async def _clean_up(self) -> None:
-        trouble: StorageError | None = None
+        trouble: Exception | None = None
         try:
             await self.abort()
-        except StorageError as error:
+        except Exception as error:  # noqa: BLE001 - credentials may fail with anything
             trouble = error
         if self._orphans.is_needed:
             await self._orphans.run()
