@@ -11,6 +11,7 @@ from tests.fakes import turns
 
 
 async def fail(error: BaseException) -> None:
+    await asyncio.sleep(0)
     raise error
 
 
