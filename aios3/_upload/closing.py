@@ -11,12 +11,19 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 from collections.abc import Awaitable, Callable, Generator
+from contextlib import nullcontext
 from typing import Any, Final
 
 from aios3.errors import StorageError
 
+from .shielding import shielded_from_anyio
+
 __all__ = ["close_source"]
+
+_QUIET: Final = 0.05
+"""Seconds for which a scope that is repeating itself is not listened to."""
 
 _PATIENCE: Final = 30.0
 """Seconds for which a closing is protected from the repetitions of a cancellation."""
@@ -121,7 +128,8 @@ class _Passing:
     """Awaits in the current task, and passes on only those cancellations of the task that are news.
 
     What is awaited must not see the others at all, also not by the future that it waits for being cancelled. So the
-    task waits for that future by a second one.
+    task waits for that future by a second one. While it does so nothing of the source runs in the task, and a scope of
+    ours may keep anyio from repeating itself; a short one, because it keeps news of other scopes out as well.
     """
 
     def __init__(self, awaited: Awaitable[object], is_news: Callable[[asyncio.CancelledError], bool]) -> None:
@@ -136,22 +144,28 @@ class _Passing:
                 future = steps.send(None) if error is None else steps.throw(error)
             except StopIteration:
                 return
-            error = yield from self._until(future)
+            error = yield from (self._give_turn() if future is None else self._until(future))
 
-    def _until(self, future: asyncio.Future[Any] | None) -> Generator[Any, None, BaseException | None]:
+    def _give_turn(self) -> Generator[None, None, BaseException | None]:
+        try:
+            yield
+        except asyncio.CancelledError as cancellation:
+            return cancellation if self._is_news(cancellation) else None
+        return None
+
+    def _until(self, future: asyncio.Future[Any]) -> Generator[Any, None, BaseException | None]:
         """Wait for what the source waits for, and return what must be thrown into it."""
-        if future is not None:
-            future._asyncio_future_blocking = False  # as a task does when it has begun to wait for a future
-        while future is None or not future.done():
+        future._asyncio_future_blocking = False  # as a task does when it has begun to wait for a future
+        is_quiet = False
+        while not future.done():
             try:
-                if future is None:  # the source only gives others a turn
-                    yield
-                    return None
-                yield from asyncio.wait({future}).__await__()
+                with shielded_from_anyio(math.inf) if is_quiet else nullcontext():
+                    yield from asyncio.wait({future}, timeout=_QUIET if is_quiet else None).__await__()
+                is_quiet = False
             except asyncio.CancelledError as cancellation:
-                is_news = self._is_news(cancellation)
-                if future is None or (is_news and not future.cancel(*cancellation.args[:1])):
-                    return cancellation if is_news else None
+                is_quiet = not self._is_news(cancellation)
+                if not is_quiet and not future.cancel(*cancellation.args[:1]):
+                    return cancellation
         return None
 
 

@@ -118,7 +118,7 @@ class PartTasks:
 
     def _block_failed(self, error: BaseException) -> None:
         if self.failure is None:
-            # A group inside the block may have left a cancellation behind, as before Python 3.12 they do.
+            # A group inside the block may have left a cancellation behind, as before Python 3.13 they do.
             self._cancellations = self._count_cancellations()
             self.failure = error
         else:
