@@ -82,6 +82,7 @@ async def outcomes_of(process: Process) -> list[tuple[str, str]]:
     """Wait for the end of a child that recovers, and return what it did."""
     return [(key, outcome) for key, outcome in json.loads(await line_of(process))]
 
+
 INTERRUPTED = """
 import asyncio, dataclasses, os, signal, sys, threading, time
 from random import Random
@@ -102,7 +103,8 @@ async def main(random):
 
 def on_interrupt(runner, number, frame, main_task, original=asyncio.Runner._on_sigint):
     # Between taking a call out of its queue and making it, the loop would lose it, and a task would never wake up.
-    if runner._interrupt_count and frame.f_code.co_filename.endswith(("base_events.py", "asyncio/events.py", "tasks.py")):
+    is_in_loop = frame.f_code.co_filename.endswith(("base_events.py", "asyncio/events.py", "tasks.py"))
+    if runner._interrupt_count and is_in_loop:
         threading.Timer(0.0001, os.kill, (os.getpid(), number)).start()
     else:
         original(runner, number, frame, main_task)
@@ -118,7 +120,7 @@ def run(seed):
     try:
         try:
             asyncio.run(main(Random(seed)))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, RuntimeError):  # a loop that is interrupted as it ends may say that it was stopped
             pass
         while threading.active_count() > 1:  # the second one may come after the end
             time.sleep(0.001)
