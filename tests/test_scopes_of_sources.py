@@ -248,3 +248,120 @@ async def test_closing_the_driver_ends_the_upload(server: S3Server, make_driver:
         await driver.upload_object_via_stream(source.chunks(), "bucket", "key")
     await closing[0]
     await assert_undisturbed(server, source)
+
+
+@asynccontextmanager
+async def short_timeout() -> AsyncIterator[None]:
+    async with asyncio.timeout(0.05):
+        yield
+
+
+@asynccontextmanager
+async def short_anyio_timeout() -> AsyncIterator[None]:
+    with anyio.fail_after(0.05):
+        yield
+
+
+@asynccontextmanager
+async def short_pause() -> AsyncIterator[None]:
+    with anyio.move_on_after(0.05):
+        yield
+
+
+async def fail_soon() -> None:
+    await asyncio.sleep(0.05)
+    raise SourceError
+
+
+@asynccontextmanager
+async def failing_task() -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fail_soon())
+        yield
+
+
+@asynccontextmanager
+async def failing_anyio_task() -> AsyncIterator[None]:
+    async with anyio.create_task_group() as group:
+        group.start_soon(fail_soon)
+        yield
+
+
+@pytest.mark.parametrize("upload", [by_stream, by_writer])
+@pytest.mark.parametrize(
+    ("holder", "error"),
+    [
+        (short_timeout, TimeoutError),
+        (short_anyio_timeout, TimeoutError),
+        (short_pause, StorageError),
+        (failing_task, ExceptionGroup),
+        (failing_anyio_task, ExceptionGroup),
+    ],
+)
+async def test_a_scope_that_ends_while_the_store_is_waited_for_fails_the_upload(
+    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, error: type[Exception]
+) -> None:
+    """It strikes the caller's task, which is not cancelled: a cancellation would be taken for the caller's own."""
+    server.hold("UploadPart")
+    source = Source(holder)
+    with pytest.raises(error) as caught:
+        await upload(make_driver(), source.chunks())
+    if isinstance(caught.value, ExceptionGroup):
+        assert caught.value.subgroup(SourceError) is not None
+    server.release("UploadPart")
+    await assert_undisturbed(server, source)
+
+
+class Closing:
+    """A source whose closing does something."""
+
+    def __init__(self, close: Callable[[], Awaitable[object]], error: Exception | None = None) -> None:
+        self.aclose = close
+        self._error = error
+
+    def __aiter__(self) -> Closing:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._error is not None:
+            raise self._error
+        raise StopAsyncIteration
+
+
+async def cancelled_child() -> None:
+    child = asyncio.create_task(asyncio.sleep(60))
+    await asyncio.sleep(0)
+    child.cancel()
+    await child
+
+
+async def timed_out() -> None:
+    async with asyncio.timeout(0):
+        await asyncio.sleep(60)
+
+
+async def scope_that_passes() -> None:
+    with anyio.move_on_after(0.01):
+        await anyio.sleep(60)
+    await asyncio.sleep(0)
+
+
+async def test_a_source_may_use_scopes_while_it_is_closed(make_driver: MakeDriver) -> None:
+    """Of its own: they are passed on as ever."""
+    receipt = await make_driver().upload_object_via_stream(Closing(scope_that_passes), "bucket", "key")
+    assert receipt.size == 0
+
+
+@pytest.mark.parametrize("close", [cancelled_child, timed_out])
+async def test_what_goes_wrong_in_the_closing_does_not_replace_the_error(
+    make_driver: MakeDriver, close: Callable[[], Awaitable[object]]
+) -> None:
+    """Also a cancellation of something else, which the source has waited for: it becomes a note."""
+    error = SourceError("the first")
+    with pytest.raises(SourceError) as caught:
+        await make_driver().upload_object_via_stream(Closing(close, error), "bucket", "key")
+    assert caught.value is error
+    assert "closing the source failed as well" in "".join(error.__notes__)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
