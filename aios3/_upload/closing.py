@@ -70,6 +70,7 @@ class _Closing:
 
     def __init__(self, source: Any, ended_by: BaseException | None) -> None:
         self._source = source
+        self._task = asyncio.current_task()
         self._passed_on = {_message_of_scope(ended_by)}
         self._end = asyncio.get_running_loop().time() + _PATIENCE
 
@@ -80,18 +81,14 @@ class _Closing:
         return await self._call(lambda: self._source.athrow(cancellation), expected=cancellation)
 
     async def close(self) -> BaseException | None:
+        """Ask the source to close; once more if a cancellation interrupts that, which is raised afterwards."""
         aclose = getattr(self._source, "aclose", None)
-        if aclose is None:
-            return None
-        task = asyncio.current_task()
-        before = _cancelling(task)
-        trouble = await self._call(aclose)
-        if isinstance(trouble, asyncio.CancelledError) and _cancelling(task) > before:
-            again = await self._call(aclose)
-            raise again if isinstance(again, asyncio.CancelledError) else trouble
-        return trouble
+        return None if aclose is None else await self._call(aclose, is_repeated=True)
 
-    async def _call(self, method: Callable[[], object], expected: BaseException | None = None) -> BaseException | None:
+    async def _call(
+        self, method: Callable[[], object], *, expected: BaseException | None = None, is_repeated: bool = False
+    ) -> BaseException | None:
+        before = _cancelling(self._task)
         try:
             outcome = method()
             if inspect.isawaitable(outcome):
@@ -100,9 +97,12 @@ class _Closing:
             raise
         except StopAsyncIteration:  # a generator that has ended because of what was thrown
             return None
-        except BaseException as trouble:  # noqa: BLE001 - it is returned
-            is_expected = trouble is expected or _is_only_the_end(trouble)
-            return None if is_expected else trouble
+        except BaseException as trouble:
+            is_interrupted = isinstance(trouble, asyncio.CancelledError) and _cancelling(self._task) > before
+            if is_interrupted and is_repeated:
+                await self._call(method)
+                raise
+            return None if trouble is expected or _is_only_the_end(trouble) else trouble
         return None
 
     def _is_news(self, cancellation: asyncio.CancelledError) -> bool:
