@@ -101,7 +101,7 @@ class PartTasks:
         self._is_left = True
         if exc is not None:
             self._cancel_tasks()
-        interrupt = await self._join() or interrupt
+        interrupt = await self._join(is_failing=exc is not None) or interrupt
         if self._has_cancelled_owner and self._owner is not None:
             self._owner.uncancel()
             self._has_cancelled_owner = False
@@ -126,8 +126,8 @@ class PartTasks:
         else:
             self._others.append(error)
 
-    async def _join(self) -> BaseException | None:
-        """Wait for all tasks, and return the last interrupt that came meanwhile."""
+    async def _join(self, *, is_failing: bool) -> BaseException | None:
+        """Wait for all tasks and their callbacks, and return the last interrupt that came meanwhile."""
         interrupt: BaseException | None = None
         while running := [task for task in self._tasks if not task.done()]:
             try:
@@ -135,13 +135,15 @@ class PartTasks:
             except INTERRUPTS as error:
                 interrupt = error
                 self._cancel_tasks()
-        for task in tuple(self._tasks):  # those whose callback is still to come, or was lost to an interrupt
-            self._ended(task)
-        if self._has_cancelled_owner:  # perhaps at this very turn: then what the caller awaits next would be cancelled
+        if is_failing or self._tasks or self.failure is not None:
+            # A task may have ended at this very turn; and a cancellation of ours that was not delivered yet must be so
+            # here, or what the caller awaits next would be cancelled.
             try:
                 await asyncio.sleep(0)
-            except asyncio.CancelledError as error:
+            except INTERRUPTS as error:
                 interrupt = interrupt or error
+        for task in tuple(self._tasks):  # its callback was lost to an interrupt
+            self._ended(task)
         return interrupt
 
     def _note_others(self, failure: BaseException) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
@@ -305,3 +306,26 @@ async def test_a_task_that_is_cancelled_by_others_fails() -> None:
             await turns(2)
             task.cancel()
             await asyncio.Event().wait()
+
+
+async def test_a_failure_whose_callback_was_lost_is_raised() -> None:
+    """An interrupt of the program can strike the loop as it is about to call it."""
+    with pytest.raises(ValueError, match="lost"):
+        async with PartTasks() as group:
+            task = group.create_task(fail(ValueError("lost")))
+            task.remove_done_callback(group._ended)
+
+
+@pytest.mark.parametrize("error", [None, ValueError("source"), asyncio.CancelledError()])
+async def test_the_callbacks_of_all_tasks_have_run_at_the_end(error: BaseException | None) -> None:
+    """They give back what the tasks held; also those of a task that ends at that very turn."""
+    ended: list[str] = []
+    with contextlib.nullcontext() if error is None else pytest.raises(type(error)):
+        async with PartTasks() as group:
+            task = group.create_task(turns(2))
+            task.add_done_callback(lambda _: ended.append("given back"))
+            while not task.done():
+                await asyncio.sleep(0)
+            if error is not None:
+                raise error
+    assert ended == ["given back"]
