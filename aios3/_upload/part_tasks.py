@@ -67,9 +67,7 @@ class PartTasks:
         return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        if task not in self._tasks:
-            return
-        self._tasks.remove(task)
+        self._tasks.discard(task)
         try:
             error = task.exception()
         except asyncio.CancelledError as cancellation:
