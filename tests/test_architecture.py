@@ -26,6 +26,7 @@ ORDER = (
     "_transport",
     "_protocol",
     "root values",
+    "_providers",
 )
 """Each layer may import itself and what is to its right."""
 
@@ -33,7 +34,7 @@ FOR_USERS = ("credential_providers",)
 """Public modules that stand beside the drivers: they give names of the layers to users, and no layer needs them."""
 
 ROOT_VALUES = (
-    "providers", "provider_table", "provider_facts", "options", "checkpoints", "models", "credentials", "errors",
+    "providers", "options", "checkpoints", "models", "credentials", "errors",
 )  # fmt: skip
 """The modules that everybody may import; among themselves they import to the right, too."""
 
@@ -46,8 +47,16 @@ PURE = frozenset(
 )  # fmt: skip
 """What the protocol may use besides the root values: nothing that waits, draws lots, reads a clock or writes a log."""
 
-EXCEPTIONS = frozenset({("aios3._protocol.checksums", "importlib"), ("aios3.options", "os")})
-"""Checksums look for an optional package that computes them faster; an option is a path, as `os.PathLike` says it."""
+EXCEPTIONS = frozenset(
+    {
+        ("aios3._protocol.checksums", "importlib"),
+        ("aios3.options", "os"),
+        ("aios3._providers.table", "pathlib"),
+        ("aios3._providers.table", "tomllib"),
+    }
+)
+"""Checksums look for an optional package that computes them faster; an option is a path, as `os.PathLike` says it; the
+table of providers is a file of the package."""
 
 MOST_LINES = 300
 
@@ -119,7 +128,11 @@ def _complaint(module: str, target: str) -> str | None:
 
 
 def _about_others(module: str, layer: str, package: str) -> str | None:
-    if layer in ("_protocol", "root values") and package not in PURE and (module, package) not in EXCEPTIONS:
+    if (
+        layer in ("_protocol", "root values", "_providers")
+        and package not in PURE
+        and (module, package) not in EXCEPTIONS
+    ):
         return "the protocol is pure"
     if package == "aiohttp" and layer not in ("_transport", "driver", "_driver"):
         return "only the transport speaks HTTP"

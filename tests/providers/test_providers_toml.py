@@ -13,7 +13,7 @@ import pytest
 
 from aios3 import PROVIDERS, Provider
 from aios3.options import GIB, MIB
-from aios3.provider_table import ROWS
+from aios3._providers.table import ROWS
 
 DEFAULT = Provider("generic")
 EVERY = pytest.mark.parametrize("name", PROVIDERS)
