@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from aios3 import PROVIDERS, Provider
-from aios3.options import GIB, MIB
 from aios3._providers.table import ROWS
+from aios3.options import GIB, MIB
 
 DEFAULT = Provider("generic")
 EVERY = pytest.mark.parametrize("name", PROVIDERS)
