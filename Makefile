@@ -84,7 +84,8 @@ clean:
 # One environment in steps, so that the demo waits for nothing that only the tests need.
 $(VENV)/.done-package: pyproject.toml $(VENV)/.done-venv
 	@echo "Installing aios3 and a local store into $(VENV) ..."
-	@$(VENV)/bin/python -m pip install --quiet --quiet --editable ".[demo]"
+	@$(VENV)/bin/python -c '$(GROUP)' demo > $(VENV)/demo.txt
+	@$(VENV)/bin/python -m pip install --quiet --quiet --editable . --requirement $(VENV)/demo.txt
 	@touch $@
 
 $(VENV)/.done-test $(VENV)/.done-lint: $(VENV)/.done-%: $(VENV)/.done-package

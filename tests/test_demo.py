@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from aios3.testing.stores import is_available
+from tests.stores.stores import is_available
 
 ROOT = Path(__file__).parents[1]
 SIZE_MIB = 40

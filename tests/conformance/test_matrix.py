@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from aios3 import PROVIDERS
-from aios3.testing.stores import STORES
 from tests.conformance import contents, endings, housekeeping, keys  # noqa: F401 - importing them adds their checks
 from tests.conformance.known_limits import KNOWN_LIMITS
 from tests.conformance.matrix import CONFORMANCE, Result, make_matrix, result_of
 from tests.conformance.registry import CHECKS
 from tests.conformance.rows import OTHER_ROWS, REGIONAL_ROWS
+from tests.stores.stores import STORES
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "conformance.md"
 DAY = date(2026, 11, 23)

@@ -14,7 +14,7 @@ import sys
 from urllib.parse import urlsplit
 
 from aios3.options import MIB
-from aios3.testing.stores import STORES, RunningStore
+from tests.stores.stores import STORES, RunningStore
 
 from .fault_proxy import running_proxy
 from .run import Soak, Target

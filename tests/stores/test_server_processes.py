@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from aios3.testing import server_processes
-from aios3.testing.server_processes import (
+from tests.stores import server_processes
+
+from .server_processes import (
     HOST,
     PortTakenError,
     ServerCommand,

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from aios3.credentials import Credentials
-from aios3.testing.swift import SERVERS, takes_user_xattrs, write_swift_files
+
+from .swift import SERVERS, takes_user_xattrs, write_swift_files
 
 PORTS = dict(zip(SERVERS, (20_001, 20_002, 20_003, 20_004), strict=True))
 KEYS = Credentials("aios3:tester", "a-secret")

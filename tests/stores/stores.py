@@ -20,8 +20,9 @@ from types import MappingProxyType
 from typing import Final
 
 from aios3.credentials import Credentials
-from aios3.testing import swift
-from aios3.testing.server_processes import (
+from tests.stores import swift
+
+from .server_processes import (
     HOST,
     PortTakenError,
     ServerCommand,

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from aios3.credentials import Credentials
-from aios3.testing.server_processes import HOST
+
+from .server_processes import HOST
 
 __all__ = ["PROXY", "SERVERS", "SWIFT_REGION", "takes_user_xattrs", "write_swift_files"]
 

@@ -11,16 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from aios3.testing.server_processes import HOST, pick_free_ports
-from aios3.testing.stores import (
-    STORES,
-    StoreMissingError,
-    StoreStartError,
-    is_available,
-    moto_store,
-    rclone_store,
-    swift_store,
-)
+from .server_processes import HOST, pick_free_ports
+from .stores import STORES, StoreMissingError, StoreStartError, is_available, moto_store, rclone_store, swift_store
 
 PYTHON = sys.executable
 RCLONE_PORT = """
@@ -142,7 +134,7 @@ def test_a_store_moves_to_other_ports_when_one_is_taken_in_between(
             holder.bind((HOST, rounds[0][-1]))
         return rounds[-1]
 
-    monkeypatch.setattr("aios3.testing.stores.pick_free_ports", pick_a_taken_port_first)
+    monkeypatch.setattr("tests.stores.stores.pick_free_ports", pick_a_taken_port_first)
     with socket.socket() as holder, STORES[name]() as store:
         assert store.endpoint_url == f"http://{HOST}:{rounds[1][-1]}"
         assert 200 <= get_status(store.endpoint_url) < 500
@@ -258,7 +250,7 @@ def test_swift_says_when_the_directory_takes_no_extended_attributes(
     """The error comes before any server is started and says what to do instead."""
     for server in ("account", "container", "object", "proxy"):
         install_program(tmp_path, monkeypatch, f"swift-{server}-server")
-    monkeypatch.setattr("aios3.testing.swift.takes_user_xattrs", lambda directory: False)
+    monkeypatch.setattr("tests.stores.swift.takes_user_xattrs", lambda directory: False)
     with pytest.raises(StoreStartError, match="user extended attributes.*set TMPDIR"), swift_store():
         pytest.fail("the block must not be entered")
     assert list(temporary.iterdir()) == []
