@@ -68,15 +68,15 @@ async def test_a_declared_size_beyond_the_largest_object_is_refused_at_once():
         assert len(server.requests) == 1
 
 
-async def test_a_default_checksum_without_a_fast_implementation_is_left_out(monkeypatch):
-    """Computed slowly it would cost more than the upload; TLS protects the bytes on the way."""
+async def test_a_default_checksum_that_needs_a_missing_extra_is_left_out(monkeypatch):
+    """TLS protects the bytes on the way."""
     checked = dataclasses.replace(
         SMALL,
         checksums=frozenset({"crc64nvme"}),
         full_object_checksums=frozenset({"crc64nvme"}),
         default_checksum="crc64nvme",
     )
-    monkeypatch.setattr("aios3._driver.jobs.is_fast", lambda algorithm: False)
+    monkeypatch.setattr("aios3._driver.jobs.is_available", lambda algorithm: False)
     async with S3Server(checked) as server, driver_for(server, checked) as driver:
         receipt = await driver.upload_object_via_stream(b"content", "bucket", "key")
 

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from aios3._driver.checks import check_callable, check_type
 from aios3._protocol.attributes import read_attributes
-from aios3._protocol.checksums import is_fast
+from aios3._protocol.checksums import is_available
 from aios3._protocol.conditions import check_conditions, possible_commits
 from aios3._protocol.part_plan import PartPlan, filling_limit, plan_resumed
 from aios3._protocol.stream_plan import plan_upload
@@ -143,10 +143,14 @@ def _checksum(provider: Provider, transfer: TransferConfig) -> ObjectChecksum | 
     algorithm: str | None = transfer.checksum
     if algorithm == "auto":
         algorithm = provider.default_checksum
-        if algorithm is not None and not is_fast(algorithm):
+        if algorithm is not None and not is_available(algorithm):
             return None
     if algorithm is None:
         return None
     if algorithm not in provider.checksums:
         raise ConfigurationError(f"{provider.name} is not known to take {algorithm} checksums")
+    if not is_available(algorithm):
+        raise ConfigurationError(
+            f"a {algorithm} checksum needs awscrt: pip install 'aios3-upload[checksums]', or choose another"
+        )
     return ObjectChecksum(algorithm, is_full_object=algorithm in provider.full_object_checksums)

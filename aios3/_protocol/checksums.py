@@ -1,9 +1,9 @@
 """Additional checksums of a body, and the SHA-256 that a signature covers.
 
 CRC32, SHA-1 and SHA-256 are in the standard library, written in C. CRC32C and
-CRC64NVME are not: the optional extra ``checksums`` (the package awscrt) computes
-them at several GiB/s, and without it `aios3._protocol.crc_tables` does, at 40 to
-65 MiB/s.
+CRC64NVME are not: they need the optional extra ``checksums`` (the package
+awscrt). Python alone computes them some hundred times slower (16 and 25 s/GiB,
+measured) and holds the GIL meanwhile, so it is not done here.
 """
 
 from __future__ import annotations
@@ -18,30 +18,56 @@ from functools import cache, partial
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from .crc_tables import CRCS, CrcFunction, slow_crc
 from .messages import Body
 
-__all__ = ["CHECKSUMS", "Digest", "Pieces", "checksum_header", "checksum_of", "digest_of", "is_fast", "sha256_hex"]
+__all__ = [
+    "CHECKSUMS",
+    "CRCS",
+    "Crc",
+    "Pieces",
+    "checksum_header",
+    "checksum_of",
+    "digest_of",
+    "is_available",
+    "sha256_hex",
+]
 
 Pieces = Iterable[bytes | bytearray | memoryview]
 
 _EXTRA: Final = "awscrt.checksums"
 _IN_EXTRA: Final = frozenset({"crc32c", "crc64nvme"})
 
+_CrcFunction = Callable[[bytes | bytearray | memoryview, int], int]
+"""Takes bytes and the CRC of what went before them (0 at the beginning), and returns the CRC of both together."""
 
-class Digest(Protocol):
+
+@dataclass(frozen=True, slots=True)
+class Crc:
+    """One CRC. Its register begins and ends inverted, and its lowest bit stands for the highest power of x."""
+
+    size: int
+    """Bytes of the value."""
+    polynomial: int
+    """Reflected, without the highest power."""
+
+
+CRCS: Final = MappingProxyType(
+    {"crc32": Crc(4, 0xEDB88320), "crc32c": Crc(4, 0x82F63B78), "crc64nvme": Crc(8, 0x9A6C9329AC4BC9B5)}
+)
+"""The CRCs that S3 takes, by its name for them."""
+
+
+class _Digest(Protocol):
     """A checksum of bytes that come piece by piece."""
 
-    def update(self, data: bytes | bytearray | memoryview, /) -> None:
-        """Add bytes."""
+    def update(self, data: bytes | bytearray | memoryview, /) -> None: ...
 
-    def digest(self) -> bytes:
-        """Return the checksum of all bytes so far, big-endian."""
+    def digest(self) -> bytes: ...
 
 
 @dataclass(slots=True, eq=False)
 class _RunningCrc:
-    function: CrcFunction
+    function: _CrcFunction
     size: int
     value: int = 0
 
@@ -53,37 +79,38 @@ class _RunningCrc:
 
 
 @cache
-def _native_crc(algorithm: str) -> CrcFunction | None:
+def _native_crc(algorithm: str) -> _CrcFunction | None:
     """Return the implementation written in C, or ``None`` where the extra is not installed or too old."""
     if algorithm == "crc32":
         return zlib.crc32
     try:
         # Only here: it takes 0.1 s, and most uploads need none of it.
-        function: CrcFunction | None = getattr(importlib.import_module(_EXTRA), algorithm, None)
+        function: _CrcFunction | None = getattr(importlib.import_module(_EXTRA), algorithm, None)
     except ImportError:
         return None
     return function
 
 
-def _begin_crc(algorithm: str) -> Digest:
-    crc = CRCS[algorithm]
-    return _RunningCrc(_native_crc(algorithm) or slow_crc(crc), crc.size)
+def _begin_crc(algorithm: str) -> _Digest:
+    function = _native_crc(algorithm)
+    assert function is not None, "is_available has been asked"
+    return _RunningCrc(function, CRCS[algorithm].size)
 
 
-CHECKSUMS: Final = MappingProxyType[str, Callable[[], Digest]](
+CHECKSUMS: Final = MappingProxyType[str, Callable[[], _Digest]](
     {
         **{algorithm: partial(_begin_crc, algorithm) for algorithm in CRCS},
         "sha1": partial(hashlib.sha1, usedforsecurity=False),
         "sha256": hashlib.sha256,
     }
 )
-"""Algorithm by S3's name for it: begins a digest."""
+"""Algorithm by S3's name for it: begins a digest. Those that are not available raise an `AssertionError`."""
 
 
-def is_fast(algorithm: str) -> bool:
-    """Return whether the algorithm runs in C, and so without holding other threads up.
+def is_available(algorithm: str) -> bool:
+    """Return whether the algorithm can be computed here: it needs nothing, or the extra ``checksums`` is installed.
 
-    The first call for an algorithm of the extra imports it, which takes 0.1 s; so does the first digest.
+    The first call for an algorithm of the extra imports it, which takes 0.1 s.
     """
     return algorithm not in _IN_EXTRA or _native_crc(algorithm) is not None
 

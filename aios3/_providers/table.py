@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 __all__ = ["ROWS", "Row", "read_rows"]
 
-_UNITS: Final = {
+_UNITS: Final[Mapping[str, int | timedelta]] = {
     "B": 1,
     "KiB": 2**10,
     "MiB": 2**20,

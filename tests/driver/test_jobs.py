@@ -71,10 +71,16 @@ def test_a_checksum_is_sent_where_the_store_takes_it(provider: str, asked: Any, 
     assert (made.checksum and made.checksum.algorithm) == got
 
 
-def test_a_default_checksum_that_is_slow_here_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody asked for it."""
-    monkeypatch.setattr("aios3._driver.jobs.is_fast", lambda algorithm: False)
+def test_a_default_checksum_that_needs_a_missing_extra_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aios3._driver.jobs.is_available", lambda algorithm: False)
     assert job("aws").checksum is None
+
+
+def test_a_chosen_checksum_that_needs_a_missing_extra_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names what to install."""
+    monkeypatch.setattr("aios3._driver.jobs.is_available", lambda algorithm: False)
+    with pytest.raises(ConfigurationError, match=r"pip install 'aios3-upload\[checksums\]'"):
+        job("aws", TransferConfig(checksum="crc32c"))
 
 
 def test_a_checksum_that_the_store_does_not_take_is_refused() -> None:

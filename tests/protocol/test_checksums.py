@@ -1,9 +1,8 @@
-"""Checksums against published values, by every implementation there may be."""
+"""Checksums against published values."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -12,8 +11,8 @@ from typing import Any
 import pytest
 
 from aios3._protocol import checksums
-from aios3._protocol.checksums import CHECKSUMS, checksum_header, checksum_of, digest_of, is_fast, sha256_hex
-from aios3._protocol.crc_tables import CRCS, slow_crc
+from aios3._protocol.checksums import CHECKSUMS, checksum_header, checksum_of, digest_of, is_available, sha256_hex
+from aios3.testing.crcs import crc_by_table
 from tests.protocol.checksum_vectors import ALGORITHMS, load, make_input
 
 CHECK = (b"1234", bytearray(b"5"), memoryview(b"6789"))
@@ -45,7 +44,7 @@ def install(monkeypatch: pytest.MonkeyPatch, *algorithms: str) -> list[str]:
     def note(algorithm: str) -> Any:
         def function(data: bytes, previous: int = 0) -> int:
             calls.append(algorithm)
-            return slow_crc(CRCS[algorithm])(data, previous)
+            return crc_by_table(algorithm)(data, previous)
 
         return function
 
@@ -57,34 +56,26 @@ def install(monkeypatch: pytest.MonkeyPatch, *algorithms: str) -> list[str]:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=NAMES)
-def test_checksums_are_the_published_ones(without_extra: None, entry: dict[str, Any]) -> None:
-    """Base64 of the big-endian digest, of every algorithm, without anything installed; in one slice and in odd ones."""
+def test_checksums_are_the_published_ones(entry: dict[str, Any]) -> None:
+    """Base64 of the big-endian digest, of every algorithm; in one slice, in odd ones, and of any kind of bytes."""
     data = memoryview(make_input(entry["input"]))
     for algorithm in ALGORITHMS:
         assert checksum_of(algorithm, [data]) == entry[algorithm]["base64"], algorithm
-        assert digest_of(algorithm, [data[:3], data[3:70_000], data[70_000:]]).hex() == entry[algorithm]["hex"]
-
-
-@pytest.mark.skipif(importlib.util.find_spec("awscrt") is None, reason="the extra is not installed")
-@pytest.mark.parametrize("entry", ENTRIES, ids=NAMES)
-def test_the_extra_computes_the_published_ones(entry: dict[str, Any]) -> None:
-    """Of any kind of bytes."""
-    assert all(is_fast(algorithm) for algorithm in ALGORITHMS)
-    data = bytearray(make_input(entry["input"]))
-    for algorithm in ALGORITHMS:
-        assert checksum_of(algorithm, [data[:5], memoryview(data)[5:]]) == entry[algorithm]["base64"], algorithm
+        assert (
+            digest_of(algorithm, [data[:3], bytearray(data[3:70_000]), data[70_000:]]).hex() == entry[algorithm]["hex"]
+        )
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_an_empty_body_has_a_checksum(without_extra: None, algorithm: str) -> None:
+def test_an_empty_body_has_a_checksum(algorithm: str) -> None:
     """With no slice, and with empty ones."""
     empty = next(entry for entry in ENTRIES if not entry["length"])
     assert checksum_of(algorithm, ()) == checksum_of(algorithm, (b"", bytearray())) == empty[algorithm]["base64"]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_digest_grows_piece_by_piece(without_extra: None, algorithm: str) -> None:
-    """And can be read at any time; two digests do not share anything."""
+def test_a_digest_grows_piece_by_piece(algorithm: str) -> None:
+    """It can be read at any time, and two digests share nothing."""
     digest, other = CHECKSUMS[algorithm](), CHECKSUMS[algorithm]()
     other.update(b"something else")
     for piece in CHECK:
@@ -93,34 +84,30 @@ def test_a_digest_grows_piece_by_piece(without_extra: None, algorithm: str) -> N
     assert digest.digest() == digest_of(algorithm, [b"123456789"])
 
 
-def test_without_the_extra_two_are_slow(without_extra: None) -> None:
+def test_two_algorithms_are_not_available_without_the_extra(without_extra: None) -> None:
     """All others are in the standard library, in C."""
-    assert {algorithm for algorithm in CHECKSUMS if not is_fast(algorithm)} == {"crc32c", "crc64nvme"}
+    assert {algorithm for algorithm in CHECKSUMS if not is_available(algorithm)} == {"crc32c", "crc64nvme"}
 
 
-def test_the_extra_makes_all_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is used for what the standard library lacks, and for nothing else."""
+def test_the_extra_is_used_for_what_the_standard_library_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = install(monkeypatch, "crc32", "crc32c", "crc64nvme")
-    assert all(is_fast(algorithm) for algorithm in CHECKSUMS)
+    assert all(is_available(algorithm) for algorithm in CHECKSUMS)
     for algorithm in CHECKSUMS:
         checksum_of(algorithm, CHECK)
     assert set(calls) == {"crc32c", "crc64nvme"}
 
 
 def test_an_old_extra_is_used_for_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it lacks is computed slowly."""
-    calls = install(monkeypatch, "crc32", "crc32c")
-    assert is_fast("crc32c")
-    assert not is_fast("crc64nvme")
-    assert checksum_of("crc64nvme", CHECK) == "rosUhgp5mIg="
-    assert calls == []
+    install(monkeypatch, "crc32", "crc32c")
+    assert is_available("crc32c")
+    assert not is_available("crc64nvme")
 
 
 def test_crc32_needs_no_import(monkeypatch: pytest.MonkeyPatch) -> None:
     """An upload that uses what the standard library has does not pay for importing the extra."""
     monkeypatch.setattr(checksums.importlib, "import_module", None)
     for algorithm in ("crc32", "sha1", "sha256"):
-        assert is_fast(algorithm)
+        assert is_available(algorithm)
         checksum_of(algorithm, CHECK)
 
 
