@@ -7,7 +7,7 @@
 #   make bench-quick ARGS=--save, and later make bench-quick: two minutes before and after a change
 #   make leaks   what aios3 and other clients leave behind, by way of ending and store; writes docs/leaks.md
 #   make soak    hundreds of uploads at once against a real store, through a proxy that spoils connections
-#   make mutate  changes the code, and looks whether its tests notice: ARGS names modules, docs/mutation.md the scores
+#   make mutate  changes the code, and looks whether its tests notice: ARGS=aios3/_protocol/retry.py names modules or folders
 #   make clean   remove all that these made
 #
 # PYTHON=python3.12 chooses another interpreter. ARGS="-k name" goes to pytest, which then asks for no coverage,
@@ -74,7 +74,7 @@ soak: $(VENV)/.done-test $(STORES_VENV)/.done-stores
 	@AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" $(VENV)/bin/python -m tests.soak $(ARGS)
 
 mutate: $(MUTATE_VENV)/.done-mutate
-	@$(MUTATE_VENV)/bin/python -m tests.mutation $(or $(ARGS),_protocol)
+	@$(MUTATE_VENV)/bin/python -m tests.mutation $(or $(ARGS),aios3/_protocol)
 
 clean:
 	rm -rf $(VENV) $(STORES_VENV) $(BENCH_VENV) $(BENCH_PARTS:%=$(BENCH_VENV)-%) $(LEAKS_VENV) $(MUTATE_VENV) build dist *.egg-info .coverage .coverage.*
