@@ -15,6 +15,7 @@ from aios3._protocol.messages import Body, Request, Response
 from aios3._protocol.uri import Endpoint
 from aios3._transport.aiohttp_transport import AiohttpTransport
 from aios3._upload.clock import Clock
+from aios3._upload.threads import library_threads
 from aios3.errors import (
     AccessDeniedError,
     ConfigurationError,
@@ -76,7 +77,7 @@ class CredentialRequests:
         if request.scheme == "https" and self._context is None:
             self._context = await make_ssl_context(self._ca_bundle)
         phases = Timeouts(connect=self._seconds, send=self._seconds, answer=self._seconds)
-        transport = AiohttpTransport(timeouts=phases, ssl_context=self._context)
+        transport = AiohttpTransport(timeouts=phases, ssl_context=self._context, threads=library_threads())
         try:
             async with asyncio.timeout(self._seconds):
                 return await transport.send(request)

@@ -24,12 +24,14 @@ from aios3._protocol.directory_buckets import folder_of
 from aios3._protocol.part_plan import check_part_size
 from aios3._transport.aiohttp_transport import AiohttpTransport
 from aios3._upload.bucket_sessions import BucketSessions
+from aios3._upload.callers_errors import note
 from aios3._upload.client import OperationClient
 from aios3._upload.clock import Clock
 from aios3._upload.engine import Engine
 from aios3._upload.shielding import finish_despite_cancellation
 from aios3._upload.spill_file import check_directory
 from aios3._upload.thread_work import ThreadWork
+from aios3._upload.threads import library_threads
 from aios3.credentials import Credentials, CredentialsProvider, _Anonymous
 from aios3.errors import ConfigurationError
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
@@ -231,7 +233,9 @@ class DriverBase:
         context = self._ssl_context
         if is_tls and context is None:
             context = await make_ssl_context(settings.ca_bundle)
-        transport = AiohttpTransport(timeouts=self._timeouts, ssl_context=context, session=self._session)
+        transport = AiohttpTransport(
+            timeouts=self._timeouts, ssl_context=context, session=self._session, threads=library_threads()
+        )
         self._resources.push_async_callback(transport.aclose)
         client = OperationClient(
             transport=transport,
@@ -260,7 +264,7 @@ class DriverBase:
             try:
                 await self._journal.open()
             except OSError as error:
-                error.add_note(f"aios3: no journal can be kept in {str(self._journal_directory)!r}; nothing was sent")
+                note(error, f"aios3: no journal can be kept in {str(self._journal_directory)!r}; nothing was sent")
                 raise
         return engine
 

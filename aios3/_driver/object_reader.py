@@ -11,6 +11,7 @@ from aios3._protocol.messages import Response
 from aios3._protocol.operations import GetObject
 from aios3._protocol.retry import decide
 from aios3._transport.base import StreamedResponse
+from aios3._upload.callers_errors import note
 from aios3._upload.client import OperationClient
 from aios3.errors import IntegrityError, PreconditionFailedError, ResponseError, TransportError
 from aios3.models import StorageObject
@@ -120,11 +121,11 @@ class ObjectReader:
         if self._position == self._start:
             self.found, self._end = None, self._asked_end  # nothing was given, so any version will do
         elif not (self.found and self.found.etag):
-            broken.add_note("aios3: the store gave no ETag, so the rest cannot be asked for safely")
+            note(broken, "aios3: the store gave no ETag, so the rest cannot be asked for safely")
             raise broken
         client = self._client
         retry = decide(broken, attempt=self._attempts, policy=client.policy, random=client.clock.random())
         if retry is None or not client.budget.take(retry.cost):
-            broken.add_note(f"aios3: gave up at offset {self._position}")
+            note(broken, f"aios3: gave up at offset {self._position}")
             raise broken
         await client.clock.sleep(retry.delay)

@@ -9,13 +9,13 @@ import math
 import os
 import secrets
 from collections.abc import Callable
-from functools import partial
 from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from aios3._upload.shielding import shielded_from_anyio
+from aios3._upload.threads import CallerThread
 from aios3.errors import IntegrityError
 from aios3.options import MIB
 
@@ -34,7 +34,7 @@ class PartialFile:
     """Gathers bytes in a file of a name of its own beside `path`; `commit` gives it that name, whole or not at all.
 
     Use it as an async context manager: what was not committed is removed,
-    however the block is left. Every file operation runs in a thread, and is
+    however the block is left. Every file operation runs in its thread, and is
     waited for also by a caller who is cancelled meanwhile. Several may write
     to one path at the same time. Without `overwrite` whoever commits first has
     it; a symbolic link at `path` is replaced itself.
@@ -47,6 +47,7 @@ class PartialFile:
         self._file: BufferedWriter | None = None
         self._gathered: list[bytes] = []
         self._gathered_size = 0
+        self._thread = CallerThread()
 
     async def __aenter__(self) -> Self:
         """Create the file.
@@ -56,16 +57,22 @@ class PartialFile:
             OSError: no file can be made there.
         """
         try:
-            await _finish(self._create)
+            await self._finish(self._create)
         except BaseException:
-            await _finish(self._discard)
+            await self._end()
             raise
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await _finish(self._discard)
+        await self._end()
+
+    async def _end(self) -> None:
+        try:
+            await self._finish(self._discard)
+        finally:
+            self._thread.close()
 
     async def write(self, data: bytes) -> None:
         """Append; returns when at most 1 MiB is still in memory."""
@@ -83,13 +90,27 @@ class PartialFile:
             OSError: it cannot be written to its end.
         """
         await self._flush()
-        await _finish(self._publish, size)
+        await self._finish(self._publish, size)
 
     async def _flush(self) -> None:
         pieces, self._gathered, self._gathered_size = self._gathered, [], 0
-        await _finish(self._append, pieces)
+        await self._finish(self._append, pieces)
 
-    # What follows runs in threads.
+    async def _finish(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call in the file's thread and wait for the end; a cancellation that comes meanwhile is raised afterwards."""
+        call = self._thread.begin(function, *arguments)
+        cancellation: asyncio.CancelledError | None = None
+        with shielded_from_anyio(math.inf):
+            while not call.done():
+                try:
+                    await asyncio.wait({call})
+                except asyncio.CancelledError as error:
+                    cancellation = error
+        if cancellation is not None:
+            raise cancellation
+        return call.result().unwrap()
+
+    # What follows runs in the file's thread.
 
     def _create(self) -> None:
         if self._overwrite and self._path.is_dir():
@@ -145,19 +166,3 @@ class PartialFile:
 
     def _exists(self) -> FileExistsError:
         return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self._path))
-
-
-async def _finish(function: Callable[..., T], *arguments: object) -> T:
-    """Call in a thread and wait for the end, also if cancelled meanwhile: the cancellation is raised afterwards."""
-    call = asyncio.get_running_loop().run_in_executor(None, partial(function, *arguments))
-    cancellation: asyncio.CancelledError | None = None
-    with shielded_from_anyio(math.inf):
-        while not call.done():
-            try:
-                await asyncio.wait({call})
-            except asyncio.CancelledError as error:
-                cancellation = error
-    if cancellation is not None:
-        call.exception()
-        raise cancellation
-    return call.result()

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
 import stat
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from io import FileIO
 from typing import Unpack
 
 from aios3._driver.base import DriverBase
 from aios3._driver.checks import check_type
 from aios3._driver.jobs import check_place, make_job
 from aios3._journal.leftovers import Leftovers, discard
+from aios3._upload.callers_errors import async_block, note
 from aios3._upload.engine import Engine
 from aios3._upload.file_parts import holds_parts
 from aios3._upload.file_reader import FileReader
 from aios3._upload.job import UploadJob
-from aios3._upload.opened_file import opened_file
+from aios3._upload.opened_file import OpenedFile
 from aios3._upload.progress import ProgressCallback
 from aios3._upload.session import run_upload
-from aios3._upload.sources import Source, SourceReader
+from aios3._upload.source_kinds import Source
+from aios3._upload.sources import SourceReader
 from aios3._upload.stored_parts import check_checkpoint
 from aios3._upload.whole_upload import WholeUpload, is_whole
 from aios3._upload.writer import UploadWriter
@@ -130,8 +129,8 @@ class UploadMethods(DriverBase):
             ConfigurationError: ``resume=True``, and the driver has no journal.
             StorageError: as `upload_object_via_stream`.
         """
-        async with opened_file(path) as file:
-            identity = await asyncio.to_thread(identify_file, path, file.fileno())
+        async with OpenedFile(path) as file:
+            identity = await file.thread.call(identify_file, path, file.file.fileno())
             describe = functools.partial(
                 make_job,
                 self._provider,
@@ -148,14 +147,14 @@ class UploadMethods(DriverBase):
             async with self._beginning(describe(resume=None), resume) as checkpoint:
                 return await self._send_file(file, describe(resume=checkpoint))
 
-    async def _send_file(self, opened: FileIO, job: UploadJob) -> UploadReceipt:
+    async def _send_file(self, opened: OpenedFile, job: UploadJob) -> UploadReceipt:
         if job.resume is not None:
-            await asyncio.to_thread(opened.seek, job.resume.offset)
+            await opened.thread.call(opened.file.seek, job.resume.offset)
         try:
             async with FileReader(opened) as reader:
                 return await self._send_all(reader, job)
         except SizeMismatchError as error:
-            error.add_note(f"aios3: {str(opened.name)!r} changed while it was read")
+            note(error, f"aios3: {str(opened.file.name)!r} changed while it was read")
             raise
 
     async def _send_all(self, reader: SourceReader, job: UploadJob) -> UploadReceipt:
@@ -164,7 +163,7 @@ class UploadMethods(DriverBase):
             await writer.write_all(reader)
         return writer.receipt
 
-    @asynccontextmanager
+    @async_block
     async def _beginning(
         self, job: UploadJob, resume: bool | UploadCheckpoint
     ) -> AsyncGenerator[UploadCheckpoint | None]:
@@ -223,7 +222,7 @@ class UploadMethods(DriverBase):
         if checkpoint.upload_id in engine.known_uploads:
             raise ConfigurationError(f"upload {checkpoint.upload_id} is being gone on with already")
 
-    @asynccontextmanager
+    @async_block
     async def open_upload(
         self,
         bucket: str,

@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from aios3._upload.callers_errors import note
 from aios3._upload.clock import Clock
 from aios3._upload.job import UploadJob
 from aios3._upload.upload_log import UploadLog
@@ -208,7 +209,7 @@ class Journal:
         try:
             await self._in_writer(work)
         except OSError as error:
-            error.add_note(f"aios3: the journal in {str(self._directory)!r} could not be written")
+            note(error, f"aios3: the journal in {str(self._directory)!r} could not be written")
             raise
 
     async def _in_writer(self, work: Callable[[], T]) -> T:

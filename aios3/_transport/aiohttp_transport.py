@@ -7,6 +7,7 @@ import math
 import ssl
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -20,6 +21,7 @@ from aios3.options import Timeouts
 
 from .base import MAX_ANSWER, BodyFeed, StreamedResponse
 from .body import SlicedBody
+from .resolver import Resolver
 from .streamed_body import StreamedBody
 from .translation import Translated, subject_of, words_of
 from .watchdog import ANSWER_PATIENCE, Patrol, Watchdog
@@ -43,6 +45,7 @@ class AiohttpTransport:
         timeouts: for the phases of each attempt.
         ssl_context: for https; ``None`` where the endpoint is http.
         session: one of the caller's, which is then never closed here.
+        threads: to look host names up in; ``None`` takes those of the event loop. A caller's session looks up itself.
     """
 
     def __init__(
@@ -51,11 +54,12 @@ class AiohttpTransport:
         timeouts: Timeouts,
         ssl_context: ssl.SSLContext | None = None,
         session: aiohttp.ClientSession | None = None,
+        threads: Executor | None = None,
     ) -> None:
         self._timeouts = timeouts
         self._ssl = ssl_context if ssl_context is not None else True
         self._is_owner = session is None
-        self._session = session if session is not None else self._make_session()
+        self._session = session if session is not None else self._make_session(threads)
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
         self._patrol = Patrol()
         self._used_connections: weakref.WeakSet[object] = weakref.WeakSet()
@@ -66,8 +70,9 @@ class AiohttpTransport:
         )
         self._skipped_headers = None if self._is_owner else _SKIPPED_HEADERS
 
-    def _make_session(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ttl_dns_cache=30)
+    def _make_session(self, threads: Executor | None) -> aiohttp.ClientSession:
+        resolver = None if threads is None else Resolver(threads)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ttl_dns_cache=30, resolver=resolver)
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),

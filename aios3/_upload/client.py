@@ -20,6 +20,7 @@ from aios3.errors import ResponseError, StorageError, TransportError
 from aios3.options import RetryPolicy
 
 from .attempt import Attempt, Shield
+from .callers_errors import note
 from .clock import Clock
 from .handover import Handover
 from .hashing import hash_body
@@ -155,7 +156,7 @@ class OperationClient:
         is_lost = feed is not None and not feed.rewind()
         if retry is None or is_lost or not (outcome.is_echo or self.budget.take(retry.cost) or is_cleanup):
             if len(failures) > 1:
-                outcome.failure.add_note(f"aios3: gave up after {len(failures)} attempts")
+                note(outcome.failure, f"aios3: gave up after {len(failures)} attempts")
             raise outcome.failure
         if retry.repair is not None:
             repaired.add(retry.repair)

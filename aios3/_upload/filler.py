@@ -153,6 +153,10 @@ class PartFiller:
         self._memory.release(self._memory.detach(self._lease) - part.size)
         return part
 
+    def abandon(self) -> None:
+        """Drop the part under way: a thread may still write to its memory, so no other part can have that."""
+        self._memory.release(self.take_from_memory().size)
+
     def close(self) -> None:
         """Give everything back and take no more; who waits for room is told."""
         self._is_closed = True

@@ -13,6 +13,7 @@ from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import StorageError
 
 from .abort import Abort, AbortOutcome
+from .callers_errors import note
 from .client import Attempt, OperationClient
 from .orphans import OrphanSweep
 from .shielding import finish_despite_cancellation
@@ -244,11 +245,12 @@ class CancellationGuard:
             outcome, why = self._conclude(trouble), reason if self._outcome is None else ""
             if self.unproved_by is not None:
                 why = f" ({self.unproved_by})"
-            exc.add_note(f"aios3: multipart upload {self.upload_id} of {place}: {outcome.value}{why}")
+            note(exc, f"aios3: multipart upload {self.upload_id} of {place}: {outcome.value}{why}")
         if self._orphans.is_needed:
-            exc.add_note(
+            note(
+                exc,
                 f"aios3: an answer to CreateMultipartUpload of {place} was lost, and what it may have made could not "
-                f"be found{reason}; look at the open uploads of this key"
+                f"be found{reason}; look at the open uploads of this key",
             )
 
     def _conclude(self, trouble: Exception | None) -> AbortOutcome:

@@ -7,6 +7,8 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from .callers_errors import note_besides
+
 __all__ = ["part_tasks"]
 
 T = TypeVar("T")
@@ -53,8 +55,7 @@ class _PartTasks(asyncio.TaskGroup):
             failure = exc if exc is not None and is_first else errors.exceptions[0]
             others = [error for error in errors.exceptions if error is not failure]
         for other in others:
-            if str(other) != str(failure):
-                failure.add_note(f"aios3: failed as well: {other!r}")
+            note_besides(failure, "failed as well", other)
         if self._count_cancellations() > self._cancellations:
             raise asyncio.CancelledError from failure
         raise failure

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 from aios3._protocol.stream_plan import StreamPlan
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import UploadNotFoundError
 
+from .callers_errors import async_block, note
 from .engine import Engine
 from .file_uploader import FileUploader
 from .job import UploadJob
@@ -19,7 +19,7 @@ from .uploader import Uploader
 __all__ = ["run_upload"]
 
 
-@asynccontextmanager
+@async_block
 async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]:
     """Run an upload around a block that feeds it.
 
@@ -44,7 +44,7 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
         raise
     except UploadNotFoundError as error:
         if engine.provider.aborts_uploads_after is not None:
-            error.add_note(f"aios3: {engine.provider.name} aborts uploads after {engine.provider.aborts_uploads_after}")
+            note(error, f"aios3: {engine.provider.name} aborts uploads after {engine.provider.aborts_uploads_after}")
         raise
     finally:
         try:

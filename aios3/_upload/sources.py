@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import io
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
 from enum import Enum
 from types import TracebackType
-from typing import Any, Final, Literal, Protocol, TypeVar, cast
+from typing import Any, Final, Literal, Protocol
 
 from aios3.options import KIB
 
+from .callers_errors import Outcome, note_besides
 from .shielding import shielded_from_anyio
+from .source_kinds import Buffer, Source, as_view, is_buffer, readable_of, without_aiofiles
+from .threads import CallerThread, refuse_if_still_used
 
-__all__ = ["END", "Pull", "Source", "SourceReader", "as_view"]
+__all__ = ["END", "Pull", "SourceReader"]
 
 
 _GATHERING_SECONDS: Final = 0.005
 """How long chunks of a blocking iterator are gathered before they are handed on."""
 
 _CLOSING_SECONDS: Final = 30.0
-"""How long a source may take to close although an anyio scope around it has been cancelled."""
-
-
-T = TypeVar("T")
+"""How long a source may take to close although an anyio scope around it has been cancelled, or in its thread."""
 
 
 class _End(Enum):
@@ -36,8 +35,6 @@ END: Final = _End.END
 """What a pull returns when the source has ended; ``None`` would hide a source that gives ``None`` as a chunk."""
 
 End = Literal[_End.END]
-Buffer = bytes | bytearray | memoryview
-Source = AsyncIterable[Buffer] | Iterable[Buffer] | Buffer | Any
 
 
 class Pull(Protocol):
@@ -48,55 +45,49 @@ class Pull(Protocol):
         ...  # pragma: no cover - a protocol has no body
 
 
-def as_view(chunk: object) -> memoryview:
-    """Return the bytes of a chunk without a copy (but for one that is not contiguous).
-
-    Raises:
-        TypeError: it is not bytes-like.
-    """
-    if type(chunk) is bytes:  # the usual case, which needs no look
-        return memoryview(chunk)
-    try:
-        view = memoryview(chunk)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"the source gave {type(chunk).__name__}, but its chunks must be bytes-like") from None
-    if not view.c_contiguous:
-        return memoryview(view.tobytes())
-    return view.cast("B") if view.ndim != 1 or view.format != "B" else view
-
-
 class SourceReader:
     """Reads one source to its end, and closes it.
 
-    Closed is what has an ``aclose`` (async generators); files and readers stay
-    the caller's. Nothing is asked of the source before the first pull.
+    Closed are the source, if it has an ``aclose`` or is a generator, and the
+    iterator that was made to read it. Files and readers stay the caller's.
+    Nothing is asked of the source before the first pull. What blocks runs in a
+    thread of the source's own; a call that is still running there when the
+    reader is closed is not waited for.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, thread: CallerThread | None = None) -> None:
         """Find out how to read `source`.
+
+        Args:
+            source: is read once.
+            thread: where it may block, which stays open; ``None`` makes one.
 
         Raises:
             TypeError: nothing can be read from it.
+            ConfigurationError: a read of an earlier upload still runs in it.
         """
+        self._source = without_aiofiles(source)
+        refuse_if_still_used(self._source)
+        self._thread = CallerThread(self._source) if thread is None else thread
+        self._owns_thread = thread is None
+        self._way = _way_to_read(self._source, self._thread)
+        self.pull: Pull = self._way.pull
         self._is_closed = False
-        self._source = source
-        self.pull: Pull = _pull_from(source, lambda: self._is_closed)
 
     async def aclose(self) -> None:
         """Close the source, in the caller's task. Closing twice is harmless.
 
         A cancellation that interrupts the closing is raised after a second try, which a further one may interrupt.
         """
-        aclose = None if self._is_closed else getattr(self._source, "aclose", None)
-        self._is_closed = True
-        if aclose is None:
+        if self._is_closed:
             return
-        with shielded_from_anyio(_CLOSING_SECONDS):
-            try:
-                await _call(aclose)
-            except asyncio.CancelledError:
-                await _call(aclose)
-                raise
+        self._is_closed = True
+        try:
+            with shielded_from_anyio(_CLOSING_SECONDS):
+                await _close_each([self._way.close, getattr(self._source, "aclose", _nothing)])
+        finally:
+            if self._owns_thread:
+                self._thread.close()
 
     async def __aenter__(self) -> SourceReader:
         return self
@@ -109,7 +100,29 @@ class SourceReader:
         except Exception as trouble:
             if exc is None:
                 raise
-            exc.add_note(f"aios3: closing the source failed as well: {trouble!r}")
+            note_besides(exc, "closing the source failed as well", trouble)
+
+
+async def _close_each(closers: Iterable[Callable[[], object]]) -> None:
+    """Call all, whatever the others raise; the first error is raised, or a cancellation before it."""
+    failure: BaseException | None = None
+    for close in closers:
+        try:
+            await _call(close)
+        except asyncio.CancelledError as cancellation:
+            failure = cancellation
+            try:
+                await _call(close)
+            except Exception as trouble:  # noqa: BLE001 - the cancellation goes before it
+                note_besides(cancellation, "closing the source failed as well", trouble)
+        except Exception as trouble:  # noqa: BLE001 - raised below
+            failure = trouble if failure is None else failure
+    if failure is not None:
+        raise failure
+
+
+def _nothing() -> None:
+    """Nothing is to be closed."""
 
 
 async def _call(function: Callable[[], object]) -> None:
@@ -118,105 +131,129 @@ async def _call(function: Callable[[], object]) -> None:
         await outcome
 
 
-def _pull_from(source: Source, is_closed: Callable[[], bool]) -> Pull:
-    if isinstance(source, bytes | bytearray | memoryview):
-        return _from_iterator(iter((source,)))
-    _refuse_lookalikes(source)
-    read = getattr(source, "read", None)
-    if callable(read):
-        return _from_reader(read)
-    if hasattr(source, "__aiter__"):
-        return _from_async_iterator(cast("AsyncIterable[Buffer]", source))
-    if isinstance(source, list | tuple):
-        return _from_iterator(iter(source))
-    if hasattr(source, "__iter__"):
-        return _from_blocking_iterator(source, is_closed)
-    raise TypeError(
-        f"cannot read from {type(source).__name__}: a source is an async or sync iterable of bytes, bytes-like, "
-        "or something with read(n)"
-    )
+class _Way(Protocol):
+    """A way to read a source."""
+
+    def pull(self, hint: int) -> Awaitable[Buffer | End]:
+        """See `Pull`."""
+        ...  # pragma: no cover - a protocol has no body
+
+    async def close(self) -> None:
+        """Close what `pull` has opened."""
+        ...  # pragma: no cover - a protocol has no body
 
 
-def _refuse_lookalikes(source: object) -> None:
-    """Refuse what could be iterated but cannot be meant."""
-    if isinstance(source, str):
-        raise TypeError("a source must be bytes, not str; for a path use upload_object")
-    if isinstance(source, io.TextIOBase):
-        raise TypeError("a file must be opened in binary mode to be a source")
-    if isinstance(source, dict | set | frozenset):
-        raise TypeError(f"a {type(source).__name__} is no source: its items have no order of bytes")
-    if inspect.iscoroutine(source):
-        source.close()
-        raise TypeError("a coroutine is no source; await it first")
-    if inspect.isasyncgenfunction(source) or inspect.isgeneratorfunction(source):
-        raise TypeError("a generator function is no source; call it first")
+def _way_to_read(source: object, thread: CallerThread) -> _Way:
+    if is_buffer(source):
+        return _FromMemory((source,))
+    readable: Any = readable_of(source)
+    if callable(getattr(readable, "read", None)):
+        return _FromReader(readable, thread)
+    if hasattr(readable, "__aiter__"):
+        return _FromAsyncIterable(readable, is_ours=readable is not source)
+    if isinstance(readable, list | tuple):
+        return _FromMemory(readable)
+    return _FromBlockingIterable(readable, thread)
 
 
-def _from_iterator(iterator: Iterator[Buffer]) -> Pull:
-    async def pull(hint: int) -> Buffer | End:
-        return next(iterator, END)
+class _FromMemory:
+    """Chunks that are there already."""
 
-    return pull
+    def __init__(self, chunks: Iterable[Any]) -> None:
+        self._chunks = iter(chunks)
+
+    async def pull(self, hint: int) -> Buffer | End:
+        return next(self._chunks, END)
+
+    async def close(self) -> None:
+        self._chunks = iter(())
 
 
-def _from_async_iterator(source: AsyncIterable[Buffer]) -> Pull:
-    iterator = aiter(source)
-    return lambda hint: anext(iterator, END)  # no coroutine of ours: this is the way of every chunk
+class _FromAsyncIterable:
+    def __init__(self, source: AsyncIterable[Buffer], *, is_ours: bool) -> None:
+        self._source = source
+        self._is_ours = is_ours
+        self._iterator: AsyncIterator[Buffer] | None = None
 
-
-def _from_blocking_iterator(source: Iterable[Buffer], is_closed: Callable[[], bool]) -> Pull:
-    """Pull in a thread, several chunks a time where they come fast, because a thread costs more than a small chunk."""
-    iterator: Iterator[Buffer] | None = None
-
-    def gather(hint: int) -> Buffer | End:
-        nonlocal iterator
+    def pull(self, hint: int) -> Awaitable[Buffer | End]:
+        # No coroutine of ours: this is the way of every chunk.
+        iterator = self._iterator
         if iterator is None:
-            iterator = iter(source)
+            iterator = self._iterator = aiter(self._source)
+        return anext(iterator, END)
+
+    async def close(self) -> None:
+        if self._iterator is not None and (self._is_ours or self._iterator is not self._source):
+            await _call(getattr(self._iterator, "aclose", _nothing))
+
+
+class _FromBlockingIterable:
+    """Pulls in a thread, several chunks a time where they come fast, because a thread costs more than a small chunk."""
+
+    def __init__(self, source: Iterable[Buffer], thread: CallerThread) -> None:
+        self._source = source
+        self._thread = thread
+        self._iterator: Iterator[Buffer] | None = None
+        self._is_closed = False
+        self._closing: asyncio.Future[Outcome[None]] | None = None
+
+    def pull(self, hint: int) -> Awaitable[Buffer | End]:
+        return self._thread.call(self._gather, hint)
+
+    def _gather(self, hint: int) -> Buffer | End:
+        if self._iterator is None:
+            self._iterator = iter(self._source)
+        iterator = self._iterator
         until = time.monotonic() + _GATHERING_SECONDS
         first = next(iterator, END)
-        if first is END or as_view(first).nbytes >= min(hint, 64 * KIB):
+        if first is END or (view := as_view(first)).nbytes >= min(hint, 64 * KIB):
             return first
-        joined = bytearray(first)
-        while len(joined) < hint and time.monotonic() < until and not is_closed():
+        joined = bytearray(view)
+        del first, view  # a producer may resize its buffer for the next chunk
+        while len(joined) < hint and time.monotonic() < until and not self._is_closed:
             chunk = next(iterator, END)
             if chunk is END:
                 break
             joined += as_view(chunk)
         return joined
 
-    async def pull(hint: int) -> Buffer | End:
-        return await _in_thread(gather, hint)
+    async def close(self) -> None:
+        """Close the iterator in its thread; if that is busy, when it no longer is, without waiting for it."""
+        is_busy, self._is_closed = self._thread.is_running, True
+        if self._closing is None:
+            if self._iterator is None and not is_busy:
+                return
+            self._closing = self._thread.begin(self._close_iterator)
+            if is_busy:
+                return
+        await asyncio.wait({self._closing}, timeout=_CLOSING_SECONDS)
+        if not self._closing.done():
+            raise TimeoutError(f"the source has not closed within {_CLOSING_SECONDS:g} s")
+        self._closing.result().unwrap()
 
-    return pull
-
-
-def _from_reader(read: Callable[[int], Any]) -> Pull:
-    """Read asynchronously where `read` is a coroutine function, else in a thread."""
-    is_async = inspect.iscoroutinefunction(read)
-
-    async def pull(hint: int) -> Buffer | End:
-        nonlocal is_async
-        outcome = read(hint) if is_async else await _in_thread(read, hint)
-        if inspect.isawaitable(outcome):
-            is_async = True
-            outcome = await outcome
-        return _chunk_or_end(outcome)
-
-    return pull
-
-
-async def _in_thread(function: Callable[[int], T], hint: int) -> T:
-    """Call in a thread; a StopIteration, which no future can carry, becomes a RuntimeError as in a generator."""
-
-    def call() -> T:
-        try:
-            return function(hint)
-        except StopIteration as error:
-            raise RuntimeError("the source raised StopIteration") from error
-
-    return await asyncio.to_thread(call)
+    def _close_iterator(self) -> None:
+        iterator, self._iterator = self._iterator, None
+        if isinstance(iterator, Generator):
+            iterator.close()
+        elif iterator is not self._source and not hasattr(iterator, "read"):  # a file that it gives is the caller's
+            getattr(iterator, "close", _nothing)()
 
 
-def _chunk_or_end(chunk: object) -> Buffer | End:
-    view = as_view(chunk)
-    return view if len(view) else END
+class _FromReader:
+    """Reads asynchronously where ``read`` is a coroutine function, else in a thread."""
+
+    def __init__(self, reader: Any, thread: CallerThread) -> None:
+        self._read: Callable[[int], Any] = reader.read
+        self._thread = thread
+        self._is_async = inspect.iscoroutinefunction(reader.read)
+
+    async def pull(self, hint: int) -> Buffer | End:
+        chunk = self._read(hint) if self._is_async else await self._thread.call(self._read, hint)
+        if inspect.isawaitable(chunk):
+            self._is_async = True
+            chunk = await chunk
+        view = as_view(chunk)
+        return view if len(view) else END
+
+    async def close(self) -> None:
+        """Do nothing: the reader is the caller's."""

@@ -17,6 +17,7 @@ from functools import partial
 from aios3._protocol.cutter import SEGMENT_SIZE, Part
 from aios3._protocol.messages import Body
 
+from .callers_errors import Outcome
 from .memory import Lease, MemoryBudget, SegmentPool
 from .spill_file import SpillFile
 from .thread_work import ThreadWork
@@ -91,7 +92,7 @@ class SpilledPart:
         self._spill = spill
         self._work = work
         self._file = spill.make_file(spill.directory)
-        self._writing: asyncio.Future[None] | None = None
+        self._writing: asyncio.Future[Outcome[None]] | None = None
         self._promised = capacity
         self._loaded: Part | None = None
 
@@ -174,5 +175,5 @@ class SpilledPart:
     def _close_file(self) -> None:
         try:
             _ = self._work.begin(self._file.close, lambda: self._spill.give_back(self._promised))
-        except RuntimeError:  # the loop's threads are gone, so nothing can be held up any more
+        except RuntimeError:  # the process is ending, so nothing can be held up any more
             self._file.close()

@@ -9,6 +9,8 @@ from io import FileIO
 
 from aios3._protocol.messages import Body
 
+from .callers_errors import note
+
 __all__ = ["SpillFile", "check_directory"]
 
 
@@ -34,7 +36,7 @@ class SpillFile:
                 while rest:
                     rest = rest[file.write(rest) :]
         except OSError as error:
-            error.add_note(f"aios3: part bytes could not be spilled to {self._directory!r}")
+            note(error, f"aios3: part bytes could not be spilled to {self._directory!r}")
             raise
 
     def read(self, pieces: Iterable[memoryview]) -> None:

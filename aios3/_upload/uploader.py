@@ -34,7 +34,8 @@ from .guard import CancellationGuard
 from .job import UploadJob
 from .part_sender import PartSender
 from .progress import ProgressReporter
-from .sources import END, SourceReader, as_view
+from .source_kinds import as_view
+from .sources import END, SourceReader
 from .spill import SpilledPart
 from .turn import Turn
 from .upload_tasks import UploadTasks

@@ -7,7 +7,8 @@ import asyncio
 from aios3.errors import ConfigurationError
 from aios3.models import UploadReceipt
 
-from .sources import Source, SourceReader, as_view
+from .source_kinds import Buffer, Source, as_view
+from .sources import SourceReader
 from .uploader import Uploader
 
 __all__ = ["UploadWriter"]
@@ -44,7 +45,7 @@ class UploadWriter:
         """
         return self._upload.bytes_durable
 
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
+    async def write(self, data: Buffer) -> None:
         """Write `data`, of any length; returns when it is accepted, so that its buffer may be reused.
 
         Waits while the parts in flight or the driver's memory limit allow no more. Writes of several tasks do not mix.
