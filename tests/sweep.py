@@ -21,7 +21,7 @@ from aios3 import PROVIDERS, RetryPolicy, S3StorageDriver, StorageError, Transfe
 from aios3._upload.clock import Clock
 from aios3.providers import Provider
 from aios3.testing import S3Server
-from tests.upload.spill_scene import TurnThreads
+from tests.upload.spill_scene import let_threads_take_turns
 
 
 async def _do_not_sleep(seconds: float) -> None:
@@ -72,18 +72,12 @@ async def by_writer(driver: S3StorageDriver, source: Source) -> None:
 
 async def by_file(driver: S3StorageDriver, source: Source) -> None:
     """The source is not asked; the threads take their turns."""
-    _let_threads_take_turns()
+    let_threads_take_turns()
     source.is_closed = True
     with NamedTemporaryFile() as file:
         file.write(CONTENT)
         file.flush()
         await driver.upload_object(file.name, "bucket", "key")
-
-
-def _let_threads_take_turns() -> None:
-    loop = asyncio.get_running_loop()
-    if not isinstance(loop._default_executor, TurnThreads):  # type: ignore[attr-defined]
-        loop.set_default_executor(TurnThreads(1))
 
 
 async def by_bytes(driver: S3StorageDriver, source: Source) -> None:

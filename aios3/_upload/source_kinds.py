@@ -133,6 +133,8 @@ def readable_of(source: object) -> object:
 
 
 def _takes_size(read: Callable[..., object]) -> bool:
+    if inspect.isbuiltin(read):  # those of files do, and to look costs more than a read
+        return True
     try:
         inspect.signature(read).bind(1)
     except TypeError:

@@ -144,6 +144,8 @@ class _Way(Protocol):
 
 
 def _way_to_read(source: object, thread: CallerThread) -> _Way:
+    if isinstance(source, list | tuple):
+        return _FromMemory(source)
     if is_buffer(source):
         return _FromMemory((source,))
     readable: Any = readable_of(source)
@@ -151,8 +153,6 @@ def _way_to_read(source: object, thread: CallerThread) -> _Way:
         return _FromReader(readable, thread)
     if hasattr(readable, "__aiter__"):
         return _FromAsyncIterable(readable, is_ours=readable is not source)
-    if isinstance(readable, list | tuple):
-        return _FromMemory(readable)
     return _FromBlockingIterable(readable, thread)
 
 

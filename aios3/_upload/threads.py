@@ -162,4 +162,4 @@ class CallerThread(Executor):
         self._calls.forget_if_ended()  # else the thread does
 
     def __del__(self) -> None:
-        self._calls.queue.put(None)
+        self._calls.queue.put(None)  # so that the thread ends with a reader that is not closed

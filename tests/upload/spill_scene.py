@@ -83,6 +83,17 @@ class SpillScene(UploadScene):
         assert self.pool.lent == 0
 
 
+def let_threads_take_turns() -> None:
+    """Run in the loop's turns what the current loop has done in threads, whosever they are."""
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop.run_in_executor, partial):
+        loop.run_in_executor = partial(_take_turns, loop.run_in_executor, TurnThreads(1))  # type: ignore[method-assign]
+
+
+def _take_turns(run: Any, threads: TurnThreads, executor: object, work: Any, *args: Any) -> Any:
+    return run(threads, work, *args)
+
+
 class TurnThreads(ThreadPoolExecutor):
     """Does one thing a turn, in a thread that the loop waits for: a run has as many turns every time."""
 

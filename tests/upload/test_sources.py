@@ -17,7 +17,8 @@ import aiofiles
 import anyio
 import pytest
 
-from aios3._upload.sources import END, SourceReader, as_view
+from aios3._upload.source_kinds import as_view
+from aios3._upload.sources import END, SourceReader
 from tests.fakes import RecordingSource, turns
 
 CONTENT = bytes(range(256)) * 5

@@ -7,12 +7,14 @@ import base64
 import errno
 import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3._protocol.messages import Body
+from aios3._upload import threads
 from aios3._upload.memory import Lease
 from aios3._upload.sources import END
 from aios3._upload.spill import DiskRoom
@@ -22,7 +24,7 @@ from aios3._upload.uploader import Uploader
 from aios3.errors import ConfigurationError, StorageError
 from tests.fakes import Gate, refusal, turns
 from tests.sweep import Turns
-from tests.upload.spill_scene import SIZE, SpillScene, TurnThreads, data
+from tests.upload.spill_scene import SIZE, SpillScene, data, let_threads_take_turns
 from tests.upload.upload_scene import Block, spilled_files
 
 
@@ -434,22 +436,21 @@ async def test_a_moving_part_is_given_back_once_it_has_moved(scene: SpillScene) 
 @pytest.mark.parametrize("times", [1, 2])
 async def test_a_cancellation_at_any_turn_leaves_nothing(tmp_path: Path, times: int) -> None:
     """While bytes are written, moved, read back, sent or given back."""
-    with TurnThreads(1) as threads:
-        asyncio.get_running_loop().set_default_executor(threads)
-        step = ended = 0
-        while not ended:
-            scene = SpillScene(tmp_path)
-            holders: list[Lease] = []
-            task = asyncio.create_task(scene.upload(moving(scene, holders), concurrency=1))
-            plan = Turns(*((step + 3 * index, task.cancel) for index in range(times)))
-            await asyncio.wait({task})
-            plan.stop()
-            ended = not task.cancelled()
-            for holder in holders:
-                scene.let_go(holder)
-            assert scene.store.objects.get("key", (MOVED,))[0] == MOVED
-            scene.assert_nothing_is_left()
-            step += 1
+    let_threads_take_turns()
+    step = ended = 0
+    while not ended:
+        scene = SpillScene(tmp_path)
+        holders: list[Lease] = []
+        task = asyncio.create_task(scene.upload(moving(scene, holders), concurrency=1))
+        plan = Turns(*((step + 3 * index, task.cancel) for index in range(times)))
+        await asyncio.wait({task})
+        plan.stop()
+        ended = not task.cancelled()
+        for holder in holders:
+            scene.let_go(holder)
+        assert scene.store.objects.get("key", (MOVED,))[0] == MOVED
+        scene.assert_nothing_is_left()
+        step += 1
     assert task.result().size == len(MOVED)
     assert step > 40
 
@@ -496,13 +497,14 @@ async def test_closing_the_driver_ends_uploads_on_the_disk(scene: SpillScene) ->
     scene.assert_nothing_is_left()
 
 
-async def test_threads_that_are_gone_keep_nothing(scene: SpillScene) -> None:
+async def test_threads_that_are_gone_keep_nothing(scene: SpillScene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is closed on the spot."""
     part = scene.spill.begin(1, SIZE, ThreadWork())
     await part.write(memoryview(b"bytes"))
     assert spilled_files(scene.spill.directory) == 1
-    loop = asyncio.get_running_loop()
-    await loop.shutdown_default_executor()
+    gone = ThreadPoolExecutor()
+    gone.shutdown()
+    monkeypatch.setattr(threads, "_pool", gone)
     part.end()
     part.close()
     assert spilled_files(scene.spill.directory) == 0
