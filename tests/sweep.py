@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -58,6 +58,35 @@ class Source:
         self.is_closed = True
 
 
+class AsyncIterable:
+    """Makes a generator of what a `Source` has left, which says in its end that it is closed."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self.source:
+                yield chunk
+        finally:
+            self.source.is_closed = True
+
+
+class BlockingIterable:
+    """The same for a thread."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            while self.source.content:
+                yield self.source.content[:1500]
+                self.source.content = self.source.content[1500:]
+        finally:
+            self.source.is_closed = True
+
+
 Upload = Callable[[S3StorageDriver, Source], Awaitable[object]]
 
 
@@ -68,6 +97,15 @@ async def by_stream(driver: S3StorageDriver, source: Source) -> None:
 async def by_writer(driver: S3StorageDriver, source: Source) -> None:
     async with driver.open_upload("bucket", "key") as upload:
         await upload.write_from(source)
+
+
+async def by_iterable(driver: S3StorageDriver, source: Source) -> None:
+    await driver.upload_object_via_stream(AsyncIterable(source), "bucket", "key")
+
+
+async def by_blocking_iterable(driver: S3StorageDriver, source: Source) -> None:
+    let_threads_take_turns()
+    await driver.upload_object_via_stream(BlockingIterable(source), "bucket", "key")
 
 
 async def by_file(driver: S3StorageDriver, source: Source) -> None:
@@ -252,7 +290,13 @@ WAYS: dict[str, Way] = {
     "anyio cancel scope": anyio_scope,
     "driver.aclose()": aclose,
 }
-UPLOADS: dict[str, Upload] = {"upload_object_via_stream": by_stream, "open_upload": by_writer, "upload_object": by_file}
+UPLOADS: dict[str, Upload] = {
+    "upload_object_via_stream": by_stream,
+    "open_upload": by_writer,
+    "upload_object": by_file,
+    "async iterable": by_iterable,
+    "blocking iterable": by_blocking_iterable,
+}
 
 
 async def end_at(

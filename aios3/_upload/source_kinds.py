@@ -119,6 +119,8 @@ def readable_of(source: object) -> object:
         return source
     if (body := _body_of(source)) is not None:
         return body
+    if isinstance(source, Mapping | Set):  # requests of web frameworks are, besides
+        raise TypeError(f"a {name} is no source: its items have no order of bytes")
     if callable(read):
         raise TypeError(
             f"cannot read from {name}: its read() does not take a number of bytes; pass an async iterator over its "
@@ -186,8 +188,6 @@ def _refuse_lookalikes(source: object) -> None:
         raise TypeError("a source must be bytes, not str; for a path use upload_object")
     if isinstance(source, io.TextIOBase):
         raise TypeError("a file must be opened in binary mode to be a source")
-    if isinstance(source, Mapping | Set) and not callable(getattr(source, "stream", None)):
-        raise TypeError(f"a {name} is no source: its items have no order of bytes")
     if hasattr(source, "__array__") or hasattr(source, "__dlpack__"):
         raise TypeError(f"a {name} without the buffer protocol is no source: pass its bytes")
     if inspect.iscoroutine(source):

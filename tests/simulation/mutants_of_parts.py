@@ -208,7 +208,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
         try:
             return await original(self, reader)
         except Exception as error:
-            if type(error).__name__ != "SourceError":
+            if not type(error).__name__.endswith("SourceError"):
                 raise
             self._broken_by = None
             return False

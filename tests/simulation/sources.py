@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from random import Random
@@ -10,16 +11,36 @@ from typing import Any, Final, Literal
 
 __all__ = ["SHAPES", "Shape", "SimulatedSource", "SourceError"]
 
-Kind = Literal["iterator", "generator", "reader", "sync_reader", "sync_iterator", "list", "bytes"]
+Kind = Literal[
+    "iterator", "generator", "iterable", "reader", "sync_reader", "sync_iterator", "sync_iterable", "list", "bytes", "array"
+]  # fmt: skip
 SHAPES: Final[tuple[Kind, ...]] = (
-    "iterator", "iterator", "generator", "generator", "reader", "sync_reader", "sync_iterator", "list", "bytes",
+    "iterator", "iterator", "generator", "iterable", "reader", "sync_reader", "sync_iterator", "sync_iterable", "list",
+    "bytes", "array",
 )  # fmt: skip
+WHOLE: Final = ("list", "bytes", "array")
+"""Kinds that have all their bytes from the beginning, and cannot fail."""
 ENDLESS: Final = 1200
 """Bytes that an endless source gives, more than any other part of a simulation lets it."""
 
 
 class SourceError(Exception):
     """The source fails."""
+
+
+@dataclass(frozen=True)
+class FrozenSourceError(SourceError):
+    """The source fails, with an error that cannot be written to."""
+
+    text: str
+
+
+class StoppedSourceError(SourceError, GeneratorExit):
+    """The source fails, with what coroutines take for their end."""
+
+
+class LateSourceError(SourceError, TimeoutError):
+    """The source fails, with what timeouts raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +61,7 @@ class Shape:
 
     @property
     def can_fail(self) -> bool:
-        return self.kind not in ("list", "bytes")
+        return self.kind not in WHOLE
 
 
 class SimulatedSource:
@@ -49,7 +70,7 @@ class SimulatedSource:
     def __init__(self, shape: Shape, random: Random) -> None:
         self.shape = shape
         self.content = random.randbytes(shape.size)
-        self.error = SourceError(f"at byte {shape.fails_at}") if shape.fails_at is not None else None
+        self.error = None if shape.fails_at is None else random.choice(ERRORS)(f"at byte {shape.fails_at}")
         self.given = 0
         """Bytes handed out."""
         self.was_asked = False
@@ -70,16 +91,21 @@ class SimulatedSource:
             return self._generate()
         if kind in ("reader", "sync_reader"):
             return _Reader(self) if kind == "reader" else _SyncReader(self)
-        if kind == "sync_iterator":
-            return self._iterate()
+        if kind in ("sync_iterator", "sync_iterable"):
+            return self._iterate() if kind == "sync_iterator" else _SyncIterable(self)
+        if kind == "iterable":
+            return _Iterable(self)
         self.given = len(self.content)
+        if kind == "array":
+            return array("B", self.content)
         return self.content if kind == "bytes" else list(self._split())
 
     @property
     def is_closable(self) -> bool:
         """It has something to close, and was begun."""
-        is_begun = self.shape.kind == "iterator" or (self.shape.kind == "generator" and self.was_asked)
-        return is_begun and self.was_made
+        if self.shape.kind == "iterator":
+            return self.was_made
+        return self.was_asked and self.shape.kind in ("generator", "iterable", "sync_iterator", "sync_iterable")
 
     def next_chunk(self, most: int | None = None) -> bytes | bytearray:
         """Return the next chunk, empty at the end (and perhaps before it, unless there is a limit)."""
@@ -121,8 +147,11 @@ class SimulatedSource:
                 await asyncio.sleep(self.shape.closing)
 
     def _iterate(self) -> Iterator[bytes | bytearray]:
-        while not self.has_ended:
-            yield self.next_chunk()
+        try:
+            while not self.has_ended:
+                yield self.next_chunk()
+        finally:
+            self.is_closed = True
 
     def _split(self) -> Iterator[bytes]:
         start = step = 0
@@ -130,6 +159,9 @@ class SimulatedSource:
             count = self.shape.chunks[step % len(self.shape.chunks)]
             yield self.content[start : start + count]
             start, step = start + count, step + 1
+
+
+ERRORS: Final = (SourceError, SourceError, SourceError, FrozenSourceError, StoppedSourceError, LateSourceError)
 
 
 class _Iterator:
@@ -147,6 +179,24 @@ class _Iterator:
 
     async def aclose(self) -> None:
         await self._source.close()
+
+
+class _Iterable:
+    """Has nothing to close itself."""
+
+    def __init__(self, source: SimulatedSource) -> None:
+        self._source = source
+
+    def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
+        return self._source._generate()
+
+
+class _SyncIterable:
+    def __init__(self, source: SimulatedSource) -> None:
+        self._source = source
+
+    def __iter__(self) -> Iterator[bytes | bytearray]:
+        return self._source._iterate()
 
 
 class _Reader:

@@ -20,7 +20,6 @@ from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import FileIdentity
 from aios3.errors import SizeMismatchError
 from aios3.models import UploadProgress
-from tests.fakes import turns
 from tests.upload.spill_scene import SpillScene, data
 from tests.upload.upload_scene import UploadScene
 

@@ -10,8 +10,8 @@ import anyio
 import pytest
 
 from aios3._upload import threads
-from aios3._upload.thread_work import ThreadWork
 from aios3._upload.callers_errors import Outcome
+from aios3._upload.thread_work import ThreadWork
 from tests.fakes import turns
 
 
