@@ -7,7 +7,7 @@ from random import Random
 from typing import Final, Literal
 
 from .faults import BEFORE, IN_200, LOST, REFUSED, Conditions
-from .sources import ENDLESS, SHAPES, WHOLE, Shape
+from .sources import ENDLESS, SHAPES, Shape
 
 __all__ = ["Call", "Ending", "Schedule", "Trigger", "draw"]
 
@@ -181,7 +181,7 @@ def _shape(random: Random, part_size: int, *, may_be_endless: bool) -> Shape:
     kind = random.choice(SHAPES)
     parts = random.choice((0, 1, 2, 2, 3, 3, 5, 5, 9, 14))
     size = max(0, parts * part_size + random.choice((0, 0, 1, -1, part_size // 2)))
-    if may_be_endless and random.random() < 0.15 and kind not in WHOLE:
+    if may_be_endless and random.random() < 0.15 and kind not in ("list", "bytes"):
         size = ENDLESS
     chunks = tuple(
         random.choice((1, 3, part_size - 1, part_size, part_size, part_size + 1, 2 * part_size, 5 * part_size))

@@ -11,15 +11,10 @@ from typing import Any, Final, Literal
 
 __all__ = ["SHAPES", "Shape", "SimulatedSource", "SourceError"]
 
-Kind = Literal[
-    "iterator", "generator", "iterable", "reader", "sync_reader", "sync_iterator", "sync_iterable", "list", "bytes", "array"
-]  # fmt: skip
+Kind = Literal["iterator", "generator", "reader", "sync_reader", "sync_iterator", "list", "bytes"]
 SHAPES: Final[tuple[Kind, ...]] = (
-    "iterator", "iterator", "generator", "iterable", "reader", "sync_reader", "sync_iterator", "sync_iterable", "list",
-    "bytes", "array",
+    "iterator", "iterator", "generator", "generator", "reader", "sync_reader", "sync_iterator", "list", "bytes",
 )  # fmt: skip
-WHOLE: Final = ("list", "bytes", "array")
-"""Kinds that have all their bytes from the beginning, and cannot fail."""
 ENDLESS: Final = 1200
 """Bytes that an endless source gives, more than any other part of a simulation lets it."""
 
@@ -61,7 +56,7 @@ class Shape:
 
     @property
     def can_fail(self) -> bool:
-        return self.kind not in WHOLE
+        return self.kind not in ("list", "bytes")
 
 
 class SimulatedSource:
@@ -71,6 +66,8 @@ class SimulatedSource:
         self.shape = shape
         self.content = random.randbytes(shape.size)
         self.error = None if shape.fails_at is None else random.choice(ERRORS)(f"at byte {shape.fails_at}")
+        self._is_inside = random.random() < 0.5
+        """What is read is made by its ``__iter__`` or ``__aiter__``; a list is one buffer instead."""
         self.given = 0
         """Bytes handed out."""
         self.was_asked = False
@@ -88,24 +85,21 @@ class SimulatedSource:
         if kind == "iterator":
             return _Iterator(self)
         if kind == "generator":
-            return self._generate()
+            return _Iterable(self) if self._is_inside else self._generate()
         if kind in ("reader", "sync_reader"):
             return _Reader(self) if kind == "reader" else _SyncReader(self)
-        if kind in ("sync_iterator", "sync_iterable"):
-            return self._iterate() if kind == "sync_iterator" else _SyncIterable(self)
-        if kind == "iterable":
-            return _Iterable(self)
+        if kind == "sync_iterator":
+            return _SyncIterable(self) if self._is_inside else self._iterate()
         self.given = len(self.content)
-        if kind == "array":
+        if kind == "list" and self._is_inside:
             return array("B", self.content)
         return self.content if kind == "bytes" else list(self._split())
 
     @property
     def is_closable(self) -> bool:
         """It has something to close, and was begun."""
-        if self.shape.kind == "iterator":
-            return self.was_made
-        return self.was_asked and self.shape.kind in ("generator", "iterable", "sync_iterator", "sync_iterable")
+        is_begun = self.was_asked or self.shape.kind == "iterator"
+        return self.was_made and is_begun and self.shape.kind in ("iterator", "generator", "sync_iterator")
 
     def next_chunk(self, most: int | None = None) -> bytes | bytearray:
         """Return the next chunk, empty at the end (and perhaps before it, unless there is a limit)."""
