@@ -56,10 +56,16 @@ class UploadMethods(DriverBase):
         part is acknowledged. However the call ends, when it returns or raises (a cancellation included) the source is
         closed, no task of it runs, and no upload is open.
 
+        What blocks is read in a thread of the source's own. A read that is running when the call ends cannot be
+        stopped, and is not waited for; what it gives is dropped. Until it has ended, the same object is refused as a
+        source. To try again with it, seek to where the first try began: it stands where that has left it.
+
         Args:
-            source: an async or sync iterable of bytes-like chunks, bytes-like itself, a stream reader, or anything
-                with an async or sync ``read(n)``. Sync reads run in a thread. A chunk's buffer may be reused as soon
-                as the next one is asked for. `bytes` of at most one part are sent without a copy.
+            source: an async or sync iterable of bytes-like chunks, bytes-like itself (an ``mmap`` too: all of it), a
+                stream reader, anything with an async or sync ``read(n)``, or the body of a web library: a response of
+                aiohttp, httpx or requests, a request of aiohttp or Starlette, a part of a form of aiohttp. A chunk's
+                buffer may be reused as soon as the next one is asked for. `bytes` of at most one part are sent
+                without a copy.
             bucket: the container.
             key: exactly as it is; never normalised.
             size: bytes that the source must have; ``None`` if unknown.
@@ -74,8 +80,9 @@ class UploadMethods(DriverBase):
             **attributes: see `UploadAttributes`.
 
         Raises:
-            TypeError: an unknown attribute, or not a source; nothing was sent.
-            ConfigurationError: the call cannot work as it was made; nothing was sent.
+            TypeError: an unknown attribute, or not a source; nothing was sent. Or a chunk is not bytes-like.
+            ConfigurationError: the call cannot work as it was made, or a read of an earlier call still runs in
+                `source`; nothing was sent.
             SizeMismatchError, ObjectTooLargeError, PartLimitError: the source is not as long as it should be.
             ResponseError: the store refused.
             TransportError: the store does not answer.
@@ -113,11 +120,12 @@ class UploadMethods(DriverBase):
         resume: bool | UploadCheckpoint = False,
         **attributes: Unpack[UploadAttributes],
     ) -> UploadReceipt:
-        """Upload the file at `path`, read in a thread.
+        """Upload the file at `path`, read in a thread of its own.
 
         A file that grows or shrinks meanwhile raises `SizeMismatchError` and nothing is committed; what has no size
         (a pipe) is read to its end. A regular file is read 2.5 MiB at a time, into memory that counts as that of
-        parts; a cancellation is raised when the read on its way has ended, however long its disk takes for that.
+        parts. A cancellation does not wait for a read that is on its way, nor for a pipe to be opened; the thread
+        closes the file afterwards.
 
         With ``resume=True`` it goes on with the upload of this file to this key that a dead process, or a closed
         driver, left in the journal, if there is one; with a checkpoint it goes on from that. The parts that the store

@@ -61,12 +61,15 @@ class UploadWriter:
         await self._upload.add(as_view(data))
 
     async def write_from(self, source: Source) -> None:
-        """Write all of `source`, and close it if it can be closed (``aclose``), whatever happens.
+        """Write all of `source`, and close it, and what was made to read it, whatever happens.
 
-        If it fails or is cancelled the upload cannot be committed any more.
+        If it fails or is cancelled the upload cannot be committed any more. A blocking read that is running then
+        cannot be stopped, and is not waited for; what it gives is dropped, and until it has ended the same object is
+        refused as a source.
 
         Raises:
             TypeError: `source`, or a chunk of it, is not what a source may be.
+            ConfigurationError: a read of an earlier upload still runs in `source`.
             Exception: whatever the source raises, unchanged; and all that `write` raises.
         """
         async with SourceReader(source) as reader:
