@@ -52,10 +52,12 @@ class Outcome:
 
 
 def a_fault(kind: str, operation: str, part_number: int | None, times: int) -> Fault:
-    body = {"raw": b"\x00\xff not HTTP at all\r\n\r\n", "garbage_200": b"<html>hello</html>"}.get(kind)
+    page = b"<html>hello</html>"
+    body = {"raw": b"\x00\xff not HTTP at all\r\n\r\n", "garbage_200": page, "garbage_after": page}.get(kind)
+    status = 200 if kind == "garbage_after" else 503
     after = 1000 if kind == "drop_mid_body" and operation == "UploadPart" else 0
     code = "InternalError" if kind == "error_in_200" else "SlowDown"
-    return Fault(kind, operation, part_number, times=times, body=body, after_bytes=after, code=code)  # type: ignore[arg-type]
+    return Fault(kind, operation, part_number, times=times, status=status, body=body, after_bytes=after, code=code)  # type: ignore[arg-type]
 
 
 async def upload_with(*faults: Fault, provider: Provider = SMALL_PARTS, forget_completed: bool = False) -> Outcome:

@@ -130,8 +130,8 @@ def is_unclear(failure: StorageError) -> bool:
         return failure.was_sent and not failure.is_permanent
     if not isinstance(failure, ResponseError):
         return False
-    if failure.status == 200:
-        return failure.code is None or failure.code in _TRANSIENT_CODES
+    if _is_in_success(failure):
+        return failure.code is None or failure.code in _TRANSIENT_CODES or isinstance(failure, ThrottledError)
     return failure.status >= 500 or failure.status in (408, 499)
 
 
@@ -143,9 +143,14 @@ def is_transient(failure: StorageError) -> bool:
         return False
     if isinstance(failure, ThrottledError) or failure.code in _TRANSIENT_CODES:
         return not _is_lost_upload(failure)
-    if failure.status == 200:
+    if _is_in_success(failure):
         return failure.code is None and failure.operation in _REPEATED_IF_BROKEN
     return failure.status in _TRANSIENT_STATUSES
+
+
+def _is_in_success(failure: ResponseError) -> bool:
+    """Return whether the status said yes, but the rest of the answer is an error, or cannot be read."""
+    return 200 <= failure.status < 300
 
 
 def _is_lost_upload(failure: ResponseError) -> bool:

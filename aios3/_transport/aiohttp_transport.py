@@ -16,7 +16,7 @@ from yarl import URL
 
 from aios3._protocol.messages import Request, Response
 from aios3._protocol.uri import request_url
-from aios3.errors import TransportError, TransportTimeoutError
+from aios3.errors import ConfigurationError, TransportError, TransportTimeoutError
 from aios3.options import Timeouts
 
 from .base import MAX_ANSWER, BodyFeed, StreamedResponse
@@ -156,18 +156,23 @@ class AiohttpTransport:
         headers["accept-encoding"] = "identity"
         if body is not None and body.size is not None:
             headers["content-length"] = str(body.size)
-        return await self._session.request(
-            request.method,
-            URL(request_url(request), encoded=True),
-            data=body,
-            headers=headers,
-            skip_auto_headers=self._skipped_headers,
-            allow_redirects=False,
-            raise_for_status=False,
-            auto_decompress=False,
-            timeout=self._without_body if body is None else self._with_body,
-            ssl=self._ssl,
-        )
+        try:
+            return await self._session.request(
+                request.method,
+                URL(request_url(request), encoded=True),
+                data=body,
+                headers=headers,
+                skip_auto_headers=self._skipped_headers,
+                allow_redirects=False,
+                raise_for_status=False,
+                auto_decompress=False,
+                timeout=self._without_body if body is None else self._with_body,
+                ssl=self._ssl,
+            )
+        except ValueError as error:  # what the caller's session adds contradicts what the request must be
+            if isinstance(error, aiohttp.ClientError) or not _was_never_sent(request, body):
+                raise
+            raise ConfigurationError(f"the request cannot be made with this aiohttp session: {error}") from error
 
     async def _paced_chunks(
         self, request: Request, response: aiohttp.ClientResponse, chunk_size: int
@@ -180,7 +185,7 @@ class AiohttpTransport:
                 raise TransportTimeoutError(
                     f"{request.operation}: no byte of the answer for {self._timeouts.answer:g} s"
                 ) from error
-            except (aiohttp.ClientError, RuntimeError) as error:  # RuntimeError: the driver was closed meanwhile
+            except Exception as error:  # also what is not the network's, as where the driver was closed meanwhile
                 raise TransportError(f"{request.operation}: the answer broke off{words_of(error)}") from error
             if not chunk:
                 return
@@ -211,6 +216,14 @@ async def _never_repeat(request: aiohttp.ClientRequest, handler: aiohttp.ClientH
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise aiohttp.ClientConnectionError(str(error) or type(error).__name__) from error
+
+
+def _was_never_sent(request: Request, body: SlicedBody | None) -> bool:
+    """Return whether a failure must be one to make the request, and is the same at every attempt.
+
+    Without a body nothing tells, but there is nothing to find out about a request that only reads.
+    """
+    return request.method in ("GET", "HEAD") if body is None else not body.consumed
 
 
 def _came_too_early(response: aiohttp.ClientResponse, body: SlicedBody) -> bool:

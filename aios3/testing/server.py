@@ -57,6 +57,8 @@ class S3Server:
         page_limit: the most entries on a page of any listing.
         accept_chunked: whether object data may come with ``Transfer-Encoding: chunked`` although the provider has
             multipart uploads. S3 itself answers 501.
+        requests_per_connection: after how many requests a connection ends, its last answer with ``Connection: close``;
+            S3 takes about 100. ``None`` is no limit.
     """
 
     def __init__(
@@ -74,12 +76,14 @@ class S3Server:
         forget_completed: bool = False,
         page_limit: int = 1000,
         accept_chunked: bool = False,
+        requests_per_connection: int | None = None,
     ) -> None:
         self.store = Store(find_provider(provider), region, clock, page_limit, forget_completed, accept_chunked)
         self.store.buckets.update((name, clock()) for name in buckets)
         self.credentials = credentials
         self.check_signatures = check_signatures
         self.keep_bodies = keep_bodies
+        self.requests_per_connection = requests_per_connection
         self.public_buckets = set(public_buckets)
         self.requests: list[ReceivedRequest] = []
         self.faults = FaultPlan()
@@ -251,6 +255,10 @@ class S3Server:
         """Note that a request is over."""
         self._in_progress.pop(request.request_id, None)
         self.notify()
+
+    def is_last_on_its_connection(self, connection: Connection) -> bool:
+        """Return whether a connection has had as many requests as it may."""
+        return self.requests_per_connection is not None and connection.requests >= self.requests_per_connection
 
     def notify(self) -> None:
         """Ask again for what is waited for."""

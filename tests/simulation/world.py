@@ -84,7 +84,7 @@ class World:
         self.store = SimulatedStore(
             loop, self.provider, skew=schedule.skew, resurrects=conditions.resurrects, forgets=schedule.forgets
         )
-        faults = Faults(Random(schedule.seed + 2), conditions)
+        faults = Faults(Random(schedule.seed + 2), Random(schedule.seed + 7), conditions)
         self.transport = SimulatedTransport(loop, self.store, faults, self.timeouts, self._step)
         self.clock = Clock(
             now=lambda: BEGIN + timedelta(seconds=loop.time()), monotonic=loop.time, random=Random(schedule.seed).random

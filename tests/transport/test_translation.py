@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 
 import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
 from aios3._protocol.messages import Request
+from aios3._protocol.retry import is_unclear
 from aios3._transport.translation import Translated, subject_of, words_of
-from aios3.errors import ConfigurationError, TransportError, TransportTimeoutError
+from aios3.errors import ConfigurationError, IntegrityError, TransportError, TransportTimeoutError
 
 REQUEST = Request("PutObject", "PUT", "https", "store.example", "/bucket/key")
 KEY = ConnectionKey("store.example", 443, True, True, None, None, None)
@@ -54,12 +56,49 @@ def test_a_timeout(error: Exception, was_sent: bool) -> None:
     assert (str(found), found.was_sent) == ("PutObject at https://store.example: timed out", was_sent)
 
 
-@pytest.mark.parametrize(
-    "error", [TransportError("ours"), asyncio.CancelledError(), RuntimeError("a bug"), KeyError("k")]
-)
+@pytest.mark.parametrize("error", [TransportError("ours"), IntegrityError("ours"), KeyboardInterrupt()])
 def test_what_is_right_as_it_is(error: BaseException) -> None:
-    """Errors of the tree, cancellations and bugs pass, the very same."""
+    """Errors of the tree, and what ends the program, pass, the very same."""
     assert translated(error) is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AttributeError("'NoneType' object has no attribute 'secret'"),
+        RuntimeError("secret"),
+        AssertionError(),
+        KeyError("secret"),
+        ValueError("secret"),
+        concurrent.futures.CancelledError(),
+        ExceptionGroup("secret", [OSError()]),
+    ],
+)
+@pytest.mark.parametrize("is_owner", [True, False])
+def test_whatever_else_is_raised_leaves_open_what_the_store_did(error: Exception, is_owner: bool) -> None:
+    """A defect, of aiohttp's or of the caller's session, says no more of it than a lost connection."""
+    found = translated(error, is_owner=is_owner)
+    assert isinstance(found, TransportError)
+    assert str(found) == f"PutObject at https://store.example: the HTTP client failed with {type(error).__name__}"
+    assert (found.was_sent, found.is_permanent, found.__cause__) == (True, False, error)
+    assert is_unclear(found)
+
+
+async def test_a_cancellation_passes() -> None:
+    """The very same, if it is this task's."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError), Translated(REQUEST, is_owner=True):
+        await asyncio.sleep(0)
+    task.uncancel()
+    assert isinstance(await asyncio.to_thread(translated, asyncio.CancelledError()), asyncio.CancelledError)
+
+
+async def test_the_cancellation_of_something_else_is_no_cancellation_of_this_task() -> None:
+    """A session that is closed cancels what waits for its connections."""
+    found = translated(asyncio.CancelledError())
+    assert isinstance(found, TransportError)
 
 
 def test_a_block_that_ends_well() -> None:
@@ -80,16 +119,10 @@ def test_a_session_that_is_closed() -> None:
     assert str(theirs) == "the aiohttp session that the driver uses is closed"
 
 
-def test_a_session_that_adds_what_cannot_be() -> None:
-    """The caller made it so."""
-    found = translated(ValueError("auth beside a header"), is_owner=False)
-    assert isinstance(found, ConfigurationError)
-    assert str(found) == "the request cannot be made with this aiohttp session: auth beside a header"
-
-
 def test_words() -> None:
     """What aiohttp quotes of a body is left out; an error without words has its name."""
     assert subject_of(REQUEST) == "PutObject at https://store.example"
     assert words_of(ConnectionResetError("gone")) == ": gone"
     assert words_of(ConnectionResetError()) == ": ConnectionResetError"
     assert words_of(aiohttp.ClientPayloadError("secret")) == ""
+    assert words_of(KeyError("secret")) == ": the HTTP client failed with KeyError"
