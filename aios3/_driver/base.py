@@ -31,7 +31,7 @@ from aios3._upload.shielding import finish_despite_cancellation
 from aios3._upload.spill_file import check_directory
 from aios3._upload.thread_work import ThreadWork
 from aios3.credentials import Credentials, CredentialsProvider, _Anonymous
-from aios3.errors import ConfigurationError
+from aios3.errors import ConfigurationError, DriverClosedError, StorageError
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider, find_provider
 
@@ -132,6 +132,8 @@ class DriverBase:
         self._opening = asyncio.Lock()
         self._closing = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+        """Id of the process that the loop is in."""
         self._resources = AsyncExitStack()
         self._engine: Engine | None = None
         self._is_closed = False
@@ -150,16 +152,18 @@ class DriverBase:
     async def aclose(self, *, grace: float = 0.0) -> None:
         """Stop and abort every upload that still runs, then close what the driver owns.
 
-        Their callers get a `StorageError`. With a journal, multipart uploads are left open instead, and their callers
-        get an `UploadSuspendedError` with the checkpoint to go on from. A commit that is on its way gets five seconds;
-        then its caller gets a `CompletionUnknownError`. Closing twice is harmless. A cancellation that
-        comes meanwhile ends the grace, and is raised after everything has been closed.
+        Their callers get a `DriverClosedError`, and so does every other call that is cut off, or comes later. With a
+        journal, multipart uploads are left open instead, and their callers get an `UploadSuspendedError` with the
+        checkpoint to go on from. A commit that is on its way gets five seconds; then its caller gets a
+        `CompletionUnknownError`. Closing twice is harmless. A cancellation that comes meanwhile ends the grace, and is
+        raised after everything has been closed.
 
         Args:
             grace: seconds in which running uploads may end by themselves; new ones are refused at once.
 
         Raises:
-            ConfigurationError: this is not the event loop that the driver was used in, or `grace` is negative.
+            ConfigurationError: this is not the event loop, or the process, that the driver was used in; or `grace` is
+                negative.
         """
         if not grace >= 0:
             raise ConfigurationError(f"grace must be a number of seconds that is not negative, not {grace!r}")
@@ -188,29 +192,39 @@ class DriverBase:
         return cancellation or finished.cancellation
 
     async def _open(self) -> Engine:
-        """Return the machinery, made at the first call."""
-        loop = asyncio.get_running_loop()
+        """Return the machinery, made at the first call.
+
+        Raises:
+            DriverClosedError: the driver is closed, or was closed meanwhile.
+        """
         if self._is_closed:
-            raise ConfigurationError("the driver is closed")
+            raise DriverClosedError("the driver is closed")
         self._require_own_loop()
-        self._loop = loop
+        self._loop, self._process = asyncio.get_running_loop(), os.getpid()
         if self._engine is None:
             async with self._opening:
                 if self._engine is None:
                     await self._start()
         if self._engine is None:
-            raise ConfigurationError("the driver was closed while it was opening")
+            raise DriverClosedError("the driver was closed while it was opening")
         return self._engine
 
     def _require_own_loop(self) -> None:
+        if self._loop is not None and self._process != os.getpid():
+            raise ConfigurationError(
+                "the driver was opened in another process, of which this one is a fork: they would share its "
+                "connections and its journal. Make one driver in each process"
+            )
         if self._loop not in (None, asyncio.get_running_loop()):
             raise ConfigurationError("the driver is in use by another event loop; make one driver per loop")
 
     async def _start(self) -> None:
         try:
             engine = await self._make_engine()
-        except BaseException:
+        except BaseException as error:
             await self._resources.aclose()
+            if self._is_closed and isinstance(error, StorageError | OSError):
+                raise DriverClosedError("the driver was closed while it was opening") from error
             raise
         if self._is_closed:
             await self._resources.aclose()

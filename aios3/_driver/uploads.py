@@ -27,7 +27,7 @@ from aios3._upload.stored_parts import check_checkpoint
 from aios3._upload.whole_upload import WholeUpload, is_whole
 from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import FileIdentity, UploadCheckpoint
-from aios3.errors import ConfigurationError, SizeMismatchError
+from aios3.errors import ConfigurationError, DriverClosedError, SizeMismatchError
 from aios3.models import UploadAttributes, UploadReceipt
 from aios3.options import TransferConfig
 
@@ -81,7 +81,8 @@ class UploadMethods(DriverBase):
             ResponseError: the store refused.
             TransportError: the store does not answer.
             CompletionUnknownError: the commit was sent and its outcome could not be found out.
-            UploadSuspendedError: the driver was closed meanwhile, and has a journal.
+            DriverClosedError: the driver is closed, or was closed meanwhile.
+            UploadSuspendedError: the same where the driver has a journal, and the upload was left open.
             UploadNotFoundError, IntegrityError: what `resume` says is not open any more, or has other parts; then
                 nothing was asked of the source.
             Exception: whatever the source raises, unchanged.
@@ -219,7 +220,7 @@ class UploadMethods(DriverBase):
         has_key = job.attributes.get("sse_customer_key") is not None
         await check_checkpoint(engine.client, checkpoint, job.headers.part if has_key else job.headers.every)
         if self._engine is not engine:
-            raise ConfigurationError("the driver is closed")
+            raise DriverClosedError("the driver is closed")
         if checkpoint.upload_id in engine.known_uploads:
             raise ConfigurationError(f"upload {checkpoint.upload_id} is being gone on with already")
 

@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeVar
 from aios3._upload.clock import Clock
 from aios3._upload.job import UploadJob
 from aios3._upload.upload_log import UploadLog
-from aios3.errors import StorageError
+from aios3.errors import DriverClosedError
 
 from .entries import JournalEntry, created_line, describe_job
 from .journal_file import JournalFile, find_dead_journals, read_other_journals
@@ -215,7 +215,7 @@ class Journal:
         try:
             working = asyncio.get_running_loop().run_in_executor(self._writer, work)
         except RuntimeError:  # the thread has been ended
-            raise StorageError("the driver is closed") from None
+            raise DriverClosedError("the driver is closed") from None
         return await working
 
 

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from collections.abc import Callable
 from types import TracebackType
 
 import aiohttp
 
 from aios3._protocol.messages import Request
-from aios3.errors import ConfigurationError, TransportError, TransportTimeoutError
+from aios3.errors import ConfigurationError, DriverClosedError, TransportError, TransportTimeoutError
 
-__all__ = ["Translated", "subject_of", "words_of"]
+__all__ = ["Translated", "closed_during", "subject_of", "words_of"]
 
 
 class Translated:
-    """A context manager around one attempt: turns what aiohttp raises into errors of the tree; cancellation passes."""
+    """A context manager around one attempt: turns what aiohttp raises into errors of the tree; cancellation passes.
 
-    __slots__ = ("_is_owner", "_request")
+    Raises:
+        DriverClosedError: the transport is closed, or was closed meanwhile, whatever aiohttp makes of that.
+    """
 
-    def __init__(self, request: Request, *, is_owner: bool) -> None:
-        """Take what is attempted, and whether the session is the driver's own."""
+    __slots__ = ("_cancellations", "_is_closed", "_is_owner", "_request")
+
+    def __init__(self, request: Request, *, is_owner: bool, is_closed: Callable[[], bool]) -> None:
+        """Take what is attempted, and whether the session is the driver's own, and whether the transport is closed."""
         self._request = request
         self._is_owner = is_owner
+        self._is_closed = is_closed
+        self._cancellations = 0
+        """Of the task, asked for when the attempt began."""
 
     def __enter__(self) -> None:
-        pass
+        if self._is_closed():
+            raise DriverClosedError(f"{subject_of(self._request)}: the driver is closed")
+        self._cancellations = _cancellations()
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -35,6 +46,9 @@ class Translated:
 
     def _translate(self, error: BaseException) -> Exception | None:
         """Return what to raise instead of `error`, or ``None`` where that is right as it is."""
+        if self._is_closed() and self._may_come_of_closing(error):
+            was_sent = not isinstance(error, aiohttp.ClientConnectorError | asyncio.CancelledError)
+            return closed_during(self._request, was_sent=was_sent)
         if isinstance(error, TransportError):
             return None
         if isinstance(error, aiohttp.ClientError | OSError):
@@ -43,9 +57,17 @@ class Translated:
             return ConfigurationError(f"the request cannot be made with this aiohttp session: {error}")
         if not isinstance(error, RuntimeError) or "Session is closed" not in str(error):
             return None
-        if self._is_owner:
-            return _closed(self._request)
         return ConfigurationError("the aiohttp session that the driver uses is closed")
+
+    def _may_come_of_closing(self, error: BaseException) -> bool:
+        # aiohttp cancels whoever waits for a look-up of the host's name.
+        is_foreign = isinstance(error, asyncio.CancelledError) and _cancellations() == self._cancellations
+        return is_foreign or (self._is_owner and isinstance(error, aiohttp.ClientError | OSError | RuntimeError))
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 def subject_of(request: Request) -> str:
@@ -59,9 +81,10 @@ def words_of(error: Exception) -> str:
     return "" if is_quoting else f": {str(error) or type(error).__name__:.300}"
 
 
-def _closed(request: Request) -> TransportError:
-    error = TransportError(f"{subject_of(request)}: the driver was closed")
-    error.was_sent, error.is_permanent = False, True
+def closed_during(request: Request, *, was_sent: bool = True) -> DriverClosedError:
+    """Return the error for a request that closing the transport has cut off; it may have reached the store."""
+    error = DriverClosedError(f"{subject_of(request)}: the driver was closed")
+    error.was_sent = was_sent
     return error
 
 

@@ -6,8 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from aios3._protocol.stream_plan import StreamPlan
-from aios3.checkpoints import UploadSuspendedError
-from aios3.errors import UploadNotFoundError
+from aios3.errors import UploadNotFoundError, UploadSuspendedError
 
 from .engine import Engine
 from .file_uploader import FileUploader
