@@ -7,6 +7,7 @@ Ready-made sources of credentials are in `aios3.credential_providers`.
 
 from __future__ import annotations
 
+from aios3._driver.opened_object import OpenedObject
 from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import RecoveredUpload, UploadCheckpoint
 from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, RefreshableCredentials
@@ -64,6 +65,7 @@ __all__ = [
     "IntegrityError",
     "ObjectNotFoundError",
     "ObjectTooLargeError",
+    "OpenedObject",
     "PartLimitError",
     "PendingUpload",
     "PreconditionFailedError",
