@@ -72,7 +72,7 @@ async def by_writer(driver: S3StorageDriver, source: Source) -> None:
 
 async def by_file(driver: S3StorageDriver, source: Source) -> None:
     """The source is not asked; the threads take their turns."""
-    _let_threads_take_turns()
+    let_threads_take_turns()
     source.is_closed = True
     with NamedTemporaryFile() as file:
         file.write(CONTENT)
@@ -80,7 +80,7 @@ async def by_file(driver: S3StorageDriver, source: Source) -> None:
         await driver.upload_object(file.name, "bucket", "key")
 
 
-def _let_threads_take_turns() -> None:
+def let_threads_take_turns() -> None:
     loop = asyncio.get_running_loop()
     if not isinstance(loop._default_executor, TurnThreads):  # type: ignore[attr-defined]
         loop.set_default_executor(TurnThreads(1))
