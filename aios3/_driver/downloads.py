@@ -119,7 +119,9 @@ class DownloadMethods(DriverBase):
 
         Raises:
             FileExistsError: `path` exists, before any request, or somebody made it meanwhile.
-            OSError: the file cannot be written, for example as its directory is missing; unchanged.
+            OSError: the file cannot be written, for example as its directory is missing or the disk is full;
+                ``filename`` is `path`.
+            DriverClosedError: the driver is closed, or was closed meanwhile.
             StorageError: as `download_object_as_stream`.
         """
         reader = await self._reader(bucket, key)

@@ -19,6 +19,7 @@ from aios3._upload.engine import Engine
 from aios3._upload.file_parts import holds_parts
 from aios3._upload.file_reader import FileReader
 from aios3._upload.job import UploadJob
+from aios3._upload.named_files import naming
 from aios3._upload.opened_file import opened_file
 from aios3._upload.progress import ProgressCallback
 from aios3._upload.session import run_upload
@@ -265,7 +266,8 @@ def identify_file(path: str | os.PathLike[str], descriptor: int | None = None) -
     Raises:
         OSError: it is not there, or may not be looked at.
     """
-    status = os.stat(path if descriptor is None else descriptor)
+    with naming(path):
+        status = os.stat(path if descriptor is None else descriptor)
     if not stat.S_ISREG(status.st_mode):
         return None
     return FileIdentity(os.path.abspath(os.fsdecode(path)), status.st_size, status.st_mtime_ns)

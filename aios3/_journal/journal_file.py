@@ -21,6 +21,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from aios3._upload.named_files import naming
 from aios3.errors import ConfigurationError
 
 from .entries import JournalEntry, begin_lines, ended_line, head_line, read_journal
@@ -72,6 +73,11 @@ class JournalFile:
             ConfigurationError: this platform has no file locks.
         """
         _file_locks()
+        with naming(directory):
+            return cls._create(directory, endpoint)
+
+    @classmethod
+    def _create(cls, directory: Path, endpoint: str) -> JournalFile:
         if not directory.is_dir():
             directory.mkdir(parents=True, exist_ok=True)
             _sync_directory(directory.parent)
@@ -104,8 +110,9 @@ class JournalFile:
         except (FileNotFoundError, PermissionError):  # finished meanwhile, or another user's
             return None
         try:
-            _lock(journal._descriptor)
-            journal.open = _read(path)
+            with naming(path):
+                _lock(journal._descriptor)
+                journal.open = _read(path)
         except (BlockingIOError, FileNotFoundError):  # finished by another process, before this one had the lock
             journal._let_go()
             return None
@@ -140,8 +147,9 @@ class JournalFile:
         """
         self.open.pop(number, None)
         self._append(ended_line(number), durable=False)
-        if not self.open and os.fstat(self._descriptor).st_size > _MOST_BYTES:
-            self._begin_anew()
+        with naming(self.path):
+            if not self.open and os.fstat(self._descriptor).st_size > _MOST_BYTES:
+                self._begin_anew()
 
     def _begin_anew(self) -> None:
         with self.path.open("rb") as file:
@@ -153,11 +161,12 @@ class JournalFile:
         if self._is_torn:  # by a full disk, or a death: what comes now must not become part of that line
             data = b"\n" + data
         self._is_torn = True
-        while data:
-            data = data[os.write(self._descriptor, data) :]
-        self._is_torn = False
-        if durable:
-            os.fsync(self._descriptor)
+        with naming(self.path):
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+            self._is_torn = False
+            if durable:
+                os.fsync(self._descriptor)
 
     def close(self) -> None:
         """Unlock the file, and remove it if nothing in it is open. Closing twice is harmless."""
@@ -209,14 +218,15 @@ def read_other_journals(directory: Path, endpoint: str, own: Collection[Path]) -
 def _endpoint_of(path: Path) -> str | None:
     """Return whose journal it is, without locking it; ``None`` if that cannot be told."""
     try:
-        with path.open("rb") as file:
+        with naming(path), path.open("rb") as file:
             return read_journal([file.readline(_LONGEST_HEAD).decode("utf-8", errors="replace")])[0]
     except (FileNotFoundError, PermissionError):
         return None
 
 
 def _read(path: Path) -> dict[int, JournalEntry]:
-    return read_journal(path.read_text("utf-8", errors="replace").split("\n"))[1]
+    with naming(path):
+        return read_journal(path.read_text("utf-8", errors="replace").split("\n"))[1]
 
 
 def _lock(descriptor: int) -> None:

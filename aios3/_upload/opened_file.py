@@ -10,6 +10,7 @@ from functools import partial
 from io import FileIO
 from typing import Final
 
+from .named_files import NamedFile
 from .shielding import shielded_from_anyio
 
 __all__ = ["opened_file"]
@@ -30,7 +31,7 @@ async def opened_file(path: str | os.PathLike[str]) -> AsyncGenerator[FileIO]:
         OSError: it cannot be opened.
     """
     loop = asyncio.get_running_loop()
-    opening = loop.run_in_executor(None, partial(FileIO, path))
+    opening = loop.run_in_executor(None, partial(NamedFile, path))
     try:
         file = await asyncio.shield(opening)
     except asyncio.CancelledError:
@@ -43,6 +44,6 @@ async def opened_file(path: str | os.PathLike[str]) -> AsyncGenerator[FileIO]:
             await asyncio.shield(loop.run_in_executor(None, file.close))
 
 
-def _close(opening: asyncio.Future[FileIO]) -> None:
+def _close(opening: asyncio.Future[NamedFile]) -> None:
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()

@@ -9,6 +9,8 @@ from io import FileIO
 
 from aios3._protocol.messages import Body
 
+from .named_files import naming
+
 __all__ = ["SpillFile", "check_directory"]
 
 
@@ -27,12 +29,8 @@ class SpillFile:
             OSError: the disk is full, or another failure of the system.
         """
         try:
-            file = self._opened()
-            file.seek(offset)
-            for piece in pieces:
-                rest = memoryview(piece)
-                while rest:
-                    rest = rest[file.write(rest) :]
+            with naming(self._directory):
+                self._write(pieces, offset)
         except OSError as error:
             error.add_note(f"aios3: part bytes could not be spilled to {self._directory!r}")
             raise
@@ -43,6 +41,18 @@ class SpillFile:
         Raises:
             OSError: the file is shorter, or another failure of the system.
         """
+        with naming(self._directory):
+            self._read(pieces)
+
+    def _write(self, pieces: Body, offset: int) -> None:
+        file = self._opened()
+        file.seek(offset)
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[file.write(rest) :]
+
+    def _read(self, pieces: Iterable[memoryview]) -> None:
         file = self._opened()
         file.seek(0)
         for piece in pieces:
@@ -71,5 +81,5 @@ def check_directory(directory: str) -> None:
     Raises:
         OSError: that cannot be done.
     """
-    with tempfile.TemporaryFile(buffering=0, dir=directory):
+    with naming(directory), tempfile.TemporaryFile(buffering=0, dir=directory):
         pass
