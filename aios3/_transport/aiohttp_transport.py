@@ -119,7 +119,8 @@ class AiohttpTransport:
     @asynccontextmanager
     async def open(self, request: Request, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
         """See `Transport.open`."""
-        with self._translated(request), self._watchdog(request, None):
+        watchdog = self._watchdog(request, None)
+        with self._translated(request, watchdog), watchdog:
             response = await self._request(request, None)
         try:
             chunks = self._paced_chunks(request, response, chunk_size)
@@ -128,8 +129,13 @@ class AiohttpTransport:
         finally:
             response.close()  # keeps the connection if the body was read to its end
 
-    def _translated(self, request: Request) -> Translated:
-        return Translated(request, is_owner=self._is_owner, is_closed=lambda: self._is_closed)
+    def _translated(self, request: Request, watchdog: Watchdog) -> Translated:
+        return Translated(
+            request,
+            is_owner=self._is_owner,
+            is_closed=lambda: self._is_closed,
+            is_connecting=lambda: watchdog.is_connecting,
+        )
 
     def _watchdog(self, request: Request, answer_timeout: float | None, *, has_body: bool = False) -> Watchdog:
         answer = self._timeouts.answer if answer_timeout is None else answer_timeout
@@ -141,7 +147,7 @@ class AiohttpTransport:
         return Watchdog(subject_of(request), self._patrol, connect=connect, send=self._timeouts.send, answer=answer)
 
     async def _exchange(self, request: Request, body: SlicedBody | None, watchdog: Watchdog) -> Response:
-        with self._translated(request), watchdog:
+        with self._translated(request, watchdog), watchdog:
             response = await self._request(request, body)
             try:
                 watchdog.enter("waiting for the answer")

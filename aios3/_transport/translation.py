@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable
 from types import TracebackType
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 import aiohttp
 
@@ -22,13 +24,28 @@ class Translated:
         DriverClosedError: the transport is closed, or was closed meanwhile, whatever aiohttp makes of that.
     """
 
-    __slots__ = ("_cancellations", "_is_closed", "_is_owner", "_request")
+    __slots__ = ("_cancellations", "_is_closed", "_is_connecting", "_is_owner", "_request")
 
-    def __init__(self, request: Request, *, is_owner: bool, is_closed: Callable[[], bool]) -> None:
-        """Take what is attempted, and whether the session is the driver's own, and whether the transport is closed."""
+    def __init__(
+        self,
+        request: Request,
+        *,
+        is_owner: bool,
+        is_closed: Callable[[], bool],
+        is_connecting: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Take what is attempted.
+
+        Args:
+            request: for the messages.
+            is_owner: the session is the driver's own.
+            is_closed: tells whether the transport is closed.
+            is_connecting: tells whether, as far as is known, there is no connection yet.
+        """
         self._request = request
         self._is_owner = is_owner
         self._is_closed = is_closed
+        self._is_connecting = is_connecting
         self._cancellations = 0
         """Of the task, asked for when the attempt began."""
 
@@ -41,6 +58,9 @@ class Translated:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         translated = None if exc is None else self._translate(exc)
+        failure = translated or exc
+        if self._is_owner and isinstance(failure, TransportError) and self._is_of_connecting(failure):
+            _note_proxies(self._request, failure)
         if translated is not None:
             raise translated from exc
 
@@ -59,10 +79,13 @@ class Translated:
             return None
         return ConfigurationError("the aiohttp session that the driver uses is closed")
 
+    def _is_of_connecting(self, failure: TransportError) -> bool:
+        return not failure.was_sent or (isinstance(failure, TransportTimeoutError) and self._is_connecting())
+
     def _may_come_of_closing(self, error: BaseException) -> bool:
         # aiohttp cancels whoever waits for a look-up of the host's name.
         is_foreign = isinstance(error, asyncio.CancelledError) and _cancellations() == self._cancellations
-        return is_foreign or (self._is_owner and isinstance(error, aiohttp.ClientError | OSError | RuntimeError))
+        return is_foreign or (self._is_owner and isinstance(error, Exception))
 
 
 def _cancellations() -> int:
@@ -79,6 +102,17 @@ def words_of(error: Exception) -> str:
     """Return what is worth saying of why a body ended; not what aiohttp quotes of it."""
     is_quoting = isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError)
     return "" if is_quoting else f": {str(error) or type(error).__name__:.300}"
+
+
+def _note_proxies(request: Request, failure: TransportError) -> None:
+    """Say on the failure of a connection that a proxy of the environment is not used, if it names one for the host."""
+    wanted = (f"{request.scheme}_proxy", "all_proxy")
+    names = sorted(name for name, value in os.environ.items() if value and name.lower() in wanted)
+    if names and not proxy_bypass_environment(request.host):
+        failure.add_note(
+            f"aios3: {' and '.join(names)} in the environment is ignored: requests go to the store directly unless the "
+            "driver is given a session of yours that uses proxies, session=aiohttp.ClientSession(trust_env=True)"
+        )
 
 
 def closed_during(request: Request, *, was_sent: bool = True) -> DriverClosedError:
