@@ -77,7 +77,9 @@ class DriverBase:
                 part size that the provider recommends, if it does.
             retry: how often a request is repeated.
             timeouts: how long each phase of a request may stand still.
-            session: an aiohttp session to use; it is never closed here.
+            session: an aiohttp session to use; it is never closed here. ``None`` makes one that ignores the proxies of
+                the environment: to use them pass ``aiohttp.ClientSession(trust_env=True)``. Requests for credentials
+                never go through a session of yours.
             ssl_context: for https; ``None`` trusts AWS_CA_BUNDLE or the system's store, loaded off the loop.
             use_dualstack: reach the provider over IPv6 too. ``None`` takes AWS_USE_DUALSTACK_ENDPOINT, or the profile's
                 ``use_dualstack_endpoint``.
@@ -90,7 +92,7 @@ class DriverBase:
                 begun and not ended is written down there, so that `recover` can end it, or go on with it, after a
                 crash. It is local, private to this user, and holds no secret. A multipart upload costs two waits for
                 the disk. With it, uploads that are still running when the driver is closed are left open, to go on
-                later (`UploadSuspendedError`). ``None`` keeps none.
+                later (`UploadSuspendedError`). A forked process lets go of it. ``None`` keeps none.
 
         Among the table's providers `aws` has these three. Variables and profiles mean AWS: they are passed over for a
         provider without such hosts, and where the endpoint is configured, by whatever means. What is asked of the
