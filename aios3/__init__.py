@@ -7,8 +7,9 @@ Ready-made sources of credentials are in `aios3.credential_providers`.
 
 from __future__ import annotations
 
+from aios3._driver.opened_object import OpenedObject
 from aios3._upload.writer import UploadWriter
-from aios3.checkpoints import RecoveredUpload, UploadCheckpoint, UploadSuspendedError
+from aios3.checkpoints import RecoveredUpload, UploadCheckpoint
 from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, RefreshableCredentials
 from aios3.driver import AmazonS3StorageDriver, GoogleStorageDriver, S3StorageDriver
 from aios3.errors import (
@@ -18,6 +19,7 @@ from aios3.errors import (
     ConflictError,
     ContainerNotFoundError,
     CredentialsError,
+    DriverClosedError,
     IntegrityError,
     ObjectNotFoundError,
     ObjectTooLargeError,
@@ -30,6 +32,7 @@ from aios3.errors import (
     TransportError,
     TransportTimeoutError,
     UploadNotFoundError,
+    UploadSuspendedError,
 )
 from aios3.models import (
     Container,
@@ -57,10 +60,12 @@ __all__ = [
     "Credentials",
     "CredentialsError",
     "CredentialsProvider",
+    "DriverClosedError",
     "GoogleStorageDriver",
     "IntegrityError",
     "ObjectNotFoundError",
     "ObjectTooLargeError",
+    "OpenedObject",
     "PartLimitError",
     "PendingUpload",
     "PreconditionFailedError",

@@ -20,15 +20,24 @@ The tree, and whose fault each branch is::
     |  +- TransportTimeoutError (TimeoutError)
     +- IntegrityError                    the bytes differ
     +- CompletionUnknownError            the commit was sent, its outcome could not be found out
-    +- UploadSuspendedError              the driver was closed, the upload can go on (in `aios3.checkpoints`)
+    +- DriverClosedError                 the driver is closed, or was closed during the call
+       +- UploadSuspendedError           as that, and the upload was left open, to go on later
 
 Errors of the caller's source and ``asyncio.CancelledError`` are not in it: they
 reach the caller unchanged. When an upload that had been created fails, the
 exception carries a note (``__notes__``) with the upload id and what became of
 the abort. Messages never hold secrets, tokens, signatures or presigned queries.
+
+Every error can be pickled and copied, with its attributes and notes. Pickling
+leaves out the traceback and ``__cause__``, as it does for all exceptions.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aios3.checkpoints import UploadCheckpoint
 
 __all__ = [
     "AccessDeniedError",
@@ -37,6 +46,7 @@ __all__ = [
     "ConflictError",
     "ContainerNotFoundError",
     "CredentialsError",
+    "DriverClosedError",
     "IntegrityError",
     "ObjectNotFoundError",
     "ObjectTooLargeError",
@@ -49,11 +59,27 @@ __all__ = [
     "TransportError",
     "TransportTimeoutError",
     "UploadNotFoundError",
+    "UploadSuspendedError",
 ]
 
 
 class StorageError(Exception):
     """Base of every error that aios3 raises on its own account."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Python's own way calls the constructor with `args` alone, which one with more arguments refuses.
+        arguments = super().__reduce__()[1]
+        attributes = dict(self.__dict__)
+        if "__notes__" in attributes:
+            attributes["__notes__"] = list(attributes["__notes__"])  # a note on a copy is the copy's alone
+        return _restore, (type(self), arguments), attributes
+
+
+def _restore(kind: type[StorageError], arguments: tuple[object, ...]) -> StorageError:
+    """Return an error of that class as its base class would make it; its attributes are set afterwards."""
+    error = kind.__new__(kind, *arguments)
+    super(StorageError, error).__init__(*arguments)
+    return error
 
 
 class ConfigurationError(StorageError, ValueError):
@@ -199,3 +225,17 @@ class CompletionUnknownError(StorageError):
         self.bucket = bucket
         self.key = key
         self.upload_id = upload_id
+
+
+class DriverClosedError(StorageError):
+    """The driver is closed, or was closed during the call; another driver can do what this one did not."""
+
+    was_sent: bool = False
+    """A request was on its way when the driver was closed: the store may have done what it was asked."""
+
+
+class UploadSuspendedError(DriverClosedError):
+    """The driver was closed during the upload, and has a journal: the upload was left open, to go on later."""
+
+    checkpoint: UploadCheckpoint | None = None
+    """What to go on from; ``None`` if nothing was left open, because no part had been sent yet."""

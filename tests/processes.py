@@ -32,6 +32,70 @@ asyncio.run(main(*sys.argv[1:]))
 """
 """Uploads a file to each of the keys, and stops when two parts of one are stored."""
 
+FORK = """
+import asyncio, multiprocessing, os, subprocess, sys, time
+from aios3 import S3StorageDriver
+
+def fork(way):
+    if way == "os.fork":
+        child = os.fork()
+        if child == 0:
+            time.sleep(600)
+            os._exit(0)
+        return child
+    if way == "multiprocessing":
+        process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+        process.start()
+        return process.pid
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], close_fds=False).pid
+
+async def main(way, provider, journal, path):
+    async def stop(progress):
+        if progress.parts_stored >= 2:
+            print(fork(way), flush=True)
+            await asyncio.Event().wait()
+
+    async with S3StorageDriver(provider, journal=journal) as driver:
+        await driver.upload_object(path, "bucket", "key", on_progress=stop)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+"""Uploads a file, and when two parts are stored makes a process that lives on; prints its id."""
+
+USE_IN_FORK = """
+import asyncio, os, sys
+from aios3 import S3StorageDriver
+
+used, unused = (S3StorageDriver(journal=sys.argv[1]) for _ in range(2))
+
+def attempt(call):
+    try:
+        asyncio.run(call)
+        print("done", flush=True)
+    except Exception as error:
+        print(type(error).__name__, str(error)[:43], flush=True)
+
+async def main():
+    await used.get_container("bucket")
+    child = os.fork()
+    return child
+
+loop = asyncio.new_event_loop()
+if loop.run_until_complete(main()) == 0:
+    attempt(used.get_container("bucket"))
+    attempt(used.upload_object_via_stream(b"x", "bucket", "key"))
+    attempt(used.recover())
+    attempt(used.aclose())
+    attempt(unused.get_container("bucket"))
+    os._exit(0)
+os.wait()
+loop.run_until_complete(used.get_container("bucket"))
+print(len(os.listdir(sys.argv[1])), flush=True)
+loop.run_until_complete(used.aclose())
+print(len(os.listdir(sys.argv[1])), flush=True)
+"""
+"""Uses a driver in a fork: one that was used before, and one that was not."""
+
 RECOVER = """
 import asyncio, json, sys
 from aios3 import S3StorageDriver

@@ -17,7 +17,14 @@ from tempfile import NamedTemporaryFile
 
 import anyio
 
-from aios3 import PROVIDERS, RetryPolicy, S3StorageDriver, StorageError, TransferConfig
+from aios3 import (
+    PROVIDERS,
+    CompletionUnknownError,
+    DriverClosedError,
+    RetryPolicy,
+    S3StorageDriver,
+    TransferConfig,
+)
 from aios3._upload.clock import Clock
 from aios3.providers import Provider
 from aios3.testing import S3Server
@@ -278,7 +285,7 @@ async def aclose(upload: Upload, driver: S3StorageDriver, source: Source, step: 
     for closed in closing:
         await closed
     error = task.exception()
-    if error is not None and not (isinstance(error, StorageError) and "closed" in str(error)):
+    if error is not None and not isinstance(error, DriverClosedError | CompletionUnknownError):
         raise error
     return turns.count, error is not None
 

@@ -46,10 +46,16 @@ PURE = frozenset(
 )  # fmt: skip
 """What the protocol may use besides the root values: nothing that waits, draws lots, reads a clock or writes a log."""
 
-EXCEPTIONS = frozenset({("aios3._protocol.checksums", "importlib"), ("aios3.options", "os")})
-"""Checksums look for an optional package that computes them faster; an option is a path, as `os.PathLike` says it."""
+EXCEPTIONS = frozenset(
+    {("aios3._protocol.checksums", "importlib"), ("aios3.options", "os"), ("aios3.checkpoints", "pickle")}
+)
+"""Checksums look for an optional package that computes them faster; an option is a path, as `os.PathLike` says it; a
+recovered upload tries whether its error can be pickled."""
 
-MOST_LINES = 300
+FOR_TYPES = frozenset({("aios3.errors", "aios3.checkpoints")})
+"""Imports to the left that only type checkers follow, and what they point to."""
+
+MOST_LINES = 400
 
 
 def name_of(path: Path) -> str:
@@ -94,6 +100,8 @@ def complaints(source: str, module: str, *, is_package: bool = False) -> list[st
 
 def _complaint(module: str, target: str) -> str | None:
     layer = layer_of(module)
+    if (module, target) in FOR_TYPES:
+        return None
     if target.split(".")[0] != "aios3":
         return _about_others(module, layer, target.split(".")[0])
     if target == "aios3":

@@ -6,8 +6,10 @@ import asyncio
 import inspect
 import json
 import re
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -29,11 +31,12 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
-HANDLER, SCRIPT, WRITER, AROUND, CRASH, SHUTDOWN, STORES, CREDENTIALS, OPTIONS, TESTING = MARKERS = (
+HANDLER, SCRIPT, WRITER, AROUND, SERVING, CRASH, SHUTDOWN, STORES, CREDENTIALS, OPTIONS, TESTING = MARKERS = (
     "FastAPI(",
     "asyncio.run(",
     "open_upload(",
     "cleanup_multipart_uploads(",
+    "APIRouter(",
     "tidy_up_after_the_dead(",
     "uvicorn.Server",
     "GoogleStorageDriver(",
@@ -197,6 +200,47 @@ async def test_the_examples_around_the_uploads(videos: S3Server) -> None:
     assert beginning == body[:MIB]
     async with aiohttp.ClientSession() as session, session.get(link) as answer:
         assert await answer.read() == body
+
+
+@asynccontextmanager
+async def served(app: FastAPI) -> AsyncIterator[str]:
+    """Run an application behind a real server, and give its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical"))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:
+            await asyncio.sleep(0.001)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        await serving
+
+
+async def test_the_example_of_serving_objects(videos: S3Server) -> None:
+    """Headers and bytes of what is there, 404 for what is not, and nothing is read for a client that has gone."""
+    body = bytes(range(256)) * (16 * MIB // 256)
+    app = FastAPI()
+    app.include_router(namespace_of(SERVING)["router"])
+    async with S3StorageDriver() as uploader:
+        receipt = await uploader.upload_object_via_stream(body, "videos", "2026/cat.mp4", content_type="video/mp4")
+    await videos.wait_for(lambda server: server.open_connections == 0)
+    async with S3StorageDriver() as driver, served(app) as url, aiohttp.ClientSession(url) as client:
+        app.state.driver = driver
+        async with client.get("/videos/cat.mp4") as answer:
+            told = answer.status, answer.content_type, answer.content_length, answer.headers["ETag"]
+            assert told == (200, "video/mp4", len(body), f'"{receipt.etag}"')
+            assert await answer.read() == body
+        async with client.get("/videos/dog.mp4") as answer:
+            assert answer.status == 404
+        async with client.get("/videos/cat.mp4") as answer:
+            await answer.content.read(100)
+            assert videos.open_connections == 1
+            answer.close()
+        await videos.wait_for(lambda server: server.open_connections == 0)
+        async with client.get("/videos/cat.mp4") as answer:
+            await answer.content.read(100)
+            await driver.aclose()
+            with pytest.raises(aiohttp.ClientPayloadError):  # never a short video that looks whole
+                await answer.read()
 
 
 async def test_the_examples_of_what_comes_after_a_crash(videos: S3Server, tmp_path: Path) -> None:

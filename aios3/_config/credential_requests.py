@@ -6,7 +6,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from aios3._config.tls import make_ssl_context
@@ -54,6 +54,9 @@ class CredentialRequests:
         self._clock = clock
         self._ca_bundle = ca_bundle
         self._context: ssl.SSLContext | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_context": None}  # it cannot be pickled, and is made again when it is needed
 
     async def send(self, request: Request) -> Response:
         """Return the answer, whatever its status; the last one if every attempt was in vain.

@@ -33,7 +33,7 @@ from aios3._upload.spill_file import check_directory
 from aios3._upload.thread_work import ThreadWork
 from aios3._upload.threads import library_threads
 from aios3.credentials import Credentials, CredentialsProvider, _Anonymous
-from aios3.errors import ConfigurationError
+from aios3.errors import ConfigurationError, DriverClosedError, StorageError
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider, find_provider
 
@@ -79,7 +79,9 @@ class DriverBase:
                 part size that the provider recommends, if it does.
             retry: how often a request is repeated.
             timeouts: how long each phase of a request may stand still.
-            session: an aiohttp session to use; it is never closed here.
+            session: an aiohttp session to use; it is never closed here. ``None`` makes one that ignores the proxies of
+                the environment: to use them pass ``aiohttp.ClientSession(trust_env=True)``. Requests for credentials
+                never go through a session of yours.
             ssl_context: for https; ``None`` trusts AWS_CA_BUNDLE or the system's store, loaded off the loop.
             use_dualstack: reach the provider over IPv6 too. ``None`` takes AWS_USE_DUALSTACK_ENDPOINT, or the profile's
                 ``use_dualstack_endpoint``.
@@ -92,7 +94,7 @@ class DriverBase:
                 begun and not ended is written down there, so that `recover` can end it, or go on with it, after a
                 crash. It is local, private to this user, and holds no secret. A multipart upload costs two waits for
                 the disk. With it, uploads that are still running when the driver is closed are left open, to go on
-                later (`UploadSuspendedError`). ``None`` keeps none.
+                later (`UploadSuspendedError`). A forked process lets go of it. ``None`` keeps none.
 
         Among the table's providers `aws` has these three. Variables and profiles mean AWS: they are passed over for a
         provider without such hosts, and where the endpoint is configured, by whatever means. What is asked of the
@@ -134,6 +136,8 @@ class DriverBase:
         self._opening = asyncio.Lock()
         self._closing = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+        """Id of the process that the loop is in."""
         self._resources = AsyncExitStack()
         self._engine: Engine | None = None
         self._is_closed = False
@@ -152,16 +156,18 @@ class DriverBase:
     async def aclose(self, *, grace: float = 0.0) -> None:
         """Stop and abort every upload that still runs, then close what the driver owns.
 
-        Their callers get a `StorageError`. With a journal, multipart uploads are left open instead, and their callers
-        get an `UploadSuspendedError` with the checkpoint to go on from. A commit that is on its way gets five seconds;
-        then its caller gets a `CompletionUnknownError`. Closing twice is harmless. A cancellation that
-        comes meanwhile ends the grace, and is raised after everything has been closed.
+        Their callers get a `DriverClosedError`, and so does every other call that is cut off, or comes later. With a
+        journal, multipart uploads are left open instead, and their callers get an `UploadSuspendedError` with the
+        checkpoint to go on from. A commit that is on its way gets five seconds; then its caller gets a
+        `CompletionUnknownError`. Closing twice is harmless. A cancellation that comes meanwhile ends the grace, and is
+        raised after everything has been closed.
 
         Args:
             grace: seconds in which running uploads may end by themselves; new ones are refused at once.
 
         Raises:
-            ConfigurationError: this is not the event loop that the driver was used in, or `grace` is negative.
+            ConfigurationError: this is not the event loop, or the process, that the driver was used in; or `grace` is
+                negative.
         """
         if not grace >= 0:
             raise ConfigurationError(f"grace must be a number of seconds that is not negative, not {grace!r}")
@@ -190,29 +196,39 @@ class DriverBase:
         return cancellation or finished.cancellation
 
     async def _open(self) -> Engine:
-        """Return the machinery, made at the first call."""
-        loop = asyncio.get_running_loop()
+        """Return the machinery, made at the first call.
+
+        Raises:
+            DriverClosedError: the driver is closed, or was closed meanwhile.
+        """
         if self._is_closed:
-            raise ConfigurationError("the driver is closed")
+            raise DriverClosedError("the driver is closed")
         self._require_own_loop()
-        self._loop = loop
+        self._loop, self._process = asyncio.get_running_loop(), os.getpid()
         if self._engine is None:
             async with self._opening:
                 if self._engine is None:
                     await self._start()
         if self._engine is None:
-            raise ConfigurationError("the driver was closed while it was opening")
+            raise DriverClosedError("the driver was closed while it was opening")
         return self._engine
 
     def _require_own_loop(self) -> None:
+        if self._loop is not None and self._process != os.getpid():
+            raise ConfigurationError(
+                "the driver was opened in another process, of which this one is a fork: they would share its "
+                "connections and its journal. Make one driver in each process"
+            )
         if self._loop not in (None, asyncio.get_running_loop()):
             raise ConfigurationError("the driver is in use by another event loop; make one driver per loop")
 
     async def _start(self) -> None:
         try:
             engine = await self._make_engine()
-        except BaseException:
+        except BaseException as error:
             await self._resources.aclose()
+            if self._is_closed and isinstance(error, StorageError | OSError):
+                raise DriverClosedError("the driver was closed while it was opening") from error
             raise
         if self._is_closed:
             await self._resources.aclose()

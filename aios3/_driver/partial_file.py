@@ -9,11 +9,13 @@ import math
 import os
 import secrets
 from collections.abc import Callable
+from functools import wraps
 from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
+from aios3._upload.named_files import naming
 from aios3._upload.shielding import shielded_from_anyio
 from aios3._upload.threads import CallerThread
 from aios3.errors import IntegrityError
@@ -22,12 +24,26 @@ from aios3.options import MIB
 __all__ = ["PartialFile"]
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _WRITE_SIZE: Final = MIB
 """Bytes gathered for one write: a thread costs more than a small write."""
 
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK})
 """How file systems say that they have no hard links (FAT, some network file systems)."""
+
+
+def _naming_its_path(
+    method: Callable[Concatenate[PartialFile, P], None],
+) -> Callable[Concatenate[PartialFile, P], None]:
+    """Let the errors of a method tell the path that the file shall have, not its name until then."""
+
+    @wraps(method)
+    def call(self: PartialFile, /, *args: P.args, **named: P.kwargs) -> None:
+        with naming(self._path):
+            method(self, *args, **named)
+
+    return call
 
 
 class PartialFile:
@@ -112,6 +128,7 @@ class PartialFile:
 
     # What follows runs in the file's thread.
 
+    @_naming_its_path
     def _create(self) -> None:
         if self._overwrite and self._path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self._path))
@@ -119,11 +136,13 @@ class PartialFile:
             raise self._exists()
         self._file = open(self._temporary, "xb")  # noqa: SIM115 - closed by _publish or _discard
 
+    @_naming_its_path
     def _append(self, pieces: list[bytes]) -> None:
         assert self._file is not None
         for piece in pieces:
             self._file.write(piece)
 
+    @_naming_its_path
     def _publish(self, size: int) -> None:
         assert self._file is not None
         with self._file as file:

@@ -12,8 +12,8 @@ from aios3._journal.leftovers import Leftovers
 from aios3._upload.file_parts import holds_parts
 from aios3._upload.job import UploadJob
 from aios3._upload.opened_file import OpenedFile
-from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint, UploadSuspendedError
-from aios3.errors import CompletionUnknownError, StorageError, UploadNotFoundError
+from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint
+from aios3.errors import CompletionUnknownError, DriverClosedError, StorageError, UploadNotFoundError
 from aios3.models import UploadAttributes
 
 __all__ = ["RecoveryMethods"]
@@ -67,7 +67,7 @@ class RecoveryMethods(UploadMethods):
                 return await leftovers.abort(number, entry)
             try:
                 completed = await self._complete(leftovers, number, entry)
-            except UploadSuspendedError:
+            except DriverClosedError:
                 raise
             except (StorageError, OSError) as error:
                 return await self._abort_instead(leftovers, number, entry, error)

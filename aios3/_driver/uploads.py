@@ -17,6 +17,7 @@ from aios3._upload.engine import Engine
 from aios3._upload.file_parts import holds_parts
 from aios3._upload.file_reader import FileReader
 from aios3._upload.job import UploadJob
+from aios3._upload.named_files import naming
 from aios3._upload.opened_file import OpenedFile
 from aios3._upload.progress import ProgressCallback
 from aios3._upload.session import run_upload
@@ -26,7 +27,7 @@ from aios3._upload.stored_parts import check_checkpoint
 from aios3._upload.whole_upload import WholeUpload, is_whole
 from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import FileIdentity, UploadCheckpoint
-from aios3.errors import ConfigurationError, SizeMismatchError
+from aios3.errors import ConfigurationError, DriverClosedError, SizeMismatchError
 from aios3.models import UploadAttributes, UploadReceipt
 from aios3.options import TransferConfig
 
@@ -87,7 +88,8 @@ class UploadMethods(DriverBase):
             ResponseError: the store refused.
             TransportError: the store does not answer.
             CompletionUnknownError: the commit was sent and its outcome could not be found out.
-            UploadSuspendedError: the driver was closed meanwhile, and has a journal.
+            DriverClosedError: the driver is closed, or was closed meanwhile.
+            UploadSuspendedError: the same where the driver has a journal, and the upload was left open.
             UploadNotFoundError, IntegrityError: what `resume` says is not open any more, or has other parts; then
                 nothing was asked of the source.
             Exception: whatever the source raises, unchanged.
@@ -226,7 +228,7 @@ class UploadMethods(DriverBase):
         has_key = job.attributes.get("sse_customer_key") is not None
         await check_checkpoint(engine.client, checkpoint, job.headers.part if has_key else job.headers.every)
         if self._engine is not engine:
-            raise ConfigurationError("the driver is closed")
+            raise DriverClosedError("the driver is closed")
         if checkpoint.upload_id in engine.known_uploads:
             raise ConfigurationError(f"upload {checkpoint.upload_id} is being gone on with already")
 
@@ -271,7 +273,8 @@ def identify_file(path: str | os.PathLike[str], descriptor: int | None = None) -
     Raises:
         OSError: it is not there, or may not be looked at.
     """
-    status = os.stat(path if descriptor is None else descriptor)
+    with naming(path):
+        status = os.stat(path if descriptor is None else descriptor)
     if not stat.S_ISREG(status.st_mode):
         return None
     return FileIdentity(os.path.abspath(os.fsdecode(path)), status.st_size, status.st_mtime_ns)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from aios3.errors import (
+    DriverClosedError,
     ResponseError,
     StorageError,
     ThrottledError,
@@ -126,6 +127,8 @@ def _is_wrong_region(failure: ResponseError) -> bool:
 
 def is_unclear(failure: StorageError) -> bool:
     """Return whether the store may have done, or may still do, what it was asked although the attempt failed."""
+    if isinstance(failure, DriverClosedError):
+        return failure.was_sent
     if isinstance(failure, TransportError):
         return failure.was_sent and not failure.is_permanent
     if not isinstance(failure, ResponseError):

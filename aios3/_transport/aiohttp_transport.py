@@ -16,14 +16,14 @@ from yarl import URL
 
 from aios3._protocol.messages import Request, Response
 from aios3._protocol.uri import request_url
-from aios3.errors import ConfigurationError, TransportError, TransportTimeoutError
+from aios3.errors import ConfigurationError, DriverClosedError, TransportError, TransportTimeoutError
 from aios3.options import Timeouts
 
 from .base import MAX_ANSWER, BodyFeed, StreamedResponse
 from .body import SlicedBody
 from .resolver import Resolver
 from .streamed_body import StreamedBody
-from .translation import Translated, subject_of, words_of
+from .translation import Translated, closed_during, subject_of, words_of
 from .watchdog import ANSWER_PATIENCE, Patrol, Watchdog
 
 __all__ = ["AiohttpTransport"]
@@ -59,6 +59,7 @@ class AiohttpTransport:
         self._timeouts = timeouts
         self._ssl = ssl_context if ssl_context is not None else True
         self._is_owner = session is None
+        self._is_closed = False
         self._session = session if session is not None else self._make_session(threads)
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
         self._patrol = Patrol()
@@ -84,7 +85,8 @@ class AiohttpTransport:
         )
 
     async def aclose(self) -> None:
-        """Close the session if it was made here. Closing twice is harmless."""
+        """Close the session if it was made here; requests that come later are refused. Closing twice is harmless."""
+        self._is_closed = True
         if self._is_owner:
             await self._session.close()
         self._patrol.close()
@@ -111,6 +113,9 @@ class AiohttpTransport:
             error.on_reused_connection = body.is_on_reused_connection and not isinstance(error, TimeoutError)
             error.was_sent = error.was_sent and body.consumed
             raise
+        except DriverClosedError as error:
+            error.was_sent = error.was_sent and body.consumed
+            raise
         finally:
             if response is None or not body.is_gone:
                 body.cut_off()
@@ -119,7 +124,8 @@ class AiohttpTransport:
     @asynccontextmanager
     async def open(self, request: Request, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
         """See `Transport.open`."""
-        with Translated(request, is_owner=self._is_owner), self._watchdog(request, None):
+        watchdog = self._watchdog(request, None)
+        with self._translated(request, watchdog), watchdog:
             response = await self._request(request, None)
         try:
             chunks = self._paced_chunks(request, response, chunk_size)
@@ -127,6 +133,14 @@ class AiohttpTransport:
             yield StreamedResponse(response.status, _lower(response), chunks, patience)
         finally:
             response.close()  # keeps the connection if the body was read to its end
+
+    def _translated(self, request: Request, watchdog: Watchdog) -> Translated:
+        return Translated(
+            request,
+            is_owner=self._is_owner,
+            is_closed=lambda: self._is_closed,
+            is_connecting=lambda: watchdog.is_connecting,
+        )
 
     def _watchdog(self, request: Request, answer_timeout: float | None, *, has_body: bool = False) -> Watchdog:
         answer = self._timeouts.answer if answer_timeout is None else answer_timeout
@@ -138,7 +152,7 @@ class AiohttpTransport:
         return Watchdog(subject_of(request), self._patrol, connect=connect, send=self._timeouts.send, answer=answer)
 
     async def _exchange(self, request: Request, body: SlicedBody | None, watchdog: Watchdog) -> Response:
-        with Translated(request, is_owner=self._is_owner), watchdog:
+        with self._translated(request, watchdog), watchdog:
             response = await self._request(request, body)
             try:
                 watchdog.enter("waiting for the answer")
@@ -185,7 +199,9 @@ class AiohttpTransport:
                 raise TransportTimeoutError(
                     f"{request.operation}: no byte of the answer for {self._timeouts.answer:g} s"
                 ) from error
-            except Exception as error:  # also what is not the network's, as where the driver was closed meanwhile
+            except Exception as error:  # also what is not the network's
+                if self._is_closed and self._is_owner:
+                    raise closed_during(request) from error
                 raise TransportError(f"{request.operation}: the answer broke off{words_of(error)}") from error
             if not chunk:
                 return

@@ -16,7 +16,7 @@ from aios3._protocol.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign
 from aios3._protocol.uri import Endpoint
 from aios3._transport.base import StreamedResponse, Transport
 from aios3.credentials import Credentials, CredentialsProvider
-from aios3.errors import ResponseError, StorageError, TransportError
+from aios3.errors import DriverClosedError, ResponseError, StorageError, TransportError
 from aios3.options import RetryPolicy
 
 from .attempt import Attempt, Shield
@@ -104,6 +104,7 @@ class OperationClient:
         Raises:
             ResponseError: the store answered no.
             TransportError: no answer came.
+            DriverClosedError: the transport was closed.
         """
         request = operation.build(self._endpoint_for(operation))
         payload_hash = UNSIGNED_PAYLOAD if feed is not None else await self._payload_hash(request)
@@ -207,7 +208,7 @@ class OperationClient:
                 response = await self.transport.send_stream(signed, feed, answer_timeout=answer_timeout)
             self.store_clock.note(response, sent_at)
             return Attempt(operation.read(response), None, response, credentials)
-        except (ResponseError, TransportError) as error:
+        except (ResponseError, TransportError, DriverClosedError) as error:
             return Attempt(None, error, response, credentials)
 
     @asynccontextmanager
@@ -217,6 +218,7 @@ class OperationClient:
         Raises:
             ResponseError: the store answered no.
             TransportError: no answer came.
+            DriverClosedError: the transport was closed.
         """
         failures: list[StorageError] = []
         repaired: set[Repair] = set()
@@ -245,7 +247,7 @@ class OperationClient:
                 response = await answer.read()
             operation.read(response)
             return Attempt(answer, None, response, credentials)
-        except (ResponseError, TransportError) as error:
+        except (ResponseError, TransportError, DriverClosedError) as error:
             return Attempt(None, error, response, credentials)
 
     def region_of(self, bucket: str | None) -> str:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from aios3._protocol.part_plan import filling_limit
-from aios3.checkpoints import UploadSuspendedError
-from aios3.errors import StorageError
+from aios3.errors import DriverClosedError, StorageError, UploadSuspendedError
 from aios3.options import MIB, Timeouts, TransferConfig
 from aios3.providers import Provider
 
@@ -103,7 +102,7 @@ class Engine:
     async def stop_uploads(self, closer: asyncio.Task[object] | None) -> None:
         """Stop every upload that runs, and return when all of them have ended.
 
-        Their callers get a `StorageError`, and they are aborted; or, where there is a journal, an
+        Their callers get a `DriverClosedError`, and they are aborted; or, where there is a journal, an
         `UploadSuspendedError`, and they are left open. An upload that does not end within the cleanup timeout, because
         its caller is busy elsewhere, or is `closer`, the task that waits for this, is aborted from here. One whose
         commit is on its way gets some seconds to end; then its caller gets a `CompletionUnknownError`.
@@ -127,9 +126,9 @@ class Engine:
             async with asyncio.timeout(self.timeouts.cleanup):
                 await upload.abandon()
 
-    def _end_of_the_driver(self) -> StorageError:
+    def _end_of_the_driver(self) -> DriverClosedError:
         reason = "the driver was closed while this upload was running"
-        return UploadSuspendedError(reason) if self.journal.keeps else StorageError(reason)
+        return UploadSuspendedError(reason) if self.journal.keeps else DriverClosedError(reason)
 
 
 async def _wait_for(uploads: Sequence[RunningUpload], seconds: float) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._protocol.retry import is_unclear
-from aios3.checkpoints import UploadSuspendedError
-from aios3.errors import StorageError
+from aios3.errors import StorageError, UploadSuspendedError
 
 from .abort import Abort, AbortOutcome
 from .callers_errors import note

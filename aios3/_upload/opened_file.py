@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Final
 
 from .callers_errors import Outcome
+from .named_files import NamedFile
 from .shielding import shielded_from_anyio
 from .threads import CallerThread
 
@@ -59,7 +60,7 @@ class OpenedFile:
                 await asyncio.wait({closing}, timeout=_CLOSING_SECONDS)
 
     def _open(self) -> None:
-        self.file = FileIO(self._path)
+        self.file = NamedFile(self._path)
 
     def _begin_closing(self) -> asyncio.Future[Outcome[None]]:
         closing = self.thread.begin(self._close)

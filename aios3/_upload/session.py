@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from aios3._protocol.stream_plan import StreamPlan
-from aios3.checkpoints import UploadSuspendedError
-from aios3.errors import UploadNotFoundError
+from aios3.errors import UploadNotFoundError, UploadSuspendedError
 
 from .callers_errors import async_block, note
 from .engine import Engine

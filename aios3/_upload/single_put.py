@@ -9,6 +9,7 @@ from aios3._protocol.retry import is_unclear
 from aios3.errors import (
     CompletionUnknownError,
     ContainerNotFoundError,
+    DriverClosedError,
     ObjectNotFoundError,
     ResponseError,
     StorageError,
@@ -47,8 +48,8 @@ async def put_object(
     before = len(failures)
     try:
         committed = await client.run(operation, failures=failures)
-    except (ResponseError, TransportError) as error:
-        refusal: ResponseError | TransportError = error
+    except (ResponseError, TransportError, DriverClosedError) as error:
+        refusal: StorageError = error
         if not any(is_unclear(failure) for failure in failures[before:]):
             raise
     else:
@@ -70,7 +71,7 @@ async def _look(
     client: OperationClient,
     operation: PutObject,
     headers: Mapping[str, str],
-    refusal: ResponseError | TransportError,
+    refusal: StorageError,
     *,
     was_answered: bool,
 ) -> StorageObject:

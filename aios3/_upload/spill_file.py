@@ -10,6 +10,7 @@ from io import FileIO
 from aios3._protocol.messages import Body
 
 from .callers_errors import note
+from .named_files import naming
 
 __all__ = ["SpillFile", "check_directory"]
 
@@ -29,12 +30,8 @@ class SpillFile:
             OSError: the disk is full, or another failure of the system.
         """
         try:
-            file = self._opened()
-            file.seek(offset)
-            for piece in pieces:
-                rest = memoryview(piece)
-                while rest:
-                    rest = rest[file.write(rest) :]
+            with naming(self._directory):
+                self._write(pieces, offset)
         except OSError as error:
             note(error, f"aios3: part bytes could not be spilled to {self._directory!r}")
             raise
@@ -45,6 +42,18 @@ class SpillFile:
         Raises:
             OSError: the file is shorter, or another failure of the system.
         """
+        with naming(self._directory):
+            self._read(pieces)
+
+    def _write(self, pieces: Body, offset: int) -> None:
+        file = self._opened()
+        file.seek(offset)
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[file.write(rest) :]
+
+    def _read(self, pieces: Iterable[memoryview]) -> None:
         file = self._opened()
         file.seek(0)
         for piece in pieces:
@@ -73,5 +82,5 @@ def check_directory(directory: str) -> None:
     Raises:
         OSError: that cannot be done.
     """
-    with tempfile.TemporaryFile(buffering=0, dir=directory):
+    with naming(directory), tempfile.TemporaryFile(buffering=0, dir=directory):
         pass

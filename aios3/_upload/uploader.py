@@ -85,6 +85,8 @@ class Uploader:
         self._creation = Creation(self.guard, self.tasks, self._commit.creation, f"aios3: create {job.key!r}")
         self.ended = asyncio.Event()
         self.receipt: UploadReceipt | None = None
+        self.stopped_by: StorageError | None = None
+        """Why it was stopped, if it was."""
         if job.resume is not None:
             self._go_on_from(job.resume)
 
@@ -107,6 +109,7 @@ class Uploader:
     def stop(self, reason: StorageError) -> None:
         """Make the upload fail with `reason`, unless its commit is on its way or it is ending already."""
         if not self._is_committing:
+            self.stopped_by = reason
             self.tasks.stop(reason)
 
     def checkpoint(self) -> UploadCheckpoint:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aios3.errors import ConfigurationError
+from aios3.errors import ConfigurationError, DriverClosedError, StorageError
 from aios3.models import UploadReceipt
 
 from .source_kinds import Buffer, Source, as_view
@@ -57,8 +57,20 @@ class UploadWriter:
             SizeMismatchError: more than ``size`` was written.
             PartLimitError: the store's parts cannot hold more.
             ConfigurationError: the block was left already.
+            DriverClosedError: the driver was closed. The task that opened the upload gets that when it leaves the
+                block; this is for other tasks that write to it.
         """
-        await self._upload.add(as_view(data))
+        try:
+            await self._upload.add(as_view(data))
+        except StorageError as error:
+            self._tell_of_the_end(error)
+            raise
+
+    def _tell_of_the_end(self, error: StorageError) -> None:
+        """Raise what stopped the upload instead of `error`, if that says only that the upload takes no more."""
+        stopped_by = self._upload.stopped_by
+        if stopped_by is not None and type(error) in (StorageError, ConfigurationError):
+            raise DriverClosedError(str(stopped_by)) from error
 
     async def write_from(self, source: Source) -> None:
         """Write all of `source`, and close it, and what was made to read it, whatever happens.
@@ -78,6 +90,10 @@ class UploadWriter:
     async def write_all(self, reader: SourceReader) -> None:
         """Write what `reader` still holds; it stays open."""
         while True:
-            if not await self._upload.add_from(reader):
-                return
+            try:
+                if not await self._upload.add_from(reader):
+                    return
+            except StorageError as error:
+                self._tell_of_the_end(error)
+                raise
             await asyncio.sleep(0)  # a source that is never waited for must not keep the loop from turning

@@ -12,6 +12,7 @@ from aios3 import (
     AmazonS3StorageDriver,
     ConfigurationError,
     Credentials,
+    DriverClosedError,
     GoogleStorageDriver,
     Provider,
     RetryPolicy,
@@ -102,7 +103,7 @@ async def test_the_block_gives_the_driver_and_closes_it(server, make_driver):
         lambda: anext(driver.iterate_multipart_uploads("bucket")),
         lambda: driver.open_upload("bucket", "key").__aenter__(),
     ):
-        with pytest.raises(ConfigurationError, match="the driver is closed"):
+        with pytest.raises(DriverClosedError, match="the driver is closed"):
             await call()
 
 
@@ -190,7 +191,7 @@ async def test_closing_while_opening(server, make_driver, monkeypatch):
     await driver.aclose()
     hang.set()
     for call in calls:
-        with pytest.raises(ConfigurationError, match="closed"):
+        with pytest.raises(DriverClosedError, match="closed"):
             await call
     assert server.requests == []
 
@@ -207,7 +208,7 @@ async def test_closing_aborts_every_upload_that_runs(server, driver):
     assert server.open_uploads == []
     assert server.objects == {}
     for upload in uploads:
-        with pytest.raises(StorageError, match="the driver was closed while this upload was running"):
+        with pytest.raises(DriverClosedError, match="the driver was closed while this upload was running"):
             await upload
     assert server.requests_in_progress == 0
 
@@ -219,7 +220,7 @@ async def test_closing_stops_an_upload_whose_source_waits(server, driver):
     upload = asyncio.create_task(driver.upload_object_via_stream(source, "bucket", "key"))
     await began.wait()
     await driver.aclose()
-    with pytest.raises(StorageError, match="the driver was closed") as caught:
+    with pytest.raises(DriverClosedError, match="the driver was closed") as caught:
         await upload
     assert server.open_uploads == []
     assert "it was aborted" in "".join(caught.value.__notes__)
@@ -239,14 +240,14 @@ async def test_closing_stops_a_small_upload_too(server, driver):
     upload = asyncio.create_task(driver.upload_object_via_stream(source(), "bucket", "key"))
     await began.wait()
     await driver.aclose()
-    with pytest.raises(StorageError, match="the driver was closed"):
+    with pytest.raises(DriverClosedError, match="the driver was closed"):
         await upload
     assert server.requests == []
 
 
 async def test_closing_inside_an_uploads_own_block(server, driver):
     """Whoever closes the driver in the middle of their own upload does not wait for themselves."""
-    with pytest.raises(StorageError, match="the driver was closed"):
+    with pytest.raises(DriverClosedError, match="the driver was closed"):
         async with driver.open_upload("bucket", "key") as upload:
             await upload.write(bytes(5000))
             await driver.aclose()
@@ -323,7 +324,7 @@ async def test_a_cancellation_ends_the_grace(server, driver):
     closing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await closing
-    with pytest.raises(StorageError, match="closed"):
+    with pytest.raises(DriverClosedError, match="closed"):
         await upload
     assert server.open_uploads == []
     assert driver._engine is None
