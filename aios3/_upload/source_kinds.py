@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import inspect
 import io
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Set
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Final, Protocol, TypeGuard
 
 from aiofiles.base import AsyncBase
 
 from aios3.options import KIB
 
-__all__ = ["Buffer", "Source", "as_view", "is_buffer", "readable_of", "without_aiofiles"]
+__all__ = ["Buffer", "Source", "as_view", "inner_source", "is_buffer", "readable_of"]
 
-_PIECE_SIZE = 64 * KIB
+_PIECE_SIZE: Final = 64 * KIB
 """Bytes asked of what gives pieces of a size for the asking."""
+
+_FIELD_NAMES: Final = re.compile(":[^:]*:")
+"""In the format of a buffer."""
 
 
 class Buffer(Protocol):
@@ -71,7 +75,7 @@ def is_buffer(source: object) -> TypeGuard[Buffer]:
     """Return whether `source` has the buffer protocol.
 
     Raises:
-        ValueError, BufferError: it has, but cannot give its bytes: it is closed, released, or holds other objects.
+        ValueError, BufferError: it has, but cannot give its bytes: it is closed, for example.
     """
     if isinstance(source, bytes | bytearray):
         return True
@@ -86,7 +90,7 @@ def as_view(chunk: object) -> memoryview:
     """Return the bytes of a buffer, in C order, without a copy where they lie so.
 
     Raises:
-        TypeError: it has no buffer protocol.
+        TypeError: it has no buffer protocol, or holds Python objects.
     """
     if type(chunk) is bytes:  # the usual case, which needs no look
         return memoryview(chunk)
@@ -94,17 +98,26 @@ def as_view(chunk: object) -> memoryview:
         view = memoryview(chunk)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"the source gave {type(chunk).__name__}, but its chunks must be bytes-like") from None
-    if not view.c_contiguous:
-        return memoryview(view.tobytes())
-    return view.cast("B") if view.ndim != 1 or view.format != "B" else view
+    if view.ndim == 1 and view.format == "B" and view.c_contiguous:
+        return view
+    if "O" in _FIELD_NAMES.sub("", view.format):
+        raise TypeError(f"the source gave {type(chunk).__name__} of Python objects, whose bytes are addresses")
+    return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
 
 
-def without_aiofiles(source: object) -> object:
-    """Return the file in a file of aiofiles, else `source`.
+def inner_source(source: Any) -> object:
+    """Return what is to be read, and closed, in the place of `source`; mostly that itself.
 
-    A read of aiofiles that is cancelled goes on in its thread, where it cannot be seen.
+    Of aiofiles the file: a read of theirs that is cancelled goes on in its thread, where it cannot be seen. Of a
+    blocking response of httpx its bytes: it cannot be closed asynchronously.
     """
-    return getattr(source, "_file", source) if isinstance(source, AsyncBase) else source
+    if isinstance(source, AsyncBase):
+        return getattr(source, "_file", source)
+    if _has_method(source, "aiter_bytes") and _has_method(source, "iter_bytes"):
+        stream = getattr(source, "stream", None)
+        if hasattr(stream, "__iter__") and not hasattr(stream, "__aiter__"):
+            return source.iter_bytes()
+    return source
 
 
 def readable_of(source: object) -> object:
@@ -148,13 +161,11 @@ def _takes_size(read: Callable[..., object]) -> bool:
 
 def _body_of(source: Any) -> Any:
     """Return the body of a request, a response or a part of one, by what its library calls it; ``None`` of others."""
-    if callable(getattr(source, "aiter_bytes", None)):  # httpx
-        stream = getattr(source, "stream", None)
-        is_blocking = hasattr(stream, "__iter__") and not hasattr(stream, "__aiter__")
-        return source.iter_bytes() if is_blocking else source.aiter_bytes()
-    if callable(getattr(source, "iter_content", None)):  # requests, whose `content` would read all at once
+    if _has_method(source, "aiter_bytes"):  # httpx
+        return source.aiter_bytes()
+    if _has_method(source, "iter_content"):  # requests, whose `content` would read all at once
         return source.iter_content(_PIECE_SIZE)
-    if callable(getattr(source, "read_chunk", None)):  # a part of aiohttp's
+    if _has_method(source, "read_chunk"):  # a part of aiohttp's
         return _Part(source)
     if inspect.isasyncgenfunction(getattr(source, "stream", None)):  # Starlette
         return source.stream()
@@ -163,6 +174,10 @@ def _body_of(source: Any) -> Any:
         if callable(read := getattr(content, "read", None)) and _takes_size(read):
             return content
     return None
+
+
+def _has_method(source: object, name: str) -> bool:
+    return callable(getattr(source, name, None))
 
 
 class _Part:

@@ -14,7 +14,7 @@ from aios3.options import KIB
 
 from .callers_errors import Outcome, note_besides
 from .shielding import shielded_from_anyio
-from .source_kinds import Buffer, Source, as_view, is_buffer, readable_of, without_aiofiles
+from .source_kinds import Buffer, Source, as_view, inner_source, is_buffer, readable_of
 from .threads import CallerThread, refuse_if_still_used
 
 __all__ = ["END", "Pull", "SourceReader"]
@@ -24,7 +24,10 @@ _GATHERING_SECONDS: Final = 0.005
 """How long chunks of a blocking iterator are gathered before they are handed on."""
 
 _CLOSING_SECONDS: Final = 30.0
-"""How long a source may take to close although an anyio scope around it has been cancelled, or in its thread."""
+"""How long a source may take to close although an anyio scope around it has been cancelled."""
+
+_CLOSING_IN_THREAD_SECONDS: Final = 20.0
+"""How long an iterator may take to close in its thread."""
 
 
 class _End(Enum):
@@ -66,7 +69,7 @@ class SourceReader:
             TypeError: nothing can be read from it.
             ConfigurationError: a read of an earlier upload still runs in it.
         """
-        self._source = without_aiofiles(source)
+        self._source = inner_source(source)
         refuse_if_still_used(self._source)
         self._thread = CallerThread(self._source) if thread is None else thread
         self._owns_thread = thread is None
@@ -226,9 +229,9 @@ class _FromBlockingIterable:
             self._closing = self._thread.begin(self._close_iterator)
             if is_busy:
                 return
-        await asyncio.wait({self._closing}, timeout=_CLOSING_SECONDS)
+        await asyncio.wait({self._closing}, timeout=_CLOSING_IN_THREAD_SECONDS)
         if not self._closing.done():
-            raise TimeoutError(f"the source has not closed within {_CLOSING_SECONDS:g} s")
+            raise TimeoutError(f"the source has not closed within {_CLOSING_IN_THREAD_SECONDS:g} s")
         self._closing.result().unwrap()
 
     def _close_iterator(self) -> None:

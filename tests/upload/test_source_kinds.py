@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import ctypes
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -61,6 +62,8 @@ class Httpx:
         yield from self.stream  # type: ignore[misc]
 
     async def aclose(self) -> None:
+        if isinstance(self.stream, self._Blocking):
+            raise RuntimeError("Attempted to call an async close on a sync stream.")
         self.is_closed = True
 
 
@@ -96,7 +99,11 @@ async def test_bodies_of_web_libraries_are_read(make: Callable[[], Any]) -> None
     """In pieces, by what their library calls it."""
     source = make()
     assert await read_all(source) == CONTENT
-    assert getattr(source, "is_closed", True)
+    if isinstance(source, Httpx):
+        assert source.is_closed is isinstance(source.stream, Httpx._Async)
+
+
+RECORD = [("number", ctypes.c_int), ("thing", ctypes.py_object)]
 
 
 async def served(handler: Any) -> tuple[web.AppRunner, str]:
@@ -202,9 +209,35 @@ async def test_a_read_that_does_not_say_what_it_takes_is_tried() -> None:
     """It may be right."""
 
     class Compiled:
-        read = dict.fromkeys  # has no signature that could be looked at
+        read = dict  # has no signature that could be looked at
 
     assert readable_of(source := Compiled()) is source
+
+
+async def test_an_empty_chunk_of_a_part_is_its_end_only_if_it_says_so() -> None:
+    """It is asked again."""
+    chunks = [b"", b"a", b"", b"b"]
+
+    class Part:
+        async def read_chunk(self, size: int) -> bytes:
+            return chunks.pop(0) if chunks else b""
+
+        def at_eof(self) -> bool:
+            return not chunks
+
+    assert await read_all(Part()) == b"ab"
+
+
+@pytest.mark.parametrize("kind", [ctypes.py_object * 2, type("Record", (ctypes.Structure,), {"_fields_": RECORD})])
+async def test_buffers_of_python_objects_are_an_error(kind: Any) -> None:
+    """Their bytes are addresses; a field may be called as it likes."""
+    with pytest.raises(TypeError, match="of Python objects, whose bytes are addresses"):
+        await read_all(kind())
+
+    class Harmless(ctypes.Structure):
+        _fields_ = [("O", ctypes.c_ubyte)]
+
+    assert await read_all(Harmless(7)) == b"\7"
 
 
 @pytest.mark.parametrize("name", ["__array__", "__dlpack__"])

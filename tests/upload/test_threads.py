@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from aios3._upload import threads
 from aios3._upload.threads import CallerThread, in_library_thread, library_threads, refuse_if_still_used
 from aios3.errors import ConfigurationError
 from tests.fakes import turns
@@ -25,10 +26,6 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.001)
-
-
-def source_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "aios3-source"]
 
 
 class Held:
@@ -67,10 +64,19 @@ async def test_a_forked_process_has_threads_of_its_own() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
 
 
+async def test_the_pool_can_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is in a forked process."""
+    monkeypatch.setattr(threads, "_pool", before := library_threads())
+    threads._replace_pool()
+    assert library_threads() is not before
+    assert await in_library_thread(int) == 0
+
+
 async def test_calls_run_in_one_daemon_thread_that_ends_with_them() -> None:
     """None is begun before the first; they see the caller's context variables as they are at each call."""
+    before = threading.active_count()
     thread = CallerThread()
-    assert source_threads() == []
+    assert threading.active_count() == before
     first = await thread.call(threading.current_thread)
     VARIABLE.set("second")
     assert await thread.call(VARIABLE.get) == "second"
