@@ -21,6 +21,9 @@ The tree, and whose fault each branch is::
     +- IntegrityError                    the bytes differ
     +- CompletionUnknownError            the commit was sent, its outcome could not be found out
     +- UploadSuspendedError              the driver was closed, the upload can go on (in `aios3.checkpoints`)
+    +- DriverClosedError                 the driver is closed, or was closed during the call
+
+    CommandError                         a command whose output was the source failed
 
 Errors of the caller's source and ``asyncio.CancelledError`` are not in it: they
 reach the caller unchanged. When an upload that had been created fails, the
@@ -32,11 +35,13 @@ from __future__ import annotations
 
 __all__ = [
     "AccessDeniedError",
+    "CommandError",
     "CompletionUnknownError",
     "ConfigurationError",
     "ConflictError",
     "ContainerNotFoundError",
     "CredentialsError",
+    "DriverClosedError",
     "IntegrityError",
     "ObjectNotFoundError",
     "ObjectTooLargeError",
@@ -199,3 +204,28 @@ class CompletionUnknownError(StorageError):
         self.bucket = bucket
         self.key = key
         self.upload_id = upload_id
+
+
+class DriverClosedError(StorageError):
+    """The driver is closed, or was closed during the call."""
+
+
+class CommandError(Exception):
+    """A command whose output was uploaded has failed; nothing was committed.
+
+    It is no `StorageError`: it is an error of the source, as any that a source of your own raises.
+    """
+
+    def __init__(self, command: str, returncode: int, stderr: str | None = None) -> None:
+        super().__init__(command, returncode, stderr)
+        self.command = command
+        """The program, without its arguments, which may hold secrets."""
+        self.returncode = returncode
+        """Its exit status; the negative number of the signal that ended it, if one did."""
+        self.stderr = stderr
+        """The last 4 KiB of its standard error, decoded; ``None`` if that was not captured."""
+
+    def __str__(self) -> str:
+        if self.returncode < 0:
+            return f"{self.command!r} was ended by signal {-self.returncode}"
+        return f"{self.command!r} exited with status {self.returncode}"

@@ -19,8 +19,8 @@ OPTIONS = {"TransferConfig", "RetryPolicy", "Timeouts", "Credentials", "Credenti
 OPTIONS |= {"RefreshableCredentials"}
 VALUES = {"UploadReceipt", "UploadedPart", "UploadProgress", "Container", "StorageObject", "PendingUpload"}
 VALUES |= {"RecoveredUpload", "UploadCheckpoint", "Verification"}
-EXTRAS = {"PROVIDERS", "UploadAttributes", "UploadWriter"}
-"""What signatures name and users need for their own: the table, the keyword arguments, the open upload."""
+EXTRAS = {"PROVIDERS", "UploadAttributes", "UploadWriter", "command_output"}
+"""What signatures name and users need for their own: the table, the keyword arguments, the open upload, a source."""
 
 TREE = {
     "StorageError": (Exception,),
@@ -42,6 +42,8 @@ TREE = {
     "IntegrityError": ("StorageError",),
     "CompletionUnknownError": ("StorageError",),
     "UploadSuspendedError": ("StorageError",),
+    "DriverClosedError": ("StorageError",),
+    "CommandError": (Exception,),
 }
 
 ELSEWHERE = {"UploadSuspendedError"}
