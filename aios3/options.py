@@ -175,7 +175,8 @@ class Timeouts:
     complete: float = 300.0
     """The same for CompleteMultipartUpload, which S3 may take minutes to answer."""
     cleanup: float = 30.0
-    """All that is done after a failure or cancellation: a Create in flight, the abort, its retries, its proof."""
+    """All that is done after a failure or cancellation: a Create in flight, the abort, its retries, its proof. Before
+    that, as long at most: the end of a source that was closed."""
 
     def __post_init__(self) -> None:
         for name in ("connect", "send", "answer", "complete", "cleanup"):

@@ -22,6 +22,7 @@ from aios3._upload.job import UploadJob
 from aios3._upload.opened_file import opened_file
 from aios3._upload.progress import ProgressCallback
 from aios3._upload.session import run_upload
+from aios3._upload.source_watch import SourceWatch
 from aios3._upload.sources import Source, SourceReader
 from aios3._upload.stored_parts import check_checkpoint
 from aios3._upload.whole_upload import WholeUpload, is_whole
@@ -57,6 +58,11 @@ class UploadMethods(DriverBase):
         part is acknowledged. However the call ends, when it returns or raises (a cancellation included) the source is
         closed, no task of it runs, and no upload is open.
 
+        A source that does not end when it is closed, or when the calling task is cancelled, holds the call for
+        ``Timeouts.cleanup`` seconds. Meanwhile the logger ``aios3`` warns of it; then the calling task is cancelled
+        once more, to interrupt what the source awaits, and the call ends with its first error. A source that swallows
+        that as well cannot be ended. The abort comes after the source, so it may wait as long.
+
         Args:
             source: an async or sync iterable of bytes-like chunks, bytes-like itself, a stream reader, or anything
                 with an async or sync ``read(n)``. Sync reads run in a thread. A chunk's buffer may be reused as soon
@@ -86,7 +92,7 @@ class UploadMethods(DriverBase):
                 nothing was asked of the source.
             Exception: whatever the source raises, unchanged.
         """
-        async with SourceReader(source) as reader:
+        async with SourceReader(source, SourceWatch(source, f"{bucket}/{key}", self._timeouts.cleanup)) as reader:
             job = make_job(
                 self._provider,
                 self._transfer,

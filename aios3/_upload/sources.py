@@ -7,6 +7,7 @@ import inspect
 import io
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator
+from contextlib import nullcontext
 from enum import Enum
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol, TypeVar, cast
@@ -14,6 +15,7 @@ from typing import Any, Final, Literal, Protocol, TypeVar, cast
 from aios3.options import KIB
 
 from .shielding import shielded_from_anyio
+from .source_watch import SourceWatch
 
 __all__ = ["END", "Pull", "Source", "SourceReader", "as_view"]
 
@@ -72,13 +74,18 @@ class SourceReader:
     the caller's. Nothing is asked of the source before the first pull.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, watch: SourceWatch | None = None) -> None:
         """Find out how to read `source`.
+
+        Args:
+            source: is read once.
+            watch: sees to it that the source ends; ``None`` waits without a limit.
 
         Raises:
             TypeError: nothing can be read from it.
         """
         self._is_closed = False
+        self.watch = watch
         self._source = source
         self.pull: Pull = _pull_from(source, lambda: self._is_closed)
 
@@ -86,12 +93,16 @@ class SourceReader:
         """Close the source, in the caller's task. Closing twice is harmless.
 
         A cancellation that interrupts the closing is raised after a second try, which a further one may interrupt.
+
+        Raises:
+            TimeoutError: the source did not end in the time that its watch allows.
+            Exception: what the source raises.
         """
         aclose = None if self._is_closed else getattr(self._source, "aclose", None)
         self._is_closed = True
         if aclose is None:
             return
-        with shielded_from_anyio(_CLOSING_SECONDS):
+        with nullcontext() if self.watch is None else self.watch.closing(), shielded_from_anyio(_CLOSING_SECONDS):
             try:
                 await _call(aclose)
             except asyncio.CancelledError:
@@ -110,6 +121,9 @@ class SourceReader:
             if exc is None:
                 raise
             exc.add_note(f"aios3: closing the source failed as well: {trouble!r}")
+        finally:
+            if self.watch is not None:
+                self.watch.end(exc)
 
 
 async def _call(function: Callable[[], object]) -> None:

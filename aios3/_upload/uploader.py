@@ -34,6 +34,7 @@ from .guard import CancellationGuard
 from .job import UploadJob
 from .part_sender import PartSender
 from .progress import ProgressReporter
+from .source_watch import SourceWatch
 from .sources import END, SourceReader, as_view
 from .spill import SpilledPart
 from .turn import Turn
@@ -98,6 +99,15 @@ class Uploader:
     def bytes_durable(self) -> int:
         """Bytes from the beginning of the source that the store has acknowledged without a gap."""
         return self._progress.bytes_durable
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes that were taken."""
+        return self._progress.bytes_read
+
+    def watch(self, source: object) -> SourceWatch:
+        """Return what sees to it that a source of this upload ends."""
+        return SourceWatch(source, f"{self._job.bucket}/{self._job.key}", self._engine.timeouts.cleanup)
 
     def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
         """Return whether `task` feeds the upload or sends a part of it."""

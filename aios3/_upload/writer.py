@@ -62,17 +62,22 @@ class UploadWriter:
     async def write_from(self, source: Source) -> None:
         """Write all of `source`, and close it if it can be closed (``aclose``), whatever happens.
 
+        A source that does not end within ``Timeouts.cleanup`` seconds after it was closed, or its task cancelled, is
+        interrupted by a further cancellation.
+
         If it fails or is cancelled the upload cannot be committed any more.
 
         Raises:
             TypeError: `source`, or a chunk of it, is not what a source may be.
             Exception: whatever the source raises, unchanged; and all that `write` raises.
         """
-        async with SourceReader(source) as reader:
+        async with SourceReader(source, self._upload.watch(source)) as reader:
             await self.write_all(reader)
 
     async def write_all(self, reader: SourceReader) -> None:
         """Write what `reader` still holds; it stays open."""
+        if reader.watch is not None:
+            reader.watch.begin(lambda: self._upload.bytes_read)
         while True:
             if not await self._upload.add_from(reader):
                 return
