@@ -81,6 +81,7 @@ class Uploader:
             log=engine.journal.begin(job),
         )
         self.tasks = UploadTasks()
+        self.is_suspendable = job.is_suspendable
         self._commit = Commit(engine, job, self.guard, self._failures, engine.client.clock.monotonic())
         self._creation = Creation(self.guard, self.tasks, self._commit.creation, f"aios3: create {job.key!r}")
         self.ended = asyncio.Event()
