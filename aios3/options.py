@@ -85,9 +85,9 @@ class TransferConfig:
     tells for certain whether the object at the key is this upload's, also where its ETag cannot (an object that is
     encrypted with a key of KMS or of the customer's, or streamed to a store with ETags of its own)."""
     suspendable: bool = True
-    """Whether a driver with a journal leaves the upload open when the driver is closed, to go on later. ``False``: it is
-    aborted, as without a journal, because its source cannot be read again from the middle (the body of a web request).
-    The journal lists it anyhow, so that `recover` ends it after a crash."""
+    """Whether a driver with a journal leaves the upload open when the driver is closed, to go on later. ``False``: the
+    upload is aborted, as without a journal, because its source cannot be read again from the middle (the body of a web
+    request). The journal lists it anyhow, so that `recover` ends it after a crash."""
 
     def __post_init__(self) -> None:
         _require(isinstance(self.nonce, bool), "nonce must be True or False")

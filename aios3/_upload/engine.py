@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from aios3._protocol.part_plan import filling_limit
 from aios3.checkpoints import UploadSuspendedError
-from aios3.errors import StorageError
+from aios3.errors import DriverClosedError, StorageError
 from aios3.options import MIB, Timeouts, TransferConfig
 from aios3.providers import Provider
 
@@ -106,9 +106,9 @@ class Engine:
         """Stop every upload that runs, and return when all of them have ended.
 
         Their callers get a `StorageError`, and they are aborted; or, where there is a journal and the upload is
-        suspendable, an `UploadSuspendedError`, and they are left open. An upload that does not end within the cleanup timeout, because
-        its caller is busy elsewhere, or is `closer`, the task that waits for this, is aborted from here. One whose
-        commit is on its way gets some seconds to end; then its caller gets a `CompletionUnknownError`.
+        suspendable, an `UploadSuspendedError`, and they are left open. An upload that does not end within the cleanup
+        timeout, because its caller is busy elsewhere, or is `closer`, the task that waits for this, is aborted from
+        here. One whose commit is on its way gets some seconds to end; then its caller gets a `CompletionUnknownError`.
         """
         uploads = list(self.running)
         others = [upload for upload in uploads if not upload.is_run_by(closer)]
@@ -132,7 +132,7 @@ class Engine:
     def _end_of_the_driver(self, upload: RunningUpload) -> StorageError:
         reason = "the driver was closed while this upload was running"
         is_kept = self.journal.keeps and upload.is_suspendable
-        return UploadSuspendedError(reason) if is_kept else StorageError(reason)
+        return UploadSuspendedError(reason) if is_kept else DriverClosedError(reason)
 
 
 async def _wait_for(uploads: Sequence[RunningUpload], seconds: float) -> None:
