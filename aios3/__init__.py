@@ -2,6 +2,7 @@
 
 The drivers are `S3StorageDriver` (any store), `AmazonS3StorageDriver` and
 `GoogleStorageDriver`; everything else here is what they take, give and raise.
+`command_output` makes a source of what a command writes.
 Ready-made sources of credentials are in `aios3.credential_providers`.
 """
 
@@ -10,10 +11,12 @@ from __future__ import annotations
 from aios3._driver.opened_object import OpenedObject
 from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import RecoveredUpload, UploadCheckpoint
+from aios3.commands import command_output
 from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, RefreshableCredentials
 from aios3.driver import AmazonS3StorageDriver, GoogleStorageDriver, S3StorageDriver
 from aios3.errors import (
     AccessDeniedError,
+    CommandError,
     CompletionUnknownError,
     ConfigurationError,
     ConflictError,
@@ -52,6 +55,7 @@ __all__ = [
     "PROVIDERS",
     "AccessDeniedError",
     "AmazonS3StorageDriver",
+    "CommandError",
     "CompletionUnknownError",
     "ConfigurationError",
     "ConflictError",
@@ -92,5 +96,6 @@ __all__ = [
     "UploadWriter",
     "UploadedPart",
     "Verification",
+    "command_output",
 ]
 __version__ = "0.1.0"

@@ -23,6 +23,8 @@ The tree, and whose fault each branch is::
     +- DriverClosedError                 the driver is closed, or was closed during the call
        +- UploadSuspendedError           as that, and the upload was left open, to go on later
 
+    CommandError                         a command whose output was the source failed
+
 Errors of the caller's source and ``asyncio.CancelledError`` are not in it: they
 reach the caller unchanged. When an upload that had been created fails, the
 exception carries a note (``__notes__``) with the upload id and what became of
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDeniedError",
+    "CommandError",
     "CompletionUnknownError",
     "ConfigurationError",
     "ConflictError",
@@ -239,3 +242,24 @@ class UploadSuspendedError(DriverClosedError):
 
     checkpoint: UploadCheckpoint | None = None
     """What to go on from; ``None`` if nothing was left open, because no part had been sent yet."""
+
+
+class CommandError(Exception):
+    """A command whose output was uploaded has failed; nothing was committed.
+
+    It is no `StorageError`: it is an error of the source, as any that a source of your own raises.
+    """
+
+    def __init__(self, command: str, returncode: int, stderr: str | None = None) -> None:
+        super().__init__(command, returncode, stderr)
+        self.command = command
+        """The program, without its arguments, which may hold secrets."""
+        self.returncode = returncode
+        """Its exit status; the negative number of the signal that ended it, if one did."""
+        self.stderr = stderr
+        """The last 4 KiB of its standard error, decoded; ``None`` if that was not captured."""
+
+    def __str__(self) -> str:
+        if self.returncode < 0:
+            return f"{self.command!r} was ended by signal {-self.returncode}"
+        return f"{self.command!r} exited with status {self.returncode}"

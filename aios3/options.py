@@ -84,9 +84,14 @@ class TransferConfig:
     """Mark the object by a random value in its metadata (``aios3-nonce``). If the answer to the commit is lost, it
     tells for certain whether the object at the key is this upload's, also where its ETag cannot (an object that is
     encrypted with a key of KMS or of the customer's, or streamed to a store with ETags of its own)."""
+    suspendable: bool = True
+    """Whether a driver with a journal leaves the upload open when the driver is closed, to go on later. ``False``: the
+    upload is aborted, as without a journal, because its source cannot be read again from the middle (the body of a web
+    request). The journal lists it anyhow, so that `recover` ends it after a crash."""
 
     def __post_init__(self) -> None:
         _require(isinstance(self.nonce, bool), "nonce must be True or False")
+        _require(isinstance(self.suspendable, bool), "suspendable must be True or False")
         _require(_is_count(self.part_size) and self.part_size >= 1, "part_size must be a positive number of bytes")
         is_number = isinstance(self.concurrency, int) and _is_count(self.concurrency) and 1 <= self.concurrency <= 1000
         _require(is_number or self.concurrency == "auto", 'concurrency must be in 1..1000, or "auto"')
@@ -175,7 +180,8 @@ class Timeouts:
     complete: float = 300.0
     """The same for CompleteMultipartUpload, which S3 may take minutes to answer."""
     cleanup: float = 30.0
-    """All that is done after a failure or cancellation: a Create in flight, the abort, its retries, its proof."""
+    """All that is done after a failure or cancellation: a Create in flight, the abort, its retries, its proof. Before
+    that, as long at most: the end of a source that was closed."""
 
     def __post_init__(self) -> None:
         for name in ("connect", "send", "answer", "complete", "cleanup"):

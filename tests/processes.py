@@ -10,6 +10,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from aios3 import Credentials
 
@@ -124,10 +125,14 @@ def environment_of(endpoint_url: str, region: str, credentials: Credentials) -> 
 
 
 @asynccontextmanager
-async def child(environment: Mapping[str, str], *arguments: object, cwd: Path | None = None) -> AsyncIterator[Process]:
+async def child(
+    environment: Mapping[str, str], *arguments: object, cwd: Path | None = None, stderr: IO[Any] | None = None
+) -> AsyncIterator[Process]:
     """Run this Python with `arguments`; killed at the end of the block if it has not ended."""
     words = [str(argument) for argument in arguments]
-    process = await asyncio.create_subprocess_exec(sys.executable, *words, env=environment, stdout=PIPE, cwd=cwd)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *words, env=environment, stdout=PIPE, stderr=stderr, cwd=cwd
+    )
     try:
         yield process
     finally:

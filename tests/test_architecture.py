@@ -20,6 +20,7 @@ ORDER = (
     "driver",
     "_driver",
     "credential_providers",
+    "commands",
     "_config",
     "_journal",
     "_upload",
@@ -29,8 +30,8 @@ ORDER = (
 )
 """Each layer may import itself and what is to its right."""
 
-FOR_USERS = ("credential_providers",)
-"""Public modules that stand beside the drivers: they give names of the layers to users, and no layer needs them."""
+FOR_USERS = ("credential_providers", "commands")
+"""Public modules that stand beside the drivers: users need them, and no layer does."""
 
 ROOT_VALUES = (
     "providers", "provider_table", "provider_facts", "options", "checkpoints", "models", "credentials", "errors",
@@ -169,6 +170,8 @@ def test_imports_point_to_the_right(path: Path) -> None:
         ("aios3.driver", "from aios3.credential_providers import SsoCredentials"),
         ("aios3.credential_providers", "from aios3._driver.base import DriverBase"),
         ("aios3.credential_providers", "import aiohttp"),
+        ("aios3.commands", "from aios3._driver.base import DriverBase"),
+        ("aios3.driver", "from aios3.commands import command_output"),
         ("aios3.driver", "from aios3.testing import S3Server"),
         ("aios3.driver", "import pytest"),
         ("aios3.errors", "from aios3.options import MIB"),

@@ -19,8 +19,8 @@ OPTIONS = {"TransferConfig", "RetryPolicy", "Timeouts", "Credentials", "Credenti
 OPTIONS |= {"RefreshableCredentials"}
 VALUES = {"UploadReceipt", "UploadedPart", "UploadProgress", "Container", "StorageObject", "PendingUpload"}
 VALUES |= {"RecoveredUpload", "UploadCheckpoint", "Verification"}
-EXTRAS = {"PROVIDERS", "UploadAttributes", "UploadWriter", "OpenedObject"}
-"""What signatures name and users need for their own: the table, the keyword arguments, what is open."""
+EXTRAS = {"PROVIDERS", "UploadAttributes", "UploadWriter", "OpenedObject", "command_output"}
+"""What signatures name and users need for their own: the table, the keyword arguments, what is open, a source."""
 
 TREE = {
     "StorageError": (Exception,),
@@ -43,6 +43,7 @@ TREE = {
     "CompletionUnknownError": ("StorageError",),
     "DriverClosedError": ("StorageError",),
     "UploadSuspendedError": ("DriverClosedError",),
+    "CommandError": (Exception,),
 }
 
 

@@ -71,6 +71,7 @@ def test_every_option_is_documented(options: Any) -> None:
         ({"part_growth": "fast"}, "part_growth 'fast'"),
         ({"payload_signing": None}, "payload_signing None"),
         ({"mechanism": "chunked"}, "mechanism 'chunked'"),
+        ({"suspendable": None}, "suspendable must be True or False"),
         ({"spill_directory": 3}, "spill_directory must be a path"),
         ({"spill_directory": ""}, "spill_directory must be a path"),
         ({"spill_directory": b"/tmp"}, "spill_directory must be a path"),

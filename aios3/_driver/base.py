@@ -94,7 +94,8 @@ class DriverBase:
                 begun and not ended is written down there, so that `recover` can end it, or go on with it, after a
                 crash. It is local, private to this user, and holds no secret. A multipart upload costs two waits for
                 the disk. With it, uploads that are still running when the driver is closed are left open, to go on
-                later (`UploadSuspendedError`). A forked process lets go of it. ``None`` keeps none.
+                later (`UploadSuspendedError`), but for those with ``TransferConfig(suspendable=False)``. A forked
+                process lets go of it. ``None`` keeps none.
 
         Among the table's providers `aws` has these three. Variables and profiles mean AWS: they are passed over for a
         provider without such hosts, and where the endpoint is configured, by whatever means. What is asked of the
@@ -157,10 +158,10 @@ class DriverBase:
         """Stop and abort every upload that still runs, then close what the driver owns.
 
         Their callers get a `DriverClosedError`, and so does every other call that is cut off, or comes later. With a
-        journal, multipart uploads are left open instead, and their callers get an `UploadSuspendedError` with the
-        checkpoint to go on from. A commit that is on its way gets five seconds; then its caller gets a
-        `CompletionUnknownError`. Closing twice is harmless. A cancellation that comes meanwhile ends the grace, and is
-        raised after everything has been closed.
+        journal, multipart uploads that are suspendable (``TransferConfig.suspendable``) are left open instead, and
+        their callers get an `UploadSuspendedError` with the checkpoint to go on from. A commit that is on its way gets
+        five seconds; then its caller gets a `CompletionUnknownError`. Closing twice is harmless. A cancellation that
+        comes meanwhile ends the grace, and is raised after everything has been closed.
 
         Args:
             grace: seconds in which running uploads may end by themselves; new ones are refused at once.

@@ -75,6 +75,7 @@ def make_job(
         file=file,
         nonce=secrets.token_hex(16) if transfer.nonce and resume is None else None,
         resume=resume,
+        is_suspendable=transfer.suspendable,
     )
     check_conditions(job.headers, provider, possible_commits(job.plan, size))
     check_lock(job, provider)

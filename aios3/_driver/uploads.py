@@ -13,6 +13,7 @@ from aios3._driver.checks import check_type
 from aios3._driver.jobs import check_place, make_job
 from aios3._journal.leftovers import Leftovers, discard
 from aios3._upload.callers_errors import async_block, note
+from aios3._upload.closing_deadline import ClosingDeadline
 from aios3._upload.engine import Engine
 from aios3._upload.file_parts import holds_parts
 from aios3._upload.file_reader import FileReader
@@ -61,6 +62,11 @@ class UploadMethods(DriverBase):
         stopped, and is not waited for; what it gives is dropped. Until it has ended, the same object is refused as a
         source. To try again with it, seek to where the first try began: it stands where that has left it.
 
+        An async source that does not end when it is closed, or when the calling task is cancelled, holds the call for
+        ``Timeouts.cleanup`` seconds. Meanwhile the logger ``aios3`` warns of it; then the calling task is cancelled
+        once more, to interrupt what the source awaits, and the call ends with its first error. A source that swallows
+        that as well cannot be ended. The abort comes after the source, so it may wait as long.
+
         Args:
             source: an async or sync iterable of bytes-like chunks, bytes-like itself (an ``mmap`` too: all of it), a
                 stream reader, anything with an async or sync ``read(n)``, or the body of a web library: a response of
@@ -94,7 +100,9 @@ class UploadMethods(DriverBase):
                 nothing was asked of the source.
             Exception: whatever the source raises, unchanged.
         """
-        async with SourceReader(source) as reader:
+        async with SourceReader(
+            source, deadline=ClosingDeadline(source, f"{bucket}/{key}", self._timeouts.cleanup)
+        ) as reader:
             job = make_job(
                 self._provider,
                 self._transfer,

@@ -33,6 +33,8 @@ class RunningUpload(Protocol):
     """What the engine asks of an upload."""
 
     ended: asyncio.Event
+    is_suspendable: bool
+    """It may be left open, to go on later."""
 
     def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
         """Return whether `task` is one of those that must end before the upload can."""
@@ -102,15 +104,15 @@ class Engine:
     async def stop_uploads(self, closer: asyncio.Task[object] | None) -> None:
         """Stop every upload that runs, and return when all of them have ended.
 
-        Their callers get a `DriverClosedError`, and they are aborted; or, where there is a journal, an
-        `UploadSuspendedError`, and they are left open. An upload that does not end within the cleanup timeout, because
-        its caller is busy elsewhere, or is `closer`, the task that waits for this, is aborted from here. One whose
-        commit is on its way gets some seconds to end; then its caller gets a `CompletionUnknownError`.
+        Their callers get a `DriverClosedError`, and they are aborted; or, where there is a journal and the upload is
+        suspendable, an `UploadSuspendedError`, and they are left open. An upload that does not end within the cleanup
+        timeout, because its caller is busy elsewhere, or is `closer`, the task that waits for this, is aborted from
+        here. One whose commit is on its way gets some seconds to end; then its caller gets a `CompletionUnknownError`.
         """
         uploads = list(self.running)
         others = [upload for upload in uploads if not upload.is_run_by(closer)]
         for upload in uploads:
-            upload.stop(self._end_of_the_driver())
+            upload.stop(self._end_of_the_driver(upload))
         await _wait_for(others, min(_COMMIT_PATIENCE, self.timeouts.cleanup))
         for upload in uploads:
             upload.give_up_commit()
@@ -126,9 +128,10 @@ class Engine:
             async with asyncio.timeout(self.timeouts.cleanup):
                 await upload.abandon()
 
-    def _end_of_the_driver(self) -> DriverClosedError:
+    def _end_of_the_driver(self, upload: RunningUpload) -> DriverClosedError:
         reason = "the driver was closed while this upload was running"
-        return UploadSuspendedError(reason) if self.journal.keeps else DriverClosedError(reason)
+        is_kept = self.journal.keeps and upload.is_suspendable
+        return UploadSuspendedError(reason) if is_kept else DriverClosedError(reason)
 
 
 async def _wait_for(uploads: Sequence[RunningUpload], seconds: float) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
+from contextlib import nullcontext
 from enum import Enum
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol
@@ -13,6 +14,7 @@ from typing import Any, Final, Literal, Protocol
 from aios3.options import KIB
 
 from .callers_errors import Outcome, note_besides
+from .closing_deadline import ClosingDeadline
 from .shielding import shielded_from_anyio
 from .source_kinds import Buffer, Source, as_view, inner_source, is_buffer, readable_of
 from .threads import CallerThread, refuse_if_still_used
@@ -58,12 +60,15 @@ class SourceReader:
     reader is closed is not waited for.
     """
 
-    def __init__(self, source: Source, thread: CallerThread | None = None) -> None:
+    def __init__(
+        self, source: Source, thread: CallerThread | None = None, deadline: ClosingDeadline | None = None
+    ) -> None:
         """Find out how to read `source`.
 
         Args:
             source: is read once.
             thread: where it may block, which stays open; ``None`` makes one.
+            deadline: bounds the end of the source; ``None`` waits without a limit.
 
         Raises:
             TypeError: nothing can be read from it.
@@ -76,17 +81,25 @@ class SourceReader:
         self._way = _way_to_read(self._source, self._thread)
         self.pull: Pull = self._way.pull
         self._is_closed = False
+        self.deadline = deadline
 
     async def aclose(self) -> None:
         """Close the source, in the caller's task. Closing twice is harmless.
 
         A cancellation that interrupts the closing is raised after a second try, which a further one may interrupt.
+
+        Raises:
+            TimeoutError: the source did not end in the time that its watch allows.
+            Exception: what the source raises.
         """
         if self._is_closed:
             return
         self._is_closed = True
         try:
-            with shielded_from_anyio(_CLOSING_SECONDS):
+            with (
+                nullcontext() if self.deadline is None else self.deadline.closing(),
+                shielded_from_anyio(_CLOSING_SECONDS),
+            ):
                 await _close_each([self._way.close, getattr(self._source, "aclose", _nothing)])
         finally:
             if self._owns_thread:
@@ -104,6 +117,9 @@ class SourceReader:
             if exc is None:
                 raise
             note_besides(exc, "closing the source failed as well", trouble)
+        finally:
+            if self.deadline is not None:
+                self.deadline.end(exc)
 
 
 async def _close_each(closers: Iterable[Callable[[], object]]) -> None:

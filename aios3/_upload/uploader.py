@@ -26,6 +26,7 @@ from aios3.models import UploadReceipt
 from aios3.options import KIB
 
 from .bounds import SourceBounds
+from .closing_deadline import ClosingDeadline
 from .commit import Commit
 from .creation import Creation
 from .engine import Engine
@@ -81,6 +82,7 @@ class Uploader:
             log=engine.journal.begin(job),
         )
         self.tasks = UploadTasks()
+        self.is_suspendable = job.is_suspendable
         self._commit = Commit(engine, job, self.guard, self._failures, engine.client.clock.monotonic())
         self._creation = Creation(self.guard, self.tasks, self._commit.creation, f"aios3: create {job.key!r}")
         self.ended = asyncio.Event()
@@ -101,6 +103,15 @@ class Uploader:
     def bytes_durable(self) -> int:
         """Bytes from the beginning of the source that the store has acknowledged without a gap."""
         return self._progress.bytes_durable
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes that were taken."""
+        return self._progress.bytes_read
+
+    def closing_deadline(self, source: object) -> ClosingDeadline:
+        """Return what sees to it that a source of this upload ends."""
+        return ClosingDeadline(source, f"{self._job.bucket}/{self._job.key}", self._engine.timeouts.cleanup)
 
     def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
         """Return whether `task` feeds the upload or sends a part of it."""

@@ -45,6 +45,7 @@ class WholeUpload:
         self._owner = asyncio.current_task()
         self._cut = asyncio.timeout(None)
         self.ended = asyncio.Event()
+        self.is_suspendable = False
 
     async def run(self) -> UploadReceipt:
         """Put the object.

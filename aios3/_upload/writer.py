@@ -77,18 +77,21 @@ class UploadWriter:
 
         If it fails or is cancelled the upload cannot be committed any more. A blocking read that is running then
         cannot be stopped, and is not waited for; what it gives is dropped, and until it has ended the same object is
-        refused as a source.
+        refused as a source. An async source that does not end within ``Timeouts.cleanup`` seconds after it was closed,
+        or its task cancelled, is interrupted by a further cancellation.
 
         Raises:
             TypeError: `source`, or a chunk of it, is not what a source may be.
             ConfigurationError: a read of an earlier upload still runs in `source`.
             Exception: whatever the source raises, unchanged; and all that `write` raises.
         """
-        async with SourceReader(source) as reader:
+        async with SourceReader(source, deadline=self._upload.closing_deadline(source)) as reader:
             await self.write_all(reader)
 
     async def write_all(self, reader: SourceReader) -> None:
         """Write what `reader` still holds; it stays open."""
+        if reader.deadline is not None:
+            reader.deadline.begin(lambda: self._upload.bytes_read)
         while True:
             try:
                 if not await self._upload.add_from(reader):

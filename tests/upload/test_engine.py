@@ -21,6 +21,7 @@ class FakeUpload:
     def __init__(self, engine: Engine, *, busy: bool = False, abandoning: Exception | None = None) -> None:
         self.owner: object = object()
         self.ended = asyncio.Event()
+        self.is_suspendable = True
         self.reasons: list[StorageError] = []
         self.abandoned = 0
         self.given_up = 0
@@ -180,6 +181,16 @@ async def test_with_a_journal_uploads_are_suspended(engine: Engine) -> None:
     await engine.stop_uploads(None)
     assert isinstance(upload.reasons[0], UploadSuspendedError)
     assert "the driver was closed while this upload was running" in str(upload.reasons[0])
+
+
+async def test_an_upload_that_is_not_suspendable_is_aborted_beside_one_that_is(engine: Engine) -> None:
+    """Each as it was asked for."""
+    engine.journal = Keeping()  # type: ignore[assignment]
+    file, web_request = FakeUpload(engine), FakeUpload(engine)
+    web_request.is_suspendable = False
+    await engine.stop_uploads(None)
+    kinds = [isinstance(upload.reasons[0], UploadSuspendedError) for upload in (file, web_request)]
+    assert kinds == [True, False]
 
 
 async def test_without_a_journal_uploads_are_not_suspended(engine: Engine) -> None:
