@@ -48,7 +48,7 @@ async def test_a_lost_answer_to_complete_is_settled_where_the_store_forgets_comp
 
 @pytest.mark.parametrize("kind", [AttributeError, RuntimeError])
 @pytest.mark.parametrize("is_sent", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("times", [1, FOR_EVER], ids=["once", "for ever"])
+@pytest.mark.parametrize("times", [1, FOR_EVER], ids=["once", "always"])
 @pytest.mark.parametrize(("operation", "part_number"), REQUESTS.values(), ids=REQUESTS)
 async def test_a_defect_of_the_http_client_is_made_good_or_is_a_typed_error(
     operation, part_number, times, is_sent, kind
