@@ -31,7 +31,7 @@ export PIP_NO_INPUT := 1
 # The tests of the whole: what they cover is covered by the tests of each module, and to count it costs a third of
 # their time.
 WHOLE := tests/benchmarks tests/conformance tests/fuzz tests/simulation tests/test_cancellation.py tests/test_demo.py
-WHOLE += tests/test_faults.py tests/test_processes.py tests/test_shutdown.py
+WHOLE += tests/test_faults.py tests/test_processes.py tests/test_shutdown.py tests/test_tls_connections.py
 PYTEST = AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" AIOS3_REQUIRE_STORES=1 $(VENV)/bin/python -m pytest
 SPREAD = --numprocesses=$(WORKERS) --dist=loadfile --durations=12
 

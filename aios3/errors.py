@@ -192,7 +192,8 @@ class ThrottledError(ResponseError):
 
 
 class TransportError(StorageError, OSError):
-    """No answer came: refused, reset, name not found, TLS failure, or an answer that is not HTTP."""
+    """No answer came: refused, reset, name not found, TLS failure, an answer that is not HTTP, or a defect of the HTTP
+    client; ``__cause__`` is what it raised."""
 
     is_permanent: bool = False
     """Trying again cannot help (the certificate is not trusted, the answer is beyond all bounds)."""

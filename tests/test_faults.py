@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 
-from aios3 import CompletionUnknownError, ResponseError, StorageError
+from aios3 import CompletionUnknownError, ResponseError, StorageError, TransportError
 from aios3.testing import ALL_FAULT_KINDS, Fault
 
-from .fault_sweep import FOR_EVER, REQUESTS, a_fault, upload_with
+from .fault_sweep import FOR_EVER, ONE_PUT, REQUESTS, Defect, a_fault, upload_with
 from .sweep import SMALL_PARTS
 
 LOOKS_ETAG_UP = dataclasses.replace(SMALL_PARTS, name="looks-etag-up", complete_etag_is_final=False)
@@ -44,6 +44,47 @@ async def test_a_lost_answer_to_complete_is_settled_where_the_store_forgets_comp
     outcome = await upload_with(a_fault(kind, "CompleteMultipartUpload", None, 1), forget_completed=True)
 
     assert outcome.word == "exact"
+
+
+@pytest.mark.parametrize("kind", [AttributeError, RuntimeError])
+@pytest.mark.parametrize("is_sent", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("times", [1, FOR_EVER], ids=["once", "always"])
+@pytest.mark.parametrize(("operation", "part_number"), REQUESTS.values(), ids=REQUESTS)
+async def test_a_defect_of_the_http_client_is_made_good_or_is_a_typed_error(
+    operation, part_number, times, is_sent, kind
+):
+    """Promises 1, 2, 4 and 5: what no network raises, before a request is sent or after the store has done it."""
+    defect = Defect(kind("defect"), operation, part_number, times, is_sent=is_sent)
+    outcome = await upload_with(defect=defect)
+
+    assert outcome.problems == []
+    assert outcome.committed == (outcome.error is None)
+    assert outcome.committed or times == FOR_EVER
+    assert defect.met >= 1
+    assert outcome.error is None or isinstance(outcome.error, TransportError)
+
+
+@pytest.mark.parametrize("is_sent", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("cleanup", ["AbortMultipartUpload", "ListParts"])
+async def test_a_failed_upload_is_cleaned_up_although_the_http_client_has_a_defect(cleanup, is_sent):
+    """Promise 2: as after a lost answer."""
+    defect = Defect(ValueError("defect") if is_sent else AttributeError("defect"), cleanup, None, 2, is_sent=is_sent)
+    outcome = await upload_with(a_fault("answer", "UploadPart", 2, FOR_EVER), defect=defect)
+
+    assert outcome.problems == []
+    assert isinstance(outcome.error, StorageError)
+    assert defect.met >= 1
+
+
+@pytest.mark.parametrize("is_sent", [False, True], ids=["before", "after"])
+async def test_a_single_put_in_which_the_http_client_has_a_defect_is_settled(is_sent):
+    """Promise 5: the key shows whether it was stored."""
+    outcome = await upload_with(
+        way=ONE_PUT, defect=Defect(AttributeError("defect"), "PutObject", None, FOR_EVER, is_sent=is_sent)
+    )
+
+    assert outcome.problems == []
+    assert outcome.committed == (outcome.error is None) == is_sent
 
 
 UNREADABLE = {

@@ -84,6 +84,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, owner: ConnectionOwner) -> None:
         self._owner = owner
         self._transport: asyncio.Transport | None = None
+        self._socket: socket.socket
         self._reading = _Reading.HEAD
         self._pending = bytearray()
         self._scratch = memoryview(bytearray(_BUFFER_SIZE))
@@ -107,6 +108,8 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not every event loop derives its transports from this class.
         self._transport = cast("asyncio.Transport", transport)
+        # Asked now, because a transport that both sides have closed may not tell.
+        self._socket = transport.get_extra_info("socket")
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watched >= 0:
@@ -242,12 +245,6 @@ class Connection(asyncio.BufferedProtocol):
         """Close at once."""
         if self._transport:
             self._transport.abort()
-
-    @property
-    def _socket(self) -> socket.socket:
-        assert self._transport
-        found: socket.socket = self._transport.get_extra_info("socket")
-        return found
 
     @contextlib.contextmanager
     def _real_socket(self) -> Iterator[socket.socket]:

@@ -182,7 +182,7 @@ class Exchange:
             self._connection.next_request()
 
     def _time_out(self) -> None:
-        """Answer what nobody has asked."""
+        """Send an answer that belongs to no request."""
         refusal = Refusal(408, "RequestTimeout", "Idle connections will be closed.").answer(self.request.request_id)
         self._connection.send(b"".join(self._site.render(self.request, refusal, close=True)))
 
