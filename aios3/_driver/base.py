@@ -184,9 +184,9 @@ class DriverBase:
 
     async def _end_uploads(
         self, engine: Engine, closer: asyncio.Task[object] | None, grace: float
-    ) -> asyncio.CancelledError | None:
-        """Return the cancellation that came meanwhile, if one did."""
-        cancellation: asyncio.CancelledError | None = None
+    ) -> BaseException | None:
+        """Return the cancellation, or other interrupt, that came meanwhile, if one did."""
+        cancellation: BaseException | None = None
         try:
             await engine.let_uploads_end(closer, seconds=grace)
         except asyncio.CancelledError as error:

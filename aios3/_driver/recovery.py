@@ -13,7 +13,7 @@ from aios3._upload.file_parts import holds_parts
 from aios3._upload.job import UploadJob
 from aios3._upload.opened_file import OpenedFile
 from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint
-from aios3.errors import CompletionUnknownError, DriverClosedError, StorageError, UploadNotFoundError
+from aios3.errors import CompletionUnknownError, DriverClosedError, UploadNotFoundError
 from aios3.models import UploadAttributes
 
 __all__ = ["RecoveryMethods"]
@@ -67,9 +67,9 @@ class RecoveryMethods(UploadMethods):
                 return await leftovers.abort(number, entry)
             try:
                 completed = await self._complete(leftovers, number, entry)
-            except DriverClosedError:
+            except DriverClosedError:  # of this very driver: nothing of the caller's runs here
                 raise
-            except (StorageError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - credentials may fail with anything, and the others must be ended
                 return await self._abort_instead(leftovers, number, entry, error)
             return completed or await leftovers.abort(number, entry)
 

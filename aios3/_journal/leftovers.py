@@ -105,7 +105,7 @@ class Leftovers:
                 outcome = await _abort_upload(self._engine, *place, self._headers(entry))
         except DriverClosedError:
             raise
-        except (StorageError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - credentials may fail with anything, and the others must be ended
             return RecoveredUpload(entry.bucket, entry.key, entry.upload_id, "failed", error=error)
         if outcome not in _ENDS:
             return RecoveredUpload(entry.bucket, entry.key, upload_id, "failed")

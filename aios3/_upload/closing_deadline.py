@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
-__all__ = ["ClosingDeadline"]
+from .callers_errors import note
+
+__all__ = ["ClosingDeadline", "SourceOverdueError"]
 
 _LOOKS: Final = 6
 """Looks in the time that a source has to end. The second one that finds it unended is reported."""
 
 _LOG: Final = logging.getLogger("aios3")
+
+
+class SourceOverdueError(TimeoutError):
+    """A source did not end in its time."""
 
 
 class ClosingDeadline:
@@ -106,7 +111,7 @@ class ClosingDeadline:
         """Watch the block that closes the source.
 
         Raises:
-            TimeoutError: the block was interrupted.
+            SourceOverdueError: the block was interrupted.
         """
         if self._timer is None:
             self.begin()
@@ -120,7 +125,7 @@ class ClosingDeadline:
             self._take_back()
             if not was_interrupted or self._count() > cancellations:
                 raise
-            raise TimeoutError(f"it did not end within {self._seconds:g} s") from error
+            raise SourceOverdueError(f"it did not end within {self._seconds:g} s") from error
         finally:
             self._take_back()
             self._is_closing = False
@@ -133,7 +138,6 @@ class ClosingDeadline:
         self._task, self._bytes_read = None, int
         if not self._was_interrupted or error is None:
             return
-        note = f"aios3: the {self._name} did not end within {self._seconds:g} s, and was interrupted"
-        with contextlib.suppress(Exception):  # a caller's exception may be frozen
-            if note not in getattr(error, "__notes__", ()):
-                error.add_note(note)
+        text = f"aios3: the {self._name} did not end within {self._seconds:g} s, and was interrupted"
+        if text not in getattr(error, "__notes__", ()):
+            note(error, text)

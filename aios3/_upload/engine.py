@@ -123,8 +123,8 @@ class Engine:
                     group.create_task(self._abandon(upload), name="aios3: abandon an upload")
 
     async def _abandon(self, upload: RunningUpload) -> None:
-        # StorageError: the upload's own guard will try again, and tell its caller
-        with contextlib.suppress(StorageError, TimeoutError):
+        # The upload's own guard will try again, and tell its caller. The others must be abandoned all the same.
+        with contextlib.suppress(Exception):
             async with asyncio.timeout(self.timeouts.cleanup):
                 await upload.abandon()
 

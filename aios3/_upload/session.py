@@ -11,7 +11,7 @@ from .callers_errors import async_block, note
 from .engine import Engine
 from .file_uploader import FileUploader
 from .job import UploadJob
-from .part_tasks import part_tasks
+from .part_tasks import PartTasks
 from .streaming import StreamingUploader
 from .uploader import Uploader
 
@@ -30,19 +30,19 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
     upload = _uploader(engine, job)
     engine.running.add(upload)
     try:
-        async with upload.guard, part_tasks() as group:
+        async with upload.guard, PartTasks() as group:
             upload.tasks.begin(group)
             try:
                 yield upload
                 await upload.finish()
             finally:
                 upload.close()
-            await upload.tasks.end_stopping()
     except UploadSuspendedError as error:
-        error.checkpoint = upload.checkpoint() if upload.guard.is_kept else None
+        if error is upload.guard.suspended_by:  # another upload's may pass through the block
+            error.checkpoint = upload.checkpoint() if upload.guard.is_kept else None
         raise
     except UploadNotFoundError as error:
-        if engine.provider.aborts_uploads_after is not None:
+        if engine.provider.aborts_uploads_after is not None and upload.has_met(error):
             note(error, f"aios3: {engine.provider.name} aborts uploads after {engine.provider.aborts_uploads_after}")
         raise
     finally:

@@ -14,8 +14,8 @@ from typing import Any, Final, Literal, Protocol
 from aios3.options import KIB
 
 from .callers_errors import Outcome, note_besides
-from .closing_deadline import ClosingDeadline
-from .shielding import shielded_from_anyio
+from .closing import close_sources
+from .closing_deadline import ClosingDeadline, SourceOverdueError
 from .source_kinds import Buffer, Source, as_view, inner_source, is_buffer, readable_of
 from .threads import CallerThread, refuse_if_still_used
 
@@ -24,9 +24,6 @@ __all__ = ["END", "Pull", "SourceReader"]
 
 _GATHERING_SECONDS: Final = 0.005
 """How long chunks of a blocking iterator are gathered before they are handed on."""
-
-_CLOSING_SECONDS: Final = 30.0
-"""How long a source may take to close although an anyio scope around it has been cancelled."""
 
 _CLOSING_IN_THREAD_SECONDS: Final = 20.0
 """How long an iterator may take to close in its thread."""
@@ -81,10 +78,12 @@ class SourceReader:
         self._way = _way_to_read(self._source, self._thread)
         self.pull: Pull = self._way.pull
         self._is_closed = False
+        self._cancellations = 0
+        """Of the task that reads, when it began."""
         self.deadline = deadline
 
     async def aclose(self) -> None:
-        """Close the source, in the caller's task. Closing twice is harmless.
+        """Close the source after a clean end, in the caller's task. Closing twice is harmless.
 
         A cancellation that interrupts the closing is raised after a second try, which a further one may interrupt.
 
@@ -92,62 +91,40 @@ class SourceReader:
             TimeoutError: the source did not end in the time that its watch allows.
             Exception: what the source raises.
         """
+        await self._close(None)
+
+    async def _close(self, ended_by: BaseException | None) -> None:
         if self._is_closed:
             return
         self._is_closed = True
         try:
-            with (
-                nullcontext() if self.deadline is None else self.deadline.closing(),
-                shielded_from_anyio(_CLOSING_SECONDS),
-            ):
-                await _close_each([self._way.close, getattr(self._source, "aclose", _nothing)])
+            with nullcontext() if self.deadline is None else self.deadline.closing():
+                await close_sources([self._way.opened(), self._source], ended_by, self._cancellations)
+        except SourceOverdueError as trouble:
+            if ended_by is None:
+                raise
+            note_besides(ended_by, "closing the source failed as well", trouble)
         finally:
             if self._owns_thread:
                 self._thread.close()
 
     async def __aenter__(self) -> SourceReader:
+        task = asyncio.current_task()
+        self._cancellations = 0 if task is None else task.cancelling()
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            await self.aclose()
-        except Exception as trouble:
-            if exc is None:
-                raise
-            note_besides(exc, "closing the source failed as well", trouble)
+            await self._close(exc)
         finally:
             if self.deadline is not None:
                 self.deadline.end(exc)
 
 
-async def _close_each(closers: Iterable[Callable[[], object]]) -> None:
-    """Call all, whatever the others raise; the first error is raised, or a cancellation before it."""
-    failure: BaseException | None = None
-    for close in closers:
-        try:
-            await _call(close)
-        except asyncio.CancelledError as cancellation:
-            failure = cancellation
-            try:
-                await _call(close)
-            except Exception as trouble:  # noqa: BLE001 - the cancellation goes before it
-                note_besides(cancellation, "closing the source failed as well", trouble)
-        except Exception as trouble:  # noqa: BLE001 - raised below
-            failure = trouble if failure is None else failure
-    if failure is not None:
-        raise failure
-
-
 def _nothing() -> None:
     """Nothing is to be closed."""
-
-
-async def _call(function: Callable[[], object]) -> None:
-    outcome = function()
-    if inspect.isawaitable(outcome):
-        await outcome
 
 
 class _Way(Protocol):
@@ -157,8 +134,8 @@ class _Way(Protocol):
         """See `Pull`."""
         ...  # pragma: no cover - a protocol has no body
 
-    async def close(self) -> None:
-        """Close what `pull` has opened."""
+    def opened(self) -> object:
+        """Return what `pull` has opened beside the source, to be closed by its ``aclose``; ``None`` if nothing."""
         ...  # pragma: no cover - a protocol has no body
 
 
@@ -184,7 +161,7 @@ class _FromMemory:
     async def pull(self, hint: int) -> Buffer | End:
         return next(self._chunks, END)
 
-    async def close(self) -> None:
+    def opened(self) -> None:
         self._chunks = iter(())
 
 
@@ -201,9 +178,8 @@ class _FromAsyncIterable:
             iterator = self._iterator = aiter(self._source)
         return anext(iterator, END)
 
-    async def close(self) -> None:
-        if self._iterator is not None and (self._is_ours or self._iterator is not self._source):
-            await _call(getattr(self._iterator, "aclose", _nothing))
+    def opened(self) -> object:
+        return self._iterator if self._is_ours or self._iterator is not self._source else None
 
 
 class _FromBlockingIterable:
@@ -236,7 +212,10 @@ class _FromBlockingIterable:
             joined += as_view(chunk)
         return joined
 
-    async def close(self) -> None:
+    def opened(self) -> object:
+        return self
+
+    async def aclose(self) -> None:
         """Close the iterator in its thread; if that is busy, when it no longer is, without waiting for it."""
         is_busy, self._is_closed = self._thread.is_running, True
         if self._closing is None:
@@ -274,5 +253,5 @@ class _FromReader:
         view = as_view(chunk)
         return view if len(view) else END
 
-    async def close(self) -> None:
-        """Do nothing: the reader is the caller's."""
+    def opened(self) -> None:
+        """Nothing: the reader is the caller's."""

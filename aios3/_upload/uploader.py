@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import ClassVar, Final
 
 from aios3._protocol.cutter import Part
-from aios3.checkpoints import UploadCheckpoint
+from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError
 from aios3.errors import ConfigurationError, StorageError
 from aios3.models import UploadReceipt
 from aios3.options import KIB
@@ -119,9 +119,16 @@ class Uploader:
 
     def stop(self, reason: StorageError) -> None:
         """Make the upload fail with `reason`, unless its commit is on its way or it is ending already."""
-        if not self._is_committing:
-            self.stopped_by = reason
-            self.tasks.stop(reason)
+        if self._is_committing:
+            return
+        self.stopped_by = reason
+        if isinstance(reason, UploadSuspendedError):
+            self.guard.suspended_by = reason
+        self.tasks.stop(reason)
+
+    def has_met(self, error: StorageError) -> bool:
+        """Return whether `error` is what a request of this upload came to, not one of the caller's own."""
+        return any(failure is error for failure in self._failures)
 
     def checkpoint(self) -> UploadCheckpoint:
         """Return what an upload that was left open can go on from."""
@@ -291,7 +298,7 @@ class Uploader:
         self.receipt = self._commit.receipt(committed, size, tracker.uploaded_parts())
 
     def _begin_commit(self) -> None:
-        self.tasks.outrun_stopping()
+        self.tasks.require_no_failure()
         self._is_committing = True
 
     async def _end_reading(self) -> int:

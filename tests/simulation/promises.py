@@ -143,8 +143,8 @@ def _ending(upload: Upload, outcome: Outcome) -> Iterator[str]:
         yield f"the source raised {upload.source.error!r}, but the call {error!r}"
     if upload.cancellations_left and call.mode != "tasks":
         yield "its task is left with a cancellation"
-    # Before 3.12 the writers' own TaskGroup may leave one behind, when it fails together with the upload.
-    may_be_theirs = call.mode == "tasks" and sys.version_info < (3, 12)
+    # Before 3.13 the writers' own TaskGroup may leave one behind, when it fails together with the upload.
+    may_be_theirs = call.mode == "tasks" and sys.version_info < (3, 13)
     if isinstance(error, asyncio.CancelledError) and not may_be_theirs:
         yield "it raised a cancellation that nobody asked for"
     if _is_kind_to(call, conditions) and not call.must_fail and error is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, Literal
@@ -90,6 +91,8 @@ class Schedule:
     final_etag: bool
     max_attempts: int
     budget: int
+    is_eager: bool
+    """Tasks run until they first wait as soon as they are made; never before Python 3.12, which cannot do that."""
 
 
 def draw(seed: int) -> Schedule:
@@ -121,6 +124,7 @@ def draw(seed: int) -> Schedule:
         final_etag=random.random() < 0.5,
         max_attempts=6 if conditions.is_kind else random.choice((1, 2, 4)),
         budget=500 if conditions.is_kind else random.choice((0, 20, 500)),
+        is_eager=sys.version_info >= (3, 12) and Random(seed + 7).random() < 0.25,
     )
 
 

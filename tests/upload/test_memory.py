@@ -594,8 +594,12 @@ async def test_a_way_out_that_may_open_is_waited_for(will_open: bool) -> None:
     memory, first, second = MemoryBudget(10), Lease(), Lease()
     await memory.acquire(first, 9, 10)
     door = Door(will_open=will_open)
-    waiting = asyncio.create_task(memory.acquire(second, 5, 10, door))
-    first.task = waiting
+
+    async def wait() -> bool:
+        first.task = asyncio.current_task()
+        return await memory.acquire(second, 5, 10, door)
+
+    waiting = asyncio.create_task(wait())
     await turns(3)
     assert waiting.done() is not will_open
     if will_open:
