@@ -244,11 +244,10 @@ async def test_credentials_can_be_changed_while_it_runs(serve):
 async def test_a_reset_survives_a_socket_without_options(serve, monkeypatch):
     """Where lingering cannot be set, closing at once has to do."""
 
-    class Plain:
-        def setsockopt(self, *_: object) -> None:
-            raise OSError
+    def refuse(self: Connection) -> None:
+        raise OSError
 
-    monkeypatch.setattr(Connection, "_socket", Plain())
+    monkeypatch.setattr(Connection, "_real_socket", refuse)
     server, client = await serve()
     server.faults.add(Fault("drop_before"))
     await client.send(client.head("GET", "/bucket/key"))
