@@ -261,16 +261,23 @@ async def until_set(event: threading.Event) -> None:
             await asyncio.sleep(0.005)
 
 
+@pytest.fixture
+async def taken_threads() -> AsyncIterator[None]:
+    """The loop's threads are all taken by the caller."""
+    busy, threads = threading.Event(), ThreadPoolExecutor(2)
+    asyncio.get_running_loop().set_default_executor(threads)
+    for _ in range(2):
+        threads.submit(busy.wait)
+    yield
+    busy.set()
+
+
+@pytest.mark.usefixtures("taken_threads")
 @pytest.mark.parametrize("kind", [Stalled, StalledIterator])
 async def test_stalled_blocking_sources_hold_nothing_else_up(
     server: S3Server, driver: S3StorageDriver, tmp_path: Path, kind: type[Stalled]
 ) -> None:
     """Other uploads go on while the loop's threads are all taken, and a cancelled one is aborted at once."""
-    loop = asyncio.get_running_loop()
-    loop.set_default_executor(threads := ThreadPoolExecutor(2))
-    busy = threading.Event()
-    for _ in range(2):
-        threads.submit(busy.wait)
     sources = [kind() for _ in range(6)]
     uploads = [
         asyncio.create_task(driver.upload_object_via_stream(source, "bucket", f"stalled-{number}"))
@@ -293,11 +300,11 @@ async def test_stalled_blocking_sources_hold_nothing_else_up(
         assert server.open_uploads == []
         assert {key for _, key in server.objects} == {"async", "blocking", "file"}
     finally:
-        busy.set()
         for source in sources:
             source.release.set()
 
 
+@pytest.mark.usefixtures("taken_threads")
 async def test_a_pipe_that_nobody_writes_to_holds_nothing_up(
     server: S3Server, driver: S3StorageDriver, tmp_path: Path
 ) -> None:
