@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import os
 import socket
 
 import pytest
@@ -194,6 +195,31 @@ async def test_closing_while_opening(server, make_driver, monkeypatch):
         with pytest.raises(DriverClosedError, match="closed"):
             await call
     assert server.requests == []
+
+
+async def test_an_opening_that_fails_after_the_closing_is_no_failure_of_its_own(make_driver, monkeypatch):
+    """What closing ends, or what was missing anyway, matters no more; it is the cause."""
+
+    async def fail(*args, **options):
+        await driver.aclose()
+        raise ConfigurationError("no credentials were found")
+
+    monkeypatch.setattr(base, "load_settings", fail)
+    driver = make_driver()
+    with pytest.raises(DriverClosedError, match="closed while it was opening") as caught:
+        await driver.get_container("bucket")
+    assert isinstance(caught.value.__cause__, ConfigurationError)
+
+
+async def test_a_fork_is_refused(driver, monkeypatch):
+    """Closing it there, too; where it was opened it goes on. (`tests/test_processes.py` really forks.)"""
+    await driver.get_container("bucket")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: -1)
+        for call in (driver.get_container("bucket"), driver.aclose()):
+            with pytest.raises(ConfigurationError, match="Make one driver in each process"):
+                await call
+    await driver.get_container("bucket")
 
 
 async def test_closing_aborts_every_upload_that_runs(server, driver):

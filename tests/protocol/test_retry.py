@@ -14,6 +14,7 @@ from aios3._protocol.retry import Repair, Retry, decide, is_unclear, repair_for
 from aios3.errors import (
     CompletionUnknownError,
     ConfigurationError,
+    DriverClosedError,
     IntegrityError,
     ResponseError,
     StorageError,
@@ -324,3 +325,12 @@ def test_the_first_third_of_the_attempts_may_be_quick(most: int, hopeful: int) -
     assert [retry is not None and retry.is_hopeful for retry in found] == [True] * hopeful + [False] * (
         most - 1 - hopeful
     )
+
+
+@pytest.mark.parametrize("was_sent", [False, True])
+def test_what_the_end_of_the_driver_cut_off(was_sent: bool) -> None:
+    """It is not tried again; the store may have done it if it was on its way."""
+    failure = DriverClosedError("closed")
+    failure.was_sent = was_sent
+    assert is_unclear(failure) is was_sent
+    assert decide(failure, attempt=1, policy=RetryPolicy(), random=0.5) is None
