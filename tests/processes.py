@@ -150,3 +150,43 @@ async def line_of(process: Process) -> str:
 async def outcomes_of(process: Process) -> list[tuple[str, str]]:
     """Wait for the end of a child that recovers, and return what it did."""
     return [(key, outcome) for key, outcome in json.loads(await line_of(process))]
+
+INTERRUPTED = """
+import asyncio, dataclasses, os, signal, sys, threading, time
+from random import Random
+from aios3 import PROVIDERS, S3StorageDriver, TransferConfig
+
+PROVIDER = dataclasses.replace(PROVIDERS["generic"], min_part_size=1024)
+
+async def chunks(random):
+    for _ in range(60):
+        yield bytes(500)
+        await asyncio.sleep(random.random() * 0.002)
+
+async def main(random):
+    async with S3StorageDriver(PROVIDER, transfer=TransferConfig(part_size=1024, concurrency=3)) as driver:
+        uploads = (driver.upload_object_via_stream(chunks(random), "bucket", f"key-{number}") for number in range(3))
+        threading.Thread(target=interrupt, args=(random.random() * 0.04, random.random() ** 2 * 0.02)).start()
+        await asyncio.gather(*uploads)
+
+def interrupt(first, gap):
+    for pause in (first, gap):
+        time.sleep(pause)
+        os.kill(os.getpid(), signal.SIGINT)
+
+def run(seed):
+    try:
+        try:
+            asyncio.run(main(Random(seed)))
+        except KeyboardInterrupt:
+            pass
+        while threading.active_count() > 1:  # the second one may come after the end
+            time.sleep(0.001)
+    except KeyboardInterrupt:
+        pass
+
+for seed in range(int(sys.argv[1])):
+    run(seed)
+print("ended", flush=True)
+"""
+"""Uploads again and again, and is interrupted twice each time, as by a user who presses Ctrl-C once more."""
