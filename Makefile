@@ -34,11 +34,11 @@ export PIP_NO_INPUT := 1
 # their time.
 WHOLE := tests/benchmarks tests/conformance tests/fuzz tests/simulation tests/test_cancellation.py tests/test_demo.py
 WHOLE += tests/test_faults.py tests/test_foreign_errors.py tests/test_interrupts.py tests/test_processes.py
-WHOLE += tests/test_scopes_of_sources.py tests/test_shutdown.py tests/test_tls_connections.py
+WHOLE += tests/test_shutdown.py tests/test_tls_connections.py
 # What depends on the interpreter: its event loop, its task groups, its sockets. What depends on how tasks begin runs a
 # second time with eager ones, where the interpreter has them.
 EAGER := tests/upload tests/test_cancellation.py tests/test_faults.py tests/test_foreign_errors.py
-EAGER += tests/test_scopes_of_sources.py tests/test_streaming_uploads.py
+EAGER += tests/test_streaming_uploads.py
 CORE := $(EAGER) tests/protocol tests/transport tests/journal tests/config tests/driver tests/simulation
 CORE += tests/test_interrupts.py tests/test_tls_connections.py
 PYTEST = AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" AIOS3_REQUIRE_STORES=1 $(VENV)/bin/python -m pytest

@@ -151,6 +151,7 @@ async def outcomes_of(process: Process) -> list[tuple[str, str]]:
     """Wait for the end of a child that recovers, and return what it did."""
     return [(key, outcome) for key, outcome in json.loads(await line_of(process))]
 
+
 INTERRUPTED = """
 import asyncio, dataclasses, os, signal, sys, threading, time
 from random import Random
