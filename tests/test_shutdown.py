@@ -56,7 +56,7 @@ import uvicorn
 from uvicorn_server import Server
 
 Server.grace = float(sys.argv[-1])
-Server(uvicorn.Config("uvicorn_server:app", port=int(sys.argv[-3]), timeout_graceful_shutdown=1)).run()
+Server(uvicorn.Config("uvicorn_server:app", port=int(sys.argv[-3]), timeout_graceful_shutdown=6)).run()
 """
 
 PROGRAMS = ("uvicorn", "aiohttp")
