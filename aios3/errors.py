@@ -20,6 +20,7 @@ The tree, and whose fault each branch is::
     |  +- TransportTimeoutError (TimeoutError)
     +- IntegrityError                    the bytes differ
     +- CompletionUnknownError            the commit was sent, its outcome could not be found out
+    +- SourceStalledError (TimeoutError) the source gave nothing for too long
     +- DriverClosedError                 the driver is closed, or was closed during the call
        +- UploadSuspendedError           as that, and the upload was left open, to go on later
 
@@ -57,6 +58,7 @@ __all__ = [
     "PreconditionFailedError",
     "ResponseError",
     "SizeMismatchError",
+    "SourceStalledError",
     "StorageError",
     "ThrottledError",
     "TransportError",
@@ -95,6 +97,14 @@ class ObjectTooLargeError(StorageError):
 
 class SizeMismatchError(StorageError):
     """The source ended before or after the declared ``size``; nothing was committed."""
+
+
+class SourceStalledError(StorageError, TimeoutError):
+    """The source gave nothing for too long, so the upload was ended; nothing was committed.
+
+    It was silent for ``Timeouts.source`` seconds; or for 30 seconds while another upload needed the memory that this
+    one held, and there was neither other memory nor room on the disk.
+    """
 
 
 class PartLimitError(StorageError):

@@ -60,8 +60,10 @@ class UploadWriter:
             DriverClosedError: the driver was closed. The task that opened the upload gets that when it leaves the
                 block; this is for other tasks that write to it.
         """
+        view = as_view(data)
         try:
-            await self._upload.add(as_view(data))
+            if not self._upload.add_at_once(view):
+                await self._upload.add(view)
         except StorageError as error:
             self._tell_of_the_end(error)
             raise
@@ -69,7 +71,7 @@ class UploadWriter:
     def _tell_of_the_end(self, error: StorageError) -> None:
         """Raise what stopped the upload instead of `error`, if that says only that the upload takes no more."""
         stopped_by = self._upload.stopped_by
-        if stopped_by is not None and type(error) in (StorageError, ConfigurationError):
+        if isinstance(stopped_by, DriverClosedError) and type(error) in (StorageError, ConfigurationError):
             raise DriverClosedError(str(stopped_by)) from error
 
     async def write_from(self, source: Source) -> None:

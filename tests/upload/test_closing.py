@@ -13,8 +13,7 @@ import pytest
 
 from aios3 import AccessDeniedError, S3StorageDriver, StorageError
 from aios3.testing import Fault, S3Server
-
-from .conftest import PART, MakeDriver
+from tests.conftest import PART, MakeDriver
 
 CHUNKS = 8
 
