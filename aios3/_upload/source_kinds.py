@@ -126,8 +126,10 @@ def readable_of(source: object) -> object:
     Raises:
         TypeError: it is no source; the error says what to pass instead, if that is known.
     """
-    _refuse_lookalikes(source)
     name, read = type(source).__name__, getattr(source, "read", None)
+    if read is None and hasattr(source, "__aiter__"):  # the usual case, which needs no look
+        return source
+    _refuse_lookalikes(source)
     if callable(read) and _takes_size(read):
         return source
     if (body := _body_of(source)) is not None:
@@ -139,7 +141,7 @@ def readable_of(source: object) -> object:
             f"cannot read from {name}: its read() does not take a number of bytes; pass an async iterator over its "
             "bytes, or an object whose read(n) returns at most n of them"
         )
-    if hasattr(source, "__aiter__") or hasattr(source, "__iter__"):
+    if hasattr(source, "__iter__"):
         return source
     raise TypeError(
         f"cannot read from {name}: a source is an async or sync iterable of bytes, bytes-like, "
