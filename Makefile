@@ -2,6 +2,7 @@
 #
 #   make demo    stream a large source into a local S3 store, read it back, compare
 #   make test    every test, also those against three real servers, and the coverage they must reach
+#   make test-core PYTHON=python3.13    the tests of the core on another Python, in an environment of its own
 #   make check   format, lint, types
 #   make bench   aios3 beside other clients
 #   make bench-quick ARGS=--save, and later make bench-quick: two minutes before and after a change
@@ -23,6 +24,7 @@ BENCH_VENV := .venv-bench
 BENCH_PARTS := aioboto3 others
 LEAKS_VENV := .venv-leaks
 MUTATE_VENV := .venv-mutate
+CORE_VENV = .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 SOURCES := aios3 tests examples benchmarks
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -31,14 +33,21 @@ export PIP_NO_INPUT := 1
 # The tests of the whole: what they cover is covered by the tests of each module, and to count it costs a third of
 # their time.
 WHOLE := tests/benchmarks tests/conformance tests/fuzz tests/simulation tests/test_cancellation.py tests/test_demo.py
-WHOLE += tests/test_faults.py tests/test_processes.py tests/test_shutdown.py
+WHOLE += tests/test_faults.py tests/test_foreign_errors.py tests/test_interrupts.py tests/test_processes.py
+WHOLE += tests/test_shutdown.py tests/test_tls_connections.py
+# What depends on the interpreter: its event loop, its task groups, its sockets. What depends on how tasks begin runs a
+# second time with eager ones, where the interpreter has them.
+EAGER := tests/upload tests/test_cancellation.py tests/test_faults.py tests/test_foreign_errors.py
+EAGER += tests/test_streaming_uploads.py
+CORE := $(EAGER) tests/protocol tests/transport tests/journal tests/config tests/driver tests/simulation
+CORE += tests/test_interrupts.py tests/test_tls_connections.py
 PYTEST = AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" AIOS3_REQUIRE_STORES=1 $(VENV)/bin/python -m pytest
 SPREAD = --numprocesses=$(WORKERS) --dist=loadfile --durations=12
 
 # Prints the requirements of one dependency group; pip below 25.1 cannot read groups itself.
 GROUP := import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"][sys.argv[1]], sep="\n")
 
-.PHONY: demo test check bench bench-quick leaks soak mutate clean
+.PHONY: demo test test-core check bench bench-quick leaks soak mutate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.done-package
@@ -54,6 +63,12 @@ else
 	@$(VENV)/bin/python -m coverage report --skip-covered --fail-under=100 --include="aios3/_protocol/*,aios3/_upload/*,aios3/_journal/*"
 	@$(PYTEST) $(SPREAD) $(WHOLE)
 endif
+
+test-core:
+	@$(MAKE) --no-print-directory $(CORE_VENV)/.done-core
+	@$(CORE_VENV)/bin/python -m pytest $(SPREAD) $(CORE)
+	@! $(CORE_VENV)/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 12))' || \
+		AIOS3_EAGER_TASKS=1 $(CORE_VENV)/bin/python -m pytest $(SPREAD) $(EAGER)
 
 check: $(VENV)/.done-lint
 	@$(VENV)/bin/ruff format --check $(SOURCES)
@@ -77,7 +92,7 @@ mutate: $(MUTATE_VENV)/.done-mutate
 	@$(MUTATE_VENV)/bin/python -m tests.mutation $(or $(ARGS),aios3/_protocol)
 
 clean:
-	rm -rf $(VENV) $(STORES_VENV) $(BENCH_VENV) $(BENCH_PARTS:%=$(BENCH_VENV)-%) $(LEAKS_VENV) $(MUTATE_VENV) build dist *.egg-info .coverage .coverage.*
+	rm -rf $(VENV) $(STORES_VENV) $(BENCH_VENV) $(BENCH_PARTS:%=$(BENCH_VENV)-%) $(LEAKS_VENV) $(MUTATE_VENV) .venv-3.* build dist *.egg-info .coverage .coverage.*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find $(SOURCES) -type d -name __pycache__ -prune -exec rm -rf {} +
 
@@ -92,6 +107,13 @@ $(VENV)/.done-test $(VENV)/.done-lint: $(VENV)/.done-%: $(VENV)/.done-package
 	@echo "Installing the $* tools into $(VENV) ..."
 	@$(VENV)/bin/python -c '$(GROUP)' $* > $(VENV)/$*.txt
 	@$(VENV)/bin/python -m pip install --quiet --quiet --requirement $(VENV)/$*.txt
+	@touch $@
+
+# make test-core's environments, one for each version of Python.
+.venv-3.%/.done-core: pyproject.toml .venv-3.%/.done-venv
+	@echo "Installing aios3 and the test tools into .venv-3.$* ..."
+	@.venv-3.$*/bin/python -c '$(GROUP)' test > .venv-3.$*/test.txt
+	@.venv-3.$*/bin/python -m pip install --quiet --quiet --editable . --requirement .venv-3.$*/test.txt
 	@touch $@
 
 # Apart from the tests' own environment: servers are programs to us, and drag in what no user of aios3 has.

@@ -24,8 +24,8 @@ class S3StorageDriver(
 
     Making a driver does no I/O and needs no running loop. Use it as an async
     context manager, or call `aclose`. All its uploads share its memory limit,
-    its retry budget and its connections. It belongs to the event loop of its
-    first call.
+    its retry budget and its connections. It belongs to the event loop and the
+    process of its first call: a process that is forked later needs one of its own.
     """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import inspect
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -27,6 +28,9 @@ settings.load_profile("steady")
 
 pytest_plugins = ["aios3.testing.pytest_plugin"]
 
+EAGER_TASKS = os.environ.get("AIOS3_EAGER_TASKS") == "1"
+"""Tasks run until they first wait as soon as they are made, as since Python 3.12 programs may have it."""
+
 PART = 1024
 """Bytes of a part in the small store: a source of a few KiB is a multipart upload."""
 
@@ -34,8 +38,6 @@ PART = 1024
 @pytest.fixture(autouse=True)
 def _isolated_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Hide the machine's AWS variables and its shared files from every test."""
-    import os
-
     for name in [name for name in os.environ if name.upper().startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
@@ -68,6 +70,8 @@ def _no_task_left(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 async def _task_guard() -> AsyncIterator[None]:
+    if EAGER_TASKS:
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]
     before = asyncio.all_tasks()
     yield
     left = asyncio.all_tasks() - before - {asyncio.current_task()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import re
 from collections import deque
@@ -126,7 +127,7 @@ class FakeStore:
         self.uploads[upload_id] = (key, at, dict.fromkeys(range(1, parts + 1), b""))
 
     async def send(self, request: Request, *, answer_timeout: float | None = None) -> Response:
-        self.sent.append(request)
+        self.sent.append(dataclasses.replace(request, body=tuple(request.body)))  # which is emptied after it was sent
         self.bodies.append(b"".join(request.body))
         is_part = request.operation == "UploadPart"
         self.parts_in_flight += is_part

@@ -40,7 +40,7 @@ async def test_nothing_is_left_of_bytes_at_any_turn(way, times):
 
     # The store may hear later of what had left before the end.
     assert [problem for problem in problems if not problem.endswith("request after the end: PutObject")] == []
-    assert ended_early > 3 or way == "driver.aclose()"
+    assert ended_early >= 2 or way == "driver.aclose()"  # later Pythons need fewer turns than 3.11 to send a request
     assert runs > ended_early
 
 

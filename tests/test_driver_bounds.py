@@ -156,7 +156,8 @@ async def test_hundreds_of_uploads_finish_at_a_limit_of_one_part(server, make_dr
 @pytest.mark.parametrize("limit", [1, 2, 3, 7])
 async def test_all_uploads_together_keep_the_limit(server, make_driver, limit):
     """Bytes taken from the sources and not yet acknowledged exceed it by no more than a chunk each."""
-    driver = make_driver(transfer=TransferConfig(part_size=PART, concurrency=4, memory_limit=limit * PART))
+    transfer = TransferConfig(part_size=PART, concurrency=4, memory_limit=limit * PART, spill_directory=None)
+    driver = make_driver(transfer=transfer)
     sources = [Counted(5 * PART + number) for number in range(20)]
     stored = [0] * 20
     most = 0
@@ -271,11 +272,11 @@ async def test_a_call_cannot_switch_spilling_on(server, make_driver, tmp_path):
     """It is the driver's, like the memory; and a part must fit into what is left of that."""
     driver = make_driver()
     await driver.upload_object_via_stream(Counted(PART), "bucket", "key", transfer=spilling(tmp_path / "missing"))
-    assert driver._engine.spill is None
+    assert driver._engine.spill.directory is None
     driver = make_driver(transfer=spilling(tmp_path))
     for mechanism in ("multipart", "stream"):
-        large = TransferConfig(part_size=6 * PART + 1, mechanism=mechanism)
-        with pytest.raises(ConfigurationError, match=f"the driver may hold only {6 * PART} "):
+        large = TransferConfig(part_size=8 * PART + 1, mechanism=mechanism)
+        with pytest.raises(ConfigurationError, match=f"the driver may hold only {8 * PART} "):
             await driver.upload_object_via_stream(Counted(PART), "bucket", "key", transfer=large)
 
 

@@ -12,8 +12,8 @@ import pytest
 from aios3 import (
     PROVIDERS,
     CompletionUnknownError,
-    ConfigurationError,
     Credentials,
+    DriverClosedError,
     ObjectTooLargeError,
     Provider,
     S3StorageDriver,
@@ -191,7 +191,7 @@ async def test_closing_the_driver_lets_it_end(
     closing = [asyncio.create_task(driver.aclose(grace=grace)) for _ in range(2)]
     for _ in range(5):
         await asyncio.sleep(0)
-    with pytest.raises(ConfigurationError, match="closed"):
+    with pytest.raises(DriverClosedError, match="closed"):
         await driver.upload_object_via_stream(DATA, "bucket", "other")
     server.release("PutObject")
     assert (await upload).size == len(DATA)

@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 
-from aios3 import CompletionUnknownError, StorageError
+from aios3 import CompletionUnknownError, ResponseError, StorageError, TransportError
 from aios3.testing import ALL_FAULT_KINDS, Fault
 
-from .fault_sweep import FOR_EVER, REQUESTS, a_fault, upload_with
+from .fault_sweep import FOR_EVER, ONE_PUT, REQUESTS, Defect, a_fault, upload_with
 from .sweep import SMALL_PARTS
 
 LOOKS_ETAG_UP = dataclasses.replace(SMALL_PARTS, name="looks-etag-up", complete_etag_is_final=False)
@@ -44,6 +44,104 @@ async def test_a_lost_answer_to_complete_is_settled_where_the_store_forgets_comp
     outcome = await upload_with(a_fault(kind, "CompleteMultipartUpload", None, 1), forget_completed=True)
 
     assert outcome.word == "exact"
+
+
+@pytest.mark.parametrize("kind", [AttributeError, RuntimeError])
+@pytest.mark.parametrize("is_sent", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("times", [1, FOR_EVER], ids=["once", "always"])
+@pytest.mark.parametrize(("operation", "part_number"), REQUESTS.values(), ids=REQUESTS)
+async def test_a_defect_of_the_http_client_is_made_good_or_is_a_typed_error(
+    operation, part_number, times, is_sent, kind
+):
+    """Promises 1, 2, 4 and 5: what no network raises, before a request is sent or after the store has done it."""
+    defect = Defect(kind("defect"), operation, part_number, times, is_sent=is_sent)
+    outcome = await upload_with(defect=defect)
+
+    assert outcome.problems == []
+    assert outcome.committed == (outcome.error is None)
+    assert outcome.committed or times == FOR_EVER
+    assert defect.met >= 1
+    assert outcome.error is None or isinstance(outcome.error, TransportError)
+
+
+@pytest.mark.parametrize("is_sent", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("cleanup", ["AbortMultipartUpload", "ListParts"])
+async def test_a_failed_upload_is_cleaned_up_although_the_http_client_has_a_defect(cleanup, is_sent):
+    """Promise 2: as after a lost answer."""
+    defect = Defect(ValueError("defect") if is_sent else AttributeError("defect"), cleanup, None, 2, is_sent=is_sent)
+    outcome = await upload_with(a_fault("answer", "UploadPart", 2, FOR_EVER), defect=defect)
+
+    assert outcome.problems == []
+    assert isinstance(outcome.error, StorageError)
+    assert defect.met >= 1
+
+
+@pytest.mark.parametrize("is_sent", [False, True], ids=["before", "after"])
+async def test_a_single_put_in_which_the_http_client_has_a_defect_is_settled(is_sent):
+    """Promise 5: the key shows whether it was stored."""
+    outcome = await upload_with(
+        way=ONE_PUT, defect=Defect(AttributeError("defect"), "PutObject", None, FOR_EVER, is_sent=is_sent)
+    )
+
+    assert outcome.problems == []
+    assert outcome.committed == (outcome.error is None) == is_sent
+
+
+UNREADABLE = {
+    "nothing": b"",
+    "a page": b"<!DOCTYPE html><html><body>hello</body></html>",
+    "JSON": b"{}",
+    "cut off": b'<?xml version="1.0"?><CompleteMultipartUploadResult><ETag>&quot;ab',
+    "another document": b"<ListPartsResult></ListPartsResult>",
+    "an error without a code": b"<Error></Error>",
+    "an error that passes": b"<Error><Code>SlowDown</Code></Error>",
+}
+"""Bodies of a success that do not say what was done."""
+
+
+@pytest.mark.parametrize("forget_completed", [False, True])
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 206])
+async def test_a_commit_whose_success_cannot_be_read_is_settled_as_a_lost_answer(status, body, forget_completed):
+    """Promise 5: also if every repetition is answered so; the key shows that it holds our object."""
+    fault = Fault("garbage_after", "CompleteMultipartUpload", times=FOR_EVER, status=status, body=body)
+
+    assert (await upload_with(fault, forget_completed=forget_completed)).word == "exact"
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("status", [200, 204])
+async def test_a_commit_that_was_not_made_is_an_error_whatever_its_success_says(status, body):
+    """Promise 5: the upload is still there to be aborted."""
+    outcome = await upload_with(Fault("answer", "CompleteMultipartUpload", times=FOR_EVER, status=status, body=body))
+
+    assert outcome.problems == []
+    assert isinstance(outcome.error, ResponseError)
+    assert not outcome.committed
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+@pytest.mark.parametrize("times", [1, FOR_EVER])
+async def test_what_a_create_made_whose_success_cannot_be_read_is_found_and_aborted(status, body, times):
+    """Promise 2: nobody was told the ids."""
+    fault = Fault("garbage_after", "CreateMultipartUpload", times=times, status=status, body=body)
+    outcome = await upload_with(fault)
+
+    assert outcome.problems == []
+    assert (outcome.error is None) == (times == 1)
+    if outcome.error is not None:
+        assert isinstance(outcome.error, ResponseError)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+@pytest.mark.parametrize("times", [1, FOR_EVER])
+async def test_a_part_whose_success_cannot_be_read_is_sent_again_or_fails_the_upload(status, times):
+    """Promises 1 and 2."""
+    outcome = await upload_with(Fault("garbage_after", "UploadPart", 2, times=times, status=status))
+
+    assert outcome.problems == []
+    assert (outcome.error is None) == (times == 1)
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "answer", "stall_before"])

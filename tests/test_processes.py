@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from aios3 import S3StorageDriver
 from aios3.options import MIB
 from aios3.testing import S3Server
-from tests.processes import RECOVER, UPLOAD, child, environment_of, line_of, outcomes_of
+from tests.processes import FORK, RECOVER, UPLOAD, USE_IN_FORK, child, environment_of, line_of, outcomes_of
 
 SIZE = 16 * MIB + 5
 
@@ -149,3 +151,48 @@ async def test_a_driver_for_another_endpoint_leaves_the_journal_alone(
             assert await driver.recover() == []
         assert elsewhere.requests == []
     assert [file.read_bytes() for file in journal.iterdir()] == before
+
+
+@pytest.mark.parametrize("way", ["os.fork", "multiprocessing", "subprocess"])
+async def test_a_process_that_a_dead_one_has_made_does_not_keep_its_uploads(
+    server: S3Server, environment: dict[str, str], tmp_path: Path, path: Path, way: str
+) -> None:
+    """A fork shares the open files of the process that made it, and would share their locks."""
+    journal = tmp_path / "journal"
+    async with child(environment, "-W", "ignore", "-c", FORK, way, "generic", journal, path) as process:
+        helper = int(await line_of(process))
+        try:
+            process.kill()
+            while process.returncode is None:  # `wait` would wait for the helper as well, which has its pipe
+                await asyncio.sleep(0.01)
+            os.kill(helper, 0)  # it lives
+            async with driver_for(server, journal) as driver:
+                recovered = await driver.recover()
+        finally:
+            os.kill(helper, signal.SIGKILL)
+    assert [(one.key, one.outcome) for one in recovered] == [("key", "aborted")]
+    assert server.open_uploads == []
+    assert list(journal.iterdir()) == []
+
+
+async def test_a_living_process_keeps_its_uploads_although_it_has_forked(
+    server: S3Server, environment: dict[str, str], tmp_path: Path, path: Path
+) -> None:
+    """The fork closes its copy of the file, which must not unlock the other."""
+    journal = tmp_path / "journal"
+    async with child(environment, "-W", "ignore", "-c", FORK, "os.fork", "generic", journal, path) as process:
+        helper = int(await line_of(process))
+        os.kill(helper, signal.SIGKILL)
+        async with driver_for(server, journal) as driver:
+            assert await driver.recover() == []
+        assert len(server.open_uploads) == 1
+
+
+async def test_a_driver_is_used_in_one_process(server: S3Server, environment: dict[str, str], tmp_path: Path) -> None:
+    """In a fork it says so, and touches nothing; one that was made before the fork, and not used, is the fork's."""
+    told = "ConfigurationError the driver was opened in another process, o"
+    journal = tmp_path / "journal"
+    async with child(environment, "-W", "ignore", "-c", USE_IN_FORK, journal) as process:
+        assert [await line_of(process) for _ in range(5)] == [*[told] * 4, "done"]
+        assert [await line_of(process) for _ in range(2)] == ["2", "1"]
+    assert server.objects == {}

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import json
+import os
 import re
+import signal
+import socket
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -23,17 +28,18 @@ from aios3._protocol import operations
 from aios3._protocol.checksums import is_available
 from aios3._protocol.part_plan import plan_parts
 from aios3.options import GIB, MIB
-from aios3.testing import S3Server
+from aios3.testing import Fault, S3Server
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
-HANDLER, SCRIPT, WRITER, AROUND, CRASH, SHUTDOWN, STORES, CREDENTIALS, OPTIONS, TESTING = MARKERS = (
+HANDLER, SCRIPT, WRITER, AROUND, SERVING, CRASH, SHUTDOWN, STORES, CREDENTIALS, OPTIONS, TESTING = MARKERS = (
     "FastAPI(",
     "asyncio.run(",
     "open_upload(",
     "cleanup_multipart_uploads(",
+    "APIRouter(",
     "tidy_up_after_the_dead(",
     "uvicorn.Server",
     "GoogleStorageDriver(",
@@ -99,9 +105,9 @@ class AsgiClient:
 
     async def put(self, path: str, chunks: Iterable[bytes], *, disconnects: bool = False) -> tuple[int, Any]:
         """Send a body in chunks, then end it or go away; return status and JSON of the answer."""
-        events = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+        events = ({"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks)
         end = {"type": "http.disconnect"} if disconnects else {"type": "http.request", "body": b"", "more_body": False}
-        coming = iter([*events, end])
+        coming = itertools.chain(events, [end])
         sent: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
@@ -118,7 +124,7 @@ class AsgiClient:
         }  # fmt: skip
         await self._app(scope, receive, send)
         body = b"".join(event.get("body", b"") for event in sent[1:])
-        return sent[0]["status"], json.loads(body)
+        return sent[0]["status"], json.loads(body) if body else None
 
 
 async def test_the_web_handler_streams_a_body_into_the_store(videos: S3Server) -> None:
@@ -135,27 +141,143 @@ async def test_the_web_handler_streams_a_body_into_the_store(videos: S3Server) -
 
 
 async def test_the_web_handler_aborts_when_the_client_goes_away(videos: S3Server) -> None:
-    """After parts were stored; nothing is open and nothing is there."""
-    pytest.importorskip("fastapi")
-    disconnect = pytest.importorskip("starlette.requests").ClientDisconnect
+    """After parts were stored; nothing is open and nothing is there, and no error reaches the server's log."""
     async with AsgiClient(namespace_of(HANDLER)["app"]) as client:
-        with pytest.raises(disconnect):
-            await client.put("/videos/cat.mp4", [bytes(6 * MIB)], disconnects=True)
+        assert await client.put("/videos/cat.mp4", [bytes(6 * MIB)], disconnects=True) == (400, None)
         assert "CreateMultipartUpload" in {request.operation for request in videos.requests}
         assert (videos.open_uploads, videos.objects) == ([], {})
 
 
-async def run_script(server: S3Server, tmp_path: Path, *arguments: str) -> tuple[int, str, str]:
+BAD_ENDS = {
+    "refused": aios3.AccessDeniedError,
+    "missing bucket": aios3.ContainerNotFoundError,
+    "cancelled": asyncio.CancelledError,
+    "timed out": TimeoutError,
+    "driver closed": aios3.StorageError,
+}
+
+
+async def end_badly(
+    how: str, server: S3Server, call: Coroutine[Any, Any, Any], driver: Callable[[], S3StorageDriver]
+) -> Any:
+    """Let an example upload without an end, and end it; return what the example returns."""
+    if how == "refused":
+        server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied"))
+    elif how == "missing bucket":
+        server.store.buckets.clear()
+    else:
+        server.hold("UploadPart")
+    upload = asyncio.create_task(call)
+    try:
+        async with asyncio.timeout(20):
+            if how in ("refused", "missing bucket"):
+                return await upload
+            await server.wait_for(lambda s: s.held_requests)
+            if how == "timed out":
+                async with asyncio.timeout(0.1):
+                    return await upload
+            if how == "cancelled":
+                upload.cancel()
+            else:
+                await driver().aclose()
+            return await upload
+    finally:
+        server.release("UploadPart")
+        assert (server.open_uploads, server.objects) == ([], {})
+        assert upload.done()
+
+
+@pytest.mark.parametrize("how", BAD_ENDS)
+async def test_the_web_handler_ends_badly_with_nothing_left(videos: S3Server, how: str) -> None:
+    """A driver that was closed is 503; the rest is the server's business."""
+    app = namespace_of(HANDLER)["app"]
+    async with AsgiClient(app) as client:
+        call = client.put("/videos/cat.mp4", itertools.repeat(bytes(MIB)))
+        if how == "driver closed":
+            assert (await end_badly(how, videos, call, lambda: app.state.driver))[0] == 503
+            return
+        with pytest.raises(BAD_ENDS[how]):
+            await end_badly(how, videos, call, lambda: app.state.driver)
+
+
+@pytest.mark.parametrize("how", BAD_ENDS)
+async def test_the_writer_example_ends_badly_with_nothing_left(videos: S3Server, how: str) -> None:
+    """Whoever records is told."""
+    async with S3StorageDriver() as driver:
+        with pytest.raises(BAD_ENDS[how]):
+            call = namespace_of(WRITER)["record"](driver, itertools.repeat(bytes(MIB)))
+            await end_badly(how, videos, call, lambda: driver)
+
+
+@pytest.mark.parametrize("how", BAD_ENDS)
+async def test_the_example_of_going_on_ends_badly_with_nothing_left(videos: S3Server, how: str) -> None:
+    """Without a journal; the source is closed."""
+    closed: list[int] = []
+
+    async def read_from(offset: int) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield bytes(MIB)
+        finally:
+            closed.append(offset)
+
+    async with S3StorageDriver() as driver:
+        with pytest.raises(BAD_ENDS[how]):
+            await end_badly(how, videos, namespace_of(CRASH)["archive"](driver, read_from, None), lambda: driver)
+    assert closed == [0]
+
+
+async def run_script(
+    server: S3Server, tmp_path: Path, *arguments: str, interrupt: bool = False, **environment: str
+) -> tuple[int, str, str]:
+    """Run the script; interrupt it, if that is wanted, once two parts are stored."""
     script = tmp_path / "upload.py"
     script.write_text(block(SCRIPT), encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(script), *arguments,
-        env={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), **aws_variables(server)},
+        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "HOME": str(tmp_path), **aws_variables(server)}
+        | environment,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    output, errors = await process.communicate()
+    try:
+        async with asyncio.timeout(20):
+            if interrupt:
+                await server.wait_for(lambda s: s.open_uploads and len(s.open_uploads[0].parts) >= 2)
+                process.send_signal(signal.SIGINT)
+            output, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
     assert process.returncode is not None
     return process.returncode, output.decode(), errors.decode()
+
+
+SCRIPTS_BAD_ENDS = {
+    "refused": "AccessDeniedError",
+    "missing bucket": "ContainerNotFoundError",
+    "wrong secret": "CredentialsError",
+    "interrupted": "KeyboardInterrupt",
+}
+
+
+@pytest.mark.parametrize("how", SCRIPTS_BAD_ENDS)
+async def test_the_script_ends_badly_and_so_does_its_command(videos: S3Server, tmp_path: Path, how: str) -> None:
+    """Although the command writes faster than the store takes, and would not end by itself."""
+    environment = {"AWS_SECRET_ACCESS_KEY": "wrong"} if how == "wrong secret" else {}
+    if how == "refused":
+        videos.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied"))
+    bucket = "missing" if how == "missing bucket" else "videos"
+    command = ("sh", "-c", f"echo $$ >{tmp_path}/pid; exec yes")
+    status, output, errors = await run_script(
+        videos, tmp_path, bucket, "x.bin", *command, interrupt=how == "interrupted", **environment
+    )
+    assert status != 0
+    assert output == ""
+    assert SCRIPTS_BAD_ENDS[how] in errors
+    assert (videos.open_uploads, videos.objects) == ([], {})
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 async def test_the_script_uploads_what_a_command_writes(videos: S3Server, tmp_path: Path) -> None:
@@ -174,7 +296,8 @@ async def test_the_script_commits_nothing_when_the_command_fails(videos: S3Serve
     fails = f"import sys; sys.stdout.buffer.write(b'x' * {6 * MIB}); sys.exit(3)"
     status, output, errors = await run_script(videos, tmp_path, "videos", "x.bin", sys.executable, "-c", fails)
     assert (status, output) == (1, "")
-    assert "failed" in errors
+    assert "CommandError: " in errors
+    assert "exited with status 3" in errors
     assert (videos.open_uploads, videos.objects) == ([], {})
 
 
@@ -197,6 +320,47 @@ async def test_the_examples_around_the_uploads(videos: S3Server) -> None:
     assert beginning == body[:MIB]
     async with aiohttp.ClientSession() as session, session.get(link) as answer:
         assert await answer.read() == body
+
+
+@asynccontextmanager
+async def served(app: FastAPI) -> AsyncIterator[str]:
+    """Run an application behind a real server, and give its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical"))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:
+            await asyncio.sleep(0.001)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        await serving
+
+
+async def test_the_example_of_serving_objects(videos: S3Server) -> None:
+    """Headers and bytes of what is there, 404 for what is not, and nothing is read for a client that has gone."""
+    body = bytes(range(256)) * (16 * MIB // 256)
+    app = FastAPI()
+    app.include_router(namespace_of(SERVING)["router"])
+    async with S3StorageDriver() as uploader:
+        receipt = await uploader.upload_object_via_stream(body, "videos", "2026/cat.mp4", content_type="video/mp4")
+    await videos.wait_for(lambda server: server.open_connections == 0)
+    async with S3StorageDriver() as driver, served(app) as url, aiohttp.ClientSession(url) as client:
+        app.state.driver = driver
+        async with client.get("/videos/cat.mp4") as answer:
+            told = answer.status, answer.content_type, answer.content_length, answer.headers["ETag"]
+            assert told == (200, "video/mp4", len(body), f'"{receipt.etag}"')
+            assert await answer.read() == body
+        async with client.get("/videos/dog.mp4") as answer:
+            assert answer.status == 404
+        async with client.get("/videos/cat.mp4") as answer:
+            await answer.content.read(100)
+            assert videos.open_connections == 1
+            answer.close()
+        await videos.wait_for(lambda server: server.open_connections == 0)
+        async with client.get("/videos/cat.mp4") as answer:
+            await answer.content.read(100)
+            await driver.aclose()
+            with pytest.raises(aiohttp.ClientPayloadError):  # never a short video that looks whole
+                await answer.read()
 
 
 async def test_the_examples_of_what_comes_after_a_crash(videos: S3Server, tmp_path: Path) -> None:
@@ -225,24 +389,12 @@ async def test_the_examples_of_what_comes_after_a_crash(videos: S3Server, tmp_pa
     assert await example["tidy_up_after_the_dead"](tmp_path) == {}
 
 
-async def test_the_example_of_shutting_down() -> None:
-    """The driver is closed, with a grace, before the server waits for its requests."""
-    example = namespace_of(SHUTDOWN)
-    closed: list[float] = []
-
-    class Driver:
-        async def aclose(self, *, grace: float) -> None:
-            closed.append(grace)
-
-    app = FastAPI()
-    app.state.driver = Driver()
-    config = uvicorn.Config(app, lifespan="off")
-    config.load()
-    server = example["Server"](config)
-    server.servers, server.lifespan = [], config.lifespan_class(config)
-    await server.shutdown()
-    assert closed == [20]
-    assert callable(example["serve"])
+def test_the_example_of_shutting_down_is_one_that_runs() -> None:
+    """Word for word; the tests of shutdown run the file."""
+    shown = block(SHUTDOWN)
+    file = (ROOT / "examples" / "uvicorn_server.py").read_text(encoding="utf-8")
+    assert shown[shown.index("class Server") :].strip() in file
+    assert issubclass(namespace_of(SHUTDOWN)["Server"], uvicorn.Server)
 
 
 async def test_the_examples_of_credentials_can_be_made() -> None:
@@ -269,7 +421,10 @@ def test_every_source_of_credentials_is_named() -> None:
 
 async def test_the_example_of_a_test_passes() -> None:
     """As its readers would run it."""
-    await namespace_of(TESTING)["test_a_lost_answer_does_no_harm"]()
+    example = namespace_of(TESTING)
+    async with S3Server() as server:
+        await example["test_a_lost_answer_does_no_harm"](server)
+    example["test_without_an_event_loop"]()
 
 
 @pytest.mark.parametrize("marker", [STORES, OPTIONS])

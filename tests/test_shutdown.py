@@ -10,7 +10,7 @@ import signal
 import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,94 +29,37 @@ pytest.importorskip("fastapi")
 LATEST = 15.0
 """Seconds that an end may take on a busy machine; what is measured is far less than the clients would wait."""
 
-UVICORN = """
-import os
-from contextlib import asynccontextmanager
+EXAMPLES = ROOT / "examples"
+
+RUN = """
+import functools, os, runpy, sys
+
+import aios3
+
+
+def show(progress):
+    print("stored", progress.parts_stored, flush=True)
+
+
+driver = aios3.S3StorageDriver
+driver.default_provider = os.environ["PROVIDER"]
+driver.upload_object_via_stream = functools.partialmethod(driver.upload_object_via_stream, on_progress=show)
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Runs an example as it stands, and tells what it has stored."""
+
+BY_IMPORT_STRING = """
+import sys
 
 import uvicorn
-from fastapi import FastAPI, Request
+from uvicorn_server import Server
 
-from aios3 import S3StorageDriver
-
-
-@asynccontextmanager
-async def lifespan(app):
-    async with S3StorageDriver(os.environ["PROVIDER"], journal=os.environ.get("JOURNAL")) as driver:
-        app.state.driver = driver
-        yield
-
-
-app = FastAPI(lifespan=lifespan)
-
-
-def show(progress):
-    print("stored", progress.parts_stored, flush=True)
-
-
-@app.put("/{name}")
-async def put(name: str, request: Request):
-    receipt = await app.state.driver.upload_object_via_stream(request.stream(), "bucket", name, on_progress=show)
-    return {"size": receipt.size}
-
-
-class Server(uvicorn.Server):
-    async def shutdown(self, sockets=None):
-        await app.state.driver.aclose(grace=float(os.environ["GRACE"]))
-        await super().shutdown(sockets)
-
-
-Server(uvicorn.Config(app, port=int(os.environ["PORT"]), log_level="error", timeout_graceful_shutdown=1)).run()
+Server.grace = float(sys.argv[-1])
+Server(uvicorn.Config("uvicorn_server:app", port=int(sys.argv[-3]), timeout_graceful_shutdown=6)).run()
 """
 
-AIOHTTP = """
-import asyncio
-import os
-import signal
-
-from aiohttp import web
-
-from aios3 import S3StorageDriver
-
-DRIVER = web.AppKey("driver", S3StorageDriver)
-
-
-async def driver(app):
-    async with S3StorageDriver(os.environ["PROVIDER"], journal=os.environ.get("JOURNAL")) as driver:
-        app[DRIVER] = driver
-        ending = []
-        # Before aiohttp's own end begins: from then on it reads no more of any request's body.
-        asyncio.get_running_loop().add_signal_handler(
-            signal.SIGTERM, lambda: ending.append(asyncio.create_task(end(driver)))
-        )
-        yield
-
-
-async def end(driver):
-    await driver.aclose(grace=float(os.environ["GRACE"]))
-    asyncio.get_running_loop().call_soon(stop)
-
-
-def stop():
-    raise web.GracefulExit
-
-
-def show(progress):
-    print("stored", progress.parts_stored, flush=True)
-
-
-async def put(request):
-    name = request.match_info["name"]
-    receipt = await request.app[DRIVER].upload_object_via_stream(request.content, "bucket", name, on_progress=show)
-    return web.json_response({"size": receipt.size})
-
-
-app = web.Application()
-app.cleanup_ctx.append(driver)
-app.router.add_put("/{name}", put)
-web.run_app(app, host="127.0.0.1", port=int(os.environ["PORT"]), shutdown_timeout=1, print=None)
-"""
-
-PROGRAMS = {"uvicorn": UVICORN, "aiohttp": AIOHTTP}
+PROGRAMS = ("uvicorn", "aiohttp")
 CLEAN = {"uvicorn": {0, -signal.SIGTERM}, "aiohttp": {0}}
 """How a clean end looks: uvicorn ends by the signal that it was told to end by."""
 
@@ -175,6 +118,13 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
         yield running
 
 
+@pytest.fixture
+async def ours() -> AsyncIterator[Store]:
+    """The loopback store."""
+    async with run_store("ours") as running:
+        yield running
+
+
 class Client:
     """Sends a body slowly: a beginning, and the rest when it is told to."""
 
@@ -207,6 +157,19 @@ class Client:
                 line = await self._reader.readline()
             return int(line.split()[1]) if line else None
         return None
+
+    async def put_again(self, path: str) -> int | None:
+        """Read the answer to its end, send a small request on the same connection, and return the status."""
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            await self._reader.readexactly(int(re.search(rb"(?i)content-length: (\d+)", head)[1]))  # type: ignore[index]
+            self._writer.write(f"PUT {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\n\r\nx".encode())
+            await self._writer.drain()
+            return await self.status()
+        return None
+
+    def abort(self) -> None:
+        self._writer.transport.abort()
 
     async def aclose(self) -> None:
         self._writer.close()
@@ -245,72 +208,194 @@ async def stored(process: Process, parts: int, uploads: int = 1) -> None:
         uploads -= await line_of(process) == f"stored {parts}"
 
 
-async def end(process: Process) -> float:
+async def end(process: Process, number: int = signal.SIGTERM) -> float:
     """Tell the process to end, wait until it has, and return how many seconds that took."""
     began = time.monotonic()
-    process.terminate()
+    process.send_signal(number)
     async with asyncio.timeout(LATEST):
         await process.wait()
     return time.monotonic() - began
 
 
-def settings(store: Store, port: int, *, grace: float = 0.0, journal: Path | None = None) -> dict[str, str]:
-    kept = {} if journal is None else {"JOURNAL": str(journal)}
-    return {**store.environment, "PROVIDER": store.provider, "PORT": str(port), "GRACE": str(grace), **kept}
+class Served:
+    """An example that runs."""
+
+    def __init__(self, program: str, process: Process, port: int, log: Path) -> None:
+        self.program = program
+        self.process = process
+        self.port = port
+        self.log = log
+
+    def assert_clean(self) -> None:
+        """It has ended as told, and its log tells of no error."""
+        assert self.process.returncode in CLEAN[self.program]
+        log = self.log.read_text()
+        assert "Traceback" not in log
+        assert "rror" not in log
+
+    async def accepts(self) -> bool:
+        with contextlib.suppress(ConnectionError):
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            writer.close()
+            return True
+        return False
+
+
+Serve = Callable[..., AbstractAsyncContextManager[Served]]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Serve:
+    """Run an example against a store."""
+
+    @asynccontextmanager
+    async def run(
+        store: Store, program: str, *, grace: float = 0.0, journal: Path | None = None, code: str = RUN, **more: str
+    ) -> AsyncIterator[Served]:
+        (port,) = pick_free_ports(1)
+        environment = {**store.environment, "PROVIDER": store.provider, "BUCKET": "bucket", **more}
+        environment["PYTHONPATH"] += os.pathsep + str(EXAMPLES)
+        if journal is not None:
+            environment["JOURNAL"] = str(journal)
+        words = ["-c", code, EXAMPLES / f"{program}_server.py", "--port", port, "--grace", grace]
+        with (tmp_path / "log").open("wb") as log:
+            async with child(environment, *words, stderr=log) as process:
+                yield Served(program, process, port, tmp_path / "log")
+
+    return run
 
 
 BODY = bytes(range(256)) * (11 * MIB // 256)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-async def test_running_uploads_are_aborted(store: Store, program: str, start: Start) -> None:
-    """Of three slow clients; they see an error, and nothing is open or there."""
-    (port,) = pick_free_ports(1)
-    async with child(settings(store, port), "-c", PROGRAMS[program]) as process:
-        clients = [await start(port, f"/{number}") for number in range(3)]
-        await stored(process, 2, uploads=3)
+async def test_running_uploads_are_aborted(store: Store, program: str, start: Start, serve: Serve) -> None:
+    """Of three slow clients; they see 503, nothing is open or there, and the log is clean."""
+    async with serve(store, program) as served:
+        clients = [await start(served.port, f"/{number}") for number in range(3)]
+        await stored(served.process, 2, uploads=3)
         assert len(await store.open_keys()) == 3
-        await end(process)
-        assert process.returncode in CLEAN[program]
-        assert [status for client in clients if (status := await client.status()) not in (500, None)] == []
+        await end(served.process)
+        assert [await client.status() for client in clients] == [503] * 3
+        served.assert_clean()
     assert await store.open_keys() == []
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-async def test_an_upload_that_can_end_within_the_grace_does(store: Store, program: str, start: Start) -> None:
+async def test_an_upload_that_can_end_within_the_grace_does(
+    store: Store, program: str, start: Start, serve: Serve
+) -> None:
     """Its client gets its answer, and then nothing is waited for any more."""
-    (port,) = pick_free_ports(1)
-    async with child(settings(store, port, grace=10 * LATEST), "-c", PROGRAMS[program]) as process:
-        client = await start(port, "/key")
-        await stored(process, 2)
-        process.terminate()
+    async with serve(store, program, grace=10 * LATEST) as served:
+        client = await start(served.port, "/key")
+        await stored(served.process, 2)
+        served.process.terminate()
         await client.send(b"the end")
         await client.finish()
         assert await client.status() == 200
         async with asyncio.timeout(LATEST):
-            await process.wait()
-        assert process.returncode in CLEAN[program]
+            await served.process.wait()
+        served.assert_clean()
     assert await store.body("key") == BODY + b"the end"
     assert await store.open_keys() == []
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-async def test_with_a_journal_another_process_goes_on(store: Store, program: str, tmp_path: Path, start: Start) -> None:
-    """From the checkpoint, with the rest of the source."""
-    (port,) = pick_free_ports(1)
-    async with child(settings(store, port, journal=tmp_path / "journal"), "-c", PROGRAMS[program]) as process:
-        await start(port, "/key")
-        await stored(process, 2)
-        await end(process)
-        assert process.returncode in CLEAN[program]
-    assert await store.open_keys() == ["key"]
-    async with store.driver(journal=tmp_path / "journal") as driver:
-        (checkpoint,) = await driver.find_checkpoints()
-        assert checkpoint.offset == 10 * MIB
-        await driver.upload_object_via_stream(BODY[checkpoint.offset :], "bucket", "key", resume=checkpoint)
-    assert await store.body("key") == BODY
+async def test_during_the_grace_nothing_new_is_accepted(ours: Store, program: str, start: Start, serve: Serve) -> None:
+    """At the socket; the short upload ends with 200, the long one with 503 after the grace, a new request with 503."""
+    async with serve(ours, program, grace=2) as served:
+        short, long, idle = [await start(served.port, path) for path in ("/short", "/long", "/idle")]
+        await stored(served.process, 2, uploads=3)
+        await idle.finish()
+        assert await idle.status() == 200
+        assert await served.accepts()
+        served.process.terminate()
+        async with asyncio.timeout(1.5):
+            while await served.accepts():
+                await asyncio.sleep(0.02)
+        assert await idle.put_again("/new") in (503, None)
+        await short.finish()
+        assert await short.status() == 200
+        assert await long.status() == 503
+        async with asyncio.timeout(LATEST):
+            await served.process.wait()
+        served.assert_clean()
+    assert await ours.open_keys() == []
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_a_second_interrupt_ends_the_grace(ours: Store, program: str, start: Start, serve: Serve) -> None:
+    """Ctrl-C twice aborts at once."""
+    async with serve(ours, program, grace=10 * LATEST) as served:
+        await start(served.port, "/key")
+        await stored(served.process, 2)
+        served.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(LATEST):
+            while await served.accepts():
+                await asyncio.sleep(0.02)
+        assert await ours.open_keys() == ["key"]
+        await end(served.process, signal.SIGINT)
+        assert await ours.open_keys() == []
+        served.assert_clean()
+
+
+async def test_an_import_string_will_do(ours: Store, start: Start, serve: Serve) -> None:
+    """As uvicorn needs it for reloading; the driver is found all the same."""
+    async with serve(ours, "uvicorn", code=BY_IMPORT_STRING) as served:
+        client = await start(served.port, "/key")
+        async with asyncio.timeout(LATEST):
+            while not await ours.open_keys():
+                await asyncio.sleep(0.02)
+        await end(served.process)
+        assert await client.status() == 503
+        served.assert_clean()
+    assert await ours.open_keys() == []
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_a_client_that_goes_away_leaves_no_trace(ours: Store, program: str, start: Start, serve: Serve) -> None:
+    """Neither an open upload nor an error in the log; one that sends too much is told so."""
+    async with serve(ours, program, MAX_SIZE=str(12 * MIB)) as served:
+        client = await start(served.port, "/gone")
+        await stored(served.process, 2)
+        client.abort()
+        async with asyncio.timeout(LATEST):
+            while await ours.open_keys():
+                await asyncio.sleep(0.02)
+        client = await start(served.port, "/large")
+        with contextlib.suppress(ConnectionError):
+            await client.send(bytes(2 * MIB))
+        assert await client.status() == 413
+        await end(served.process)
+        served.assert_clean()
+    assert await ours.open_keys() == []
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_with_a_journal_nothing_is_left_open_either(
+    store: Store, program: str, tmp_path: Path, start: Start, serve: Serve
+) -> None:
+    """By a clean end; and what a killed server has left is aborted when the next one starts."""
+    journal = tmp_path / "journal"
+    async with serve(store, program, journal=journal) as served:
+        await start(served.port, "/key")
+        await stored(served.process, 2)
+        await end(served.process)
+        served.assert_clean()
     assert await store.open_keys() == []
-    assert list((tmp_path / "journal").iterdir()) == []
+    async with serve(store, program, journal=journal) as served:
+        await start(served.port, "/key")
+        await stored(served.process, 2)
+        served.process.kill()
+        await served.process.wait()
+        assert await store.open_keys() == ["key"]
+    async with serve(store, program, journal=journal) as served:
+        while not await served.accepts():
+            await asyncio.sleep(0.02)
+        assert await store.open_keys() == []
+        await end(served.process)
+        served.assert_clean()
+    assert list(journal.iterdir()) == []
 
 
 async def test_the_handler_of_the_readme_ends_cleanly(tmp_path: Path, start: Start) -> None:

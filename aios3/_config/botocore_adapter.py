@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 from aios3._upload.clock import Clock
 from aios3._upload.refreshing import RefreshingCredentials
+from aios3._upload.threads import CallerThread
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 
@@ -34,7 +34,11 @@ class BotocoreCredentials(RefreshingCredentials):
         self._session = session
 
     async def _ask(self) -> Credentials:
-        credentials = await asyncio.to_thread(_freeze, self._session)
+        thread = CallerThread()
+        try:
+            credentials = await thread.call(_freeze, self._session)
+        finally:
+            thread.close()
         return replace(credentials, expires_at=self._clock.now() + _KEPT)
 
 

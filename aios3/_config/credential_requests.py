@@ -6,7 +6,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from aios3._config.tls import make_ssl_context
@@ -15,6 +15,7 @@ from aios3._protocol.messages import Body, Request, Response
 from aios3._protocol.uri import Endpoint
 from aios3._transport.aiohttp_transport import AiohttpTransport
 from aios3._upload.clock import Clock
+from aios3._upload.threads import library_threads
 from aios3.errors import (
     AccessDeniedError,
     ConfigurationError,
@@ -54,6 +55,9 @@ class CredentialRequests:
         self._ca_bundle = ca_bundle
         self._context: ssl.SSLContext | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_context": None}  # it cannot be pickled, and is made again when it is needed
+
     async def send(self, request: Request) -> Response:
         """Return the answer, whatever its status; the last one if every attempt was in vain.
 
@@ -76,7 +80,7 @@ class CredentialRequests:
         if request.scheme == "https" and self._context is None:
             self._context = await make_ssl_context(self._ca_bundle)
         phases = Timeouts(connect=self._seconds, send=self._seconds, answer=self._seconds)
-        transport = AiohttpTransport(timeouts=phases, ssl_context=self._context)
+        transport = AiohttpTransport(timeouts=phases, ssl_context=self._context, threads=library_threads())
         try:
             async with asyncio.timeout(self._seconds):
                 return await transport.send(request)

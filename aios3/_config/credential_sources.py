@@ -23,7 +23,7 @@ from aios3._config.profile_sources import BELOW_WEB_IDENTITY, first_of, from_pro
 from aios3._config.static import StaticCredentials
 from aios3._upload.refreshing import RefreshingCredentials
 from aios3.credentials import Credentials, CredentialsProvider
-from aios3.errors import ConfigurationError, TransportError
+from aios3.errors import ConfigurationError, StorageError
 
 __all__ = ["Places", "StaticCredentials", "find_credentials"]
 
@@ -58,7 +58,9 @@ def _sources_in_order(places: Places) -> tuple[CredentialsSource, ...]:
 
 
 class _LastResort(RefreshingCredentials):
-    """The metadata service, whose silence means that there are no credentials anywhere."""
+    """The metadata service, which is only a guess: until it has given any, its silence, a refusal or an answer that is
+    none mean that there are no credentials anywhere.
+    """
 
     def __init__(self, places: Places, metadata: InstanceMetadataCredentials) -> None:
         super().__init__(self._ask, clock=places.clock, name="instance metadata credentials")
@@ -69,7 +71,7 @@ class _LastResort(RefreshingCredentials):
     async def _ask(self) -> Credentials:
         try:
             credentials = await self._metadata.look_up()
-        except (TransportError, ConfigurationError) as error:
+        except StorageError as error:
             if self._has_answered:
                 raise
             url = find_metadata_url(self._places) or DEFAULT_METADATA_URL

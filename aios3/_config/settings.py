@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from aios3._config.regions import check_region, choose_aws_region
 from aios3._config.shared_files import Profile, load_profile
 from aios3._protocol.uri import Endpoint
 from aios3._upload.refreshing import RefreshingCredentials
+from aios3._upload.threads import in_library_thread
 from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, _Anonymous
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
@@ -79,7 +79,7 @@ async def load_settings(
     environment = read_environment(environ)
     profile, directory = Profile(), Path()
     if endpoint_url is None or region is None or credentials is None:
-        profile, directory = await asyncio.to_thread(_load_profile, environment, home)
+        profile, directory = await in_library_thread(_load_profile, environment, home)
     custom = find_custom_endpoint(endpoint_url, environment, profile)
     variant = choose_variant(provider, variants, environment, profile, None if custom is None else custom.origin)
     region = _resolve_region(provider, region, environment, profile, custom)

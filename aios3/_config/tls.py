@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 
+from aios3._upload.threads import in_library_thread
 from aios3.errors import ConfigurationError
 
 __all__ = ["make_ssl_context"]
@@ -18,7 +18,7 @@ async def make_ssl_context(ca_bundle: str | None) -> ssl.SSLContext:
     Raises:
         ConfigurationError: the bundle cannot be read or holds no certificate.
     """
-    return await asyncio.to_thread(_build_context, ca_bundle)
+    return await in_library_thread(_build_context, ca_bundle)
 
 
 def _build_context(ca_bundle: str | None) -> ssl.SSLContext:

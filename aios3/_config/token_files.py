@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Final
 
+from aios3._upload.threads import in_library_thread
 from aios3.errors import ConfigurationError
 
 __all__ = ["read_small_file"]
@@ -19,7 +19,7 @@ async def read_small_file(path: Path, origin: str) -> bytes:
     Raises:
         ConfigurationError: it cannot be read, is empty, or is longer. The message holds none of it.
     """
-    return await asyncio.to_thread(_read, path, origin)
+    return await in_library_thread(_read, path, origin)
 
 
 def _read(path: Path, origin: str) -> bytes:

@@ -24,14 +24,16 @@ from aios3._protocol.directory_buckets import folder_of
 from aios3._protocol.part_plan import check_part_size
 from aios3._transport.aiohttp_transport import AiohttpTransport
 from aios3._upload.bucket_sessions import BucketSessions
+from aios3._upload.callers_errors import note
 from aios3._upload.client import OperationClient
 from aios3._upload.clock import Clock
 from aios3._upload.engine import Engine
 from aios3._upload.shielding import finish_despite_cancellation
 from aios3._upload.spill_file import check_directory
 from aios3._upload.thread_work import ThreadWork
+from aios3._upload.threads import library_threads
 from aios3.credentials import Credentials, CredentialsProvider, _Anonymous
-from aios3.errors import ConfigurationError
+from aios3.errors import ConfigurationError, DriverClosedError, StorageError
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider, find_provider
 
@@ -77,7 +79,9 @@ class DriverBase:
                 part size that the provider recommends, if it does.
             retry: how often a request is repeated.
             timeouts: how long each phase of a request may stand still.
-            session: an aiohttp session to use; it is never closed here.
+            session: an aiohttp session to use; it is never closed here. ``None`` makes one that ignores the proxies of
+                the environment: to use them pass ``aiohttp.ClientSession(trust_env=True)``. Requests for credentials
+                never go through a session of yours.
             ssl_context: for https; ``None`` trusts AWS_CA_BUNDLE or the system's store, loaded off the loop.
             use_dualstack: reach the provider over IPv6 too. ``None`` takes AWS_USE_DUALSTACK_ENDPOINT, or the profile's
                 ``use_dualstack_endpoint``.
@@ -90,7 +94,8 @@ class DriverBase:
                 begun and not ended is written down there, so that `recover` can end it, or go on with it, after a
                 crash. It is local, private to this user, and holds no secret. A multipart upload costs two waits for
                 the disk. With it, uploads that are still running when the driver is closed are left open, to go on
-                later (`UploadSuspendedError`). ``None`` keeps none.
+                later (`UploadSuspendedError`), but for those with ``TransferConfig(suspendable=False)``. A forked
+                process lets go of it. ``None`` keeps none.
 
         Among the table's providers `aws` has these three. Variables and profiles mean AWS: they are passed over for a
         provider without such hosts, and where the endpoint is configured, by whatever means. What is asked of the
@@ -132,6 +137,8 @@ class DriverBase:
         self._opening = asyncio.Lock()
         self._closing = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+        """Id of the process that the loop is in."""
         self._resources = AsyncExitStack()
         self._engine: Engine | None = None
         self._is_closed = False
@@ -150,16 +157,18 @@ class DriverBase:
     async def aclose(self, *, grace: float = 0.0) -> None:
         """Stop and abort every upload that still runs, then close what the driver owns.
 
-        Their callers get a `StorageError`. With a journal, multipart uploads are left open instead, and their callers
-        get an `UploadSuspendedError` with the checkpoint to go on from. A commit that is on its way gets five seconds;
-        then its caller gets a `CompletionUnknownError`. Closing twice is harmless. A cancellation that
+        Their callers get a `DriverClosedError`, and so does every other call that is cut off, or comes later. With a
+        journal, multipart uploads that are suspendable (``TransferConfig.suspendable``) are left open instead, and
+        their callers get an `UploadSuspendedError` with the checkpoint to go on from. A commit that is on its way gets
+        five seconds; then its caller gets a `CompletionUnknownError`. Closing twice is harmless. A cancellation that
         comes meanwhile ends the grace, and is raised after everything has been closed.
 
         Args:
             grace: seconds in which running uploads may end by themselves; new ones are refused at once.
 
         Raises:
-            ConfigurationError: this is not the event loop that the driver was used in, or `grace` is negative.
+            ConfigurationError: this is not the event loop, or the process, that the driver was used in; or `grace` is
+                negative.
         """
         if not grace >= 0:
             raise ConfigurationError(f"grace must be a number of seconds that is not negative, not {grace!r}")
@@ -175,9 +184,9 @@ class DriverBase:
 
     async def _end_uploads(
         self, engine: Engine, closer: asyncio.Task[object] | None, grace: float
-    ) -> asyncio.CancelledError | None:
-        """Return the cancellation that came meanwhile, if one did."""
-        cancellation: asyncio.CancelledError | None = None
+    ) -> BaseException | None:
+        """Return the cancellation, or other interrupt, that came meanwhile, if one did."""
+        cancellation: BaseException | None = None
         try:
             await engine.let_uploads_end(closer, seconds=grace)
         except asyncio.CancelledError as error:
@@ -188,29 +197,39 @@ class DriverBase:
         return cancellation or finished.cancellation
 
     async def _open(self) -> Engine:
-        """Return the machinery, made at the first call."""
-        loop = asyncio.get_running_loop()
+        """Return the machinery, made at the first call.
+
+        Raises:
+            DriverClosedError: the driver is closed, or was closed meanwhile.
+        """
         if self._is_closed:
-            raise ConfigurationError("the driver is closed")
+            raise DriverClosedError("the driver is closed")
         self._require_own_loop()
-        self._loop = loop
+        self._loop, self._process = asyncio.get_running_loop(), os.getpid()
         if self._engine is None:
             async with self._opening:
                 if self._engine is None:
                     await self._start()
         if self._engine is None:
-            raise ConfigurationError("the driver was closed while it was opening")
+            raise DriverClosedError("the driver was closed while it was opening")
         return self._engine
 
     def _require_own_loop(self) -> None:
+        if self._loop is not None and self._process != os.getpid():
+            raise ConfigurationError(
+                "the driver was opened in another process, of which this one is a fork: they would share its "
+                "connections and its journal. Make one driver in each process"
+            )
         if self._loop not in (None, asyncio.get_running_loop()):
             raise ConfigurationError("the driver is in use by another event loop; make one driver per loop")
 
     async def _start(self) -> None:
         try:
             engine = await self._make_engine()
-        except BaseException:
+        except BaseException as error:
             await self._resources.aclose()
+            if self._is_closed and isinstance(error, StorageError | OSError):
+                raise DriverClosedError("the driver was closed while it was opening") from error
             raise
         if self._is_closed:
             await self._resources.aclose()
@@ -231,7 +250,9 @@ class DriverBase:
         context = self._ssl_context
         if is_tls and context is None:
             context = await make_ssl_context(settings.ca_bundle)
-        transport = AiohttpTransport(timeouts=self._timeouts, ssl_context=context, session=self._session)
+        transport = AiohttpTransport(
+            timeouts=self._timeouts, ssl_context=context, session=self._session, threads=library_threads()
+        )
         self._resources.push_async_callback(transport.aclose)
         client = OperationClient(
             transport=transport,
@@ -251,7 +272,7 @@ class DriverBase:
             client.signer = sessions = BucketSessions(client)
             self._resources.push_async_callback(sessions.aclose)
         engine = Engine(client, self._provider, self._transfer, self._timeouts)
-        if self._transfer.spill_directory is not None:
+        if self._transfer.spill_directory not in ("auto", None):
             await _check_spill_directory(os.fsdecode(self._transfer.spill_directory))
         if self._journal_directory is not None:
             endpoint = f"{settings.endpoint.scheme}://{settings.endpoint.host}{settings.endpoint.base_path}"
@@ -260,7 +281,7 @@ class DriverBase:
             try:
                 await self._journal.open()
             except OSError as error:
-                error.add_note(f"aios3: no journal can be kept in {str(self._journal_directory)!r}; nothing was sent")
+                note(error, f"aios3: no journal can be kept in {str(self._journal_directory)!r}; nothing was sent")
                 raise
         return engine
 

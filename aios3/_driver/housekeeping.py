@@ -12,7 +12,7 @@ from aios3._protocol.operations import AbortMultipartUpload, ListMultipartUpload
 from aios3._protocol.retry import is_unclear
 from aios3._protocol.uri import check_bucket, check_key
 from aios3._upload.client import OperationClient
-from aios3.errors import ConfigurationError, ResponseError, StorageError
+from aios3.errors import ConfigurationError, DriverClosedError, ResponseError, StorageError
 from aios3.models import PendingUpload
 
 __all__ = ["HousekeepingMethods"]
@@ -102,6 +102,8 @@ async def _has_been_aborted(client: OperationClient, upload: PendingUpload) -> b
     try:
         check_key(upload.key)  # a listed key that is not UTF-8 cannot be named in a request
         await client.run(AbortMultipartUpload(upload.bucket, upload.key, upload.upload_id), failures=failures)
+    except DriverClosedError:
+        raise
     except StorageError as error:
         is_gone = isinstance(error, ResponseError) and error.status == 404
         return is_gone and any(is_unclear(failure) for failure in failures)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
-from typing import Final
+from typing import Final, Self
 
 from aios3._protocol.content_range import read_content_range
 from aios3._protocol.messages import Response
-from aios3._protocol.operations import GetObject
+from aios3._protocol.operations import GetObject, HeadObject
 from aios3._protocol.retry import decide
 from aios3._transport.base import StreamedResponse
+from aios3._upload.callers_errors import note
 from aios3._upload.client import OperationClient
-from aios3.errors import IntegrityError, PreconditionFailedError, ResponseError, TransportError
+from aios3.errors import ConfigurationError, IntegrityError, PreconditionFailedError, ResponseError, TransportError
 from aios3.models import StorageObject
 
 __all__ = ["ObjectReader"]
@@ -21,19 +22,28 @@ _RANGE_NOT_SATISFIABLE: Final = 416
 
 
 class ObjectReader:
-    """Reads an object from offset `start` up to but without `end`, once.
+    """Reads an object from offset `start` up to but without `end`, once: iterate over it, and close it afterwards.
+
+    `open` may come first: then the object is known before its first byte.
 
     An answer that breaks off is followed by one for the rest, on the condition
     that the object still has the ETag of the first answer. An answer that
-    brought bytes makes the count of attempts begin anew, so that a long
+    brought bytes makes the count of attempts begin again, so that a long
     download is not ended by the sum of its short breaks; the driver's retry
     budget bounds them all.
+
+    Raises:
+        IntegrityError: the object was replaced meanwhile: the bytes given are of the version before.
+        ResponseError: the store refused; status 416 if the object ends before the start.
+        TransportError: no answer came, or they broke off too often.
+        DriverClosedError: the driver was closed meanwhile.
+        ConfigurationError: it is read further although it was closed, or has failed.
     """
 
     def __init__(
         self, client: OperationClient, bucket: str, key: str, *, chunk_size: int, start: int = 0, end: int | None = None
     ) -> None:
-        """Take what to read; `end` must be after `start`, and chunks are never longer than `chunk_size` bytes."""
+        """Take what to read; `end` is not before `start`, and chunks are never longer than `chunk_size` bytes."""
         self._client = client
         self._bucket = bucket
         self._key = key
@@ -42,22 +52,52 @@ class ObjectReader:
         self._asked_end = self._end = end
         self._attempts = 0
         """Answers in a row that brought nothing, and the last one that did."""
+        self._is_closed = False
+        self._is_told = False
+        """The caller knows which version it is that is read."""
         self.found: StorageObject | None = None
         """The object as the first answer describes it; its size is that of the part to be read."""
+        self.size = 0
+        """Bytes of the whole object, once it is found; as far as its end is known, where the store does not tell."""
+        self._pieces = self._read()
 
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        """Yield all the bytes, or raise. Close it when leaving it early: that frees the connection.
+    async def open(self) -> StorageObject:
+        """Wait for the first answer, and return what it says of the object. From now on only that version is read."""
+        await anext(self._pieces, b"")
+        assert self.found is not None
+        self._is_told = True
+        return self.found
 
-        Raises:
-            IntegrityError: the object was replaced meanwhile: the bytes given are of the version before.
-            ResponseError: the store refused; status 416 if the object ends before the start.
-            TransportError: no answer came, or they broke off too often.
-        """
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next bytes, at least one."""
+        async for piece in self._pieces:
+            if piece:
+                return piece
+        if self._is_closed or self._is_unfinished():
+            raise ConfigurationError(
+                f"no more bytes of {self._bucket}/{self._key} can be read: the block of open_object was left, or "
+                "reading them has failed"
+            )
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Free the connection. Closing twice is harmless."""
+        self._is_closed = True
+        await self._pieces.aclose()
+
+    async def _read(self) -> AsyncGenerator[bytes]:
+        """Yield all the bytes, or raise; an empty piece says that an answer has come."""
+        if self._asked_end == self._start:  # HTTP knows no empty range
+            self._describe_nothing_of(await self._look())
         while self._is_unfinished():
             before, broken = self._position, None
             try:
                 async with self._client.open(self._operation(), chunk_size=self._chunk_size) as answer:
                     self._compare(answer)
+                    yield b""
                     try:
                         async for chunk in answer.chunks:
                             if not (wanted := chunk[: self._missing()]):
@@ -67,7 +107,8 @@ class ObjectReader:
                     except TransportError as error:
                         broken = error
             except ResponseError as error:
-                if self._is_empty_object(error):
+                if self._is_range_of_nothing(error) and not (found := await self._look()).size:
+                    self._describe_nothing_of(found)
                     return
                 if self._is_replaced(error):
                     raise self._replaced() from error
@@ -75,6 +116,14 @@ class ObjectReader:
             if self._is_unfinished():
                 self._attempts = 1 if self._position > before else self._attempts + 1
                 await self._wait_to_go_on(broken or TransportError("GetObject: the answer ended before its time"))
+
+    async def _look(self) -> StorageObject:
+        return await self._client.run(HeadObject(self._bucket, self._key))
+
+    def _describe_nothing_of(self, found: StorageObject) -> None:
+        """Note the object, of which no byte is to be read."""
+        self.size, self._end = found.size, self._start
+        self.found = replace(found, size=0)
 
     def _is_unfinished(self) -> bool:
         return self.found is None or self._missing() > 0
@@ -97,10 +146,10 @@ class ObjectReader:
         section = read_content_range(answer.headers)
         total = None if section is None else section.total
         last = self._position + found.size if total is None else total
-        self._end = last if self._end is None else min(self._end, last)
+        self.size, self._end = last, last if self._end is None else min(self._end, last)
         self.found = replace(found, size=self._missing())
 
-    def _is_empty_object(self, error: ResponseError) -> bool:
+    def _is_range_of_nothing(self, error: ResponseError) -> bool:
         """Return whether the range was refused only because there is not even a first byte."""
         return error.status == _RANGE_NOT_SATISFIABLE and self._position == 0 and self.found is None
 
@@ -117,14 +166,14 @@ class ObjectReader:
 
     async def _wait_to_go_on(self, broken: TransportError) -> None:
         """Return when the next attempt is due, or raise."""
-        if self._position == self._start:
+        if self._position == self._start and not self._is_told:
             self.found, self._end = None, self._asked_end  # nothing was given, so any version will do
         elif not (self.found and self.found.etag):
-            broken.add_note("aios3: the store gave no ETag, so the rest cannot be asked for safely")
+            note(broken, "aios3: the store gave no ETag, so the rest cannot be asked for safely")
             raise broken
         client = self._client
         retry = decide(broken, attempt=self._attempts, policy=client.policy, random=client.clock.random())
         if retry is None or not client.budget.take(retry.cost):
-            broken.add_note(f"aios3: gave up at offset {self._position}")
+            note(broken, f"aios3: gave up at offset {self._position}")
             raise broken
         await client.clock.sleep(retry.delay)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import cast
 
@@ -12,9 +11,9 @@ from aios3._journal.entries import JournalEntry
 from aios3._journal.leftovers import Leftovers
 from aios3._upload.file_parts import holds_parts
 from aios3._upload.job import UploadJob
-from aios3._upload.opened_file import opened_file
-from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint, UploadSuspendedError
-from aios3.errors import CompletionUnknownError, StorageError, UploadNotFoundError
+from aios3._upload.opened_file import OpenedFile
+from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint
+from aios3.errors import CompletionUnknownError, DriverClosedError, UploadNotFoundError
 from aios3.models import UploadAttributes
 
 __all__ = ["RecoveryMethods"]
@@ -68,9 +67,9 @@ class RecoveryMethods(UploadMethods):
                 return await leftovers.abort(number, entry)
             try:
                 completed = await self._complete(leftovers, number, entry)
-            except UploadSuspendedError:
+            except DriverClosedError:  # of this very driver: nothing of the caller's runs here
                 raise
-            except (StorageError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - credentials may fail with anything, and the others must be ended
                 return await self._abort_instead(leftovers, number, entry, error)
             return completed or await leftovers.abort(number, entry)
 
@@ -87,8 +86,8 @@ class RecoveryMethods(UploadMethods):
         """Go on with an upload whose file is as it was; ``None`` if that is not possible."""
         if entry.file is None or entry.has_customer_key:
             return None
-        async with opened_file(entry.file.path) as file:
-            if await asyncio.to_thread(identify_file, entry.file.path, file.fileno()) != entry.file:
+        async with OpenedFile(entry.file.path) as file:
+            if await file.thread.call(identify_file, entry.file.path, file.file.fileno()) != entry.file:
                 return None
             checkpoint = await leftovers.checkpoint(number, entry)
             if checkpoint is None or not await holds_parts(entry.file.path, checkpoint.parts, checkpoint.checksum):

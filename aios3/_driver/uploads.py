@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
 import stat
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from io import FileIO
 from typing import Unpack
 
 from aios3._driver.base import DriverBase
 from aios3._driver.checks import check_type
 from aios3._driver.jobs import check_place, make_job
 from aios3._journal.leftovers import Leftovers, discard
+from aios3._upload.callers_errors import async_block, note
+from aios3._upload.closing_deadline import ClosingDeadline
 from aios3._upload.engine import Engine
 from aios3._upload.file_parts import holds_parts
 from aios3._upload.file_reader import FileReader
 from aios3._upload.job import UploadJob
-from aios3._upload.opened_file import opened_file
+from aios3._upload.named_files import naming
+from aios3._upload.opened_file import OpenedFile
 from aios3._upload.progress import ProgressCallback
 from aios3._upload.session import run_upload
-from aios3._upload.sources import Source, SourceReader
+from aios3._upload.source_kinds import Source
+from aios3._upload.sources import SourceReader
 from aios3._upload.stored_parts import check_checkpoint
 from aios3._upload.whole_upload import WholeUpload, is_whole
 from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import FileIdentity, UploadCheckpoint
-from aios3.errors import ConfigurationError, SizeMismatchError
+from aios3.errors import ConfigurationError, DriverClosedError, SizeMismatchError
 from aios3.models import UploadAttributes, UploadReceipt
 from aios3.options import TransferConfig
 
@@ -57,10 +58,21 @@ class UploadMethods(DriverBase):
         part is acknowledged. However the call ends, when it returns or raises (a cancellation included) the source is
         closed, no task of it runs, and no upload is open.
 
+        What blocks is read in a thread of the source's own. A read that is running when the call ends cannot be
+        stopped, and is not waited for; what it gives is dropped. Until it has ended, the same object is refused as a
+        source. To try again with it, seek to where the first try began: it stands where that has left it.
+
+        An async source that does not end when it is closed, or when the calling task is cancelled, holds the call for
+        ``Timeouts.cleanup`` seconds. Meanwhile the logger ``aios3`` warns of it; then the calling task is cancelled
+        once more, to interrupt what the source awaits, and the call ends with its first error. A source that swallows
+        that as well cannot be ended. The abort comes after the source, so it may wait as long.
+
         Args:
-            source: an async or sync iterable of bytes-like chunks, bytes-like itself, a stream reader, or anything
-                with an async or sync ``read(n)``. Sync reads run in a thread. A chunk's buffer may be reused as soon
-                as the next one is asked for. `bytes` of at most one part are sent without a copy.
+            source: an async or sync iterable of bytes-like chunks, bytes-like itself (an ``mmap`` too: all of it), a
+                stream reader, anything with an async or sync ``read(n)``, or the body of a web library: a response of
+                aiohttp, httpx or requests, a request of aiohttp or Starlette, a part of a form of aiohttp. A chunk's
+                buffer may be reused as soon as the next one is asked for. `bytes` of at most one part are sent
+                without a copy.
             bucket: the container.
             key: exactly as it is; never normalised.
             size: bytes that the source must have; ``None`` if unknown.
@@ -75,18 +87,22 @@ class UploadMethods(DriverBase):
             **attributes: see `UploadAttributes`.
 
         Raises:
-            TypeError: an unknown attribute, or not a source; nothing was sent.
-            ConfigurationError: the call cannot work as it was made; nothing was sent.
+            TypeError: an unknown attribute, or not a source; nothing was sent. Or a chunk is not bytes-like.
+            ConfigurationError: the call cannot work as it was made, or a read of an earlier call still runs in
+                `source`; nothing was sent.
             SizeMismatchError, ObjectTooLargeError, PartLimitError: the source is not as long as it should be.
             ResponseError: the store refused.
             TransportError: the store does not answer.
             CompletionUnknownError: the commit was sent and its outcome could not be found out.
-            UploadSuspendedError: the driver was closed meanwhile, and has a journal.
+            DriverClosedError: the driver is closed, or was closed meanwhile.
+            UploadSuspendedError: the same where the driver has a journal, and the upload was left open.
             UploadNotFoundError, IntegrityError: what `resume` says is not open any more, or has other parts; then
                 nothing was asked of the source.
             Exception: whatever the source raises, unchanged.
         """
-        async with SourceReader(source) as reader:
+        async with SourceReader(
+            source, deadline=ClosingDeadline(source, f"{bucket}/{key}", self._timeouts.cleanup)
+        ) as reader:
             job = make_job(
                 self._provider,
                 self._transfer,
@@ -99,9 +115,10 @@ class UploadMethods(DriverBase):
                 resume=resume,
                 attributes=attributes,
             )
-            if is_whole(source, job):
-                return await WholeUpload(await self._engine_for(job), job, source).run()
-            return await self._send_all(reader, job)
+            engine = await self._engine_for(job)
+            whole = WholeUpload(engine, job, source) if is_whole(source, job) else None
+            del source  # an error that the caller keeps would keep it
+            return await self._send_all(reader, job, engine) if whole is None else await whole.run()
 
     async def upload_object(
         self,
@@ -114,11 +131,12 @@ class UploadMethods(DriverBase):
         resume: bool | UploadCheckpoint = False,
         **attributes: Unpack[UploadAttributes],
     ) -> UploadReceipt:
-        """Upload the file at `path`, read in a thread.
+        """Upload the file at `path`, read in a thread of its own.
 
         A file that grows or shrinks meanwhile raises `SizeMismatchError` and nothing is committed; what has no size
         (a pipe) is read to its end. A regular file is read 2.5 MiB at a time, into memory that counts as that of
-        parts; a cancellation is raised when the read on its way has ended, however long its disk takes for that.
+        parts. A cancellation does not wait for a read that is on its way, nor for a pipe to be opened; the thread
+        closes the file afterwards.
 
         With ``resume=True`` it goes on with the upload of this file to this key that a dead process, or a closed
         driver, left in the journal, if there is one; with a checkpoint it goes on from that. The parts that the store
@@ -130,8 +148,8 @@ class UploadMethods(DriverBase):
             ConfigurationError: ``resume=True``, and the driver has no journal.
             StorageError: as `upload_object_via_stream`.
         """
-        async with opened_file(path) as file:
-            identity = await asyncio.to_thread(identify_file, path, file.fileno())
+        async with OpenedFile(path) as file:
+            identity = await file.thread.call(identify_file, path, file.file.fileno())
             describe = functools.partial(
                 make_job,
                 self._provider,
@@ -148,23 +166,23 @@ class UploadMethods(DriverBase):
             async with self._beginning(describe(resume=None), resume) as checkpoint:
                 return await self._send_file(file, describe(resume=checkpoint))
 
-    async def _send_file(self, opened: FileIO, job: UploadJob) -> UploadReceipt:
+    async def _send_file(self, opened: OpenedFile, job: UploadJob) -> UploadReceipt:
         if job.resume is not None:
-            await asyncio.to_thread(opened.seek, job.resume.offset)
+            await opened.thread.call(opened.file.seek, job.resume.offset)
         try:
             async with FileReader(opened) as reader:
-                return await self._send_all(reader, job)
+                return await self._send_all(reader, job, await self._engine_for(job))
         except SizeMismatchError as error:
-            error.add_note(f"aios3: {str(opened.name)!r} changed while it was read")
+            note(error, f"aios3: {str(opened.file.name)!r} changed while it was read")
             raise
 
-    async def _send_all(self, reader: SourceReader, job: UploadJob) -> UploadReceipt:
-        async with run_upload(await self._engine_for(job), job) as upload, reader:
+    async def _send_all(self, reader: SourceReader, job: UploadJob, engine: Engine) -> UploadReceipt:
+        async with run_upload(engine, job) as upload, reader:
             writer = UploadWriter(upload)
             await writer.write_all(reader)
         return writer.receipt
 
-    @asynccontextmanager
+    @async_block
     async def _beginning(
         self, job: UploadJob, resume: bool | UploadCheckpoint
     ) -> AsyncGenerator[UploadCheckpoint | None]:
@@ -219,11 +237,11 @@ class UploadMethods(DriverBase):
         has_key = job.attributes.get("sse_customer_key") is not None
         await check_checkpoint(engine.client, checkpoint, job.headers.part if has_key else job.headers.every)
         if self._engine is not engine:
-            raise ConfigurationError("the driver is closed")
+            raise DriverClosedError("the driver is closed")
         if checkpoint.upload_id in engine.known_uploads:
             raise ConfigurationError(f"upload {checkpoint.upload_id} is being gone on with already")
 
-    @asynccontextmanager
+    @async_block
     async def open_upload(
         self,
         bucket: str,
@@ -264,7 +282,8 @@ def identify_file(path: str | os.PathLike[str], descriptor: int | None = None) -
     Raises:
         OSError: it is not there, or may not be looked at.
     """
-    status = os.stat(path if descriptor is None else descriptor)
+    with naming(path):
+        status = os.stat(path if descriptor is None else descriptor)
     if not stat.S_ISREG(status.st_mode):
         return None
     return FileIdentity(os.path.abspath(os.fsdecode(path)), status.st_size, status.st_mtime_ns)

@@ -15,7 +15,7 @@ from aios3._upload.guard import CancellationGuard
 from aios3._upload.orphans import OrphanSweep
 from aios3._upload.stored_parts import list_stored_parts, usable_parts
 from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint
-from aios3.errors import ContainerNotFoundError, StorageError, UploadNotFoundError
+from aios3.errors import ContainerNotFoundError, DriverClosedError, StorageError, UploadNotFoundError
 
 from .entries import JournalEntry
 from .journal import Journal
@@ -91,7 +91,11 @@ class Leftovers:
         return UploadCheckpoint(*place, entry.part_size, parts, entry.checksum, entry.size)
 
     async def abort(self, number: int, entry: JournalEntry) -> RecoveredUpload:
-        """End an upload, and say what became of it; one that cannot be aborted stays."""
+        """End an upload, and say what became of it; one that cannot be aborted stays.
+
+        Raises:
+            DriverClosedError: the driver was closed meanwhile; the upload stays.
+        """
         upload_id = entry.upload_id
         try:
             if upload_id is None:
@@ -99,7 +103,9 @@ class Leftovers:
             else:
                 place = entry.bucket, entry.key, upload_id
                 outcome = await _abort_upload(self._engine, *place, self._headers(entry))
-        except (StorageError, OSError) as error:
+        except DriverClosedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - credentials may fail with anything, and the others must be ended
             return RecoveredUpload(entry.bucket, entry.key, entry.upload_id, "failed", error=error)
         if outcome not in _ENDS:
             return RecoveredUpload(entry.bucket, entry.key, upload_id, "failed")

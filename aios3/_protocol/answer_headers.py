@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.utils import parsedate_to_datetime
-from types import MappingProxyType
 from typing import Final
+
+from aios3.models import FrozenDict
 
 __all__ = ["etag_of", "read_checksum", "read_http_date", "read_metadata", "retry_after", "unquote_etag"]
 
@@ -48,7 +49,7 @@ def read_metadata(headers: Mapping[str, str]) -> Mapping[str, str]:
         for name, value in headers.items()
         if name.startswith(_METADATA_PREFIX)
     }
-    return MappingProxyType(found)
+    return FrozenDict(found)
 
 
 def read_http_date(text: str | None) -> datetime | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from aios3.errors import (
+    DriverClosedError,
     ResponseError,
     StorageError,
     ThrottledError,
@@ -126,12 +127,14 @@ def _is_wrong_region(failure: ResponseError) -> bool:
 
 def is_unclear(failure: StorageError) -> bool:
     """Return whether the store may have done, or may still do, what it was asked although the attempt failed."""
+    if isinstance(failure, DriverClosedError):
+        return failure.was_sent
     if isinstance(failure, TransportError):
         return failure.was_sent and not failure.is_permanent
     if not isinstance(failure, ResponseError):
         return False
-    if failure.status == 200:
-        return failure.code is None or failure.code in _TRANSIENT_CODES
+    if _is_in_success(failure):
+        return failure.code is None or failure.code in _TRANSIENT_CODES or isinstance(failure, ThrottledError)
     return failure.status >= 500 or failure.status in (408, 499)
 
 
@@ -143,9 +146,14 @@ def is_transient(failure: StorageError) -> bool:
         return False
     if isinstance(failure, ThrottledError) or failure.code in _TRANSIENT_CODES:
         return not _is_lost_upload(failure)
-    if failure.status == 200:
+    if _is_in_success(failure):
         return failure.code is None and failure.operation in _REPEATED_IF_BROKEN
     return failure.status in _TRANSIENT_STATUSES
+
+
+def _is_in_success(failure: ResponseError) -> bool:
+    """Return whether the status said yes, but the rest of the answer is an error, or cannot be read."""
+    return 200 <= failure.status < 300
 
 
 def _is_lost_upload(failure: ResponseError) -> bool:

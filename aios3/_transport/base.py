@@ -87,6 +87,7 @@ class Transport(Protocol):
         Raises:
             TransportError: no answer came, or it was cut off.
             TransportTimeoutError: a phase stood still for too long.
+            DriverClosedError: the transport is closed, or was closed meanwhile.
         """
         ...  # pragma: no cover - a protocol has no body
 

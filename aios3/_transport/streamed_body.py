@@ -12,7 +12,7 @@ from aiohttp.http_writer import StreamWriter
 from aios3._protocol.messages import Request
 
 from .base import BodyFeed
-from .body import SlicedBody
+from .body import SlicedBody, drain
 from .watchdog import Watchdog
 
 __all__ = ["StreamedBody"]
@@ -45,21 +45,18 @@ class StreamedBody(SlicedBody):
             await self._write_all(cast("StreamWriter", writer))
         except OSError:
             await asyncio.get_running_loop().create_future()
-        self._body_is_written()
+        self._body_has_left()
 
     async def _write_all(self, writer: StreamWriter) -> None:
-        transport = self._begin(writer)
-        if transport is None:
+        connection = self._begin(writer)
+        if connection is None:
             raise ConnectionResetError
-        # Draining then means that nothing waits in this process. TLS transports pause at the limit, others above it.
-        transport.set_write_buffer_limits(high=0 if transport.get_extra_info("ssl_object") is None else 1)
+        connection.drain_to_the_last_byte()
         while (piece := await self._next()) is not None:
             await writer.write(piece)
-            await writer.drain()
-            if writer.transport is None:  # a connection that is lost has drained as well
-                raise ConnectionResetError
+            await drain(writer)
             self._written += len(piece)
-        transport.set_write_buffer_limits()
+        connection.drain_as_usual()
 
     async def _next(self) -> bytes | bytearray | memoryview | None:
         self._is_waiting = True

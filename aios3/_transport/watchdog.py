@@ -113,6 +113,11 @@ class Watchdog:
             raise TransportTimeoutError(f"{self._subject}: the answer had no end after {longest:g} s")
 
     @property
+    def is_connecting(self) -> bool:
+        """There is no connection yet; or there is one, and the request has no body, so that nothing tells."""
+        return self._phase == "connecting"
+
+    @property
     def end(self) -> float:
         """When the phase will have stood still for its time, on the loop's clock."""
         return self._moved_at + self._limits[self._phase]

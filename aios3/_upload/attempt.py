@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from aios3._protocol.messages import Response
 from aios3.credentials import Credentials
-from aios3.errors import ResponseError, TransportError
+from aios3.errors import DriverClosedError, ResponseError, TransportError
 
 __all__ = ["Attempt", "Shield"]
 
@@ -20,7 +20,7 @@ class Attempt(Generic[T]):
     """One request and its end."""
 
     result: T | None
-    failure: ResponseError | TransportError | None
+    failure: ResponseError | TransportError | DriverClosedError | None
     """``None`` if it succeeded."""
     response: Response | None
     """``None`` if no answer came."""

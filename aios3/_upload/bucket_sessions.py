@@ -44,7 +44,8 @@ class BucketSessions:
         """Return the keys of the bucket's session, opened now if need be; the ordinary ones where none is needed.
 
         Raises:
-            ConfigurationError: the session ended before it began, or `aclose` was called meanwhile.
+            ConfigurationError: the session ended before it began.
+            DriverClosedError: `aclose` was called meanwhile.
             StorageError: the store opens none; `CredentialsError` if it does not take the ordinary keys.
         """
         session = self._session_of(operation)

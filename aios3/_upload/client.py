@@ -16,10 +16,11 @@ from aios3._protocol.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign
 from aios3._protocol.uri import Endpoint
 from aios3._transport.base import StreamedResponse, Transport
 from aios3.credentials import Credentials, CredentialsProvider
-from aios3.errors import ResponseError, StorageError, TransportError
+from aios3.errors import DriverClosedError, ResponseError, StorageError, TransportError
 from aios3.options import RetryPolicy
 
 from .attempt import Attempt, Shield
+from .callers_errors import note
 from .clock import Clock
 from .handover import Handover
 from .hashing import hash_body
@@ -103,6 +104,7 @@ class OperationClient:
         Raises:
             ResponseError: the store answered no.
             TransportError: no answer came.
+            DriverClosedError: the transport was closed.
         """
         request = operation.build(self._endpoint_for(operation))
         payload_hash = UNSIGNED_PAYLOAD if feed is not None else await self._payload_hash(request)
@@ -155,7 +157,7 @@ class OperationClient:
         is_lost = feed is not None and not feed.rewind()
         if retry is None or is_lost or not (outcome.is_echo or self.budget.take(retry.cost) or is_cleanup):
             if len(failures) > 1:
-                outcome.failure.add_note(f"aios3: gave up after {len(failures)} attempts")
+                note(outcome.failure, f"aios3: gave up after {len(failures)} attempts")
             raise outcome.failure
         if retry.repair is not None:
             repaired.add(retry.repair)
@@ -206,7 +208,7 @@ class OperationClient:
                 response = await self.transport.send_stream(signed, feed, answer_timeout=answer_timeout)
             self.store_clock.note(response, sent_at)
             return Attempt(operation.read(response), None, response, credentials)
-        except (ResponseError, TransportError) as error:
+        except (ResponseError, TransportError, DriverClosedError) as error:
             return Attempt(None, error, response, credentials)
 
     @asynccontextmanager
@@ -216,6 +218,7 @@ class OperationClient:
         Raises:
             ResponseError: the store answered no.
             TransportError: no answer came.
+            DriverClosedError: the transport was closed.
         """
         failures: list[StorageError] = []
         repaired: set[Repair] = set()
@@ -244,7 +247,7 @@ class OperationClient:
                 response = await answer.read()
             operation.read(response)
             return Attempt(answer, None, response, credentials)
-        except (ResponseError, TransportError) as error:
+        except (ResponseError, TransportError, DriverClosedError) as error:
             return Attempt(None, error, response, credentials)
 
     def region_of(self, bucket: str | None) -> str:

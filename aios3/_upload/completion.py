@@ -93,7 +93,7 @@ class Completion:
         failures: list[StorageError] = []
         try:
             committed = await self.client.run(self.operation, failures=failures, answer_timeout=self.answer_timeout)
-        except StorageError as error:
+        except Exception as error:  # noqa: BLE001 - credentials may fail with anything, at a repetition too
             refusal = error
         else:
             self.guard.completed()
@@ -104,7 +104,7 @@ class Completion:
             raise refusal
         return await self._settle(refusal)
 
-    async def _settle(self, refusal: StorageError) -> Committed:
+    async def _settle(self, refusal: Exception) -> Committed:
         """Find out what a commit came to whose answers were not clear."""
         found = await self._look()
         if found is not None and self._is_surely_ours(found):
@@ -113,7 +113,7 @@ class Completion:
         if not isinstance(refusal, UploadNotFoundError):
             try:
                 outcome = await self.guard.abort()
-            except StorageError as error:
+            except Exception as error:
                 raise self._unknown("the store answers neither the commit nor the abort") from error
             if outcome not in (AbortOutcome.GONE, AbortOutcome.VANISHED):
                 raise refusal
@@ -129,7 +129,7 @@ class Completion:
         try:
             headers = self._evidence.asking(self.head_headers)
             return await self.client.run(HeadObject(self.operation.bucket, self.operation.key, headers))
-        except StorageError:
+        except Exception:  # noqa: BLE001 - credentials may fail with anything
             return None
 
     def _is_surely_ours(self, found: StorageObject) -> bool:

@@ -9,16 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from aios3._protocol.part_plan import filling_limit
-from aios3.checkpoints import UploadSuspendedError
-from aios3.errors import StorageError
+from aios3._protocol.part_plan import reading_reserve
+from aios3.errors import DriverClosedError, StorageError, UploadSuspendedError
 from aios3.options import MIB, Timeouts, TransferConfig
 from aios3.providers import Provider
 
 from .client import OperationClient
 from .gate import Gate
-from .memory import MemoryBudget, SegmentPool
+from .memory import MemoryBudget
+from .segments import SegmentPool
+from .source_watch import SourceWatch
 from .spill import Spill
+from .spill_file import most_files
 from .upload_log import NoJournal, UploadJournal
 
 __all__ = ["Engine", "RunningUpload"]
@@ -27,13 +29,16 @@ _COMMIT_PATIENCE: Final = 5.0
 """Seconds that a commit may take when the driver is closed: most take less, and what ends a process waits 10 to 30."""
 
 _IDLE_MEMORY: Final = 64 * MIB
-"""Bytes of segments kept for the next part while uploads run; none are kept when no upload runs."""
+"""Bytes of segments kept for the next part while uploads run, for some seconds after they were last needed; none are
+kept when no upload runs."""
 
 
 class RunningUpload(Protocol):
     """What the engine asks of an upload."""
 
     ended: asyncio.Event
+    is_suspendable: bool
+    """It may be left open, to go on later."""
 
     def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
         """Return whether `task` is one of those that must end before the upload can."""
@@ -65,6 +70,8 @@ class Engine:
     pool: SegmentPool = field(init=False)
     spill: Spill | None = field(init=False)
     """``None``: nothing goes to the disk."""
+    watch: SourceWatch = field(init=False)
+    """Over the sources of the uploads that run."""
     gate: Gate = field(init=False)
     """For parts of uploads whose concurrency is found by trying."""
     known_uploads: set[str] = field(default_factory=set)
@@ -72,22 +79,18 @@ class Engine:
     running: set[RunningUpload] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        limit = filling_limit(self.transfer)
-        self.memory = MemoryBudget(limit)
+        self.memory = MemoryBudget(self.transfer.memory_limit, reading_reserve(self.transfer))
         self.gate = Gate(self.client.clock.monotonic)
         self.pool = SegmentPool(min(_IDLE_MEMORY, self.transfer.memory_limit))
-        directory = self.transfer.spill_directory
-        self.spill = (
-            None
-            if directory is None
-            else Spill(
-                os.fsdecode(directory),
-                limit=self.transfer.spill_limit,
-                reserve=self.transfer.memory_limit - limit,
-                pool=self.pool,
-                room_came=self.memory.reconsider,
-            )
-        )
+        self.watch = SourceWatch(self.timeouts.source, lambda: self.memory.stuck, self.pool.trim)
+        self.spill = self._make_spill(self.transfer)
+
+    def _make_spill(self, transfer: TransferConfig) -> Spill | None:
+        if transfer.spill_directory is None or not self.memory.reserve:
+            return None
+        if transfer.spill_directory == "auto":
+            return Spill(None, transfer.spill_limit, self.memory, self.pool, most_files())
+        return Spill(os.fsdecode(transfer.spill_directory), transfer.spill_limit, self.memory, self.pool)
 
     def upload_ended(self, upload: RunningUpload) -> None:
         """Note that `upload` has ended and given everything back."""
@@ -103,15 +106,15 @@ class Engine:
     async def stop_uploads(self, closer: asyncio.Task[object] | None) -> None:
         """Stop every upload that runs, and return when all of them have ended.
 
-        Their callers get a `StorageError`, and they are aborted; or, where there is a journal, an
-        `UploadSuspendedError`, and they are left open. An upload that does not end within the cleanup timeout, because
-        its caller is busy elsewhere, or is `closer`, the task that waits for this, is aborted from here. One whose
-        commit is on its way gets some seconds to end; then its caller gets a `CompletionUnknownError`.
+        Their callers get a `DriverClosedError`, and they are aborted; or, where there is a journal and the upload is
+        suspendable, an `UploadSuspendedError`, and they are left open. An upload that does not end within the cleanup
+        timeout, because its caller is busy elsewhere, or is `closer`, the task that waits for this, is aborted from
+        here. One whose commit is on its way gets some seconds to end; then its caller gets a `CompletionUnknownError`.
         """
         uploads = list(self.running)
         others = [upload for upload in uploads if not upload.is_run_by(closer)]
         for upload in uploads:
-            upload.stop(self._end_of_the_driver())
+            upload.stop(self._end_of_the_driver(upload))
         await _wait_for(others, min(_COMMIT_PATIENCE, self.timeouts.cleanup))
         for upload in uploads:
             upload.give_up_commit()
@@ -122,14 +125,15 @@ class Engine:
                     group.create_task(self._abandon(upload), name="aios3: abandon an upload")
 
     async def _abandon(self, upload: RunningUpload) -> None:
-        # StorageError: the upload's own guard will try again, and tell its caller
-        with contextlib.suppress(StorageError, TimeoutError):
+        # The upload's own guard will try again, and tell its caller. The others must be abandoned all the same.
+        with contextlib.suppress(Exception):
             async with asyncio.timeout(self.timeouts.cleanup):
                 await upload.abandon()
 
-    def _end_of_the_driver(self) -> StorageError:
+    def _end_of_the_driver(self, upload: RunningUpload) -> DriverClosedError:
         reason = "the driver was closed while this upload was running"
-        return UploadSuspendedError(reason) if self.journal.keeps else StorageError(reason)
+        is_kept = self.journal.keeps and upload.is_suspendable
+        return UploadSuspendedError(reason) if is_kept else DriverClosedError(reason)
 
 
 async def _wait_for(uploads: Sequence[RunningUpload], seconds: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from io import FileIO
 
@@ -11,7 +10,7 @@ from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3.models import UploadedPart
 
 from .hashing import md5_hex
-from .opened_file import opened_file
+from .opened_file import OpenedFile
 
 __all__ = ["holds_parts"]
 
@@ -20,15 +19,15 @@ async def holds_parts(path: str, parts: Sequence[UploadedPart], checksum: str | 
     """Return whether the file at `path` begins with the bytes of all `parts`.
 
     By their checksums where they have them, else by their ETags; a part that has neither a checksum nor an MD5 for an
-    ETag (it is encrypted, perhaps) proves nothing, and counts as different. The file is read in a thread, a segment at
-    a time; a cancellation is heeded between two parts.
+    ETag (it is encrypted, perhaps) proves nothing, and counts as different. The file is read in its thread, which a
+    cancellation does not wait for.
 
     Raises:
         OSError: the file cannot be read.
     """
-    async with opened_file(path) as file:
+    async with OpenedFile(path) as opened:
         for part in parts:
-            if not await asyncio.to_thread(_holds_next, file, part, checksum):
+            if not await opened.thread.call(_holds_next, opened.file, part, checksum):
                 return False
     return True
 

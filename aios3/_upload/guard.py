@@ -9,13 +9,13 @@ from typing import Any
 
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._protocol.retry import is_unclear
-from aios3.checkpoints import UploadSuspendedError
-from aios3.errors import StorageError
+from aios3.errors import StorageError, UploadSuspendedError
 
 from .abort import Abort, AbortOutcome
+from .callers_errors import note
 from .client import Attempt, OperationClient
 from .orphans import OrphanSweep
-from .shielding import finish_despite_cancellation
+from .shielding import INTERRUPTS, finish_despite_cancellation
 from .upload_log import NoLog, UploadLog
 
 __all__ = ["CancellationGuard"]
@@ -29,8 +29,8 @@ class CancellationGuard:
     deadline, and proves by ListParts that nothing remained. A Create that is in
     flight is waited for and its upload aborted. The exception gets a note with
     the upload id and the outcome; a failing abort never replaces it. A
-    cancellation that comes during the clean-up is raised after it. Only an
-    `UploadSuspendedError` leaves the upload open, if it has parts.
+    cancellation that comes during the clean-up is raised after it. Only the
+    very error in `suspended_by` leaves the upload open, if it has parts.
     """
 
     def __init__(
@@ -71,9 +71,11 @@ class CancellationGuard:
         self._is_aborting = False
         self._outcome: AbortOutcome | None = None
         self.upload_id: str | None = None
+        self.suspended_by: UploadSuspendedError | None = None
+        """Why this upload was stopped, if it was. The error of another upload that passes through the block is none."""
         self.is_cleaning_up = False
         """The block has been left, and what is open is being ended."""
-        self.unproved_by: StorageError | None = None
+        self.unproved_by: Exception | None = None
         """Why it is not known that nothing remained, although the abort was answered."""
         self.may_have_parts = False
         """Set when the first part is sent: from then on the abort needs proof."""
@@ -103,7 +105,8 @@ class CancellationGuard:
 
     async def _watch_attempt(self, attempt: Coroutine[Any, Any, Attempt[str]]) -> Attempt[str]:
         self._creating = asyncio.create_task(attempt, name=f"aios3: create {self._key!r}")
-        return await asyncio.shield(self._creating)
+        await asyncio.wait({self._creating})  # which a cancellation ends without cancelling what is waited for
+        return self._creating.result()
 
     def adopt(self, upload_id: str) -> None:
         """Take an open upload into care."""
@@ -125,7 +128,9 @@ class CancellationGuard:
         if self._creating.cancelled():  # by a loop that shuts down
             self._orphans.answer_was_lost()
             return
-        if self._creating.exception() is not None:
+        if (error := self._creating.exception()) is not None:
+            if isinstance(error, INTERRUPTS):  # which strike after the request has left, too
+                self._orphans.answer_was_lost()
             return
         attempt = self._creating.result()
         if attempt.failure is None:
@@ -165,7 +170,7 @@ class CancellationGuard:
             return outcome
         try:
             return outcome if await abort.prove() else AbortOutcome.FAILED
-        except StorageError as error:
+        except Exception as error:  # noqa: BLE001 - credentials may fail with anything
             self.unproved_by = error
             return outcome
 
@@ -190,7 +195,8 @@ class CancellationGuard:
             self._forget()
             return
         is_worth_keeping = self.may_have_parts and not self._is_completed and not self._is_aborting
-        if isinstance(exc, UploadSuspendedError) and self.upload_id is not None and is_worth_keeping:
+        is_suspended = exc is not None and exc is self.suspended_by
+        if is_suspended and self.upload_id is not None and is_worth_keeping:
             self._outcome = AbortOutcome.KEPT
         self.is_cleaning_up = True
         finished = await finish_despite_cancellation(
@@ -198,7 +204,9 @@ class CancellationGuard:
         )
         await self._drop_create()
         self._forget()
-        cancellation = None if isinstance(exc, asyncio.CancelledError) else finished.cancellation
+        cancellation = finished.cancellation
+        if isinstance(exc, INTERRUPTS) and isinstance(cancellation, asyncio.CancelledError):
+            cancellation = None  # the first one goes on
         for error in (exc, cancellation):
             if error is not None:
                 self._annotate(error, finished.error)
@@ -206,10 +214,10 @@ class CancellationGuard:
             raise cancellation
 
     async def _clean_up(self) -> None:
-        trouble: StorageError | None = None
+        trouble: Exception | None = None
         try:
             await self.abort()
-        except StorageError as error:
+        except Exception as error:  # noqa: BLE001 - credentials may fail with anything
             trouble = error
         if self._orphans.is_needed:
             await self._orphans.run()
@@ -244,11 +252,12 @@ class CancellationGuard:
             outcome, why = self._conclude(trouble), reason if self._outcome is None else ""
             if self.unproved_by is not None:
                 why = f" ({self.unproved_by})"
-            exc.add_note(f"aios3: multipart upload {self.upload_id} of {place}: {outcome.value}{why}")
+            note(exc, f"aios3: multipart upload {self.upload_id} of {place}: {outcome.value}{why}")
         if self._orphans.is_needed:
-            exc.add_note(
+            note(
+                exc,
                 f"aios3: an answer to CreateMultipartUpload of {place} was lost, and what it may have made could not "
-                f"be found{reason}; look at the open uploads of this key"
+                f"be found{reason}; look at the open uploads of this key",
             )
 
     def _conclude(self, trouble: Exception | None) -> AbortOutcome:

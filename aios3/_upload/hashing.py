@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable
 from typing import Final, TypeVar
@@ -12,6 +11,7 @@ from aios3._protocol.messages import Body
 from aios3.options import KIB
 
 from .integrity import ObjectChecksum
+from .threads import in_library_thread
 
 __all__ = ["RunningMD5", "hash_body", "md5_hex", "part_checksum"]
 
@@ -25,7 +25,7 @@ async def hash_body(function: Callable[[Body], T], body: Body) -> T:
     """Return ``function(body)``, in a thread if the body is large."""
     if sum(len(piece) for piece in body) <= _INLINE:
         return function(body)
-    return await asyncio.to_thread(function, body)
+    return await in_library_thread(function, body)
 
 
 def md5_hex(body: Pieces) -> str:

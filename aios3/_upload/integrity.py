@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +10,8 @@ from aios3._protocol.checksums import checksum_header
 from aios3._protocol.crc_combine import composite_checksum, full_object_checksum
 from aios3._protocol.operations import Committed
 from aios3.errors import IntegrityError
+
+from .threads import in_library_thread
 
 __all__ = ["ObjectChecksum"]
 
@@ -36,7 +37,7 @@ class ObjectChecksum:
         """Return the object's checksum from (checksum, bytes) of its parts, in order."""
         if len(parts) <= _INLINE_PARTS:
             return self._of_parts(parts)
-        return await asyncio.to_thread(self._of_parts, parts)
+        return await in_library_thread(self._of_parts, parts)
 
     def _of_parts(self, parts: Sequence[tuple[str, int]]) -> str:
         if self.is_full_object:

@@ -42,3 +42,5 @@ class UploadJob:
     """Goes into the object's metadata, so that it can be told from any other."""
     resume: UploadCheckpoint | None = None
     """What to go on from: the source then begins at its offset."""
+    is_suspendable: bool = True
+    """The upload may be left open when the driver is closed, if it has a journal."""

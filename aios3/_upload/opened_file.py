@@ -1,48 +1,72 @@
-"""Opens a file off the loop, and closes it whatever becomes of the caller."""
+"""A file that is opened, read and closed off the loop, whatever becomes of the caller."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from functools import partial
 from io import FileIO
+from types import TracebackType
 from typing import Final
 
+from .callers_errors import Outcome
+from .named_files import NamedFile
 from .shielding import shielded_from_anyio
+from .threads import CallerThread
 
-__all__ = ["opened_file"]
+__all__ = ["OpenedFile"]
 
 _CLOSING_SECONDS: Final = 30.0
-"""How long a file may take to close although an anyio scope around it has been cancelled."""
+"""How long closing a file may take."""
 
 
-@asynccontextmanager
-async def opened_file(path: str | os.PathLike[str]) -> AsyncGenerator[FileIO]:
-    """Open the file at `path` for reading, in a thread, and close it when the block is left.
+class OpenedFile:
+    """An async context manager: the file at `path`, open for reading in its block.
 
-    A caller who is cancelled meanwhile does not wait: to open a pipe takes until somebody writes to it. What is opened
-    after that is closed at once. Unbuffered, because a buffered file cannot be closed while a read of a pipe is waiting
-    in its thread.
-
-    Raises:
-        OSError: it cannot be opened.
+    All that may block, opening and closing included, runs in the file's own
+    thread: to open a pipe takes until somebody writes to it. A caller who is
+    cancelled meanwhile does not wait, and the thread closes the file at the end
+    of what it is in.
     """
-    loop = asyncio.get_running_loop()
-    opening = loop.run_in_executor(None, partial(FileIO, path))
-    try:
-        file = await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        opening.add_done_callback(_close)
-        raise
-    try:
-        yield file
-    finally:
-        with shielded_from_anyio(_CLOSING_SECONDS):
-            await asyncio.shield(loop.run_in_executor(None, file.close))
 
+    file: FileIO
+    """Unbuffered."""
 
-def _close(opening: asyncio.Future[FileIO]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Prepare; the file is opened at the block's beginning."""
+        self.thread = CallerThread()
+        """Where the file is to be used."""
+        self._path = path
+
+    async def __aenter__(self) -> OpenedFile:
+        """Open the file.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        try:
+            await self.thread.call(self._open)
+        except BaseException:
+            _ = self._begin_closing()
+            raise
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        is_busy = self.thread.is_running
+        closing = self._begin_closing()
+        if not is_busy:
+            with shielded_from_anyio(_CLOSING_SECONDS):
+                await asyncio.wait({closing}, timeout=_CLOSING_SECONDS)
+
+    def _open(self) -> None:
+        self.file = NamedFile(self._path)
+
+    def _begin_closing(self) -> asyncio.Future[Outcome[None]]:
+        closing = self.thread.begin(self._close)
+        self.thread.close()
+        return closing
+
+    def _close(self) -> None:
+        if hasattr(self, "file"):
+            self.file.close()

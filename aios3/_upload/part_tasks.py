@@ -1,4 +1,4 @@
-"""A task group that does not leak to the caller."""
+"""Group of tasks whose first failure ends the block beside which they run."""
 
 from __future__ import annotations
 
@@ -7,64 +7,142 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-__all__ = ["part_tasks"]
+from .callers_errors import note_besides
+from .shielding import INTERRUPTS
+
+__all__ = ["PartTasks"]
 
 T = TypeVar("T")
 
 
-def part_tasks() -> asyncio.TaskGroup:
-    """Return a task group whose first failure is raised bare, with the others as notes.
+class PartTasks:
+    """Async context manager: leaving it waits for all tasks, and raises the first failure bare.
 
-    A cancellation of the caller that comes together with a failure is raised in
-    its stead: `asyncio.TaskGroup` would lose it before Python 3.13.
+    The first failure, of a task or of the block, cancels the tasks and the block; later failures become notes of it.
+    `asyncio.TaskGroup` differs in three points, each of which would break a promise here. It ignores a task that
+    ends by a cancellation that the group did not ask for: here that is a failure. It learns of most failures by a
+    done-callback, which for an eager task comes too late: here a failure is known at once. Before Python 3.13 it
+    loses a cancellation of the caller that comes together with a failure: here the cancellation is raised.
     """
-    return _PartTasks()
 
-
-class _PartTasks(asyncio.TaskGroup):
-    _has_failed = False
-    """One of the tasks has."""
+    def __init__(self) -> None:
+        """Begin without tasks; `failure` is what ended the block, or would have."""
+        self.failure: BaseException | None = None
+        self._others: list[BaseException] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._owner: asyncio.Task[Any] | None = None
+        self._cancellations = 0
+        """Of the owner, asked for by others before the block began."""
+        self._has_cancelled_owner = False
+        self._is_left = False
 
     async def __aenter__(self) -> Self:
         self._owner = asyncio.current_task()
         self._cancellations = self._count_cancellations()
-        return await super().__aenter__()
+        return self
+
+    @property
+    def is_ending(self) -> bool:
+        """The block has failed or was left."""
+        return self._is_left or self.failure is not None
 
     def _count_cancellations(self) -> int:
-        return 0 if self._owner is None else self._owner.cancelling()
+        """Return how often others have cancelled the owner."""
+        return 0 if self._owner is None else self._owner.cancelling() - self._has_cancelled_owner
 
-    def create_task(  # type: ignore[override]
-        self, coro: Coroutine[Any, Any, T], **options: Any
-    ) -> asyncio.Task[T]:
-        task = super().create_task(coro, **options)
-        task.add_done_callback(self._note)
+    def create_task(self, work: Coroutine[Any, Any, T], *, name: str | None = None) -> asyncio.Task[T]:
+        """Run `work` in a task of the group.
+
+        Raises:
+            RuntimeError: the block has failed, or was left; `work` is closed.
+        """
+        if self.is_ending:
+            work.close()
+            raise RuntimeError("the group takes no more tasks") from self.failure
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        if task.done():  # an eager task that never waited
+            self._ended(task)
+        else:
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
         return task
 
-    def _note(self, task: asyncio.Task[Any]) -> None:
-        self._has_failed = self._has_failed or (not task.cancelled() and task.exception() is not None)
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        try:
+            error = task.exception()
+        except asyncio.CancelledError as cancellation:
+            error = None if self.is_ending else cancellation
+        if error is not None:
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End the block with `error`, unless something else has ended it before."""
+        if self.failure is not None:
+            self._others.append(error)
+            return
+        self.failure = error
+        self._cancel_tasks()
+        if not self._is_left and self._owner is not None:
+            self._has_cancelled_owner = self._owner.cancel()
+
+    def _cancel_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        is_first = exc is not None and self._came_first(exc)
-        try:
-            return await super().__aexit__(exc_type, exc, traceback)
-        except BaseExceptionGroup as errors:
-            failure = exc if exc is not None and is_first else errors.exceptions[0]
-            others = [error for error in errors.exceptions if error is not failure]
-        for other in others:
-            if str(other) != str(failure):
-                failure.add_note(f"aios3: failed as well: {other!r}")
-        if self._count_cancellations() > self._cancellations:
-            raise asyncio.CancelledError from failure
-        raise failure
+        is_cancelled = isinstance(exc, asyncio.CancelledError) and self._is_cancelled
+        interrupt: BaseException | None = exc if is_cancelled else None
+        if exc is not None and interrupt is None and exc is not self.failure:
+            self._block_failed(exc)
+        self._is_left = True
+        if exc is not None:
+            self._cancel_tasks()
+        interrupt = await self._join() or interrupt
+        if self._has_cancelled_owner and self._owner is not None:
+            self._owner.uncancel()
+            self._has_cancelled_owner = False
+        failure, self.failure = self.failure, None  # else both would keep each other alive
+        if failure is not None:
+            self._note_others(failure)
+        if self._is_cancelled or isinstance(interrupt, KeyboardInterrupt | SystemExit):
+            raise interrupt or asyncio.CancelledError from failure
+        if failure is not None:
+            raise failure
 
-    def _came_first(self, error: BaseException) -> bool:
-        """Return whether what ended the block is no consequence of a failed task, nor a cancellation of the caller."""
-        if isinstance(error, asyncio.CancelledError):
-            return self._count_cancellations() == self._cancellations
-        if self._has_failed:
-            return False  # else the group would list it last, behind what its cancelled tasks then raised
-        # A group inside the block may have left a cancellation behind, as before Python 3.12 they do.
-        self._cancellations = self._count_cancellations()
-        return True
+    @property
+    def _is_cancelled(self) -> bool:
+        """The owner was cancelled since the block began, by the group itself or by others."""
+        return self._has_cancelled_owner or self._count_cancellations() > self._cancellations
+
+    def _block_failed(self, error: BaseException) -> None:
+        if self.failure is None:
+            # A group inside the block may have left a cancellation behind, as before Python 3.13 they do.
+            self._cancellations = self._count_cancellations()
+            self.failure = error
+        else:
+            self._others.append(error)
+
+    async def _join(self) -> BaseException | None:
+        """Wait for all tasks, and return the last interrupt that came meanwhile."""
+        interrupt: BaseException | None = None
+        while self._tasks:
+            try:
+                await asyncio.wait(self._tasks)
+            except INTERRUPTS as error:
+                interrupt = error
+                self._cancel_tasks()
+        if self._has_cancelled_owner:  # perhaps at this very turn: then what the caller awaits next would be cancelled
+            try:
+                await asyncio.sleep(0)
+            except asyncio.CancelledError as error:
+                interrupt = interrupt or error
+        return interrupt
+
+    def _note_others(self, failure: BaseException) -> None:
+        for other in self._others:
+            if other is not failure:
+                note_besides(failure, "failed as well", other)
+        self._others.clear()

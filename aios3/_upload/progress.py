@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from aios3.models import UploadProgress
 
+from .callers_errors import note
 from .tracker import PartTracker
 
 __all__ = ["ProgressCallback", "ProgressReporter"]
@@ -55,5 +56,5 @@ class ProgressReporter:
         try:
             await self.report()
         except BaseException as error:
-            error.add_note("aios3: the object was committed")
+            note(error, "aios3: the object was committed")
             raise

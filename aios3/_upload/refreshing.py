@@ -12,13 +12,14 @@ waiter's cancellation is nobody else's, and the last one's leaves no task behind
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from aios3.credentials import Credentials
-from aios3.errors import ConfigurationError, StorageError
+from aios3.errors import ConfigurationError, DriverClosedError, StorageError
 
 from .clock import Clock
 from .shielding import finish_despite_cancellation
@@ -60,13 +61,17 @@ class RefreshingCredentials:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self._name}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_refresh": None}  # a fetch that runs belongs to this process and its loop
+
     async def get_credentials(self) -> Credentials:
         """Return credentials that have not expired, fetched now if need be.
 
         While there are some that have not expired, a failing fetch is not the caller's: it goes on with them.
 
         Raises:
-            ConfigurationError: what was fetched had expired already, or `aclose` was called meanwhile.
+            ConfigurationError: what was fetched had expired already.
+            DriverClosedError: `aclose` was called meanwhile, by the driver that made this source or by its owner.
             Exception: whatever ``fetch`` raises.
         """
         held = self._held
@@ -90,7 +95,7 @@ class RefreshingCredentials:
             self._held = None
 
     async def aclose(self) -> None:
-        """End a fetch that runs and wait for its end; who waits for it gets an error. Harmless at any time."""
+        """End a fetch that runs and wait for its end; its waiters get a `DriverClosedError`. Harmless at any time."""
         refresh, self._refresh = self._refresh, None
         if refresh is not None and refresh.is_joinable:
             await refresh.end()
@@ -179,7 +184,7 @@ class _Refresh:
             if not self._waiters and not self._task.done():
                 await self.end()
         if self._task.cancelled():
-            raise ConfigurationError(f"{self._name}: closed while being refreshed")
+            raise DriverClosedError(f"{self._name}: closed while being refreshed")
         failure = self._task.exception()
         if failure is not None:
             raise _own_copy(failure)
@@ -208,9 +213,6 @@ def _own_copy(failure: BaseException) -> BaseException:
     """Return the failure for one waiter of many: each upload adds notes of its own to what it raises."""
     if not isinstance(failure, StorageError):
         return failure
-    copy = type(failure).__new__(type(failure), *failure.args)
-    copy.__dict__.update(failure.__dict__)
-    if hasattr(failure, "__notes__"):
-        copy.__notes__ = list(failure.__notes__)
-    copy.__cause__, copy.__suppress_context__ = failure.__cause__, failure.__suppress_context__
-    return copy.with_traceback(failure.__traceback__)
+    own = copy.copy(failure)
+    own.__cause__, own.__suppress_context__ = failure.__cause__, failure.__suppress_context__
+    return own.with_traceback(failure.__traceback__)

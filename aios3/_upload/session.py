@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 from aios3._protocol.stream_plan import StreamPlan
-from aios3.checkpoints import UploadSuspendedError
-from aios3.errors import UploadNotFoundError
+from aios3.errors import UploadNotFoundError, UploadSuspendedError
 
+from .callers_errors import async_block, note
 from .engine import Engine
 from .file_uploader import FileUploader
 from .job import UploadJob
-from .part_tasks import part_tasks
+from .part_tasks import PartTasks
 from .streaming import StreamingUploader
 from .uploader import Uploader
 
 __all__ = ["run_upload"]
 
 
-@asynccontextmanager
+@async_block
 async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]:
     """Run an upload around a block that feeds it.
 
@@ -30,26 +29,28 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
     """
     upload = _uploader(engine, job)
     engine.running.add(upload)
+    engine.watch.begin(upload)
     try:
-        async with upload.guard, part_tasks() as group:
+        async with upload.guard, PartTasks() as group:
             upload.tasks.begin(group)
             try:
                 yield upload
                 await upload.finish()
             finally:
                 upload.close()
-            await upload.tasks.end_stopping()
     except UploadSuspendedError as error:
-        error.checkpoint = upload.checkpoint() if upload.guard.is_kept else None
+        if error is upload.guard.suspended_by:  # another upload's may pass through the block
+            error.checkpoint = upload.checkpoint() if upload.guard.is_kept else None
         raise
     except UploadNotFoundError as error:
-        if engine.provider.aborts_uploads_after is not None:
-            error.add_note(f"aios3: {engine.provider.name} aborts uploads after {engine.provider.aborts_uploads_after}")
+        if engine.provider.aborts_uploads_after is not None and upload.has_met(error):
+            note(error, f"aios3: {engine.provider.name} aborts uploads after {engine.provider.aborts_uploads_after}")
         raise
     finally:
         try:
             await upload.settle()
         finally:
+            engine.watch.end(upload)
             engine.upload_ended(upload)
             upload.ended.set()
 

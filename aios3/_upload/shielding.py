@@ -7,23 +7,29 @@ import math
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
-__all__ = ["Finished", "finish_despite_cancellation", "shielded_from_anyio"]
+__all__ = ["INTERRUPTS", "Finished", "finish_despite_cancellation", "shielded_from_anyio"]
 
 T = TypeVar("T")
+
+INTERRUPTS: Final = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
+"""What ends a task from outside, wherever it stands."""
+
+_MOST_BEGINNINGS: Final = 4
+"""Of one clean-up. A program that is interrupted twice needs two; the others are there for patience with users."""
 
 
 class Finished(Generic[T]):
     """What became of a clean-up."""
 
-    def __init__(self, result: T | None, error: Exception | None, cancellation: asyncio.CancelledError | None) -> None:
+    def __init__(self, result: T | None, error: Exception | None, cancellation: BaseException | None) -> None:
         self.result = result
         """What it returned, or ``None`` if it failed or its time ran out."""
         self.error = error
         """What it raised; `TimeoutError` if its time ran out."""
         self.cancellation = cancellation
-        """The cancellation that came meanwhile, for the caller to raise; ``None`` if none came."""
+        """The cancellation, or other interrupt, that came meanwhile, for the caller to raise; ``None`` if none came."""
 
 
 async def finish_despite_cancellation(
@@ -31,31 +37,36 @@ async def finish_despite_cancellation(
 ) -> Finished[T]:
     """Run `work` in a task of its own and wait for its end, at most `deadline` seconds.
 
-    Cancellations of the caller that come meanwhile are kept for it in the
-    result, never passed on. If somebody cancels the task itself, as a loop that
-    shuts down does with all tasks, `work` is begun once more; so it must be
-    harmless to repeat. When this returns, no task is left.
+    Cancellations of the caller that come meanwhile are kept for it in the result, never passed on; so is a
+    `KeyboardInterrupt` that strikes the caller's own code here. If the task itself is interrupted, `work` is begun
+    again, three times at most, so it must be harmless to repeat. A loop that shuts down cancels all tasks, and a second
+    Ctrl-C strikes whatever code is running. An interrupt of the task is not kept: the loop has raised it already, to
+    the code that runs the loop. When this returns, no task is left.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + deadline
-    cancellation: asyncio.CancelledError | None = None
-    task = asyncio.create_task(work(), name=name)
-    restarts_left = 1
+    cancellation: BaseException | None = None
+    task: asyncio.Task[T] | None = None
+    beginnings_left = _MOST_BEGINNINGS
     with shielded_from_anyio(math.inf):
         while True:
-            left = end - loop.time()
-            if left <= 0:
-                task.cancel()
-            elif task.done() and task.cancelled() and restarts_left:
-                restarts_left -= 1
-                task = asyncio.create_task(work(), name=name)
-            if task.done():
-                break
             try:
-                await asyncio.wait({task}, timeout=left if left > 0 else None)
-            except asyncio.CancelledError as error:
+                left = end - loop.time()
+                if task is None or _was_interrupted(task):
+                    if left <= 0 or not beginnings_left:
+                        break
+                    beginnings_left -= 1
+                    task = None  # an eager one can be interrupted before it is there
+                    task = loop.create_task(work(), name=name)
+                elif task.done():
+                    break
+                else:
+                    if left <= 0:
+                        task.cancel()
+                    await asyncio.wait({task}, timeout=left if left > 0 else None)
+            except INTERRUPTS as error:
                 cancellation = error
-    if task.cancelled():
+    if task is None or _was_interrupted(task):
         return Finished(None, TimeoutError(f"not finished after {deadline:g} s"), cancellation)
     failure = task.exception()
     if failure is None:
@@ -63,6 +74,10 @@ async def finish_despite_cancellation(
     if isinstance(failure, Exception):
         return Finished(None, failure, cancellation)
     raise failure
+
+
+def _was_interrupted(task: asyncio.Task[Any]) -> bool:
+    return task.done() and (task.cancelled() or isinstance(task.exception(), INTERRUPTS))
 
 
 def shielded_from_anyio(seconds: float) -> AbstractContextManager[object]:

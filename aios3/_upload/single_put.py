@@ -12,7 +12,6 @@ from aios3.errors import (
     ObjectNotFoundError,
     ResponseError,
     StorageError,
-    TransportError,
 )
 from aios3.models import StorageObject
 
@@ -47,8 +46,8 @@ async def put_object(
     before = len(failures)
     try:
         committed = await client.run(operation, failures=failures)
-    except (ResponseError, TransportError) as error:
-        refusal: ResponseError | TransportError = error
+    except Exception as error:
+        refusal: Exception = error  # of the store, of the closed driver, or of credentials at a repetition
         if not any(is_unclear(failure) for failure in failures[before:]):
             raise
     else:
@@ -70,7 +69,7 @@ async def _look(
     client: OperationClient,
     operation: PutObject,
     headers: Mapping[str, str],
-    refusal: ResponseError | TransportError,
+    refusal: Exception,
     *,
     was_answered: bool,
 ) -> StorageObject:
@@ -79,7 +78,7 @@ async def _look(
         return await client.run(HeadObject(operation.bucket, operation.key, headers))
     except (ObjectNotFoundError, ContainerNotFoundError):
         raise refusal from None
-    except StorageError as error:
+    except Exception as error:  # noqa: BLE001 - credentials may fail with anything
         if was_answered:
             raise refusal from None
         raise CompletionUnknownError(
@@ -91,9 +90,13 @@ async def _look(
         ) from refusal
 
 
-def _is_open(failure: StorageError) -> bool:
+def _is_open(failure: Exception) -> bool:
     """Return whether an attempt has no answer of the store's own: one with its code is as good as a no."""
-    return is_unclear(failure) and not (isinstance(failure, ResponseError) and failure.code is not None)
+    return (
+        isinstance(failure, StorageError)
+        and is_unclear(failure)
+        and not (isinstance(failure, ResponseError) and failure.code is not None)
+    )
 
 
 def _without_etag(operation: PutObject) -> ResponseError:

@@ -76,7 +76,7 @@ async def _look(client: OperationClient, operation: HeadObject) -> StorageObject
     """Return what the key holds; ``None`` if nothing, or if it cannot be looked at."""
     try:
         return await client.run(operation)
-    except StorageError:
+    except Exception:  # noqa: BLE001 - credentials may fail with anything
         return None
 
 

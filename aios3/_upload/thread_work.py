@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
+from .callers_errors import Outcome
 from .shielding import shielded_from_anyio
+from .threads import library_threads
 
 __all__ = ["ThreadWork"]
 
@@ -33,31 +34,26 @@ class ThreadWork:
         """Return ``work()``, once its thread has ended."""
         return await self.end_of(self.begin(work))
 
-    def begin(self, work: Callable[[], T], ended: Callable[[], object] = _nothing) -> asyncio.Future[T]:
+    def begin(self, work: Callable[[], T], ended: Callable[[], object] = _nothing) -> asyncio.Future[Outcome[T]]:
         """Begin `work`; `ended` is called in the loop when its thread has ended, or cannot begin.
 
         Raises:
-            RuntimeError: the loop's threads are gone.
+            RuntimeError: the process is ending, and begins no more threads.
         """
         try:
-            future = asyncio.get_running_loop().run_in_executor(None, work)
+            future = asyncio.get_running_loop().run_in_executor(library_threads(), Outcome, work)
         except BaseException:
             ended()
             raise
         self._running.add(future)
-        future.add_done_callback(self._ended)
+        future.add_done_callback(self._running.discard)
         future.add_done_callback(lambda _: ended())
         return future
 
-    def _ended(self, future: asyncio.Future[Any]) -> None:
-        self._running.discard(future)
-        with contextlib.suppress(asyncio.CancelledError):
-            future.exception()  # nobody may be left to look at it
-
-    async def end_of(self, future: asyncio.Future[T]) -> T:
+    async def end_of(self, future: asyncio.Future[Outcome[T]]) -> T:
         """Wait for work that has begun, and return its result."""
         await _until_none_runs(lambda: () if future.done() else (future,))
-        return future.result()
+        return future.result().unwrap()
 
     async def settle(self) -> None:
         """Wait until nothing runs, neither what has begun so far nor what that begins."""

@@ -1,12 +1,14 @@
-"""The tasks of one upload: those that send for it, and whose it is."""
+"""Tasks of one upload: those that send for it, and the one that feeds it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from aios3.errors import StorageError
+
+from .part_tasks import PartTasks
 
 __all__ = ["UploadTasks"]
 
@@ -18,16 +20,15 @@ class UploadTasks:
 
     def __init__(self) -> None:
         """Note the task that the upload belongs to: the current one."""
-        self._group: asyncio.TaskGroup | None = None
-        self._stopping: asyncio.Task[NoReturn] | None = None
+        self._group: PartTasks | None = None
         self._reason: StorageError | None = None
         self._known: set[asyncio.Task[object] | None] = {asyncio.current_task()}
 
-    def begin(self, group: asyncio.TaskGroup) -> None:
+    def begin(self, group: PartTasks) -> None:
         """Take the group that the work will run in; an upload that was stopped before fails at once."""
         self._group = group
         if self._reason is not None:
-            self.stop(self._reason)
+            group.fail(self._reason)
 
     def includes(self, task: asyncio.Task[object] | None) -> bool:
         """Return whether `task` is the upload's owner, or runs work of it."""
@@ -41,43 +42,29 @@ class UploadTasks:
         """
         assert self._group is not None
         try:
-            task = self._group.create_task(work, name=name)
+            task = self._group.create_task(self._known_work(work), name=name)
         except RuntimeError:  # the group is shutting down: this is a task of the caller's that goes on writing
             work.close()
             raise StorageError("the upload has failed, and takes no more bytes") from None
-        self._known.add(task)
-        task.add_done_callback(self._known.discard)
+        task.add_done_callback(lambda _: work.close())  # a task that is cancelled before its first step runs nothing
         return task
+
+    async def _known_work(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.current_task()
+        self._known.add(task)  # by the task itself: an eager one runs before anybody else knows it
+        try:
+            return await work
+        finally:
+            self._known.discard(task)
 
     def stop(self, reason: StorageError) -> None:
         """Make the upload fail with `reason`, unless it is ending already."""
         if self._group is None:
             self._reason = reason
-            return
-        failing = _fail(reason)
-        try:
-            self._stopping = self._group.create_task(failing, name="aios3: stop the upload")
-        except RuntimeError:  # the group is ending already
-            failing.close()
+        elif not self._group.is_ending:
+            self._group.fail(reason)
 
-    def outrun_stopping(self) -> None:
-        """Let a stop that was asked for come to nothing, because the commit begins.
-
-        Raises:
-            StorageError: the stop has struck already.
-        """
-        if self._stopping is not None and not self._stopping.cancel() and not self._stopping.cancelled():
-            self._stopping.result()
-
-    async def end_stopping(self) -> None:
-        """Let a stop that comes after the commit come to nothing.
-
-        One that has failed already cancels this at its next turn; it must not wait until the group is being left,
-        because `asyncio.TaskGroup` before Python 3.12 would then leave the caller's task with a cancellation.
-        """
-        if self._stopping is not None and not self._stopping.cancel():
-            await asyncio.sleep(0)
-
-
-async def _fail(reason: StorageError) -> NoReturn:
-    raise reason
+    def require_no_failure(self) -> None:
+        """Raise what has ended the upload, if anything has: then no commit may begin."""
+        if self._group is not None and self._group.failure is not None:
+            raise self._group.failure

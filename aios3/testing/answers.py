@@ -21,6 +21,11 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
 
+    @property
+    def says_close(self) -> bool:
+        """The headers say that the connection ends with this answer."""
+        return any(name.lower() == "connection" and "close" in value.lower() for name, value in self.headers.items())
+
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> Answer:
         """Return the answer with these headers, each in the place of any other of its name."""
         added = dict(headers)
@@ -65,7 +70,7 @@ def render(
     body = b"" if for_head or bodiless else answer.body
     if not bodiless and not any(name.lower() in {"content-length", "transfer-encoding"} for name in headers):
         headers["Content-Length"] = str(len(body))
-    if close:
+    if close and not answer.says_close:
         headers["Connection"] = "close"
     return render_head(answer.status, headers, now=now, request_id=request_id), body
 

@@ -9,21 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import struct
+from collections.abc import Callable, Iterator
 from enum import Enum, auto
-from typing import Final, Protocol, cast
+from typing import Final, Literal, Protocol, cast
 
 from aios3.testing.bodies import Body
 from aios3.testing.chunked import ChunkReader
 from aios3.testing.heads import MalformedHeadError, RequestHead, take_head
 from aios3.testing.peer_watch import PeerWatch
 
-__all__ = ["Connection", "ConnectionOwner", "RequestReader"]
+__all__ = ["Connection", "ConnectionOwner", "Ending", "RequestReader"]
+
+Ending = Literal["close", "ragged", "half", "reset"]
+"""How a connection ends: as TLS wants it, without ``close_notify``, in the server's direction only, or by RST."""
 
 _BUFFER_SIZE: Final = 64 * 1024
 _HEAD_PIECE: Final = 16 * 1024
 _NO_LIMIT: Final = 1 << 62
+_TURNS_UNTIL_SENT: Final = 2
+"""Turns of the loop after which the kernel has what was written: uvloop writes at the end of a turn."""
 
 
 class RequestReader(Protocol):
@@ -77,6 +84,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, owner: ConnectionOwner) -> None:
         self._owner = owner
         self._transport: asyncio.Transport | None = None
+        self._socket: socket.socket
         self._reading = _Reading.HEAD
         self._pending = bytearray()
         self._scratch = memoryview(bytearray(_BUFFER_SIZE))
@@ -87,6 +95,8 @@ class Connection(asyncio.BufferedProtocol):
         self._piece = _NO_LIMIT
         self._discarding = 0
         self._watched = -1
+        self.requests = 0
+        """Heads that came."""
 
     @property
     def is_open(self) -> bool:
@@ -98,6 +108,8 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not every event loop derives its transports from this class.
         self._transport = cast("asyncio.Transport", transport)
+        # Asked now, because a transport that both sides have closed may not tell.
+        self._socket = transport.get_extra_info("socket")
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watched >= 0:
@@ -151,6 +163,39 @@ class Connection(asyncio.BufferedProtocol):
                 assert self._transport
                 self._transport.write(piece)
 
+    def send_last(self, data: bytes, ending: Ending, then: Callable[[], None] | None = None) -> None:
+        """Send bytes, then end the connection; ``then`` is called between the two.
+
+        A ``"close"`` without ``then`` is one segment with the bytes, where the platform can.
+        """
+        if ending == "close" and then is None:
+            with self._corked():
+                self.send(data)
+                self.close()
+        else:
+            self.send(data)
+            self._after_turns(_TURNS_UNTIL_SENT, lambda: self._end(ending, then))
+
+    def _end(self, ending: Ending, then: Callable[[], None] | None) -> None:
+        if not self.is_open:
+            return
+        if then is not None:
+            then()
+        if ending == "close":
+            self.close()
+        elif ending == "reset":
+            self.reset()
+        else:
+            with contextlib.suppress(OSError), self._real_socket() as real:
+                real.shutdown(socket.SHUT_WR)  # below TLS, which therefore says nothing
+            self.abort() if ending == "ragged" else self._throw_away(_NO_LIMIT)
+
+    def _after_turns(self, turns: int, act: Callable[[], None]) -> None:
+        if turns:
+            asyncio.get_running_loop().call_soon(self._after_turns, turns - 1, act)
+        else:
+            act()
+
     def next_request(self) -> None:
         """Go on with the next request."""
         if self.is_open:
@@ -165,10 +210,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def linger(self, length: int | None) -> None:
         """Close our side, and throw away ``length`` more bytes (``None``: whatever comes) before closing all."""
-        self._reading = _Reading.DISCARD
-        self._discarding = _NO_LIMIT if length is None else length
         if self._transport and self._transport.can_write_eof():
             self._transport.write_eof()
+        self._throw_away(_NO_LIMIT if length is None else length)
+
+    def _throw_away(self, length: int) -> None:
+        self._reading = _Reading.DISCARD
+        self._discarding = length
         came = len(self._pending)
         self._pending.clear()
         self._discard(came)
@@ -177,9 +225,9 @@ class Connection(asyncio.BufferedProtocol):
         """Close at once, with a reset where the platform can."""
         if not self._transport:
             return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), self._real_socket() as real:
             # Closing a socket that does not linger discards what is unsent and sends RST in place of FIN.
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            real.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
     def stall(self) -> None:
@@ -198,11 +246,23 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport:
             self._transport.abort()
 
-    @property
-    def _socket(self) -> socket.socket:
-        assert self._transport
-        found: socket.socket = self._transport.get_extra_info("socket")
-        return found
+    @contextlib.contextmanager
+    def _real_socket(self) -> Iterator[socket.socket]:
+        """Give a socket that can be asked everything: uvloop's own stand-in cannot."""
+        with socket.socket(fileno=os.dup(self._socket.fileno())) as real:
+            yield real
+
+    @contextlib.contextmanager
+    def _corked(self) -> Iterator[None]:
+        """Let the kernel keep what is sent until the block ends, so that it leaves as one segment."""
+        cork = getattr(socket, "TCP_CORK", None)
+        if cork is None or not self.is_open:  # pragma: no cover - decided by the platform
+            yield
+            return
+        with self._real_socket() as real:
+            real.setsockopt(socket.IPPROTO_TCP, cork, 1)
+            yield
+            real.setsockopt(socket.IPPROTO_TCP, cork, 0)
 
     def _find_head(self) -> None:
         if self._reading is not _Reading.HEAD:
@@ -214,6 +274,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if head:
             self._reading = _Reading.LATER
+            self.requests += 1
             self._reader = self._owner.read_request(self, head)
             self._reader.begin()
 

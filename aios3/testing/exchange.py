@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from aios3.testing.answers import Answer, Refusal, error_document
 from aios3.testing.bodies import CHECKSUM_PREFIX, DIGEST_SIZES, Body
-from aios3.testing.connection import Connection
-from aios3.testing.faults import Fault
+from aios3.testing.connection import Connection, Ending
+from aios3.testing.faults import Fault, FaultKind
 from aios3.testing.received import ReceivedRequest
 
 __all__ = ["Exchange", "Site"]
@@ -16,6 +18,17 @@ _DEFAULT_PIECE: Final = 4096
 _NO_FAULT: Final = Fault("answer")
 _DATA_OPERATIONS: Final = frozenset({"PutObject", "UploadPart"})
 _XML: Final = {"Content-Type": "application/xml"}
+_ENDINGS: Final[Mapping[FaultKind, Ending]] = MappingProxyType(
+    {
+        "close_after": "close",
+        "ragged_close": "ragged",
+        "half_close": "half",
+        "reset_after": "reset",
+        "unasked_408": "close",
+    }
+)
+_UNANNOUNCED: Final = frozenset({"reset_after", "unasked_408"})
+"""Endings that the answer before them does not tell."""
 
 
 class Site(Protocol):
@@ -46,6 +59,10 @@ class Site(Protocol):
 
     def finish(self, request: ReceivedRequest) -> None:
         """Note that a request is over."""
+        ...  # pragma: no cover - a protocol has no body
+
+    def is_last_on_its_connection(self, connection: Connection) -> bool:
+        """Return whether a connection has had as many requests as it may."""
         ...  # pragma: no cover - a protocol has no body
 
 
@@ -122,8 +139,10 @@ class Exchange:
     def _deliver(self, answer: Answer) -> None:
         if self._kind == "drop_after":
             self._connection.reset()
-        elif self._kind == "drop_mid_answer":
+        elif self._kind in {"drop_mid_answer", "reset_mid_answer"}:
             self._answer_half(answer)
+        elif self._kind == "garbage_after":
+            self._answer(Answer(self._fault.status, {}, self._fault.body or b""))
         elif self._kind == "whitespace_200":
             self._send_last_chunk(answer)
         elif self._kind == "no_etag":
@@ -145,17 +164,31 @@ class Exchange:
         return answer.with_headers(fault.headers)
 
     def _answer(self, answer: Answer) -> None:
-        wants_close = "close" in (self.request.header("Connection") or "").lower()
-        if not self._send(answer.with_headers(self._fault.headers), close=wants_close):
+        answer = answer.with_headers(self._fault.headers)
+        is_to_close = answer.says_close or "close" in (self.request.header("Connection") or "").lower()
+        ending = _ENDINGS.get(self._kind) if self._kind else None
+        if ending is None and (is_to_close or self._site.is_last_on_its_connection(self._connection)):
+            ending = "close"
+        is_announced = ending is not None and self._kind not in _UNANNOUNCED
+        if not self._connection.is_open:
             return
-        if wants_close:
-            self._finish_and_close()
+        data = self._render(answer, close=is_announced)
+        if ending is None:
+            self._connection.send(data)
         else:
-            self._site.finish(self.request)
+            self._connection.send_last(data, ending, self._time_out if self._kind == "unasked_408" else None)
+        self._site.finish(self.request)
+        if ending is None:
             self._connection.next_request()
 
+    def _time_out(self) -> None:
+        """Send an answer that belongs to no request."""
+        refusal = Refusal(408, "RequestTimeout", "Idle connections will be closed.").answer(self.request.request_id)
+        self._connection.send(b"".join(self._site.render(self.request, refusal, close=True)))
+
     def _answer_early(self, answer: Answer) -> None:
-        self._send(answer, close=True)
+        if self._connection.is_open:
+            self._connection.send(self._render(answer, close=True))
         length = self.request.head.content_length
         without_length = self.request.header("Transfer-Encoding") is not None
         self._connection.linger(None if without_length else (length or 0) - self._body.received)
@@ -164,15 +197,14 @@ class Exchange:
     def _answer_half(self, answer: Answer) -> None:
         head, body = self._site.render(self.request, answer, close=False)
         self.request.status = answer.status
-        self._connection.send(head, body[: len(body) // 2])
-        self._finish_and_close()
+        half = head + body[: len(body) // 2]
+        self._connection.send_last(half, "reset" if self._kind == "reset_mid_answer" else "close")
+        self._site.finish(self.request)
 
-    def _send(self, answer: Answer, *, close: bool) -> bool:
-        if not self._connection.is_open:
-            return False
+    def _render(self, answer: Answer, *, close: bool) -> bytes:
+        """Return the answer as bytes, and note its status."""
         self.request.status = answer.status
-        self._connection.send(b"".join(self._site.render(self.request, answer, close=close)))
-        return True
+        return b"".join(self._site.render(self.request, answer, close=close))
 
     def _send_white_space(self) -> None:
         head, _ = self._site.render(self.request, Answer(200, {**_XML, "Transfer-Encoding": "chunked"}), close=False)

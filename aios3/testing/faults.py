@@ -22,6 +22,13 @@ FaultKind = Literal[
     "raw",
     "garbage_200",
     "whitespace_200",
+    "garbage_after",
+    "close_after",
+    "ragged_close",
+    "half_close",
+    "reset_after",
+    "reset_mid_answer",
+    "unasked_408",
 ]
 
 ALL_FAULT_KINDS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
@@ -53,6 +60,17 @@ class Fault:
     ``garbage_200``       Answers 200 with ``body`` as its body (none if ``None``); not processed.
     ``whitespace_200``    Sends a 200 and white space in chunks at once, then processes (held if the operation is)
                           and sends the result, also an error: how S3 keeps a long CompleteMultipartUpload alive.
+    ``garbage_after``     Processes, then answers ``status`` with ``body`` and no header of what there is to say: a
+                          success (or an error) that says nothing of what was done.
+    ``close_after``       Processes, answers with ``Connection: close``, and closes. Over TLS the answer and the
+                          ``close_notify`` are in one segment, so that the client reads them at once.
+    ``ragged_close``      Processes, answers with ``Connection: close``, and closes without TLS's ``close_notify``.
+    ``half_close``        Processes, answers with ``Connection: close``, and closes its own direction only (without
+                          ``close_notify``); what the client still sends is read and thrown away.
+    ``reset_after``       Processes, answers as if the connection lived on, then resets it.
+    ``reset_mid_answer``  Processes, sends the whole head and half of the body, then resets.
+    ``unasked_408``       Processes, answers, then answers 408 to no request and closes: how some servers and proxies
+                          end a connection that has been idle.
     ====================  ==========================================================================
 
     Raises:
@@ -72,7 +90,8 @@ class Fault:
     code: str = "SlowDown"
     after_bytes: int = 0
     headers: tuple[tuple[str, str], ...] = ()
-    """Added to whatever the fault answers, for example ``(("Retry-After", "1"),)``."""
+    """Added to whatever the fault answers, for example ``(("Retry-After", "1"),)``. After ``Connection: close`` the
+    connection is closed."""
     body: bytes | None = None
 
     def __post_init__(self) -> None:

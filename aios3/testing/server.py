@@ -23,6 +23,7 @@ from aios3.testing.heads import MalformedHeadError, RequestHead
 from aios3.testing.operations import admit, process
 from aios3.testing.peer_watch import PeerWatch
 from aios3.testing.received import ReceivedRequest, understand
+from aios3.testing.server_thread import LoopThread
 from aios3.testing.store import OpenUpload, Store, StoredObject
 
 __all__ = ["TEST_CREDENTIALS", "S3Server"]
@@ -36,9 +37,11 @@ def _now() -> datetime:
 
 
 class S3Server:
-    """An S3 on the loopback interface, in the event loop of the test, that fails when it is told to.
+    """An S3 on the loopback interface that fails when it is told to.
 
-    Use it as ``async with S3Server() as server``. It holds everything in memory, has no task of its own while it
+    ``async with S3Server() as server`` runs it in the event loop of the test. ``with S3Server() as server`` runs it in
+    a thread of its own, for tests without an event loop, or with fixtures that may not share one; all that is public
+    works from the test's thread, too. It holds everything in memory, has no task of its own while it
     waits, never sleeps, and draws no random numbers: ids are counted. Leaving the block closes the listening
     socket and every connection at once, also those that are stalled or held. It needs an event loop that can
     watch a file descriptor (`asyncio.loop.add_reader`), which all have but the proactor of Windows.
@@ -57,6 +60,8 @@ class S3Server:
         page_limit: the most entries on a page of any listing.
         accept_chunked: whether object data may come with ``Transfer-Encoding: chunked`` although the provider has
             multipart uploads. S3 itself answers 501.
+        requests_per_connection: after how many requests a connection ends, its last answer with ``Connection: close``;
+            S3 takes about 100. ``None`` is no limit.
     """
 
     def __init__(
@@ -74,12 +79,14 @@ class S3Server:
         forget_completed: bool = False,
         page_limit: int = 1000,
         accept_chunked: bool = False,
+        requests_per_connection: int | None = None,
     ) -> None:
         self.store = Store(find_provider(provider), region, clock, page_limit, forget_completed, accept_chunked)
         self.store.buckets.update((name, clock()) for name in buckets)
         self.credentials = credentials
         self.check_signatures = check_signatures
         self.keep_bodies = keep_bodies
+        self.requests_per_connection = requests_per_connection
         self.public_buckets = set(public_buckets)
         self.requests: list[ReceivedRequest] = []
         self.faults = FaultPlan()
@@ -94,6 +101,7 @@ class S3Server:
         self._in_progress: dict[str, ReceivedRequest] = {}
         self._held: dict[str, list[Exchange]] = {}
         self._waiters: dict[asyncio.Future[None], Callable[[S3Server], object]] = {}
+        self._thread: LoopThread | None = None
 
     # The life of the server.
 
@@ -126,6 +134,29 @@ class S3Server:
             await asyncio.sleep(0)
         finally:
             self.peer_watch.close()
+
+    def __enter__(self) -> Self:
+        self._thread = LoopThread("aios3 S3Server")
+        try:
+            self._thread.run(self.__aenter__())
+        except BaseException:
+            self._thread.close()
+            raise
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._thread
+        try:
+            self._thread.run(self.__aexit__(exc_type, exc, traceback))
+        finally:
+            self._thread.close()
+            self._thread = None
+
+    def _other_thread(self) -> LoopThread | None:
+        """Return the thread that the server runs in, if it is not this one."""
+        return None if self._thread is None or self._thread.is_current else self._thread
 
     # What tests look at.
 
@@ -164,10 +195,12 @@ class S3Server:
     @property
     def held_requests(self) -> list[ReceivedRequest]:
         """Requests received whole that wait for `release`."""
-        return [exchange.request for held in self._held.values() for exchange in held]
+        return [exchange.request for held in list(self._held.values()) for exchange in list(held)]
 
     async def wait_for(self, predicate: Callable[[S3Server], object]) -> None:
         """Return once ``predicate(server)`` is true; it is asked now and after each event.
+
+        Where the server runs in a thread of its own, the predicate is called in that thread.
 
         Events: a connection made or closed, a head received, bytes of a body received, a request
         held, processed, answered or lost.
@@ -175,6 +208,9 @@ class S3Server:
         Raises:
             RuntimeError: the server was closed first.
         """
+        if thread := self._other_thread():
+            await asyncio.wrap_future(thread.begin(self.wait_for(predicate)))
+            return
         if predicate(self):
             return
         future = asyncio.get_running_loop().create_future()
@@ -193,8 +229,14 @@ class S3Server:
 
         A request whose client has gone is processed too, as by a real store that had received all of it.
         """
+        if thread := self._other_thread():
+            thread.run(self._release(operation))
+            return
         for exchange in self._held.pop(operation, ()):
             exchange.respond()
+
+    async def _release(self, operation: str) -> None:
+        self.release(operation)
 
     # What connections and exchanges call.
 
@@ -251,6 +293,10 @@ class S3Server:
         """Note that a request is over."""
         self._in_progress.pop(request.request_id, None)
         self.notify()
+
+    def is_last_on_its_connection(self, connection: Connection) -> bool:
+        """Return whether a connection has had as many requests as it may."""
+        return self.requests_per_connection is not None and connection.requests >= self.requests_per_connection
 
     def notify(self) -> None:
         """Ask again for what is waited for."""

@@ -9,7 +9,7 @@ from aios3._config.credential_sources import Places, find_credentials
 from aios3._config.web_identity import WebIdentityCredentials
 from aios3._upload.refreshing import RefreshingCredentials
 from aios3.credentials import Credentials
-from aios3.errors import ConfigurationError, ResponseError, TransportError
+from aios3.errors import AccessDeniedError, ConfigurationError, TransportError
 from tests.config.chain import make_places
 from tests.config.stand_in import SILENCE, Answer, StandIn, metadata
 
@@ -134,12 +134,54 @@ async def test_a_machine_without_a_role_means_the_same(places, stand_in):
         await provider.get_credentials()
 
 
-async def test_a_metadata_service_that_refuses_is_not_silent(places, stand_in):
-    """It is there, so its refusal is what went wrong."""
-    stand_in.on(Answer(400))
+@pytest.mark.parametrize("earlier", [(), (Answer(body=b"t"),), (Answer(body=b"t"), Answer(body=b"r"))])
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Answer(400), "was answered 400"),
+        (Answer(403, b"<html>not here</html>"), "403"),
+        (Answer(404), "no role|was answered 404"),
+        (Answer(429), "was answered 429"),
+        (Answer(500), "was answered 500"),
+        (Answer(503, b"SlowDown"), "was answered 503"),
+        (Answer(302, headers=(("Location", "http://169.254.169.254/elsewhere"),)), "was answered 302"),
+        (Answer(200, b"a\nb"), "holds a line break|was answered|is not a JSON object"),
+        (Answer(200, b'{"Code": "Failed"}'), "is no success but 'Failed'|no role"),
+        (Answer(200, b"\xff" * 9 * 1024 * 1024), "is longer than"),
+    ],
+)
+async def test_a_metadata_service_that_is_no_help_means_the_same(places, stand_in, earlier, answer, told):
+    """It was only a guess, so what it answers hides neither that nothing was found, nor what to do."""
+    stand_in.on(*earlier, answer)
     provider = find_credentials(places({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}))
-    with pytest.raises(ResponseError, match="GetInstanceMetadataToken was answered 400"):
+    with pytest.raises(ConfigurationError, match=told) as caught:
         await provider.get_credentials()
+    for hint in (*HINTS, f"the instance metadata service at {stand_in.url} ("):
+        assert hint in str(caught.value)
+
+
+async def test_something_else_in_its_place_means_the_same(places):
+    """It does not speak HTTP, or nothing is there at all."""
+
+    async def babble(reader, writer):
+        writer.write(b"220 mail\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(babble, "127.0.0.1", 0) as service:
+        url = f"http://127.0.0.1:{service.sockets[0].getsockname()[1]}"
+        with pytest.raises(ConfigurationError, match=f"no credentials were found.*at {url} .*does not speak HTTP"):
+            await found(places({"AWS_EC2_METADATA_SERVICE_ENDPOINT": url}))
+    with pytest.raises(ConfigurationError, match=f"no credentials were found.*at {url} .*Cannot connect"):
+        await found(places({"AWS_EC2_METADATA_SERVICE_ENDPOINT": url}))
+
+
+@pytest.mark.parametrize("settings", ["role_arn = arn:p\ncredential_source = Ec2InstanceMetadata"])
+async def test_one_that_the_profile_names_is_no_guess(places, stand_in, settings):
+    """Its refusal is what went wrong."""
+    stand_in.on(Answer(403))
+    with pytest.raises(AccessDeniedError, match="was answered 403"):
+        await found(places({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}, settings))
 
 
 async def test_a_metadata_service_that_has_answered_once_is_there(places):

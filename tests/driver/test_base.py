@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import os
 import socket
 
 import pytest
@@ -12,6 +13,7 @@ from aios3 import (
     AmazonS3StorageDriver,
     ConfigurationError,
     Credentials,
+    DriverClosedError,
     GoogleStorageDriver,
     Provider,
     RetryPolicy,
@@ -102,7 +104,7 @@ async def test_the_block_gives_the_driver_and_closes_it(server, make_driver):
         lambda: anext(driver.iterate_multipart_uploads("bucket")),
         lambda: driver.open_upload("bucket", "key").__aenter__(),
     ):
-        with pytest.raises(ConfigurationError, match="the driver is closed"):
+        with pytest.raises(DriverClosedError, match="the driver is closed"):
             await call()
 
 
@@ -190,9 +192,34 @@ async def test_closing_while_opening(server, make_driver, monkeypatch):
     await driver.aclose()
     hang.set()
     for call in calls:
-        with pytest.raises(ConfigurationError, match="closed"):
+        with pytest.raises(DriverClosedError, match="closed"):
             await call
     assert server.requests == []
+
+
+async def test_an_opening_that_fails_after_the_closing_is_no_failure_of_its_own(make_driver, monkeypatch):
+    """What closing ends, or what was missing anyway, matters no more; it is the cause."""
+
+    async def fail(*args, **options):
+        await driver.aclose()
+        raise ConfigurationError("no credentials were found")
+
+    monkeypatch.setattr(base, "load_settings", fail)
+    driver = make_driver()
+    with pytest.raises(DriverClosedError, match="closed while it was opening") as caught:
+        await driver.get_container("bucket")
+    assert isinstance(caught.value.__cause__, ConfigurationError)
+
+
+async def test_a_fork_is_refused(driver, monkeypatch):
+    """Closing it there, too; where it was opened it goes on. (`tests/test_processes.py` really forks.)"""
+    await driver.get_container("bucket")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: -1)
+        for call in (driver.get_container("bucket"), driver.aclose()):
+            with pytest.raises(ConfigurationError, match="Make one driver in each process"):
+                await call
+    await driver.get_container("bucket")
 
 
 async def test_closing_aborts_every_upload_that_runs(server, driver):
@@ -207,7 +234,7 @@ async def test_closing_aborts_every_upload_that_runs(server, driver):
     assert server.open_uploads == []
     assert server.objects == {}
     for upload in uploads:
-        with pytest.raises(StorageError, match="the driver was closed while this upload was running"):
+        with pytest.raises(DriverClosedError, match="the driver was closed while this upload was running"):
             await upload
     assert server.requests_in_progress == 0
 
@@ -219,7 +246,7 @@ async def test_closing_stops_an_upload_whose_source_waits(server, driver):
     upload = asyncio.create_task(driver.upload_object_via_stream(source, "bucket", "key"))
     await began.wait()
     await driver.aclose()
-    with pytest.raises(StorageError, match="the driver was closed") as caught:
+    with pytest.raises(DriverClosedError, match="the driver was closed") as caught:
         await upload
     assert server.open_uploads == []
     assert "it was aborted" in "".join(caught.value.__notes__)
@@ -239,14 +266,14 @@ async def test_closing_stops_a_small_upload_too(server, driver):
     upload = asyncio.create_task(driver.upload_object_via_stream(source(), "bucket", "key"))
     await began.wait()
     await driver.aclose()
-    with pytest.raises(StorageError, match="the driver was closed"):
+    with pytest.raises(DriverClosedError, match="the driver was closed"):
         await upload
     assert server.requests == []
 
 
 async def test_closing_inside_an_uploads_own_block(server, driver):
     """Whoever closes the driver in the middle of their own upload does not wait for themselves."""
-    with pytest.raises(StorageError, match="the driver was closed"):
+    with pytest.raises(DriverClosedError, match="the driver was closed"):
         async with driver.open_upload("bucket", "key") as upload:
             await upload.write(bytes(5000))
             await driver.aclose()
@@ -323,7 +350,7 @@ async def test_a_cancellation_ends_the_grace(server, driver):
     closing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await closing
-    with pytest.raises(StorageError, match="closed"):
+    with pytest.raises(DriverClosedError, match="closed"):
         await upload
     assert server.open_uploads == []
     assert driver._engine is None

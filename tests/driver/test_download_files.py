@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 
 import pytest
@@ -13,6 +14,7 @@ from aios3 import (
     TransportError,
 )
 from aios3.testing import Fault
+from tests.upload.test_named_files import largest_file
 
 CONTENT = bytes(range(256)) * 40
 KEY = "a//b ü"
@@ -175,3 +177,20 @@ async def test_many_downloads_to_one_path_do_not_disturb_each_other(driver, stor
     calls = [driver.download_object("bucket", KEY, tmp_path / "file", overwrite=True) for _ in range(8)]
     assert {found.size for found in await asyncio.gather(*calls)} == {len(stored)}
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": stored}
+
+
+async def test_errors_of_the_disk_tell_the_callers_path(driver, stored, tmp_path):
+    """Not the name that the file has until it is whole; number and type are the system's."""
+    with pytest.raises(FileNotFoundError) as caught:
+        await driver.download_object("bucket", KEY, tmp_path / "missing" / "file")
+    assert (caught.value.filename, caught.value.filename2) == (str(tmp_path / "missing" / "file"), None)
+    with largest_file(100), pytest.raises(OSError, match="too large") as full:
+        await driver.download_object("bucket", KEY, str(tmp_path / "file"))
+    assert (full.value.errno, full.value.filename) == (errno.EFBIG, str(tmp_path / "file"))
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_source_that_cannot_be_read_is_named(driver):
+    """The system names no file once it is open."""
+    with pytest.raises(OSError, match="Input/output error: '/proc/self/mem'"):
+        await driver.upload_object("/proc/self/mem", "bucket", "key")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aios3._driver.object_reader import ObjectReader
 from aios3._transport.base import StreamedResponse
-from aios3.errors import IntegrityError, ResponseError, TransportError
+from aios3.errors import ConfigurationError, IntegrityError, ResponseError, TransportError
 from tests.fakes import FakeClock, FakeStore, make_client
 
 DATA = bytes(range(200))
@@ -62,7 +62,7 @@ def make_reader(*answers, start=0, end=None, attempts=4):
 
 
 async def read(reader) -> bytes:
-    return b"".join([chunk async for chunk in reader.chunks()])
+    return b"".join([chunk async for chunk in reader])
 
 
 async def test_one_answer_is_enough_if_it_is_whole():
@@ -132,7 +132,7 @@ async def test_a_range_answered_with_200_is_taken_by_its_header():
 async def test_a_store_that_ignores_if_match_does_not_mix_versions():
     """The ETag of each answer is looked at (rclone ignores the condition)."""
     reader, _, _ = make_reader(whole(DATA[:80], BREAK), part(80, 200, b"?" * 120, etag='"v2"'))
-    chunks = reader.chunks()
+    chunks = aiter(reader)
     assert await anext(chunks) == DATA[:80]
     with pytest.raises(IntegrityError, match="bucket/key was replaced while it was read: .* offset 80"):
         await anext(chunks)
@@ -187,7 +187,7 @@ async def test_attempts_that_bring_nothing_are_counted():
     reader, answers, _ = make_reader(whole(DATA[:10], BREAK), *breaks, *empty, attempts=4)
     got = bytearray()
     with pytest.raises(TransportError) as caught:  # noqa: PT012
-        async for chunk in reader.chunks():
+        async for chunk in reader:
             got += chunk
     assert got == DATA[:60]
     assert len(answers.asked) == 1 + 5 + 3
@@ -217,3 +217,25 @@ async def test_however_it_breaks_the_bytes_are_those_of_the_range(data):
     reader, asked, _ = make_reader(*answers, start=start, end=end, attempts=10)
     assert await read(reader) == DATA[start:stop]
     assert len(asked.asked) == len(answers)
+
+
+async def test_what_was_described_is_read_although_nothing_of_it_came():
+    """Another version would do for a mere stream, but not for who was told what it is."""
+    for is_opened in (True, False):
+        reader, answers, _ = make_reader(whole(BREAK), part(0, 100, DATA[:100], etag='"v2"', total=100, status=200))
+        if is_opened:
+            assert (await reader.open()).etag == "v1"
+            with pytest.raises(IntegrityError):
+                await read(reader)
+        else:
+            assert await read(reader) == DATA[:100]
+        assert answers.asked == [(None, None), ("bytes=0-199", '"v1"') if is_opened else (None, None)]
+
+
+async def test_a_reader_that_has_failed_does_not_end_as_if_all_were_read():
+    """Whoever asks again after an error must not take what there is for the whole."""
+    reader, _, _ = make_reader(whole(DATA[:50], BREAK), attempts=1)
+    with pytest.raises(TransportError):
+        await read(reader)
+    with pytest.raises(ConfigurationError, match="reading them has failed"):
+        await read(reader)

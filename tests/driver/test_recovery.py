@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from aios3 import (
     RecoveredUpload,
     ResponseError,
     S3StorageDriver,
+    StorageError,
     TransferConfig,
     UploadProgress,
     UploadSuspendedError,
@@ -57,6 +59,30 @@ async def leave(driver: S3StorageDriver, server: S3Server, path: Path, key: str 
 
 def outcomes(recovered: list[RecoveredUpload]) -> list[tuple[str, str]]:
     return [(one.key, one.outcome) for one in recovered]
+
+
+@pytest.mark.parametrize("of_the_driver", [True, False])
+async def test_what_is_not_suspendable_is_aborted_when_the_driver_is_closed(
+    server: S3Server, make_driver: MakeDriver, journal: Path, *, of_the_driver: bool
+) -> None:
+    """Although there is a journal, which has nothing more to say of it then; the option of the upload decides."""
+    once = TransferConfig(part_size=PART, suspendable=False)
+    again = TransferConfig(part_size=PART, suspendable=True)
+    driver = make_driver(journal=journal, transfer=once if of_the_driver else again)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield CONTENT[: 2 * PART]
+        await asyncio.Event().wait()
+
+    upload = asyncio.create_task(
+        driver.upload_object_via_stream(body(), "bucket", "web", transfer=None if of_the_driver else once)
+    )
+    await server.wait_for(lambda s: s.open_uploads and s.open_uploads[0].parts)
+    await driver.aclose()
+    with pytest.raises(StorageError, match="closed") as caught:
+        await upload
+    assert not isinstance(caught.value, UploadSuspendedError)
+    assert (server.open_uploads, list(journal.iterdir())) == ([], [])
 
 
 async def test_what_was_left_is_ended(server: S3Server, make_driver: MakeDriver, journal: Path, path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from aios3._journal import journal as journal_module
 from aios3._journal.journal import Journal
 from aios3._journal.journal_file import JournalFile
-from aios3.errors import StorageError
+from aios3.errors import ConfigurationError, StorageError
 from tests.fakes import make_job, turns
 from tests.journal.journal_scene import HERE, JournalScene, entry
 
@@ -319,3 +319,13 @@ async def test_the_files_are_touched_in_one_thread_only(scene: JournalScene, mon
     await journal.aclose()
     assert [name for name in threads if not name.startswith("aios3-journal")] == []
     assert threads
+
+
+async def test_a_fork_writes_nothing(scene: JournalScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no thread that would, so waiting for one would never end."""
+    journal = await scene.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: -1)
+        with pytest.raises(ConfigurationError, match="make a driver in each process"):
+            await journal.claim()
+    await journal.aclose()

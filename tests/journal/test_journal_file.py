@@ -245,3 +245,21 @@ def test_a_platform_without_locks_is_told_before_anything_is_made(
     with pytest.raises(ConfigurationError, match="flock"):
         JournalFile.create(tmp_path / "new", HERE)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_fork_lets_go_of_every_file(tmp_path: Path) -> None:
+    """It neither unlocks, writes nor removes anything; closing the files later does nothing."""
+    journal, closed = JournalFile.create(tmp_path, HERE), JournalFile.create(tmp_path, HERE)
+    closed.close()
+    journal.begin(1, entry())
+    content = journal.path.read_text()
+    held = os.dup(journal._descriptor)  # as the other process has it
+    journal_file._opening.acquire()
+    journal_file._let_go_in_fork()
+    journal.close()
+    assert JournalFile.take_over(journal.path) is None
+    assert journal.path.read_text() == content
+    os.close(held)
+    (found,) = find_dead_journals(tmp_path, HERE)
+    assert found.open == {1: entry()}
+    found.close()

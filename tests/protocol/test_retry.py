@@ -14,6 +14,7 @@ from aios3._protocol.retry import Repair, Retry, decide, is_unclear, repair_for
 from aios3.errors import (
     CompletionUnknownError,
     ConfigurationError,
+    DriverClosedError,
     IntegrityError,
     ResponseError,
     StorageError,
@@ -240,8 +241,12 @@ def test_most_failures_cannot_be_put_right(failure: StorageError) -> None:
         (answered(412, "PreconditionFailed"), False),
         (answered(307), False),
         (ResponseError("not XML", operation="CompleteMultipartUpload", status=200), True),
+        *((ResponseError("", operation="CompleteMultipartUpload", status=status), True) for status in (201, 204, 299)),
         (answered(200, "InternalError"), True),
+        (answered(202, "InternalError"), True),
+        (answered(200, "SlowDown"), True),
         (answered(200, "InvalidPart"), False),
+        (answered(300), False),
         (IntegrityError("differs"), False),
         (ConfigurationError("wrong"), False),
     ],
@@ -263,9 +268,12 @@ def test_whether_the_store_may_have_done_it_all_the_same(failure: StorageError, 
         ("GetObject", False),
     ],
 )
-def test_a_success_that_lacks_something_is_repeated_where_that_matters(operation: str, again: bool) -> None:
+@pytest.mark.parametrize("status", [200, 204, 299])
+def test_a_success_that_lacks_something_is_repeated_where_that_matters(
+    operation: str, again: bool, status: int
+) -> None:
     """Of an upload's own requests; a listing that cannot be read will not be better the next time."""
-    failure = ResponseError("lacks something", operation=operation, status=200)
+    failure = ResponseError("lacks something", operation=operation, status=status)
     assert (decision(failure) is not None) is again
 
 
@@ -317,3 +325,12 @@ def test_the_first_third_of_the_attempts_may_be_quick(most: int, hopeful: int) -
     assert [retry is not None and retry.is_hopeful for retry in found] == [True] * hopeful + [False] * (
         most - 1 - hopeful
     )
+
+
+@pytest.mark.parametrize("was_sent", [False, True])
+def test_what_the_end_of_the_driver_cut_off(was_sent: bool) -> None:
+    """It is not tried again; the store may have done it if it was on its way."""
+    failure = DriverClosedError("closed")
+    failure.was_sent = was_sent
+    assert is_unclear(failure) is was_sent
+    assert decide(failure, attempt=1, policy=RetryPolicy(), random=0.5) is None

@@ -80,6 +80,8 @@ class Plan:
     """The connection has carried another request before."""
     asks_to_wait: int
     """Retry-After; 0 for none."""
+    is_defect: bool
+    """What ends the attempt is no error of the network's: the HTTP client itself fails."""
 
     @property
     def is_processed(self) -> bool:
@@ -90,8 +92,9 @@ class Plan:
 class Faults:
     """Draws plans."""
 
-    def __init__(self, random: Random, conditions: Conditions) -> None:
+    def __init__(self, random: Random, defects: Random, conditions: Conditions) -> None:
         self._random = random
+        self._defects = defects
         self._most_in_cleanup = min(2, conditions.per_request)
         self._conditions = conditions
         self._met: Counter[tuple[str, ...]] = Counter()
@@ -114,6 +117,7 @@ class Faults:
             survives_cut=random.random() < 0.7,
             is_reused=random.random() < 0.5,
             asks_to_wait=random.choice((0, 0, 2)),
+            is_defect=self._defects.random() < 0.3,
         )
 
     def _seconds(self, slowest: float) -> float:

@@ -44,9 +44,12 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     Args:
         thread_turns: draws how many turns a thread takes, and whether it begins at once.
+        is_eager: a task runs until it first waits as soon as it is made; needs Python 3.12.
     """
 
-    def __init__(self, thread_turns: Callable[[], tuple[int, bool]] = lambda: (1, True)) -> None:
+    def __init__(
+        self, thread_turns: Callable[[], tuple[int, bool]] = lambda: (1, True), *, is_eager: bool = False
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._selector = _Jumps(self)
         self._clock_resolution = 1e-6  # a float of a year's seconds has no more digits than that
@@ -56,7 +59,10 @@ class VirtualLoop(base_events.BaseEventLoop):
         self._thread_turns = thread_turns
         self._most_turns = MOST_TURNS
         self.turns = 0
-        self.set_task_factory(lambda loop, work, **options: _Task(next(self._numbers), work, loop=loop, **options))
+        eager: dict[str, Any] = {"eager_start": True} if is_eager else {}
+        self.set_task_factory(
+            lambda loop, work, **options: _Task(next(self._numbers), work, loop=loop, **{**eager, **options})
+        )
         self.set_exception_handler(lambda loop, context: None)
 
     def time(self) -> float:

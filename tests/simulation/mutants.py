@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from aios3._protocol import retry
 from aios3._protocol.multipart_operations import CompleteMultipartUpload
+from aios3._transport.translation import Translated
 from aios3._upload import client, completion, guard
 from aios3._upload.abort import Abort, AbortOutcome
 from aios3._upload.completion import Completion
@@ -166,6 +168,21 @@ def _(patch: pytest.MonkeyPatch) -> None:
 @mutant("a repeated Complete that is refused counts as a failure")
 def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(completion, "is_unclear", lambda failure: False)
+
+
+@mutant("a defect of the HTTP client is raised as it is")
+def _(patch: pytest.MonkeyPatch) -> None:
+    original = Translated._translate
+
+    def translate(self: Translated, error: BaseException) -> Exception | None:
+        return None if isinstance(error, AttributeError) else original(self, error)
+
+    patch.setattr(Translated, "_translate", translate)
+
+
+@mutant("a success without its document is clear unless its status is 200")
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(retry, "_is_in_success", lambda failure: failure.status == 200)
 
 
 @mutant("an abort whose proof is not answered counts as proved")

@@ -37,7 +37,7 @@ def simulate(seed: int) -> Result:
     """Run the schedule of a seed and look for broken promises."""
     schedule = draw(seed)
     threads = Random(seed + 3)
-    loop = VirtualLoop(lambda: (threads.choice((0, 1, 5)), threads.random() < 0.5))
+    loop = VirtualLoop(lambda: (threads.choice((0, 1, 5)), threads.random() < 0.5), is_eager=schedule.is_eager)
     world = World(schedule, loop)
     with scaled(schedule, loop):
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from random import Random
@@ -22,6 +23,21 @@ class SourceError(Exception):
     """The source fails."""
 
 
+@dataclass(frozen=True)
+class FrozenSourceError(SourceError):
+    """The source fails, with an error that cannot be written to."""
+
+    text: str
+
+
+class StoppedSourceError(SourceError, GeneratorExit):
+    """The source fails, with what coroutines take for their end."""
+
+
+class LateSourceError(SourceError, TimeoutError):
+    """The source fails, with what timeouts raise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What a source does, drawn beforehand."""
@@ -37,6 +53,8 @@ class Shape:
     """The byte that is never given."""
     closing: float
     """Seconds that closing takes."""
+    stalls_at: int | None = None
+    """The byte that is waited for in vain; asynchronous sources only."""
 
     @property
     def can_fail(self) -> bool:
@@ -49,7 +67,9 @@ class SimulatedSource:
     def __init__(self, shape: Shape, random: Random) -> None:
         self.shape = shape
         self.content = random.randbytes(shape.size)
-        self.error = SourceError(f"at byte {shape.fails_at}") if shape.fails_at is not None else None
+        self.error = None if shape.fails_at is None else random.choice(ERRORS)(f"at byte {shape.fails_at}")
+        self._is_inside = random.random() < 0.5
+        """What is read is made by its ``__iter__`` or ``__aiter__``; a list is one buffer instead."""
         self.given = 0
         """Bytes handed out."""
         self.was_asked = False
@@ -67,19 +87,21 @@ class SimulatedSource:
         if kind == "iterator":
             return _Iterator(self)
         if kind == "generator":
-            return self._generate()
+            return _Iterable(self) if self._is_inside else self._generate()
         if kind in ("reader", "sync_reader"):
             return _Reader(self) if kind == "reader" else _SyncReader(self)
         if kind == "sync_iterator":
-            return self._iterate()
+            return _SyncIterable(self) if self._is_inside else self._iterate()
         self.given = len(self.content)
+        if kind == "list" and self._is_inside:
+            return array("B", self.content)
         return self.content if kind == "bytes" else list(self._split())
 
     @property
     def is_closable(self) -> bool:
         """It has something to close, and was begun."""
-        is_begun = self.shape.kind == "iterator" or (self.shape.kind == "generator" and self.was_asked)
-        return is_begun and self.was_made
+        is_begun = self.was_asked or self.shape.kind == "iterator"
+        return self.was_made and is_begun and self.shape.kind in ("iterator", "generator", "sync_iterator")
 
     def next_chunk(self, most: int | None = None) -> bytes | bytearray:
         """Return the next chunk, empty at the end (and perhaps before it, unless there is a limit)."""
@@ -88,7 +110,8 @@ class SimulatedSource:
         count = self.shape.chunks[self._step % len(self.shape.chunks)]
         self._step += 1
         count = count if most is None else max(1, min(count, most))
-        end = min(self.given + count, len(self.content))
+        last = len(self.content) if self.shape.stalls_at is None else self.shape.stalls_at
+        end = min(self.given + count, last)
         if self.error is not None and self.shape.fails_at is not None and end >= self.shape.fails_at:
             raise self.error
         self._buffer[:] = b"\xff" * len(self._buffer)  # a producer may use its buffer again
@@ -101,6 +124,8 @@ class SimulatedSource:
         return self.error is None and self.given >= len(self.content)
 
     async def pause(self) -> None:
+        if self.given == self.shape.stalls_at:
+            await asyncio.Event().wait()
         seconds = self.shape.pauses[self._step % len(self.shape.pauses)]
         if seconds >= 0:
             await asyncio.sleep(seconds)
@@ -121,8 +146,11 @@ class SimulatedSource:
                 await asyncio.sleep(self.shape.closing)
 
     def _iterate(self) -> Iterator[bytes | bytearray]:
-        while not self.has_ended:
-            yield self.next_chunk()
+        try:
+            while not self.has_ended:
+                yield self.next_chunk()
+        finally:
+            self.is_closed = True
 
     def _split(self) -> Iterator[bytes]:
         start = step = 0
@@ -130,6 +158,9 @@ class SimulatedSource:
             count = self.shape.chunks[step % len(self.shape.chunks)]
             yield self.content[start : start + count]
             start, step = start + count, step + 1
+
+
+ERRORS: Final = (SourceError, SourceError, SourceError, FrozenSourceError, StoppedSourceError, LateSourceError)
 
 
 class _Iterator:
@@ -147,6 +178,24 @@ class _Iterator:
 
     async def aclose(self) -> None:
         await self._source.close()
+
+
+class _Iterable:
+    """Has nothing to close itself."""
+
+    def __init__(self, source: SimulatedSource) -> None:
+        self._source = source
+
+    def __aiter__(self) -> AsyncIterator[bytes | bytearray]:
+        return self._source._generate()
+
+
+class _SyncIterable:
+    def __init__(self, source: SimulatedSource) -> None:
+        self._source = source
+
+    def __iter__(self) -> Iterator[bytes | bytearray]:
+        return self._source._iterate()
 
 
 class _Reader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 
 import pytest
@@ -106,3 +107,23 @@ def test_tasks_have_the_same_place_in_every_set() -> None:
         return names
 
     assert VirtualLoop().run(main()) == VirtualLoop().run(main())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks cannot be eager before Python 3.12")
+@pytest.mark.parametrize("is_eager", [True, False])
+def test_a_task_may_run_as_soon_as_it_is_made(is_eager: bool) -> None:
+    """Until it first waits."""
+    steps: list[int] = []
+
+    async def work() -> None:
+        steps.append(1)
+        await asyncio.sleep(1)
+        steps.append(2)
+
+    async def main() -> None:
+        task = asyncio.create_task(work())
+        assert steps == ([1] if is_eager else [])
+        await task
+
+    VirtualLoop(is_eager=is_eager).run(main())
+    assert steps == [1, 2]

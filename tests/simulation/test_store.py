@@ -26,7 +26,7 @@ from .store import BUCKET
 from .world import World
 
 ENDPOINT = Endpoint.parse("http://store.test", "path")
-OK = Plan("ok", 0.0, 0, 1.0, 99, 1.0, 1.0, 2.0, True, True, 0)
+OK = Plan("ok", 0.0, 0, 1.0, 99, 1.0, 1.0, 2.0, True, True, 0, False)
 
 
 class Scene:

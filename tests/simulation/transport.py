@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from aios3._protocol.messages import Request, Response
 from aios3._transport.base import BodyFeed, StreamedResponse
+from aios3._transport.translation import Translated
 from aios3.errors import TransportError, TransportTimeoutError
 from aios3.options import Timeouts
 
@@ -77,8 +78,11 @@ class SimulatedTransport:
         self.last_begun[exchange.key] = exchange
         self._note("begins", exchange)
         try:
-            response = await self._play(exchange, body, answer_timeout)
+            with Translated(request, is_owner=True):
+                response = await self._play(exchange, body, answer_timeout)
         except BaseException as error:
+            if isinstance(error, TransportError) and plan.kind.startswith("reset"):
+                error.on_reused_connection = request.method in ("PUT", "POST") and plan.is_reused
             self._note(f"raises {type(error).__name__} ({plan.kind})", exchange)
             raise
         else:
@@ -140,10 +144,10 @@ class SimulatedTransport:
         await self._pass(limit)
         raise TransportTimeoutError(f"{exchange}: nothing moved for {limit:g} s")
 
-    def _reset(self, exchange: Exchange) -> TransportError:
-        error = TransportError(f"{exchange}: reset")
-        error.on_reused_connection = exchange.request.method in ("PUT", "POST") and exchange.plan.is_reused
-        return error
+    def _reset(self, exchange: Exchange) -> Exception:
+        if exchange.plan.is_defect:
+            return AttributeError(f"{exchange}: the transport is closed, and cannot be asked")
+        return TransportError(f"{exchange}: reset")
 
     async def _pass(self, seconds: float) -> None:
         if seconds:

@@ -226,6 +226,94 @@ async def test_whitespace_200_without_a_result_ends_the_chunks(serve):
     assert (answer.status, answer.body.strip()) == (200, b"")
 
 
+@pytest.mark.parametrize(("status", "body"), [(200, b"<html/>"), (204, None), (500, b"<Error/>")])
+async def test_garbage_after_does_it_and_does_not_say_so(serve, status: int, body: bytes | None):
+    """Any status, any body, and no header of the result."""
+    server, client = await serve()
+    server.faults.add(Fault("garbage_after", status=status, body=body))
+    answer = await client.request("PUT", "/bucket/key", body=BODY)
+    assert (answer.status, answer.body) == (status, body or b"")
+    assert "etag" not in answer.headers
+    assert server.objects["bucket", "key"].body == BODY
+
+
+@pytest.mark.parametrize("kind", ["close_after", "ragged_close", "half_close"])
+async def test_an_end_that_the_answer_announces(serve, kind: FaultKind):
+    """The answer is whole; only after `half_close` the server goes on reading."""
+    server, client = await serve()
+    server.faults.add(Fault(kind))
+    answer = await client.request("PUT", "/bucket/key", body=BODY)
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+    assert await client.read_rest() == b""
+    assert server.objects["bucket", "key"].body == BODY
+    if kind == "half_close":
+        await client.send(client.head("GET", "/bucket/key"))
+        client.writer.write_eof()
+    await server.wait_for(lambda server: not server.open_connections)
+    assert (len(server.requests), server.requests_in_progress) == (1, 0)
+
+
+async def test_reset_after_comes_behind_a_whole_answer(serve):
+    """Which does not tell of it."""
+    server, client = await serve()
+    server.faults.add(Fault("reset_after"))
+    answer = await client.request("PUT", "/bucket/key", body=BODY)
+    assert (answer.status, answer.headers.get("connection")) == (200, None)
+    assert await expect_reset(client) == b""
+    assert server.objects["bucket", "key"].body == BODY
+
+
+async def test_reset_mid_answer_sends_half(serve):
+    """As `drop_mid_answer`, but the end is a reset."""
+    server, client = await serve()
+    await client.request("PUT", "/bucket/key", body=BODY)
+    server.faults.add(Fault("reset_mid_answer"))
+    await client.send(client.head("GET", "/bucket/key"))
+    assert (await expect_reset(client)).endswith(BODY[: len(BODY) // 2])
+
+
+async def test_unasked_408_comes_behind_a_whole_answer(serve):
+    """An answer to nothing, and the end."""
+    server, client = await serve()
+    server.faults.add(Fault("unasked_408"))
+    assert (await client.request("PUT", "/bucket/key", body=BODY)).headers.get("connection") is None
+    answer = await client.read_answer()
+    assert (answer.status, answer.code, answer.headers["connection"]) == (408, "RequestTimeout", "close")
+    assert await client.read_rest() == b""
+    assert len(server.requests) == 1
+
+
+async def test_an_end_is_none_when_the_connection_has_ended_before(serve):
+    """Between the answer and its own end."""
+    server, client = await serve()
+    server.faults.add(Fault("reset_after"))
+    server.hold("PutObject")
+    await client.send(client.head("PUT", "/bucket/key", body=BODY), BODY)
+    await server.wait_for(lambda server: server.held_requests)
+    server.release("PutObject")
+    next(iter(server._connections)).abort()
+    assert (await client.read_answer()).status == 200
+    assert await client.read_rest() == b""
+
+
+async def test_an_answer_that_says_close_is_the_last(serve):
+    """Whatever it answers."""
+    server, client = await serve()
+    server.faults.add(Fault("answer", headers=(("connection", "close"),)))
+    answer = await client.request("PUT", "/bucket/key", body=BODY)
+    assert (answer.status, answer.headers["connection"]) == (503, "close")
+    assert await client.read_rest() == b""
+
+
+async def test_a_connection_can_end_after_so_many_requests(serve):
+    """The last answer says so."""
+    server, client = await serve(requests_per_connection=3)
+    said = [(await client.request("PUT", "/bucket/key", body=BODY)).headers.get("connection") for _ in range(3)]
+    assert said == [None, None, "close"]
+    assert await client.read_rest() == b""
+    assert len(server.requests) == 3
+
+
 async def test_a_client_that_asks_to_go_on_may(serve):
     """100 Continue comes before the body is sent."""
     _, client = await serve()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import ssl
 from datetime import UTC, datetime
 
@@ -243,12 +244,40 @@ async def test_credentials_can_be_changed_while_it_runs(serve):
 async def test_a_reset_survives_a_socket_without_options(serve, monkeypatch):
     """Where lingering cannot be set, closing at once has to do."""
 
-    class Plain:
-        def setsockopt(self, *_: object) -> None:
-            raise OSError
+    def refuse(self: Connection) -> None:
+        raise OSError
 
-    monkeypatch.setattr(Connection, "_socket", Plain())
+    monkeypatch.setattr(Connection, "_real_socket", refuse)
     server, client = await serve()
     server.faults.add(Fault("drop_before"))
     await client.send(client.head("GET", "/bucket/key"))
     assert await client.read_rest() == b""
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_notified"), [("close_after", True), ("ragged_close", False), ("half_close", False)]
+)
+async def test_the_end_of_tls_is_told_or_not(tls, authority, kind, is_notified):
+    """By ``close_notify``, without which a client cannot tell the end from a connection that was cut."""
+
+    def ask(port: int) -> tuple[bytes, bool]:
+        context = ssl.create_default_context()
+        authority.configure_trust(context)
+        received = b""
+        with (
+            socket.create_connection(("127.0.0.1", port)) as plain,
+            context.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False) as secure,
+        ):
+            secure.sendall(b"GET /bucket/key HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            try:
+                while piece := secure.recv(1 << 16):
+                    received += piece
+            except ssl.SSLEOFError:
+                return received, False
+        return received, True
+
+    async with S3Server(ssl_context=tls) as server:
+        server.faults.add(Fault(kind))
+        received, was_notified = await asyncio.to_thread(ask, int(server.endpoint_url.rpartition(":")[2]))
+    assert received.endswith(b"</Error>")
+    assert was_notified is is_notified

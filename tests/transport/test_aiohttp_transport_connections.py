@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import aiohttp
 import pytest
 
 from aios3._transport import aiohttp_transport
-from aios3.errors import ConfigurationError, TransportError, TransportTimeoutError
+from aios3.errors import ConfigurationError, DriverClosedError, TransportError, TransportTimeoutError
 
-from .wire import OK, Peer, turns
+from .wire import OK, Peer, answer, turns
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 PIECE = bytes(256 * 1024)
@@ -153,9 +154,9 @@ async def test_after_the_end_nothing_is_sent(make_transport, wire, request_to):
     peer = await wire(Peer.read_request)
     transport = make_transport()
     await transport.aclose()
-    with pytest.raises(TransportError, match="the driver was closed") as caught:
+    with pytest.raises(DriverClosedError, match="the driver is closed") as caught:
         await transport.send(request_to(peer, body=[b"x"]))
-    assert (caught.value.was_sent, caught.value.is_permanent) == (False, True)
+    assert not caught.value.was_sent
     assert peer.peers == []
 
 
@@ -218,13 +219,68 @@ async def test_the_timeouts_of_an_injected_session_are_timeouts(make_transport, 
     assert caught.value.was_sent is was_sent
 
 
-async def test_an_error_that_is_not_the_networks_passes(make_transport, wire, request_to):
-    """A defect must not look like a fault of the connection."""
+def defective_session(error: BaseException, *, is_sent: bool) -> aiohttp.ClientSession:
+    """Return a session that fails before a request is sent, or when it has been answered."""
 
-    async def fail(request: object, handler: object) -> aiohttp.ClientResponse:
-        raise RuntimeError("a defect")
+    async def fail(request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
+        if is_sent:
+            await handler(request)
+        raise error
 
-    peer = await wire(Peer.read_request)
-    async with aiohttp.ClientSession(middlewares=(fail,)) as session:
-        with pytest.raises(RuntimeError, match="a defect"):
-            await make_transport(session).send(request_to(peer, method="GET"))
+    return aiohttp.ClientSession(middlewares=(fail,))
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "HEAD"])
+@pytest.mark.parametrize("is_sent", [False, True])
+@pytest.mark.parametrize("error", [AttributeError("a"), RuntimeError("a"), AssertionError(), asyncio.CancelledError()])
+async def test_a_defect_is_no_more_than_a_lost_answer(make_transport, wire, request_to, method, is_sent, error):
+    """Whether it was sent is known of a request with a body."""
+    peer = await wire(serve)
+    async with defective_session(error, is_sent=is_sent) as session:
+        with pytest.raises(TransportError) as caught:
+            await make_transport(session).send(request_to(peer, method=method, body=[b"x"] if method == "PUT" else []))
+    assert caught.value.__cause__ is error
+    assert caught.value.was_sent is (is_sent or method in ("DELETE", "HEAD"))
+
+
+@pytest.mark.parametrize(
+    ("method", "is_sent", "kind"),
+    [
+        ("PUT", False, ConfigurationError),
+        ("POST", False, ConfigurationError),
+        ("GET", False, ConfigurationError),
+        ("PUT", True, TransportError),
+        ("POST", True, TransportError),
+        ("DELETE", True, TransportError),
+    ],
+)
+async def test_a_request_that_cannot_be_made_with_the_callers_session(
+    make_transport, wire, request_to, method, is_sent, kind
+):
+    """That is the caller's mistake; but once it may have been sent, its answer was lost."""
+    peer = await wire(serve)
+    async with defective_session(ValueError("auth beside a header"), is_sent=is_sent) as session:
+        with pytest.raises(kind) as caught:
+            await make_transport(session).send(request_to(peer, method=method))
+    if kind is ConfigurationError:
+        assert str(caught.value) == "the request cannot be made with this aiohttp session: auth beside a header"
+
+
+async def test_a_request_that_waits_when_the_session_is_closed_is_not_cancelled(make_transport, wire, request_to):
+    """aiohttp cancels what waits for a connection; nobody asked the task to end."""
+    peer = await wire(Peer.read_to_end)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
+        transport = make_transport(session)
+        sending = [asyncio.create_task(transport.send(request_to(peer, body=[b"x"]))) for _ in range(2)]
+        while not peer.peers:
+            await asyncio.sleep(0)
+        await session.close()
+        ends = await asyncio.gather(*sending, return_exceptions=True)
+    assert [type(end) for end in ends] == [TransportError, TransportError]
+
+
+async def serve(peer: Peer) -> None:
+    """Answer every request with success."""
+    while True:
+        await peer.read_request()
+        peer.send(answer(200))

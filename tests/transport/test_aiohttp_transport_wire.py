@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from itertools import cycle, pairwise
 
 import aiohttp
 import pytest
 
+from aios3._protocol.messages import Request
 from aios3._protocol.uri import canonical_query, encode_path
-from aios3.errors import TransportError
+from aios3.errors import DriverClosedError, TransportError, TransportTimeoutError
 
 from .wire import OK, answer
 
@@ -204,7 +206,7 @@ async def test_its_own_session_is_closed_and_closing_twice_is_harmless(make_tran
     await transport.aclose()
     await transport.aclose()
     await peer.peers[0].closed()
-    with pytest.raises((TransportError, ValueError), match="closed"):
+    with pytest.raises(DriverClosedError):
         await transport.send(request_to(peer, body=[b"x"]))
 
 
@@ -227,3 +229,78 @@ async def test_no_proxy_of_the_environment_is_used(make_transport, wire, request
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     peer = await wire(answer_all)
     assert (await make_transport().send(request_to(peer, body=[b"x"]))).status == 200
+
+
+@pytest.fixture
+def refused_request():
+    """Make a request to a port where nothing listens."""
+
+    def make(method):
+        return Request("PutObject", method, "http", "127.0.0.1:9", "/b/k", (), {}, (b"x",) if method == "PUT" else ())
+
+    return make
+
+
+PROXY_VARIABLES = ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy")
+
+
+@pytest.mark.parametrize("name", PROXY_VARIABLES)
+@pytest.mark.parametrize("method", ["PUT", "GET"])
+async def test_a_failure_to_connect_says_that_the_environments_proxy_is_ignored(
+    make_transport, refused_request, monkeypatch, name, method
+):
+    """Behind a proxy that is the only way out, nothing else tells why; a password of the proxy's is not shown."""
+    monkeypatch.setenv(name, "http://me:s3cret@127.0.0.1:9")
+    with pytest.raises(TransportError, match="Cannot connect") as caught:
+        await make_transport().send(refused_request(method))
+    (note,) = caught.value.__notes__
+    assert note.startswith(f"aios3: {name} in the environment is ignored")
+    assert "session=aiohttp.ClientSession(trust_env=True)" in note
+    assert "s3cret" not in note
+
+
+async def test_of_a_connection_that_is_never_made_the_same_is_said(make_transport, monkeypatch):
+    """Where the name of the store is looked up in vain, as behind many such proxies."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+
+    async def look_up(*args, **options):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up, raising=False)
+    request = Request("PutObject", "PUT", "https", "store.test", "/b/k", (), {}, (b"x",))
+    with pytest.raises(TransportTimeoutError, match="while connecting") as caught:
+        await make_transport(connect=0.05).send(request)
+    assert caught.value.__notes__[0].startswith("aios3: HTTPS_PROXY in the environment is ignored")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("https_proxy", "http://x"), ("http_proxy", ""), ("NO_PROXY", "127.0.0.1")]
+)
+async def test_nothing_is_said_of_proxies_that_would_not_be_used(
+    make_transport, refused_request, monkeypatch, name, value
+):
+    """For another scheme, for other hosts, or none."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://x")
+    if name == "NO_PROXY":
+        monkeypatch.setenv("ALL_PROXY", "http://x")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(TransportError) as caught:
+        await make_transport().send(refused_request("PUT"))
+    assert not hasattr(caught.value, "__notes__")
+
+
+async def test_nothing_is_said_of_proxies_once_there_is_a_connection(make_transport, wire, request_to, monkeypatch):
+    """Nor in a session of the caller's, which may use them."""
+    monkeypatch.setenv("ALL_PROXY", "http://x")
+
+    async def script(peer):
+        await peer.read_request()
+        peer.reset()
+
+    with pytest.raises(TransportError) as caught:
+        await make_transport().send(request_to(await wire(script), body=[b"x"]))
+    assert not hasattr(caught.value, "__notes__")
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(TransportError) as caught:
+            await make_transport(session).send(Request("GetObject", "GET", "http", "127.0.0.1:9", "/b/k", (), {}, ()))
+    assert not hasattr(caught.value, "__notes__")

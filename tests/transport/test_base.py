@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import aiohttp
 import pytest
 
 from aios3._protocol.messages import Response
@@ -138,6 +139,25 @@ async def test_a_download_that_is_reset_is_an_error(transport, wire, request_to)
         came.set()
         with pytest.raises(TransportError, match="broke off"):
             [chunk async for chunk in streamed.chunks]
+
+
+@pytest.mark.parametrize(
+    "error", [AttributeError("a"), RuntimeError("a"), AssertionError(), ValueError("a"), OSError()]
+)
+async def test_a_download_in_which_the_http_client_fails_is_an_error_of_the_tree(
+    transport, wire, request_to, monkeypatch, error
+):
+    """A defect of its says no more than a connection that was lost."""
+
+    async def fail(self: aiohttp.StreamReader, count: int) -> bytes:
+        raise error
+
+    peer = await wire(serve(answer(200, b"abc")))
+    async with transport.open(request_to(peer, method="GET"), chunk_size=1) as streamed:
+        monkeypatch.setattr(aiohttp.StreamReader, "read", fail)
+        with pytest.raises(TransportError, match="broke off") as caught:
+            await anext(streamed.chunks)
+    assert caught.value.__cause__ is error
 
 
 async def test_a_download_that_stalls_is_a_timeout(make_transport, wire, request_to, loop_clock):

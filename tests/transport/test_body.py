@@ -13,7 +13,7 @@ from aios3._transport.body import SlicedBody
 from aios3._transport.watchdog import Patrol, Watchdog
 from aios3.errors import TransportError
 
-from .wire import OK, answer
+from .wire import OK, answer, turns
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 SIZE = 256 * 1024
@@ -183,6 +183,57 @@ async def test_an_early_refusal_is_the_answer_also_if_the_store_closes_at_once(
 
 
 @BOTH
+@pytest.mark.parametrize("says", [("Connection: close",), ()], ids=["announced", "unannounced"])
+@pytest.mark.parametrize("segments", [0, 1, 32])
+@pytest.mark.parametrize("is_narrow", [False, True])
+async def test_an_answer_that_ends_the_connection_is_the_answer(
+    make_transport, narrow_session, wire, request_to, secure, says, segments, is_narrow
+):
+    """Of success and of refusal; the end of the connection comes with it, or a moment later."""
+    statuses = [200, 503] * 3
+
+    async def script(peer):
+        await peer.read_request()
+        answered = answer(statuses[peer.number], b"why", *says)
+        if peer.number < 3:
+            peer.send_and_close(answered)
+        else:
+            peer.send(answered)
+            await turns(peer.number)
+            peer.close()
+        await peer.closed()
+
+    peer = await wire(script, secure=secure)
+    transport = make_transport(narrow_session if is_narrow else None, send=30)
+    for status in statuses:
+        request = request_to(peer, body=fill(segments, 59_000))
+        try:
+            response = await transport.send(request)
+        except TransportError as error:
+            if says or not error.on_reused_connection:  # else the news that the last one has ended was on its way
+                raise
+            response = await transport.send(request)
+        assert (response.status, response.body) == (status, b"why")
+    assert len(peer.peers) == len(statuses)
+
+
+@BOTH
+async def test_an_early_success_that_ends_the_connection_is_no_success(
+    make_transport, narrow_session, wire, request_to, secure
+):
+    """Although the transport that could tell how much is missing is closed by then."""
+
+    async def script(peer):
+        await peer.read_head()
+        peer.send_and_close(answer(200, b"", "Connection: close"))
+        await peer.closed()
+
+    peer = await wire(script, secure=secure)
+    with pytest.raises(TransportError):
+        await make_transport(narrow_session).send(request_to(peer, body=fill()))
+
+
+@BOTH
 async def test_success_before_the_whole_body_is_no_success(transport, wire, request_to, secure):
     """Whatever was stored, it was not the body."""
     script = Reluctant(OK)
@@ -233,8 +284,10 @@ async def test_a_body_shows_neither_its_bytes_nor_itself_as_text():
 class Line:
     """What a body is written to: a connection that the store has closed, or closes at the first byte."""
 
-    def __init__(self, *, is_closing: bool) -> None:
+    def __init__(self, *, is_closing: bool, unsent: int = 0) -> None:
         self._is_closing = is_closing
+        self.unsent = unsent
+        self.is_lossy = True
         self.written: list[bytes] = []
         self.protocol = self
         self.transport = self
@@ -246,11 +299,18 @@ class Line:
         return default
 
     def get_write_buffer_size(self) -> int:
-        return 0
+        return self.unsent
+
+    def set_write_buffer_limits(self, high: int | None = None) -> None:
+        self.limit = high
+
+    async def drain(self) -> None:
+        await asyncio.get_running_loop().create_future()
 
     async def write(self, data: bytes) -> None:
         self.written.append(data)
-        raise aiohttp.ClientConnectionResetError("closed")
+        if self.is_lossy:
+            raise aiohttp.ClientConnectionResetError("closed")
 
 
 def body_of(*pieces: bytes) -> SlicedBody:
@@ -272,3 +332,21 @@ async def test_a_connection_that_is_closed_already_is_an_error(pieces):
     with pytest.raises(ConnectionResetError):
         await body.write(line)  # type: ignore[arg-type]
     assert line.written == []
+
+
+@pytest.mark.parametrize("unsent", [0, 1])
+async def test_an_answer_can_be_quicker_than_the_news_that_the_body_has_left(unsent):
+    """aiohttp then cancels the writing, and closes the connection, which can tell nothing any more."""
+    body, line = body_of(b"abc"), Line(is_closing=False, unsent=1)
+    line.is_lossy = False
+    writing = asyncio.create_task(body.write(line))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    assert line.limit == 0
+    assert not body.is_gone
+    line.unsent = unsent
+    assert body.is_gone is (unsent == 0)
+    writing.cancel()
+    await asyncio.wait({writing})
+    assert line.limit is None
+    line.get_write_buffer_size = lambda: None.gone  # type: ignore[attr-defined, method-assign]
+    assert body.is_gone is (unsent == 0)

@@ -80,6 +80,14 @@ class Peer:
         """Close after everything was sent."""
         self._writer.close()
 
+    def send_and_close(self, data: bytes) -> None:
+        """Send bytes and the end of TLS or of the connection in one segment, so that the client reads them at once."""
+        with socket.socket(fileno=os.dup(self._writer.get_extra_info("socket").fileno())) as sock:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+            self._writer.write(data)
+            self._writer.close()
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+
     def close_unread(self) -> None:
         """Send what is written and close at once, as a process does that ends: unread data makes it a reset."""
         with socket.socket(fileno=os.dup(self._writer.get_extra_info("socket").fileno())) as sock:
@@ -157,7 +165,7 @@ class Wire:
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
                 await self._script(peer)
         finally:
-            writer.transport.abort() if writer.get_extra_info("sslcontext") else writer.close()
+            writer.transport.abort() if self._ssl_context else writer.close()
             await peer.closed()
 
 

@@ -21,7 +21,7 @@ from aios3._protocol.operations import (
 from aios3._upload.bucket_sessions import BucketSessions
 from aios3._upload.client import OperationClient
 from aios3.credentials import Credentials
-from aios3.errors import ConfigurationError, CredentialsError, ThrottledError
+from aios3.errors import ConfigurationError, CredentialsError, DriverClosedError, ThrottledError
 from tests.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
 
 HEAD = HeadObject("bucket", "key")
@@ -314,7 +314,7 @@ async def test_closing_ends_what_is_being_opened(client: OperationClient, store:
     await sessions_of(client).aclose()
     await sessions_of(client).aclose()
     failures = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(failure) for failure in failures] == [ConfigurationError, ConfigurationError]
+    assert [type(failure) for failure in failures] == [DriverClosedError, DriverClosedError]
     assert asyncio.all_tasks() == before
 
 
@@ -329,7 +329,7 @@ async def test_a_close_that_is_cancelled_closes_all_the_same(client: OperationCl
     closing.cancel()
     await asyncio.wait([closing, *waiting])
     assert closing.cancelled()
-    assert [type(each.exception()) for each in waiting] == [ConfigurationError, ConfigurationError]
+    assert [type(each.exception()) for each in waiting] == [DriverClosedError, DriverClosedError]
 
 
 async def test_without_credentials_nothing_is_signed(store: DirectoryStore, clock: FakeClock) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from aios3._upload.file_reader import FileReader
+from aios3._upload.opened_file import OpenedFile
 from aios3._upload.sources import END
 
 CONTENT = bytes(range(200))
@@ -34,14 +35,14 @@ class Trickling(FileIO):
 async def test_both_ways_move_on(path: Path) -> None:
     """What was read into memory is not read again, nor the other way round; closing leaves the file open."""
     first, second = bytearray(30), bytearray(50)
-    with FileIO(path) as file:
-        async with FileReader(file) as reader:
+    async with OpenedFile(path) as opened:
+        async with FileReader(opened) as reader:
             assert await reader.pull(20) == CONTENT[:20]
-            assert reader.read_into([memoryview(first), memoryview(second)]) == 80
+            assert await reader.read_into([memoryview(first), memoryview(second)]) == 80
             assert first + second == CONTENT[20:100]
             assert await reader.pull(1000) == CONTENT[100:]
             assert await reader.pull(1000) is END
-        assert not file.closed
+        assert not opened.file.closed
 
 
 @pytest.mark.parametrize(
@@ -50,17 +51,19 @@ async def test_both_ways_move_on(path: Path) -> None:
 async def test_less_than_the_memory_holds_is_the_end(path: Path, sizes: tuple[int, ...], count: int) -> None:
     """The rest stays as it was."""
     memory = [bytearray(b"x" * size) for size in sizes]
-    with FileIO(path) as file:
-        assert FileReader(file).read_into(map(memoryview, memory)) == count
+    async with OpenedFile(path) as opened:
+        assert await FileReader(opened).read_into(map(memoryview, memory)) == count
     assert b"".join(memory) == (CONTENT[:count]).ljust(sum(sizes), b"x")
 
 
 async def test_a_short_read_is_not_the_end(path: Path) -> None:
     """It is read on; an error is the file's own."""
     memory = bytearray(90)
-    with Trickling(path) as file:
-        reader = FileReader(file)
-        assert reader.read_into([memoryview(memory)[:40], memoryview(memory)[40:]]) == 90
+    async with OpenedFile(path) as opened:
+        opened.file.close()
+        opened.file = Trickling(path)
+        reader = FileReader(opened)
+        assert await reader.read_into([memoryview(memory)[:40], memoryview(memory)[40:]]) == 90
         assert memory == CONTENT[:90]
         with pytest.raises(OSError, match="the disk broke"):
-            reader.read_into([memoryview(memory)])
+            await reader.read_into([memoryview(memory)])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aios3._protocol.messages import Response
+from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._upload.abort import AbortOutcome
 from aios3._upload.guard import CancellationGuard
@@ -453,7 +453,7 @@ async def test_an_upload_that_cannot_be_taken_into_care_is_left_as_it_was(scene:
 @pytest.mark.parametrize(("state", "kept"), [("parts", True), ("no parts", False), ("aborting", False)])
 async def test_only_parts_are_worth_keeping(scene: Scene, state: str, kept: bool) -> None:
     """A suspended upload without any, or one whose abort has begun, is ended."""
-    error = UploadSuspendedError("closed")
+    scene.guard.suspended_by = error = UploadSuspendedError("closed")
     with pytest.raises(UploadSuspendedError):
         async with scene.guard:
             await scene.guard.create(CREATE)
@@ -467,13 +467,46 @@ async def test_only_parts_are_worth_keeping(scene: Scene, state: str, kept: bool
 
 async def test_a_committed_upload_is_not_kept(scene: Scene) -> None:
     """There is nothing to go on with."""
+    scene.guard.suspended_by = error = UploadSuspendedError("closed")
     with pytest.raises(UploadSuspendedError):
         async with scene.guard:
             await scene.guard.create(CREATE)
             scene.guard.may_have_parts = True
             scene.guard.completed()
-            raise UploadSuspendedError("closed")
+            raise error
     assert not scene.guard.is_kept
+
+
+async def test_the_suspension_of_another_upload_ends_this_one(scene: Scene) -> None:
+    """It may pass through the block, where one upload feeds another; this one was not stopped."""
+    with pytest.raises(UploadSuspendedError):
+        async with scene.guard:
+            await scene.guard.create(CREATE)
+            scene.guard.may_have_parts = True
+            raise UploadSuspendedError("the other was closed")
+    assert scene.store.uploads == {}
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+def test_a_create_that_is_interrupted_is_looked_for(interrupt: type[BaseException]) -> None:
+    """The interrupt may strike after the request has left; the loop is run to the end, as `asyncio.run` does."""
+    uploads: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        scene = Scene()
+        uploads.append(scene.store.uploads)
+
+        def create_and_interrupt(request: Request) -> None:
+            scene.store._process(request)
+            raise interrupt
+
+        scene.store.on("CreateMultipartUpload", create_and_interrupt)
+        async with scene.guard:
+            await scene.guard.create(CREATE)
+
+    with pytest.raises(interrupt):
+        asyncio.run(main())
+    assert uploads == [{}]
 
 
 STILL_THERE = Response(200, {}, b"<ListPartsResult></ListPartsResult>")

@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from aios3._upload.opened_file import opened_file
+from aios3._upload.opened_file import OpenedFile
 from tests.fakes import turns
 
 
@@ -47,7 +47,8 @@ def has_no_reader(writer: int) -> bool:
 async def test_it_is_open_in_the_block_only(path: Path) -> None:
     """Also if that is left by an exception."""
     with pytest.raises(ZeroDivisionError):
-        async with opened_file(path) as file:
+        async with OpenedFile(path) as opened:
+            file = opened.file
             assert (file.read(), file.closed) == (b"content", False)
             raise ZeroDivisionError
     assert file.closed
@@ -56,7 +57,7 @@ async def test_it_is_open_in_the_block_only(path: Path) -> None:
 async def test_what_cannot_be_opened_says_so(path: Path) -> None:
     """With the error of open."""
     with pytest.raises(FileNotFoundError):
-        async with opened_file(path.with_name("nothing")):
+        async with OpenedFile(path.with_name("nothing")):
             pass
 
 
@@ -64,7 +65,7 @@ async def test_a_pipe_without_a_writer_does_not_hold_a_cancellation_up(pipe: Pat
     """What is opened afterwards is closed at once, and not left to the garbage collector."""
 
     async def use() -> None:
-        async with opened_file(pipe):
+        async with OpenedFile(pipe):
             raise AssertionError
 
     task = asyncio.create_task(use())
@@ -84,7 +85,7 @@ async def test_a_cancellation_at_any_turn_leaves_nothing_open(path: Path, name: 
     """Neither while it is opened, nor in the block, nor while it is closed; an error that comes too late is dropped."""
 
     async def use() -> None:
-        async with opened_file(path.with_name(name)):
+        async with OpenedFile(path.with_name(name)):
             await asyncio.sleep(0)
 
     for turn in range(12):
@@ -95,34 +96,37 @@ async def test_a_cancellation_at_any_turn_leaves_nothing_open(path: Path, name: 
         await asyncio.to_thread(int)
 
 
-async def test_it_is_closed_also_if_no_thread_is_free_for_that(path: Path) -> None:
-    """A cancellation takes back no work that waits for a thread."""
+async def test_the_loops_threads_are_not_needed(path: Path) -> None:
+    """The caller may have filled them."""
     may_go_on = threading.Event()
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(1))
-    async with opened_file(path) as file:
-        pass
-    assert file.closed
+    loop.run_in_executor(None, may_go_on.wait)
+    try:
+        async with OpenedFile(path) as opened:
+            assert await opened.thread.call(opened.file.read) == b"content"
+        assert opened.file.closed
+    finally:
+        may_go_on.set()
 
-    async def use() -> None:
-        nonlocal file
-        async with opened_file(path) as file:
-            loop.run_in_executor(None, may_go_on.wait)
 
-    task = asyncio.create_task(use())
-    await until(lambda: not file.closed)
-    await turns()
-    task.cancel()
-    await asyncio.wait({task})
-    assert (task.cancelled(), file.closed) == (True, False)
-    may_go_on.set()
-    await until(lambda: file.closed)
+async def test_a_read_that_hangs_is_not_waited_for(pipe: Path) -> None:
+    """The file is closed when it ends."""
+    writer = os.open(pipe, os.O_RDWR)
+    async with OpenedFile(pipe) as opened:
+        reading = opened.thread.begin(opened.file.read, 10)
+        await turns(3)
+    assert not opened.file.closed
+    os.write(writer, b"late")
+    assert (await reading).unwrap() == b"late"
+    os.close(writer)
+    await until(lambda: opened.file.closed)
 
 
 async def test_it_is_closed_in_a_cancelled_anyio_scope(path: Path) -> None:
     """Before the scope is left."""
     with anyio.CancelScope() as scope:
-        async with opened_file(path) as file:
+        async with OpenedFile(path) as opened:
             scope.cancel()
             await anyio.sleep(1)
-    assert file.closed
+    assert opened.file.closed

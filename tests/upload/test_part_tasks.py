@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 
-from aios3._upload.part_tasks import part_tasks
+from aios3._upload.part_tasks import PartTasks
 from tests.fakes import turns
 
 
 async def fail(error: BaseException) -> None:
+    await asyncio.sleep(0)
     raise error
 
 
@@ -36,7 +37,7 @@ async def test_a_clean_end_waits_for_all_tasks() -> None:
         await turns(number)
         done.append(number)
 
-    async with part_tasks() as group:
+    async with PartTasks() as group:
         for number in range(3):
             group.create_task(work(number))
     assert sorted(done) == [0, 1, 2]
@@ -46,7 +47,7 @@ async def test_a_failing_task_cancels_the_block_and_is_raised_bare() -> None:
     """The very object, after its siblings have ended."""
     error, ended = OSError("part"), list[str]()
     with pytest.raises(OSError, match="part") as caught:
-        async with part_tasks() as group:
+        async with PartTasks() as group:
             group.create_task(forever(ended))
             await turns(1)
             group.create_task(fail(error))
@@ -62,7 +63,7 @@ async def test_what_the_block_raises_is_raised_bare() -> None:
     """Also what is a group itself: it is the caller's own."""
     for error in (ValueError("source"), ExceptionGroup("theirs", [ValueError("source")])):
         with pytest.raises(type(error)) as caught:
-            async with part_tasks():
+            async with PartTasks():
                 raise error
         assert caught.value is error
 
@@ -71,7 +72,7 @@ async def test_other_failures_become_notes() -> None:
     """Of the first one; those that say the same are not repeated."""
     first, second, same = OSError("first"), OSError("second"), OSError("first")
     with pytest.raises(OSError, match="first") as caught:
-        async with part_tasks() as group:
+        async with PartTasks() as group:
             for error in (first, second, same):
                 group.create_task(fail(error))
             await asyncio.Event().wait()
@@ -83,7 +84,7 @@ async def test_the_error_of_the_block_comes_first_if_it_was_first() -> None:
     """What its tasks raise while they are being cancelled is a consequence."""
     error = ValueError("source")
     with pytest.raises(ValueError, match="source") as caught:
-        async with part_tasks() as group:
+        async with PartTasks() as group:
             group.create_task(fail_when_cancelled(OSError("part")))
             await turns(1)
             raise error
@@ -94,7 +95,7 @@ async def test_the_error_of_the_block_comes_first_if_it_was_first() -> None:
 async def test_the_error_of_the_task_comes_first_if_it_was_first() -> None:
     """What the block makes of being cancelled is a consequence."""
     with pytest.raises(OSError, match="part") as caught:
-        async with part_tasks() as group:
+        async with PartTasks() as group:
             group.create_task(fail(OSError("part")))
             await fail_when_cancelled(ValueError("source"))
     assert caught.value.__notes__ == ["aios3: failed as well: ValueError('source')"]
@@ -105,7 +106,7 @@ async def test_a_cancellation_passes() -> None:
     ended: list[str] = []
 
     async def run() -> None:
-        async with part_tasks() as group:
+        async with PartTasks() as group:
             group.create_task(forever(ended))
             await asyncio.Event().wait()
 
@@ -122,7 +123,7 @@ async def test_a_cancellation_that_comes_with_a_failure_wins(fails_first: bool) 
     """A task group alone would lose it, and the task would go on although it was cancelled."""
 
     async def run() -> None:
-        async with part_tasks() as group:
+        async with PartTasks() as group:
             if fails_first:
                 group.create_task(fail(OSError("part")))
             group.create_task(fail_when_cancelled(OSError("while it was cancelled")))
@@ -148,7 +149,7 @@ async def test_a_cancellation_while_tasks_end_after_an_error_wins() -> None:
 
     async def run() -> None:
         try:
-            async with part_tasks() as group:
+            async with PartTasks() as group:
                 group.create_task(slow_to_end())
                 await turns(1)
                 raise ValueError("source")
@@ -168,7 +169,7 @@ async def test_a_timeout_that_comes_with_a_failure_is_a_timeout_error() -> None:
     """`asyncio.timeout` gets its cancellation back."""
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.001):
-            async with part_tasks() as group:
+            async with PartTasks() as group:
                 group.create_task(fail_when_cancelled(OSError("part")))
                 await asyncio.Event().wait()
 
@@ -185,7 +186,7 @@ async def test_a_cancellation_of_before_is_not_ours() -> None:
         except asyncio.CancelledError:
             pass
         try:
-            async with part_tasks():
+            async with PartTasks():
                 raise ValueError("source")
         except ValueError:
             task.uncancel()  # since Python 3.13 asyncio's own group cancels again what was not taken back
@@ -198,7 +199,7 @@ async def test_a_group_inside_the_block_cannot_make_a_cancellation_of_its_error(
     """Before Python 3.12 a failing one leaves the task with a cancellation that nobody asked for."""
 
     async def run() -> None:
-        async with part_tasks(), asyncio.TaskGroup() as inner:
+        async with PartTasks(), asyncio.TaskGroup() as inner:
             inner.create_task(fail(ValueError("inside")))
             await asyncio.Event().wait()
 
@@ -211,7 +212,7 @@ async def test_what_a_block_makes_of_the_end_of_its_group_does_not_hide_why_it_e
     """The task failed first."""
 
     async def run() -> None:
-        async with part_tasks() as group:
+        async with PartTasks() as group:
             group.create_task(fail(OSError("part")))
             try:
                 await asyncio.Event().wait()
@@ -225,7 +226,7 @@ async def test_what_a_block_makes_of_the_end_of_its_group_does_not_hide_why_it_e
 
 async def test_tasks_have_the_names_they_are_given() -> None:
     """They show in what a debugger lists."""
-    async with part_tasks() as group:
+    async with PartTasks() as group:
         task = group.create_task(turns(1), name="part 1")
     assert task.get_name() == "part 1"
 
@@ -233,7 +234,7 @@ async def test_tasks_have_the_names_they_are_given() -> None:
 async def test_a_task_that_has_ended_well_has_not_failed() -> None:
     """The error of the block is still the first one."""
     with pytest.raises(ValueError, match="source"):
-        async with part_tasks() as group:
+        async with PartTasks() as group:
             group.create_task(turns(0))
             group.create_task(fail_when_cancelled(OSError("part")))
             await turns(5)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from aios3._upload.refreshing import RefreshingCredentials
 from aios3.credentials import Credentials, RefreshableCredentials
-from aios3.errors import ConfigurationError, CredentialsError
+from aios3.errors import ConfigurationError, CredentialsError, DriverClosedError
 from tests.fakes import FakeClock
 
 HOUR = 3600.0
@@ -373,7 +373,7 @@ async def test_closing_ends_the_fetch_that_runs(refreshing, source):
     errors = await asyncio.gather(*waiters, return_exceptions=True)
     assert asyncio.all_tasks() == before
     assert {str(error) for error in errors} == {"test credentials: closed while being refreshed"}
-    assert {type(error) for error in errors} == {ConfigurationError}
+    assert {type(error) for error in errors} == {DriverClosedError}
 
 
 async def test_closing_early_leaves_the_old_ones(refreshing, source, clock):
@@ -418,7 +418,7 @@ async def test_a_cancellation_while_closing_is_passed_on(clock):
     may_end.set()
     await asyncio.wait({closer, waiter})
     assert closer.cancelled()
-    assert isinstance(waiter.exception(), ConfigurationError)
+    assert isinstance(waiter.exception(), DriverClosedError)
 
 
 async def test_a_fetch_that_does_not_end_is_given_up(clock, monkeypatch):

@@ -489,8 +489,8 @@ async def test_an_upload_that_is_being_ended_is_not_ended_twice() -> None:
 
 
 @pytest.mark.parametrize("parts", [0.5, 2.5])
-async def test_a_stop_that_comes_with_the_end_does_not_cut_the_commit(scene: Scene, parts: float) -> None:
-    """It has not struck yet: the commit begins, and its caller learns what came of it."""
+async def test_no_commit_begins_after_a_stop(scene: Scene, parts: float) -> None:
+    """Also if it comes at the very turn at which the commit would begin."""
 
     async def add(upload: Uploader) -> None:
         await upload.add(memoryview(content(parts)))
@@ -504,7 +504,7 @@ async def test_a_stop_that_comes_with_the_end_does_not_cut_the_commit(scene: Sce
         if parts < 1:
             upload.stop(StorageError("closed"))
 
-    receipt = await scene.upload(add)
-    assert receipt.size == int(parts * PART)
-    assert scene.object() == content(parts)
+    with pytest.raises(StorageError, match="closed"):
+        await scene.upload(add)
+    assert scene.store.objects == {}
     scene.assert_nothing_is_left()

@@ -174,16 +174,58 @@ async def test_somebody_elses_cancel_of_the_task_begins_it_again_once() -> None:
     assert (finished.result, finished.cancellation, work.ended) == ("done", None, 1)
 
 
-async def test_it_is_begun_again_only_once() -> None:
-    """A second foreign cancel ends it."""
+async def test_it_is_not_begun_again_without_an_end() -> None:
+    """Whoever interrupts it every time has had its way after four."""
     work = Work()
     caller = start(work)
-    for number in range(2):
+    for number in range(4):
         await turns(5)
         work.tasks[number].cancel()
     finished = await caller
-    assert (work.begun, finished.result) == (2, None)
+    assert (work.begun, finished.result) == (4, None)
     assert isinstance(finished.error, TimeoutError)
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_of_the_task_begins_it_again(interrupt: type[BaseException]) -> None:
+    """As of a second Ctrl-C: the loop raises it, and is run once more to end all tasks."""
+    begun, ends = [], []
+
+    async def work() -> None:
+        begun.append(1)
+        await turns(3)
+        if len(begun) == 1:
+            raise interrupt
+        ends.append("ended")
+
+    async def main() -> None:
+        finished = await finish_despite_cancellation(work, deadline=60, name="x")
+        assert isinstance(finished.cancellation, asyncio.CancelledError)
+        raise finished.cancellation
+
+    with pytest.raises(interrupt):
+        asyncio.run(main())
+    assert ends == ["ended"]
+
+
+async def test_an_interrupt_of_the_caller_is_raised_by_it_afterwards() -> None:
+    """It strikes the code that waits: the clean-up ends first."""
+    work, waited = Work(), asyncio.wait
+    interrupts = [KeyboardInterrupt()]
+
+    async def interrupted(*args: Any, **options: Any) -> Any:
+        if interrupts:
+            raise interrupts.pop()
+        work.released.set()
+        return await waited(*args, **options)
+
+    asyncio.wait = interrupted  # type: ignore[assignment]
+    try:
+        finished = await finish_despite_cancellation(work, deadline=60, name="x")
+    finally:
+        asyncio.wait = waited
+    assert (work.begun, finished.result) == (1, "done")
+    assert isinstance(finished.cancellation, KeyboardInterrupt)
 
 
 def test_a_loop_that_shuts_down_lets_it_end() -> None:

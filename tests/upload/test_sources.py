@@ -17,7 +17,9 @@ import aiofiles
 import anyio
 import pytest
 
-from aios3._upload.sources import END, SourceReader, as_view
+from aios3._upload import sources
+from aios3._upload.source_kinds import as_view
+from aios3._upload.sources import END, SourceReader
 from tests.fakes import RecordingSource, turns
 
 CONTENT = bytes(range(256)) * 5
@@ -536,3 +538,69 @@ async def test_a_source_closes_inside_a_cancelled_anyio_scope() -> None:
     source.released.set()
     await caller
     assert (source.closed, source.ended) == (1, 1)
+
+
+async def test_a_cancellation_goes_before_what_a_second_try_raises() -> None:
+    """It is never lost."""
+
+    class Source(SlowToClose):
+        async def aclose(self) -> None:
+            await super().aclose()
+            raise OSError("cannot close")
+
+    source = Source()
+    closing = asyncio.create_task(SourceReader(source).aclose())
+    await turns(3)
+    closing.cancel()
+    source.released.set()
+    await asyncio.wait({closing})
+    assert closing.cancelled()
+    assert (source.closed, source.ended) == (2, 1)
+
+
+def held_generator(may_end: threading.Event, log: list[str]) -> Iterator[bytes]:
+    try:
+        yield b"a"
+    finally:
+        log.append("closing")
+        may_end.wait(30)
+        log.append("closed")
+
+
+async def test_a_cancellation_waits_once_for_a_generator_that_closes_in_its_thread() -> None:
+    """A further one gives it up."""
+    for times, is_waited_for in ((1, True), (2, False)):
+        may_end, log = threading.Event(), list[str]()
+        reader = SourceReader(held_generator(may_end, log))
+        await reader.pull(1)
+        closing = asyncio.create_task(reader.aclose())
+        for _ in range(times):
+            await turns(3)
+            closing.cancel()
+        await turns(5)
+        assert closing.done() is not is_waited_for
+        may_end.set()
+        await asyncio.wait({closing})
+        assert closing.cancelled()
+        assert (log == ["closing", "closed"]) or not is_waited_for
+
+
+async def test_a_generator_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while, with an error: whoever holds its call must learn of it."""
+    monkeypatch.setattr(sources, "_CLOSING_IN_THREAD_SECONDS", 0.01)
+    may_end = threading.Event()
+    reader = SourceReader(held_generator(may_end, []))
+    await reader.pull(1)
+    with pytest.raises(TimeoutError, match="the source has not closed within 0.01 s"):
+        await reader.aclose()
+    may_end.set()
+
+
+async def test_a_blocking_source_that_was_not_begun_needs_no_thread() -> None:
+    """Nothing was opened."""
+    log: list[str] = []
+    before = threading.active_count()
+    async with SourceReader(held_generator(threading.Event(), log)):
+        pass
+    assert log == []
+    assert threading.active_count() <= before

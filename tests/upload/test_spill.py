@@ -7,12 +7,14 @@ import base64
 import errno
 import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3._protocol.messages import Body
+from aios3._upload import threads
 from aios3._upload.memory import Lease
 from aios3._upload.sources import END
 from aios3._upload.spill import DiskRoom
@@ -22,7 +24,7 @@ from aios3._upload.uploader import Uploader
 from aios3.errors import ConfigurationError, StorageError
 from tests.fakes import Gate, refusal, turns
 from tests.sweep import Turns
-from tests.upload.spill_scene import SIZE, SpillScene, TurnThreads, data
+from tests.upload.spill_scene import SIZE, SpillScene, data, let_threads_take_turns
 from tests.upload.upload_scene import Block, spilled_files
 
 
@@ -181,10 +183,10 @@ async def test_a_fast_upload_ends_although_slow_ones_hold_the_memory(scene: Spil
 
 async def test_parts_in_flight_are_waited_for_in_memory(scene: SpillScene) -> None:
     """They end by themselves, so nothing goes to the disk for them."""
-    gates = [Gate() for _ in range(3)]
+    gates = [Gate() for _ in range(4)]
     scene.store.on("UploadPart", *gates)
     uploading = await scene.start(data(6 * SIZE), concurrency=8)
-    assert len(scene.store.requests("UploadPart")) == 3
+    assert len(scene.store.requests("UploadPart")) == 4
     for gate in gates:
         gate.opened.set()
     await uploading
@@ -268,7 +270,7 @@ async def test_no_more_memory_is_used_than_the_limit(tmp_path: Path) -> None:
     def watch() -> None:
         nonlocal most
         most = max(most, scene.spill.used)
-        assert scene.engine.memory.used + scene.spill.loading.used <= 16 * SEGMENT_SIZE
+        assert scene.engine.memory.used <= 16 * SEGMENT_SIZE
 
     async def slow(upload: Uploader) -> None:
         for start in range(0, 5 * SEGMENT_SIZE, 50_000):
@@ -308,7 +310,7 @@ async def test_no_memory_is_taken_before_the_upload_is_open(scene: SpillScene) -
     uploading = await scene.start(data(SIZE + 1))
     await gate.entered.wait()
     await turns(50)
-    assert scene.spill.loading.used == 0
+    assert scene.engine.memory.used == holder.held
     gate.opened.set()
     await uploading
     scene.let_go(holder)
@@ -434,22 +436,21 @@ async def test_a_moving_part_is_given_back_once_it_has_moved(scene: SpillScene) 
 @pytest.mark.parametrize("times", [1, 2])
 async def test_a_cancellation_at_any_turn_leaves_nothing(tmp_path: Path, times: int) -> None:
     """While bytes are written, moved, read back, sent or given back."""
-    with TurnThreads(1) as threads:
-        asyncio.get_running_loop().set_default_executor(threads)
-        step = ended = 0
-        while not ended:
-            scene = SpillScene(tmp_path)
-            holders: list[Lease] = []
-            task = asyncio.create_task(scene.upload(moving(scene, holders), concurrency=1))
-            plan = Turns(*((step + 3 * index, task.cancel) for index in range(times)))
-            await asyncio.wait({task})
-            plan.stop()
-            ended = not task.cancelled()
-            for holder in holders:
-                scene.let_go(holder)
-            assert scene.store.objects.get("key", (MOVED,))[0] == MOVED
-            scene.assert_nothing_is_left()
-            step += 1
+    let_threads_take_turns()
+    step = ended = 0
+    while not ended:
+        scene = SpillScene(tmp_path)
+        holders: list[Lease] = []
+        task = asyncio.create_task(scene.upload(moving(scene, holders), concurrency=1))
+        plan = Turns(*((step + 3 * index, task.cancel) for index in range(times)))
+        await asyncio.wait({task})
+        plan.stop()
+        ended = not task.cancelled()
+        for holder in holders:
+            scene.let_go(holder)
+        assert scene.store.objects.get("key", (MOVED,))[0] == MOVED
+        scene.assert_nothing_is_left()
+        step += 1
     assert task.result().size == len(MOVED)
     assert step > 40
 
@@ -496,13 +497,14 @@ async def test_closing_the_driver_ends_uploads_on_the_disk(scene: SpillScene) ->
     scene.assert_nothing_is_left()
 
 
-async def test_threads_that_are_gone_keep_nothing(scene: SpillScene) -> None:
+async def test_threads_that_are_gone_keep_nothing(scene: SpillScene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is closed on the spot."""
     part = scene.spill.begin(1, SIZE, ThreadWork())
     await part.write(memoryview(b"bytes"))
     assert spilled_files(scene.spill.directory) == 1
-    loop = asyncio.get_running_loop()
-    await loop.shutdown_default_executor()
+    gone = ThreadPoolExecutor()
+    gone.shutdown()
+    monkeypatch.setattr(threads, "_pool", gone)
     part.end()
     part.close()
     assert spilled_files(scene.spill.directory) == 0

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import anyio
 import pytest
 
+from aios3._upload import threads
+from aios3._upload.callers_errors import Outcome
 from aios3._upload.thread_work import ThreadWork
 from tests.fakes import turns
 
@@ -26,7 +29,7 @@ class Held:
 
 
 async def test_work_gives_its_result_or_its_error() -> None:
-    """From a thread of the loop's."""
+    """From a thread of the library's."""
     work = ThreadWork()
     assert await work.run(threading.get_ident) != threading.get_ident()
     with pytest.raises(ZeroDivisionError):
@@ -64,7 +67,7 @@ async def test_settling_waits_for_what_begins_when_other_work_ends() -> None:
     """Until nothing runs; a cancellation is raised then."""
     work, first, second = ThreadWork(), Held(), Held()
     begun = work.begin(first, lambda: began.append(work.begin(second)))
-    began: list[asyncio.Future[str]] = []
+    began: list[asyncio.Future[Outcome[str]]] = []
     settling = asyncio.create_task(work.settle())
     await turns(3)
     settling.cancel()
@@ -75,7 +78,7 @@ async def test_settling_waits_for_what_begins_when_other_work_ends() -> None:
     second.may_end.set()
     await asyncio.wait({settling})
     assert settling.cancelled()
-    assert [future.result() for future in began] == ["done"]
+    assert [future.result().unwrap() for future in began] == ["done"]
     await work.settle()
 
 
@@ -89,9 +92,11 @@ async def test_an_error_that_nobody_looks_at_is_no_noise() -> None:
     await work.settle()
 
 
-async def test_work_that_cannot_begin_has_ended() -> None:
+async def test_work_that_cannot_begin_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it was given comes back."""
-    await asyncio.get_running_loop().shutdown_default_executor()
+    gone = ThreadPoolExecutor()
+    gone.shutdown()
+    monkeypatch.setattr(threads, "_pool", gone)
     ended: list[bool] = []
     with pytest.raises(RuntimeError):
         ThreadWork().begin(lambda: None, lambda: ended.append(True))

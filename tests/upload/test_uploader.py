@@ -512,7 +512,8 @@ async def test_a_suspended_upload_stays_open_and_tells_how_to_go_on(scene: Scene
     async def add(upload: Uploader) -> None:
         await upload.add(memoryview(content(2.5)))
         await turns()
-        raise UploadSuspendedError("closed")
+        upload.stop(UploadSuspendedError("closed"))
+        await turns()
 
     with pytest.raises(UploadSuspendedError) as caught:
         await scene.upload(add, **job)
@@ -533,7 +534,8 @@ async def test_a_suspended_upload_without_parts_has_nothing_to_go_on_from(scene:
 
     async def add(upload: Uploader) -> None:
         await upload.add(memoryview(content(0.5)))
-        raise UploadSuspendedError("closed")
+        upload.stop(UploadSuspendedError("closed"))
+        await turns()
 
     with pytest.raises(UploadSuspendedError) as caught:
         await scene.upload(add)

@@ -363,7 +363,8 @@ async def test_its_own_task_may_end_the_driver() -> None:
                 lambda: scene.engine.stop_uploads(owner), deadline=15.0, name="aios3: close the driver"
             )
             assert finished.error is None
-            assert finished.cancellation is not None
+            if finished.cancellation is None:  # it comes at the next turn
+                await asyncio.Event().wait()
             raise finished.cancellation
 
     scene.engine.client.signer = OrdinarySigner(Closing())
