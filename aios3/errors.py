@@ -20,6 +20,7 @@ The tree, and whose fault each branch is::
     |  +- TransportTimeoutError (TimeoutError)
     +- IntegrityError                    the bytes differ
     +- CompletionUnknownError            the commit was sent, its outcome could not be found out
+    +- SourceStalledError (TimeoutError) the source gave nothing for too long
     +- UploadSuspendedError              the driver was closed, the upload can go on (in `aios3.checkpoints`)
 
 Errors of the caller's source and ``asyncio.CancelledError`` are not in it: they
@@ -44,6 +45,7 @@ __all__ = [
     "PreconditionFailedError",
     "ResponseError",
     "SizeMismatchError",
+    "SourceStalledError",
     "StorageError",
     "ThrottledError",
     "TransportError",
@@ -66,6 +68,14 @@ class ObjectTooLargeError(StorageError):
 
 class SizeMismatchError(StorageError):
     """The source ended before or after the declared ``size``; nothing was committed."""
+
+
+class SourceStalledError(StorageError, TimeoutError):
+    """The source gave nothing for too long, so the upload was ended; nothing was committed.
+
+    It was silent for ``Timeouts.source`` seconds; or for 30 seconds while another upload needed the memory that this
+    one held, and there was neither other memory nor room on the disk.
+    """
 
 
 class PartLimitError(StorageError):

@@ -49,7 +49,7 @@ PURE = frozenset(
 EXCEPTIONS = frozenset({("aios3._protocol.checksums", "importlib"), ("aios3.options", "os")})
 """Checksums look for an optional package that computes them faster; an option is a path, as `os.PathLike` says it."""
 
-MOST_LINES = 300
+MOST_LINES = 400
 
 
 def name_of(path: Path) -> str:

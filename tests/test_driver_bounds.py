@@ -271,11 +271,11 @@ async def test_a_call_cannot_switch_spilling_on(server, make_driver, tmp_path):
     """It is the driver's, like the memory; and a part must fit into what is left of that."""
     driver = make_driver()
     await driver.upload_object_via_stream(Counted(PART), "bucket", "key", transfer=spilling(tmp_path / "missing"))
-    assert driver._engine.spill is None
+    assert driver._engine.spill.directory is None
     driver = make_driver(transfer=spilling(tmp_path))
     for mechanism in ("multipart", "stream"):
-        large = TransferConfig(part_size=6 * PART + 1, mechanism=mechanism)
-        with pytest.raises(ConfigurationError, match=f"the driver may hold only {6 * PART} "):
+        large = TransferConfig(part_size=8 * PART + 1, mechanism=mechanism)
+        with pytest.raises(ConfigurationError, match=f"the driver may hold only {8 * PART} "):
             await driver.upload_object_via_stream(Counted(PART), "bucket", "key", transfer=large)
 
 

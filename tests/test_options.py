@@ -25,7 +25,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     transfer = TransferConfig()
     assert (transfer.part_size, transfer.concurrency, transfer.memory_limit) == (5 * MIB, 8, 256 * MIB)
     assert (transfer.checksum, transfer.part_growth, transfer.payload_signing) == ("auto", "auto", "auto")
-    assert (transfer.spill_directory, transfer.spill_limit) == (None, 4 * GIB)
+    assert (transfer.spill_directory, transfer.spill_limit) == ("auto", 4 * GIB)
     assert RetryPolicy().max_attempts > 1
 
 

@@ -251,7 +251,7 @@ class DriverBase:
             client.signer = sessions = BucketSessions(client)
             self._resources.push_async_callback(sessions.aclose)
         engine = Engine(client, self._provider, self._transfer, self._timeouts)
-        if self._transfer.spill_directory is not None:
+        if self._transfer.spill_directory not in ("auto", None):
             await _check_spill_directory(os.fsdecode(self._transfer.spill_directory))
         if self._journal_directory is not None:
             endpoint = f"{settings.endpoint.scheme}://{settings.endpoint.host}{settings.endpoint.base_path}"

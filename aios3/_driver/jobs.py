@@ -10,7 +10,7 @@ from aios3._driver.checks import check_callable, check_type
 from aios3._protocol.attributes import read_attributes
 from aios3._protocol.checksums import is_fast
 from aios3._protocol.conditions import check_conditions, possible_commits
-from aios3._protocol.part_plan import PartPlan, filling_limit, plan_resumed
+from aios3._protocol.part_plan import PartPlan, plan_resumed
 from aios3._protocol.stream_plan import plan_upload
 from aios3._protocol.uri import check_bucket, check_key
 from aios3._upload.integrity import ObjectChecksum
@@ -128,7 +128,7 @@ def _plan(
     provider: Provider, transfer: TransferConfig, driver: TransferConfig, *, size: int | None, is_resumed: bool
 ) -> PartPlan:
     if is_resumed:
-        return plan_resumed(provider, transfer, size=size, memory_limit=filling_limit(driver))
+        return plan_resumed(provider, transfer, size=size, memory_limit=driver.memory_limit)
     return plan_upload(provider, transfer, driver, size=size)
 
 

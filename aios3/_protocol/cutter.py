@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from aios3.options import KIB
 
-from .messages import Body
 from .part_plan import PartPlan
 
-__all__ = ["SEGMENT_SIZE", "Part", "PartCutter"]
+__all__ = ["SEGMENT_SIZE", "Part", "PartCutter", "Segment"]
 
 SEGMENT_SIZE: Final = 256 * KIB
 """Bytes of one segment, which is also one write to the socket: over TLS the cheapest size that was measured."""
 
+Segment = bytearray | memoryview
+"""Memory of `SEGMENT_SIZE` bytes that can be written to."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(eq=False, slots=True)
 class Part:
     """A cut part: its bytes stay in its segments until whoever holds it gives them back."""
 
     number: int
     size: int
     """Bytes."""
-    segments: tuple[bytearray, ...]
+    segments: tuple[Segment, ...]
+    body: list[memoryview] = field(init=False, repr=False)
+    """The slices to send; they are views, so the segments must not be reused before the request has ended. It is one
+    list, which requests refer to and do not copy: `give_up` empties it for all of them."""
 
-    @property
-    def body(self) -> Body:
-        """The slices to send; they are views, so the segments must not be reused before the request has ended."""
+    def __post_init__(self) -> None:
+        views = [memoryview(segment) for segment in self.segments]
         full, rest = divmod(self.size, SEGMENT_SIZE)
-        slices: list[bytearray | memoryview] = list(self.segments[:full])
+        self.body = views[:full]
         if rest:
-            slices.append(memoryview(self.segments[full])[:rest])
-        return slices
+            self.body.append(views[full][:rest])
+
+    def give_up(self) -> tuple[Segment, ...]:
+        """Return the segments, and refer to none of them any more, nor let requests do so.
+
+        An error keeps the frames that it went through, and those keep requests and this part. Without this the memory
+        would stay for as long as the caller keeps the error.
+        """
+        segments, self.segments = self.segments, ()
+        self.body.clear()
+        return segments
 
 
 class PartCutter:
@@ -52,7 +65,7 @@ class PartCutter:
         self._clear()
 
     def _clear(self) -> None:
-        self._segments: list[bytearray] = []
+        self._segments: list[Segment] = []
         self._tail: memoryview | None = None
         self._size = 0
         self._lent = 0
@@ -98,7 +111,7 @@ class PartCutter:
         self._size = self._plan.size_of(self.number)
         self.is_open = True
 
-    def lend(self, segment: bytearray) -> None:
+    def lend(self, segment: Segment) -> None:
         """Take over a segment of `SEGMENT_SIZE` bytes, of which `wants` bytes will be used."""
         self.room = self.wants
         self._lent += self.room
@@ -115,7 +128,7 @@ class PartCutter:
             self.room -= count
         return count
 
-    def lend_ahead(self, segment: bytearray) -> None:
+    def lend_ahead(self, segment: Segment) -> None:
         """Take over another segment of `SEGMENT_SIZE` bytes, for bytes behind those that there is `room` for."""
         self._lent += min(SEGMENT_SIZE, self.missing)
         self._segments.append(segment)
@@ -133,7 +146,7 @@ class PartCutter:
             position += len(views[-1])
         return views
 
-    def note_filled(self, count: int) -> tuple[bytearray, ...]:
+    def note_filled(self, count: int) -> tuple[Segment, ...]:
         """Note that so many bytes were written to what is `free`; return the segments that are empty, lent no more."""
         self._filled += count
         used = -(-self._filled // SEGMENT_SIZE)

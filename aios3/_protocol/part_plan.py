@@ -8,7 +8,7 @@ from aios3.errors import ConfigurationError, PartLimitError
 from aios3.options import MIB, TransferConfig
 from aios3.providers import Provider
 
-__all__ = ["PartPlan", "check_part_size", "filling_limit", "plan_parts", "plan_resumed"]
+__all__ = ["PartPlan", "check_part_size", "plan_parts", "plan_resumed", "reading_reserve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,13 @@ def check_part_size(provider: Provider, transfer: TransferConfig) -> None:
         )
 
 
-def filling_limit(driver: TransferConfig) -> int:
-    """Return the bytes of ``memory_limit`` for parts that are filled in memory: all, or what reading back leaves."""
-    kept = 0 if driver.spill_directory is None else driver.memory_limit // 4
-    return driver.memory_limit - kept
+def reading_reserve(driver: TransferConfig) -> int:
+    """Return the bytes of ``memory_limit`` that unfinished parts leave free, to read parts back from the disk.
+
+    Without them, 0, nothing can go there.
+    """
+    is_enough = driver.memory_limit >= 4 * driver.part_size
+    return driver.memory_limit // 4 if driver.spill_directory is not None and is_enough else 0
 
 
 def plan_parts(provider: Provider, transfer: TransferConfig, *, size: int | None, memory_limit: int) -> PartPlan:

@@ -10,7 +10,7 @@ from aios3.options import TransferConfig
 from aios3.providers import Provider
 
 from .cutter import SEGMENT_SIZE
-from .part_plan import PartPlan, filling_limit, plan_parts
+from .part_plan import PartPlan, plan_parts
 
 __all__ = ["StreamPlan", "plan_upload"]
 
@@ -47,15 +47,15 @@ def plan_upload(provider: Provider, transfer: TransferConfig, driver: TransferCo
         return _plan_stream(provider, transfer, driver, size)
     if not provider.multipart:
         raise ConfigurationError(f"{provider.name} has no multipart uploads: use mechanism='auto' or 'stream'")
-    return plan_parts(provider, transfer, size=size, memory_limit=filling_limit(driver))
+    return plan_parts(provider, transfer, size=size, memory_limit=driver.memory_limit)
 
 
 def _plan_stream(provider: Provider, transfer: TransferConfig, driver: TransferConfig, size: int | None) -> StreamPlan:
     limit = min(provider.max_part_size, provider.max_object_size or provider.max_part_size)
     plan = StreamPlan(min(transfer.part_size, limit), SEGMENT_SIZE, _NO_LIMIT, limit)
-    if plan.first_size > filling_limit(driver):
+    if plan.first_size > driver.memory_limit:
         raise ConfigurationError(
-            f"part_size is {transfer.part_size} bytes, but the driver may hold only {filling_limit(driver)} "
+            f"part_size is {transfer.part_size} bytes, but the driver may hold only {driver.memory_limit} "
             "(memory_limit)"
         )
     if size is not None and size > limit:

@@ -32,6 +32,11 @@ class Creation:
         """It was begun, or the upload was open before."""
         return self._task is not None or self._guard.upload_id is not None
 
+    @property
+    def is_settled(self) -> bool:
+        """Nothing was begun here, or `wait` has found the upload open."""
+        return self._task is None
+
     def begin(self) -> None:
         """Create the upload, unless that `has_begun`.
 
@@ -47,12 +52,14 @@ class Creation:
         Raises:
             StorageError: it could not be created, or has failed meanwhile.
         """
-        if self._task is None:
+        task = self._task
+        if task is None:
             return
-        await asyncio.wait({self._task})
-        if self._task.cancelled():  # which is not the cancellation of the task that waits here
+        await asyncio.wait({task})
+        if task.cancelled():  # which is not the cancellation of the task that waits here
             raise StorageError("the upload has failed, and takes no more bytes")
-        self._task.result()
+        task.result()
+        self._task = None
 
     async def upload_id(self) -> str:
         """Wait for the id, for a part that is about to be sent.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from aios3._protocol.part_plan import filling_limit
+from aios3._protocol.part_plan import reading_reserve
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import StorageError
 from aios3.options import MIB, Timeouts, TransferConfig
@@ -17,8 +17,11 @@ from aios3.providers import Provider
 
 from .client import OperationClient
 from .gate import Gate
-from .memory import MemoryBudget, SegmentPool
+from .memory import MemoryBudget
+from .segments import SegmentPool
+from .source_watch import SourceWatch
 from .spill import Spill
+from .spill_file import most_files
 from .upload_log import NoJournal, UploadJournal
 
 __all__ = ["Engine", "RunningUpload"]
@@ -27,7 +30,8 @@ _COMMIT_PATIENCE: Final = 5.0
 """Seconds that a commit may take when the driver is closed: most take less, and what ends a process waits 10 to 30."""
 
 _IDLE_MEMORY: Final = 64 * MIB
-"""Bytes of segments kept for the next part while uploads run; none are kept when no upload runs."""
+"""Bytes of segments kept for the next part while uploads run, for some seconds after they were last needed; none are
+kept when no upload runs."""
 
 
 class RunningUpload(Protocol):
@@ -65,6 +69,8 @@ class Engine:
     pool: SegmentPool = field(init=False)
     spill: Spill | None = field(init=False)
     """``None``: nothing goes to the disk."""
+    watch: SourceWatch = field(init=False)
+    """Over the sources of the uploads that run."""
     gate: Gate = field(init=False)
     """For parts of uploads whose concurrency is found by trying."""
     known_uploads: set[str] = field(default_factory=set)
@@ -72,22 +78,18 @@ class Engine:
     running: set[RunningUpload] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        limit = filling_limit(self.transfer)
-        self.memory = MemoryBudget(limit)
+        self.memory = MemoryBudget(self.transfer.memory_limit, reading_reserve(self.transfer))
         self.gate = Gate(self.client.clock.monotonic)
         self.pool = SegmentPool(min(_IDLE_MEMORY, self.transfer.memory_limit))
-        directory = self.transfer.spill_directory
-        self.spill = (
-            None
-            if directory is None
-            else Spill(
-                os.fsdecode(directory),
-                limit=self.transfer.spill_limit,
-                reserve=self.transfer.memory_limit - limit,
-                pool=self.pool,
-                room_came=self.memory.reconsider,
-            )
-        )
+        self.watch = SourceWatch(self.timeouts.source, lambda: self.memory.stuck, self.pool.trim)
+        self.spill = self._make_spill(self.transfer)
+
+    def _make_spill(self, transfer: TransferConfig) -> Spill | None:
+        if transfer.spill_directory is None or not self.memory.reserve:
+            return None
+        if transfer.spill_directory == "auto":
+            return Spill(None, transfer.spill_limit, self.memory, self.pool, most_files())
+        return Spill(os.fsdecode(transfer.spill_directory), transfer.spill_limit, self.memory, self.pool)
 
     def upload_ended(self, upload: RunningUpload) -> None:
         """Note that `upload` has ended and given everything back."""

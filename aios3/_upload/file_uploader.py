@@ -43,9 +43,15 @@ class FileUploader(Uploader):
     async def _read_from(self, reader: FileReader) -> bool:
         """Read what one thread reads at a time; return whether there may be more."""
         memory = self._filler.open_memory(min(_BYTES_PER_READ, self._bounds.askable))
-        count = await self._reading.run(partial(reader.read_into, memory))
+        asked = sum(map(len, memory))
+        self.is_asking = True
+        try:
+            count = await self._reading.run(partial(reader.read_into, memory))
+        finally:
+            self.is_asking = False
+            memory.clear()  # an error that its caller keeps would keep it
         await self._take_read(count)
-        return count == sum(map(len, memory))
+        return count == asked
 
     async def _take_read(self, count: int) -> None:
         self._count(count)

@@ -6,7 +6,8 @@ from aios3._protocol.cutter import SEGMENT_SIZE, Part, PartCutter
 from aios3._protocol.part_plan import PartPlan
 from aios3.errors import ConfigurationError
 
-from .memory import Lease, MemoryBudget, SegmentPool
+from .memory import Lease, MemoryBudget
+from .segments import SegmentPool
 from .spill import DiskRoom, Spill, SpilledPart
 from .thread_work import ThreadWork
 
@@ -63,6 +64,11 @@ class PartFiller:
         return 0 if self._spilled is None else min(SEGMENT_SIZE, self._spilled.missing)
 
     @property
+    def holds_any(self) -> bool:
+        """The part under way has memory, or room on the disk, that others may need."""
+        return self._spilled is not None or self._lease.held > 0
+
+    @property
     def is_at_limit(self) -> bool:
         """No further part can begin."""
         return self._spilled is None and self._cutter.is_at_limit
@@ -110,18 +116,28 @@ class PartFiller:
         way_out = None if self._spill is None else DiskRoom(self._spill, size)
         while not await self._memory.acquire(self._lease, wants, missing, way_out):
             self._require_open()
-            if self._spill is not None and self._spill.has_room(size):
-                await self._move_to_disk(self._spill, size)
+            if self._spill is not None and self._spill.has_room(size) and await self._move_to_disk(self._spill, size):
                 return False
         self._require_open()
         return True
 
-    async def _move_to_disk(self, spill: Spill, size: int) -> None:
-        part = self.take_from_memory()
-        self._spilled = spill.begin(part.number, size, self._disk_work)
-        if part.size:
-            await self._spilled.take_over(part, lambda: self._give_memory_back(part))
-            self._require_open()
+    async def _move_to_disk(self, spill: Spill, size: int) -> bool:
+        """Move the part; return whether the disk took it."""
+        spilled = spill.begin(self._cutter.number, size, self._disk_work)
+        is_prepared = False
+        try:
+            is_prepared = await spilled.prepare() and not self._is_closed
+        finally:
+            if not is_prepared:
+                spilled.end()
+                spilled.close()
+        self._require_open()
+        if is_prepared:
+            part, self._spilled = self.take_from_memory(), spilled
+            if part.size:
+                await spilled.take_over(part, lambda: self._give_memory_back(part))
+                self._require_open()
+        return is_prepared
 
     async def spill(self, data: memoryview) -> int:
         """Take from the front of `data` what the part on the disk misses; return how many bytes that were.
@@ -170,5 +186,5 @@ class PartFiller:
             self._give_memory_back(part)
 
     def _give_memory_back(self, part: Part) -> None:
-        self._pool.give_back(part.segments)
+        self._pool.give_back(part.give_up())
         self._memory.release(part.size)

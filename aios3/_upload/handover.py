@@ -152,14 +152,17 @@ class _Pieces:
 
     def __init__(self, handover: Handover, beginning: Part) -> None:
         self._handover = handover
-        self._beginning = deque(beginning.body)
+        self._beginning = beginning.body
+        self._passed = 0
+        """Slices of the beginning."""
 
     def __aiter__(self) -> _Pieces:
         return self
 
     async def __anext__(self) -> bytes | bytearray | memoryview:
-        if self._beginning:
-            return self._beginning.popleft()
+        if self._passed < len(self._beginning):
+            self._passed += 1
+            return self._beginning[self._passed - 1]
         self._handover.beginning_left()
         piece = await self._handover.next_piece()
         if piece is None:

@@ -1,4 +1,4 @@
-"""The memory budget of a driver, and the segments that it is spent on.
+"""The memory budget of a driver.
 
 Theory of operation. A part can only be sent when it is complete (S3 takes no
 small parts but the last), so uploads that each hold a half-filled part could
@@ -10,8 +10,10 @@ deadlock at any limit that holds one part. A producer that stalls holds only
 what was granted for the bytes it delivered, plus one segment, or what a file
 is being read into.
 
-Whoever has a way out (`_upload/spill.py`) waits for parts in flight only: as soon as it would be the sources of others
-that it waits for, it is told to take the way out instead.
+A part with a way out (`_upload/spill.py`) waits for parts in flight only: as soon as it would be the sources of others
+that it waits for, it is told to take the way out instead. What is read back from there is complete, so it may take what
+unfinished parts must leave free (`reserve`): that wait ends without the help of any source. Only where there is no way
+out does a part wait for the sources of others, which `_upload/source_watch.py` then bounds.
 """
 
 from __future__ import annotations
@@ -21,37 +23,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3.errors import ConfigurationError
 
-__all__ = ["Lease", "MemoryBudget", "SegmentPool", "WayOut"]
-
-
-class SegmentPool:
-    """Segments for reuse: fresh memory costs page faults, used memory does not.
-
-    Keeps at most `keep` idle bytes.
-    """
-
-    def __init__(self, keep: int) -> None:
-        self._free: list[bytearray] = []
-        self._most = keep // SEGMENT_SIZE
-
-    @property
-    def idle_bytes(self) -> int:
-        return len(self._free) * SEGMENT_SIZE
-
-    def take(self) -> bytearray:
-        """Return a segment with any content."""
-        return self._free.pop() if self._free else bytearray(SEGMENT_SIZE)
-
-    def give_back(self, segments: tuple[bytearray, ...]) -> None:
-        """Take segments back; nobody may hold a view of them any more."""
-        self._free.extend(segments[: max(0, self._most - len(self._free))])
-
-    def clear(self) -> None:
-        """Let the memory of all idle segments go."""
-        self._free.clear()
+__all__ = ["Lease", "MemoryBudget", "WayOut"]
 
 
 @dataclass(eq=False, slots=True)
@@ -64,6 +38,8 @@ class Lease:
     """Who asked last."""
     missing: int = 0
     """Bytes that the part still needs to be complete."""
+    is_whole: bool = False
+    """All of the part is there already: with its bytes granted it is in flight."""
 
 
 class WayOut(Protocol):
@@ -84,6 +60,14 @@ class _Waiter:
     count: int
     granted: asyncio.Future[bool]
     way_out: WayOut | None
+    needs_sources: bool = False
+    """When it was last considered, it lacked what unfinished parts of others hold."""
+
+    @property
+    def is_stuck(self) -> bool:
+        """Only sources of others can help it."""
+        is_open = self.way_out is not None and self.way_out.may_open()
+        return self.needs_sources and not self.granted.done() and not is_open
 
     @property
     def was_granted(self) -> bool:
@@ -101,6 +85,9 @@ class MemoryBudget:
 
     limit: int
     """Bytes."""
+    reserve: int = 0
+    """Bytes of it that unfinished parts leave free, so that whole ones always get memory in the end. Only a part that
+    is larger than what remains may use them."""
     used: int = 0
     """Bytes granted and not given back, in filling parts and in parts in flight."""
     _filling: set[Lease] = field(default_factory=set)
@@ -142,6 +129,20 @@ class MemoryBudget:
         except asyncio.CancelledError:
             self._forget(waiter)
             raise
+
+    async def acquire_whole(self, count: int) -> None:
+        """Grant `count` bytes, at most `reserve`, to a part that is complete, to be given back by `release`.
+
+        It waits for parts in flight only, unless an unfinished part is larger than the limit without the reserve.
+
+        A cancellation leaves nothing granted.
+        """
+        await self.acquire(Lease(is_whole=True), count, count)
+
+    @property
+    def stuck(self) -> int:
+        """How many wait for the sources of others, and for nothing that ends by itself."""
+        return sum(waiter.is_stuck for waiter in self._waiters)
 
     def acquire_at_once(self, lease: Lease, count: int, missing: int) -> bool:
         """Grant as `acquire` does, if nobody has to wait for it; return whether it was granted."""
@@ -185,6 +186,8 @@ class MemoryBudget:
         """Take back what was granted to a waiter that does not want it any more, or its place in the queue."""
         if waiter in self._waiters:
             self._waiters.remove(waiter)
+        elif waiter.was_granted and waiter.lease.is_whole:
+            self.used -= waiter.count
         elif waiter.was_granted and waiter.lease in self._filling:
             self.give_back(waiter.lease, waiter.count)
             return
@@ -192,23 +195,24 @@ class MemoryBudget:
 
     def _serve(self) -> None:
         self._is_blocked = False
-        unsafe: set[tuple[int, int, int]] = set()
+        unsafe: set[tuple[int, int, int, bool]] = set()
         for waiter in list(self._waiters):
             if not self._consider(waiter, unsafe):
                 self._is_blocked = True
                 break
         self._refuse_to_wait_for_oneself()
 
-    def _consider(self, waiter: _Waiter, unsafe: set[tuple[int, int, int]]) -> bool:
+    def _consider(self, waiter: _Waiter, unsafe: set[tuple[int, int, int, bool]]) -> bool:
         """Grant what `waiter` asks for, if that can be; return whether those behind it may go first.
 
         `unsafe` has what was found to make a deadlock possible, and so does again however much is granted meanwhile.
         """
         lease, count = waiter.lease, waiter.count
-        kind = (lease.missing, lease.held, count)
+        kind = (lease.missing, lease.held, count, lease.is_whole)
         if waiter.granted.done():
             return True
-        if kind in unsafe or not self._is_safe(lease, count):
+        waiter.needs_sources = kind in unsafe or not self._is_safe(lease, count)
+        if waiter.needs_sources:
             unsafe.add(kind)
             self._show_out(waiter)
             return True  # so that in the end there is enough for this one
@@ -252,7 +256,7 @@ class MemoryBudget:
 
         They could before, so it is enough to find a turn for this one: from then on as much is free as without it.
         """
-        free = self.limit - self._filling_held - count
+        free = self._limit_of(lease) - self._filling_held - count
         missing = lease.missing - count
         if missing <= free:  # the common case: this part could be filled first
             return True
@@ -262,7 +266,15 @@ class MemoryBudget:
             free += held * parts
         return missing <= free
 
+    def _limit_of(self, lease: Lease) -> int:
+        """Return how much all unfinished parts, this one included, may hold at the time when this one is filled."""
+        without_reserve = self.limit - self.reserve
+        return self.limit if lease.is_whole or lease.held + lease.missing > without_reserve else without_reserve
+
     def _grant(self, lease: Lease, count: int) -> None:
+        if lease.is_whole:
+            self.used += count
+            return
         if lease not in self._filling:
             self._filling.add(lease)
             self._note_kind((lease.missing, lease.held))

@@ -30,6 +30,7 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
     """
     upload = _uploader(engine, job)
     engine.running.add(upload)
+    engine.watch.begin(upload)
     try:
         async with upload.guard, part_tasks() as group:
             upload.tasks.begin(group)
@@ -50,6 +51,7 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
         try:
             await upload.settle()
         finally:
+            engine.watch.end(upload)
             engine.upload_ended(upload)
             upload.ended.set()
 

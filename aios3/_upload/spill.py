@@ -4,54 +4,73 @@ Theory of operation. A part that is being filled waits for memory in one of two 
 without anybody's help, or for the sources of other uploads, which may be slow for ever (`MemoryBudget` tells them
 apart). Only in the second case it goes on in a file: what there is of it is written there, which gives its memory to
 others, and the rest goes from the caller's chunks straight to the file. To be sent it is read back as a whole, into
-memory of a budget of its own, of which only parts in flight hold any: so that wait, too, ends by itself.
+memory that unfinished parts leave free: so that wait, too, ends by itself.
+
+A directory that nobody chose is an extra. When the system lets no file be made there, the disk counts as full with what
+it holds: no more parts go there than that, and they wait in memory instead.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from aios3._protocol.cutter import SEGMENT_SIZE, Part
 from aios3._protocol.messages import Body
 
-from .memory import Lease, MemoryBudget, SegmentPool
+from .memory import MemoryBudget
+from .segments import SegmentPool
 from .spill_file import SpillFile
 from .thread_work import ThreadWork
 
 __all__ = ["DiskRoom", "Spill", "SpilledPart"]
+
+_LOG: Final = logging.getLogger("aios3")
 
 
 @dataclass(eq=False)
 class Spill:
     """The disk that all uploads of a driver share, and the memory to read back from it."""
 
-    directory: str
+    directory: str | None
+    """``None`` for the usual one, which is used as far as it can be had."""
     limit: int
     """Bytes on the disk."""
-    reserve: int
-    """Bytes of memory for parts that are read back; no larger part is spilled."""
+    memory: MemoryBudget
+    """Of the driver; no part is spilled that is larger than its reserve."""
     pool: SegmentPool
-    room_came: Callable[[], object]
-    """Called when bytes on the disk were given back."""
-    make_file: Callable[[str], SpillFile] = SpillFile
+    most_files: float = math.inf
+    """Files that may be open at once."""
+    make_file: Callable[[str | None], SpillFile] = SpillFile
+    files: int = 0
+    """Files that are open, or promised."""
     used: int = 0
     """Bytes on the disk, promised to parts under way or taken by parts in flight."""
     under_way: int = 0
     """Those of them that were promised to parts under way."""
-    loading: MemoryBudget = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.loading = MemoryBudget(self.reserve)
-
     def has_room(self, size: int) -> bool:
         """Return whether a part of so many bytes may begin."""
-        return size <= self.reserve and self.used + size <= self.limit
+        return size <= self.memory.reserve and self.used + size <= self.limit and self.files < self.most_files
+
+    def will_have_room(self, size: int) -> bool:
+        """Return whether such a part may begin when the parts in flight have given back what they hold."""
+        is_possible = size <= self.memory.reserve and self.under_way + size <= self.limit
+        return is_possible and self.used > self.under_way
+
+    def refuse(self, size: int, error: OSError) -> None:
+        """Note that the system has no room for `size` bytes that were promised: without them the disk is full."""
+        if self.limit >= self.used:
+            _LOG.warning("no further parts can be kept on the disk, so uploads may wait for memory: %s", error)
+        self.limit = self.used - size
 
     def begin(self, number: int, size: int, work: ThreadWork) -> SpilledPart:
         """Begin a part for which there is room."""
+        self.files += 1
         self.used += size
         self.under_way += size
         return SpilledPart(self, number, size, work)
@@ -59,7 +78,7 @@ class Spill:
     def give_back(self, size: int) -> None:
         """Take back so many bytes of the disk."""
         self.used -= size
-        self.room_came()
+        self.memory.reconsider()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +95,7 @@ class DiskRoom:
 
     def may_open(self) -> bool:
         """Return whether parts in flight will give room on the disk back."""
-        return self.spill.used > self.spill.under_way
+        return self.spill.will_have_room(self.size)
 
 
 class SpilledPart:
@@ -110,6 +129,21 @@ class SpilledPart:
     def is_full(self) -> bool:
         """It is complete."""
         return not self.missing
+
+    async def prepare(self) -> bool:
+        """Make the file, if the directory is the usual one; return whether that could be done. Else it must be closed.
+
+        Where the directory was chosen, a disk that is full fails the upload when it is written to.
+        """
+        if self._spill.directory is not None:
+            return True
+        self._writing = self._work.begin(partial(self._file.prepare, self._spill.under_way))
+        try:
+            await self._work.end_of(self._writing)
+        except OSError as error:
+            self._spill.refuse(self.capacity, error)
+            return False
+        return True
 
     async def take_over(self, part: Part, give_back: Callable[[], object]) -> None:
         """Take over what memory holds of the part; `give_back` is called when nobody uses that memory any more.
@@ -153,25 +187,24 @@ class SpilledPart:
         Raises:
             OSError: it cannot be read.
         """
-        lease, budget = Lease(), self._spill.loading
-        await budget.acquire(lease, self.size, self.size)
-        budget.detach(lease)
+        await self._spill.memory.acquire_whole(self.size)
         segments = tuple(self._spill.pool.take() for _ in range(-(-self.size // SEGMENT_SIZE)))
         self._loaded = Part(self.number, self.size, segments)
-        await self._work.run(partial(self._file.read, [memoryview(piece) for piece in self._loaded.body]))
+        await self._work.run(partial(self._file.read, self._loaded.body))
 
     def close(self) -> None:
         """Give everything back, the file when its last write has ended; nobody may hold a slice any more."""
         loaded, self._loaded = self._loaded, None
         if loaded is not None:
-            self._spill.pool.give_back(loaded.segments)
-            self._spill.loading.release(loaded.size)
+            self._spill.pool.give_back(loaded.give_up())
+            self._spill.memory.release(loaded.size)
         if self._writing is not None and self._is_busy:  # by a task of the caller's that has not ended with the upload
             self._writing.add_done_callback(lambda _: self._close_file())
         else:
             self._close_file()
 
     def _close_file(self) -> None:
+        self._spill.files -= 1
         try:
             _ = self._work.begin(self._file.close, lambda: self._spill.give_back(self._promised))
         except RuntimeError:  # the loop's threads are gone, so nothing can be held up any more

@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import errno
+import math
+import os
+import shutil
 import tempfile
 from collections.abc import Iterable
 from io import FileIO
 
 from aios3._protocol.messages import Body
 
-__all__ = ["SpillFile", "check_directory"]
+try:
+    import resource
+except ImportError:  # pragma: no cover - decided by the platform
+    resource = None  # type: ignore[assignment]
+
+__all__ = ["SpillFile", "check_directory", "most_files"]
 
 
 class SpillFile:
     """Bytes on the disk. Every method belongs into a thread, one at a time."""
 
-    def __init__(self, directory: str) -> None:
-        """Prepare; there is no file before the first `write` or `read`."""
+    def __init__(self, directory: str | None) -> None:
+        """Take the directory, ``None`` for the usual one; there is no file before `prepare`, `write` or `read`."""
         self._directory = directory
         self._file: FileIO | None = None
+
+    def prepare(self, size: int) -> None:
+        """Make the file in the usual directory, if `size` bytes are free there.
+
+        Raises:
+            OSError: there is no such directory, or the system lets no file be made there, or it is too full.
+        """
+        self._directory = _usual_directory()
+        if shutil.disk_usage(self._directory).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._directory)
+        self._opened()
 
     def write(self, pieces: Body, offset: int) -> None:
         """Put all pieces there, one behind the other, from `offset` on; to do it twice is harmless.
@@ -63,6 +82,24 @@ class SpillFile:
         if self._file is None:
             self._file = tempfile.TemporaryFile(buffering=0, dir=self._directory)  # noqa: SIM115 - until `close`
         return self._file
+
+
+def _usual_directory() -> str:
+    """Return ``$TMPDIR``, else ``/var/tmp``, which is on a disk where ``/tmp`` may be memory; else what Python uses.
+
+    Raises:
+        OSError: nothing can be written to any of them.
+    """
+    chosen = os.environ.get("TMPDIR") or "/var/tmp"
+    return chosen if os.access(chosen, os.W_OK | os.X_OK) else tempfile.gettempdir()
+
+
+def most_files() -> float:
+    """Return how many files may be open for parts: a third of what the process may open, the rest is for sockets."""
+    if resource is None:  # pragma: no cover - decided by the platform
+        return 2048
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return math.inf if soft == resource.RLIM_INFINITY else soft // 3
 
 
 def check_directory(directory: str) -> None:

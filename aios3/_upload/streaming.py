@@ -70,8 +70,9 @@ class StreamingUploader(Uploader):
         return False
 
     def _take_at_once(self, data: memoryview) -> bool:
-        """Never: whatever comes may have to go out at once."""
-        return False
+        """Not if it could go out at once, or may be too much."""
+        is_allowed = self._handover is None or not self._handover.is_idle
+        return is_allowed and self._bounds.read + len(data) <= self._limit and super()._take_at_once(data)
 
     async def _take(self, data: memoryview) -> None:
         await super()._take(data)

@@ -21,6 +21,11 @@ class Turn(asyncio.Lock):
         """Somebody waits for it."""
         return self._waiting > 0
 
+    @property
+    def is_free(self) -> bool:
+        """Nobody has it, and nobody waits for it."""
+        return not self._waiting and not self.locked()
+
     async def acquire(self) -> Literal[True]:
         """Wait for it."""
         self._waiting += 1

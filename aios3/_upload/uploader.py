@@ -67,6 +67,10 @@ class Uploader:
         self._failures: list[StorageError] = []
         self._bounds = SourceBounds(size=job.size, max_size=job.max_size, read=offset)
         self._turn = Turn()
+        self.is_asking = False
+        """The source has been asked for more, and has not answered."""
+        self._chunks_left, self._turn_at = _CHUNKS_PER_TURN, offset + _BYTES_PER_TURN
+        """How many writes, and until which byte, before other tasks get their turn."""
         self._is_open, self._is_committing = True, False
         self._broken_by: BaseException | None = None
         self.guard = CancellationGuard(
@@ -98,6 +102,21 @@ class Uploader:
     def bytes_durable(self) -> int:
         """Bytes from the beginning of the source that the store has acknowledged without a gap."""
         return self._progress.bytes_durable
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes that the source has given."""
+        return self._progress.bytes_read
+
+    @property
+    def is_idle(self) -> bool:
+        """It would take bytes at once, and its caller gives none."""
+        return self._is_open and not self._turn.locked()
+
+    @property
+    def holds_any(self) -> bool:
+        """Its unfinished part has memory, or room on the disk, that others may need."""
+        return self._filler.holds_any
 
     def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
         """Return whether `task` feeds the upload or sends a part of it."""
@@ -142,12 +161,17 @@ class Uploader:
             except BaseException as error:
                 self._broken_by = error
                 raise
+            finally:
+                self.is_asking = False
 
     async def _pull_from(self, reader: SourceReader) -> bool:
         filler, bounds, pull = self._filler, self._bounds, reader.pull
         until = bounds.read + _BYTES_PER_TURN
         for _ in range(_CHUNKS_PER_TURN):
-            chunk = await pull(min(filler.room or await self._make_room(), bounds.askable))
+            count = min(filler.room or await self._make_room(), bounds.askable)
+            self.is_asking = True
+            chunk = await pull(count)
+            self.is_asking = False
             if chunk is END:
                 return False
             data = as_view(chunk)
@@ -157,6 +181,24 @@ class Uploader:
             if bounds.read >= until or self._turn.is_wanted:
                 break
         return True
+
+    def add_at_once(self, data: memoryview) -> bool:
+        """Take `data` as `add` does, if nothing has to be waited for and no other task to be let go first.
+
+        Return whether it was taken. What a small write costs is what is done here.
+        """
+        self._chunks_left -= 1
+        is_allowed = self._is_open and self._broken_by is None and self._turn.is_free and self._creation.is_settled
+        return is_allowed and not self._is_turn_due and self._take_at_once(data)
+
+    @property
+    def _is_turn_due(self) -> bool:
+        return self._chunks_left <= 0 or self._progress.bytes_read >= self._turn_at
+
+    async def _give_turn(self) -> None:
+        """Let other tasks go on, for a caller who writes and never waits for anything."""
+        self._chunks_left, self._turn_at = _CHUNKS_PER_TURN, self._progress.bytes_read + _BYTES_PER_TURN
+        await asyncio.sleep(0)
 
     async def add(self, data: memoryview) -> None:
         """Take `data`; returns when it is copied, and when the upload it needs is open.
@@ -168,6 +210,8 @@ class Uploader:
         async with self._turn:
             self._require_open()
             try:
+                if self._is_turn_due:
+                    await self._give_turn()
                 await self._take(data)
                 await self._creation.wait()  # who writes learns of a refusal here, and finds the upload open
             except BaseException as error:

@@ -57,7 +57,9 @@ class UploadWriter:
             PartLimitError: the store's parts cannot hold more.
             ConfigurationError: the block was left already.
         """
-        await self._upload.add(as_view(data))
+        view = as_view(data)
+        if not self._upload.add_at_once(view):
+            await self._upload.add(view)
 
     async def write_from(self, source: Source) -> None:
         """Write all of `source`, and close it if it can be closed (``aclose``), whatever happens.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.part_plan import PartPlan, check_part_size, filling_limit, plan_parts, plan_resumed
+from aios3._protocol.part_plan import PartPlan, check_part_size, plan_parts, plan_resumed, reading_reserve
 from aios3.errors import ConfigurationError, PartLimitError
 from aios3.options import GIB, MIB, TransferConfig
 from aios3.providers import PROVIDERS, Provider
@@ -37,9 +37,15 @@ def test_the_second_half_doubles_in_ten_steps() -> None:
 
 def test_a_quarter_of_the_memory_is_kept_to_read_parts_back() -> None:
     """Where there is a disk to read them from."""
-    assert filling_limit(DEFAULT) == 256 * MIB
-    assert filling_limit(TransferConfig(spill_directory="spill")) == 192 * MIB
-    assert filling_limit(TransferConfig(part_size=1, memory_limit=7, spill_directory="spill")) == 6
+    assert reading_reserve(DEFAULT) == 64 * MIB
+    assert reading_reserve(TransferConfig(spill_directory=None)) == 0
+    assert reading_reserve(TransferConfig(part_size=1, memory_limit=7, spill_directory="spill")) == 1
+
+
+def test_a_small_memory_limit_works_without_the_disk() -> None:
+    """A quarter of it would hold no part."""
+    assert reading_reserve(TransferConfig(memory_limit=20 * MIB)) == 5 * MIB
+    assert reading_reserve(TransferConfig(memory_limit=20 * MIB - 1)) == 0
 
 
 def test_growth_ends_at_the_largest_part_that_the_store_takes() -> None:

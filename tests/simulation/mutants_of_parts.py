@@ -16,9 +16,10 @@ from aios3._protocol import retry
 from aios3._protocol.cutter import Part
 from aios3._protocol.multipart_operations import UploadPart
 from aios3._upload.gate import Gate, Pass
-from aios3._upload.memory import MemoryBudget, SegmentPool
+from aios3._upload.memory import MemoryBudget
 from aios3._upload.part_sender import PartSender
 from aios3._upload.progress import ProgressReporter
+from aios3._upload.segments import SegmentPool
 from aios3._upload.sources import SourceReader
 from aios3._upload.tracker import PartTracker
 from aios3._upload.upload_tasks import UploadTasks

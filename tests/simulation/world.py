@@ -14,7 +14,7 @@ from unittest import mock
 from aios3 import RetryPolicy, S3StorageDriver, Timeouts, TransferConfig
 from aios3._protocol import cutter, stream_plan
 from aios3._protocol.uri import Endpoint
-from aios3._upload import hashing, memory, sources, whole_upload
+from aios3._upload import filler, hashing, segments, sources, spill, whole_upload
 from aios3._upload.client import OperationClient
 from aios3._upload.clock import Clock
 from aios3._upload.engine import Engine, RunningUpload
@@ -136,7 +136,9 @@ def scaled(schedule: Schedule, loop: VirtualLoop) -> Iterator[None]:
     """Make memory's grain as small as the parts, and let blocking iterators see the simulation's time."""
     with (
         mock.patch.object(cutter, "SEGMENT_SIZE", schedule.segment_size),
-        mock.patch.object(memory, "SEGMENT_SIZE", schedule.segment_size),
+        mock.patch.object(filler, "SEGMENT_SIZE", schedule.segment_size),
+        mock.patch.object(segments, "SEGMENT_SIZE", schedule.segment_size),
+        mock.patch.object(spill, "SEGMENT_SIZE", schedule.segment_size),
         mock.patch.object(stream_plan, "SEGMENT_SIZE", schedule.segment_size),
         mock.patch.object(whole_upload, "SEGMENT_SIZE", schedule.segment_size),
         mock.patch.object(hashing, "_INLINE", schedule.inline_hashing),

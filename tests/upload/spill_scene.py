@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aios3._protocol.cutter import SEGMENT_SIZE
+from aios3._protocol.cutter import SEGMENT_SIZE, Segment
 from aios3._protocol.part_plan import PartPlan
-from aios3._upload.memory import Lease, SegmentPool
+from aios3._upload.memory import Lease
+from aios3._upload.segments import SegmentPool
 from aios3._upload.session import run_upload
 from aios3._upload.spill_file import SpillFile
 from aios3._upload.uploader import Uploader
@@ -35,12 +36,12 @@ class CountingPool(SegmentPool):
     lent = 0
     most = 0
 
-    def take(self) -> bytearray:
+    def take(self) -> Segment:
         self.lent += 1
         self.most = max(self.most, self.lent)
         return super().take()
 
-    def give_back(self, segments: tuple[bytearray, ...]) -> None:
+    def give_back(self, segments: Sequence[Segment]) -> None:
         self.lent -= len(segments)
         super().give_back(segments)
 
@@ -55,10 +56,10 @@ class SpillScene(UploadScene):
         self.spill = self.engine.spill
         self.pool = self.engine.pool = self.spill.pool = CountingPool(0)
         self.spill.make_file = self._make_file
-        self.make_file: Callable[[str], SpillFile] = SpillFile
+        self.make_file: Callable[[str | None], SpillFile] = SpillFile
         self.files: list[SpillFile] = []
 
-    def _make_file(self, directory: str) -> SpillFile:
+    def _make_file(self, directory: str | None) -> SpillFile:
         self.files.append(self.make_file(directory))
         return self.files[-1]
 
@@ -69,9 +70,10 @@ class SpillScene(UploadScene):
         return run_upload(self.engine, make_job(plan=self.plan, key=key))
 
     def hold_memory(self) -> Lease:
-        """Hold all memory that is free but one byte, as an upload does whose source never gives that byte."""
-        lease, free = Lease(), self.engine.memory.limit - self.engine.memory.used
-        assert self.engine.memory.acquire_at_once(lease, free - 1, free)
+        """Hold all memory that unfinished parts may but one byte, as if a source never gave that byte."""
+        memory, lease = self.engine.memory, Lease()
+        free = memory.limit - memory.reserve - memory.used
+        assert memory.acquire_at_once(lease, free - 1, free)
         lease.task = None
         return lease
 

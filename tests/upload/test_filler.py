@@ -10,7 +10,8 @@ import pytest
 from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3._protocol.part_plan import PartPlan
 from aios3._upload.filler import PartFiller
-from aios3._upload.memory import Lease, MemoryBudget, SegmentPool
+from aios3._upload.memory import Lease, MemoryBudget
+from aios3._upload.segments import SegmentPool
 from aios3._upload.spill import Spill
 from aios3.errors import ConfigurationError, PartLimitError
 from tests.fakes import turns
@@ -181,13 +182,12 @@ class DiskScene(Scene):
     def __init__(self, directory: Path, **options: int) -> None:
         super().__init__(**options)
         part = options.get("part", 100)
-        self.spill = Spill(
-            str(directory), limit=10 * part, reserve=part, pool=self.pool, room_came=self.memory.reconsider
-        )
+        self.memory.reserve = part
+        self.spill = Spill(str(directory), limit=10 * part, memory=self.memory, pool=self.pool)
         plan = PartPlan(part, part, options.get("max_parts", 5))
         self.filler = PartFiller(plan, self.memory, self.pool, spill=self.spill)
         self.holder = Lease()
-        assert self.memory.acquire_at_once(self.holder, self.memory.limit - 1, self.memory.limit)
+        assert self.memory.acquire_at_once(self.holder, self.memory.limit - part - 1, self.memory.limit - part)
 
 
 async def test_a_part_on_the_disk_looks_like_one_in_memory(tmp_path: Path) -> None:

@@ -61,8 +61,8 @@ class UploadScene:
     def _assert_no_file_is_left(self) -> None:
         spill = self.engine.spill
         if spill is not None:
-            assert (spill.used, spill.under_way, spill.loading.used, len(spill.loading._waiters)) == (0, 0, 0, 0)
-            assert spilled_files(spill.directory) == 0
+            assert (spill.used, spill.under_way, spill.files) == (0, 0, 0)
+            assert spilled_files(spill.directory or "/var/tmp") == 0
 
 
 def spilled_files(directory: str) -> int:
