@@ -156,7 +156,8 @@ async def test_hundreds_of_uploads_finish_at_a_limit_of_one_part(server, make_dr
 @pytest.mark.parametrize("limit", [1, 2, 3, 7])
 async def test_all_uploads_together_keep_the_limit(server, make_driver, limit):
     """Bytes taken from the sources and not yet acknowledged exceed it by no more than a chunk each."""
-    driver = make_driver(transfer=TransferConfig(part_size=PART, concurrency=4, memory_limit=limit * PART))
+    transfer = TransferConfig(part_size=PART, concurrency=4, memory_limit=limit * PART, spill_directory=None)
+    driver = make_driver(transfer=transfer)
     sources = [Counted(5 * PART + number) for number in range(20)]
     stored = [0] * 20
     most = 0

@@ -41,6 +41,7 @@ TREE = {
     "TransportTimeoutError": ("TransportError", TimeoutError),
     "IntegrityError": ("StorageError",),
     "CompletionUnknownError": ("StorageError",),
+    "SourceStalledError": ("StorageError", TimeoutError),
     "UploadSuspendedError": ("StorageError",),
 }
 

@@ -99,9 +99,10 @@ class UploadMethods(DriverBase):
                 resume=resume,
                 attributes=attributes,
             )
-            if is_whole(source, job):
-                return await WholeUpload(await self._engine_for(job), job, source).run()
-            return await self._send_all(reader, job)
+            engine = await self._engine_for(job)
+            whole = WholeUpload(engine, job, source) if is_whole(source, job) else None
+            del source  # an error that the caller keeps would keep it
+            return await self._send_all(reader, job, engine) if whole is None else await whole.run()
 
     async def upload_object(
         self,
@@ -153,13 +154,13 @@ class UploadMethods(DriverBase):
             await asyncio.to_thread(opened.seek, job.resume.offset)
         try:
             async with FileReader(opened) as reader:
-                return await self._send_all(reader, job)
+                return await self._send_all(reader, job, await self._engine_for(job))
         except SizeMismatchError as error:
             error.add_note(f"aios3: {str(opened.name)!r} changed while it was read")
             raise
 
-    async def _send_all(self, reader: SourceReader, job: UploadJob) -> UploadReceipt:
-        async with run_upload(await self._engine_for(job), job) as upload, reader:
+    async def _send_all(self, reader: SourceReader, job: UploadJob, engine: Engine) -> UploadReceipt:
+        async with run_upload(engine, job) as upload, reader:
             writer = UploadWriter(upload)
             await writer.write_all(reader)
         return writer.receipt

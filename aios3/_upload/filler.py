@@ -133,7 +133,7 @@ class PartFiller:
                 spilled.close()
         self._require_open()
         if is_prepared:
-            part, self._spilled = self.take_from_memory(), spilled
+            part, self._spilled = self._take_from_memory(), spilled
             if part.size:
                 await spilled.take_over(part, lambda: self._give_memory_back(part))
                 self._require_open()
@@ -158,13 +158,12 @@ class PartFiller:
     def take(self) -> Part | SpilledPart:
         """Hand over the part under way as far as it is filled; its bytes come back by `give_back`."""
         if self._spilled is None:
-            return self.take_from_memory()
+            return self._take_from_memory()
         part, self._spilled = self._spilled, None
         part.end()
         return part
 
-    def take_from_memory(self) -> Part:
-        """Do the same where nothing is spilled."""
+    def _take_from_memory(self) -> Part:
         part = self._cutter.take()
         self._memory.release(self._memory.detach(self._lease) - part.size)
         return part

@@ -10,6 +10,8 @@ from typing import Final
 from aios3._protocol.cutter import Part
 from aios3.errors import StorageError
 
+from .spill import SpilledPart
+
 __all__ = ["Handover"]
 
 _MOST_WAITING: Final = 2
@@ -27,7 +29,9 @@ class Handover:
     body that was cut off for a whole one.
     """
 
-    def __init__(self, beginning: Part, *, length: int | None, give_back: Callable[[Part], None]) -> None:
+    def __init__(
+        self, beginning: Part | SpilledPart, *, length: int | None, give_back: Callable[[Part | SpilledPart], None]
+    ) -> None:
         """Take over the beginning.
 
         Args:
@@ -36,10 +40,10 @@ class Handover:
             give_back: takes the memory of a part, once each.
         """
         self.length = length
-        self._beginning: Part | None = beginning
+        self._beginning: Part | SpilledPart | None = beginning
         self._give_back = give_back
-        self._waiting: deque[Part] = deque()
-        self._going_out: Part | None = None
+        self._waiting: deque[Part | SpilledPart] = deque()
+        self._going_out: Part | SpilledPart | None = None
         self._bytes_passed = beginning.size
         self._has_beginning_left = False
         self._has_ended = False
@@ -69,7 +73,7 @@ class Handover:
         await self._until(self._taken, lambda: self._has_beginning_left)
         self._drop_beginning()
 
-    async def put(self, part: Part) -> None:
+    async def put(self, part: Part | SpilledPart) -> None:
         """Hand over a piece, as soon as there are not too many that wait; if this raises the piece is the caller's.
 
         Raises:
@@ -150,7 +154,7 @@ class Handover:
 class _Pieces:
     """One attempt's way through the body."""
 
-    def __init__(self, handover: Handover, beginning: Part) -> None:
+    def __init__(self, handover: Handover, beginning: Part | SpilledPart) -> None:
         self._handover = handover
         self._beginning = beginning.body
         self._passed = 0

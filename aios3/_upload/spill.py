@@ -53,6 +53,7 @@ class Spill:
     """Bytes on the disk, promised to parts under way or taken by parts in flight."""
     under_way: int = 0
     """Those of them that were promised to parts under way."""
+
     def has_room(self, size: int) -> bool:
         """Return whether a part of so many bytes may begin."""
         return size <= self.memory.reserve and self.used + size <= self.limit and self.files < self.most_files

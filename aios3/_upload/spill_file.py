@@ -6,16 +6,15 @@ import errno
 import math
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable
 from io import FileIO
 
 from aios3._protocol.messages import Body
 
-try:
+if sys.platform != "win32":  # pragma: no branch - decided by the platform
     import resource
-except ImportError:  # pragma: no cover - decided by the platform
-    resource = None  # type: ignore[assignment]
 
 __all__ = ["SpillFile", "check_directory", "most_files"]
 
@@ -90,13 +89,13 @@ def _usual_directory() -> str:
     Raises:
         OSError: nothing can be written to any of them.
     """
-    chosen = os.environ.get("TMPDIR") or "/var/tmp"
+    chosen = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108 - what is made there has no name
     return chosen if os.access(chosen, os.W_OK | os.X_OK) else tempfile.gettempdir()
 
 
 def most_files() -> float:
     """Return how many files may be open for parts: a third of what the process may open, the rest is for sockets."""
-    if resource is None:  # pragma: no cover - decided by the platform
+    if sys.platform == "win32":  # pragma: no cover - decided by the platform
         return 2048
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return math.inf if soft == resource.RLIM_INFINITY else soft // 3

@@ -18,7 +18,6 @@ there is no mark the MD5 is made while the bytes go out.
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
 
 from aios3._protocol.cutter import Part
 from aios3._protocol.operations import Committed, PutObject
@@ -29,6 +28,7 @@ from .engine import Engine
 from .handover import Handover
 from .hashing import RunningMD5
 from .job import UploadJob
+from .spill import SpilledPart
 from .streamed_put import put_stream
 from .uploader import Uploader
 
@@ -37,8 +37,6 @@ __all__ = ["StreamingUploader"]
 
 class StreamingUploader(Uploader):
     """Fed like any uploader; its guard has nothing to guard, because nothing stays open at the store."""
-
-    _spills: ClassVar[bool] = False
 
     def __init__(self, engine: Engine, job: UploadJob, plan: StreamPlan) -> None:
         """Prepare; nothing is sent or taken before the first byte."""
@@ -82,27 +80,29 @@ class StreamingUploader(Uploader):
             await self._send_part()
 
     async def _send_part(self) -> None:
-        part = self._filler.take_from_memory()
+        part = self._filler.take()
+        try:
+            if isinstance(part, SpilledPart):
+                await part.load()
+            if self._handover is not None:
+                await self._progress.report()
+                await self._hash(part)
+                await self._handover.put(part)
+        except BaseException:
+            self._filler.give_back(part)
+            raise
         if self._handover is None:
             self._handover = self._begin_request(part)
             await self._progress.report()
             await self._hash(part)  # while it goes out
             await self._handover.give_up_beginning()
-        else:
-            try:
-                await self._progress.report()
-                await self._hash(part)
-                await self._handover.put(part)
-            except BaseException:
-                self._filler.give_back(part)
-                raise
         await asyncio.sleep(0)  # a source that is never waited for must not keep the loop from sending
 
-    async def _hash(self, part: Part) -> None:
+    async def _hash(self, part: Part | SpilledPart) -> None:
         if self._md5 is not None:
             await self._md5.add(part.body)
 
-    def _begin_request(self, beginning: Part) -> Handover:
+    def _begin_request(self, beginning: Part | SpilledPart) -> Handover:
         handover = Handover(beginning, length=self._job.size, give_back=self._filler.give_back)
         try:
             self._request = self.tasks.run(self._put(handover), f"aios3: put {self._job.key!r}")

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import cached_property
-from typing import ClassVar, Final
+from typing import Final
 
 from aios3._protocol.cutter import Part
 from aios3.checkpoints import UploadCheckpoint
@@ -53,16 +53,13 @@ reading outruns the sending, and nearby stores are sent to from 47 MiB of waitin
 class Uploader:
     """Cuts, sends and commits; to be fed inside `run_upload`."""
 
-    _spills: ClassVar[bool] = True
-    """Its parts may go to the disk, where the driver has a directory for that."""
-
     def __init__(self, engine: Engine, job: UploadJob) -> None:
         """Prepare; nothing is sent or taken before the first byte."""
         self._engine = engine
         self._job = job
         parts_done, offset = (0, 0) if job.resume is None else (len(job.resume.parts), job.resume.offset)
-        spill = engine.spill if self._spills else None
-        self._filler = PartFiller(job.plan, engine.memory, engine.pool, first_number=parts_done + 1, spill=spill)
+        first = parts_done + 1
+        self._filler = PartFiller(job.plan, engine.memory, engine.pool, first_number=first, spill=engine.spill)
         self._progress = ProgressReporter(job.on_progress, job.size)
         self._failures: list[StorageError] = []
         self._bounds = SourceBounds(size=job.size, max_size=job.max_size, read=offset)

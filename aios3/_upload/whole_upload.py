@@ -11,7 +11,6 @@ import asyncio
 from typing import TypeGuard
 
 from aios3._protocol.cutter import SEGMENT_SIZE
-from aios3._protocol.messages import Body
 from aios3.errors import StorageError
 from aios3.models import UploadReceipt
 
@@ -56,19 +55,22 @@ class WholeUpload:
             StorageError: as `Commit.put`.
         """
         failures: list[StorageError] = []
+        size, body = len(self._data), _slices(self._data)
+        self._data = b""
         commit = Commit(self._engine, self._job, None, failures, self._engine.client.clock.monotonic())
         self._engine.running.add(self)
         try:
             async with self._cut:
-                committed = await commit.put(_slices(self._data))
+                committed = await commit.put(body)
         except TimeoutError:
             if not self._cut.expired():
                 raise
             raise commit.given_up() from None
         finally:
+            body.clear()  # an error that the caller keeps would keep the bytes
             self._engine.upload_ended(self)
             self.ended.set()
-        return commit.receipt(committed, len(self._data), ())
+        return commit.receipt(committed, size, ())
 
     def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
         """Return whether `task` is the one that waits for the store."""
@@ -86,8 +88,8 @@ class WholeUpload:
         """Do nothing: there is nothing to abort, and who has not ended after it was cut off will not be waited for."""
 
 
-def _slices(data: bytes) -> Body:
+def _slices(data: bytes) -> list[bytes | memoryview]:
     if len(data) <= SEGMENT_SIZE:
-        return (data,) if data else ()
+        return [data] if data else []
     view = memoryview(data)
     return [view[start : start + SEGMENT_SIZE] for start in range(0, len(data), SEGMENT_SIZE)]

@@ -557,17 +557,14 @@ async def test_a_driver_that_closes_cuts_the_connection(scene: Scene, parts: flo
     scene.assert_nothing_is_left()
 
 
-async def test_a_stream_waits_for_memory_and_never_goes_to_the_disk(tmp_path: Path) -> None:
-    """It is no part that could be read back later."""
+@pytest.mark.parametrize("parts", [0.5, 1, 3])
+async def test_a_stream_goes_over_the_disk_rather_than_wait_for_slow_sources(tmp_path: Path, parts: float) -> None:
+    """Its beginning and each piece after it; they are read back to be sent."""
     scene = Scene(spill_directory=tmp_path)
-    memory = scene.engine.memory
-    holder = Lease()
-    assert memory.acquire_at_once(holder, memory.limit - 1, memory.limit)
-    uploading = await scene.start(content(3))
-    assert (uploading.done(), scene.store.sent) == (False, [])
-    assert scene.engine.spill is not None
-    assert scene.engine.spill.used == 0
+    memory, holder = scene.engine.memory, Lease()
+    free = memory.limit - memory.reserve
+    assert memory.acquire_at_once(holder, free - 1, free)
+    await scene.upload(content(parts))
+    assert scene.object() == content(parts)
     memory.release(memory.detach(holder))
-    await uploading
-    assert scene.object() == content(3)
     scene.assert_nothing_is_left()
