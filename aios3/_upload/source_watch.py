@@ -93,12 +93,6 @@ class SourceWatch:
         """Look at it no more."""
         del self._records[upload]
 
-    def close(self) -> None:
-        """Let the timer go."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _arm(self) -> None:
         # It runs out by itself after the last upload: most are over before it fires, and to cancel it costs, too.
         self._timer = asyncio.get_running_loop().call_later(self._pause, self._look)
@@ -111,7 +105,7 @@ class SourceWatch:
         for upload, record in self._records.items():
             _note(upload, record, now)
         for upload, record in list(self._records.items()):
-            if self._limit is not None and now - record.asked_since >= self._limit:
+            if self._limit is not None and not record.is_stopped and now - record.asked_since >= self._limit:
                 _stop(upload, record, f"the source gave nothing for {self._limit:g} s")
         self._make_room(now)
         self._looked()

@@ -49,6 +49,8 @@ class Spill:
     make_file: Callable[[str | None], SpillFile] = SpillFile
     files: int = 0
     """Files that are open, or promised."""
+    has_refused: bool = False
+    """The system had less room than the limit allows."""
     used: int = 0
     """Bytes on the disk, promised to parts under way or taken by parts in flight."""
     under_way: int = 0
@@ -65,7 +67,8 @@ class Spill:
 
     def refuse(self, size: int, error: OSError) -> None:
         """Note that the system has no room for `size` bytes that were promised: without them the disk is full."""
-        if self.limit >= self.used:
+        if not self.has_refused:
+            self.has_refused = True
             _LOG.warning("no further parts can be kept on the disk, so uploads may wait for memory: %s", error)
         self.limit = self.used - size
 

@@ -20,6 +20,7 @@ from aios3._upload.memory import MemoryBudget
 from aios3._upload.part_sender import PartSender
 from aios3._upload.progress import ProgressReporter
 from aios3._upload.segments import SegmentPool
+from aios3._upload.source_watch import SourceWatch
 from aios3._upload.sources import SourceReader
 from aios3._upload.tracker import PartTracker
 from aios3._upload.upload_tasks import UploadTasks
@@ -98,6 +99,27 @@ def _(patch: pytest.MonkeyPatch) -> None:
 def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryBudget, "_is_safe", lambda self, lease, count: True)
     patch.setattr(MemoryBudget, "_refuse_to_wait_for_oneself", lambda self: None)
+
+
+@mutant("unfinished parts leave nothing free for what is read back")
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MemoryBudget, "_limit_of", lambda self, lease: self.limit)
+
+
+@mutant("nobody is ended although others starve")
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SourceWatch, "_make_room", lambda self, now: None)
+
+
+@mutant("a source may be silent for ever")
+def _(patch: pytest.MonkeyPatch) -> None:
+    original = SourceWatch.__init__
+    patch.setattr(SourceWatch, "__init__", lambda self, limit, *more: original(self, None, *more))
+
+
+@mutant("who waits for memory counts as silent")
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Uploader, "is_idle", property(lambda self: True))
 
 
 @mutant("idle segments are kept when no upload runs")

@@ -6,11 +6,11 @@ import asyncio
 import sys
 from collections.abc import Iterator
 
-from aios3 import CompletionUnknownError, IntegrityError, ResponseError
+from aios3 import CompletionUnknownError, IntegrityError, ResponseError, SourceStalledError
 
 from .calls import Outcome, ProgressError, Upload
 from .faults import Conditions
-from .schedule import Call
+from .schedule import PATIENCE, Call
 from .store import Exchange
 from .world import World
 
@@ -31,6 +31,7 @@ def broken_by_upload(upload: Upload) -> Iterator[str]:
     yield from _leftovers(upload, outcome)
     yield from _progress(upload, outcome)
     yield from _ending(upload, outcome)
+    yield from _silence(upload, outcome)
     if upload.source.is_closable and not upload.source.is_closed:
         yield "the source was not closed"
 
@@ -153,6 +154,20 @@ def _ending(upload: Upload, outcome: Outcome) -> Iterator[str]:
         yield "a source that must fail was committed"
 
 
+def _silence(upload: Upload, outcome: Outcome) -> Iterator[str]:
+    """Sources that stall keep no others from ending; they end when the driver says so, and only they."""
+    call, limit = upload.call, upload.world.schedule.source_timeout
+    stalls = call.shape.stalls_at is not None
+    if outcome.at > PATIENCE / 2 and not stalls:
+        yield f"it took {outcome.at:g} s to end"
+    if isinstance(outcome.error, SourceStalledError) and not stalls:
+        yield f"its source moved, but it raised {outcome.error!r}"
+    if isinstance(outcome.error, SourceStalledError) and limit is None and upload.world.schedule.has_disk:
+        yield f"there was room on the disk, but it raised {outcome.error!r}"
+    if stalls and limit is not None and call.mode != "tasks" and not isinstance(outcome.error, SourceStalledError):
+        yield f"its source gave nothing for {limit:g} s, but it raised {outcome.error!r}"
+
+
 def _is_kind_to(call: Call, conditions: Conditions) -> bool:
     """Return whether every request of the call can succeed: a body that is streamed cannot be sent again."""
     return conditions.is_kind and not (call.mechanism == "stream" and bool(conditions.per_request))
@@ -166,6 +181,9 @@ def broken_by_the_driver(world: World) -> Iterator[str]:
             yield f"memory was not given back: {budget}"
         if engine.pool.idle_bytes:
             yield f"{engine.pool.idle_bytes} bytes of idle segments are kept"
+        spill = engine.spill
+        if spill is not None and (spill.used or spill.under_way or spill.files):
+            yield f"the disk was not given back: {spill}"
         if engine.running or engine.known_uploads:
             yield f"still registered: {len(engine.running)} uploads, {engine.known_uploads}"
         if engine.gate.in_flight:

@@ -7,9 +7,9 @@ from random import Random
 from typing import Final, Literal
 
 from .faults import BEFORE, IN_200, LOST, REFUSED, Conditions
-from .sources import ENDLESS, SHAPES, Shape
+from .sources import ENDLESS, SHAPES, Kind, Shape
 
-__all__ = ["Call", "Ending", "Schedule", "Trigger", "draw"]
+__all__ = ["PATIENCE", "Call", "Ending", "Schedule", "Trigger", "draw"]
 
 Way = Literal["none", "cancel", "timeout", "anyio", "sibling", "close", "shutdown"]
 WAYS: Final[tuple[Way, ...]] = (
@@ -19,6 +19,10 @@ OPERATIONS: Final = (
     "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "CompleteMultipartUpload", "PutObject",
     "AbortMultipartUpload", "HeadObject",
 )  # fmt: skip
+
+
+PATIENCE: Final = 20_000.0
+"""Seconds after which sources that stall are given up: by then all others have ended, however slow the store is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Call:
         """The source itself ends it."""
         limit = self.shape.size if self.max_size is None else self.max_size
         fails = self.shape.fails_at is not None and (self.shape.can_fail or self.mode == "tasks")
+        fails = fails or self.shape.stalls_at is not None
         return bool(fails or self.shape.size > limit or self.declared not in (None, self.shape.size))
 
 
@@ -90,6 +95,15 @@ class Schedule:
     final_etag: bool
     max_attempts: int
     budget: int
+    disk: int | None = 1 << 30
+    """Bytes that parts may take there; 0 lets no file be made, and ``None`` is not asked."""
+    source_timeout: float | None = None
+    """Seconds."""
+
+    @property
+    def has_disk(self) -> bool:
+        """Every part can go there."""
+        return (self.disk or 0) >= 1 << 30 and self.memory_limit >= 4 * self.part_size
 
 
 def draw(seed: int) -> Schedule:
@@ -101,7 +115,7 @@ def draw(seed: int) -> Schedule:
     limit = part_size * random.choice((1, 1, 2, 3, 8, 50))
     marks, trials, wholes = Random(seed + 4), Random(seed + 5), Random(seed + 6)
     conditions = _conditions(random)
-    return Schedule(
+    schedule = Schedule(
         seed=seed,
         part_size=part_size,
         segment_size=random.choice((4, 7, 16, 64)),
@@ -121,6 +135,48 @@ def draw(seed: int) -> Schedule:
         final_etag=random.random() < 0.5,
         max_attempts=6 if conditions.is_kind else random.choice((1, 2, 4)),
         budget=500 if conditions.is_kind else random.choice((0, 20, 500)),
+    )
+    crowds = Random(seed + 7)
+    return _among_stalled_ones(schedule, crowds) if crowds.random() < 0.12 else schedule
+
+
+def _among_stalled_ones(schedule: Schedule, random: Random) -> Schedule:
+    """Return the schedule with a crowd whose sources stall, at a store where every upload can succeed."""
+    part_size = schedule.part_size
+    conditions = Conditions(random.choice((0.0, 0.1)), 2, random.choice((0.0, 0.01, 0.5)), cleanup_is_reachable=True)
+    limit = part_size * random.choice((1, 2, 4, 8, 13))
+    moving = tuple(
+        replace(call, ending=Ending("none"), begins=call.begins + random.choice((0.0, 1.0, 100.0)))
+        for call in schedule.calls
+    )
+    stalled = tuple(
+        _stalled_call(random, f"stalled-{number}", part_size) for number in range(random.choice((1, 4, 14)))
+    )
+    return replace(
+        schedule,
+        conditions=conditions,
+        memory_limit=limit,
+        calls=(*stalled, *moving),
+        max_attempts=6,
+        budget=500,
+        disk=random.choice((None, 0, 3 * part_size, 1 << 30)),
+        source_timeout=random.choice((None, None, 60.0)),
+    )
+
+
+def _stalled_call(random: Random, key: str, part_size: int) -> Call:
+    kinds: tuple[Kind, ...] = ("iterator", "generator", "reader")
+    stalls_at = max(0, random.choice((0, 1, 1, 1, 2)) * part_size + random.choice((-1, 0, 0, 1)))
+    shape = Shape(random.choice(kinds), 5 * part_size, (part_size, 3), (-1.0,), None, 0.0, stalls_at)
+    call = _call(random, key, part_size, nonce=False, is_adaptive=False)
+    return replace(
+        call,
+        shape=shape,
+        begins=random.random(),
+        size_error=random.choice((None, 0)),
+        max_size=None,
+        ending=Ending("cancel", (Trigger("second", PATIENCE),)),
+        progress="none",
     )
 
 

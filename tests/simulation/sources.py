@@ -37,6 +37,8 @@ class Shape:
     """The byte that is never given."""
     closing: float
     """Seconds that closing takes."""
+    stalls_at: int | None = None
+    """The byte that is waited for in vain; asynchronous sources only."""
 
     @property
     def can_fail(self) -> bool:
@@ -88,7 +90,8 @@ class SimulatedSource:
         count = self.shape.chunks[self._step % len(self.shape.chunks)]
         self._step += 1
         count = count if most is None else max(1, min(count, most))
-        end = min(self.given + count, len(self.content))
+        last = len(self.content) if self.shape.stalls_at is None else self.shape.stalls_at
+        end = min(self.given + count, last)
         if self.error is not None and self.shape.fails_at is not None and end >= self.shape.fails_at:
             raise self.error
         self._buffer[:] = b"\xff" * len(self._buffer)  # a producer may use its buffer again
@@ -101,6 +104,8 @@ class SimulatedSource:
         return self.error is None and self.given >= len(self.content)
 
     async def pause(self) -> None:
+        if self.given == self.shape.stalls_at:
+            await asyncio.Event().wait()
         seconds = self.shape.pauses[self._step % len(self.shape.pauses)]
         if seconds >= 0:
             await asyncio.sleep(seconds)

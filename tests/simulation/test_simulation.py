@@ -57,6 +57,6 @@ def test_the_simulations_go_everywhere() -> None:
     for word in (
         "UploadPart", "ListParts", "ListMultipartUploads", "PutObject", "HeadObject", "reset_late", "stall_after",
         "error_in_200", "early_refusal", "slow_down", "returns", "SourceError", "CancelledError",
-        "SizeMismatchError", "ObjectTooLargeError", "it was aborted", "the driver was closed",
+        "SizeMismatchError", "ObjectTooLargeError", "it was aborted", "the driver was closed", "SourceStalledError",
     ):  # fmt: skip
         assert word in stories, word

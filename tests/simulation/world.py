@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import errno
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from random import Random
@@ -13,11 +14,13 @@ from unittest import mock
 
 from aios3 import RetryPolicy, S3StorageDriver, Timeouts, TransferConfig
 from aios3._protocol import cutter, stream_plan
+from aios3._protocol.messages import Body
 from aios3._protocol.uri import Endpoint
 from aios3._upload import filler, hashing, segments, sources, spill, whole_upload
 from aios3._upload.client import OperationClient
 from aios3._upload.clock import Clock
 from aios3._upload.engine import Engine, RunningUpload
+from aios3._upload.spill_file import SpillFile
 from aios3.providers import Provider
 
 from .faults import Faults
@@ -35,6 +38,29 @@ PROVIDER: Final = Provider(
     full_object_checksums=frozenset({"crc32"}),
     composite_checksums=frozenset({"crc32", "sha256"}),
 )
+
+
+class SimulatedFile(SpillFile):
+    """A file of a disk with so many bytes; with none the system lets none be made."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(None)
+        self._size = size
+        self._bytes = bytearray()
+
+    def prepare(self, size: int) -> None:
+        if not self._size:
+            raise OSError(errno.EROFS, "Read-only file system")
+
+    def write(self, pieces: Body, offset: int) -> None:
+        joined = b"".join(pieces)
+        self._bytes[offset : offset + len(joined)] = joined
+
+    def read(self, pieces: Iterable[memoryview]) -> None:
+        start = 0
+        for piece in pieces:
+            piece[:] = self._bytes[start : start + len(piece)]
+            start += len(piece)
 
 
 class _InOrder(dict[RunningUpload, None]):
@@ -66,6 +92,8 @@ class _Driver(S3StorageDriver):
             clock=world.clock,
         )
         engine = Engine(client, world.provider, self._transfer, world.timeouts)
+        if engine.spill is not None:
+            engine.spill.make_file = lambda directory: SimulatedFile(world.schedule.disk or 0)
         engine.running = _InOrder()  # type: ignore[assignment]
         world.engines.append(engine)
         return engine
@@ -78,7 +106,7 @@ class World:
         self.schedule = schedule
         self.loop = loop
         self.random = Random(schedule.seed + 1)
-        self.timeouts = Timeouts()
+        self.timeouts = Timeouts(source=schedule.source_timeout)
         self.provider = dataclasses.replace(PROVIDER, complete_etag_is_final=schedule.final_etag)
         conditions = schedule.conditions
         self.store = SimulatedStore(
@@ -96,7 +124,12 @@ class World:
         self._steps = 0
         self.watch: Callable[[Exchange], None] = lambda exchange: None
         transfer = TransferConfig(
-            part_size=schedule.part_size, memory_limit=schedule.memory_limit, checksum=None, part_growth="fixed"
+            part_size=schedule.part_size,
+            memory_limit=schedule.memory_limit,
+            spill_directory=None if schedule.disk is None else "auto",
+            spill_limit=schedule.disk or 1 << 30,
+            checksum=None,
+            part_growth="fixed",
         )
         self.driver = _Driver(self, transfer)
 
