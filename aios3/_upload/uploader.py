@@ -186,7 +186,8 @@ class Uploader:
         """
         self._chunks_left -= 1
         is_allowed = self._is_open and self._broken_by is None and self._turn.is_free and self._creation.is_settled
-        return is_allowed and not self._is_turn_due and self._take_at_once(data)
+        is_in_bounds = len(data) < self._bounds.askable
+        return is_allowed and is_in_bounds and not self._is_turn_due and self._take_at_once(data)
 
     @property
     def _is_turn_due(self) -> bool:

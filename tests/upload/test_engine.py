@@ -7,12 +7,14 @@ import asyncio
 import pytest
 
 from aios3._protocol.cutter import SEGMENT_SIZE
+from aios3._protocol.part_plan import PartPlan
 from aios3._upload.engine import Engine
+from aios3._upload.session import run_upload
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import StorageError
 from aios3.options import MIB, Timeouts, TransferConfig
 from tests.conftest import LoopClock
-from tests.fakes import SMALL_PARTS, FakeClock, FakeStore, make_client, turns
+from tests.fakes import SMALL_PARTS, FakeClock, FakeStore, make_client, make_job, turns
 
 
 class FakeUpload:
@@ -207,3 +209,15 @@ async def test_the_time_to_end_is_bounded(engine: Engine, seconds: float) -> Non
     """Without any it returns at once."""
     FakeUpload(engine)
     await asyncio.wait_for(engine.let_uploads_end(None, seconds=seconds), 5)
+
+
+async def test_idle_memory_goes_while_other_uploads_go_on(loop_clock: LoopClock) -> None:
+    """In some seconds after it was needed last."""
+    engine = engine_with()
+    async with run_upload(engine, make_job(plan=PartPlan(MIB, MIB, 10))) as upload:
+        await upload.add(memoryview(b"slow"))
+        engine.pool.give_back([bytearray(SEGMENT_SIZE)] * 200)
+        await loop_clock.advance(4)
+        assert engine.pool.idle_bytes == 200 * SEGMENT_SIZE
+        await loop_clock.advance(4)
+        assert engine.pool.idle_bytes == 0

@@ -665,3 +665,82 @@ def test_parts_that_are_alike_are_all_counted(limit: int, asked: list[tuple[int,
         assert budget.used == in_flight + sum(size - lack for size, lack in zip(sizes, missing, strict=True))
 
     asyncio.run(run())
+
+
+# what unfinished parts leave free
+
+
+async def test_unfinished_parts_leave_a_reserve_to_whole_ones() -> None:
+    """So those get memory although the sources of all others stall."""
+    memory, lease, other = MemoryBudget(20, 5), Lease(), Lease()
+    await memory.acquire(lease, 14, 15)
+    waiting = await wait_in_line(memory, other, 1, 15)
+    assert not waiting.done()
+    assert (memory.stuck, memory.used) == (1, 14)
+    await memory.acquire_whole(5)
+    assert memory.used == 19
+    memory.release(5)
+    memory.release(memory.detach(lease))
+    await waiting
+    assert (memory.used, memory.stuck) == (1, 0)
+
+
+async def test_parts_in_flight_may_use_the_reserve() -> None:
+    """They end by themselves."""
+    memory, first, second = MemoryBudget(20, 5), Lease(), Lease()
+    await memory.acquire(first, 15, 15)
+    memory.detach(first)
+    await memory.acquire(second, 5, 15)
+    assert memory.used == 20
+
+
+async def test_a_whole_part_waits_for_what_is_in_flight() -> None:
+    """Nobody overtakes it, and a cancellation leaves nothing granted, also if it comes with the grant."""
+    memory, flying, late = MemoryBudget(20, 5), Lease(), Lease()
+    await memory.acquire(flying, 15, 15)
+    memory.detach(flying)
+    await memory.acquire_whole(5)
+    whole = [asyncio.create_task(memory.acquire_whole(5)) for _ in range(3)]
+    await turns(3)
+    behind = await wait_in_line(memory, late, 1, 15)
+    assert not any(task.done() for task in [*whole, behind])
+    assert memory.stuck == 0
+    whole[1].cancel()
+    await turns(2)
+    memory.release(10)
+    whole[2].cancel()  # it has its grant, and does not know
+    await asyncio.wait(whole)
+    assert not whole[0].cancelled()
+    assert whole[1].cancelled()
+    assert whole[2].cancelled()
+    await behind
+    assert memory.used == 5 + 5 + 5 + 1
+
+
+async def test_a_part_that_is_larger_than_the_rest_may_use_the_reserve() -> None:
+    """Then what is read back waits for its source, which is told as being stuck."""
+    memory, giant, small = MemoryBudget(20, 5), Lease(), Lease()
+    await memory.acquire(giant, 17, 18)
+    waiting = await wait_in_line(memory, small, 1, 10)
+    whole = asyncio.create_task(memory.acquire_whole(5))
+    await turns(3)
+    assert not waiting.done()
+    assert not whole.done()
+    assert memory.stuck == 2
+    memory.release(memory.detach(giant))
+    await asyncio.gather(waiting, whole)
+    assert memory.used == 6
+
+
+async def test_who_has_a_way_out_that_may_open_is_not_stuck() -> None:
+    """Parts in flight there end by themselves."""
+    memory, _ = await stuck()
+    door = Door(will_open=True)
+    waiting = asyncio.create_task(memory.acquire(Lease(), 5, 10, door))
+    await turns(3)
+    assert memory.stuck == 0
+    door.will_open = False
+    assert memory.stuck == 1
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    assert memory.stuck == 0

@@ -5,15 +5,18 @@ from __future__ import annotations
 import array
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from aios3._protocol.part_plan import PartPlan
+from aios3._upload import uploader
 from aios3._upload.session import run_upload
 from aios3._upload.sources import SourceReader
+from aios3._upload.turn import Turn
 from aios3._upload.writer import UploadWriter
-from aios3.errors import ConfigurationError, ObjectTooLargeError
+from aios3.errors import ConfigurationError, ObjectTooLargeError, StorageError
+from aios3.options import KIB, MIB
 from tests.fakes import PART, Gate, RecordingSource, make_job, turns
 from tests.upload.upload_scene import UploadScene as Scene
 from tests.upload.upload_scene import content
@@ -297,3 +300,113 @@ async def test_large_chunks_let_others_have_their_turn_more_often() -> None:
 
     await write(scene, block, plan=PartPlan(16 << 20, 16 << 20, 10))
     assert turns_of_others == 8
+
+
+ROW = b"x" * 52
+
+
+async def test_small_writes_let_others_have_their_turn_before_the_first_part() -> None:
+    """At the latest after 64 of them, or 512 KiB, although none has to wait."""
+    scene = Scene(memory_limit=64 * MIB)
+    since = given = most = most_bytes = 0
+
+    async def beat() -> None:
+        nonlocal since, given
+        while True:
+            since = given = 0
+            await asyncio.sleep(0)
+
+    async def block(writer: UploadWriter) -> None:
+        nonlocal since, given, most, most_bytes
+        beating = asyncio.create_task(beat())
+        for data in [ROW] * 5000 + [bytes(100 * KIB)] * 40:
+            await writer.write(data)
+            since, given = since + 1, given + len(data)
+            most, most_bytes = max(most, since), max(most_bytes, given)
+        beating.cancel()
+
+    await write(scene, block, plan=PartPlan(32 * MIB, 32 * MIB, 10))
+    assert scene.store.operations == ["PutObject"]
+    assert most <= 65
+    assert most_bytes <= 700 * KIB
+
+
+async def test_small_writes_cost_no_more_than_a_source_of_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing has to be waited for, neither a lock nor a coroutine stands between a row and its part."""
+    asked = 0
+
+    class Counting(Turn):
+        async def acquire(self) -> Literal[True]:
+            nonlocal asked
+            asked += 1
+            return await super().acquire()
+
+    monkeypatch.setattr(uploader, "Turn", Counting)
+
+    async def rows(writer: UploadWriter) -> None:
+        for _ in range(6400):
+            await writer.write(ROW)
+
+    async def source(writer: UploadWriter) -> None:
+        await writer.write_from([ROW] * 6400)
+
+    counts = []
+    for block in (source, rows):
+        asked, scene = 0, Scene()
+        await write(scene, block, plan=PartPlan(150_000, 150_000, 10))
+        assert scene.object() == 6400 * ROW
+        counts.append(asked)
+    assert counts[1] <= 1.5 * counts[0]
+
+
+async def test_a_small_write_that_is_too_much_spoils_the_upload(scene: Scene) -> None:
+    """Also if the caller goes on."""
+
+    async def block(writer: UploadWriter) -> None:
+        await writer.write(b"1234")
+        with pytest.raises(ObjectTooLargeError):
+            await writer.write(b"567")
+        await writer.write(b"8")
+
+    with pytest.raises(ObjectTooLargeError):
+        await write(scene, block, max_size=6)
+    assert scene.store.objects == {}
+
+
+async def test_a_small_write_finds_the_upload_open_or_refused(scene: Scene) -> None:
+    """It does not overtake the answer to Create."""
+    gate = Gate()
+    scene.store.on("CreateMultipartUpload", gate)
+    written = 0
+
+    async def block(writer: UploadWriter) -> None:
+        nonlocal written
+        await writer.write(content(1))
+        for _ in range(10):
+            await writer.write(ROW)
+            written += 1
+
+    writing = asyncio.create_task(write(scene, block))
+    await gate.entered.wait()
+    await turns()
+    assert written == 0
+    gate.opened.set()
+    await writing
+    assert scene.object() == content(1) + 10 * ROW
+
+
+async def test_a_cancelled_write_spoils_the_upload_whenever_it_comes(scene: Scene) -> None:
+    """Also in the turn that a caller of many small writes gives to others."""
+
+    async def block(writer: UploadWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        with pytest.raises(asyncio.CancelledError):
+            for _ in range(100):
+                await writer.write(b"x")
+                task.cancel()
+        task.uncancel()
+
+    with pytest.raises(StorageError, match="cannot go on"):
+        await write(scene, block)
+    assert scene.store.objects == {}
