@@ -63,7 +63,7 @@ class _Record:
     """When it was first seen asking in vain."""
     silent_since: float = math.inf
     """The same, where a caller who writes nothing counts as well."""
-    is_stopped: bool = False
+    stopped_at: float | None = None
 
 
 class SourceWatch:
@@ -105,24 +105,25 @@ class SourceWatch:
         for upload, record in self._records.items():
             _note(upload, record, now)
         for upload, record in list(self._records.items()):
-            if self._limit is not None and not record.is_stopped and now - record.asked_since >= self._limit:
-                _stop(upload, record, f"the source gave nothing for {self._limit:g} s")
+            if self._limit is not None and now - record.asked_since >= self._limit:
+                _stop(upload, record, now, f"the source gave nothing for {self._limit:g} s")
         self._make_room(now)
         self._looked()
         self._arm()
 
     def _make_room(self, now: float) -> None:
         """End an upload for each that starves, as far as there are silent ones."""
-        count = self._starving() - sum(record.is_stopped for record in self._records.values())
-        if count <= 0:
-            return
+        # One that was stopped at the last look may be about to give enough back; one that does not end helps nobody.
+        recently = now - 1.5 * self._pause
+        stopped = sum((record.stopped_at or 0.0) > recently for record in self._records.values())
+        count = max(0, self._starving() - stopped)
         silent = [
             (record.silent_since, number, upload, record)
             for number, (upload, record) in enumerate(self._records.items())
-            if now - record.silent_since >= MOST_SILENCE and upload.holds_any and not record.is_stopped
+            if now - record.silent_since >= MOST_SILENCE and upload.holds_any and record.stopped_at is None
         ]
         for since, _, upload, record in sorted(silent)[:count]:
-            _stop(upload, record, f"memory was needed, and the source gave nothing for {now - since:.0f} s")
+            _stop(upload, record, now, f"memory was needed, and the source gave nothing for {now - since:.0f} s")
 
 
 def _note(upload: WatchedUpload, record: _Record, now: float) -> None:
@@ -138,6 +139,7 @@ def _note(upload: WatchedUpload, record: _Record, now: float) -> None:
         record.silent_since = min(record.silent_since, now)
 
 
-def _stop(upload: WatchedUpload, record: _Record, reason: str) -> None:
-    record.is_stopped = True
-    upload.stop(SourceStalledError(reason))
+def _stop(upload: WatchedUpload, record: _Record, now: float, reason: str) -> None:
+    if record.stopped_at is None:
+        record.stopped_at = now
+        upload.stop(SourceStalledError(reason))

@@ -119,12 +119,23 @@ async def test_who_was_silent_longest_is_ended_for_one_who_starves(loop_clock: L
     assert len(first.reasons) == 1
     assert "memory was needed" in str(first.reasons[0])
     assert (second.reasons, third.reasons, waiting.reasons) == ([], [], [])
-    await scene.pass_by(10 * pause, pause)
-    assert (second.reasons, third.reasons) == ([], [])  # the first has not ended yet, and may give enough back
     scene.watch.end(first)
     scene.starving = 2
-    await scene.pass_by(pause, pause)
+    await scene.pass_by(10 * pause, pause)
     assert (len(second.reasons), len(third.reasons), waiting.reasons) == (1, 1, [])
+
+
+async def test_one_that_is_ending_may_give_enough_back(loop_clock: LoopClock) -> None:
+    """If it does not by the look after the next, another one is ended."""
+    scene, pause = Scene(loop_clock, None), MOST_SILENCE / 8
+    uploads = [scene.add() for _ in range(3)]
+    await scene.pass_by(MOST_SILENCE + pause, pause)
+    scene.starving = 1
+    ended = []
+    for _ in range(5):
+        await scene.pass_by(pause, pause)
+        ended.append(sum(len(upload.reasons) for upload in uploads))
+    assert ended == [1, 1, 2, 2, 3]
 
 
 async def test_the_timer_ends_with_the_last_upload(scene: Scene) -> None:
