@@ -67,8 +67,8 @@ async def moving(size: int) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize(("number", "count"), [(60, 4_900_000), (60, 5 * MIB), (300, 4_900_000)])
-async def test_with_the_default_options_stalled_clients_stop_nobody(number: int, count: int) -> None:
-    """Neither a small stream nor a large one, nor bytes, nor a streamed upload; nobody is ended for it."""
+async def test_with_the_default_options_stalled_clients_stop_no_others(number: int, count: int) -> None:
+    """Neither a small stream nor a large one, nor bytes, nor a streamed upload; none of them is ended."""
     async with (
         S3Server(keep_bodies=False, accept_chunked=True) as server,
         S3StorageDriver(
@@ -152,7 +152,7 @@ async def test_a_disk_that_cannot_be_had_is_done_without(
     tmp_path: Path,
     trouble: str,
 ) -> None:
-    """It was nobody's wish: uploads wait for memory, and one line of the log says so."""
+    """The caller did not name it: uploads wait for memory, and one line of the log says so."""
     monkeypatch.setattr(source_watch, "MOST_SILENCE", 0.2)
     if trouble == "no directory":
         monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
@@ -254,7 +254,7 @@ async def test_only_the_time_of_the_source_counts(server: S3Server, make_driver:
 
 
 async def test_a_file_that_gives_nothing_ends_in_time(server: S3Server, make_driver: Any, tmp_path: Path) -> None:
-    """A pipe to which nobody writes."""
+    """A pipe without a writer."""
     import os
 
     os.mkfifo(tmp_path / "pipe")

@@ -113,7 +113,7 @@ class SourceWatch:
 
     def _make_room(self, now: float) -> None:
         """End an upload for each that starves, as far as there are silent ones."""
-        # One that was stopped at the last look may be about to give enough back; one that does not end helps nobody.
+        # One that was stopped at the last look may be about to give enough back; one that does not end is no help.
         recently = now - 1.5 * self._pause
         stopped = sum((record.stopped_at or 0.0) > recently for record in self._records.values())
         count = max(0, self._starving() - stopped)

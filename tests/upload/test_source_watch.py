@@ -75,7 +75,7 @@ async def test_a_byte_now_and_then_is_enough(scene: Scene) -> None:
 
 
 async def test_backpressure_is_no_silence(scene: Scene) -> None:
-    """The time begins anew when the source is asked again."""
+    """The time begins again when the source is asked again."""
     upload = scene.add()
     await scene.pass_by(LIMIT - PAUSE)
     upload.is_asking = False
@@ -95,7 +95,7 @@ async def test_a_caller_who_writes_nothing_has_all_the_time(scene: Scene) -> Non
 
 
 async def test_without_a_limit_silence_lasts(loop_clock: LoopClock) -> None:
-    """As long as nobody starves."""
+    """As long as no other upload starves."""
     scene = Scene(loop_clock, None)
     upload = scene.add()
     await scene.pass_by(1000, MOST_SILENCE / 8)
