@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aios3 import S3StorageDriver, SourceStalledError, Timeouts, TransferConfig
-from aios3._upload import source_watch, spill_file
+from aios3._upload import silence_watch, spill_file
 from aios3.options import MIB
 from aios3.testing import S3Server
 from tests.conftest import PART, LoopClock
@@ -108,7 +108,7 @@ async def test_where_there_is_no_room_at_all_the_longest_silent_is_ended(
     count: int,
 ) -> None:
     """Only as many as it takes, and their uploads are aborted."""
-    monkeypatch.setattr(source_watch, "MOST_SILENCE", 0.2)
+    monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
     server.store.accept_chunked = True
     driver = make_driver(transfer=small(4, **options))
     async with Crowd(driver) as crowd:
@@ -127,7 +127,7 @@ async def test_a_block_that_writes_nothing_is_ended_for_others_too(
     server: S3Server, make_driver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its caller is interrupted where it waits."""
-    monkeypatch.setattr(source_watch, "MOST_SILENCE", 0.2)
+    monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
     driver = make_driver(transfer=small(1))
 
     async def block() -> None:
@@ -153,7 +153,7 @@ async def test_a_disk_that_cannot_be_had_is_done_without(
     trouble: str,
 ) -> None:
     """The caller did not name it: uploads wait for memory, and one line of the log says so."""
-    monkeypatch.setattr(source_watch, "MOST_SILENCE", 0.2)
+    monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
     if trouble == "no directory":
         monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
         monkeypatch.setattr(spill_file.tempfile, "gettempdir", lambda: str(tmp_path / "missing"))

@@ -19,7 +19,7 @@ from typing import Final, Protocol
 
 from aios3.errors import SourceStalledError, StorageError
 
-__all__ = ["MOST_SILENCE", "SourceWatch", "WatchedUpload"]
+__all__ = ["MOST_SILENCE", "SilenceWatch", "WatchedUpload"]
 
 MOST_SILENCE: Final = 30.0
 """Seconds that a source may be silent while another upload starves."""
@@ -66,7 +66,7 @@ class _Record:
     stopped_at: float | None = None
 
 
-class SourceWatch:
+class SilenceWatch:
     """Ends uploads whose sources have been silent for too long.
 
     Args:

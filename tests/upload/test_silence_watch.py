@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from aios3._upload.source_watch import MOST_SILENCE, SourceWatch
+from aios3._upload.silence_watch import MOST_SILENCE, SilenceWatch
 from aios3.errors import SourceStalledError, StorageError
 from tests.conftest import LoopClock
 
@@ -32,7 +32,7 @@ class Scene:
     def __init__(self, clock: LoopClock, limit: float | None = LIMIT) -> None:
         self.clock = clock
         self.starving = self.looks = 0
-        self.watch = SourceWatch(limit, lambda: self.starving, self._looked)
+        self.watch = SilenceWatch(limit, lambda: self.starving, self._looked)
 
     def _looked(self) -> None:
         self.looks += 1
