@@ -260,8 +260,6 @@ async def test_a_file_that_gives_nothing_ends_in_time(server: S3Server, make_dri
     os.mkfifo(tmp_path / "pipe")
     driver = make_driver(timeouts=Timeouts(source=0.2))
     uploading = asyncio.create_task(driver.upload_object(tmp_path / "pipe", "bucket", "key"))
-    pipe = await asyncio.to_thread(open, tmp_path / "pipe", "wb")
-    asyncio.get_running_loop().call_later(0.6, pipe.close)
-    with pytest.raises(SourceStalledError):
+    with await asyncio.to_thread(open, tmp_path / "pipe", "wb"), pytest.raises(SourceStalledError):
         await uploading
     assert server.objects == {}
