@@ -33,8 +33,8 @@ export PIP_NO_INPUT := 1
 # The tests of the whole: what they cover is covered by the tests of each module, and to count it costs a third of
 # their time.
 WHOLE := tests/benchmarks tests/conformance tests/fuzz tests/simulation tests/test_cancellation.py tests/test_demo.py
-WHOLE += tests/test_faults.py tests/test_foreign_errors.py tests/test_interrupts.py tests/test_processes.py
-WHOLE += tests/test_shutdown.py tests/test_tls_connections.py
+WHOLE += tests/test_faults.py tests/test_interrupts.py tests/test_processes.py tests/test_shutdown.py
+WHOLE += tests/test_tls_connections.py
 # What depends on the interpreter: its event loop, its task groups, its sockets. What depends on how tasks begin runs a
 # second time with eager ones, where the interpreter has them.
 EAGER := tests/upload tests/test_cancellation.py tests/test_faults.py tests/test_foreign_errors.py

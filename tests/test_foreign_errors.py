@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -325,4 +326,27 @@ async def test_a_vault_that_fails_at_any_request_hides_no_commit(
             pass
         assert (("bucket", "key") in server.objects) is not is_known_to_fail, fails_at
         assert server.open_uploads == []
+        await driver.aclose()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks cannot be eager before Python 3.12")
+@pytest.mark.parametrize("size", [0, 1, 6], ids="{} parts".format)
+@pytest.mark.parametrize("is_declared", [False, True])
+async def test_an_error_that_comes_at_once_is_the_one_that_is_raised(
+    server: S3Server, make_driver: MakeDriver, size: int, is_declared: bool
+) -> None:
+    """Where tasks are eager, one can fail before the code that makes it goes on; and what comes next is undisturbed."""
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]
+    options = {"size": size * PART} if is_declared else {}
+    for fails_at in range(1, size + 5):
+        driver = make_driver(credentials=Vault(server.credentials, fails_at))
+        try:
+            await driver.upload_object_via_stream(bytearray(size * PART), "bucket", "key", **options)
+        except UnreachableError:
+            await asyncio.sleep(0)
+        assert server.open_uploads == []
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+        await asyncio.sleep(0)
         await driver.aclose()

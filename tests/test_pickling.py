@@ -61,6 +61,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "Provider": {"addressing": "path", "checksums": frozenset({"crc32"}), "default_checksum": "crc32"},
 }
 """Arguments for classes that do not take just any value of the right type."""
+SPECIAL_ERRORS = {"CommandError": ("ffmpeg", -9, "the end of its log")}
+"""Arguments of errors that take more than a message."""
 
 
 def public_names() -> dict[str, Any]:
@@ -98,7 +100,7 @@ def instance_of(kind: type) -> Any:
     if issubclass(kind, Exception):
         parameters = inspect.signature(kind.__init__).parameters.values()
         needed = {each.name: sample(hints[each.name]) for each in parameters if each.kind is each.KEYWORD_ONLY}
-        error = kind("what went wrong", **needed)
+        error = kind(*SPECIAL_ERRORS.get(kind.__name__, ("what went wrong",)), **needed)
         for name in hints.keys() - {"message"}:
             setattr(error, name, sample(hints[name]))
         error.add_note("aios3: a note")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aios3 import S3StorageDriver, SourceStalledError, Timeouts, TransferConfig
-from aios3._upload import source_watch, spill_file
+from aios3._upload import silence_watch, spill_file
 from aios3.options import MIB
 from aios3.testing import S3Server
 from tests.conftest import PART, LoopClock
@@ -67,8 +67,8 @@ async def moving(size: int) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize(("number", "count"), [(60, 4_900_000), (60, 5 * MIB), (300, 4_900_000)])
-async def test_with_the_default_options_stalled_clients_stop_nobody(number: int, count: int) -> None:
-    """Neither a small stream nor a large one, nor bytes, nor a streamed upload; nobody is ended for it."""
+async def test_with_the_default_options_stalled_clients_stop_no_others(number: int, count: int) -> None:
+    """Neither a small stream nor a large one, nor bytes, nor a streamed upload; none of them is ended."""
     async with (
         S3Server(keep_bodies=False, accept_chunked=True) as server,
         S3StorageDriver(
@@ -108,7 +108,7 @@ async def test_where_there_is_no_room_at_all_the_longest_silent_is_ended(
     count: int,
 ) -> None:
     """Only as many as it takes, and their uploads are aborted."""
-    monkeypatch.setattr(source_watch, "MOST_SILENCE", 0.2)
+    monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
     server.store.accept_chunked = True
     driver = make_driver(transfer=small(4, **options))
     async with Crowd(driver) as crowd:
@@ -127,7 +127,7 @@ async def test_a_block_that_writes_nothing_is_ended_for_others_too(
     server: S3Server, make_driver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its caller is interrupted where it waits."""
-    monkeypatch.setattr(source_watch, "MOST_SILENCE", 0.2)
+    monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
     driver = make_driver(transfer=small(1))
 
     async def block() -> None:
@@ -152,8 +152,8 @@ async def test_a_disk_that_cannot_be_had_is_done_without(
     tmp_path: Path,
     trouble: str,
 ) -> None:
-    """It was nobody's wish: uploads wait for memory, and one line of the log says so."""
-    monkeypatch.setattr(source_watch, "MOST_SILENCE", 0.2)
+    """The caller did not name it: uploads wait for memory, and one line of the log says so."""
+    monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
     if trouble == "no directory":
         monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
         monkeypatch.setattr(spill_file.tempfile, "gettempdir", lambda: str(tmp_path / "missing"))
@@ -254,14 +254,12 @@ async def test_only_the_time_of_the_source_counts(server: S3Server, make_driver:
 
 
 async def test_a_file_that_gives_nothing_ends_in_time(server: S3Server, make_driver: Any, tmp_path: Path) -> None:
-    """A pipe to which nobody writes."""
+    """A pipe without a writer."""
     import os
 
     os.mkfifo(tmp_path / "pipe")
     driver = make_driver(timeouts=Timeouts(source=0.2))
     uploading = asyncio.create_task(driver.upload_object(tmp_path / "pipe", "bucket", "key"))
-    pipe = await asyncio.to_thread(open, tmp_path / "pipe", "wb")
-    asyncio.get_running_loop().call_later(0.6, pipe.close)
-    with pytest.raises(SourceStalledError):
+    with await asyncio.to_thread(open, tmp_path / "pipe", "wb"), pytest.raises(SourceStalledError):
         await uploading
     assert server.objects == {}

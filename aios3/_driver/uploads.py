@@ -116,9 +116,11 @@ class UploadMethods(DriverBase):
                 attributes=attributes,
             )
             engine = await self._engine_for(job)
-            whole = WholeUpload(engine, job, source) if is_whole(source, job) else None
-            del source  # an error that the caller keeps would keep it
-            return await self._send_all(reader, job, engine) if whole is None else await whole.run()
+            if not is_whole(source, job):
+                return await self._send_all(reader, job, engine)
+            whole = WholeUpload(engine, job, source)
+            del source, reader  # an error that the caller keeps would keep the bytes
+            return await whole.run()
 
     async def upload_object(
         self,

@@ -80,6 +80,7 @@ class _Closing:
 
     def __init__(self, source: Any, ended_by: BaseException | None) -> None:
         self._source = source
+        self._task = asyncio.current_task()
         self._passed_on = {_message_of_scope(ended_by)}
         self._end = asyncio.get_running_loop().time() + _PATIENCE
 
@@ -90,19 +91,16 @@ class _Closing:
         return await self._call(lambda: self._source.athrow(cancellation), expected=cancellation)
 
     async def close(self) -> list[BaseException]:
+        """Ask the source to close; once more if a cancellation interrupts that, which is raised afterwards."""
         aclose = getattr(self._source, "aclose", None)
-        if aclose is None:
-            return []
+        return [] if aclose is None else await self._call(aclose, is_repeated=True)
+
+    async def _call(
+        self, method: Callable[[], object], *, expected: BaseException | None = None, is_repeated: bool = False
+    ) -> list[BaseException]:
+        """Call it, and return what it raises that is worth telling: one error, or none."""
         task = asyncio.current_task()
         before = _cancelling(task)
-        troubles = await self._call(aclose)
-        if troubles and isinstance(troubles[0], asyncio.CancelledError) and _cancelling(task) > before:
-            again = await self._call(aclose)
-            raise again[0] if again and isinstance(again[0], asyncio.CancelledError) else troubles[0]
-        return troubles
-
-    async def _call(self, method: Callable[[], object], expected: BaseException | None = None) -> list[BaseException]:
-        """Call it, and return what it raises that is worth telling: one error, or none."""
         try:
             outcome = method()
             if inspect.isawaitable(outcome):
@@ -111,7 +109,11 @@ class _Closing:
             raise
         except StopAsyncIteration:  # a generator that has ended because of what was thrown
             return []
-        except BaseException as trouble:  # noqa: BLE001 - it is returned
+        except BaseException as trouble:
+            is_interrupted = isinstance(trouble, asyncio.CancelledError) and _cancelling(task) > before
+            if is_interrupted and is_repeated:
+                await self._call(method)
+                raise
             return [] if trouble is expected or _is_only_the_end(trouble) else [trouble]
         return []
 

@@ -18,7 +18,7 @@ from .client import OperationClient
 from .gate import Gate
 from .memory import MemoryBudget
 from .segments import SegmentPool
-from .source_watch import SourceWatch
+from .silence_watch import SilenceWatch
 from .spill import Spill
 from .spill_file import most_files
 from .upload_log import NoJournal, UploadJournal
@@ -70,7 +70,7 @@ class Engine:
     pool: SegmentPool = field(init=False)
     spill: Spill | None = field(init=False)
     """``None``: nothing goes to the disk."""
-    watch: SourceWatch = field(init=False)
+    watch: SilenceWatch = field(init=False)
     """Over the sources of the uploads that run."""
     gate: Gate = field(init=False)
     """For parts of uploads whose concurrency is found by trying."""
@@ -82,7 +82,7 @@ class Engine:
         self.memory = MemoryBudget(self.transfer.memory_limit, reading_reserve(self.transfer))
         self.gate = Gate(self.client.clock.monotonic)
         self.pool = SegmentPool(min(_IDLE_MEMORY, self.transfer.memory_limit))
-        self.watch = SourceWatch(self.timeouts.source, lambda: self.memory.stuck, self.pool.trim)
+        self.watch = SilenceWatch(self.timeouts.source, lambda: self.memory.stuck, self.pool.trim)
         self.spill = self._make_spill(self.transfer)
 
     def _make_spill(self, transfer: TransferConfig) -> Spill | None:

@@ -60,15 +60,17 @@ class PartTasks:
             work.close()
             raise RuntimeError("the group takes no more tasks") from self.failure
         task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
         if task.done():  # an eager task that never waited
             self._ended(task)
         else:
-            self._tasks.add(task)
             task.add_done_callback(self._ended)
         return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        if task not in self._tasks:
+            return
+        self._tasks.remove(task)
         try:
             error = task.exception()
         except asyncio.CancelledError as cancellation:
@@ -128,12 +130,14 @@ class PartTasks:
     async def _join(self) -> BaseException | None:
         """Wait for all tasks, and return the last interrupt that came meanwhile."""
         interrupt: BaseException | None = None
-        while self._tasks:
+        while running := [task for task in self._tasks if not task.done()]:
             try:
-                await asyncio.wait(self._tasks)
+                await asyncio.wait(running)
             except INTERRUPTS as error:
                 interrupt = error
                 self._cancel_tasks()
+        for task in tuple(self._tasks):  # those whose callback is still to come, or was lost to an interrupt
+            self._ended(task)
         if self._has_cancelled_owner:  # perhaps at this very turn: then what the caller awaits next would be cancelled
             try:
                 await asyncio.sleep(0)

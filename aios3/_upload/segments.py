@@ -47,7 +47,7 @@ class SegmentPool:
         return segment
 
     def give_back(self, segments: Sequence[Segment]) -> None:
-        """Take segments back; nobody may hold a view of them any more."""
+        """Take segments back; no view of them may be in use any more."""
         self._free.extend(segments[: max(0, self._most - len(self._free))])
 
     def trim(self) -> None:

@@ -6,7 +6,7 @@ apart). Only in the second case it goes on in a file: what there is of it is wri
 others, and the rest goes from the caller's chunks straight to the file. To be sent it is read back as a whole, into
 memory that unfinished parts leave free: so that wait, too, ends by itself.
 
-A directory that nobody chose is an extra. When the system lets no file be made there, the disk counts as full with what
+The default directory is an extra. When the system lets no file be made there, the disk counts as full with what
 it holds: no more parts go there than that, and they wait in memory instead.
 """
 

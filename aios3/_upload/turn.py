@@ -23,7 +23,7 @@ class Turn(asyncio.Lock):
 
     @property
     def is_free(self) -> bool:
-        """Nobody has it, and nobody waits for it."""
+        """No task has it, and none waits for it."""
         return not self._waiting and not self.locked()
 
     async def acquire(self) -> Literal[True]:

@@ -114,10 +114,10 @@ async def test_credentials_are_renewed_ahead_of_their_end(server, make_driver):
 
     await driver.upload_object_via_stream(slowly(), "bucket", "key")
     assert len(server.objects["bucket", "key"].body) == 40 * PART
-    assert len(minutes) == 5
+    assert len(minutes) >= 4  # in 200 minutes
     assert all(45 <= after - before < 60 for before, after in pairwise(minutes))
     assert {request.status for request in server.requests} == {200}
-    assert len({signer(request) for request in server.requests}) == 5
+    assert len({signer(request) for request in server.requests}) == len(minutes)
 
 
 async def test_credentials_that_are_never_taken_end_the_upload(server, make_driver, issue):

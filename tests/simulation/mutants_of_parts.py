@@ -20,7 +20,7 @@ from aios3._upload.memory import MemoryBudget
 from aios3._upload.part_sender import PartSender
 from aios3._upload.progress import ProgressReporter
 from aios3._upload.segments import SegmentPool
-from aios3._upload.source_watch import SourceWatch
+from aios3._upload.silence_watch import SilenceWatch
 from aios3._upload.sources import SourceReader
 from aios3._upload.tracker import PartTracker
 from aios3._upload.upload_tasks import UploadTasks
@@ -106,18 +106,18 @@ def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryBudget, "_limit_of", lambda self, lease: self.limit)
 
 
-@mutant("nobody is ended although others starve")
+@mutant("no upload is ended although others starve")
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SourceWatch, "_make_room", lambda self, now: None)
+    patch.setattr(SilenceWatch, "_make_room", lambda self, now: None)
 
 
-@mutant("a source may be silent for ever")
+@mutant("a source may be silent without a limit")
 def _(patch: pytest.MonkeyPatch) -> None:
-    original = SourceWatch.__init__
-    patch.setattr(SourceWatch, "__init__", lambda self, limit, *more: original(self, None, *more))
+    original = SilenceWatch.__init__
+    patch.setattr(SilenceWatch, "__init__", lambda self, limit, *more: original(self, None, *more))
 
 
-@mutant("who waits for memory counts as silent")
+@mutant("an upload that waits for memory counts as silent")
 def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Uploader, "is_idle", property(lambda self: True))
 

@@ -15,7 +15,7 @@ from aios3.testing.server_thread import LoopThread
 
 
 def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("aios3")]
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("aios3 ")]
 
 
 def test_it_serves_a_test_without_a_loop() -> None:

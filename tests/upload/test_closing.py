@@ -1,249 +1,135 @@
-"""Sources that hold a scope over their yields: it ends as it began, in the caller's task, with none of ours around."""
+"""Closing of a source: what becomes of its own errors, and of cancellations that come meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 
-from aios3 import AccessDeniedError, S3StorageDriver, StorageError
-from aios3.testing import Fault, S3Server
-from tests.conftest import PART, MakeDriver
-
-CHUNKS = 8
-
-
-class SourceError(Exception):
-    """What the source raises."""
-
-
-@asynccontextmanager
-async def cancel_scope() -> AsyncIterator[None]:
-    with anyio.CancelScope():
-        yield
-
-
-@asynccontextmanager
-async def move_on_after() -> AsyncIterator[None]:
-    with anyio.move_on_after(60):
-        yield
-
-
-@asynccontextmanager
-async def anyio_tasks() -> AsyncIterator[None]:
-    async with anyio.create_task_group() as group:
-        group.start_soon(anyio.sleep, 60)
-        yield
-        group.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def asyncio_tasks() -> AsyncIterator[None]:
-    async with asyncio.TaskGroup() as group:
-        child = group.create_task(asyncio.sleep(60))
-        yield
-        child.cancel()
-
-
-@asynccontextmanager
-async def asyncio_timeout() -> AsyncIterator[None]:
-    async with asyncio.timeout(60):
-        yield
-
-
-@asynccontextmanager
-async def all_of_them() -> AsyncIterator[None]:
-    async with anyio_tasks(), asyncio_timeout(), cancel_scope(), asyncio_tasks(), move_on_after():
-        yield
-
-
-HOLDERS = [cancel_scope, move_on_after, anyio_tasks, asyncio_tasks, asyncio_timeout, all_of_them]
-Holder = Callable[[], AbstractAsyncContextManager[None]]
+from aios3._upload import closing
+from aios3._upload.closing import close_sources
+from tests.fakes import turns
 
 
 class Source:
-    """Gives `CHUNKS` parts inside a scope; waits at one of them, or fails, or lets something happen there."""
+    """Does something when it is closed, and counts how often it is asked to and gets to the end of it."""
 
-    def __init__(self, holder: Holder, *, at: Callable[[], object] | None = None) -> None:
-        self.is_told_to_close = self.is_closed = False
-        self._holder = holder
-        self._at = at
+    def __init__(self, close: Callable[[], Awaitable[object]]) -> None:
+        self.asked = self.closed = 0
+        self._close = close
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        try:
-            async with self._holder():
-                for number in range(CHUNKS):
-                    if number == CHUNKS - 2 and self._at is not None:
-                        outcome = self._at()
-                        if isinstance(outcome, Awaitable):
-                            await outcome
-                    yield bytes([number]) * PART
-        finally:
-            self.is_told_to_close = True
-            await asyncio.sleep(0)
-            self.is_closed = True
+    async def aclose(self) -> None:
+        self.asked += 1
+        await self._close()
+        self.closed += 1
 
 
-async def by_stream(driver: S3StorageDriver, source: Any) -> None:
-    await driver.upload_object_via_stream(source, "bucket", "key")
+async def test_what_cannot_be_closed_is_left_alone() -> None:
+    """Files and readers stay the caller's."""
+    await close_sources([object()], None, 0)
+    await close_sources([object()], ValueError("first"), 0)
 
 
-async def by_writer(driver: S3StorageDriver, source: Any) -> None:
-    async with driver.open_upload("bucket", "key") as upload:
-        await upload.write_from(source)
-
-
-async def by_peeking(driver: S3StorageDriver, source: Any) -> None:
-    """The caller has looked at the first chunk, so the scope is older than the call."""
-    first = await anext(source)
-
-    class Rest:
-        aclose = source.aclose
-
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            yield first
-            async for chunk in source:
-                yield chunk
-
-    await driver.upload_object_via_stream(Rest(), "bucket", "key")
-
-
-UPLOADS = [by_stream, by_writer, by_peeking]
-Upload = Callable[[S3StorageDriver, Any], Awaitable[None]]
-every_source = pytest.mark.parametrize("holder", HOLDERS)
-every_upload = pytest.mark.parametrize("upload", UPLOADS)
-
-
-async def assert_undisturbed(server: S3Server, source: Source) -> None:
-    """The source is closed, nothing is open, and the current task goes on as if nothing had been."""
-    assert source.is_told_to_close
-    assert server.open_uploads == []
-    task = asyncio.current_task()
-    assert task is not None
-    assert task.cancelling() == 0
-    await anyio.lowlevel.checkpoint()
-    with anyio.CancelScope():  # would complain if the scopes of the task were in disorder
-        await asyncio.sleep(0)
-
-
-@every_source
-@every_upload
-async def test_a_source_is_uploaded_whole(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder
-) -> None:
-    """Its scopes are its own affair."""
-    source = Source(holder)
-    await upload(make_driver(), source.chunks())
-    assert len(server.objects["bucket", "key"].body) == CHUNKS * PART
-    await assert_undisturbed(server, source)
-
-
-@every_source
-@every_upload
-async def test_the_error_of_a_source_is_raised(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder
-) -> None:
-    """As the scope makes it: task groups raise groups."""
-
-    def fail() -> None:
-        raise SourceError
-
-    source = Source(holder, at=fail)
-    with pytest.raises((SourceError, ExceptionGroup)) as caught:
-        await upload(make_driver(), source.chunks())
-    if isinstance(caught.value, ExceptionGroup):
-        assert caught.value.subgroup(SourceError) is not None
-    await assert_undisturbed(server, source)
-
-
-@every_source
-@every_upload
-async def test_the_refusal_of_a_part_is_raised(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder
-) -> None:
-    """However the source takes it that it is closed."""
-    server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied", times=99))
-    source = Source(holder)
-    with pytest.raises(AccessDeniedError):
-        await upload(make_driver(), source.chunks())
-    await assert_undisturbed(server, source)
-
-
-@every_source
-@every_upload
-@pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.parametrize("distance", [0, 1, 2, 4, 7])
-async def test_a_cancellation_is_raised(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, times: int, distance: int
-) -> None:
-    """Once or twice; the second may strike the closing of the source."""
-    reached = asyncio.Event()
-
-    async def stop() -> None:
-        reached.set()
-        await asyncio.Event().wait()
-
-    source = Source(holder, at=stop)
-    task = asyncio.create_task(upload(make_driver(), source.chunks()))
-    await reached.wait()
-    for _ in range(times):
-        task.cancel()
-        for _ in range(distance):
-            await asyncio.sleep(0)
+async def test_a_closing_that_is_interrupted_is_tried_once_more() -> None:
+    """The cancellation is raised after that."""
+    released = asyncio.Event()
+    source = Source(released.wait)
+    task = asyncio.create_task(close_sources([source], ValueError("first"), 0))
+    await turns(3)
+    task.cancel()
+    await turns(3)
+    released.set()
     await asyncio.wait({task})
     assert task.cancelled()
-    assert source.is_closed or times == 2 or upload is by_peeking
-    await assert_undisturbed(server, source)
+    assert (source.asked, source.closed) == (2, 1)
 
 
-@every_source
-@every_upload
-@pytest.mark.parametrize("scope", [anyio.CancelScope, anyio.move_on_after], ids=["cancelled", "timed out"])
-async def test_a_scope_of_the_caller_ends_the_upload(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, scope: Any
-) -> None:
-    """anyio would cancel the closing of the source at every turn of the loop."""
-    is_asleep = scope is anyio.move_on_after
-    source = Source(holder, at=lambda: anyio.sleep(60) if is_asleep else outer.cancel())
-    with scope(*([0.1] if is_asleep else [])) as outer:
-        await upload(make_driver(), source.chunks())
-        await anyio.sleep(60)
-    assert outer.cancelled_caught
-    # Else the scope strikes the source itself, or since Python 3.13 a task group in it does.
-    assert source.is_closed or is_asleep or upload is by_peeking
-    await assert_undisturbed(server, source)
+async def test_a_closing_that_is_interrupted_twice_is_given_up() -> None:
+    """A source that never closes cannot hold its caller for ever."""
+    source = Source(asyncio.Event().wait)
+    task = asyncio.create_task(close_sources([source], None, 0))
+    for _ in range(2):
+        await turns(3)
+        task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert (source.asked, source.closed) == (2, 0)
 
 
-@every_source
-@every_upload
-async def test_a_timeout_of_the_caller_is_a_timeout(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder
-) -> None:
-    """`asyncio.timeout` finds its cancellation."""
-    source = Source(holder, at=lambda: asyncio.sleep(60))
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1):
-            await upload(make_driver(), source.chunks())
-    await assert_undisturbed(server, source)
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
+async def test_an_interrupt_is_raised_at_once(interrupt: type[BaseException]) -> None:
+    """It is no trouble of the source."""
+
+    async def strike() -> None:
+        raise interrupt
+
+    with pytest.raises(interrupt):
+        await close_sources([Source(strike)], ValueError("first"), 0)
 
 
-@every_source
-async def test_closing_the_driver_ends_the_upload(server: S3Server, make_driver: MakeDriver, holder: Holder) -> None:
-    """While the source waits."""
-    driver = make_driver()
-    closing: list[asyncio.Task[None]] = []
+async def test_a_future_that_is_done_as_the_cancellation_comes_interrupts_all_the_same() -> None:
+    """As in a task that waits for it by itself."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    ended: list[str] = []
 
-    async def close() -> None:
-        closing.append(asyncio.create_task(driver.aclose()))
-        await asyncio.sleep(60)
+    async def wait() -> None:
+        try:
+            await future
+        except asyncio.CancelledError:
+            ended.append("interrupted")
+            raise
 
-    source = Source(holder, at=close)
-    with pytest.raises(StorageError, match="closed"):
-        await driver.upload_object_via_stream(source.chunks(), "bucket", "key")
-    await closing[0]
-    await assert_undisturbed(server, source)
+    task = asyncio.create_task(close_sources([Source(wait)], None, 0))
+    await turns(3)
+    future.set_result(None)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert ended == ["interrupted"]
+
+
+async def test_a_scope_that_repeats_itself_is_listened_to_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that never closes is not protected for ever."""
+    monkeypatch.setattr(closing, "_PATIENCE", 0.01)
+    source = Source(asyncio.Event().wait)
+    with anyio.move_on_after(5) as scope:
+        scope.cancel()
+        try:
+            await anyio.sleep(1)
+        except asyncio.CancelledError as cancellation:
+            await close_sources([source], cancellation, 0)
+            raise
+    assert source.closed == 0
+    assert source.asked == 2
+
+
+async def test_a_generator_that_goes_on_after_it_was_told_is_closed() -> None:
+    """It has caught the cancellation and given one chunk more."""
+    ended: list[str] = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        try:
+            yield b"a"
+        except asyncio.CancelledError:
+            try:
+                yield b"b"
+            finally:
+                ended.append("closed")
+
+    async def read() -> None:
+        source = chunks()
+        await anext(source)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as cancellation:
+            await close_sources([source], cancellation, 0)
+            raise
+
+    task = asyncio.create_task(read())
+    await turns(3)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert ended == ["closed"]

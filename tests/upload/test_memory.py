@@ -699,7 +699,7 @@ async def test_parts_in_flight_may_use_the_reserve() -> None:
 
 
 async def test_a_whole_part_waits_for_what_is_in_flight() -> None:
-    """Nobody overtakes it, and a cancellation leaves nothing granted, also if it comes with the grant."""
+    """No other goes first, and a cancellation leaves nothing granted, also if it comes with the grant."""
     memory, flying, late = MemoryBudget(20, 5), Lease(), Lease()
     await memory.acquire(flying, 15, 15)
     memory.detach(flying)

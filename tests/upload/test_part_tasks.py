@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
@@ -239,3 +241,67 @@ async def test_a_task_that_has_ended_well_has_not_failed() -> None:
             group.create_task(fail_when_cancelled(OSError("part")))
             await turns(5)
             raise ValueError("source")
+
+
+async def test_a_task_that_fails_as_soon_as_it_is_made_ends_the_block() -> None:
+    """Eager tasks can; nothing more is begun then, and the block's next wait is its last."""
+
+    class Ended(asyncio.Future[None]):
+        """What a factory of eager tasks makes of work that never waits."""
+
+        def set_name(self, name: str | None) -> None:
+            """From Python 3.13 on the loop does that."""
+
+    def begin(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None], **options: Any) -> Any:
+        ended = Ended(loop=loop)
+        try:
+            work.send(None)
+        except ValueError as error:
+            ended.set_exception(error)
+        return ended
+
+    async def fail_at_once() -> None:
+        raise ValueError("at once")
+
+    asyncio.get_running_loop().set_task_factory(begin)
+    is_late = False
+    with pytest.raises(ValueError, match="at once"):
+        async with PartTasks() as group:
+            group.create_task(fail_at_once())
+            with pytest.raises(RuntimeError, match="no more tasks"):
+                group.create_task(fail_at_once())
+            await asyncio.sleep(0)
+            is_late = True
+    asyncio.get_running_loop().set_task_factory(None)
+    assert not is_late
+
+
+async def test_a_cancellation_that_was_not_delivered_does_not_leave_the_block() -> None:
+    """The block ends without a wait after a task has failed at once: the next wait of the caller goes undisturbed."""
+    with pytest.raises(ValueError, match="stopped"):
+        async with PartTasks() as group:
+            group.fail(ValueError("stopped"))
+    await asyncio.sleep(0)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError("theirs"), GeneratorExit("theirs")])
+async def test_a_task_that_raises_a_cancellation_of_its_own_fails(error: BaseException) -> None:
+    """The group did not ask for it, so it is raised like any other error."""
+    with pytest.raises(type(error)) as caught:
+        async with PartTasks() as group:
+            group.create_task(fail(error))
+            await asyncio.Event().wait()
+    assert caught.value is error
+
+
+async def test_a_task_that_is_cancelled_by_others_fails() -> None:
+    """What it was to do has not been done."""
+    with pytest.raises(asyncio.CancelledError):
+        async with PartTasks() as group:
+            task = group.create_task(asyncio.sleep(60))
+            await turns(2)
+            task.cancel()
+            await asyncio.Event().wait()

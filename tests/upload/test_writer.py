@@ -402,10 +402,11 @@ async def test_a_cancelled_write_spoils_the_upload_whenever_it_comes(scene: Scen
     async def block(writer: UploadWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        await writer.write(b"x")
+        task.cancel()
         with pytest.raises(asyncio.CancelledError):
             for _ in range(100):
                 await writer.write(b"x")
-                task.cancel()
         task.uncancel()
 
     with pytest.raises(StorageError, match="cannot go on"):

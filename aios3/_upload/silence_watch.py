@@ -19,7 +19,7 @@ from typing import Final, Protocol
 
 from aios3.errors import SourceStalledError, StorageError
 
-__all__ = ["MOST_SILENCE", "SourceWatch", "WatchedUpload"]
+__all__ = ["MOST_SILENCE", "SilenceWatch", "WatchedUpload"]
 
 MOST_SILENCE: Final = 30.0
 """Seconds that a source may be silent while another upload starves."""
@@ -66,7 +66,7 @@ class _Record:
     stopped_at: float | None = None
 
 
-class SourceWatch:
+class SilenceWatch:
     """Ends uploads whose sources have been silent for too long.
 
     Args:
@@ -113,7 +113,7 @@ class SourceWatch:
 
     def _make_room(self, now: float) -> None:
         """End an upload for each that starves, as far as there are silent ones."""
-        # One that was stopped at the last look may be about to give enough back; one that does not end helps nobody.
+        # One that was stopped at the last look may be about to give enough back; one that does not end is no help.
         recently = now - 1.5 * self._pause
         stopped = sum((record.stopped_at or 0.0) > recently for record in self._records.values())
         count = max(0, self._starving() - stopped)

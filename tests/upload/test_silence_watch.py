@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from aios3._upload.source_watch import MOST_SILENCE, SourceWatch
+from aios3._upload.silence_watch import MOST_SILENCE, SilenceWatch
 from aios3.errors import SourceStalledError, StorageError
 from tests.conftest import LoopClock
 
@@ -32,7 +32,7 @@ class Scene:
     def __init__(self, clock: LoopClock, limit: float | None = LIMIT) -> None:
         self.clock = clock
         self.starving = self.looks = 0
-        self.watch = SourceWatch(limit, lambda: self.starving, self._looked)
+        self.watch = SilenceWatch(limit, lambda: self.starving, self._looked)
 
     def _looked(self) -> None:
         self.looks += 1
@@ -75,7 +75,7 @@ async def test_a_byte_now_and_then_is_enough(scene: Scene) -> None:
 
 
 async def test_backpressure_is_no_silence(scene: Scene) -> None:
-    """The time begins anew when the source is asked again."""
+    """The time begins again when the source is asked again."""
     upload = scene.add()
     await scene.pass_by(LIMIT - PAUSE)
     upload.is_asking = False
@@ -95,7 +95,7 @@ async def test_a_caller_who_writes_nothing_has_all_the_time(scene: Scene) -> Non
 
 
 async def test_without_a_limit_silence_lasts(loop_clock: LoopClock) -> None:
-    """As long as nobody starves."""
+    """As long as no other upload starves."""
     scene = Scene(loop_clock, None)
     upload = scene.add()
     await scene.pass_by(1000, MOST_SILENCE / 8)
