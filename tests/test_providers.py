@@ -20,7 +20,8 @@ from aios3.providers import find_provider
 
 ALL_NAMES = (
     "generic aws s3express google cloudflare backblaze digitalocean wasabi minio ceph ovh scaleway linode ibm oracle "
-    "alibaba tencent huawei yandex hetzner storj seaweedfs garage localstack moto rclone swift"
+    "alibaba tencent huawei yandex hetzner storj tigris fastly ionos impossible mega selectel idrive vultr exoscale "
+    "upcloud infomaniak contabo supabase seaweedfs garage rustfs versity localstack moto rclone swift"
 )
 
 
@@ -157,15 +158,14 @@ def test_every_endpoint_is_a_url(provider: Provider) -> None:
     for pattern, names in (
         (provider.endpoint, {"zone"} if provider.has_zones else set()),
         (provider.control_endpoint, set()),
-        (provider.endpoint_form, {"account", "namespace"}),
+        (provider.endpoint_form, {"account", "location", "namespace", "project", "service"}),
+        *((alias, {"account", "number", "project"}) for alias in provider.endpoint_aliases),
+        *((variant, set()) for _, variant in provider.endpoint_variants),
     ):
         found = set(re.findall(r"\{(\w+)\}", pattern or ""))
         assert found <= names | {"region"}
         url = (pattern or "https://any.example.org").format(**dict.fromkeys(found, "eu-test-1"))
         assert Endpoint.parse(url, provider.addressing).scheme == "https"
-    for pattern in (*dict(provider.endpoint_variants).values(), *provider.endpoint_aliases):
-        assert set(re.findall(r"\{(\w+)\}", pattern)) <= {"region"}
-        assert Endpoint.parse(pattern.format(region="eu-test-1"), provider.addressing).scheme == "https"
     if provider.region_required:
         assert "{region}" in (provider.endpoint or provider.endpoint_form or "")
 

@@ -111,7 +111,7 @@ def understand(head: RequestHead, request_id: str, endpoint: str | None = None) 
     """Find out what a request wants. Bytes of the path that are not UTF-8 become lone surrogates.
 
     Buckets may stand before the names of the loopback interface, and before the host of ``endpoint``: a URL in which
-    names in braces stand for any label.
+    names in braces stand for any label. Its path, if it has one, may stand before the bucket's.
     """
     bucket, key = _split_path(head, endpoint)
     scope = "object" if key is not None else "bucket" if bucket is not None else "service"
@@ -129,7 +129,7 @@ def _known_host(endpoint: str | None) -> re.Pattern[str]:
 
 
 def _split_path(head: RequestHead, endpoint: str | None) -> tuple[str | None, str | None]:
-    path = unquote_to_bytes(head.path).decode(errors="surrogateescape")
+    path = unquote_to_bytes(head.path.removeprefix(urlsplit(endpoint or "").path)).decode(errors="surrogateescape")
     host = _known_host(endpoint).fullmatch(head.header("Host") or "")
     if host and host["bucket"]:
         return host["bucket"], path[1:] or None

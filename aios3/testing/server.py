@@ -247,7 +247,9 @@ class S3Server:
 
     def read_request(self, connection: Connection, head: RequestHead) -> Exchange:
         """Record a request and choose its fault."""
-        request = understand(head, f"{next(self._request_ids):016X}", self.store.provider.endpoint)
+        provider = self.store.provider
+        form = provider.endpoint or provider.endpoint_form
+        request = understand(head, f"{next(self._request_ids):016X}", form)
         request.fault = self.faults.take(request.operation, request.part_number)
         self.requests.append(request)
         self._in_progress[request.request_id] = request

@@ -28,7 +28,14 @@ OTHER_REGION = "mars-north-1"
 
 _REGION = "eu-central-1"
 _ZONE = "euc1-az1"
-_OF_CUSTOMER = {"account": "0123abcd", "namespace": "customer", "zone": _ZONE}
+_OF_CUSTOMER = {
+    "account": "0123abcd",
+    "location": "pub1",
+    "namespace": "customer",
+    "project": "0123abcd",
+    "service": "0123abcd",
+    "zone": _ZONE,
+}
 """What the URLs of some stores hold besides the region."""
 
 _DATA_OPERATIONS = frozenset({"PutObject", "UploadPart"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,6 +67,50 @@ def test_a_region_can_be_read_back(region: str) -> None:
     for provider in PROVIDERS.values():
         if "{region}" in (pattern := provider.endpoint or ""):
             assert read_region([pattern], fill_pattern(pattern, region).replace("{zone}", "use1-az4")[8:]) == region
+
+
+def patterns_of(name: str) -> tuple[str, ...]:
+    provider = PROVIDERS[name]
+    forms = (provider.endpoint, provider.endpoint_form, *dict(provider.endpoint_variants).values())
+    return (*filter(None, forms), *provider.endpoint_aliases)
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_no_host_of_a_provider_is_taken_for_another_of_its_hosts(name: str) -> None:
+    """Each of its patterns gives back the region that it was filled with; one without a region gives none."""
+    for pattern in patterns_of(name):
+        host = re.sub(r"\{\w+\}", "any", fill_pattern(pattern, "eu-test-1")).split("/")[2]
+        assert read_region(patterns_of(name), host) == ("eu-test-1" if "{region}" in pattern else None)
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "region"),
+    [
+        ("aws", "s3.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        ("aws", "s3.dualstack.cn-northwest-1.amazonaws.com.cn", "cn-northwest-1"),
+        ("aws", "s3.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"),
+        ("aws", "s3-fips.us-iso-east-1.c2s.ic.gov", "us-iso-east-1"),
+        ("aws", "s3.us-isob-east-1.sc2s.sgov.gov", "us-isob-east-1"),
+        ("aws", "s3.eu-isoe-west-1.cloud.adc-e.uk", "eu-isoe-west-1"),
+        ("aws", "s3.us-isof-south-1.csp.hci.ic.gov", "us-isof-south-1"),
+        ("aws", "s3.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+        ("ovh", "s3.us-east-va.io.cloud.ovh.us", "us-east-va"),
+        ("alibaba", "s3.oss-cn-hangzhou-internal.aliyuncs.com", "cn-hangzhou"),
+        ("alibaba", "oss-cn-hangzhou.aliyuncs.com", "cn-hangzhou"),
+        ("alibaba", "oss-accelerate.aliyuncs.com", None),
+        ("mega", "s3.eu-central-1.s4.mega.io", "eu-central-1"),
+    ],
+)
+def test_further_hosts_of_a_provider_name_their_region(name: str, host: str, region: str | None) -> None:
+    """Those of Amazon's other partitions, and those that are never chosen."""
+    assert read_region(patterns_of(name), host) == region
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_no_pattern_makes_a_stranger_one_of_the_provider(name: str) -> None:
+    """What is fixed at the end of a pattern is a domain of the provider, not all of a top-level domain."""
+    for pattern in patterns_of(name):
+        assert not any(is_below(pattern, f"stranger.{domain}") for domain in ("com", "net", "eu", "io", "uk", "gov"))
 
 
 @pytest.mark.parametrize(

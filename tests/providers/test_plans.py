@@ -18,6 +18,9 @@ BEYOND = 10_000 * 5 * MIB
 """48.8 GiB: what ten thousand parts of 5 MiB hold."""
 DEFAULT = TransferConfig()
 
+EQUAL_PARTS = ("cloudflare", "mega")
+THOUSAND_PARTS = ("scaleway", "infomaniak", "swift")
+
 EVERY = pytest.mark.parametrize("name", PROVIDERS)
 SIZES = st.integers(BEYOND + 1, 60 * TIB)
 CUTS = st.builds(
@@ -103,14 +106,14 @@ def test_with_the_defaults_a_declared_length_beyond_48_gib_is_planned(name: str)
 
 
 def test_with_the_defaults_only_these_end_an_unknown_length_below_48_gib() -> None:
-    """R2 takes no unequal parts; Scaleway and Swift take a tenth of them, of which the later ones still grow."""
+    """R2 and MEGA take no unequal parts; those of a thousand parts take a tenth, of which the later ones still grow."""
     ends = {name: plan(name, DEFAULT, None).capacity for name in PROVIDERS}
-    assert {name for name, capacity in ends.items() if capacity <= BEYOND} == {"cloudflare", "scaleway", "swift"}
-    assert ends["cloudflare"] == BEYOND
-    assert 46 * GIB < ends["scaleway"] == ends["swift"] < BEYOND
+    assert {name for name, capacity in ends.items() if capacity <= BEYOND} == {*EQUAL_PARTS, *THOUSAND_PARTS}
+    assert {ends[name] for name in EQUAL_PARTS} == {BEYOND}
+    assert all(46 * GIB < ends[name] < BEYOND for name in THOUSAND_PARTS)
 
 
-@pytest.mark.parametrize("name", ["scaleway", "swift"])
+@pytest.mark.parametrize("name", THOUSAND_PARTS)
 def test_a_thousand_parts_are_enough_with_more_memory(name: str) -> None:
     """Of unknown length: what the error advises does help."""
     assert PROVIDERS[name].max_parts == 1_000
@@ -118,9 +121,10 @@ def test_a_thousand_parts_are_enough_with_more_memory(name: str) -> None:
     assert plan(name, TransferConfig(part_size=16 * MIB), None).capacity > BEYOND
 
 
-def test_larger_parts_are_enough_where_they_must_be_equal() -> None:
-    """R2, of unknown length and of a declared one."""
-    sizes = sizes_of(plan("cloudflare", TransferConfig(part_size=16 * MIB), None))
+@pytest.mark.parametrize("name", EQUAL_PARTS)
+def test_larger_parts_are_enough_where_they_must_be_equal(name: str) -> None:
+    """Of unknown length and of a declared one."""
+    sizes = sizes_of(plan(name, TransferConfig(part_size=16 * MIB), None))
     assert set(sizes) == {16 * MIB}
     assert sum(sizes) > 3 * BEYOND
-    assert plan("cloudflare", DEFAULT, 3 * BEYOND).first_size == plan("cloudflare", DEFAULT, 3 * BEYOND).largest_size
+    assert plan(name, DEFAULT, 3 * BEYOND).first_size == plan(name, DEFAULT, 3 * BEYOND).largest_size

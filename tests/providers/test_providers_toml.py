@@ -35,14 +35,29 @@ scaleway     | s3.{region}.scw.cloud                                            
 linode       | {region}.linodeobjects.com                                       | !           | P | ?
 ibm          | s3.{region}.cloud-object-storage.appdomain.cloud                 | !           | P | ?
 oracle       | {namespace}.compat.objectstorage.{region}.oci.customer-oci.com   | !           | P | ?
-alibaba      | oss-{region}.aliyuncs.com                                        | !           | V | ?
+alibaba      | s3.oss-{region}.aliyuncs.com                                     | !           | V | ?
 tencent      | cos.{region}.myqcloud.com                                        | !           | V | ?
 huawei       | obs.{region}.myhuaweicloud.com                                   | !           | V | ?
 yandex       | storage.yandexcloud.net                                          | ru-central1 | P | ?
 hetzner      | {region}.your-objectstorage.com                                  | !           | P | ?
 storj        | gateway.storjshare.io                                            | ?           | P | no
+tigris       | t3.storage.dev                                                   | auto        | V | ?
+fastly       | {region}.object.fastlystorage.app                                | !           | P | ?
+ionos        | s3.{region}.ionoscloud.com                                       | !           | P | ?
+impossible   | {region}.storage.impossibleapi.net                               | !           | P | ?
+mega         | s3.{region}.megas4.com                                           | !           | P | ?
+selectel     | s3.{region}.storage.selcloud.ru                                  | !           | P | ?
+idrive       | s3.{region}.idrivee2.com                                         | !           | P | ?
+vultr        | {region}.vultrobjects.com                                        | !           | V | ?
+exoscale     | sos-{region}.exo.io                                              | !           | P | ?
+upcloud      | {service}.upcloudobjects.com                                     | ?           | P | ?
+infomaniak   | s3.{location}.infomaniak.cloud                                   | us-east-1   | P | ?
+contabo      | {region}.contabostorage.com                                      | !           | P | ?
+supabase     | {project}.storage.supabase.co/storage/v1/s3                      | ?           | P | ?
 seaweedfs    | ?                                                                | ?           | P | no
 garage       | ?                                                                | garage      | P | yes
+rustfs       | ?                                                                | ?           | P | ?
+versity      | ?                                                                | ?           | P | ?
 localstack   | ?                                                                | ?           | P | no
 moto         | ?                                                                | ?           | P | no
 rclone       | ?                                                                | ?           | P | no
@@ -72,8 +87,23 @@ huawei       | 10,000 | ?       | 5 GB         | 48.8 TB
 yandex       | 10,000 | 5 MB    | ?            | ?
 hetzner      | 10,000 | 5 MiB   | 5 GiB        | ?
 storj        | 10,000 | 5 MiB   | ?            | ?
+tigris       | ?      | ?       | ?            | 5 TB
+fastly       | 10,000 | 5 MB    | 5 GB         | 5 TB
+ionos        | ?      | ?       | 5 GB         | 5 TiB
+impossible   | ?      | ?       | ?            | 50 TiB
+mega         | ?      | 5 MB    | ?            | ?
+selectel     | ?      | ?       | ?            | ?
+idrive       | ?      | ?       | ?            | ?
+vultr        | ?      | ?       | ?            | ?
+exoscale     | 10,000 | 5 MiB   | 5 GiB        | 4 TiB
+upcloud      | ?      | ?       | ?            | ?
+infomaniak   | 1,000  | ?       | ?            | ?
+contabo      | ?      | ?       | ?            | 5 TB
+supabase     | ?      | ?       | ?            | 500 GB
 seaweedfs    | 10,000 | 5 MiB   | ?            | ?
 garage       | ?      | 1 B     | ?            | ?
+rustfs       | ?      | 5 MiB   | ?            | ?
+versity      | ?      | ?       | ?            | ?
 localstack   | ?      | 5 MiB   | ?            | ?
 moto         | ?      | 5 MiB   | ?            | ?
 rclone       | ?      | ?       | ?            | ?
@@ -86,13 +116,13 @@ generic      | ?                        | ?                       | ?           
 aws          | crc32 c 64 sha1 sha256   | crc32 c 64              | crc32 c sha1 sha256      | yes | yes | yes
 s3express    | crc32 c 64 sha1 sha256   | ?                       | ?                        | no  | yes | yes
 google       |                          | ?                       | ?                        | ?   | ?   | no
-cloudflare   | crc32 c 64 sha1 sha256   | 64                      | crc32 c sha1 sha256      | ?   | yes | ?
+cloudflare   | crc32 c 64 sha1 sha256   | 64                      | crc32 c sha1 sha256      | ?   | yes | yes
 backblaze    |                          | ?                       | ?                        | yes | ?   | ?
 digitalocean | ?                        | ?                       | ?                        | ?   | ?   | ?
 wasabi       | ?                        | ?                       | ?                        | ?   | ?   | ?
 minio        | crc32 c 64 sha1 sha256   | ?                       | ?                        | ?   | yes | yes
 ceph         | crc32 c sha1 sha256      | ?                       | ?                        | ?   | ?   | ?
-ovh          | ?                        | ?                       | ?                        | ?   | ?   | ?
+ovh          | ?                        | ?                       | ?                        | ?   | yes | yes
 scaleway     | crc32 c 64 sha1 sha256   | crc32 c 64              | crc32 c sha1 sha256      | ?   | yes | yes
 linode       | ?                        | ?                       | ?                        | ?   | ?   | ?
 ibm          | ?                        | ?                       | ?                        | ?   | ?   | ?
@@ -102,14 +132,32 @@ tencent      | ?                        | ?                       | ?           
 huawei       | ?                        | ?                       | ?                        | ?   | ?   | ?
 yandex       | ?                        | ?                       | ?                        | yes | ?   | ?
 hetzner      | ?                        | ?                       | ?                        | ?   | ?   | ?
-storj        | ?                        | ?                       | ?                        | ?   | ?   | ?
+storj        | ?                        | ?                       | ?                        | ?   | yes | yes
+tigris       | ?                        | ?                       | ?                        | ?   | yes | ?
+fastly       | ?                        | ?                       | ?                        | ?   | ?   | ?
+ionos        | ?                        | ?                       | ?                        | ?   | ?   | ?
+impossible   | ?                        | ?                       | ?                        | ?   | ?   | ?
+mega         |                          | ?                       | ?                        | yes | ?   | ?
+selectel     | ?                        | ?                       | ?                        | ?   | yes | yes
+idrive       | ?                        | ?                       | ?                        | ?   | ?   | ?
+vultr        | ?                        | ?                       | ?                        | ?   | ?   | ?
+exoscale     | ?                        | ?                       | ?                        | ?   | no  | no
+upcloud      | ?                        | ?                       | ?                        | ?   | ?   | ?
+infomaniak   | ?                        | ?                       | ?                        | ?   | ?   | ?
+contabo      | ?                        | ?                       | ?                        | ?   | ?   | ?
+supabase     | ?                        | ?                       | ?                        | no  | ?   | ?
 seaweedfs    | crc32 c 64 sha1 sha256   | ?                       | ?                        | ?   | yes | yes
 garage       | crc32 c sha1 sha256      | ?                       | ?                        | ?   | no  | no
+rustfs       | ?                        | ?                       | ?                        | ?   | yes | yes
+versity      | ?                        | ?                       | ?                        | ?   | yes | yes
 localstack   | crc32 c 64 sha1 sha256   | ?                       | ?                        | ?   | yes | yes
 moto         | ?                        | ?                       | ?                        | ?   | yes | ?
 rclone       | ?                        | ?                       | ?                        | ?   | ?   | no
 swift        | crc32 c 64 sha1 sha256   | ?                       | ?                        | ?   | yes | yes
 """
+
+LOCKS = "object_lock_mode object_lock_retain_until object_lock_legal_hold"
+MANAGED_KEYS = "server_side_encryption sse_kms_key_id sse_kms_context sse_bucket_key"
 
 REFUSED = {
     "s3express": "acl tags sse_customer_key object_lock_mode object_lock_retain_until object_lock_legal_hold",
@@ -118,9 +166,27 @@ REFUSED = {
     "object_lock_retain_until object_lock_legal_hold request_payer expected_bucket_owner website_redirect_location",
     "backblaze": "acl",
     "oracle": "acl",
+    "hetzner": f"{MANAGED_KEYS} request_payer website_redirect_location",
+    "storj": "if_match",
+    "mega": f"acl tags {MANAGED_KEYS} sse_customer_key {LOCKS} request_payer expected_bucket_owner storage_class "
+    "website_redirect_location cache_control content_disposition content_encoding content_language expires",
+    "exoscale": f"if_match if_none_match tags {MANAGED_KEYS} website_redirect_location",
+    "contabo": f"{MANAGED_KEYS} sse_customer_key",
+    "supabase": f"acl tags {MANAGED_KEYS} sse_customer_key {LOCKS} request_payer expected_bucket_owner storage_class "
+    "website_redirect_location",
     "garage": "if_match if_none_match acl tags object_lock_mode object_lock_retain_until object_lock_legal_hold",
     "rclone": "if_match if_none_match",
     "swift": "if_match",
+}
+
+ALL_VARIANTS = "s3 s3.dualstack s3-fips s3-fips.dualstack"
+AMAZON_PARTITIONS = {
+    "amazonaws.com.cn": "s3 s3.dualstack",
+    "amazonaws.eu": ALL_VARIANTS,
+    "c2s.ic.gov": ALL_VARIANTS,
+    "sc2s.sgov.gov": ALL_VARIANTS,
+    "cloud.adc-e.uk": "s3 s3-fips",
+    "csp.hci.ic.gov": "s3 s3-fips",
 }
 
 ONLY_HERE: dict[str, dict[str, Any]] = {
@@ -133,12 +199,41 @@ ONLY_HERE: dict[str, dict[str, Any]] = {
             (frozenset({"accelerate", "dualstack"}), "https://s3-accelerate.dualstack.amazonaws.com"),
         ),
     },
-    "endpoint_aliases": {"aws": ("https://s3-{region}.amazonaws.com", "https://s3-external-1.amazonaws.com")},
+    "endpoint_aliases": {
+        "aws": (
+            "https://s3-{region}.amazonaws.com",
+            "https://s3-external-1.amazonaws.com",
+            *(
+                f"https://{service}.{{region}}.{suffix}"
+                for suffix, services in AMAZON_PARTITIONS.items()
+                for service in services.split()
+            ),
+        ),
+        "cloudflare": (
+            "https://{account}.eu.r2.cloudflarestorage.com",
+            "https://{account}.fedramp.r2.cloudflarestorage.com",
+        ),
+        "ovh": ("https://s3.{region}.io.cloud.ovh.us", "https://s3.{region}.perf.cloud.ovh.net"),
+        "alibaba": (
+            "https://s3.oss-{region}-internal.aliyuncs.com",
+            "https://s3.oss-accelerate.aliyuncs.com",
+            "https://oss-{region}.aliyuncs.com",
+            "https://oss-{region}-internal.aliyuncs.com",
+            "https://oss-accelerate.aliyuncs.com",
+            "https://oss-accelerate-overseas.aliyuncs.com",
+        ),
+        "tigris": ("https://t3.storageapi.dev", "https://fly.storage.tigris.dev"),
+        "ionos": ("https://s3-{region}.ionoscloud.com", "https://s3.de-central.profitbricks.com"),
+        "mega": ("https://s3.{region}.s4.mega.io", "https://s3.g.s4.mega.io"),
+        "selectel": ("https://s3.storage.selcloud.ru",),
+        "infomaniak": ("https://s3.swiss-backup{number}.infomaniak.com",),
+        "supabase": ("https://{project}.supabase.co/storage/v1/s3",),
+    },
     "needs_location": {"aws": True},
     "signing_service": {"s3express": "s3express"},
     "control_endpoint": {"s3express": "https://s3express-control.{region}.amazonaws.com"},
     "https_only": {"backblaze": True},
-    "equal_parts": {"cloudflare": True},
+    "equal_parts": {"cloudflare": True, "mega": True},
     "recommended_part_size": {"storj": 64 * MIB},
     "reorder_buffer": {"rclone": 256 * MIB},
     "lists_uploads_by_exact_key": {"minio": True},
@@ -164,6 +259,7 @@ FROM_GENERAL_KNOWLEDGE = {
     "tencent": {"max_object_size"},
     "huawei": {"max_part_size", "max_parts", "max_object_size"},
     "yandex": {"endpoint"},
+    "infomaniak": {"max_parts"},
 }
 """What no source was read for."""
 
@@ -299,7 +395,7 @@ def test_an_unknown_whether_is_a_careful_no(name: str) -> None:
 
 
 def test_the_largest_objects_fit_the_parts() -> None:
-    """An object size that the parts cannot reach would be a slip of the pen: by more than a hundredth, at least."""
+    """An object size that known parts cannot reach would be a slip of the pen: by more than a hundredth, at least."""
     for provider in PROVIDERS.values():
-        if provider.max_object_size is not None and provider.max_parts == 10_000:
+        if provider.max_object_size is not None and not {"max_parts", "max_part_size"} & provider.unknown:
             assert provider.max_object_size <= 1.01 * provider.max_parts * max(provider.max_part_size, 5 * GIB)

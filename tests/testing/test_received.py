@@ -79,6 +79,14 @@ def test_a_bucket_may_stand_before_the_host_of_the_endpoint(host: str, bucket: s
     assert (request.bucket, request.key) == (bucket, key)
 
 
+@pytest.mark.parametrize("target", ["/storage/v1/s3/b/k", "/b/k"])
+def test_the_path_of_the_endpoint_may_stand_before_the_bucket(target: str):
+    """At a store that shares its host with other services; on the loopback interface it can be left out."""
+    head = read_head(f"GET {target} HTTP/1.1\r\nHost: 0123abcd.store.example.com".encode())
+    request = understand(head, "R1", "https://{project}.store.example.com/storage/v1/s3")
+    assert (request.bucket, request.key, request.operation) == ("b", "k", "GetObject")
+
+
 def test_a_request_shows_the_wire():
     """Everything a test may want to look at, as it came."""
     request = received("PUT", "/b/k?partNumber=7&uploadId=u%2F1")
