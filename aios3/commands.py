@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Mapping
 from subprocess import DEVNULL, PIPE, STDOUT
 from typing import IO, Any, Final, cast
 
-from aios3._upload.shielding import finish_despite_cancellation
+from aios3._concurrency.shielding import finish_despite_cancellation
 from aios3.errors import CommandError, ConfigurationError
 from aios3.options import KIB
 

@@ -25,7 +25,7 @@ from aios3 import (
     S3StorageDriver,
     TransferConfig,
 )
-from aios3._upload.clock import Clock
+from aios3._concurrency.clock import Clock
 from aios3.providers import Provider
 from aios3.testing import S3Server
 from tests.upload.spill_scene import let_threads_take_turns

@@ -151,7 +151,7 @@ def test_imports_point_to_the_right(path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("aios3._protocol.retry", "from aios3._upload.clock import Clock"),
+        ("aios3._protocol.retry", "from aios3._concurrency.clock import Clock"),
         ("aios3._protocol.retry", "def f():\n    import random"),
         ("aios3._protocol.retry", "import asyncio"),
         ("aios3._protocol.retry", "import os.path"),

@@ -11,7 +11,7 @@ import pytest
 
 import aios3._config
 from aios3 import Credentials, CredentialsProvider, RefreshableCredentials, S3StorageDriver, credential_providers
-from aios3._upload.clock import Clock
+from aios3._concurrency.clock import Clock
 from aios3.credential_providers import (
     AssumeRoleCredentials,
     BotocoreCredentials,

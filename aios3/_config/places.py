@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from aios3._concurrency.clock import Clock
 from aios3._config.environment import is_true
 from aios3._config.regions import fips_sts_url
 from aios3._config.shared_files import Profile
-from aios3._upload.clock import Clock
 
 __all__ = ["Places"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from aios3._upload.threads import in_library_thread
+from aios3._concurrency.threads import in_library_thread
 from aios3.errors import ConfigurationError
 
 __all__ = ["make_ssl_context"]

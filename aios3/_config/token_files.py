@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from aios3._upload.threads import in_library_thread
+from aios3._concurrency.threads import in_library_thread
 from aios3.errors import ConfigurationError
 
 __all__ = ["read_small_file"]

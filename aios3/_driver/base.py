@@ -14,6 +14,10 @@ from typing import ClassVar, Final, Literal, Self
 
 import aiohttp
 
+from aios3._concurrency.caller_errors import note
+from aios3._concurrency.clock import Clock
+from aios3._concurrency.shielding import finish_despite_cancellation
+from aios3._concurrency.threads import ThreadWork, library_threads
 from aios3._config.endpoint_variants import VariantSwitches, check_variant
 from aios3._config.settings import load_settings
 from aios3._config.tls import make_ssl_context
@@ -24,14 +28,9 @@ from aios3._protocol.directory_buckets import folder_of
 from aios3._protocol.part_plan import check_part_size
 from aios3._transport.aiohttp_transport import AiohttpTransport
 from aios3._upload.bucket_sessions import BucketSessions
-from aios3._upload.callers_errors import note
 from aios3._upload.client import OperationClient
-from aios3._upload.clock import Clock
 from aios3._upload.engine import Engine
-from aios3._upload.shielding import finish_despite_cancellation
 from aios3._upload.spill_file import check_directory
-from aios3._upload.thread_work import ThreadWork
-from aios3._upload.threads import library_threads
 from aios3.credentials import Credentials, CredentialsProvider, _Anonymous
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError
 from aios3.options import RetryPolicy, Timeouts, TransferConfig

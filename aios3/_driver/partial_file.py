@@ -15,9 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
-from aios3._upload.named_files import naming
-from aios3._upload.shielding import shielded_from_anyio
-from aios3._upload.threads import CallerThread
+from aios3._concurrency.named_files import naming
+from aios3._concurrency.shielding import shielded_from_anyio
+from aios3._concurrency.threads import CallerThread
 from aios3.errors import IntegrityError
 from aios3.options import MIB
 

@@ -8,17 +8,17 @@ import stat
 from collections.abc import AsyncGenerator
 from typing import Unpack
 
+from aios3._concurrency.caller_errors import async_block, note
+from aios3._concurrency.named_files import naming
 from aios3._driver.base import DriverBase
 from aios3._driver.checks import check_type
 from aios3._driver.jobs import check_place, make_job
 from aios3._journal.leftovers import Leftovers, discard
-from aios3._upload.callers_errors import async_block, note
 from aios3._upload.closing_deadline import ClosingDeadline
 from aios3._upload.engine import Engine
 from aios3._upload.file_parts import holds_parts
 from aios3._upload.file_reader import FileReader
 from aios3._upload.job import UploadJob
-from aios3._upload.named_files import naming
 from aios3._upload.opened_file import OpenedFile
 from aios3._upload.progress import ProgressCallback
 from aios3._upload.session import run_upload

@@ -18,8 +18,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from aios3._upload.callers_errors import note
-from aios3._upload.clock import Clock
+from aios3._concurrency.caller_errors import note
+from aios3._concurrency.clock import Clock
 from aios3._upload.job import UploadJob
 from aios3._upload.upload_log import UploadLog
 from aios3.errors import ConfigurationError, DriverClosedError

@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from aios3._upload.named_files import naming
+from aios3._concurrency.named_files import naming
 from aios3.errors import ConfigurationError
 
 from .entries import JournalEntry, begin_lines, ended_line, head_line, read_journal

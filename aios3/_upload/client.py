@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeVar
 
+from aios3._concurrency.caller_errors import note
+from aios3._concurrency.clock import Clock
 from aios3._protocol.answers import expected_region, redirect_host, retry_after
 from aios3._protocol.checksums import sha256_hex
 from aios3._protocol.messages import Request, Response
@@ -20,8 +22,6 @@ from aios3.errors import DriverClosedError, ResponseError, StorageError, Transpo
 from aios3.options import RetryPolicy
 
 from .attempt import Attempt, Shield
-from .callers_errors import note
-from .clock import Clock
 from .handover import Handover
 from .hashing import hash_body
 from .limiter import RequestLimiter

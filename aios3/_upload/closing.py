@@ -16,10 +16,9 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import nullcontext
 from typing import Any, Final
 
+from aios3._concurrency.caller_errors import note_besides
+from aios3._concurrency.shielding import shielded_from_anyio
 from aios3.errors import StorageError
-
-from .callers_errors import note_besides
-from .shielding import shielded_from_anyio
 
 __all__ = ["close_sources"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from .callers_errors import note
+from aios3._concurrency.caller_errors import note
 
 __all__ = ["ClosingDeadline", "SourceOverdueError"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3.errors import StorageError
 
 from .guard import CancellationGuard
-from .upload_tasks import UploadTasks
 
 __all__ = ["Creation"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aios3._concurrency.threads import ThreadWork
 from aios3._protocol.cutter import SEGMENT_SIZE, Part, PartCutter
 from aios3._protocol.part_plan import PartPlan
 from aios3.errors import ConfigurationError
@@ -9,7 +10,6 @@ from aios3.errors import ConfigurationError
 from .memory import Lease, MemoryBudget
 from .segments import SegmentPool
 from .spill import DiskRoom, Spill, SpilledPart
-from .thread_work import ThreadWork
 
 __all__ = ["PartFiller"]
 

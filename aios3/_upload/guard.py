@@ -7,15 +7,15 @@ from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any
 
+from aios3._concurrency.caller_errors import note
+from aios3._concurrency.shielding import INTERRUPTS, finish_despite_cancellation
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._protocol.retry import is_unclear
 from aios3.errors import StorageError, UploadSuspendedError
 
 from .abort import Abort, AbortOutcome
-from .callers_errors import note
 from .client import Attempt, OperationClient
 from .orphans import OrphanSweep
-from .shielding import INTERRUPTS, finish_despite_cancellation
 from .upload_log import NoLog, UploadLog
 
 __all__ = ["CancellationGuard"]

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
+from aios3._concurrency.clock import Clock
 from aios3._protocol.request_pace import RequestPace
 from aios3._protocol.retry import Retry
 from aios3.errors import StorageError, ThrottledError
 
 from .attempt import Attempt
-from .clock import Clock
 
 __all__ = ["RequestLimiter"]
 

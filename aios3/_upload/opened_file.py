@@ -8,10 +8,10 @@ from io import FileIO
 from types import TracebackType
 from typing import Final
 
-from .callers_errors import Outcome
-from .named_files import NamedFile
-from .shielding import shielded_from_anyio
-from .threads import CallerThread
+from aios3._concurrency.caller_errors import Outcome
+from aios3._concurrency.named_files import NamedFile
+from aios3._concurrency.shielding import shielded_from_anyio
+from aios3._concurrency.threads import CallerThread
 
 __all__ = ["OpenedFile"]
 

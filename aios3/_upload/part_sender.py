@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
 
+from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.cutter import Part
 from aios3._protocol.operations import UploadPart
 from aios3.checkpoints import UploadCheckpoint
@@ -19,7 +20,6 @@ from .object_locks import content_md5
 from .progress import ProgressReporter
 from .spill import SpilledPart
 from .tracker import PartTracker
-from .upload_tasks import UploadTasks
 
 __all__ = ["PartSender"]
 

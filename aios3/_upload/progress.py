@@ -6,9 +6,9 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 
+from aios3._concurrency.caller_errors import note
 from aios3.models import UploadProgress
 
-from .callers_errors import note
 from .tracker import PartTracker
 
 __all__ = ["ProgressCallback", "ProgressReporter"]

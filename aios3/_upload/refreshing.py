@@ -18,11 +18,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from aios3._concurrency.clock import Clock
+from aios3._concurrency.shielding import finish_despite_cancellation
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError
-
-from .clock import Clock
-from .shielding import finish_despite_cancellation
 
 __all__ = ["RefreshingCredentials"]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
+from aios3._concurrency.caller_errors import async_block, note
+from aios3._concurrency.task_group import PartTasks
 from aios3._protocol.stream_plan import StreamPlan
 from aios3.errors import UploadNotFoundError, UploadSuspendedError
 
-from .callers_errors import async_block, note
 from .engine import Engine
 from .file_uploader import FileUploader
 from .job import UploadJob
-from .part_tasks import PartTasks
 from .streaming import StreamingUploader
 from .uploader import Uploader
 

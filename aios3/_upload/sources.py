@@ -11,13 +11,13 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol
 
+from aios3._concurrency.caller_errors import Outcome, note_besides
+from aios3._concurrency.threads import CallerThread, refuse_if_still_used
 from aios3.options import KIB
 
-from .callers_errors import Outcome, note_besides
 from .closing import close_sources
 from .closing_deadline import ClosingDeadline, SourceOverdueError
 from .source_kinds import Buffer, Source, as_view, inner_source, is_buffer, readable_of
-from .threads import CallerThread, refuse_if_still_used
 
 __all__ = ["END", "Pull", "SourceReader"]
 

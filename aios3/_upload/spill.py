@@ -20,14 +20,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from aios3._concurrency.caller_errors import Outcome
+from aios3._concurrency.threads import ThreadWork
 from aios3._protocol.cutter import SEGMENT_SIZE, Part
 from aios3._protocol.messages import Body
 
-from .callers_errors import Outcome
 from .memory import MemoryBudget
 from .segments import SegmentPool
 from .spill_file import SpillFile
-from .thread_work import ThreadWork
 
 __all__ = ["DiskRoom", "Spill", "SpilledPart"]
 

@@ -11,10 +11,9 @@ import tempfile
 from collections.abc import Iterable
 from io import FileIO
 
+from aios3._concurrency.caller_errors import note
+from aios3._concurrency.named_files import naming
 from aios3._protocol.messages import Body
-
-from .callers_errors import note
-from .named_files import naming
 
 if sys.platform != "win32":  # pragma: no branch - decided by the platform
     import resource

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from aios3._concurrency.clock import Clock
 from aios3._protocol.answers import server_time
 from aios3._protocol.messages import Response
-
-from .clock import Clock
 
 __all__ = ["StoreClock"]
 

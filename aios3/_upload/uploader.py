@@ -19,6 +19,8 @@ import asyncio
 from functools import cached_property
 from typing import Final
 
+from aios3._concurrency.fair_lock import Turn
+from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.cutter import Part
 from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError
 from aios3.errors import ConfigurationError, StorageError
@@ -38,8 +40,6 @@ from .progress import ProgressReporter
 from .source_kinds import as_view
 from .sources import END, SourceReader
 from .spill import SpilledPart
-from .turn import Turn
-from .upload_tasks import UploadTasks
 
 __all__ = ["Uploader"]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from aios3._concurrency.shielding import Finished, finish_despite_cancellation
 from aios3._protocol import retry
 from aios3._protocol.multipart_operations import CompleteMultipartUpload
 from aios3._transport.translation import Translated
@@ -19,7 +20,6 @@ from aios3._upload.completion import Completion
 from aios3._upload.engine import Engine
 from aios3._upload.guard import CancellationGuard
 from aios3._upload.orphans import OrphanSweep
-from aios3._upload.shielding import Finished, finish_despite_cancellation
 from aios3.errors import StorageError
 
 __all__ = ["MUTANTS", "mutant"]

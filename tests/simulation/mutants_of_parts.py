@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol import retry
 from aios3._protocol.cutter import Part
 from aios3._protocol.multipart_operations import UploadPart
@@ -23,7 +24,6 @@ from aios3._upload.segments import SegmentPool
 from aios3._upload.silence_watch import SilenceWatch
 from aios3._upload.sources import SourceReader
 from aios3._upload.tracker import PartTracker
-from aios3._upload.upload_tasks import UploadTasks
 from aios3._upload.uploader import Uploader
 from aios3.errors import StorageError
 from aios3.models import UploadedPart

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aios3._upload.callers_errors import Outcome, async_block, note, note_besides
+from aios3._concurrency.caller_errors import Outcome, async_block, note, note_besides
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
-from aios3._upload.clock import Clock
+from aios3._concurrency.clock import Clock
 from tests.fakes import FakeClock
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._upload.creation import Creation
-from aios3._upload.upload_tasks import UploadTasks
 from aios3.errors import StorageError
 from tests.fakes import turns
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from aios3._concurrency.named_files import NamedFile, naming
 from aios3._journal.journal_file import JournalFile, find_dead_journals, read_other_journals
-from aios3._upload.named_files import NamedFile, naming
 from aios3._upload.spill_file import SpillFile, check_directory
 from tests.journal.journal_scene import HERE, entry
 

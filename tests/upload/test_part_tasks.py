@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aios3._upload.part_tasks import PartTasks
+from aios3._concurrency.task_group import PartTasks
 from tests.fakes import turns
 
 

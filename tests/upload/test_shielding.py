@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from aios3._upload.shielding import Finished, finish_despite_cancellation, shielded_from_anyio
+from aios3._concurrency.shielding import Finished, finish_despite_cancellation, shielded_from_anyio
 from tests.fakes import turns
 
 

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import anyio
 import pytest
 
-from aios3._upload import threads
-from aios3._upload.callers_errors import Outcome
-from aios3._upload.thread_work import ThreadWork
+from aios3._concurrency import threads
+from aios3._concurrency.caller_errors import Outcome
+from aios3._concurrency.threads import ThreadWork
 from tests.fakes import turns
 
 

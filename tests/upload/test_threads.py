@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from aios3._upload import threads
-from aios3._upload.threads import CallerThread, in_library_thread, library_threads, refuse_if_still_used
+from aios3._concurrency import threads
+from aios3._concurrency.threads import CallerThread, in_library_thread, library_threads, refuse_if_still_used
 from aios3.errors import ConfigurationError
 from tests.fakes import turns
 

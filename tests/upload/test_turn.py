@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aios3._upload.turn import Turn
+from aios3._concurrency.fair_lock import Turn
 from tests.fakes import turns
 
 

@@ -7,8 +7,7 @@ import contextlib
 
 import pytest
 
-from aios3._upload.part_tasks import PartTasks
-from aios3._upload.upload_tasks import UploadTasks
+from aios3._concurrency.task_group import PartTasks, UploadTasks
 from aios3.errors import StorageError
 from tests.fakes import turns
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from queue import SimpleQueue
@@ -21,9 +22,11 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from aios3.errors import ConfigurationError
 
-from .callers_errors import Outcome
+from .caller_errors import Outcome
+from .shielding import shielded_from_anyio
 
-__all__ = ["CallerThread", "in_library_thread", "library_threads", "refuse_if_still_used"]
+__all__ = ["CallerThread", "ThreadWork", "in_library_thread", "library_threads", "refuse_if_still_used"]
+
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -163,3 +166,59 @@ class CallerThread(Executor):
 
     def __del__(self) -> None:
         self._calls.queue.put(None)  # so that the thread ends with a reader that is not closed
+
+
+def _nothing() -> None:
+    """Nothing is to be done when the work has ended."""
+
+
+class ThreadWork:
+    """What one upload has done in threads.
+
+    There is no task around a thread that somebody could cancel while the thread goes on, and no deadline: whoever
+    waits for work returns when the thread does. A cancellation that comes meanwhile is raised then.
+    """
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Future[Any]] = set()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Return ``work()``, once its thread has ended."""
+        return await self.end_of(self.begin(work))
+
+    def begin(self, work: Callable[[], T], ended: Callable[[], object] = _nothing) -> asyncio.Future[Outcome[T]]:
+        """Begin `work`; `ended` is called in the loop when its thread has ended, or cannot begin.
+
+        Raises:
+            RuntimeError: the process is ending, and begins no more threads.
+        """
+        try:
+            future = asyncio.get_running_loop().run_in_executor(library_threads(), Outcome, work)
+        except BaseException:
+            ended()
+            raise
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        future.add_done_callback(lambda _: ended())
+        return future
+
+    async def end_of(self, future: asyncio.Future[Outcome[T]]) -> T:
+        """Wait for work that has begun, and return its result."""
+        await _until_none_runs(lambda: () if future.done() else (future,))
+        return future.result().unwrap()
+
+    async def settle(self) -> None:
+        """Wait until nothing runs, neither what has begun so far nor what that begins."""
+        await _until_none_runs(lambda: self._running)
+
+
+async def _until_none_runs(running: Callable[[], Collection[asyncio.Future[Any]]]) -> None:
+    cancellation: asyncio.CancelledError | None = None
+    with shielded_from_anyio(math.inf):
+        while futures := running():
+            try:
+                await asyncio.wait(futures)
+            except asyncio.CancelledError as error:
+                cancellation = error
+    if cancellation is not None:
+        raise cancellation
