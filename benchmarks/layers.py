@@ -21,6 +21,7 @@ from statistics import median
 from typing import Final, TypeAlias
 
 from aios3 import Credentials, S3StorageDriver
+from aios3._client.client import OperationClient
 from aios3._driver.base import DriverBase
 from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3._protocol.messages import Body, Request, Response
@@ -32,7 +33,6 @@ from aios3._protocol.operations import (
 )
 from aios3._protocol.sigv4 import UNSIGNED_PAYLOAD, Scope, sign
 from aios3._transport.base import Transport
-from aios3._upload.client import OperationClient
 from aios3.options import TransferConfig
 from benchmarks.clients import Client, bare_aiohttp, floor
 from benchmarks.job import ACCESS_KEY, BUCKET, GIB, KIB, MIB, REGION, SECRET_KEY, Job

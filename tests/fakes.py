@@ -15,13 +15,13 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
+from aios3._client.client import OperationClient
 from aios3._concurrency.clock import Clock
 from aios3._protocol.attributes import ObjectHeaders
 from aios3._protocol.messages import Request, Response
 from aios3._protocol.part_plan import PartPlan
 from aios3._protocol.uri import Endpoint
 from aios3._transport.base import StreamedResponse
-from aios3._upload.client import OperationClient
 from aios3._upload.engine import Engine
 from aios3._upload.integrity import ObjectChecksum
 from aios3._upload.job import UploadJob

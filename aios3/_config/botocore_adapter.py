@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
+from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.clock import Clock
 from aios3._concurrency.threads import CallerThread
-from aios3._upload.refreshing import RefreshingCredentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 

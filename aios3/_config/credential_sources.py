@@ -9,6 +9,7 @@ request needs credentials.
 
 from __future__ import annotations
 
+from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._config.environment_sources import (
     find_metadata_url,
     from_container,
@@ -21,7 +22,6 @@ from aios3._config.places import Places
 from aios3._config.profile_roles import CredentialsSource, from_profile_web_identity
 from aios3._config.profile_sources import BELOW_WEB_IDENTITY, first_of, from_profile, from_role
 from aios3._config.static import StaticCredentials
-from aios3._upload.refreshing import RefreshingCredentials
 from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError, StorageError
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.threads import in_library_thread
 from aios3._config.acceleration import accelerated_endpoint
 from aios3._config.credential_sources import Places, StaticCredentials, find_credentials
@@ -22,7 +23,6 @@ from aios3._config.environment import Environment, read_environment
 from aios3._config.regions import check_region, choose_aws_region
 from aios3._config.shared_files import Profile, load_profile
 from aios3._protocol.uri import Endpoint
-from aios3._upload.refreshing import RefreshingCredentials
 from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, _Anonymous
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider

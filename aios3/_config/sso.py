@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.clock import Clock
 from aios3._config.credential_documents import SSO_FIELDS, parse_object, read_credentials
 from aios3._config.credential_requests import CredentialRequests, make_request, refusal
@@ -16,7 +17,6 @@ from aios3._config.token_files import read_small_file
 from aios3._protocol.messages import Response
 from aios3._protocol.uri import canonical_query
 from aios3._protocol.xml_bodies import read_time
-from aios3._upload.refreshing import RefreshingCredentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 

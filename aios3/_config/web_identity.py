@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.clock import Clock
 from aios3._config.sts import StsClient, check_duration
 from aios3._config.token_files import read_small_file
-from aios3._upload.refreshing import RefreshingCredentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 

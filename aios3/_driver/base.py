@@ -14,6 +14,8 @@ from typing import ClassVar, Final, Literal, Self
 
 import aiohttp
 
+from aios3._client.client import OperationClient
+from aios3._client.express_sessions import BucketSessions
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.clock import Clock
 from aios3._concurrency.shielding import finish_despite_cancellation
@@ -27,8 +29,6 @@ from aios3._journal.journal import Journal
 from aios3._protocol.directory_buckets import folder_of
 from aios3._protocol.part_plan import check_part_size
 from aios3._transport.aiohttp_transport import AiohttpTransport
-from aios3._upload.bucket_sessions import BucketSessions
-from aios3._upload.client import OperationClient
 from aios3._upload.engine import Engine
 from aios3._upload.spill_file import check_directory
 from aios3.credentials import Credentials, CredentialsProvider, _Anonymous

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from aios3._client.paging import check_prefix, iterate_pages
 from aios3._driver.base import DriverBase
-from aios3._driver.paging import check_prefix, iterate_pages
 from aios3._protocol.operations import (
     CreateBucket,
     CreateDirectoryBucket,

@@ -9,8 +9,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
+from aios3._client.object_reader import ObjectReader
 from aios3._driver.base import DriverBase
-from aios3._driver.object_reader import ObjectReader
 from aios3._driver.opened_object import OpenedObject
 from aios3._driver.partial_file import PartialFile
 from aios3._protocol.uri import check_bucket, check_key

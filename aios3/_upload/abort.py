@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from aios3._client.client import OperationClient
 from aios3._protocol.operations import AbortMultipartUpload, ListParts
 from aios3._protocol.retry import is_transient, is_unclear
 from aios3.errors import ResponseError, StorageError
-
-from .client import OperationClient
 
 __all__ = ["Abort", "AbortOutcome"]
 

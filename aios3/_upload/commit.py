@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aios3._client.hashing import part_checksum
 from aios3._protocol.answers import unquote_etag
 from aios3._protocol.messages import Body
 from aios3._protocol.operations import (
@@ -21,7 +22,6 @@ from .completion import Completion
 from .engine import Engine
 from .evidence import NONCE_NAME, Evidence
 from .guard import CancellationGuard
-from .hashing import part_checksum
 from .job import UploadJob
 from .object_locks import content_md5
 from .single_put import put_object

@@ -18,13 +18,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from aios3._client.client import OperationClient
 from aios3._protocol.operations import Committed, CompleteMultipartUpload, HeadObject
 from aios3._protocol.retry import is_unclear
 from aios3.errors import CompletionUnknownError, StorageError, UploadNotFoundError
 from aios3.models import StorageObject
 
 from .abort import AbortOutcome
-from .client import OperationClient
 from .evidence import Evidence
 from .guard import CancellationGuard
 

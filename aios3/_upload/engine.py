@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from aios3._client.client import OperationClient
+from aios3._client.concurrency_limiter import Gate
 from aios3._protocol.part_plan import reading_reserve
 from aios3.errors import DriverClosedError, StorageError, UploadSuspendedError
 from aios3.options import MIB, Timeouts, TransferConfig
 from aios3.providers import Provider
 
-from .client import OperationClient
-from .gate import Gate
 from .memory import MemoryBudget
 from .segments import SegmentPool
 from .silence_watch import SilenceWatch

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from io import FileIO
 
+from aios3._client.hashing import md5_hex
 from aios3._protocol.checksums import checksum_of
 from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3.models import UploadedPart
 
-from .hashing import md5_hex
 from .opened_file import OpenedFile
 
 __all__ = ["holds_parts"]

@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any
 
+from aios3._client.client import Attempt, OperationClient
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.shielding import INTERRUPTS, finish_despite_cancellation
 from aios3._protocol.operations import CreateMultipartUpload
@@ -14,7 +15,6 @@ from aios3._protocol.retry import is_unclear
 from aios3.errors import StorageError, UploadSuspendedError
 
 from .abort import Abort, AbortOutcome
-from .client import Attempt, OperationClient
 from .orphans import OrphanSweep
 from .upload_log import NoLog, UploadLog
 

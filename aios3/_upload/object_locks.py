@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 
+from aios3._client.hashing import hash_body, md5_hex
 from aios3._protocol.messages import Body
 from aios3._protocol.stream_plan import StreamPlan
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
 
-from .hashing import hash_body, md5_hex
 from .job import UploadJob
 
 __all__ = ["check_lock", "content_md5", "needs_md5"]

@@ -14,11 +14,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from aios3._client.client import OperationClient
 from aios3._protocol.operations import AbortMultipartUpload, ListMultipartUploads, ListParts, UploadsPage
 from aios3.errors import ResponseError, StorageError
 from aios3.models import PendingUpload
-
-from .client import OperationClient
 
 __all__ = ["OrphanSweep"]
 

@@ -6,6 +6,8 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
 
+from aios3._client.concurrency_limiter import Pass
+from aios3._client.hashing import part_checksum
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.cutter import Part
 from aios3._protocol.operations import UploadPart
@@ -13,8 +15,6 @@ from aios3.checkpoints import UploadCheckpoint
 from aios3.errors import StorageError
 
 from .engine import Engine
-from .gate import Pass
-from .hashing import part_checksum
 from .job import UploadJob
 from .object_locks import content_md5
 from .progress import ProgressReporter

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aios3._client.client import OperationClient
+from aios3._client.hashing import hash_body, md5_hex
 from aios3._protocol.operations import Committed, HeadObject, PutObject
 from aios3._protocol.retry import is_unclear
 from aios3.errors import (
@@ -15,10 +17,8 @@ from aios3.errors import (
 )
 from aios3.models import StorageObject
 
-from .client import OperationClient
 from .completion import was_stored_since
 from .evidence import Evidence
-from .hashing import hash_body, md5_hex
 
 __all__ = ["put_object"]
 

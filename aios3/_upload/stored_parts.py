@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from aios3._client.client import OperationClient
 from aios3._protocol.answers import unquote_etag
 from aios3._protocol.operations import ListedPart, ListParts
 from aios3.checkpoints import UploadCheckpoint
 from aios3.errors import IntegrityError
 from aios3.models import UploadedPart
-
-from .client import OperationClient
 
 __all__ = ["check_checkpoint", "list_stored_parts", "usable_parts"]
 

@@ -6,16 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from aios3._client.client import OperationClient
+from aios3._client.hashing import RunningMD5
 from aios3._protocol.operations import Committed, HeadObject, PutObject
 from aios3._protocol.retry import is_unclear
 from aios3.errors import CompletionUnknownError, ResponseError, StorageError
 from aios3.models import StorageObject
 
-from .client import OperationClient
 from .completion import was_stored_since
 from .evidence import Evidence
 from .handover import Handover
-from .hashing import RunningMD5
 
 __all__ = ["put_stream"]
 

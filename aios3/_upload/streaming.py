@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 
+from aios3._client.hashing import RunningMD5
 from aios3._protocol.cutter import Part
 from aios3._protocol.operations import Committed, PutObject
 from aios3._protocol.stream_plan import StreamPlan
@@ -26,7 +27,6 @@ from aios3.errors import ObjectTooLargeError
 
 from .engine import Engine
 from .handover import Handover
-from .hashing import RunningMD5
 from .job import UploadJob
 from .spill import SpilledPart
 from .streamed_put import put_stream

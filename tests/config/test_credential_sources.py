@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
+from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._config.container import ContainerCredentials
 from aios3._config.credential_sources import Places, find_credentials
 from aios3._config.web_identity import WebIdentityCredentials
-from aios3._upload.refreshing import RefreshingCredentials
 from aios3.credentials import Credentials
 from aios3.errors import AccessDeniedError, ConfigurationError, TransportError
 from tests.config.chain import make_places

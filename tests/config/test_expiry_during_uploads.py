@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from aios3._upload.refreshing import RefreshingCredentials
+from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3.credentials import Credentials
 from aios3.errors import CredentialsError
 from aios3.options import TransferConfig

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from aios3._driver.paging import check_prefix, iterate_pages
+from aios3._client.paging import check_prefix, iterate_pages
 from aios3._protocol.operations import ListObjectsV2, ObjectsPage
 from aios3.errors import ConfigurationError, ResponseError
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from aios3._client import client
 from aios3._concurrency.shielding import Finished, finish_despite_cancellation
 from aios3._protocol import retry
 from aios3._protocol.multipart_operations import CompleteMultipartUpload
 from aios3._transport.translation import Translated
-from aios3._upload import client, completion, guard
+from aios3._upload import completion, guard
 from aios3._upload.abort import Abort, AbortOutcome
 from aios3._upload.completion import Completion
 from aios3._upload.engine import Engine

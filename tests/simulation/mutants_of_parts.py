@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from aios3._client.concurrency_limiter import Gate, Pass
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol import retry
 from aios3._protocol.cutter import Part
 from aios3._protocol.multipart_operations import UploadPart
-from aios3._upload.gate import Gate, Pass
 from aios3._upload.memory import MemoryBudget
 from aios3._upload.part_sender import PartSender
 from aios3._upload.progress import ProgressReporter

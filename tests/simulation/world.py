@@ -13,12 +13,13 @@ from typing import Final
 from unittest import mock
 
 from aios3 import RetryPolicy, S3StorageDriver, Timeouts, TransferConfig
+from aios3._client import hashing
+from aios3._client.client import OperationClient
 from aios3._concurrency.clock import Clock
 from aios3._protocol import cutter, stream_plan
 from aios3._protocol.messages import Body
 from aios3._protocol.uri import Endpoint
-from aios3._upload import filler, hashing, segments, sources, spill, whole_upload
-from aios3._upload.client import OperationClient
+from aios3._upload import filler, segments, sources, spill, whole_upload
 from aios3._upload.engine import Engine, RunningUpload
 from aios3._upload.spill_file import SpillFile
 from aios3.providers import Provider

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from aios3._client.attempt import Attempt
+from aios3._client.client import OperationClient
+from aios3._client.signers import OrdinarySigner
 from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import (
     AbortMultipartUpload,
@@ -24,9 +27,6 @@ from aios3._protocol.operations import (
 )
 from aios3._protocol.uri import Endpoint
 from aios3._transport.base import StreamedResponse
-from aios3._upload.attempt import Attempt
-from aios3._upload.client import OperationClient
-from aios3._upload.signing import OrdinarySigner
 from aios3.credentials import Credentials
 from aios3.errors import (
     AccessDeniedError,

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from aios3._upload.gate import Gate, Pass
+from aios3._client.concurrency_limiter import Gate, Pass
 from aios3.errors import ThrottledError, TransportError
 from tests.fakes import FakeClock, turns
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._upload.refreshing import RefreshingCredentials
+from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3.credentials import Credentials, RefreshableCredentials
 from aios3.errors import ConfigurationError, CredentialsError, DriverClosedError
 from tests.fakes import FakeClock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._upload.retry_budget import RetryBudget
+from aios3._client.retry_budget import RetryBudget
 
 
 class Seconds:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from aios3._client.signers import OrdinarySigner
 from aios3._protocol.operations import CreateBucket, HeadObject
 from aios3._protocol.sigv4 import Scope
-from aios3._upload.signing import OrdinarySigner
 from aios3.credentials import Credentials
 
 KEYS = Credentials("KEY", "hidden-secret")

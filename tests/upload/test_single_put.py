@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from aios3._client.client import OperationClient
 from aios3._protocol.messages import Response
 from aios3._protocol.operations import PutObject
-from aios3._upload.client import OperationClient
 from aios3._upload.evidence import Evidence
 from aios3._upload.single_put import put_object
 from aios3.errors import (

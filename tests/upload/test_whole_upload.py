@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from aios3._client.signers import OrdinarySigner
 from aios3._concurrency.shielding import finish_despite_cancellation
 from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3._protocol.messages import Request, Response
 from aios3._protocol.part_plan import PartPlan
 from aios3._protocol.stream_plan import StreamPlan
 from aios3._upload.job import UploadJob
-from aios3._upload.signing import OrdinarySigner
 from aios3._upload.whole_upload import WholeUpload, is_whole
 from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError
 from aios3.credentials import Credentials

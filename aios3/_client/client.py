@@ -17,17 +17,17 @@ from aios3._protocol.retry import Repair, decide
 from aios3._protocol.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign
 from aios3._protocol.uri import Endpoint
 from aios3._transport.base import StreamedResponse, Transport
+from aios3._upload.handover import Handover
 from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import DriverClosedError, ResponseError, StorageError, TransportError
 from aios3.options import RetryPolicy
 
 from .attempt import Attempt, Shield
-from .handover import Handover
+from .clock_skew import StoreClock
 from .hashing import hash_body
-from .limiter import RequestLimiter
+from .rate_limiter import RequestLimiter
 from .retry_budget import RetryBudget
-from .signing import OrdinarySigner, Signer
-from .store_clock import StoreClock
+from .signers import OrdinarySigner, Signer
 
 __all__ = ["Attempt", "OperationClient"]
 

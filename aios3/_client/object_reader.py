@@ -12,9 +12,10 @@ from aios3._protocol.messages import Response
 from aios3._protocol.operations import GetObject, HeadObject
 from aios3._protocol.retry import decide
 from aios3._transport.base import StreamedResponse
-from aios3._upload.client import OperationClient
 from aios3.errors import ConfigurationError, IntegrityError, PreconditionFailedError, ResponseError, TransportError
 from aios3.models import StorageObject
+
+from .client import OperationClient
 
 __all__ = ["ObjectReader"]
 

@@ -18,8 +18,8 @@ from aios3._protocol.sigv4 import Scope
 from aios3.credentials import Credentials
 
 from .client import OperationClient
-from .refreshing import RefreshingCredentials
-from .signing import OrdinarySigner
+from .refreshing_credentials import RefreshingCredentials
+from .signers import OrdinarySigner
 
 __all__ = ["BucketSessions"]
 

@@ -7,8 +7,9 @@ from typing import Protocol, Self, TypeVar
 
 from aios3._protocol.operation import Operation
 from aios3._protocol.uri import MAX_KEY_BYTES
-from aios3._upload.client import OperationClient
 from aios3.errors import ConfigurationError, ResponseError
+
+from .client import OperationClient
 
 __all__ = ["PagedOperation", "check_prefix", "iterate_pages"]
 
