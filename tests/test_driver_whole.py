@@ -23,7 +23,7 @@ from aios3 import (
     TransferConfig,
     UploadReceipt,
 )
-from aios3._upload import whole_upload
+from aios3._upload import bytes_upload as whole_upload
 from aios3.testing import Fault, S3Server
 from tests.conftest import PART, MakeDriver
 

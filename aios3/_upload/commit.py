@@ -24,9 +24,9 @@ from .evidence import NONCE_NAME, Evidence
 from .guard import CancellationGuard
 from .job import UploadJob
 from .object_locks import content_md5
+from .receipts import verification_of_multipart, verification_of_put, verification_of_stream
 from .single_put import put_object
 from .tracker import PartTracker
-from .verification import verification_of_multipart, verification_of_put, verification_of_stream
 
 __all__ = ["Commit"]
 

@@ -13,9 +13,9 @@ import pytest
 from aios3._driver import uploads
 from aios3._protocol.messages import Body
 from aios3._protocol.operations import Committed
-from aios3._upload import whole_upload
+from aios3._upload import bytes_upload as whole_upload
+from aios3._upload.bytes_upload import WholeUpload
 from aios3._upload.commit import Commit
-from aios3._upload.whole_upload import WholeUpload
 from aios3.errors import CompletionUnknownError
 from aios3.models import UploadReceipt
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from aios3._protocol.cutter import SEGMENT_SIZE, Segment
 from aios3._protocol.part_plan import PartPlan
+from aios3._upload.lifecycle import run_upload
 from aios3._upload.memory import Lease
 from aios3._upload.segments import SegmentPool
-from aios3._upload.session import run_upload
 from aios3._upload.spill_file import SpillFile
 from aios3._upload.uploader import Uploader
 from aios3.models import UploadReceipt

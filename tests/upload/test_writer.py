@@ -12,7 +12,7 @@ import pytest
 from aios3._concurrency.fair_lock import Turn
 from aios3._protocol.part_plan import PartPlan
 from aios3._upload import uploader
-from aios3._upload.session import run_upload
+from aios3._upload.lifecycle import run_upload
 from aios3._upload.sources import SourceReader
 from aios3._upload.writer import UploadWriter
 from aios3.errors import ConfigurationError, ObjectTooLargeError, StorageError

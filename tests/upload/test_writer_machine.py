@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from aios3._upload.session import run_upload
+from aios3._upload.lifecycle import run_upload
 from aios3._upload.writer import UploadWriter
 from aios3.errors import ConfigurationError, ObjectTooLargeError, ResponseError, StorageError
 from tests.fakes import PART, RecordingSource, make_job, refusal

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aios3._upload.engine import Engine
-from aios3._upload.session import run_upload
+from aios3._upload.lifecycle import run_upload
 from aios3._upload.uploader import Uploader
 from aios3.models import UploadReceipt
 from tests.fakes import PART, FakeClock, FakeStore, make_engine, make_job, turns

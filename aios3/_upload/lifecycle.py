@@ -12,7 +12,7 @@ from aios3.errors import UploadNotFoundError, UploadSuspendedError
 from .engine import Engine
 from .file_uploader import FileUploader
 from .job import UploadJob
-from .streaming import StreamingUploader
+from .streaming_uploader import StreamingUploader
 from .uploader import Uploader
 
 __all__ = ["run_upload"]
