@@ -22,9 +22,9 @@ from aios3._protocol.messages import Request, Response
 from aios3._protocol.part_plan import PartPlan
 from aios3._protocol.uri import Endpoint
 from aios3._transport.base import StreamedResponse
-from aios3._upload.engine import Engine
-from aios3._upload.integrity import ObjectChecksum
-from aios3._upload.job import UploadJob
+from aios3._upload.shared.engine import Engine
+from aios3._upload.shared.integrity import ObjectChecksum
+from aios3._upload.shared.job import UploadJob
 from aios3.errors import TransportError
 from aios3.options import KIB, RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider

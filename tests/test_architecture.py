@@ -158,7 +158,7 @@ def test_imports_point_to_the_right(path: Path) -> None:
         ("aios3._protocol.retry", "from time import monotonic"),
         ("aios3._protocol.retry", "from logging import getLogger"),
         ("aios3._protocol.retry", "from .._transport import base"),
-        ("aios3._transport.base", "from aios3._upload.engine import Engine"),
+        ("aios3._transport.base", "from aios3._upload.shared.engine import Engine"),
         ("aios3._transport.base", "from aios3 import _upload"),
         ("aios3._client.client", "from aios3._config.settings import Settings"),
         ("aios3._client.client", "from aios3.driver import S3StorageDriver"),

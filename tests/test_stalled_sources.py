@@ -160,7 +160,7 @@ async def test_a_disk_that_cannot_be_had_is_done_without(
     elif trouble == "full":
         monkeypatch.setattr(spill_file.shutil, "disk_usage", lambda path: Free())
     else:
-        monkeypatch.setattr("aios3._upload.engine.most_files", lambda: 0)
+        monkeypatch.setattr("aios3._upload.shared.engine.most_files", lambda: 0)
     driver = make_driver(transfer=small(4))
     with caplog.at_level(logging.WARNING, "aios3"):
         async with Crowd(driver) as crowd, asyncio.timeout(20):

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from aios3._concurrency.threads import in_library_thread
 from aios3._protocol.checksums import Pieces, checksum_header, checksum_of
 from aios3._protocol.messages import Body
-from aios3._upload.integrity import ObjectChecksum
+from aios3._upload.shared.integrity import ObjectChecksum
 from aios3.options import KIB
 
 __all__ = ["RunningMD5", "hash_body", "md5_hex", "part_checksum"]

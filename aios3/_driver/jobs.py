@@ -13,10 +13,10 @@ from aios3._protocol.conditions import check_conditions, possible_commits
 from aios3._protocol.part_plan import PartPlan, plan_resumed
 from aios3._protocol.stream_plan import plan_upload
 from aios3._protocol.uri import check_bucket, check_key
-from aios3._upload.integrity import ObjectChecksum
-from aios3._upload.job import UploadJob
-from aios3._upload.object_locks import check_lock
-from aios3._upload.progress import ProgressCallback
+from aios3._upload.shared.content_md5 import check_lock
+from aios3._upload.shared.integrity import ObjectChecksum
+from aios3._upload.shared.job import UploadJob
+from aios3._upload.shared.progress import ProgressCallback
 from aios3.checkpoints import FileIdentity, UploadCheckpoint
 from aios3.errors import ConfigurationError, ObjectTooLargeError
 from aios3.models import UploadAttributes

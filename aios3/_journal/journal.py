@@ -20,8 +20,8 @@ from typing import NamedTuple, TypeVar
 
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.clock import Clock
-from aios3._upload.job import UploadJob
-from aios3._upload.upload_log import UploadLog
+from aios3._upload.shared.job import UploadJob
+from aios3._upload.shared.journal_interface import UploadLog
 from aios3.errors import ConfigurationError, DriverClosedError
 
 from .entries import JournalEntry, created_line, describe_job

@@ -9,10 +9,10 @@ from typing import Final, Literal
 
 from aios3._protocol.attributes import ObjectHeaders, read_attributes
 from aios3._upload.abort import AbortOutcome
-from aios3._upload.engine import Engine
 from aios3._upload.file_parts import holds_parts
 from aios3._upload.guard import CancellationGuard
 from aios3._upload.orphans import OrphanSweep
+from aios3._upload.shared.engine import Engine
 from aios3._upload.stored_parts import list_stored_parts, usable_parts
 from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint
 from aios3.errors import ContainerNotFoundError, DriverClosedError, StorageError, UploadNotFoundError

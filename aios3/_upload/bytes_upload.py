@@ -11,12 +11,12 @@ import asyncio
 from typing import TypeGuard
 
 from aios3._protocol.cutter import SEGMENT_SIZE
+from aios3._upload.shared.engine import Engine
+from aios3._upload.shared.job import UploadJob
 from aios3.errors import StorageError
 from aios3.models import UploadReceipt
 
 from .commit import Commit
-from .engine import Engine
-from .job import UploadJob
 
 __all__ = ["WholeUpload", "is_whole"]
 

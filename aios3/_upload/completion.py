@@ -21,11 +21,11 @@ from typing import Final
 from aios3._client.client import OperationClient
 from aios3._protocol.operations import Committed, CompleteMultipartUpload, HeadObject
 from aios3._protocol.retry import is_unclear
+from aios3._upload.shared.ownership import Evidence
 from aios3.errors import CompletionUnknownError, StorageError, UploadNotFoundError
 from aios3.models import StorageObject
 
 from .abort import AbortOutcome
-from .evidence import Evidence
 from .guard import CancellationGuard
 
 __all__ = ["Completion", "multipart_etag", "was_stored_since"]

@@ -12,11 +12,11 @@ from aios3._concurrency.caller_errors import note
 from aios3._concurrency.shielding import INTERRUPTS, finish_despite_cancellation
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._protocol.retry import is_unclear
+from aios3._upload.shared.journal_interface import NoLog, UploadLog
 from aios3.errors import StorageError, UploadSuspendedError
 
 from .abort import Abort, AbortOutcome
 from .orphans import OrphanSweep
-from .upload_log import NoLog, UploadLog
 
 __all__ = ["CancellationGuard"]
 

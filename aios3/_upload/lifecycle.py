@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator
 from aios3._concurrency.caller_errors import async_block, note
 from aios3._concurrency.task_group import PartTasks
 from aios3._protocol.stream_plan import StreamPlan
+from aios3._upload.shared.engine import Engine
+from aios3._upload.shared.job import UploadJob
 from aios3.errors import UploadNotFoundError, UploadSuspendedError
 
-from .engine import Engine
 from .file_uploader import FileUploader
-from .job import UploadJob
 from .streaming_uploader import StreamingUploader
 from .uploader import Uploader
 

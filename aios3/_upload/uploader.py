@@ -22,6 +22,9 @@ from typing import Final
 from aios3._concurrency.fair_lock import Turn
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.cutter import Part
+from aios3._upload.shared.engine import Engine
+from aios3._upload.shared.job import UploadJob
+from aios3._upload.shared.progress import ProgressReporter
 from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError
 from aios3.errors import ConfigurationError, StorageError
 from aios3.models import UploadReceipt
@@ -31,12 +34,9 @@ from .bounds import SourceBounds
 from .closing_deadline import ClosingDeadline
 from .commit import Commit
 from .creation import Creation
-from .engine import Engine
 from .filler import PartFiller
 from .guard import CancellationGuard
-from .job import UploadJob
 from .part_sender import PartSender
-from .progress import ProgressReporter
 from .source_kinds import as_view
 from .sources import END, SourceReader
 from .spill import SpilledPart

@@ -16,7 +16,7 @@ from aios3 import (
     UploadCheckpoint,
 )
 from aios3._driver.jobs import check_place, make_job
-from aios3._upload.job import UploadJob
+from aios3._upload.shared.job import UploadJob
 from aios3.models import UploadedPart
 from aios3.options import GIB, MIB
 

@@ -18,9 +18,9 @@ from aios3._transport.translation import Translated
 from aios3._upload import completion, guard
 from aios3._upload.abort import Abort, AbortOutcome
 from aios3._upload.completion import Completion
-from aios3._upload.engine import Engine
 from aios3._upload.guard import CancellationGuard
 from aios3._upload.orphans import OrphanSweep
+from aios3._upload.shared.engine import Engine
 from aios3.errors import StorageError
 
 __all__ = ["MUTANTS", "mutant"]

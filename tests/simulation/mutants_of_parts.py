@@ -19,8 +19,8 @@ from aios3._protocol.cutter import Part
 from aios3._protocol.multipart_operations import UploadPart
 from aios3._upload.memory import MemoryBudget
 from aios3._upload.part_sender import PartSender
-from aios3._upload.progress import ProgressReporter
 from aios3._upload.segments import SegmentPool
+from aios3._upload.shared.progress import ProgressReporter
 from aios3._upload.silence_watch import SilenceWatch
 from aios3._upload.sources import SourceReader
 from aios3._upload.tracker import PartTracker

@@ -12,7 +12,7 @@ from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import Committed
 from aios3._upload.commit import Commit
 from aios3._upload.guard import CancellationGuard
-from aios3._upload.integrity import ObjectChecksum
+from aios3._upload.shared.integrity import ObjectChecksum
 from aios3._upload.tracker import PartTracker
 from aios3.credentials import Credentials
 from aios3.errors import AccessDeniedError, IntegrityError, StorageError, TransportError

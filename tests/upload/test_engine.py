@@ -8,8 +8,8 @@ import pytest
 
 from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3._protocol.part_plan import PartPlan
-from aios3._upload.engine import Engine
 from aios3._upload.lifecycle import run_upload
+from aios3._upload.shared.engine import Engine
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import StorageError
 from aios3.options import MIB, Timeouts, TransferConfig

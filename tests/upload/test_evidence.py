@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._upload.evidence import NONCE_NAME, Evidence
+from aios3._upload.shared.ownership import NONCE_NAME, Evidence
 from aios3.models import StorageObject
 
 

@@ -12,7 +12,7 @@ from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._upload.abort import AbortOutcome
 from aios3._upload.guard import CancellationGuard
-from aios3._upload.upload_log import NoLog
+from aios3._upload.shared.journal_interface import NoLog
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import AccessDeniedError, StorageError, TransportError
 from tests.conftest import LoopClock

@@ -11,7 +11,7 @@ import pytest
 
 from aios3 import PROVIDERS, IntegrityError, RetryPolicy, S3StorageDriver, TransferConfig
 from aios3._protocol.operations import Committed
-from aios3._upload.integrity import ObjectChecksum
+from aios3._upload.shared.integrity import ObjectChecksum
 from aios3.testing import Fault, S3Server
 
 CONTENT = bytes(range(256)) * 78 + b"odd"

@@ -13,7 +13,7 @@ import pytest
 from aios3._concurrency.task_group import PartTasks, UploadTasks
 from aios3._protocol.cutter import SEGMENT_SIZE, Part
 from aios3._upload.part_sender import PartSender
-from aios3._upload.progress import ProgressReporter
+from aios3._upload.shared.progress import ProgressReporter
 from aios3.errors import AccessDeniedError, StorageError
 from tests.conftest import EAGER_TASKS
 from tests.fakes import HEADERS, FakeClock, FakeStore, Gate, make_engine, make_job, md5, refusal, turns

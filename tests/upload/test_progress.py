@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from aios3._upload.progress import ProgressReporter
+from aios3._upload.shared.progress import ProgressReporter
 from aios3._upload.tracker import PartTracker
 from aios3.models import UploadProgress
 from tests.fakes import turns

@@ -7,8 +7,8 @@ import errno
 
 import pytest
 
-from aios3._upload.job import UploadJob
-from aios3._upload.upload_log import NoJournal, NoLog
+from aios3._upload.shared.job import UploadJob
+from aios3._upload.shared.journal_interface import NoJournal, NoLog
 from aios3._upload.uploader import Uploader
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import StorageError

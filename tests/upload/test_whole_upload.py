@@ -17,7 +17,7 @@ from aios3._protocol.messages import Request, Response
 from aios3._protocol.part_plan import PartPlan
 from aios3._protocol.stream_plan import StreamPlan
 from aios3._upload.bytes_upload import WholeUpload, is_whole
-from aios3._upload.job import UploadJob
+from aios3._upload.shared.job import UploadJob
 from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError
 from aios3.credentials import Credentials
 from aios3.errors import (

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from aios3._upload.engine import Engine
 from aios3._upload.lifecycle import run_upload
+from aios3._upload.shared.engine import Engine
 from aios3._upload.uploader import Uploader
 from aios3.models import UploadReceipt
 from tests.fakes import PART, FakeClock, FakeStore, make_engine, make_job, turns

@@ -7,9 +7,8 @@ import inspect
 from collections.abc import Awaitable, Callable
 
 from aios3._concurrency.caller_errors import note
+from aios3._upload.tracker import PartTracker
 from aios3.models import UploadProgress
-
-from .tracker import PartTracker
 
 __all__ = ["ProgressCallback", "ProgressReporter"]
 

@@ -12,16 +12,16 @@ from typing import Final, Protocol
 from aios3._client.client import OperationClient
 from aios3._client.concurrency_limiter import Gate
 from aios3._protocol.part_plan import reading_reserve
+from aios3._upload.memory import MemoryBudget
+from aios3._upload.segments import SegmentPool
+from aios3._upload.silence_watch import SilenceWatch
+from aios3._upload.spill import Spill
+from aios3._upload.spill_file import most_files
 from aios3.errors import DriverClosedError, StorageError, UploadSuspendedError
 from aios3.options import MIB, Timeouts, TransferConfig
 from aios3.providers import Provider
 
-from .memory import MemoryBudget
-from .segments import SegmentPool
-from .silence_watch import SilenceWatch
-from .spill import Spill
-from .spill_file import most_files
-from .upload_log import NoJournal, UploadJournal
+from .journal_interface import NoJournal, UploadJournal
 
 __all__ = ["Engine", "RunningUpload"]
 
