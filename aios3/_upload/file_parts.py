@@ -8,9 +8,8 @@ from io import FileIO
 from aios3._client.hashing import md5_hex
 from aios3._protocol.checksums import checksum_of
 from aios3._protocol.cutter import SEGMENT_SIZE
+from aios3._upload.source.files import OpenedFile
 from aios3.models import UploadedPart
-
-from .opened_file import OpenedFile
 
 __all__ = ["holds_parts"]
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from aios3._upload.source.files import FileReader
+from aios3._upload.source.readers import SourceReader
 from aios3.options import KIB
 
-from .file_reader import FileReader
-from .sources import SourceReader
 from .uploader import Uploader
 
 __all__ = ["FileUploader"]

@@ -13,7 +13,7 @@ is being read into.
 A part with a way out (`_upload/spill.py`) waits for parts in flight only: as soon as it would be the sources of others
 that it waits for, it is told to take the way out instead. What is read back from there is complete, so it may take what
 unfinished parts must leave free (`reserve`): that wait ends without the help of any source. Only where there is no way
-out does a part wait for the sources of others, which `_upload/silence_watch.py` then bounds.
+out does a part wait for the sources of others, which `_upload/source/silence_watch.py` then bounds.
 """
 
 from __future__ import annotations

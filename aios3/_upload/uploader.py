@@ -25,20 +25,20 @@ from aios3._protocol.cutter import Part
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.progress import ProgressReporter
+from aios3._upload.source.closing_deadline import ClosingDeadline
+from aios3._upload.source.kinds import as_view
+from aios3._upload.source.length import SourceBounds
+from aios3._upload.source.readers import END, SourceReader
 from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError
 from aios3.errors import ConfigurationError, StorageError
 from aios3.models import UploadReceipt
 from aios3.options import KIB
 
-from .bounds import SourceBounds
-from .closing_deadline import ClosingDeadline
 from .commit import Commit
 from .creation import Creation
 from .filler import PartFiller
 from .guard import CancellationGuard
 from .part_sender import PartSender
-from .source_kinds import as_view
-from .sources import END, SourceReader
 from .spill import SpilledPart
 
 __all__ = ["Uploader"]

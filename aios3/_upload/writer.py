@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+from aios3._upload.source.kinds import Buffer, Source, as_view
+from aios3._upload.source.readers import SourceReader
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError
 from aios3.models import UploadReceipt
 
-from .source_kinds import Buffer, Source, as_view
-from .sources import SourceReader
 from .uploader import Uploader
 
 __all__ = ["UploadWriter"]

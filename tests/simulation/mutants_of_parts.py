@@ -21,8 +21,8 @@ from aios3._upload.memory import MemoryBudget
 from aios3._upload.part_sender import PartSender
 from aios3._upload.segments import SegmentPool
 from aios3._upload.shared.progress import ProgressReporter
-from aios3._upload.silence_watch import SilenceWatch
-from aios3._upload.sources import SourceReader
+from aios3._upload.source.readers import SourceReader
+from aios3._upload.source.silence_watch import SilenceWatch
 from aios3._upload.tracker import PartTracker
 from aios3._upload.uploader import Uploader
 from aios3.errors import StorageError

@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp import web
 
 from aios3 import S3StorageDriver
-from aios3._upload.source_kinds import Source
+from aios3._upload.source.kinds import Source
 
 
 class Reader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._upload.bounds import SourceBounds
+from aios3._upload.source.length import SourceBounds
 from aios3.errors import ObjectTooLargeError, SizeMismatchError
 
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import anyio
 import pytest
 
-from aios3._upload import closing
-from aios3._upload.closing import close_sources
+from aios3._upload.source import closing
+from aios3._upload.source.closing import close_sources
 from tests.fakes import turns
 
 

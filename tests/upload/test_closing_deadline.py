@@ -18,7 +18,7 @@ from aios3 import (
     StorageError,
     Timeouts,
 )
-from aios3._upload.closing_deadline import ClosingDeadline
+from aios3._upload.source.closing_deadline import ClosingDeadline
 from aios3.testing import Fault, S3Server
 from tests.conftest import PART, LoopClock, MakeDriver
 from tests.fakes import turns

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from aios3._upload.file_reader import FileReader
-from aios3._upload.opened_file import OpenedFile
-from aios3._upload.sources import END
+from aios3._upload.source.files import FileReader, OpenedFile
+from aios3._upload.source.readers import END
 
 CONTENT = bytes(range(200))
 

@@ -13,8 +13,7 @@ import pytest
 
 from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3._protocol.part_plan import PartPlan
-from aios3._upload.file_reader import FileReader
-from aios3._upload.opened_file import OpenedFile
+from aios3._upload.source.files import FileReader, OpenedFile
 from aios3._upload.uploader import Uploader
 from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import FileIdentity

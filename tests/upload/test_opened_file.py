@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from aios3._upload.opened_file import OpenedFile
+from aios3._upload.source.files import OpenedFile
 from tests.fakes import turns
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from aios3._upload.silence_watch import MOST_SILENCE, SilenceWatch
+from aios3._upload.source.silence_watch import MOST_SILENCE, SilenceWatch
 from aios3.errors import SourceStalledError, StorageError
 from tests.conftest import LoopClock
 

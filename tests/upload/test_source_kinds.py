@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 from starlette.requests import Request
 
-from aios3._upload.source_kinds import as_view, is_buffer, readable_of
-from aios3._upload.sources import END, SourceReader
+from aios3._upload.source.kinds import as_view, is_buffer, readable_of
+from aios3._upload.source.readers import END, SourceReader
 
 CONTENT = bytes(range(256)) * 300
 PIECES = [CONTENT[:10], b"", CONTENT[10:50_000], CONTENT[50_000:]]

@@ -17,9 +17,9 @@ import aiofiles
 import anyio
 import pytest
 
-from aios3._upload import sources
-from aios3._upload.source_kinds import as_view
-from aios3._upload.sources import END, SourceReader
+from aios3._upload.source import readers as sources
+from aios3._upload.source.kinds import as_view
+from aios3._upload.source.readers import END, SourceReader
 from tests.fakes import RecordingSource, turns
 
 CONTENT = bytes(range(256)) * 5

@@ -17,7 +17,7 @@ from aios3._concurrency.threads import ThreadWork
 from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3._protocol.messages import Body
 from aios3._upload.memory import Lease
-from aios3._upload.sources import END
+from aios3._upload.source.readers import END
 from aios3._upload.spill import DiskRoom
 from aios3._upload.spill_file import SpillFile
 from aios3._upload.uploader import Uploader

@@ -11,7 +11,7 @@ import pytest
 from aios3._protocol.part_plan import PartPlan
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.journal_interface import NoJournal, NoLog
-from aios3._upload.sources import SourceReader
+from aios3._upload.source.readers import SourceReader
 from aios3._upload.uploader import Uploader
 from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError
 from aios3.errors import (

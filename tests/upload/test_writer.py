@@ -13,7 +13,7 @@ from aios3._concurrency.fair_lock import Turn
 from aios3._protocol.part_plan import PartPlan
 from aios3._upload import uploader
 from aios3._upload.lifecycle import run_upload
-from aios3._upload.sources import SourceReader
+from aios3._upload.source.readers import SourceReader
 from aios3._upload.writer import UploadWriter
 from aios3.errors import ConfigurationError, ObjectTooLargeError, StorageError
 from aios3.options import KIB, MIB

@@ -14,7 +14,7 @@ from aios3._client.concurrency_limiter import Gate
 from aios3._protocol.part_plan import reading_reserve
 from aios3._upload.memory import MemoryBudget
 from aios3._upload.segments import SegmentPool
-from aios3._upload.silence_watch import SilenceWatch
+from aios3._upload.source.silence_watch import SilenceWatch
 from aios3._upload.spill import Spill
 from aios3._upload.spill_file import most_files
 from aios3.errors import DriverClosedError, StorageError, UploadSuspendedError

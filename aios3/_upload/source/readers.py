@@ -17,7 +17,7 @@ from aios3.options import KIB
 
 from .closing import close_sources
 from .closing_deadline import ClosingDeadline, SourceOverdueError
-from .source_kinds import Buffer, Source, as_view, inner_source, is_buffer, readable_of
+from .kinds import Buffer, Source, as_view, inner_source, is_buffer, readable_of
 
 __all__ = ["END", "Pull", "SourceReader"]
 
