@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from aios3 import AccessDeniedError, ConfigurationError, S3StorageDriver, TransferConfig
-from aios3._upload import segments
-from aios3._upload.memory import Lease
+from aios3._upload.memory import segment_pool as segments
+from aios3._upload.memory.budget import Lease
 from aios3.options import MIB
 from aios3.testing import Fault, S3Server
 

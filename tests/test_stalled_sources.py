@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aios3 import S3StorageDriver, SourceStalledError, Timeouts, TransferConfig
-from aios3._upload import spill_file
+from aios3._upload.memory import spill as spill_file
 from aios3._upload.source import silence_watch
 from aios3.options import MIB
 from aios3.testing import S3Server

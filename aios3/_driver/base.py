@@ -29,8 +29,8 @@ from aios3._journal.journal import Journal
 from aios3._protocol.directory_buckets import folder_of
 from aios3._protocol.part_plan import check_part_size
 from aios3._transport.aiohttp_transport import AiohttpTransport
+from aios3._upload.memory.spill import check_directory
 from aios3._upload.shared.engine import Engine
-from aios3._upload.spill_file import check_directory
 from aios3.credentials import Credentials, CredentialsProvider, _Anonymous
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError
 from aios3.options import RetryPolicy, Timeouts, TransferConfig

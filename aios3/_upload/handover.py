@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from aios3._protocol.cutter import Part
+from aios3._upload.memory.spill import SpilledPart
 from aios3.errors import StorageError
-
-from .spill import SpilledPart
 
 __all__ = ["Handover"]
 

@@ -23,12 +23,12 @@ from aios3._client.hashing import RunningMD5
 from aios3._protocol.cutter import Part
 from aios3._protocol.operations import Committed, PutObject
 from aios3._protocol.stream_plan import StreamPlan
+from aios3._upload.memory.spill import SpilledPart
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3.errors import ObjectTooLargeError
 
 from .handover import Handover
-from .spill import SpilledPart
 from .streamed_put import put_stream
 from .uploader import Uploader
 

@@ -22,6 +22,8 @@ from typing import Final
 from aios3._concurrency.fair_lock import Turn
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.cutter import Part
+from aios3._upload.memory.part_assembler import PartFiller
+from aios3._upload.memory.spill import SpilledPart
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.progress import ProgressReporter
@@ -36,10 +38,8 @@ from aios3.options import KIB
 
 from .commit import Commit
 from .creation import Creation
-from .filler import PartFiller
 from .guard import CancellationGuard
 from .part_sender import PartSender
-from .spill import SpilledPart
 
 __all__ = ["Uploader"]
 

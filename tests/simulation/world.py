@@ -20,10 +20,12 @@ from aios3._protocol import cutter, stream_plan
 from aios3._protocol.messages import Body
 from aios3._protocol.uri import Endpoint
 from aios3._upload import bytes_upload as whole_upload
-from aios3._upload import filler, segments, spill
+from aios3._upload.memory import part_assembler as filler
+from aios3._upload.memory import segment_pool as segments
+from aios3._upload.memory import spill
+from aios3._upload.memory.spill import SpillFile
 from aios3._upload.shared.engine import Engine, RunningUpload
 from aios3._upload.source import readers as sources
-from aios3._upload.spill_file import SpillFile
 from aios3.providers import Provider
 
 from .faults import Faults

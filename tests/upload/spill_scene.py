@@ -14,9 +14,9 @@ from typing import Any
 from aios3._protocol.cutter import SEGMENT_SIZE, Segment
 from aios3._protocol.part_plan import PartPlan
 from aios3._upload.lifecycle import run_upload
-from aios3._upload.memory import Lease
-from aios3._upload.segments import SegmentPool
-from aios3._upload.spill_file import SpillFile
+from aios3._upload.memory.budget import Lease
+from aios3._upload.memory.segment_pool import SegmentPool
+from aios3._upload.memory.spill import SpillFile
 from aios3._upload.uploader import Uploader
 from aios3.models import UploadReceipt
 from tests.fakes import make_job

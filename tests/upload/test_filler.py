@@ -9,10 +9,10 @@ import pytest
 
 from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3._protocol.part_plan import PartPlan
-from aios3._upload.filler import PartFiller
-from aios3._upload.memory import Lease, MemoryBudget
-from aios3._upload.segments import SegmentPool
-from aios3._upload.spill import Spill
+from aios3._upload.memory.budget import Lease, MemoryBudget
+from aios3._upload.memory.part_assembler import PartFiller
+from aios3._upload.memory.segment_pool import SegmentPool
+from aios3._upload.memory.spill import Spill
 from aios3.errors import ConfigurationError, PartLimitError
 from tests.fakes import turns
 from tests.upload.upload_scene import spilled_files

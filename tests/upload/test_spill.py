@@ -16,10 +16,9 @@ from aios3._concurrency import threads
 from aios3._concurrency.threads import ThreadWork
 from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3._protocol.messages import Body
-from aios3._upload.memory import Lease
+from aios3._upload.memory.budget import Lease
+from aios3._upload.memory.spill import DiskRoom, SpillFile
 from aios3._upload.source.readers import END
-from aios3._upload.spill import DiskRoom
-from aios3._upload.spill_file import SpillFile
 from aios3._upload.uploader import Uploader
 from aios3.errors import ConfigurationError, StorageError
 from tests.fakes import Gate, refusal, turns

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aios3._upload.spill_file import SpillFile, check_directory
+from aios3._upload.memory.spill import SpillFile, check_directory
 from tests.upload.upload_scene import spilled_files
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aios3._upload.memory import Lease
+from aios3._upload.memory.budget import Lease
 from aios3._upload.source.readers import SourceReader
 from aios3._upload.uploader import Uploader
 from aios3.errors import (

@@ -12,11 +12,10 @@ from typing import Final, Protocol
 from aios3._client.client import OperationClient
 from aios3._client.concurrency_limiter import Gate
 from aios3._protocol.part_plan import reading_reserve
-from aios3._upload.memory import MemoryBudget
-from aios3._upload.segments import SegmentPool
+from aios3._upload.memory.budget import MemoryBudget
+from aios3._upload.memory.segment_pool import SegmentPool
+from aios3._upload.memory.spill import Spill, most_files
 from aios3._upload.source.silence_watch import SilenceWatch
-from aios3._upload.spill import Spill
-from aios3._upload.spill_file import most_files
 from aios3.errors import DriverClosedError, StorageError, UploadSuspendedError
 from aios3.options import MIB, Timeouts, TransferConfig
 from aios3.providers import Provider

@@ -7,8 +7,8 @@ from aios3._protocol.cutter import SEGMENT_SIZE, Part, PartCutter
 from aios3._protocol.part_plan import PartPlan
 from aios3.errors import ConfigurationError
 
-from .memory import Lease, MemoryBudget
-from .segments import SegmentPool
+from .budget import Lease, MemoryBudget
+from .segment_pool import SegmentPool
 from .spill import DiskRoom, Spill, SpilledPart
 
 __all__ = ["PartFiller"]

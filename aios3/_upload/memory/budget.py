@@ -10,7 +10,7 @@ deadlock at any limit that holds one part. A producer that stalls holds only
 what was granted for the bytes it delivered, plus one segment, or what a file
 is being read into.
 
-A part with a way out (`_upload/spill.py`) waits for parts in flight only: as soon as it would be the sources of others
+A part with a way out (`_upload/memory/spill.py`) waits for parts in flight only: as soon as it would be the sources of others
 that it waits for, it is told to take the way out instead. What is read back from there is complete, so it may take what
 unfinished parts must leave free (`reserve`): that wait ends without the help of any source. Only where there is no way
 out does a part wait for the sources of others, which `_upload/source/silence_watch.py` then bounds.
