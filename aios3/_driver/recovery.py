@@ -9,7 +9,7 @@ from aios3._driver.jobs import make_job
 from aios3._driver.uploads import UploadMethods, identify_file
 from aios3._journal.entries import JournalEntry
 from aios3._journal.leftovers import Leftovers
-from aios3._upload.file_parts import holds_parts
+from aios3._upload.multipart.resume import holds_parts
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.source.files import OpenedFile
 from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint

@@ -15,8 +15,8 @@ from aios3._driver.checks import check_type
 from aios3._driver.jobs import check_place, make_job
 from aios3._journal.leftovers import Leftovers, discard
 from aios3._upload.bytes_upload import WholeUpload, is_whole
-from aios3._upload.file_parts import holds_parts
 from aios3._upload.lifecycle import run_upload
+from aios3._upload.multipart.resume import check_checkpoint, holds_parts
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.progress import ProgressCallback
@@ -24,7 +24,6 @@ from aios3._upload.source.closing_deadline import ClosingDeadline
 from aios3._upload.source.files import FileReader, OpenedFile
 from aios3._upload.source.kinds import Source
 from aios3._upload.source.readers import SourceReader
-from aios3._upload.stored_parts import check_checkpoint
 from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import FileIdentity, UploadCheckpoint
 from aios3.errors import ConfigurationError, DriverClosedError, SizeMismatchError

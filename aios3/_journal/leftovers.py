@@ -8,12 +8,11 @@ from datetime import timedelta
 from typing import Final, Literal
 
 from aios3._protocol.attributes import ObjectHeaders, read_attributes
-from aios3._upload.abort import AbortOutcome
-from aios3._upload.file_parts import holds_parts
-from aios3._upload.guard import CancellationGuard
-from aios3._upload.orphans import OrphanSweep
+from aios3._upload.multipart.abort import AbortOutcome
+from aios3._upload.multipart.guard import CancellationGuard
+from aios3._upload.multipart.orphan_sweep import OrphanSweep
+from aios3._upload.multipart.resume import holds_parts, list_stored_parts, usable_parts
 from aios3._upload.shared.engine import Engine
-from aios3._upload.stored_parts import list_stored_parts, usable_parts
 from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint
 from aios3.errors import ContainerNotFoundError, DriverClosedError, StorageError, UploadNotFoundError
 

@@ -7,11 +7,10 @@ from typing import Literal
 
 from aios3._protocol.answers import unquote_etag
 from aios3._protocol.operations import Committed, CompleteMultipartUpload, PutObject
+from aios3._upload.multipart.complete import multipart_etag
 from aios3._upload.shared.content_md5 import needs_md5
 from aios3._upload.shared.job import UploadJob
 from aios3.models import Verification
-
-from .completion import multipart_etag
 
 __all__ = ["verification_of_multipart", "verification_of_put", "verification_of_stream"]
 

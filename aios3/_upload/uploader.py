@@ -24,6 +24,9 @@ from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.cutter import Part
 from aios3._upload.memory.part_assembler import PartFiller
 from aios3._upload.memory.spill import SpilledPart
+from aios3._upload.multipart.create import Creation
+from aios3._upload.multipart.guard import CancellationGuard
+from aios3._upload.multipart.part_sender import PartSender
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.progress import ProgressReporter
@@ -37,9 +40,6 @@ from aios3.models import UploadReceipt
 from aios3.options import KIB
 
 from .commit import Commit
-from .creation import Creation
-from .guard import CancellationGuard
-from .part_sender import PartSender
 
 __all__ = ["Uploader"]
 

@@ -15,11 +15,12 @@ from aios3._concurrency.shielding import Finished, finish_despite_cancellation
 from aios3._protocol import retry
 from aios3._protocol.multipart_operations import CompleteMultipartUpload
 from aios3._transport.translation import Translated
-from aios3._upload import completion, guard
-from aios3._upload.abort import Abort, AbortOutcome
-from aios3._upload.completion import Completion
-from aios3._upload.guard import CancellationGuard
-from aios3._upload.orphans import OrphanSweep
+from aios3._upload.multipart import complete as completion
+from aios3._upload.multipart import guard
+from aios3._upload.multipart.abort import Abort, AbortOutcome
+from aios3._upload.multipart.complete import Completion
+from aios3._upload.multipart.guard import CancellationGuard
+from aios3._upload.multipart.orphan_sweep import OrphanSweep
 from aios3._upload.shared.engine import Engine
 from aios3.errors import StorageError
 

@@ -19,7 +19,7 @@ from aios3._protocol.cutter import Part
 from aios3._protocol.multipart_operations import UploadPart
 from aios3._upload.memory.budget import MemoryBudget
 from aios3._upload.memory.segment_pool import SegmentPool
-from aios3._upload.part_sender import PartSender
+from aios3._upload.multipart.part_sender import PartSender
 from aios3._upload.shared.progress import ProgressReporter
 from aios3._upload.source.readers import SourceReader
 from aios3._upload.source.silence_watch import SilenceWatch

@@ -9,7 +9,7 @@ import pytest
 
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.operations import CreateMultipartUpload
-from aios3._upload.creation import Creation
+from aios3._upload.multipart.create import Creation
 from aios3.errors import StorageError
 from tests.fakes import turns
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aios3._protocol.cutter import SEGMENT_SIZE
-from aios3._upload.file_parts import holds_parts
+from aios3._upload.multipart.resume import holds_parts
 from aios3.models import UploadedPart
 from tests.fakes import md5
 

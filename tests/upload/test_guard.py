@@ -10,8 +10,8 @@ import pytest
 
 from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import CreateMultipartUpload
-from aios3._upload.abort import AbortOutcome
-from aios3._upload.guard import CancellationGuard
+from aios3._upload.multipart.abort import AbortOutcome
+from aios3._upload.multipart.guard import CancellationGuard
 from aios3._upload.shared.journal_interface import NoLog
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import AccessDeniedError, StorageError, TransportError

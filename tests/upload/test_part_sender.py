@@ -12,7 +12,7 @@ import pytest
 
 from aios3._concurrency.task_group import PartTasks, UploadTasks
 from aios3._protocol.cutter import SEGMENT_SIZE, Part
-from aios3._upload.part_sender import PartSender
+from aios3._upload.multipart.part_sender import PartSender
 from aios3._upload.shared.progress import ProgressReporter
 from aios3.errors import AccessDeniedError, StorageError
 from tests.conftest import EAGER_TASKS

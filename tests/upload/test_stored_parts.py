@@ -7,7 +7,7 @@ import pytest
 from aios3._client.client import OperationClient
 from aios3._protocol.messages import Response
 from aios3._protocol.operations import ListedPart
-from aios3._upload.stored_parts import check_checkpoint, list_stored_parts, usable_parts
+from aios3._upload.multipart.resume import check_checkpoint, list_stored_parts, usable_parts
 from aios3.checkpoints import UploadCheckpoint
 from aios3.errors import IntegrityError, UploadNotFoundError
 from aios3.models import UploadedPart

@@ -16,7 +16,7 @@ from aios3._upload.shared.journal_interface import NoLog, UploadLog
 from aios3.errors import StorageError, UploadSuspendedError
 
 from .abort import Abort, AbortOutcome
-from .orphans import OrphanSweep
+from .orphan_sweep import OrphanSweep
 
 __all__ = ["CancellationGuard"]
 

@@ -16,10 +16,9 @@ from aios3._upload.shared.content_md5 import content_md5
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.progress import ProgressReporter
+from aios3._upload.tracker import PartTracker
 from aios3.checkpoints import UploadCheckpoint
 from aios3.errors import StorageError
-
-from .tracker import PartTracker
 
 __all__ = ["PartSender"]
 
