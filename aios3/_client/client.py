@@ -17,7 +17,7 @@ from aios3._protocol.retry import Repair, decide
 from aios3._protocol.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign
 from aios3._protocol.uri import Endpoint
 from aios3._transport.base import StreamedResponse, Transport
-from aios3._upload.handover import Handover
+from aios3._upload.put.body_channel import Handover
 from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import DriverClosedError, ResponseError, StorageError, TransportError
 from aios3.options import RetryPolicy

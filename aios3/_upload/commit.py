@@ -17,6 +17,7 @@ from aios3._protocol.operations import (
 )
 from aios3._upload.multipart.complete import Completion
 from aios3._upload.multipart.guard import CancellationGuard
+from aios3._upload.put.put_object import put_object
 from aios3._upload.shared.content_md5 import content_md5
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
@@ -25,7 +26,6 @@ from aios3.errors import CompletionUnknownError, StorageError
 from aios3.models import UploadedPart, UploadReceipt, Verification
 
 from .receipts import verification_of_multipart, verification_of_put, verification_of_stream
-from .single_put import put_object
 from .tracker import PartTracker
 
 __all__ = ["Commit"]

@@ -24,12 +24,12 @@ from aios3._protocol.cutter import Part
 from aios3._protocol.operations import Committed, PutObject
 from aios3._protocol.stream_plan import StreamPlan
 from aios3._upload.memory.spill import SpilledPart
+from aios3._upload.put.body_channel import Handover
+from aios3._upload.put.put_stream import put_stream
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3.errors import ObjectTooLargeError
 
-from .handover import Handover
-from .streamed_put import put_stream
 from .uploader import Uploader
 
 __all__ = ["StreamingUploader"]

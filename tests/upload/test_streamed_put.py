@@ -11,8 +11,8 @@ from aios3._client.hashing import RunningMD5
 from aios3._protocol.cutter import Part
 from aios3._protocol.messages import Response
 from aios3._protocol.operations import Committed, PutObject
-from aios3._upload.handover import Handover
-from aios3._upload.streamed_put import put_stream
+from aios3._upload.put.body_channel import Handover
+from aios3._upload.put.put_stream import put_stream
 from aios3.errors import CompletionUnknownError, ResponseError, StorageError, ThrottledError, TransportError
 from tests.fakes import Answer, FakeClock, make_client, md5, refusal
 from tests.upload.stream_scene import StreamStore

@@ -15,7 +15,7 @@ from aios3._upload.shared.ownership import Evidence
 from aios3.errors import CompletionUnknownError, ResponseError, StorageError
 from aios3.models import StorageObject
 
-from .handover import Handover
+from .body_channel import Handover
 
 __all__ = ["put_stream"]
 
