@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Protocol, Self, TypeVar
 
-from aios3._protocol.operation import Operation
+from aios3._protocol.operations.base import Operation
 from aios3._protocol.uri import MAX_KEY_BYTES
 from aios3.errors import ConfigurationError, ResponseError
 

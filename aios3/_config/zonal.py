@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aios3._protocol.directory_buckets import zone_of
+from aios3._protocol.operations.directory_buckets import zone_of
 from aios3._protocol.uri import Endpoint
 from aios3.providers import Provider
 

@@ -16,7 +16,7 @@ from aios3._client.concurrency_limiter import Gate, Pass
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol import retry
 from aios3._protocol.cutter import Part
-from aios3._protocol.multipart_operations import UploadPart
+from aios3._protocol.operations.multipart import UploadPart
 from aios3._upload.memory.budget import MemoryBudget
 from aios3._upload.memory.segment_pool import SegmentPool
 from aios3._upload.multipart.part_sender import PartSender

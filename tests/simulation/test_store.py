@@ -10,12 +10,7 @@ from typing import Any
 import pytest
 
 from aios3._protocol.messages import Request, Response
-from aios3._protocol.multipart_operations import (
-    AbortMultipartUpload,
-    CreateMultipartUpload,
-    ListParts,
-    UploadPart,
-)
+from aios3._protocol.operations.multipart import AbortMultipartUpload, CreateMultipartUpload, ListParts, UploadPart
 from aios3._protocol.uri import Endpoint
 from aios3.errors import TransportError, TransportTimeoutError
 

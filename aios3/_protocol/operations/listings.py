@@ -12,10 +12,11 @@ from urllib.parse import unquote_plus
 
 from aios3._protocol.answers import unquote_etag
 from aios3._protocol.messages import Request, Response
-from aios3._protocol.operation import build_request, parse_result, refusal, unusable
 from aios3._protocol.uri import Endpoint
 from aios3._protocol.xml_bodies import Element, read_time
 from aios3.models import Container, PendingUpload, StorageObject
+
+from .base import build_request, parse_result, refusal, unusable
 
 __all__ = ["BucketsPage", "ListBuckets", "ListMultipartUploads", "ListObjectsV2", "ObjectsPage", "UploadsPage"]
 

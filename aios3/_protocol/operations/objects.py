@@ -9,10 +9,11 @@ from typing import ClassVar
 from aios3._protocol.answers import etag_of, read_checksum, read_http_date, read_metadata, request_id, unquote_etag
 from aios3._protocol.content_range import read_content_range
 from aios3._protocol.messages import Body, Request, Response
-from aios3._protocol.operation import build_request, is_success, refusal, unusable
 from aios3._protocol.uri import Endpoint
 from aios3.errors import ConfigurationError
 from aios3.models import StorageObject
+
+from .base import build_request, is_success, refusal, unusable
 
 __all__ = ["Committed", "DeleteObject", "GetObject", "HeadObject", "PutObject"]
 

@@ -8,10 +8,11 @@ from typing import ClassVar, Final
 
 from aios3._protocol.answers import etag_of, read_checksum, request_id
 from aios3._protocol.messages import Body, Request, Response
-from aios3._protocol.object_operations import Committed
-from aios3._protocol.operation import build_request, is_success, parse_result, refusal, unusable
 from aios3._protocol.uri import Endpoint
 from aios3._protocol.xml_bodies import Element, write_complete
+
+from .base import build_request, is_success, parse_result, refusal, unusable
+from .objects import Committed
 
 __all__ = [
     "AbortMultipartUpload",

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from aios3._protocol.bucket_operations import CreateBucket, DeleteBucket, HeadBucket
-from aios3._protocol.directory_buckets import CreateDirectoryBucket
-from aios3._protocol.listing_operations import (
-    BucketsPage,
-    ListBuckets,
-    ListMultipartUploads,
-    ListObjectsV2,
-    ObjectsPage,
-    UploadsPage,
-)
-from aios3._protocol.multipart_operations import (
+from .base import CONTROL_OPERATIONS, Operation
+from .buckets import CreateBucket, DeleteBucket, HeadBucket
+from .directory_buckets import CreateDirectoryBucket, CreateSession
+from .listings import BucketsPage, ListBuckets, ListMultipartUploads, ListObjectsV2, ObjectsPage, UploadsPage
+from .multipart import (
     AbortMultipartUpload,
     CompleteMultipartUpload,
     CreateMultipartUpload,
@@ -22,9 +16,7 @@ from aios3._protocol.multipart_operations import (
     PartsPage,
     UploadPart,
 )
-from aios3._protocol.object_operations import Committed, DeleteObject, GetObject, HeadObject, PutObject
-from aios3._protocol.operation import CONTROL_OPERATIONS, Operation
-from aios3._protocol.session_operations import CreateSession
+from .objects import Committed, DeleteObject, GetObject, HeadObject, PutObject
 
 __all__ = [
     "CONTROL_OPERATIONS",

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from aios3._protocol.messages import Request, Response
-from aios3._protocol.operation import build_request, is_success, refusal
 from aios3._protocol.uri import Endpoint
 from aios3._protocol.xml_bodies import write_create_bucket
+
+from .base import build_request, is_success, refusal
 
 __all__ = ["CreateBucket", "DeleteBucket", "HeadBucket"]
 
