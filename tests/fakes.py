@@ -18,9 +18,9 @@ from urllib.parse import quote, unquote
 from aios3._client.client import OperationClient
 from aios3._concurrency.clock import Clock
 from aios3._protocol.attributes import ObjectHeaders
-from aios3._protocol.messages import Request, Response
 from aios3._protocol.part_plan import PartPlan
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.uri import Endpoint
 from aios3._transport.base import StreamedResponse
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.integrity import ObjectChecksum

@@ -179,7 +179,7 @@ def test_imports_point_to_the_right(path: Path) -> None:
         ("aios3.errors", "from aios3.options import MIB"),
         ("aios3.options", "from aios3.providers import Provider"),
         ("aios3.options", "import asyncio"),
-        ("aios3.testing.server", "from aios3._protocol.sigv4 import sign"),
+        ("aios3.testing.server", "from aios3._protocol.wire.sigv4 import sign"),
         ("aios3.testing.server", "from aios3.driver import S3StorageDriver"),
     ],
 )
@@ -199,7 +199,10 @@ def test_a_wrong_arrow_is_caught(module: str, source: str) -> None:
             "aios3._client.client",
             "import asyncio\nfrom .clock import Clock\nfrom aios3._transport.base import Transport",
         ),
-        ("aios3._transport.aiohttp_transport", "import aiohttp\nimport yarl\nfrom aios3._protocol.uri import Endpoint"),
+        (
+            "aios3._transport.aiohttp_transport",
+            "import aiohttp\nimport yarl\nfrom aios3._protocol.wire.uri import Endpoint",
+        ),
         ("aios3._driver.base", "import aiohttp\nfrom aios3._transport.aiohttp_transport import AiohttpTransport"),
         ("aios3.credential_providers", "from aios3._config.sso import SsoCredentials"),
         ("aios3.driver", "import aiofiles\nfrom aios3._upload.lifecycle import run_upload"),

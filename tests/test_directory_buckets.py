@@ -25,7 +25,7 @@ from aios3 import (
     StorageError,
     TransferConfig,
 )
-from aios3._protocol.messages import Request, Response
+from aios3._protocol.wire.messages import Request, Response
 from aios3.testing import Fault, S3Server
 
 PART = 1024

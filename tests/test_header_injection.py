@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from aios3 import PROVIDERS, AmazonS3StorageDriver, ConfigurationError, Credentials, S3StorageDriver
 from aios3._protocol.attributes import read_attributes
 from aios3._protocol.operations import PutObject
-from aios3._protocol.sigv4 import Scope, presign, sign
-from aios3._protocol.uri import Endpoint, request_url
+from aios3._protocol.wire.sigv4 import Scope, presign, sign
+from aios3._protocol.wire.uri import Endpoint, request_url
 from aios3.models import UploadAttributes
 
 KEYS = Credentials("AKIDEXAMPLE", "secret")

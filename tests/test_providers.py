@@ -14,7 +14,7 @@ import pytest
 
 from aios3 import PROVIDERS, ConfigurationError, Provider
 from aios3._protocol.checksums import CHECKSUMS
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.uri import Endpoint
 from aios3.options import GIB, MIB, TransferConfig
 from aios3.providers import find_provider
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
-from aios3._protocol.messages import Response
+from aios3._protocol.wire.messages import Response
 from aios3.credentials import Credentials
 from aios3.errors import DriverClosedError, ResponseError, TransportError
 

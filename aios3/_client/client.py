@@ -9,13 +9,13 @@ from typing import Any, Final, Literal, TypeVar
 
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.clock import Clock
-from aios3._protocol.answers import expected_region, redirect_host, retry_after
 from aios3._protocol.checksums import sha256_hex
-from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import CONTROL_OPERATIONS, GetObject, Operation
 from aios3._protocol.retry import Repair, decide
-from aios3._protocol.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.error_responses import expected_region, redirect_host, retry_after
+from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign
+from aios3._protocol.wire.uri import Endpoint
 from aios3._transport.base import StreamedResponse, Transport
 from aios3._upload.put.body_channel import Handover
 from aios3.credentials import Credentials, CredentialsProvider

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from aios3._concurrency.clock import Clock
-from aios3._protocol.answers import server_time
-from aios3._protocol.messages import Response
+from aios3._protocol.wire.error_responses import server_time
+from aios3._protocol.wire.messages import Response
 
 __all__ = ["StoreClock"]
 

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 from aios3._protocol.operations import CONTROL_OPERATIONS, CreateSession, Operation
-from aios3._protocol.sigv4 import Scope
+from aios3._protocol.wire.sigv4 import Scope
 from aios3.credentials import Credentials
 
 from .client import OperationClient

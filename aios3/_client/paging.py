@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Protocol, Self, TypeVar
 
 from aios3._protocol.operations.base import Operation
-from aios3._protocol.uri import MAX_KEY_BYTES
+from aios3._protocol.wire.uri import MAX_KEY_BYTES
 from aios3.errors import ConfigurationError, ResponseError
 
 from .client import OperationClient

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aios3._protocol.operations import Operation
-from aios3._protocol.sigv4 import Scope
+from aios3._protocol.wire.sigv4 import Scope
 from aios3.credentials import Credentials, CredentialsProvider, RefreshableCredentials
 
 __all__ = ["OrdinarySigner", "Signer"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aios3._config.endpoint_variants import variant_pattern
 from aios3._config.shared_files import Profile
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.uri import Endpoint
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from aios3._protocol.xml_bodies import read_time
+from aios3._protocol.wire.xml_bodies import read_time
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 

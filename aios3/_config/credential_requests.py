@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl
 from aios3._concurrency.clock import Clock
 from aios3._concurrency.threads import library_threads
 from aios3._config.tls import make_ssl_context
-from aios3._protocol.answers import describe_body, read_error
-from aios3._protocol.messages import Body, Request, Response
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.error_responses import describe_body, read_error
+from aios3._protocol.wire.messages import Body, Request, Response
+from aios3._protocol.wire.uri import Endpoint
 from aios3._transport.aiohttp_transport import AiohttpTransport
 from aios3.errors import (
     AccessDeniedError,

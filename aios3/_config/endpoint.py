@@ -10,7 +10,7 @@ from aios3._config.environment import Environment
 from aios3._config.shared_files import Profile
 from aios3._config.zonal import control_endpoint
 from aios3._protocol.host_patterns import fill_pattern, is_below, read_region
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.uri import Endpoint
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
 

@@ -11,7 +11,7 @@ from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.clock import Clock
 from aios3._config.credential_documents import METADATA_FIELDS, parse_object, read_credentials
 from aios3._config.credential_requests import CredentialRequests, make_request, refusal
-from aios3._protocol.messages import Response
+from aios3._protocol.wire.messages import Response
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 

@@ -22,7 +22,7 @@ from aios3._config.endpoint_variants import VariantSwitches, choose_variant
 from aios3._config.environment import Environment, read_environment
 from aios3._config.regions import check_region, choose_aws_region
 from aios3._config.shared_files import Profile, load_profile
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.uri import Endpoint
 from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, _Anonymous
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aios3._protocol.operations.directory_buckets import zone_of
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.uri import Endpoint
 from aios3.providers import Provider
 
 __all__ = ["control_endpoint", "zonal_endpoint"]

@@ -13,7 +13,7 @@ from aios3._client.object_reader import ObjectReader
 from aios3._driver.base import DriverBase
 from aios3._driver.opened_object import OpenedObject
 from aios3._driver.partial_file import PartialFile
-from aios3._protocol.uri import check_bucket, check_key
+from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3.errors import ConfigurationError
 from aios3.models import StorageObject
 from aios3.options import KIB, is_byte_count

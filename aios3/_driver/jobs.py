@@ -12,7 +12,7 @@ from aios3._protocol.checksums import is_available
 from aios3._protocol.conditions import check_conditions, possible_commits
 from aios3._protocol.part_plan import PartPlan, plan_resumed
 from aios3._protocol.stream_plan import plan_upload
-from aios3._protocol.uri import check_bucket, check_key
+from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3._upload.shared.content_md5 import check_lock
 from aios3._upload.shared.integrity import ObjectChecksum
 from aios3._upload.shared.job import UploadJob

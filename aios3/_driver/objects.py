@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aios3._driver.base import DriverBase
 from aios3._protocol.operations import DeleteObject, HeadObject
-from aios3._protocol.uri import check_bucket, check_key
+from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3.models import StorageObject
 
 __all__ = ["ObjectMethods"]

@@ -12,8 +12,8 @@ from aios3._driver.base import DriverBase
 from aios3._protocol.attributes import read_attributes
 from aios3._protocol.conditions import check_conditions
 from aios3._protocol.operations import GetObject, HeadBucket, PutObject
-from aios3._protocol.sigv4 import presign
-from aios3._protocol.uri import Endpoint, check_bucket, check_key, encode_path, request_url
+from aios3._protocol.wire.sigv4 import presign
+from aios3._protocol.wire.uri import Endpoint, check_bucket, check_key, encode_path, request_url
 from aios3.errors import ConfigurationError
 from aios3.models import UploadAttributes
 

@@ -18,7 +18,7 @@ from functools import cache, partial
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from .messages import Body
+from aios3._protocol.wire.messages import Body
 
 __all__ = [
     "CHECKSUMS",

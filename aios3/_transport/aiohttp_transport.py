@@ -14,8 +14,8 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from aios3._protocol.messages import Request, Response
-from aios3._protocol.uri import request_url
+from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.uri import request_url
 from aios3.errors import ConfigurationError, DriverClosedError, TransportError, TransportTimeoutError
 from aios3.options import Timeouts
 

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from aios3._protocol.messages import Request, Response
+from aios3._protocol.wire.messages import Request, Response
 from aios3.errors import TransportError, TransportTimeoutError
 from aios3.options import MIB
 

@@ -10,7 +10,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_writer import StreamWriter
 from aiohttp.payload import Payload
 
-from aios3._protocol.messages import Request
+from aios3._protocol.wire.messages import Request
 
 from .connection import Connection
 from .watchdog import Watchdog

@@ -9,7 +9,7 @@ from typing import cast
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_writer import StreamWriter
 
-from aios3._protocol.messages import Request
+from aios3._protocol.wire.messages import Request
 
 from .base import BodyFeed
 from .body import SlicedBody, drain

@@ -11,7 +11,7 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 
 import aiohttp
 
-from aios3._protocol.messages import Request
+from aios3._protocol.wire.messages import Request
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError, TransportError, TransportTimeoutError
 
 __all__ = ["Translated", "closed_during", "subject_of", "words_of"]

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aios3._client.hashing import part_checksum
-from aios3._protocol.answers import unquote_etag
-from aios3._protocol.messages import Body
 from aios3._protocol.operations import (
     Committed,
     CompleteMultipartUpload,
@@ -15,6 +13,8 @@ from aios3._protocol.operations import (
     HeadObject,
     PutObject,
 )
+from aios3._protocol.wire.error_responses import unquote_etag
+from aios3._protocol.wire.messages import Body
 from aios3._upload.multipart.complete import Completion
 from aios3._upload.multipart.guard import CancellationGuard
 from aios3._upload.put.put_object import put_object

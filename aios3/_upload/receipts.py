@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Literal
 
-from aios3._protocol.answers import unquote_etag
 from aios3._protocol.operations import Committed, CompleteMultipartUpload, PutObject
+from aios3._protocol.wire.error_responses import unquote_etag
 from aios3._upload.multipart.complete import multipart_etag
 from aios3._upload.shared.content_md5 import needs_md5
 from aios3._upload.shared.job import UploadJob

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from aios3._config.credential_requests import CredentialRequests, make_request, refusal
-from aios3._protocol.messages import Response
+from aios3._protocol.wire.messages import Response
 from aios3.errors import (
     AccessDeniedError,
     ConfigurationError,

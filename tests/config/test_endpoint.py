@@ -12,7 +12,7 @@ from aios3._config.endpoint import (
 from aios3._config.environment import Environment
 from aios3._config.profiles import Section
 from aios3._config.shared_files import Profile
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.uri import Endpoint
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider, find_provider
 

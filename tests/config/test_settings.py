@@ -11,7 +11,7 @@ from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._config import settings as settings_module
 from aios3._config.endpoint_variants import VariantSwitches
 from aios3._config.settings import Settings, load_settings
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.uri import Endpoint
 from aios3.credentials import ANONYMOUS, Credentials
 from aios3.errors import ConfigurationError
 from aios3.providers import PROVIDERS, Provider, find_provider

@@ -6,7 +6,7 @@ import pytest
 
 from aios3 import PROVIDERS
 from aios3._config.zonal import control_endpoint, zonal_endpoint
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.uri import Endpoint
 from aios3.errors import ConfigurationError
 
 EXPRESS = PROVIDERS["s3express"]

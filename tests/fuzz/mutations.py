@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from aios3._protocol.messages import Response
+from aios3._protocol.wire.messages import Response
 
 VECTORS: Final = Path(__file__).parent.parent / "data" / "vectors" / "xml"
 CORPUS: Final = {

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.answers import expected_region, retry_after, server_time
-from aios3._protocol.messages import Response
-from aios3._protocol.uri import Endpoint, request_url
+from aios3._protocol.wire.error_responses import expected_region, retry_after, server_time
+from aios3._protocol.wire.messages import Response
+from aios3._protocol.wire.uri import Endpoint, request_url
 from aios3.errors import ResponseError
 
 from ..protocol.test_operations import OPERATIONS

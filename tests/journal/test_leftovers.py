@@ -11,7 +11,7 @@ import pytest
 
 from aios3._journal.journal import Journal
 from aios3._journal.leftovers import Leftovers, discard
-from aios3._protocol.messages import Response
+from aios3._protocol.wire.messages import Response
 from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint
 from aios3.errors import AccessDeniedError, StorageError, TransportError
 from aios3.models import UploadedPart

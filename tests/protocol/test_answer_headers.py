@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aios3._protocol.answer_headers import (
+from aios3._protocol.wire.response_headers import (
     etag_of,
     read_checksum,
     read_http_date,

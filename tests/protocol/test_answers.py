@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.answers import (
+from aios3._protocol.wire.error_responses import (
     MAX_ERROR_BYTES,
     describe_body,
     expected_region,
@@ -20,7 +20,7 @@ from aios3._protocol.answers import (
     retry_after,
     server_time,
 )
-from aios3._protocol.messages import Response
+from aios3._protocol.wire.messages import Response
 from aios3.errors import (
     ObjectNotFoundError,
     ResponseError,

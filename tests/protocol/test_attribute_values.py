@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.answer_headers import read_metadata as read_metadata_headers
 from aios3._protocol.attribute_values import (
     read_context,
     read_customer_key,
@@ -26,6 +25,7 @@ from aios3._protocol.attribute_values import (
     read_tags,
     read_text,
 )
+from aios3._protocol.wire.response_headers import read_metadata as read_metadata_headers
 from aios3.errors import ConfigurationError
 
 SECRET = bytes(range(32))

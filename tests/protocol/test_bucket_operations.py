@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._protocol.messages import Response
 from aios3._protocol.operations import CreateBucket, DeleteBucket, HeadBucket
-from aios3._protocol.uri import Endpoint, request_url
+from aios3._protocol.wire.messages import Response
+from aios3._protocol.wire.uri import Endpoint, request_url
 from aios3.errors import AccessDeniedError, ConflictError, ContainerNotFoundError
 
 ENDPOINT = Endpoint.parse("https://s3.example.com", "virtual")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._protocol.content_range import ContentRange, read_content_range
+from aios3._protocol.wire.response_headers import ContentRange, read_content_range
 
 
 @pytest.mark.parametrize(

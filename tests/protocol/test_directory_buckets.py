@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._protocol.messages import Response
 from aios3._protocol.operations import CreateDirectoryBucket
 from aios3._protocol.operations.directory_buckets import folder_of, zone_of
-from aios3._protocol.uri import Endpoint, request_url
+from aios3._protocol.wire.messages import Response
+from aios3._protocol.wire.uri import Endpoint, request_url
 from aios3.errors import AccessDeniedError, ConfigurationError
 
 CONTROL = Endpoint.parse("https://s3express-control.us-east-1.amazonaws.com", "path")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._protocol.error_classes import error_class
+from aios3._protocol.wire.error_classes import error_class
 from aios3.errors import (
     AccessDeniedError,
     ConflictError,

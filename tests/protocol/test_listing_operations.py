@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.messages import Response
 from aios3._protocol.operations import (
     BucketsPage,
     ListBuckets,
@@ -19,7 +18,8 @@ from aios3._protocol.operations import (
     ObjectsPage,
     UploadsPage,
 )
-from aios3._protocol.uri import Endpoint, check_key, request_url
+from aios3._protocol.wire.messages import Response
+from aios3._protocol.wire.uri import Endpoint, check_key, request_url
 from aios3.errors import AccessDeniedError, ConfigurationError, ContainerNotFoundError, ResponseError
 from aios3.models import Container, PendingUpload, StorageObject
 

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from aios3._protocol.messages import Request, Response
+from aios3._protocol.wire.messages import Request, Response
 
 
 def test_the_content_length_is_that_of_the_slices() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from aios3._protocol.messages import Response
 from aios3._protocol.operations import (
     AbortMultipartUpload,
     Committed,
@@ -18,7 +17,8 @@ from aios3._protocol.operations import (
     PartsPage,
     UploadPart,
 )
-from aios3._protocol.uri import Endpoint, request_url
+from aios3._protocol.wire.messages import Response
+from aios3._protocol.wire.uri import Endpoint, request_url
 from aios3.errors import AccessDeniedError, ResponseError, UploadNotFoundError
 
 ENDPOINT = Endpoint.parse("https://s3.example.com", "virtual")

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aios3._protocol.messages import Response
 from aios3._protocol.operations import Committed, DeleteObject, GetObject, HeadObject, PutObject
-from aios3._protocol.uri import Endpoint, request_url
+from aios3._protocol.wire.messages import Response
+from aios3._protocol.wire.uri import Endpoint, request_url
 from aios3.errors import ConfigurationError, ObjectNotFoundError, PreconditionFailedError, ResponseError
 from aios3.models import StorageObject
 

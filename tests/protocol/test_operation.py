@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from aios3._protocol.messages import Response
 from aios3._protocol.operations import HeadObject, UploadPart
 from aios3._protocol.operations.base import build_request, is_success, parse_result, refusal, unusable
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.messages import Response
+from aios3._protocol.wire.uri import Endpoint
 from aios3.errors import AccessDeniedError, ConfigurationError, ResponseError
 
 PART = UploadPart("bucket", "a b", "id", 7, (b"x",), {})

@@ -13,8 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aios3._protocol import operations
-from aios3._protocol.answers import expected_region, server_time
-from aios3._protocol.messages import Response
 from aios3._protocol.operations import (
     AbortMultipartUpload,
     CompleteMultipartUpload,
@@ -33,7 +31,9 @@ from aios3._protocol.operations import (
     PutObject,
     UploadPart,
 )
-from aios3._protocol.uri import Endpoint, canonical_query
+from aios3._protocol.wire.error_responses import expected_region, server_time
+from aios3._protocol.wire.messages import Response
+from aios3._protocol.wire.uri import Endpoint, canonical_query
 from aios3.errors import ResponseError
 
 VECTORS = Path(__file__).parent.parent / "data" / "vectors" / "xml"

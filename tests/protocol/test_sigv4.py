@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.messages import Request
-from aios3._protocol.sigv4 import (
+from aios3._protocol.wire.messages import Request
+from aios3._protocol.wire.sigv4 import (
     EMPTY_SHA256,
     UNSIGNED_PAYLOAD,
     Scope,
@@ -27,7 +27,7 @@ from aios3._protocol.sigv4 import (
     signing_key,
     string_to_sign,
 )
-from aios3._protocol.uri import Endpoint, canonical_query, encode_path
+from aios3._protocol.wire.uri import Endpoint, canonical_query, encode_path
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from aios3._protocol.sigv4 import (
+from aios3._protocol.wire.sigv4 import (
     Scope,
     canonical_headers,
     canonical_request,
@@ -19,7 +19,7 @@ from aios3._protocol.sigv4 import (
     signing_key,
     string_to_sign,
 )
-from aios3._protocol.uri import canonical_query, encode_path
+from aios3._protocol.wire.uri import canonical_query, encode_path
 
 VECTORS = Path(__file__).parent.parent / "data" / "vectors" / "sigv4"
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.messages import Request
-from aios3._protocol.uri import (
+from aios3._protocol.wire.messages import Request
+from aios3._protocol.wire.uri import (
     Endpoint,
     canonical_query,
     check_bucket,

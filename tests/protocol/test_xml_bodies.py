@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.xml_bodies import (
+from aios3._protocol.wire.xml_bodies import (
     MAX_DEPTH,
     MAX_DOCUMENT_BYTES,
     MAX_ELEMENTS,

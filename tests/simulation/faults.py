@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from aios3._protocol.messages import Request
+from aios3._protocol.wire.messages import Request
 
 __all__ = ["Conditions", "Faults", "Plan"]
 

@@ -11,8 +11,8 @@ import dataclasses
 import pytest
 
 from aios3._driver import uploads
-from aios3._protocol.messages import Body
 from aios3._protocol.operations import Committed
+from aios3._protocol.wire.messages import Body
 from aios3._upload import bytes_upload as whole_upload
 from aios3._upload.bytes_upload import WholeUpload
 from aios3._upload.commit import Commit

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 from typing import Final
 from urllib.parse import unquote
 
-from aios3._protocol.messages import Request, Response
+from aios3._protocol.wire.messages import Request, Response
 from aios3.providers import Provider
 from aios3.testing.answers import Answer, Refusal
 from aios3.testing.bodies import Body

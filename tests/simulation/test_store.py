@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations.multipart import AbortMultipartUpload, CreateMultipartUpload, ListParts, UploadPart
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.uri import Endpoint
 from aios3.errors import TransportError, TransportTimeoutError
 
 from .faults import Conditions, Plan

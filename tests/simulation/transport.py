@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from aios3._protocol.messages import Request, Response
+from aios3._protocol.wire.messages import Request, Response
 from aios3._transport.base import BodyFeed, StreamedResponse
 from aios3._transport.translation import Translated
 from aios3.errors import TransportError, TransportTimeoutError

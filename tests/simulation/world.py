@@ -17,8 +17,8 @@ from aios3._client import hashing
 from aios3._client.client import OperationClient
 from aios3._concurrency.clock import Clock
 from aios3._protocol import cutter, stream_plan
-from aios3._protocol.messages import Body
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.messages import Body
+from aios3._protocol.wire.uri import Endpoint
 from aios3._upload import bytes_upload as whole_upload
 from aios3._upload.memory import part_assembler as filler
 from aios3._upload.memory import segment_pool as segments

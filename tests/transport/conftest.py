@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from aios3._protocol.messages import Request
+from aios3._protocol.wire.messages import Request
 from aios3._transport.aiohttp_transport import AiohttpTransport
 from aios3.options import Timeouts
 

@@ -9,7 +9,7 @@ import ssl
 
 import pytest
 
-from aios3._protocol.messages import Request
+from aios3._protocol.wire.messages import Request
 from aios3._transport import aiohttp_transport
 from aios3.errors import TransportError, TransportTimeoutError
 

@@ -9,8 +9,8 @@ from itertools import cycle, pairwise
 import aiohttp
 import pytest
 
-from aios3._protocol.messages import Request
-from aios3._protocol.uri import canonical_query, encode_path
+from aios3._protocol.wire.messages import Request
+from aios3._protocol.wire.uri import canonical_query, encode_path
 from aios3.errors import DriverClosedError, TransportError, TransportTimeoutError
 
 from .wire import OK, answer

@@ -7,7 +7,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from aios3._protocol.messages import Response
+from aios3._protocol.wire.messages import Response
 from aios3._transport.base import StreamedResponse
 from aios3.errors import TransportError, TransportTimeoutError
 

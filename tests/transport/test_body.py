@@ -8,7 +8,7 @@ import socket
 import aiohttp
 import pytest
 
-from aios3._protocol.messages import Request
+from aios3._protocol.wire.messages import Request
 from aios3._transport.body import SlicedBody
 from aios3._transport.watchdog import Patrol, Watchdog
 from aios3.errors import TransportError

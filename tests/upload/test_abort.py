@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._protocol.messages import Response
+from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.abort import Abort, AbortOutcome
 from aios3.errors import AccessDeniedError, StorageError, ThrottledError, TransportError
 from tests.fakes import FakeClock, FakeStore, make_client, refusal

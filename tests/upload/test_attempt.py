@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aios3._client.attempt import Attempt
-from aios3._protocol.messages import Response
+from aios3._protocol.wire.messages import Response
 from aios3.credentials import Credentials
 
 

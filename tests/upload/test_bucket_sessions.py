@@ -9,7 +9,6 @@ import pytest
 
 from aios3._client.client import OperationClient
 from aios3._client.express_sessions import BucketSessions
-from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import (
     CreateBucket,
     DeleteBucket,
@@ -20,6 +19,7 @@ from aios3._protocol.operations import (
     Operation,
     PutObject,
 )
+from aios3._protocol.wire.messages import Request, Response
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError, CredentialsError, DriverClosedError, ThrottledError
 from tests.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns

@@ -13,7 +13,6 @@ import pytest
 from aios3._client.attempt import Attempt
 from aios3._client.client import OperationClient
 from aios3._client.signers import OrdinarySigner
-from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import (
     AbortMultipartUpload,
     CompleteMultipartUpload,
@@ -25,7 +24,8 @@ from aios3._protocol.operations import (
     PutObject,
     UploadPart,
 )
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.uri import Endpoint
 from aios3._transport.base import StreamedResponse
 from aios3.credentials import Credentials
 from aios3.errors import (

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from aios3._protocol.checksums import checksum_of
-from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import Committed
+from aios3._protocol.wire.messages import Request, Response
 from aios3._upload.commit import Commit
 from aios3._upload.multipart.guard import CancellationGuard
 from aios3._upload.shared.integrity import ObjectChecksum

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from aios3._protocol.messages import Response
 from aios3._protocol.operations import CompleteMultipartUpload
+from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.complete import Completion, multipart_etag, was_stored_since
 from aios3._upload.multipart.guard import CancellationGuard
 from aios3.errors import (

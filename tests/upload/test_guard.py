@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import CreateMultipartUpload
+from aios3._protocol.wire.messages import Request, Response
 from aios3._upload.multipart.abort import AbortOutcome
 from aios3._upload.multipart.guard import CancellationGuard
 from aios3._upload.shared.journal_interface import NoLog

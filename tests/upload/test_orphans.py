@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import HeadObject
+from aios3._protocol.wire.messages import Request, Response
 from aios3._upload.multipart.orphan_sweep import OrphanSweep
 from aios3.errors import AccessDeniedError, ResponseError, StorageError
 from tests.fakes import FakeClock, FakeStore, make_client, refusal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aios3._client.signers import OrdinarySigner
 from aios3._protocol.operations import CreateBucket, HeadObject
-from aios3._protocol.sigv4 import Scope
+from aios3._protocol.wire.sigv4 import Scope
 from aios3.credentials import Credentials
 
 KEYS = Credentials("KEY", "hidden-secret")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from aios3._client.client import OperationClient
-from aios3._protocol.messages import Response
 from aios3._protocol.operations import PutObject
+from aios3._protocol.wire.messages import Response
 from aios3._upload.put.put_object import put_object
 from aios3._upload.shared.ownership import Evidence
 from aios3.errors import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from aios3._client.client import OperationClient
-from aios3._protocol.messages import Response
 from aios3._protocol.operations import ListedPart
+from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.resume import check_checkpoint, list_stored_parts, usable_parts
 from aios3.checkpoints import UploadCheckpoint
 from aios3.errors import IntegrityError, UploadNotFoundError

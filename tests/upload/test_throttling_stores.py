@@ -11,9 +11,9 @@ import pytest
 
 from aios3._client.client import OperationClient
 from aios3._concurrency.clock import Clock
-from aios3._protocol.messages import Request, Response
 from aios3._protocol.operations import UploadPart
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.uri import Endpoint
 from aios3.errors import StorageError
 from aios3.options import RetryPolicy
 from tests.fakes import refusal

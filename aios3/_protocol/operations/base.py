@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Protocol, TypeVar
 
-from aios3._protocol.answers import describe_body, read_error, request_ids
-from aios3._protocol.messages import Body, Request, Response
-from aios3._protocol.uri import Endpoint
-from aios3._protocol.xml_bodies import Element, XmlError, parse_xml
+from aios3._protocol.wire.error_responses import describe_body, read_error, request_ids
+from aios3._protocol.wire.messages import Body, Request, Response
+from aios3._protocol.wire.uri import Endpoint
+from aios3._protocol.wire.xml_bodies import Element, XmlError, parse_xml
 from aios3.errors import ResponseError
 
 __all__ = ["CONTROL_OPERATIONS", "Operation", "build_request", "is_success", "parse_result", "refusal", "unusable"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from aios3._protocol.messages import Request, Response
-from aios3._protocol.uri import Endpoint
-from aios3._protocol.xml_bodies import write_create_bucket
+from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.uri import Endpoint
+from aios3._protocol.wire.xml_bodies import write_create_bucket
 
 from .base import build_request, is_success, refusal
 

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from aios3._protocol.messages import Request, Response
-from aios3._protocol.uri import Endpoint
-from aios3._protocol.xml_bodies import Element, read_time, write_create_directory_bucket
+from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.uri import Endpoint
+from aios3._protocol.wire.xml_bodies import Element, read_time, write_create_directory_bucket
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 

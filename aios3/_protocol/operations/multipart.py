@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from aios3._protocol.answers import etag_of, read_checksum, request_id
-from aios3._protocol.messages import Body, Request, Response
-from aios3._protocol.uri import Endpoint
-from aios3._protocol.xml_bodies import Element, write_complete
+from aios3._protocol.wire.error_responses import etag_of, read_checksum, request_id
+from aios3._protocol.wire.messages import Body, Request, Response
+from aios3._protocol.wire.uri import Endpoint
+from aios3._protocol.wire.xml_bodies import Element, write_complete
 
 from .base import build_request, is_success, parse_result, refusal, unusable
 from .objects import Committed

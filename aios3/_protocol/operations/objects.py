@@ -6,10 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from aios3._protocol.answers import etag_of, read_checksum, read_http_date, read_metadata, request_id, unquote_etag
-from aios3._protocol.content_range import read_content_range
-from aios3._protocol.messages import Body, Request, Response
-from aios3._protocol.uri import Endpoint
+from aios3._protocol.wire.error_responses import (
+    etag_of,
+    read_checksum,
+    read_http_date,
+    read_metadata,
+    request_id,
+    unquote_etag,
+)
+from aios3._protocol.wire.messages import Body, Request, Response
+from aios3._protocol.wire.response_headers import read_content_range
+from aios3._protocol.wire.uri import Endpoint
 from aios3.errors import ConfigurationError
 from aios3.models import StorageObject
 

@@ -30,7 +30,7 @@ from aios3._concurrency.caller_errors import Outcome, note
 from aios3._concurrency.named_files import naming
 from aios3._concurrency.threads import ThreadWork
 from aios3._protocol.cutter import SEGMENT_SIZE, Part
-from aios3._protocol.messages import Body
+from aios3._protocol.wire.messages import Body
 
 from .budget import MemoryBudget
 from .segment_pool import SegmentPool

@@ -15,10 +15,11 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
-from aios3._protocol.messages import Request
-from aios3._protocol.uri import canonical_query, request_url
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
+
+from .messages import Request
+from .uri import canonical_query, request_url
 
 __all__ = [
     "EMPTY_SHA256",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.errors import MessageError
 from email.header import decode_header, make_header
@@ -12,7 +13,17 @@ from typing import Final
 
 from aios3.models import FrozenDict
 
-__all__ = ["etag_of", "read_checksum", "read_http_date", "read_metadata", "retry_after", "unquote_etag"]
+__all__ = [
+    "ContentRange",
+    "etag_of",
+    "read_checksum",
+    "read_content_range",
+    "read_http_date",
+    "read_metadata",
+    "retry_after",
+    "unquote_etag",
+]
+
 
 _METADATA_PREFIX: Final = "x-amz-meta-"
 _CHECKSUM_PREFIX: Final = "x-amz-checksum-"
@@ -94,3 +105,29 @@ def _decode_words(value: str) -> str:
         return str(make_header(decode_header(value)))
     except (MessageError, LookupError, ValueError):
         return value
+
+
+# Eighteen digits are more than any object has, and keep int() from refusing or labouring.
+_CONTENT_RANGE: Final = re.compile(r"bytes\s+([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRange:
+    """A section of an object."""
+
+    start: int
+    """Offset of the first byte."""
+    end: int
+    """Offset after the last byte."""
+    total: int | None
+    """Bytes of the whole object, or ``None`` where the store does not say."""
+
+
+def read_content_range(headers: Mapping[str, str]) -> ContentRange | None:
+    """Return the section that an answer holds, or ``None`` if there is no such header or it makes no sense."""
+    found = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
+    if found is None:
+        return None
+    section = ContentRange(int(found[1]), int(found[2]) + 1, None if found[3] == "*" else int(found[3]))
+    is_inside = section.total is None or section.end <= section.total
+    return section if section.start < section.end and is_inside else None

@@ -14,8 +14,9 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final, Literal
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
-from aios3._protocol.messages import Request
 from aios3.errors import ConfigurationError
+
+from .messages import Request
 
 __all__ = [
     "Endpoint",

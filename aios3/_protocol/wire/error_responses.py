@@ -7,18 +7,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from aios3._protocol.answer_headers import (
-    etag_of,
-    read_checksum,
-    read_http_date,
-    read_metadata,
-    retry_after,
-    unquote_etag,
-)
-from aios3._protocol.error_classes import error_class
-from aios3._protocol.messages import Response
-from aios3._protocol.xml_bodies import Element, XmlError, parse_xml, read_time
 from aios3.errors import ResponseError
+
+from .error_classes import error_class
+from .messages import Response
+from .response_headers import etag_of, read_checksum, read_http_date, read_metadata, retry_after, unquote_etag
+from .xml_bodies import Element, XmlError, parse_xml, read_time
 
 __all__ = [
     "describe_body",
