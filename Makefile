@@ -8,7 +8,7 @@
 #   make bench-quick ARGS=--save, and later make bench-quick: two minutes before and after a change
 #   make leaks   what aios3 and other clients leave behind, by way of ending and store; writes docs/leaks.md
 #   make soak    hundreds of uploads at once against a real store, through a proxy that spoils connections
-#   make mutate  changes the code, and looks whether its tests notice: ARGS=aios3/_protocol/retry.py names modules or folders
+#   make mutate  changes the code, and looks whether its tests notice: ARGS=aios3/_protocol/policies/retry.py names modules or folders
 #   make clean   remove all that these made
 #
 # PYTHON=python3.12 chooses another interpreter. ARGS="-k name" goes to pytest, which then asks for no coverage,

@@ -23,13 +23,13 @@ from typing import Final, TypeAlias
 from aios3 import Credentials, S3StorageDriver
 from aios3._client.client import OperationClient
 from aios3._driver.base import DriverBase
-from aios3._protocol.cutter import SEGMENT_SIZE
 from aios3._protocol.operations import (
     CompleteMultipartUpload,
     CreateMultipartUpload,
     PutObject,
     UploadPart,
 )
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._protocol.wire.messages import Body, Request, Response
 from aios3._protocol.wire.sigv4 import UNSIGNED_PAYLOAD, Scope, sign
 from aios3._transport.base import Transport

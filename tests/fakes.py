@@ -17,8 +17,8 @@ from urllib.parse import quote, unquote
 
 from aios3._client.client import OperationClient
 from aios3._concurrency.clock import Clock
-from aios3._protocol.attributes import ObjectHeaders
-from aios3._protocol.part_plan import PartPlan
+from aios3._protocol.attributes.headers import ObjectHeaders
+from aios3._protocol.parts.part_plan import PartPlan
 from aios3._protocol.wire.messages import Request, Response
 from aios3._protocol.wire.uri import Endpoint
 from aios3._transport.base import StreamedResponse

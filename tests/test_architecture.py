@@ -49,7 +49,7 @@ PURE = frozenset(
 
 EXCEPTIONS = frozenset(
     {
-        ("aios3._protocol.checksums", "importlib"),
+        ("aios3._protocol.checksums.digests", "importlib"),
         ("aios3.options", "os"),
         ("aios3._providers.table", "pathlib"),
         ("aios3._providers.table", "tomllib"),
@@ -151,13 +151,13 @@ def test_imports_point_to_the_right(path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("aios3._protocol.retry", "from aios3._concurrency.clock import Clock"),
-        ("aios3._protocol.retry", "def f():\n    import random"),
-        ("aios3._protocol.retry", "import asyncio"),
-        ("aios3._protocol.retry", "import os.path"),
-        ("aios3._protocol.retry", "from time import monotonic"),
-        ("aios3._protocol.retry", "from logging import getLogger"),
-        ("aios3._protocol.retry", "from .._transport import base"),
+        ("aios3._protocol.policies.retry", "from aios3._concurrency.clock import Clock"),
+        ("aios3._protocol.policies.retry", "def f():\n    import random"),
+        ("aios3._protocol.policies.retry", "import asyncio"),
+        ("aios3._protocol.policies.retry", "import os.path"),
+        ("aios3._protocol.policies.retry", "from time import monotonic"),
+        ("aios3._protocol.policies.retry", "from logging import getLogger"),
+        ("aios3._protocol.policies.retry", "from .._transport import base"),
         ("aios3._transport.base", "from aios3._upload.shared.engine import Engine"),
         ("aios3._transport.base", "from aios3 import _upload"),
         ("aios3._client.client", "from aios3._config.settings import Settings"),
@@ -192,7 +192,7 @@ def test_a_wrong_arrow_is_caught(module: str, source: str) -> None:
     ("module", "source"),
     [
         (
-            "aios3._protocol.retry",
+            "aios3._protocol.policies.retry",
             "from aios3.errors import StorageError\nimport xmltodict\nfrom .messages import Body",
         ),
         (

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aios3 import PROVIDERS, AmazonS3StorageDriver, ConfigurationError, Credentials, S3StorageDriver
-from aios3._protocol.attributes import read_attributes
+from aios3._protocol.attributes.headers import read_attributes
 from aios3._protocol.operations import PutObject
 from aios3._protocol.wire.sigv4 import Scope, presign, sign
 from aios3._protocol.wire.uri import Endpoint, request_url

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from aios3 import models
-from aios3._protocol.attributes import read_attributes
+from aios3._protocol.attributes.headers import read_attributes
 from aios3.models import (
     Container,
     PendingUpload,

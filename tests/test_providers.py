@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from aios3 import PROVIDERS, ConfigurationError, Provider
-from aios3._protocol.checksums import CHECKSUMS
+from aios3._protocol.checksums.digests import CHECKSUMS
 from aios3._protocol.wire.uri import Endpoint
 from aios3.options import GIB, MIB, TransferConfig
 from aios3.providers import find_provider

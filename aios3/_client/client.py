@@ -9,9 +9,9 @@ from typing import Any, Final, Literal, TypeVar
 
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.clock import Clock
-from aios3._protocol.checksums import sha256_hex
+from aios3._protocol.checksums.digests import sha256_hex
 from aios3._protocol.operations import CONTROL_OPERATIONS, GetObject, Operation
-from aios3._protocol.retry import Repair, decide
+from aios3._protocol.policies.retry import Repair, decide
 from aios3._protocol.wire.error_responses import expected_region, redirect_host, retry_after
 from aios3._protocol.wire.messages import Request, Response
 from aios3._protocol.wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign

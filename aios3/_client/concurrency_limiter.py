@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aios3._protocol.concurrency_search import ConcurrencySearch
+from aios3._protocol.policies.adaptive_concurrency import ConcurrencySearch
 from aios3.errors import ThrottledError
 
 __all__ = ["Gate", "Pass"]

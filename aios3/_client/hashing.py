@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from aios3._concurrency.threads import in_library_thread
-from aios3._protocol.checksums import Pieces, checksum_header, checksum_of
+from aios3._protocol.checksums.digests import Pieces, checksum_header, checksum_of
 from aios3._protocol.wire.messages import Body
 from aios3._upload.shared.integrity import ObjectChecksum
 from aios3.options import KIB

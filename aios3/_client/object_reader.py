@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from aios3._concurrency.caller_errors import note
 from aios3._protocol.operations import GetObject, HeadObject
-from aios3._protocol.retry import decide
+from aios3._protocol.policies.retry import decide
 from aios3._protocol.wire.messages import Response
 from aios3._protocol.wire.response_headers import read_content_range
 from aios3._transport.base import StreamedResponse

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from aios3._concurrency.clock import Clock
-from aios3._protocol.request_pace import RequestPace
-from aios3._protocol.retry import Retry
+from aios3._protocol.policies.adaptive_rate import RequestPace
+from aios3._protocol.policies.retry import Retry
 from aios3.errors import StorageError, ThrottledError
 
 from .attempt import Attempt

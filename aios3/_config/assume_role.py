@@ -6,7 +6,7 @@ from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.clock import Clock
 from aios3._config.static import StaticCredentials
 from aios3._config.sts import StsClient, check_duration
-from aios3._protocol.retry import repair_for
+from aios3._protocol.policies.retry import repair_for
 from aios3.credentials import Credentials, CredentialsProvider, RefreshableCredentials
 from aios3.errors import ResponseError
 

@@ -10,7 +10,7 @@ from aios3._concurrency.clock import Clock
 from aios3._config.credential_documents import PROCESS_FIELDS, read_credentials
 from aios3._config.credential_requests import CredentialRequests, make_request, refusal
 from aios3._config.regions import check_region, domain_of
-from aios3._protocol.checksums import sha256_hex
+from aios3._protocol.checksums.digests import sha256_hex
 from aios3._protocol.wire.sigv4 import Scope, sign
 from aios3._protocol.wire.xml_bodies import Element, XmlError, parse_xml
 from aios3.credentials import Credentials

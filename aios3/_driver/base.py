@@ -27,7 +27,7 @@ from aios3._config.zonal import zonal_endpoint
 from aios3._driver.checks import check_type
 from aios3._journal.journal import Journal
 from aios3._protocol.operations.directory_buckets import folder_of
-from aios3._protocol.part_plan import check_part_size
+from aios3._protocol.parts.part_plan import check_part_size
 from aios3._transport.aiohttp_transport import AiohttpTransport
 from aios3._upload.memory.spill import check_directory
 from aios3._upload.shared.engine import Engine

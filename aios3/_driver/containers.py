@@ -15,7 +15,7 @@ from aios3._protocol.operations import (
     ListBuckets,
     ListObjectsV2,
 )
-from aios3._protocol.retry import is_unclear
+from aios3._protocol.policies.retry import is_unclear
 from aios3._protocol.wire.uri import check_bucket
 from aios3.errors import ConflictError, ContainerNotFoundError, StorageError
 from aios3.models import Container, StorageObject

@@ -10,7 +10,7 @@ from aios3._client.client import OperationClient
 from aios3._client.paging import check_prefix, iterate_pages
 from aios3._driver.base import DriverBase
 from aios3._protocol.operations import AbortMultipartUpload, ListMultipartUploads
-from aios3._protocol.retry import is_unclear
+from aios3._protocol.policies.retry import is_unclear
 from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3.errors import ConfigurationError, DriverClosedError, ResponseError, StorageError
 from aios3.models import PendingUpload

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from aios3._driver.checks import check_callable, check_type
-from aios3._protocol.attributes import read_attributes
-from aios3._protocol.checksums import is_available
-from aios3._protocol.conditions import check_conditions, possible_commits
-from aios3._protocol.part_plan import PartPlan, plan_resumed
-from aios3._protocol.stream_plan import plan_upload
+from aios3._protocol.attributes.conditions import check_conditions, possible_commits
+from aios3._protocol.attributes.headers import read_attributes
+from aios3._protocol.checksums.digests import is_available
+from aios3._protocol.parts.part_plan import PartPlan, plan_resumed
+from aios3._protocol.parts.put_plan import plan_upload
 from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3._upload.shared.content_md5 import check_lock
 from aios3._upload.shared.integrity import ObjectChecksum

@@ -9,8 +9,8 @@ from typing import Unpack
 
 from aios3._client.client import OperationClient
 from aios3._driver.base import DriverBase
-from aios3._protocol.attributes import read_attributes
-from aios3._protocol.conditions import check_conditions
+from aios3._protocol.attributes.conditions import check_conditions
+from aios3._protocol.attributes.headers import read_attributes
 from aios3._protocol.operations import GetObject, HeadBucket, PutObject
 from aios3._protocol.wire.sigv4 import presign
 from aios3._protocol.wire.uri import Endpoint, check_bucket, check_key, encode_path, request_url

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final, Literal
 
-from aios3._protocol.attributes import ObjectHeaders, read_attributes
+from aios3._protocol.attributes.headers import ObjectHeaders, read_attributes
 from aios3._upload.multipart.abort import AbortOutcome
 from aios3._upload.multipart.guard import CancellationGuard
 from aios3._upload.multipart.orphan_sweep import OrphanSweep

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TypeGuard
 
-from aios3._protocol.cutter import SEGMENT_SIZE
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3.errors import StorageError

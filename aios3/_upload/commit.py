@@ -13,6 +13,7 @@ from aios3._protocol.operations import (
     HeadObject,
     PutObject,
 )
+from aios3._protocol.parts.part_tracker import PartTracker
 from aios3._protocol.wire.error_responses import unquote_etag
 from aios3._protocol.wire.messages import Body
 from aios3._upload.multipart.complete import Completion
@@ -26,7 +27,6 @@ from aios3.errors import CompletionUnknownError, StorageError
 from aios3.models import UploadedPart, UploadReceipt, Verification
 
 from .receipts import verification_of_multipart, verification_of_put, verification_of_stream
-from .tracker import PartTracker
 
 __all__ = ["Commit"]
 

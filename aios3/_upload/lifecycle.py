@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 
 from aios3._concurrency.caller_errors import async_block, note
 from aios3._concurrency.task_group import PartTasks
-from aios3._protocol.stream_plan import StreamPlan
+from aios3._protocol.parts.put_plan import StreamPlan
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3.errors import UploadNotFoundError, UploadSuspendedError

@@ -20,9 +20,9 @@ from __future__ import annotations
 import asyncio
 
 from aios3._client.hashing import RunningMD5
-from aios3._protocol.cutter import Part
 from aios3._protocol.operations import Committed, PutObject
-from aios3._protocol.stream_plan import StreamPlan
+from aios3._protocol.parts.part_buffer import Part
+from aios3._protocol.parts.put_plan import StreamPlan
 from aios3._upload.memory.spill import SpilledPart
 from aios3._upload.put.body_channel import Handover
 from aios3._upload.put.put_stream import put_stream

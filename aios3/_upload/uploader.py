@@ -21,7 +21,7 @@ from typing import Final
 
 from aios3._concurrency.fair_lock import Turn
 from aios3._concurrency.task_group import UploadTasks
-from aios3._protocol.cutter import Part
+from aios3._protocol.parts.part_buffer import Part
 from aios3._upload.memory.part_assembler import PartFiller
 from aios3._upload.memory.spill import SpilledPart
 from aios3._upload.multipart.create import Creation

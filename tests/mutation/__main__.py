@@ -1,4 +1,4 @@
-"""Mutation testing: ``python -m tests.mutation FILE [FILE ...]``, for example ``aios3/_protocol/retry.py``.
+"""Mutation testing: ``python -m tests.mutation FILE [FILE ...]``, for example ``aios3/_protocol/policies/retry.py``.
 
 mutmut makes the mutants of a module. The test files that import the module have to kill them: they are read once, and a
 child is forked for every mutant. A row is printed for each module, and ``build/mutation`` gets the survivors.

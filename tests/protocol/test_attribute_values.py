@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.attribute_values import (
+from aios3._protocol.attributes.encoding import (
     read_context,
     read_customer_key,
     read_etag,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from aios3._protocol.attributes import ObjectHeaders, read_attributes
+from aios3._protocol.attributes.headers import ObjectHeaders, read_attributes
 from aios3.errors import ConfigurationError
 from aios3.models import UploadAttributes
 from aios3.providers import find_provider

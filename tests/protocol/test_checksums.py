@@ -10,8 +10,15 @@ from typing import Any
 
 import pytest
 
-from aios3._protocol import checksums
-from aios3._protocol.checksums import CHECKSUMS, checksum_header, checksum_of, digest_of, is_available, sha256_hex
+from aios3._protocol.checksums import digests as checksums
+from aios3._protocol.checksums.digests import (
+    CHECKSUMS,
+    checksum_header,
+    checksum_of,
+    digest_of,
+    is_available,
+    sha256_hex,
+)
 from aios3.testing.crcs import crc_by_table
 from tests.protocol.checksum_vectors import ALGORITHMS, load, make_input
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.concurrency_search import FIRST_LEVEL, ConcurrencySearch
+from aios3._protocol.policies.adaptive_concurrency import FIRST_LEVEL, ConcurrencySearch
 
 PART = 5 << 20
 Network = Callable[[int], float]

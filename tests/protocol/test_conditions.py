@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from aios3._protocol.attributes import ObjectHeaders, read_attributes
-from aios3._protocol.conditions import check_conditions, possible_commits
-from aios3._protocol.part_plan import PartPlan
-from aios3._protocol.stream_plan import StreamPlan
+from aios3._protocol.attributes.conditions import check_conditions, possible_commits
+from aios3._protocol.attributes.headers import ObjectHeaders, read_attributes
+from aios3._protocol.parts.part_plan import PartPlan
+from aios3._protocol.parts.put_plan import StreamPlan
 from aios3.errors import ConfigurationError
 from aios3.providers import find_provider
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aios3._protocol.cutter import SEGMENT_SIZE, Part, PartCutter
-from aios3._protocol.part_plan import PartPlan
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part, PartCutter
+from aios3._protocol.parts.part_plan import PartPlan
 from aios3.errors import PartLimitError
 
 

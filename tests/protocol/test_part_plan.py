@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.part_plan import PartPlan, check_part_size, plan_parts, plan_resumed, reading_reserve
+from aios3._protocol.parts.part_plan import PartPlan, check_part_size, plan_parts, plan_resumed, reading_reserve
 from aios3.errors import ConfigurationError, PartLimitError
 from aios3.options import GIB, MIB, TransferConfig
 from aios3.providers import PROVIDERS, Provider

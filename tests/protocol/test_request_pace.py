@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.request_pace import RequestPace
+from aios3._protocol.policies.adaptive_rate import RequestPace
 
 
 class Bucket:

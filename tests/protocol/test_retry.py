@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.retry import Repair, Retry, decide, is_unclear, repair_for
+from aios3._protocol.policies.retry import Repair, Retry, decide, is_unclear, repair_for
 from aios3._protocol.wire.error_responses import read_error
 from aios3._protocol.wire.messages import Response
 from aios3.errors import (

@@ -14,16 +14,16 @@ import pytest
 
 from aios3._client.concurrency_limiter import Gate, Pass
 from aios3._concurrency.task_group import UploadTasks
-from aios3._protocol import retry
-from aios3._protocol.cutter import Part
 from aios3._protocol.operations.multipart import UploadPart
+from aios3._protocol.parts.part_buffer import Part
+from aios3._protocol.parts.part_tracker import PartTracker
+from aios3._protocol.policies import retry
 from aios3._upload.memory.budget import MemoryBudget
 from aios3._upload.memory.segment_pool import SegmentPool
 from aios3._upload.multipart.part_sender import PartSender
 from aios3._upload.shared.progress import ProgressReporter
 from aios3._upload.source.readers import SourceReader
 from aios3._upload.source.silence_watch import SilenceWatch
-from aios3._upload.tracker import PartTracker
 from aios3._upload.uploader import Uploader
 from aios3.errors import StorageError
 from aios3.models import UploadedPart

@@ -16,7 +16,8 @@ from aios3 import RetryPolicy, S3StorageDriver, Timeouts, TransferConfig
 from aios3._client import hashing
 from aios3._client.client import OperationClient
 from aios3._concurrency.clock import Clock
-from aios3._protocol import cutter, stream_plan
+from aios3._protocol.parts import part_buffer as cutter
+from aios3._protocol.parts import put_plan as stream_plan
 from aios3._protocol.wire.messages import Body
 from aios3._protocol.wire.uri import Endpoint
 from aios3._upload import bytes_upload as whole_upload

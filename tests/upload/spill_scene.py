@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from aios3._protocol.cutter import SEGMENT_SIZE, Segment
-from aios3._protocol.part_plan import PartPlan
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Segment
+from aios3._protocol.parts.part_plan import PartPlan
 from aios3._upload.lifecycle import run_upload
 from aios3._upload.memory.budget import Lease
 from aios3._upload.memory.segment_pool import SegmentPool

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from aios3._protocol.checksums import checksum_of
+from aios3._protocol.checksums.digests import checksum_of
 from aios3._protocol.operations import Committed
+from aios3._protocol.parts.part_tracker import PartTracker
 from aios3._protocol.wire.messages import Request, Response
 from aios3._upload.commit import Commit
 from aios3._upload.multipart.guard import CancellationGuard
 from aios3._upload.shared.integrity import ObjectChecksum
-from aios3._upload.tracker import PartTracker
 from aios3.credentials import Credentials
 from aios3.errors import AccessDeniedError, IntegrityError, StorageError, TransportError
 from aios3.models import UploadedPart, UploadReceipt, Verification

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from aios3._protocol.cutter import SEGMENT_SIZE
-from aios3._protocol.part_plan import PartPlan
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
+from aios3._protocol.parts.part_plan import PartPlan
 from aios3._upload.lifecycle import run_upload
 from aios3._upload.shared.engine import Engine
 from aios3.checkpoints import UploadSuspendedError

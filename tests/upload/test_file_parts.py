@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aios3._protocol.cutter import SEGMENT_SIZE
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._upload.multipart.resume import holds_parts
 from aios3.models import UploadedPart
 from tests.fakes import md5

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from aios3._protocol.cutter import SEGMENT_SIZE
-from aios3._protocol.part_plan import PartPlan
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
+from aios3._protocol.parts.part_plan import PartPlan
 from aios3._upload.source.files import FileReader, OpenedFile
 from aios3._upload.uploader import Uploader
 from aios3._upload.writer import UploadWriter

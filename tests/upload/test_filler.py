@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from aios3._protocol.cutter import SEGMENT_SIZE
-from aios3._protocol.part_plan import PartPlan
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
+from aios3._protocol.parts.part_plan import PartPlan
 from aios3._upload.memory.budget import Lease, MemoryBudget
 from aios3._upload.memory.part_assembler import PartFiller
 from aios3._upload.memory.segment_pool import SegmentPool

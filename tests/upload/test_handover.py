@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from aios3._protocol.cutter import SEGMENT_SIZE, Part
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part
 from aios3._upload.put.body_channel import Handover
 from aios3.errors import StorageError
 from tests.fakes import turns

@@ -8,7 +8,7 @@ import pytest
 
 from aios3._client.attempt import Attempt
 from aios3._client.rate_limiter import RequestLimiter
-from aios3._protocol.retry import Retry
+from aios3._protocol.policies.retry import Retry
 from aios3.errors import StorageError, ThrottledError, TransportError
 from tests.fakes import FakeClock, turns
 

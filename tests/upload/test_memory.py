@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from aios3._protocol.cutter import SEGMENT_SIZE
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._upload.memory.budget import Lease, MemoryBudget
 from aios3._upload.memory.segment_pool import SegmentPool
 from aios3.errors import ConfigurationError

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aios3._concurrency.task_group import PartTasks, UploadTasks
-from aios3._protocol.cutter import SEGMENT_SIZE, Part
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part
 from aios3._upload.multipart.part_sender import PartSender
 from aios3._upload.shared.progress import ProgressReporter
 from aios3.errors import AccessDeniedError, StorageError

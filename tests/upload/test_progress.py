@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from aios3._protocol.parts.part_tracker import PartTracker
 from aios3._upload.shared.progress import ProgressReporter
-from aios3._upload.tracker import PartTracker
 from aios3.models import UploadProgress
 from tests.fakes import turns
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aios3._protocol.cutter import SEGMENT_SIZE
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._upload.memory.segment_pool import SegmentPool
 from aios3.options import MIB
 

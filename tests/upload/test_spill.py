@@ -14,7 +14,7 @@ import pytest
 
 from aios3._concurrency import threads
 from aios3._concurrency.threads import ThreadWork
-from aios3._protocol.cutter import SEGMENT_SIZE
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._protocol.wire.messages import Body
 from aios3._upload.memory.budget import Lease
 from aios3._upload.memory.spill import DiskRoom, SpillFile

@@ -8,8 +8,8 @@ import dataclasses
 import pytest
 
 from aios3._client.hashing import RunningMD5
-from aios3._protocol.cutter import Part
 from aios3._protocol.operations import Committed, PutObject
+from aios3._protocol.parts.part_buffer import Part
 from aios3._protocol.wire.messages import Response
 from aios3._upload.put.body_channel import Handover
 from aios3._upload.put.put_stream import put_stream

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._upload.tracker import PartTracker
+from aios3._protocol.parts.part_tracker import PartTracker
 from aios3.errors import IntegrityError
 from aios3.models import UploadedPart
 

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from aios3._upload.tracker import PartTracker
+from aios3._protocol.parts.part_tracker import PartTracker
 from aios3.errors import IntegrityError
 from aios3.models import UploadedPart
 

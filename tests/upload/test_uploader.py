@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aios3._protocol.part_plan import PartPlan
+from aios3._protocol.parts.part_plan import PartPlan
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.journal_interface import NoJournal, NoLog
 from aios3._upload.source.readers import SourceReader

@@ -12,9 +12,9 @@ import pytest
 
 from aios3._client.signers import OrdinarySigner
 from aios3._concurrency.shielding import finish_despite_cancellation
-from aios3._protocol.cutter import SEGMENT_SIZE
-from aios3._protocol.part_plan import PartPlan
-from aios3._protocol.stream_plan import StreamPlan
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
+from aios3._protocol.parts.part_plan import PartPlan
+from aios3._protocol.parts.put_plan import StreamPlan
 from aios3._protocol.wire.messages import Request, Response
 from aios3._upload.bytes_upload import WholeUpload, is_whole
 from aios3._upload.shared.job import UploadJob

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from aios3._concurrency.fair_lock import Turn
-from aios3._protocol.part_plan import PartPlan
+from aios3._protocol.parts.part_plan import PartPlan
 from aios3._upload import uploader
 from aios3._upload.lifecycle import run_upload
 from aios3._upload.source.readers import SourceReader

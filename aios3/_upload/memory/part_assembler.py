@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from aios3._concurrency.threads import ThreadWork
-from aios3._protocol.cutter import SEGMENT_SIZE, Part, PartCutter
-from aios3._protocol.part_plan import PartPlan
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part, PartCutter
+from aios3._protocol.parts.part_plan import PartPlan
 from aios3.errors import ConfigurationError
 
 from .budget import Lease, MemoryBudget

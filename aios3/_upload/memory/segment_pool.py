@@ -10,7 +10,7 @@ import mmap
 import sys
 from collections.abc import Sequence
 
-from aios3._protocol.cutter import SEGMENT_SIZE, Segment
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Segment
 
 __all__ = ["SegmentPool"]
 

@@ -29,7 +29,7 @@ from typing import Final
 from aios3._concurrency.caller_errors import Outcome, note
 from aios3._concurrency.named_files import naming
 from aios3._concurrency.threads import ThreadWork
-from aios3._protocol.cutter import SEGMENT_SIZE, Part
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part
 from aios3._protocol.wire.messages import Body
 
 from .budget import MemoryBudget

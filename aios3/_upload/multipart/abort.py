@@ -9,7 +9,7 @@ from typing import Final
 
 from aios3._client.client import OperationClient
 from aios3._protocol.operations import AbortMultipartUpload, ListParts
-from aios3._protocol.retry import is_transient, is_unclear
+from aios3._protocol.policies.retry import is_transient, is_unclear
 from aios3.errors import ResponseError, StorageError
 
 __all__ = ["Abort", "AbortOutcome"]

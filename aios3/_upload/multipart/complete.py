@@ -20,7 +20,7 @@ from typing import Final
 
 from aios3._client.client import OperationClient
 from aios3._protocol.operations import Committed, CompleteMultipartUpload, HeadObject
-from aios3._protocol.retry import is_unclear
+from aios3._protocol.policies.retry import is_unclear
 from aios3._upload.shared.ownership import Evidence
 from aios3.errors import CompletionUnknownError, StorageError, UploadNotFoundError
 from aios3.models import StorageObject

@@ -11,7 +11,7 @@ from aios3._client.client import Attempt, OperationClient
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.shielding import INTERRUPTS, finish_despite_cancellation
 from aios3._protocol.operations import CreateMultipartUpload
-from aios3._protocol.retry import is_unclear
+from aios3._protocol.policies.retry import is_unclear
 from aios3._upload.shared.journal_interface import NoLog, UploadLog
 from aios3.errors import StorageError, UploadSuspendedError
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from aios3._protocol.cutter import Part
+from aios3._protocol.parts.part_buffer import Part
 from aios3._upload.memory.spill import SpilledPart
 from aios3.errors import StorageError
 

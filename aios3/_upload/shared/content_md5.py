@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from aios3._client.hashing import hash_body, md5_hex
-from aios3._protocol.stream_plan import StreamPlan
+from aios3._protocol.parts.put_plan import StreamPlan
 from aios3._protocol.wire.messages import Body
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from aios3._client.client import OperationClient
 from aios3._client.concurrency_limiter import Gate
-from aios3._protocol.part_plan import reading_reserve
+from aios3._protocol.parts.part_plan import reading_reserve
 from aios3._upload.memory.budget import MemoryBudget
 from aios3._upload.memory.segment_pool import SegmentPool
 from aios3._upload.memory.spill import Spill, most_files

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from aios3._concurrency.threads import in_library_thread
-from aios3._protocol.checksums import checksum_header
-from aios3._protocol.crc_combine import composite_checksum, full_object_checksum
+from aios3._protocol.checksums.crc_combine import composite_checksum, full_object_checksum
+from aios3._protocol.checksums.digests import checksum_header
 from aios3._protocol.operations import Committed
 from aios3.errors import IntegrityError
 

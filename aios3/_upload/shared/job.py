@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from aios3._protocol.attributes import ObjectHeaders
-from aios3._protocol.part_plan import PartPlan
+from aios3._protocol.attributes.headers import ObjectHeaders
+from aios3._protocol.parts.part_plan import PartPlan
 from aios3.checkpoints import FileIdentity, UploadCheckpoint
 from aios3.models import UploadAttributes
 

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 
 from aios3._concurrency.caller_errors import note
-from aios3._upload.tracker import PartTracker
+from aios3._protocol.parts.part_tracker import PartTracker
 from aios3.models import UploadProgress
 
 __all__ = ["ProgressCallback", "ProgressReporter"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from aios3._protocol.parts.part_plan import PartPlan
+from aios3._protocol.parts.put_plan import StreamPlan
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
 
-from .attributes import ObjectHeaders
-from .part_plan import PartPlan
-from .stream_plan import StreamPlan
+from .headers import ObjectHeaders
 
 __all__ = ["check_conditions", "possible_commits"]
 

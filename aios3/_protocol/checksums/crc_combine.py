@@ -12,7 +12,7 @@ import base64
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 
-from .checksums import CRCS, Crc, digest_of
+from .digests import CRCS, Crc, digest_of
 
 __all__ = ["combine_crcs", "composite_checksum", "full_object_checksum"]
 

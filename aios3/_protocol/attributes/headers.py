@@ -13,7 +13,10 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-from aios3._protocol.attribute_values import (
+from aios3.errors import ConfigurationError
+from aios3.providers import Provider
+
+from .encoding import (
     read_context,
     read_customer_key,
     read_etag,
@@ -25,8 +28,6 @@ from aios3._protocol.attribute_values import (
     read_tags,
     read_text,
 )
-from aios3.errors import ConfigurationError
-from aios3.providers import Provider
 
 __all__ = ["ObjectHeaders", "read_attributes"]
 

@@ -9,7 +9,7 @@ from aios3.errors import ConfigurationError, ObjectTooLargeError
 from aios3.options import TransferConfig
 from aios3.providers import Provider
 
-from .cutter import SEGMENT_SIZE
+from .part_buffer import SEGMENT_SIZE
 from .part_plan import PartPlan, plan_parts
 
 __all__ = ["StreamPlan", "plan_upload"]
