@@ -20,11 +20,10 @@ from aios3.errors import ConfigurationError, DriverClosedError, TransportError, 
 from aios3.options import Timeouts
 
 from .base import MAX_ANSWER, BodyFeed, StreamedResponse
-from .body import SlicedBody
+from .body import SlicedBody, StreamedBody
+from .exceptions import Translated, closed_during, subject_of, words_of
 from .resolver import Resolver
-from .streamed_body import StreamedBody
-from .translation import Translated, closed_during, subject_of, words_of
-from .watchdog import ANSWER_PATIENCE, Patrol, Watchdog
+from .stall_timeout import ANSWER_PATIENCE, Patrol, Watchdog
 
 __all__ = ["AiohttpTransport"]
 

@@ -14,7 +14,7 @@ from aios3._client import client
 from aios3._concurrency.shielding import Finished, finish_despite_cancellation
 from aios3._protocol.operations.multipart import CompleteMultipartUpload
 from aios3._protocol.policies import retry
-from aios3._transport.translation import Translated
+from aios3._transport.exceptions import Translated
 from aios3._upload.multipart import complete as completion
 from aios3._upload.multipart import guard
 from aios3._upload.multipart.abort import Abort, AbortOutcome

@@ -10,7 +10,7 @@ import pytest
 
 from aios3._protocol.wire.messages import Request
 from aios3._transport.body import SlicedBody
-from aios3._transport.watchdog import Patrol, Watchdog
+from aios3._transport.stall_timeout import Patrol, Watchdog
 from aios3.errors import TransportError
 
 from .wire import OK, answer, turns

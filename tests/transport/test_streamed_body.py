@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import aiohttp
 import pytest
 
-from aios3._transport.streamed_body import StreamedBody
-from aios3._transport.watchdog import Patrol, Watchdog
+from aios3._transport.body import StreamedBody
+from aios3._transport.stall_timeout import Patrol, Watchdog
 from aios3.errors import TransportError, TransportTimeoutError
 
 from .wire import OK, answer, turns

@@ -11,7 +11,7 @@ from aiohttp.client_reqrep import ConnectionKey
 
 from aios3._protocol.policies.retry import is_unclear
 from aios3._protocol.wire.messages import Request
-from aios3._transport.translation import Translated, subject_of, words_of
+from aios3._transport.exceptions import Translated, subject_of, words_of
 from aios3.errors import ConfigurationError, DriverClosedError, IntegrityError, TransportError, TransportTimeoutError
 
 REQUEST = Request("PutObject", "PUT", "https", "store.example", "/bucket/key")

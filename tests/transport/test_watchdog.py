@@ -9,7 +9,7 @@ import socket
 import aiohttp
 import pytest
 
-from aios3._transport.watchdog import Patrol, Watchdog
+from aios3._transport.stall_timeout import Patrol, Watchdog
 from aios3.errors import TransportTimeoutError
 
 from .wire import OK, answer, turns
