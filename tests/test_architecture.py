@@ -204,7 +204,7 @@ def test_a_wrong_arrow_is_caught(module: str, source: str) -> None:
             "import aiohttp\nimport yarl\nfrom aios3._protocol.wire.uri import Endpoint",
         ),
         ("aios3._driver.base", "import aiohttp\nfrom aios3._transport.aiohttp_transport import AiohttpTransport"),
-        ("aios3.credential_providers", "from aios3._config.sso import SsoCredentials"),
+        ("aios3.credential_providers", "from aios3._config.credentials.sso import SsoCredentials"),
         ("aios3.driver", "import aiofiles\nfrom aios3._upload.lifecycle import run_upload"),
         ("aios3.providers", "from aios3.options import MIB"),
         ("aios3.testing.server", "from aios3.providers import Provider\nfrom .store import Store\nimport socket"),

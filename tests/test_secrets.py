@@ -10,7 +10,7 @@ import traceback
 import pytest
 
 from aios3 import Credentials, CredentialsError, ResponseError, RetryPolicy, S3StorageDriver, StorageError
-from aios3._config.static import StaticCredentials
+from aios3._config.credentials.static_keys import StaticCredentials
 from aios3.credential_providers import AssumeRoleCredentials, RefreshingCredentials
 from aios3.testing import Fault
 

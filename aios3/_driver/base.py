@@ -20,10 +20,10 @@ from aios3._concurrency.caller_errors import note
 from aios3._concurrency.clock import Clock
 from aios3._concurrency.shielding import finish_despite_cancellation
 from aios3._concurrency.threads import ThreadWork, library_threads
-from aios3._config.endpoint_variants import VariantSwitches, check_variant
+from aios3._config.endpoints.bucket_endpoints import zonal_endpoint
+from aios3._config.endpoints.tls import make_ssl_context
+from aios3._config.endpoints.variants import VariantSwitches, check_variant
 from aios3._config.settings import load_settings
-from aios3._config.tls import make_ssl_context
-from aios3._config.zonal import zonal_endpoint
 from aios3._driver.checks import check_type
 from aios3._journal.journal import Journal
 from aios3._protocol.operations.directory_buckets import folder_of

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from aios3._config.environment import Environment
-from aios3._config.places import Places
-from aios3._config.shared_files import load_profile
+from aios3._config.aws_files.environment import Environment
+from aios3._config.aws_files.shared_files import load_profile
+from aios3._config.credentials.context import Places
 from aios3.credentials import CredentialsProvider
 from tests.fakes import FakeClock
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._config.acceleration import accelerated_endpoint
-from aios3._config.profiles import Section
-from aios3._config.shared_files import Profile
+from aios3._config.aws_files.profiles import Section
+from aios3._config.aws_files.shared_files import Profile
+from aios3._config.endpoints.bucket_endpoints import accelerated_endpoint
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider, find_provider
 

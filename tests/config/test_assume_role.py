@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
-from aios3._config.assume_role import AssumeRoleCredentials
+from aios3._config.credentials.role_providers import AssumeRoleCredentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError, CredentialsError
 from tests.config.stand_in import NOW, sts, sts_error

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aios3._config.botocore_adapter import BotocoreCredentials
+from aios3._config.credentials.botocore_adapter import BotocoreCredentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 from tests.config.stand_in import NOW

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from aios3._config import container
-from aios3._config.container import ContainerCredentials
+from aios3._config.credentials import container
+from aios3._config.credentials.container import ContainerCredentials
 from aios3.errors import ConfigurationError, CredentialsError, ResponseError
 from tests.config.stand_in import NOW, Answer, json_answer, metadata
 

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from aios3._config import credential_process
-from aios3._config.credential_process import ProcessCredentials
+from aios3._config.credentials import process as credential_process
+from aios3._config.credentials.process import ProcessCredentials
 from aios3.errors import ConfigurationError
 from tests.config.stand_in import NOW
 

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
-from aios3._config.container import ContainerCredentials
-from aios3._config.credential_sources import Places, find_credentials
-from aios3._config.web_identity import WebIdentityCredentials
+from aios3._config.credentials.chain import Places, find_credentials
+from aios3._config.credentials.container import ContainerCredentials
+from aios3._config.credentials.role_providers import WebIdentityCredentials
 from aios3.credentials import Credentials
 from aios3.errors import AccessDeniedError, ConfigurationError, TransportError
 from tests.config.chain import make_places

@@ -2,16 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._config.endpoint import (
+from aios3._config.aws_files.environment import Environment
+from aios3._config.aws_files.profiles import Section
+from aios3._config.aws_files.shared_files import Profile
+from aios3._config.endpoints.endpoint import (
     CustomEndpoint,
     OwnEndpoints,
     find_custom_endpoint,
     find_own_endpoints,
     resolve_endpoint,
 )
-from aios3._config.environment import Environment
-from aios3._config.profiles import Section
-from aios3._config.shared_files import Profile
 from aios3._protocol.wire.uri import Endpoint
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider, find_provider

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from aios3._config.endpoint_variants import VariantSwitches, check_variant, choose_variant, variant_pattern
-from aios3._config.environment import Environment
-from aios3._config.profiles import Section
-from aios3._config.shared_files import Profile
+from aios3._config.aws_files.environment import Environment
+from aios3._config.aws_files.profiles import Section
+from aios3._config.aws_files.shared_files import Profile
+from aios3._config.endpoints.variants import VariantSwitches, check_variant, choose_variant, variant_pattern
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider, find_provider
 

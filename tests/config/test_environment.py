@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aios3._config.environment import Environment, is_true, read_environment, read_environment_credentials, read_switch
+from aios3._config.aws_files.environment import (
+    Environment,
+    is_true,
+    read_environment,
+    read_environment_credentials,
+    read_switch,
+)
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 

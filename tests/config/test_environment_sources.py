@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._config.container import ContainerCredentials
-from aios3._config.environment_sources import (
+from aios3._config.credentials.container import ContainerCredentials
+from aios3._config.credentials.environment_sources import (
     find_metadata_url,
     from_container,
     from_environment_keys,
     from_environment_web_identity,
     from_metadata,
 )
-from aios3._config.instance_metadata import InstanceMetadataCredentials
-from aios3._config.static import StaticCredentials
-from aios3._config.web_identity import WebIdentityCredentials
+from aios3._config.credentials.instance_metadata import InstanceMetadataCredentials
+from aios3._config.credentials.role_providers import WebIdentityCredentials
+from aios3._config.credentials.static_keys import StaticCredentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 from tests.config.chain import attribute, make_places

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from aios3._config.instance_metadata import InstanceMetadataCredentials
+from aios3._config.credentials.instance_metadata import InstanceMetadataCredentials
 from aios3.errors import ConfigurationError, CredentialsError, ResponseError, TransportTimeoutError
 from tests.config.stand_in import NOW, SILENCE, Answer, json_answer, metadata
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aios3._config.keys import pair_keys
+from aios3._config.credentials.static_keys import pair_keys
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from aios3._config.places import Places
-from aios3._config.profiles import Section, SharedConfig
-from aios3._config.regions import fips_sts_url
-from aios3._config.shared_files import Profile
+from aios3._config.aws_files.profiles import Section, SharedConfig
+from aios3._config.aws_files.shared_files import Profile
+from aios3._config.credentials.context import Places
+from aios3._config.endpoints.regions import fips_sts_url
 from aios3.errors import ConfigurationError
 
 SERVICES = {"s": Section(nested={"sts": {"endpoint_url": "http://service-sts"}})}

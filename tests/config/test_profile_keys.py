@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._config.profile_keys import read_profile_keys
-from aios3._config.profiles import Section
-from aios3._config.shared_files import Profile
+from aios3._config.aws_files.profiles import Section
+from aios3._config.aws_files.shared_files import Profile
+from aios3._config.credentials.static_keys import read_profile_keys
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 

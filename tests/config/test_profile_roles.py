@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._config.profile_roles import from_profile_role, from_profile_web_identity
-from aios3._config.profile_sources import from_profile
+from aios3._config.credentials.profile_roles import from_profile_role, from_profile_web_identity
+from aios3._config.credentials.profile_sources import from_profile
 from aios3.errors import ConfigurationError
 from tests.config.chain import make_places
 from tests.config.stand_in import metadata, sts

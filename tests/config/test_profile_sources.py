@@ -7,12 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from aios3._config.assume_role import AssumeRoleCredentials
-from aios3._config.credential_process import ProcessCredentials
-from aios3._config.profile_sources import first_of, from_profile
-from aios3._config.sso import SsoCredentials
-from aios3._config.static import StaticCredentials
-from aios3._config.web_identity import WebIdentityCredentials
+from aios3._config.credentials.process import ProcessCredentials
+from aios3._config.credentials.profile_sources import first_of, from_profile
+from aios3._config.credentials.role_providers import AssumeRoleCredentials, WebIdentityCredentials
+from aios3._config.credentials.sso import SsoCredentials
+from aios3._config.credentials.static_keys import StaticCredentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 from tests.config.chain import attribute, make_places

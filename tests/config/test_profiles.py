@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aios3._config.profiles import Section, merge_credentials, parse_config, parse_credentials
+from aios3._config.aws_files.profiles import Section, merge_credentials, parse_config, parse_credentials
 from aios3.errors import ConfigurationError
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYSECRETKEY="

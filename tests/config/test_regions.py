@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._config.regions import check_region, choose_aws_region, domain_of, fips_sts_url
+from aios3._config.endpoints.regions import check_region, choose_aws_region, domain_of, fips_sts_url
 from aios3.errors import ConfigurationError
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._config import settings as settings_module
-from aios3._config.endpoint_variants import VariantSwitches
+from aios3._config.endpoints.variants import VariantSwitches
 from aios3._config.settings import Settings, load_settings
 from aios3._protocol.wire.uri import Endpoint
 from aios3.credentials import ANONYMOUS, Credentials

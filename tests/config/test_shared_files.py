@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from aios3._config.environment import Environment
-from aios3._config.profiles import Section
-from aios3._config.shared_files import Profile, load_profile
+from aios3._config.aws_files.environment import Environment
+from aios3._config.aws_files.profiles import Section
+from aios3._config.aws_files.shared_files import Profile, load_profile
 from aios3.errors import ConfigurationError
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from aios3._config.sso import SsoCredentials
+from aios3._config.credentials.sso import SsoCredentials
 from aios3.errors import AccessDeniedError, ConfigurationError, CredentialsError
 from tests.config.stand_in import NOW, Answer, json_answer
 

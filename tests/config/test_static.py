@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from aios3._config.static import StaticCredentials
+from aios3._config.credentials.static_keys import StaticCredentials
 from aios3.credentials import Credentials, CredentialsProvider, RefreshableCredentials
 
 

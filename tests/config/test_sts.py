@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from aios3._config.sts import StsClient, check_duration
+from aios3._config.credentials.sts import StsClient, check_duration
 from aios3.credentials import Credentials
 from aios3.errors import AccessDeniedError, ConfigurationError, CredentialsError
 from tests.config.stand_in import NOW, Answer, sts, sts_error

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from aios3._config.tls import make_ssl_context
+from aios3._config.endpoints.tls import make_ssl_context
 from aios3.errors import ConfigurationError
 
 # A certificate of nobody, good until 2125; its key was never kept.

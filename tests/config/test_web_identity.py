@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._config.web_identity import WebIdentityCredentials
+from aios3._config.credentials.role_providers import WebIdentityCredentials
 from aios3.errors import ConfigurationError, CredentialsError
 from tests.config.stand_in import NOW, sts, sts_error
 

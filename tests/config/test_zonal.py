@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aios3 import PROVIDERS
-from aios3._config.zonal import control_endpoint, zonal_endpoint
+from aios3._config.endpoints.bucket_endpoints import control_endpoint, zonal_endpoint
 from aios3._protocol.wire.uri import Endpoint
 from aios3.errors import ConfigurationError
 

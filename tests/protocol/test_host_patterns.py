@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aios3 import PROVIDERS
-from aios3._protocol.host_patterns import fill_pattern, is_below, read_region
+from aios3._config.endpoints.host_patterns import fill_pattern, is_below, read_region
 
 OWN = (
     "https://s3.{region}.store.example",

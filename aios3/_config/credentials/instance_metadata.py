@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.clock import Clock
-from aios3._config.credential_documents import METADATA_FIELDS, parse_object, read_credentials
-from aios3._config.credential_requests import CredentialRequests, make_request, refusal
 from aios3._protocol.wire.messages import Response
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
+
+from .documents import METADATA_FIELDS, parse_object, read_credentials
+from .fetch import CredentialRequests, make_request, refusal
 
 __all__ = ["DEFAULT_METADATA_URL", "InstanceMetadataCredentials"]
 

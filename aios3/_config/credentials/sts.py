@@ -7,14 +7,15 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from aios3._concurrency.clock import Clock
-from aios3._config.credential_documents import PROCESS_FIELDS, read_credentials
-from aios3._config.credential_requests import CredentialRequests, make_request, refusal
-from aios3._config.regions import check_region, domain_of
+from aios3._config.endpoints.regions import check_region, domain_of
 from aios3._protocol.checksums.digests import sha256_hex
 from aios3._protocol.wire.sigv4 import Scope, sign
 from aios3._protocol.wire.xml_bodies import Element, XmlError, parse_xml
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
+
+from .documents import PROCESS_FIELDS, read_credentials
+from .fetch import CredentialRequests, make_request, refusal
 
 __all__ = ["StsClient", "check_duration"]
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from aios3._concurrency.clock import Clock
 from aios3._concurrency.threads import library_threads
-from aios3._config.tls import make_ssl_context
+from aios3._config.endpoints.tls import make_ssl_context
 from aios3._protocol.wire.error_responses import describe_body, read_error
 from aios3._protocol.wire.messages import Body, Request, Response
 from aios3._protocol.wire.uri import Endpoint

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from aios3._config.endpoint_variants import variant_pattern
-from aios3._config.environment import Environment
-from aios3._config.shared_files import Profile
-from aios3._config.zonal import control_endpoint
-from aios3._protocol.host_patterns import fill_pattern, is_below, read_region
+from aios3._config.aws_files.environment import Environment
+from aios3._config.aws_files.shared_files import Profile
 from aios3._protocol.wire.uri import Endpoint
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
+
+from .bucket_endpoints import control_endpoint
+from .host_patterns import fill_pattern, is_below, read_region
+from .variants import variant_pattern
 
 __all__ = ["CustomEndpoint", "OwnEndpoints", "find_custom_endpoint", "find_own_endpoints", "resolve_endpoint"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from aios3._config.keys import pair_keys
+from aios3._config.credentials.static_keys import pair_keys
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 

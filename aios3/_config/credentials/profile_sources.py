@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from aios3._config.credential_process import ProcessCredentials
-from aios3._config.places import Places
-from aios3._config.profile_keys import read_profile_keys
-from aios3._config.profile_roles import CredentialsSource, from_profile_role, from_profile_web_identity
-from aios3._config.profiles import Section
-from aios3._config.sso import SsoCredentials
-from aios3._config.static import StaticCredentials
+from aios3._config.aws_files.profiles import Section
 from aios3.credentials import CredentialsProvider
 from aios3.errors import ConfigurationError
+
+from .context import Places
+from .process import ProcessCredentials
+from .profile_roles import CredentialsSource, from_profile_role, from_profile_web_identity
+from .sso import SsoCredentials
+from .static_keys import StaticCredentials, read_profile_keys
 
 __all__ = ["BELOW_WEB_IDENTITY", "first_of", "from_profile", "from_role"]
 

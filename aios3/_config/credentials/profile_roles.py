@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aios3._config.assume_role import AssumeRoleCredentials
-from aios3._config.environment_sources import from_container, from_environment_keys, from_metadata
-from aios3._config.places import Places
-from aios3._config.profile_keys import read_profile_keys
-from aios3._config.static import StaticCredentials
-from aios3._config.web_identity import WebIdentityCredentials
 from aios3.credentials import CredentialsProvider
 from aios3.errors import ConfigurationError
+
+from .context import Places
+from .environment_sources import from_container, from_environment_keys, from_metadata
+from .role_providers import AssumeRoleCredentials, WebIdentityCredentials
+from .static_keys import StaticCredentials, read_profile_keys
 
 __all__ = ["CredentialsSource", "from_profile_role", "from_profile_web_identity"]
 

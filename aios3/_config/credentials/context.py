@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aios3._concurrency.clock import Clock
-from aios3._config.environment import is_true
-from aios3._config.regions import fips_sts_url
-from aios3._config.shared_files import Profile
+from aios3._config.aws_files.environment import is_true
+from aios3._config.aws_files.shared_files import Profile
+from aios3._config.endpoints.regions import fips_sts_url
 
 __all__ = ["Places"]
 

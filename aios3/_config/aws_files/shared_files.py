@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from aios3._config.environment import Environment, is_true
-from aios3._config.profiles import Section, SharedConfig, merge_credentials, parse_config, parse_credentials
 from aios3.errors import ConfigurationError
+
+from .environment import Environment, is_true
+from .profiles import Section, SharedConfig, merge_credentials, parse_config, parse_credentials
 
 __all__ = ["Profile", "load_profile"]
 

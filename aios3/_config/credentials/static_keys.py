@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
+from aios3._config.aws_files.shared_files import Profile
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 
-__all__ = ["pair_keys"]
+__all__ = ["StaticCredentials", "pair_keys", "read_profile_keys"]
 
 
 def pair_keys(
@@ -34,3 +36,26 @@ def pair_keys(
         return Credentials(key_id, secret, session_token, expires_at)
     except ConfigurationError as error:
         raise ConfigurationError(f"{origin}: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class StaticCredentials:
+    """Answers always with the same credentials."""
+
+    credentials: Credentials
+
+    async def get_credentials(self) -> Credentials:
+        """Return them."""
+        return self.credentials
+
+
+def read_profile_keys(profile: Profile) -> Credentials | None:
+    """Return the static keys of a profile; ``None`` if it has none.
+
+    Raises:
+        ConfigurationError: one key without the other, or a value that cannot be used.
+    """
+    get = profile.settings.get
+    names = ("aws_access_key_id", "aws_secret_access_key")
+    token = get("aws_session_token") or get("aws_security_token")
+    return pair_keys(f"profile {profile.name!r}", names, (get(names[0]), get(names[1])), token)

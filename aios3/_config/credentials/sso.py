@@ -10,15 +10,15 @@ from typing import Final
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.clock import Clock
-from aios3._config.credential_documents import SSO_FIELDS, parse_object, read_credentials
-from aios3._config.credential_requests import CredentialRequests, make_request, refusal
-from aios3._config.regions import check_region, domain_of
-from aios3._config.token_files import read_small_file
+from aios3._config.endpoints.regions import check_region, domain_of
 from aios3._protocol.wire.messages import Response
 from aios3._protocol.wire.uri import canonical_query
 from aios3._protocol.wire.xml_bodies import read_time
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
+
+from .documents import SSO_FIELDS, parse_object, read_credentials, read_small_file
+from .fetch import CredentialRequests, make_request, refusal
 
 __all__ = ["SsoCredentials"]
 

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.clock import Clock
-from aios3._config.credential_documents import METADATA_FIELDS, parse_object, read_credentials
-from aios3._config.credential_requests import CredentialRequests, make_request, refusal
-from aios3._config.token_files import read_small_file
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
+
+from .documents import METADATA_FIELDS, parse_object, read_credentials, read_small_file
+from .fetch import CredentialRequests, make_request, refusal
 
 __all__ = ["ContainerCredentials"]
 

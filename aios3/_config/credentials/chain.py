@@ -10,20 +10,21 @@ request needs credentials.
 from __future__ import annotations
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
-from aios3._config.environment_sources import (
+from aios3.credentials import Credentials, CredentialsProvider
+from aios3.errors import ConfigurationError, StorageError
+
+from .context import Places
+from .environment_sources import (
     find_metadata_url,
     from_container,
     from_environment_keys,
     from_environment_web_identity,
     from_metadata,
 )
-from aios3._config.instance_metadata import DEFAULT_METADATA_URL, InstanceMetadataCredentials
-from aios3._config.places import Places
-from aios3._config.profile_roles import CredentialsSource, from_profile_web_identity
-from aios3._config.profile_sources import BELOW_WEB_IDENTITY, first_of, from_profile, from_role
-from aios3._config.static import StaticCredentials
-from aios3.credentials import Credentials, CredentialsProvider
-from aios3.errors import ConfigurationError, StorageError
+from .instance_metadata import DEFAULT_METADATA_URL, InstanceMetadataCredentials
+from .profile_roles import CredentialsSource, from_profile_web_identity
+from .profile_sources import BELOW_WEB_IDENTITY, first_of, from_profile, from_role
+from .static_keys import StaticCredentials
 
 __all__ = ["Places", "StaticCredentials", "find_credentials"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from aios3._config.environment import Environment, read_switch
-from aios3._config.shared_files import Profile
+from aios3._config.aws_files.environment import Environment, read_switch
+from aios3._config.aws_files.shared_files import Profile
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from aios3._config.container import ContainerCredentials
-from aios3._config.environment import read_environment_credentials
-from aios3._config.instance_metadata import InstanceMetadataCredentials
-from aios3._config.places import Places
-from aios3._config.static import StaticCredentials
-from aios3._config.web_identity import WebIdentityCredentials
+from aios3._config.aws_files.environment import read_environment_credentials
 from aios3.credentials import CredentialsProvider
 from aios3.errors import ConfigurationError
+
+from .container import ContainerCredentials
+from .context import Places
+from .instance_metadata import InstanceMetadataCredentials
+from .role_providers import WebIdentityCredentials
+from .static_keys import StaticCredentials
 
 __all__ = [
     "find_metadata_url",
