@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from aios3._driver.containers import ContainerMethods
-from aios3._driver.downloads import DownloadMethods
-from aios3._driver.housekeeping import HousekeepingMethods
-from aios3._driver.objects import ObjectMethods
+from aios3._driver.downloads import DownloadMethods, ObjectMethods
+from aios3._driver.multipart_uploads import HousekeepingMethods
 from aios3._driver.recovery import RecoveryMethods
 from aios3._driver.urls import UrlMethods
 

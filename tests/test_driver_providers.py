@@ -76,7 +76,7 @@ async def test_a_default_checksum_that_needs_a_missing_extra_is_left_out(monkeyp
         full_object_checksums=frozenset({"crc64nvme"}),
         default_checksum="crc64nvme",
     )
-    monkeypatch.setattr("aios3._driver.jobs.is_available", lambda algorithm: False)
+    monkeypatch.setattr("aios3._driver.arguments.is_available", lambda algorithm: False)
     async with S3Server(checked) as server, driver_for(server, checked) as driver:
         receipt = await driver.upload_object_via_stream(b"content", "bucket", "key")
 

@@ -24,7 +24,6 @@ from aios3._config.endpoints.bucket_endpoints import zonal_endpoint
 from aios3._config.endpoints.tls import make_ssl_context
 from aios3._config.endpoints.variants import VariantSwitches, check_variant
 from aios3._config.settings import load_settings
-from aios3._driver.checks import check_type
 from aios3._journal.journal import Journal
 from aios3._protocol.operations.directory_buckets import folder_of
 from aios3._protocol.parts.part_plan import check_part_size
@@ -35,6 +34,8 @@ from aios3.credentials import Credentials, CredentialsProvider, _Anonymous
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider, find_provider
+
+from .arguments import check_type
 
 __all__ = ["DriverBase"]
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-from aios3._driver.jobs import make_job
 from aios3._driver.uploads import UploadMethods, identify_file
 from aios3._journal.entries import JournalEntry
-from aios3._journal.leftovers import Leftovers
+from aios3._journal.recovery import Leftovers
 from aios3._upload.multipart.resume import holds_parts
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.source.files import OpenedFile
 from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint
 from aios3.errors import CompletionUnknownError, DriverClosedError, UploadNotFoundError
 from aios3.models import UploadAttributes
+
+from .arguments import make_job
 
 __all__ = ["RecoveryMethods"]
 

@@ -11,9 +11,7 @@ from typing import Unpack
 from aios3._concurrency.caller_errors import async_block, note
 from aios3._concurrency.named_files import naming
 from aios3._driver.base import DriverBase
-from aios3._driver.checks import check_type
-from aios3._driver.jobs import check_place, make_job
-from aios3._journal.leftovers import Leftovers, discard
+from aios3._journal.recovery import Leftovers, discard
 from aios3._upload.bytes_upload import WholeUpload, is_whole
 from aios3._upload.lifecycle import run_upload
 from aios3._upload.multipart.resume import check_checkpoint, holds_parts
@@ -29,6 +27,8 @@ from aios3.checkpoints import FileIdentity, UploadCheckpoint
 from aios3.errors import ConfigurationError, DriverClosedError, SizeMismatchError
 from aios3.models import UploadAttributes, UploadReceipt
 from aios3.options import TransferConfig
+
+from .arguments import check_place, check_type, make_job
 
 __all__ = ["UploadMethods", "identify_file"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._driver.checks import check_callable, check_type
+from aios3._driver.arguments import check_callable, check_type
 
 
 def test_a_value_of_a_right_type_passes():

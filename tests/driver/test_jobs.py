@@ -15,7 +15,7 @@ from aios3 import (
     TransferConfig,
     UploadCheckpoint,
 )
-from aios3._driver.jobs import check_place, make_job
+from aios3._driver.arguments import check_place, make_job
 from aios3._upload.shared.job import UploadJob
 from aios3.models import UploadedPart
 from aios3.options import GIB, MIB
@@ -72,13 +72,13 @@ def test_a_checksum_is_sent_where_the_store_takes_it(provider: str, asked: Any, 
 
 
 def test_a_default_checksum_that_needs_a_missing_extra_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aios3._driver.jobs.is_available", lambda algorithm: False)
+    monkeypatch.setattr("aios3._driver.arguments.is_available", lambda algorithm: False)
     assert job("aws").checksum is None
 
 
 def test_a_chosen_checksum_that_needs_a_missing_extra_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names what to install."""
-    monkeypatch.setattr("aios3._driver.jobs.is_available", lambda algorithm: False)
+    monkeypatch.setattr("aios3._driver.arguments.is_available", lambda algorithm: False)
     with pytest.raises(ConfigurationError, match=r"pip install 'aios3-upload\[checksums\]'"):
         job("aws", TransferConfig(checksum="crc32c"))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aios3._journal.journal import Journal
-from aios3._journal.leftovers import Leftovers, discard
+from aios3._journal.recovery import Leftovers, discard
 from aios3._protocol.wire.messages import Response
 from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint
 from aios3.errors import AccessDeniedError, StorageError, TransportError

@@ -6,7 +6,6 @@ import secrets
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from aios3._driver.checks import check_callable, check_type
 from aios3._protocol.attributes.conditions import check_conditions, possible_commits
 from aios3._protocol.attributes.headers import read_attributes
 from aios3._protocol.checksums.digests import is_available
@@ -23,7 +22,8 @@ from aios3.models import UploadAttributes
 from aios3.options import TransferConfig, is_byte_count
 from aios3.providers import Provider
 
-__all__ = ["check_place", "make_job"]
+__all__ = ["check_callable", "check_place", "check_type", "make_job"]
+
 
 _MOST_IN_FLIGHT: Final = 32
 """Parts of one upload where their number is found by trying: at 10 MB/s a connection that is 2.5 Gbit/s."""
@@ -155,3 +155,16 @@ def _checksum(provider: Provider, transfer: TransferConfig) -> ObjectChecksum | 
             f"a {algorithm} checksum needs awscrt: pip install 'aios3-upload[checksums]', or choose another"
         )
     return ObjectChecksum(algorithm, is_full_object=algorithm in provider.full_object_checksums)
+
+
+def check_type(name: str, value: object, *kinds: type) -> None:
+    """Raise a `TypeError` that names the argument unless `value` is of one of the `kinds`."""
+    if not isinstance(value, kinds):
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{name} must be a {expected}, not a {type(value).__name__}")
+
+
+def check_callable(name: str, value: object) -> None:
+    """Raise a `TypeError` that names the argument unless `value` can be called or is ``None``."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} must be a function or None, not a {type(value).__name__}")
