@@ -179,8 +179,8 @@ def test_imports_point_to_the_right(path: Path) -> None:
         ("aios3.errors", "from aios3.options import MIB"),
         ("aios3.options", "from aios3.providers import Provider"),
         ("aios3.options", "import asyncio"),
-        ("aios3.testing.server", "from aios3._protocol.wire.sigv4 import sign"),
-        ("aios3.testing.server", "from aios3.driver import S3StorageDriver"),
+        ("aios3.testing.server.server", "from aios3._protocol.wire.sigv4 import sign"),
+        ("aios3.testing.server.server", "from aios3.driver import S3StorageDriver"),
     ],
 )
 def test_a_wrong_arrow_is_caught(module: str, source: str) -> None:
@@ -207,7 +207,10 @@ def test_a_wrong_arrow_is_caught(module: str, source: str) -> None:
         ("aios3.credential_providers", "from aios3._config.credentials.sso import SsoCredentials"),
         ("aios3.driver", "import aiofiles\nfrom aios3._upload.lifecycle import run_upload"),
         ("aios3.providers", "from aios3.options import MIB"),
-        ("aios3.testing.server", "from aios3.providers import Provider\nfrom .store import Store\nimport socket"),
+        (
+            "aios3.testing.server.server",
+            "from aios3.providers import Provider\nfrom .store import Store\nimport socket",
+        ),
     ],
 )
 def test_a_right_arrow_is_not(module: str, source: str) -> None:

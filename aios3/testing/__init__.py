@@ -12,10 +12,10 @@ It shares no code with the library's own protocol layer, so that a mistake canno
 For pytest there is a fixture, ``s3_server``, in `aios3.testing.pytest_plugin`.
 """
 
-from aios3.testing.faults import ALL_FAULT_KINDS, Fault, FaultKind, FaultPlan
-from aios3.testing.received import ReceivedRequest
-from aios3.testing.server import TEST_CREDENTIALS, S3Server
-from aios3.testing.store import OpenUpload, StoredObject, StoredPart
+from aios3.testing.server.server import TEST_CREDENTIALS, S3Server
+from aios3.testing.store.state import OpenUpload, StoredObject, StoredPart
+from aios3.testing.wire.faults import ALL_FAULT_KINDS, Fault, FaultKind, FaultPlan
+from aios3.testing.wire.received import ReceivedRequest
 
 __all__ = [
     "ALL_FAULT_KINDS",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aios3.testing.server import S3Server
+from aios3.testing.server.server import S3Server
 
 __all__ = ["s3_server"]
 

@@ -19,7 +19,7 @@ from aios3._protocol.checksums.digests import (
     is_available,
     sha256_hex,
 )
-from aios3.testing.crcs import crc_by_table
+from aios3.testing.wire.crcs import crc_by_table
 from tests.protocol.checksum_vectors import ALGORITHMS, load, make_input
 
 CHECK = (b"1234", bytearray(b"5"), memoryview(b"6789"))

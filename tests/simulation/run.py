@@ -82,6 +82,6 @@ def _prepare(world: World, number: int) -> Upload:
 
 
 def _put(world: World, key: str, body: bytes) -> None:
-    from aios3.testing.store import StoredObject
+    from aios3.testing.store.state import StoredObject
 
     world.store.state.objects[BUCKET, key] = StoredObject(len(body), '"old"', {}, world.store.now(), pieces=(body,))

@@ -11,12 +11,12 @@ from urllib.parse import unquote
 
 from aios3._protocol.wire.messages import Request, Response
 from aios3.providers import Provider
-from aios3.testing.answers import Answer, Refusal
-from aios3.testing.bodies import Body
-from aios3.testing.heads import RequestHead
-from aios3.testing.operations import process
-from aios3.testing.received import understand
-from aios3.testing.store import OpenUpload, Store, StoredPart
+from aios3.testing.store.operations import process
+from aios3.testing.store.state import OpenUpload, Store, StoredPart
+from aios3.testing.wire.answers import Answer, Refusal
+from aios3.testing.wire.bodies import Body
+from aios3.testing.wire.heads import RequestHead
+from aios3.testing.wire.received import understand
 
 from .faults import Plan
 

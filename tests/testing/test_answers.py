@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from aios3.testing.answers import Answer, Refusal, render
+from aios3.testing.wire.answers import Answer, Refusal, render
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

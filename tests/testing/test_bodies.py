@@ -8,8 +8,8 @@ import zlib
 
 import pytest
 
-from aios3.testing.answers import Refusal
-from aios3.testing.bodies import (
+from aios3.testing.wire.answers import Refusal
+from aios3.testing.wire.bodies import (
     DIGEST_SIZES,
     Body,
     checksum_of,
@@ -18,7 +18,7 @@ from aios3.testing.bodies import (
     verify_checksum,
     verify_md5,
 )
-from aios3.testing.heads import RequestHead, read_head
+from aios3.testing.wire.heads import RequestHead, read_head
 
 
 def head(*headers: str) -> RequestHead:

@@ -8,8 +8,8 @@ import pytest
 
 from aios3.providers import Provider
 from aios3.testing import Fault
-from aios3.testing.chunked import ChunkReader
-from aios3.testing.heads import MalformedHeadError
+from aios3.testing.wire.chunked import ChunkReader
+from aios3.testing.wire.heads import MalformedHeadError
 
 PLAIN = Provider("plain", min_part_size=1, multipart=False)
 CHUNKED = {"transfer-encoding": "chunked"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from aios3.testing import Fault
-from aios3.testing.peer_watch import PeerWatch
+from aios3.testing.server.peer_watch import PeerWatch
 
 
 async def test_a_connection_serves_many_requests(serve):

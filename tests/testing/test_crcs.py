@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from aios3.testing.bodies import checksum_of
-from aios3.testing.crcs import CRC_SIZES, RunningCrc, crc_by_table, native_crc
+from aios3.testing.wire.bodies import checksum_of
+from aios3.testing.wire.crcs import CRC_SIZES, RunningCrc, crc_by_table, native_crc
 from tests.protocol.checksum_vectors import ALGORITHMS, load, make_input
 
 ENTRIES = load("checksums/check_values.json")["entries"]
@@ -55,7 +55,7 @@ def test_the_published_combinations_come_out(case: dict[str, Any]) -> None:
 def test_bytes_may_come_in_pieces(algorithm: str, is_installed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also of a buffer that is used again, and with or without the package that is fast."""
     if not is_installed:
-        monkeypatch.setattr("aios3.testing.crcs.native_crc", lambda algorithm: None)
+        monkeypatch.setattr("aios3.testing.wire.crcs.native_crc", lambda algorithm: None)
     data = bytearray(range(256))
     crc = RunningCrc(algorithm)
     for piece in (b"", memoryview(data)[:100], memoryview(data)[100:]):

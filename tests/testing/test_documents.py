@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aios3.testing.documents import (
+from aios3.testing.wire.documents import (
     ListedPart,
     MalformedDocumentError,
     read_completion,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aios3.testing.heads import MAX_HEAD_SIZE, MalformedHeadError, read_head, take_head
+from aios3.testing.wire.heads import MAX_HEAD_SIZE, MalformedHeadError, read_head, take_head
 
 
 def test_a_head_keeps_what_was_on_the_wire():

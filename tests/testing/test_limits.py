@@ -7,7 +7,7 @@ import pytest
 from aios3 import Provider
 from aios3.models import UploadAttributes
 from aios3.testing import S3Server
-from aios3.testing.limits import ATTRIBUTE_HEADERS
+from aios3.testing.store.provider_limits import ATTRIBUTE_HEADERS
 
 CRC32 = {"x-amz-checksum-crc32": "26gLsg=="}
 """Of ``b"body"``."""

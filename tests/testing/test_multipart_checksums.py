@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from aios3.providers import Provider
-from aios3.testing.bodies import checksum_of
+from aios3.testing.wire.bodies import checksum_of
 
 SMALL = Provider("small", min_part_size=4)
 

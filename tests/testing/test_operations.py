@@ -10,8 +10,8 @@ import pytest
 
 from aios3.credentials import Credentials
 from aios3.providers import Provider
-from aios3.testing.operations import _HANDLERS
-from aios3.testing.received import _OPERATIONS
+from aios3.testing.store.operations import _HANDLERS
+from aios3.testing.wire.received import _OPERATIONS
 
 
 def test_every_operation_that_is_recognised_is_handled():

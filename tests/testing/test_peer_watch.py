@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from aios3.testing.peer_watch import PeerWatch
+from aios3.testing.server.peer_watch import PeerWatch
 
 pytestmark = pytest.mark.skipif(not PeerWatch.is_possible, reason="the kernel does not tell")
 

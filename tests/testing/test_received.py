@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aios3.testing.heads import read_head
-from aios3.testing.received import ReceivedRequest, understand
+from aios3.testing.wire.heads import read_head
+from aios3.testing.wire.received import ReceivedRequest, understand
 
 
 def received(method: str, target: str, host: str = "127.0.0.1:9000") -> ReceivedRequest:

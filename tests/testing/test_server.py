@@ -14,7 +14,7 @@ import trustme
 from aios3.credentials import Credentials
 from aios3.providers import Provider
 from aios3.testing import TEST_CREDENTIALS, Fault, S3Server
-from aios3.testing.connection import Connection
+from aios3.testing.server.connection import Connection
 
 
 async def test_a_server_says_where_it_is():

@@ -11,7 +11,7 @@ import pytest
 
 from aios3 import S3StorageDriver
 from aios3.testing import S3Server
-from aios3.testing.server_thread import LoopThread
+from aios3.testing.server.server_thread import LoopThread
 
 
 def threads() -> list[str]:

@@ -9,13 +9,13 @@ import pytest
 
 from aios3.credentials import Credentials
 from aios3.providers import find_provider
-from aios3.testing.answers import Refusal
-from aios3.testing.bodies import Body
-from aios3.testing.heads import read_head
-from aios3.testing.received import ReceivedRequest, understand
-from aios3.testing.sessions import SESSION_LIFE, create_session, find_keys
-from aios3.testing.signatures import Authorization
-from aios3.testing.store import Store
+from aios3.testing.store.sessions import SESSION_LIFE, create_session, find_keys
+from aios3.testing.store.state import Store
+from aios3.testing.wire.answers import Refusal
+from aios3.testing.wire.bodies import Body
+from aios3.testing.wire.heads import read_head
+from aios3.testing.wire.received import ReceivedRequest, understand
+from aios3.testing.wire.signatures import Authorization
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 ORDINARY = Credentials("ORDINARY", "hidden-secret", "ordinary-token")

@@ -11,9 +11,9 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from aios3.credentials import Credentials
-from aios3.testing.answers import Refusal
-from aios3.testing.heads import RequestHead, read_head
-from aios3.testing.signatures import (
+from aios3.testing.wire.answers import Refusal
+from aios3.testing.wire.heads import RequestHead, read_head
+from aios3.testing.wire.signatures import (
     UNSIGNED_PAYLOAD,
     Authorization,
     canonical_request,

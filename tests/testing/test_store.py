@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from aios3.providers import find_provider
-from aios3.testing.answers import Refusal
-from aios3.testing.heads import RequestHead, read_head
-from aios3.testing.store import Store, StoredObject, check_conditions, described
+from aios3.testing.store.state import Store, StoredObject, check_conditions, described
+from aios3.testing.wire.answers import Refusal
+from aios3.testing.wire.heads import RequestHead, read_head
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CURRENT = StoredObject(0, '"current"', {}, NOW)

@@ -6,11 +6,12 @@ import base64
 from collections.abc import Mapping
 from typing import Final
 
-from aios3.testing.answers import Refusal
-from aios3.testing.bodies import CHECKSUM_PREFIX, checksum_of, named_checksum
-from aios3.testing.documents import ListedPart
-from aios3.testing.received import ReceivedRequest
-from aios3.testing.store import OpenUpload, StoredPart
+from aios3.testing.wire.answers import Refusal
+from aios3.testing.wire.bodies import CHECKSUM_PREFIX, checksum_of, named_checksum
+from aios3.testing.wire.documents import ListedPart
+from aios3.testing.wire.received import ReceivedRequest
+
+from .state import OpenUpload, StoredPart
 
 __all__ = ["check_algorithm", "check_listed_checksums", "object_checksums", "read_checksum_plan"]
 

@@ -11,12 +11,13 @@ from datetime import timedelta
 from typing import Final
 
 from aios3.credentials import Credentials
-from aios3.testing.answers import Answer, Refusal
-from aios3.testing.bodies import Body
-from aios3.testing.documents import leaf, timestamp, tree, write_document
-from aios3.testing.received import ReceivedRequest
-from aios3.testing.signatures import Authorization
-from aios3.testing.store import Store
+from aios3.testing.wire.answers import Answer, Refusal
+from aios3.testing.wire.bodies import Body
+from aios3.testing.wire.documents import leaf, timestamp, tree, write_document
+from aios3.testing.wire.received import ReceivedRequest
+from aios3.testing.wire.signatures import Authorization
+
+from .state import Store
 
 __all__ = ["SESSION_LIFE", "create_session", "find_keys"]
 

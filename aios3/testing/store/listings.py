@@ -10,12 +10,13 @@ from itertools import islice
 from typing import TypeVar
 from urllib.parse import quote
 
-from aios3.testing.answers import Answer, Refusal
-from aios3.testing.bodies import CHECKSUM_PREFIX, Body
-from aios3.testing.documents import leaf, timestamp, tree, write_document
-from aios3.testing.objects import xml_answer
-from aios3.testing.received import ReceivedRequest
-from aios3.testing.store import OpenUpload, Store, StoredObject, StoredPart
+from aios3.testing.wire.answers import Answer, Refusal
+from aios3.testing.wire.bodies import CHECKSUM_PREFIX, Body
+from aios3.testing.wire.documents import leaf, timestamp, tree, write_document
+from aios3.testing.wire.received import ReceivedRequest
+
+from .objects import xml_answer
+from .state import OpenUpload, Store, StoredObject, StoredPart
 
 __all__ = ["list_multipart_uploads", "list_objects_v2", "list_parts"]
 

@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from typing import Final, Literal, Protocol, cast
 
-from aios3.testing.bodies import Body
-from aios3.testing.chunked import ChunkReader
-from aios3.testing.heads import MalformedHeadError, RequestHead, take_head
-from aios3.testing.peer_watch import PeerWatch
+from aios3.testing.wire.bodies import Body
+from aios3.testing.wire.chunked import ChunkReader
+from aios3.testing.wire.heads import MalformedHeadError, RequestHead, take_head
+
+from .peer_watch import PeerWatch
 
 __all__ = ["Connection", "ConnectionOwner", "Ending", "RequestReader"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from aios3.testing.heads import MalformedHeadError
+from .heads import MalformedHeadError
 
 __all__ = ["ChunkReader"]
 

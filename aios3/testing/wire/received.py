@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from aios3.testing.faults import Fault
-from aios3.testing.heads import RequestHead
+from .faults import Fault
+from .heads import RequestHead
 
 __all__ = ["UNKNOWN_OPERATION", "ReceivedRequest", "understand"]
 

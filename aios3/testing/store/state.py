@@ -11,10 +11,10 @@ from typing import Final
 
 from aios3.credentials import Credentials
 from aios3.providers import Provider
-from aios3.testing.answers import Answer, Refusal
-from aios3.testing.documents import ListedPart
-from aios3.testing.heads import RequestHead
-from aios3.testing.received import ReceivedRequest
+from aios3.testing.wire.answers import Answer, Refusal
+from aios3.testing.wire.documents import ListedPart
+from aios3.testing.wire.heads import RequestHead
+from aios3.testing.wire.received import ReceivedRequest
 
 __all__ = ["CompletedUpload", "OpenUpload", "Store", "StoredObject", "StoredPart", "check_conditions", "described"]
 

@@ -8,9 +8,9 @@ import hashlib
 from collections.abc import Iterable
 from typing import Final, Protocol
 
-from aios3.testing.answers import Refusal
-from aios3.testing.crcs import CRC_SIZES, RunningCrc
-from aios3.testing.heads import RequestHead
+from .answers import Refusal
+from .crcs import CRC_SIZES, RunningCrc
+from .heads import RequestHead
 
 __all__ = [
     "CHECKSUM_PREFIX",

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from aios3.testing.answers import Answer, Refusal
-from aios3.testing.bodies import CHECKSUM_PREFIX, Body, require_lock_digest, verify_checksum
-from aios3.testing.documents import ListedPart, MalformedDocumentError, leaf, read_completion, write_document
-from aios3.testing.multipart_checksums import (
-    check_algorithm,
-    check_listed_checksums,
-    object_checksums,
-    read_checksum_plan,
-)
-from aios3.testing.received import ReceivedRequest
-from aios3.testing.store import (
+from aios3.testing.wire.answers import Answer, Refusal
+from aios3.testing.wire.bodies import CHECKSUM_PREFIX, Body, require_lock_digest, verify_checksum
+from aios3.testing.wire.documents import ListedPart, MalformedDocumentError, leaf, read_completion, write_document
+from aios3.testing.wire.received import ReceivedRequest
+
+from .multipart_checksums import check_algorithm, check_listed_checksums, object_checksums, read_checksum_plan
+from .state import (
     CompletedUpload,
     OpenUpload,
     Store,

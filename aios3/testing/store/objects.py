@@ -7,9 +7,9 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import Final
 
-from aios3.testing.answers import Answer, Refusal
-from aios3.testing.bodies import Body, require_lock_digest, verify_checksum
-from aios3.testing.documents import (
+from aios3.testing.wire.answers import Answer, Refusal
+from aios3.testing.wire.bodies import Body, require_lock_digest, verify_checksum
+from aios3.testing.wire.documents import (
     MalformedDocumentError,
     leaf,
     read_location_constraint,
@@ -17,8 +17,9 @@ from aios3.testing.documents import (
     tree,
     write_document,
 )
-from aios3.testing.received import ReceivedRequest
-from aios3.testing.store import Store, StoredObject, check_conditions, described
+from aios3.testing.wire.received import ReceivedRequest
+
+from .state import Store, StoredObject, check_conditions, described
 
 __all__ = [
     "create_bucket",

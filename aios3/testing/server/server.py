@@ -14,17 +14,18 @@ from typing import Final, Self
 
 from aios3.credentials import Credentials
 from aios3.providers import Provider, find_provider
-from aios3.testing.answers import Answer, Refusal, render
-from aios3.testing.bodies import Body
-from aios3.testing.connection import Connection
-from aios3.testing.exchange import Exchange
-from aios3.testing.faults import FaultPlan
-from aios3.testing.heads import MalformedHeadError, RequestHead
-from aios3.testing.operations import admit, process
-from aios3.testing.peer_watch import PeerWatch
-from aios3.testing.received import ReceivedRequest, understand
-from aios3.testing.server_thread import LoopThread
-from aios3.testing.store import OpenUpload, Store, StoredObject
+from aios3.testing.store.operations import admit, process
+from aios3.testing.store.state import OpenUpload, Store, StoredObject
+from aios3.testing.wire.answers import Answer, Refusal, render
+from aios3.testing.wire.bodies import Body
+from aios3.testing.wire.faults import FaultPlan
+from aios3.testing.wire.heads import MalformedHeadError, RequestHead
+from aios3.testing.wire.received import ReceivedRequest, understand
+
+from .connection import Connection
+from .exchange import Exchange
+from .peer_watch import PeerWatch
+from .server_thread import LoopThread
 
 __all__ = ["TEST_CREDENTIALS", "S3Server"]
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from aios3.testing.answers import Answer, Refusal, error_document
-from aios3.testing.bodies import CHECKSUM_PREFIX, DIGEST_SIZES, Body
-from aios3.testing.connection import Connection, Ending
-from aios3.testing.faults import Fault, FaultKind
-from aios3.testing.received import ReceivedRequest
+from aios3.testing.wire.answers import Answer, Refusal, error_document
+from aios3.testing.wire.bodies import CHECKSUM_PREFIX, DIGEST_SIZES, Body
+from aios3.testing.wire.faults import Fault, FaultKind
+from aios3.testing.wire.received import ReceivedRequest
+
+from .connection import Connection, Ending
 
 __all__ = ["Exchange", "Site"]
 

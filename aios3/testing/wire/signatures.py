@@ -15,9 +15,10 @@ from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 from aios3.credentials import Credentials
-from aios3.testing.answers import Refusal
-from aios3.testing.documents import timestamp
-from aios3.testing.heads import RequestHead
+
+from .answers import Refusal
+from .documents import timestamp
+from .heads import RequestHead
 
 __all__ = [
     "UNSIGNED_PAYLOAD",

@@ -8,7 +8,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from http import HTTPStatus
 
-from aios3.testing.documents import leaf, write_document
+from .documents import leaf, write_document
 
 __all__ = ["Answer", "Refusal", "error_document", "render", "render_head"]
 

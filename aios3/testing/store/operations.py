@@ -8,14 +8,15 @@ from types import MappingProxyType
 from typing import Final
 
 from aios3.credentials import Credentials
-from aios3.testing import listings, multipart, objects
-from aios3.testing.answers import Answer, Refusal
-from aios3.testing.bodies import Body, verify_md5
-from aios3.testing.limits import checked_region, refuse_plain_http, refuse_what_is_not_taken
-from aios3.testing.received import UNKNOWN_OPERATION, ReceivedRequest
-from aios3.testing.sessions import create_session, find_keys
-from aios3.testing.signatures import UNSIGNED_PAYLOAD, check_authorization, read_authorization
-from aios3.testing.store import Store
+from aios3.testing.store import listings, multipart, objects
+from aios3.testing.wire.answers import Answer, Refusal
+from aios3.testing.wire.bodies import Body, verify_md5
+from aios3.testing.wire.received import UNKNOWN_OPERATION, ReceivedRequest
+from aios3.testing.wire.signatures import UNSIGNED_PAYLOAD, check_authorization, read_authorization
+
+from .provider_limits import checked_region, refuse_plain_http, refuse_what_is_not_taken
+from .sessions import create_session, find_keys
+from .state import Store
 
 __all__ = ["admit", "process"]
 
