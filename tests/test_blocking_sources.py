@@ -21,8 +21,7 @@ import pytest
 
 from aios3 import ConfigurationError, S3StorageDriver, StorageError, TransferConfig
 from aios3.testing import Fault, S3Server
-
-from .sweep import CONTENT, PART, SMALL_PARTS
+from tests.support.sweep import CONTENT, PART, SMALL_PARTS
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ import pytest
 
 from aios3 import S3StorageDriver, StorageError, Timeouts, TransferConfig
 from aios3.testing import Fault, S3Server
-
-from .sweep import IMPATIENT, PART, SMALL_PARTS, UPLOADS, WAYS, Source, Turns, by_bytes, end_at, sweep
+from tests.support.sweep import IMPATIENT, PART, SMALL_PARTS, UPLOADS, WAYS, Source, Turns, by_bytes, end_at, sweep
 
 
 def driver_for(server: S3Server, **options: object) -> S3StorageDriver:

@@ -14,7 +14,7 @@ import pytest
 
 from aios3 import CompletionUnknownError, DriverClosedError, RetryPolicy, S3StorageDriver, TransferConfig, UploadWriter
 from aios3.testing import TEST_CREDENTIALS, S3Server
-from tests.sweep import (
+from tests.support.sweep import (
     CONTENT,
     IMPATIENT,
     PART,

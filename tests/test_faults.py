@@ -8,9 +8,8 @@ import pytest
 
 from aios3 import CompletionUnknownError, ResponseError, StorageError, TransportError
 from aios3.testing import ALL_FAULT_KINDS, Fault
-
-from .fault_sweep import FOR_EVER, ONE_PUT, REQUESTS, Defect, a_fault, upload_with
-from .sweep import SMALL_PARTS
+from tests.support.fault_sweep import FOR_EVER, ONE_PUT, REQUESTS, Defect, a_fault, upload_with
+from tests.support.sweep import SMALL_PARTS
 
 LOOKS_ETAG_UP = dataclasses.replace(SMALL_PARTS, name="looks-etag-up", complete_etag_is_final=False)
 

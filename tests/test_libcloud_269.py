@@ -29,8 +29,7 @@ from aios3 import (
     TransferConfig,
 )
 from aios3.providers import find_provider
-
-from .mocked_http import Recorder
+from tests.support.mocked_http import Recorder
 
 CHUNK = 5 * 1024 * 1024
 UPLOAD_ID = "VXBsb2FkIElE"

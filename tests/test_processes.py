@@ -13,7 +13,7 @@ import pytest
 from aios3 import S3StorageDriver
 from aios3.options import MIB
 from aios3.testing import S3Server
-from tests.processes import FORK, RECOVER, UPLOAD, USE_IN_FORK, child, environment_of, line_of, outcomes_of
+from tests.support.processes import FORK, RECOVER, UPLOAD, USE_IN_FORK, child, environment_of, line_of, outcomes_of
 
 SIZE = 16 * MIB + 5
 

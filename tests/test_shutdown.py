@@ -19,9 +19,9 @@ import pytest
 from aios3 import S3StorageDriver
 from aios3.options import MIB
 from aios3.testing import S3Server
-from tests.processes import RECOVER, ROOT, UPLOAD, child, environment_of, line_of, outcomes_of
 from tests.stores.server_processes import pick_free_ports
 from tests.stores.stores import is_available, rclone_store
+from tests.support.processes import RECOVER, ROOT, UPLOAD, child, environment_of, line_of, outcomes_of
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("fastapi")

@@ -22,9 +22,8 @@ from aios3 import (
     TransportError,
 )
 from aios3.testing import ALL_FAULT_KINDS, Fault, S3Server
-
-from .fault_sweep import FOR_EVER, FOUR_PARTS, upload_with
-from .sweep import CONTENT, KIB, PART, SMALL_PARTS, WAYS, Source, end_at, sweep
+from tests.support.fault_sweep import FOR_EVER, FOUR_PARTS, upload_with
+from tests.support.sweep import CONTENT, KIB, PART, SMALL_PARTS, WAYS, Source, end_at, sweep
 
 PLAIN = dataclasses.replace(SMALL_PARTS, name="plain", multipart=False)
 STREAM = TransferConfig(part_size=PART, mechanism="stream")

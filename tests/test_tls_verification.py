@@ -9,8 +9,7 @@ import pytest
 import trustme
 
 from aios3 import ConfigurationError, Credentials, RetryPolicy, S3StorageDriver, TransportError
-
-from .transport.wire import Peer, Wire, answer
+from tests.support.wire import Peer, Wire, answer
 
 SWITCHES = {
     "PYTHONHTTPSVERIFY": "0",

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.config.stand_in import StandIn
-from tests.fakes import FakeClock
+from tests.support.credential_stand_in import StandIn
+from tests.support.fakes import FakeClock
 
 
 @pytest.fixture

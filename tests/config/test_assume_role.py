@@ -6,7 +6,7 @@ from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._config.credentials.role_providers import AssumeRoleCredentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError, CredentialsError
-from tests.config.stand_in import NOW, sts, sts_error
+from tests.support.credential_stand_in import NOW, sts, sts_error
 
 ROLE = "arn:aws:iam::123456789012:role/uploader"
 SIGNER = Credentials("SIGNER", "hidden-secret")

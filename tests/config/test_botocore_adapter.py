@@ -10,7 +10,7 @@ import pytest
 from aios3._config.credentials.botocore_adapter import BotocoreCredentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
-from tests.config.stand_in import NOW
+from tests.support.credential_stand_in import NOW
 
 
 class Session:

@@ -8,7 +8,7 @@ import pytest
 from aios3._config.credentials import container
 from aios3._config.credentials.container import ContainerCredentials
 from aios3.errors import ConfigurationError, CredentialsError, ResponseError
-from tests.config.stand_in import NOW, Answer, json_answer, metadata
+from tests.support.credential_stand_in import NOW, Answer, json_answer, metadata
 
 
 async def test_a_path_is_asked_of_the_usual_host(stand_in, clock, monkeypatch):

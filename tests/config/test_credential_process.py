@@ -12,7 +12,7 @@ import pytest
 from aios3._config.credentials import process as credential_process
 from aios3._config.credentials.process import ProcessCredentials
 from aios3.errors import ConfigurationError
-from tests.config.stand_in import NOW
+from tests.support.credential_stand_in import NOW
 
 KEYS = {"Version": 1, "AccessKeyId": "K", "SecretAccessKey": "hidden", "SessionToken": "hidden-token"}
 

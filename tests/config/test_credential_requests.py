@@ -15,8 +15,8 @@ from aios3.errors import (
     TransportError,
     TransportTimeoutError,
 )
-from tests.config.stand_in import SILENCE, Answer, StandIn
-from tests.transport.wire import Wire, answer
+from tests.support.credential_stand_in import SILENCE, Answer, StandIn
+from tests.support.wire import Wire, answer
 
 
 def get(url: str, **headers: str):

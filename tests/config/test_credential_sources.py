@@ -10,8 +10,8 @@ from aios3._config.credentials.container import ContainerCredentials
 from aios3._config.credentials.role_providers import WebIdentityCredentials
 from aios3.credentials import Credentials
 from aios3.errors import AccessDeniedError, ConfigurationError, TransportError
-from tests.config.chain import make_places
-from tests.config.stand_in import SILENCE, Answer, StandIn, metadata
+from tests.support.credential_chain import make_places
+from tests.support.credential_stand_in import SILENCE, Answer, StandIn, metadata
 
 KEYS = {"AWS_ACCESS_KEY_ID": "ENV", "AWS_SECRET_ACCESS_KEY": "hidden"}
 IDENTITY = {"AWS_WEB_IDENTITY_TOKEN_FILE": "/t", "AWS_ROLE_ARN": "arn:env"}

@@ -15,8 +15,8 @@ from aios3._config.credentials.role_providers import WebIdentityCredentials
 from aios3._config.credentials.static_keys import StaticCredentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
-from tests.config.chain import attribute, make_places
-from tests.config.stand_in import StandIn, metadata, sts
+from tests.support.credential_chain import attribute, make_places
+from tests.support.credential_stand_in import StandIn, metadata, sts
 
 RELATIVE, FULL = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 

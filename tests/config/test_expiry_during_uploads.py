@@ -15,8 +15,8 @@ from aios3.credentials import Credentials
 from aios3.errors import CredentialsError
 from aios3.options import TransferConfig
 from aios3.testing import Fault, ReceivedRequest, S3Server
-from tests.config.stand_in import NOW, StandIn, metadata
-from tests.fakes import FakeClock
+from tests.support.credential_stand_in import NOW, StandIn, metadata
+from tests.support.fakes import FakeClock
 
 PART = 1024
 ONE_AT_ONCE = TransferConfig(part_size=PART, concurrency=1)

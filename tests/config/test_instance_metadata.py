@@ -7,7 +7,7 @@ import pytest
 
 from aios3._config.credentials.instance_metadata import InstanceMetadataCredentials
 from aios3.errors import ConfigurationError, CredentialsError, ResponseError, TransportTimeoutError
-from tests.config.stand_in import NOW, SILENCE, Answer, json_answer, metadata
+from tests.support.credential_stand_in import NOW, SILENCE, Answer, json_answer, metadata
 
 TOKEN = Answer(body=b"hidden-v2-token")
 ROLE = Answer(body=b"my role/x\n")

@@ -5,8 +5,8 @@ import pytest
 from aios3._config.credentials.profile_roles import from_profile_role, from_profile_web_identity
 from aios3._config.credentials.profile_sources import from_profile
 from aios3.errors import ConfigurationError
-from tests.config.chain import make_places
-from tests.config.stand_in import metadata, sts
+from tests.support.credential_chain import make_places
+from tests.support.credential_stand_in import metadata, sts
 
 BASE = "[profile base]\naws_access_key_id = BASE\naws_secret_access_key = hidden\n"
 

@@ -14,8 +14,8 @@ from aios3._config.credentials.sso import SsoCredentials
 from aios3._config.credentials.static_keys import StaticCredentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
-from tests.config.chain import attribute, make_places
-from tests.config.stand_in import NOW, json_answer
+from tests.support.credential_chain import attribute, make_places
+from tests.support.credential_stand_in import NOW, json_answer
 
 KEYS = "aws_access_key_id = {}\naws_secret_access_key = hidden\n"
 SSO = "sso_account_id = 1\nsso_role_name = r\nsso_region = eu-west-1\nsso_start_url = https://start\n"

@@ -8,7 +8,7 @@ import pytest
 
 from aios3._config.credentials.sso import SsoCredentials
 from aios3.errors import AccessDeniedError, ConfigurationError, CredentialsError
-from tests.config.stand_in import NOW, Answer, json_answer
+from tests.support.credential_stand_in import NOW, Answer, json_answer
 
 START = "https://my.awsapps.com/start"
 ROLE_CREDENTIALS = {

@@ -7,7 +7,7 @@ import pytest
 from aios3._config.credentials.sts import StsClient, check_duration
 from aios3.credentials import Credentials
 from aios3.errors import AccessDeniedError, ConfigurationError, CredentialsError
-from tests.config.stand_in import NOW, Answer, sts, sts_error
+from tests.support.credential_stand_in import NOW, Answer, sts, sts_error
 
 SIGNER = Credentials("SIGNER", "hidden-secret", "hidden-signer-token")
 

@@ -4,7 +4,7 @@ import pytest
 
 from aios3._config.credentials.role_providers import WebIdentityCredentials
 from aios3.errors import ConfigurationError, CredentialsError
-from tests.config.stand_in import NOW, sts, sts_error
+from tests.support.credential_stand_in import NOW, sts, sts_error
 
 ROLE = "arn:aws:iam::123456789012:role/pod"
 ACTION = "AssumeRoleWithWebIdentity"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aios3._client.object_reader import ObjectReader
 from aios3._transport.base import StreamedResponse
 from aios3.errors import ConfigurationError, IntegrityError, ResponseError, TransportError
-from tests.fakes import FakeClock, FakeStore, make_client
+from tests.support.fakes import FakeClock, FakeStore, make_client
 
 DATA = bytes(range(200))
 BREAK = None

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Final
 
-from ..transport.wire import Peer, answer
+from tests.support.wire import Peer, answer
 
 Evil = Callable[[Peer], Awaitable[None]]
 

@@ -22,8 +22,8 @@ from aios3 import (
     Timeouts,
     TransferConfig,
 )
+from tests.support.wire import Peer, Wire, answer
 
-from ..transport.wire import Peer, Wire, answer
 from .hostile_answers import ENDLESS, EVILS, HONEST, Evil, operation_of
 
 PART = 1024

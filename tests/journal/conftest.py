@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journal.journal_scene import JournalScene
+from tests.support.journal_scene import JournalScene
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from aios3._journal.entries import begin_lines, created_line, describe_job, ended_line, head_line, read_journal
 from aios3.checkpoints import FileIdentity
-from tests.fakes import make_job
-from tests.journal.journal_scene import AT, HERE, entry
+from tests.support.fakes import make_job
+from tests.support.journal_scene import AT, HERE, entry
 
 FILE = FileIdentity("/data/ü\n.bin", 7, 1_000_000_007)
 FULL = entry(

@@ -14,8 +14,8 @@ from aios3._journal import journal as journal_module
 from aios3._journal.journal import Journal
 from aios3._journal.journal_file import JournalFile
 from aios3.errors import ConfigurationError, StorageError
-from tests.fakes import make_job, turns
-from tests.journal.journal_scene import HERE, JournalScene, entry
+from tests.support.fakes import make_job, turns
+from tests.support.journal_scene import HERE, JournalScene, entry
 
 
 def die(journal: Journal) -> None:

@@ -13,7 +13,7 @@ from aios3._journal import journal_file
 from aios3._journal.entries import created_line
 from aios3._journal.journal_file import JournalFile, find_dead_journals, read_other_journals
 from aios3.errors import ConfigurationError
-from tests.journal.journal_scene import HERE, entry
+from tests.support.journal_scene import HERE, entry
 
 
 def die(journal: JournalFile) -> Path:

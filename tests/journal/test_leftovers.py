@@ -15,8 +15,8 @@ from aios3._protocol.wire.messages import Response
 from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint
 from aios3.errors import AccessDeniedError, StorageError, TransportError
 from aios3.models import UploadedPart
-from tests.fakes import HEADERS, PART, make_job, md5, refusal
-from tests.journal.journal_scene import JournalScene
+from tests.support.fakes import HEADERS, PART, make_job, md5, refusal
+from tests.support.journal_scene import JournalScene
 
 ONE, TWO = b"1" * PART, b"2" * PART
 

@@ -20,7 +20,7 @@ from aios3._protocol.checksums.digests import (
     sha256_hex,
 )
 from aios3.testing.wire.crcs import crc_by_table
-from tests.protocol.checksum_vectors import ALGORITHMS, load, make_input
+from tests.support.checksum_vectors import ALGORITHMS, load, make_input
 
 CHECK = (b"1234", bytearray(b"5"), memoryview(b"6789"))
 """The input of the CRC catalogue's check values, in slices of every type."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aios3._protocol.checksums.crc_combine import combine_crcs, composite_checksum, full_object_checksum
 from aios3._protocol.checksums.digests import CRCS, checksum_of
 from aios3._upload.multipart.complete import multipart_etag
-from tests.protocol.checksum_vectors import ALGORITHMS, as_integer, load, make_input
+from tests.support.checksum_vectors import ALGORITHMS, as_integer, load, make_input
 
 VECTORS = load("checksums/combine.json")
 CASES = pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: case["name"])

@@ -11,7 +11,7 @@ import pytest
 
 from aios3.testing.wire.bodies import checksum_of
 from aios3.testing.wire.crcs import CRC_SIZES, RunningCrc, crc_by_table, native_crc
-from tests.protocol.checksum_vectors import ALGORITHMS, load, make_input
+from tests.support.checksum_vectors import ALGORITHMS, load, make_input
 
 ENTRIES = load("checksums/check_values.json")["entries"]
 CASES = load("checksums/combine.json")["cases"]

@@ -13,8 +13,7 @@ import pytest
 from aios3._protocol.wire.messages import Request
 from aios3._transport.aiohttp_transport import AiohttpTransport
 from aios3.options import Timeouts
-
-from .wire import Script, Wire
+from tests.support.wire import Script, Wire
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -12,8 +12,7 @@ import pytest
 from aios3._protocol.wire.messages import Request
 from aios3._transport import aiohttp_transport
 from aios3.errors import TransportError, TransportTimeoutError
-
-from .wire import OK, answer
+from tests.support.wire import OK, answer
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 PIECE = bytes(256 * 1024)

@@ -10,8 +10,7 @@ import pytest
 
 from aios3._transport import aiohttp_transport
 from aios3.errors import ConfigurationError, DriverClosedError, TransportError, TransportTimeoutError
-
-from .wire import OK, Peer, answer, turns
+from tests.support.wire import OK, Peer, answer, turns
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 PIECE = bytes(256 * 1024)

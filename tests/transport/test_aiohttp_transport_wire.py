@@ -12,8 +12,7 @@ import pytest
 from aios3._protocol.wire.messages import Request
 from aios3._protocol.wire.uri import canonical_query, encode_path
 from aios3.errors import DriverClosedError, TransportError, TransportTimeoutError
-
-from .wire import OK, answer
+from tests.support.wire import OK, answer
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 

@@ -10,8 +10,7 @@ import pytest
 from aios3._protocol.wire.messages import Response
 from aios3._transport.base import StreamedResponse
 from aios3.errors import TransportError, TransportTimeoutError
-
-from .wire import answer
+from tests.support.wire import answer
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 

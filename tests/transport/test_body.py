@@ -12,8 +12,7 @@ from aios3._protocol.wire.messages import Request
 from aios3._transport.body import SlicedBody
 from aios3._transport.stall_timeout import Patrol, Watchdog
 from aios3.errors import TransportError
-
-from .wire import OK, answer, turns
+from tests.support.wire import OK, answer, turns
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 SIZE = 256 * 1024

@@ -11,8 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from aios3._transport.connection import Connection
-
-from .wire import turns
+from tests.support.wire import turns
 
 
 class Transport:

@@ -13,8 +13,7 @@ import pytest
 from aios3._transport.body import StreamedBody
 from aios3._transport.stall_timeout import Patrol, Watchdog
 from aios3.errors import TransportError, TransportTimeoutError
-
-from .wire import OK, answer, turns
+from tests.support.wire import OK, answer, turns
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 LENGTHS = pytest.mark.parametrize("has_length", [False, True], ids=["chunked", "length"])

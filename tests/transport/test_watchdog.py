@@ -11,8 +11,7 @@ import pytest
 
 from aios3._transport.stall_timeout import Patrol, Watchdog
 from aios3.errors import TransportTimeoutError
-
-from .wire import OK, answer, turns
+from tests.support.wire import OK, answer, turns
 
 PIECE = bytes(256 * 1024)
 LARGE = [PIECE] * 64

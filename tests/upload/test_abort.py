@@ -7,7 +7,7 @@ import pytest
 from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.abort import Abort, AbortOutcome
 from aios3.errors import AccessDeniedError, StorageError, ThrottledError, TransportError
-from tests.fakes import FakeClock, FakeStore, make_client, refusal
+from tests.support.fakes import FakeClock, FakeStore, make_client, refusal
 
 STILL_THERE = Response(200, {}, b"<ListPartsResult></ListPartsResult>")
 RESET = TransportError("reset")

@@ -22,7 +22,7 @@ from aios3._protocol.operations import (
 from aios3._protocol.wire.messages import Request, Response
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError, CredentialsError, DriverClosedError, ThrottledError
-from tests.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
+from tests.support.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
 
 HEAD = HeadObject("bucket", "key")
 LIFE = timedelta(minutes=5)

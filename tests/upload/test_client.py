@@ -35,7 +35,7 @@ from aios3.errors import (
     TransportError,
     TransportTimeoutError,
 )
-from tests.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
+from tests.support.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
 
 PUT = PutObject("bucket", "key", {"content-type": "video/mp4"}, (b"abc",))
 HEAD = HeadObject("bucket", "key")

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from aios3._concurrency.clock import Clock
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 
 async def test_the_real_one_is_aware_and_moves() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from aios3._upload.source import closing
 from aios3._upload.source.closing import close_sources
-from tests.fakes import turns
+from tests.support.fakes import turns
 
 
 class Source:

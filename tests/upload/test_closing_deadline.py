@@ -21,7 +21,7 @@ from aios3 import (
 from aios3._upload.source.closing_deadline import ClosingDeadline
 from aios3.testing import Fault, S3Server
 from tests.conftest import PART, LoopClock, MakeDriver
-from tests.fakes import turns
+from tests.support.fakes import turns
 
 CLEANUP = 0.3
 

@@ -17,7 +17,17 @@ from aios3._upload.shared.integrity import ObjectChecksum
 from aios3.credentials import Credentials
 from aios3.errors import AccessDeniedError, IntegrityError, StorageError, TransportError
 from aios3.models import UploadedPart, UploadReceipt, Verification
-from tests.fakes import HEADERS, SMALL_PARTS, FakeClock, FakeStore, make_engine, make_job, md5, multipart_md5, refusal
+from tests.support.fakes import (
+    HEADERS,
+    SMALL_PARTS,
+    FakeClock,
+    FakeStore,
+    make_engine,
+    make_job,
+    md5,
+    multipart_md5,
+    refusal,
+)
 
 UNTRUSTED = dataclasses.replace(SMALL_PARTS, complete_etag_is_final=False)
 BODY = b"abcdef"

@@ -22,7 +22,7 @@ from aios3.errors import (
     TransportError,
 )
 from aios3.models import StorageObject
-from tests.fakes import FakeClock, FakeStore, Gate, make_client, md5, multipart_md5, refusal, turns
+from tests.support.fakes import FakeClock, FakeStore, Gate, make_client, md5, multipart_md5, refusal, turns
 
 CONTENTS = [b"a" * 10, b"b" * 10, b"c" * 4]
 WHOLE = b"".join(CONTENTS)

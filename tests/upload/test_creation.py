@@ -11,7 +11,7 @@ from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._upload.multipart.create import Creation
 from aios3.errors import StorageError
-from tests.fakes import turns
+from tests.support.fakes import turns
 
 
 class Guard:

@@ -14,7 +14,7 @@ from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import StorageError
 from aios3.options import MIB, Timeouts, TransferConfig
 from tests.conftest import LoopClock
-from tests.fakes import SMALL_PARTS, FakeClock, FakeStore, make_client, make_job, turns
+from tests.support.fakes import SMALL_PARTS, FakeClock, FakeStore, make_client, make_job, turns
 
 
 class FakeUpload:

@@ -12,7 +12,7 @@ import pytest
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._upload.multipart.resume import holds_parts
 from aios3.models import UploadedPart
-from tests.fakes import md5
+from tests.support.fakes import md5
 
 PIECES = [b"a" * (SEGMENT_SIZE + 5), b"b" * SEGMENT_SIZE, b"c" * 7]
 

@@ -19,8 +19,8 @@ from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import FileIdentity
 from aios3.errors import SizeMismatchError
 from aios3.models import UploadProgress
-from tests.upload.spill_scene import SpillScene, data
-from tests.upload.upload_scene import UploadScene
+from tests.support.spill_scene import SpillScene, data
+from tests.support.upload_scene import UploadScene
 
 SIZE = 4 * SEGMENT_SIZE + 100
 """Bytes of a part here."""

@@ -14,8 +14,8 @@ from aios3._upload.memory.part_assembler import PartFiller
 from aios3._upload.memory.segment_pool import SegmentPool
 from aios3._upload.memory.spill import Spill
 from aios3.errors import ConfigurationError, PartLimitError
-from tests.fakes import turns
-from tests.upload.upload_scene import spilled_files
+from tests.support.fakes import turns
+from tests.support.upload_scene import spilled_files
 
 TWO_SEGMENTS = SEGMENT_SIZE + 100
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from aios3._upload.uploader import Uploader
-from tests.upload.upload_scene import UploadScene, content
+from tests.support.upload_scene import UploadScene, content
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 
 from aios3._client.concurrency_limiter import Gate, Pass
 from aios3.errors import ThrottledError, TransportError
-from tests.fakes import FakeClock, turns
+from tests.support.fakes import FakeClock, turns
 
 
 class Scene:

@@ -16,7 +16,7 @@ from aios3._upload.shared.journal_interface import NoLog
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import AccessDeniedError, StorageError, TransportError
 from tests.conftest import LoopClock
-from tests.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
+from tests.support.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
 
 CREATE = CreateMultipartUpload("bucket", "key", {})
 WHERE = "aios3: multipart upload upload-1 of bucket/key: "

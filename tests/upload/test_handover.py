@@ -10,7 +10,7 @@ import pytest
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part
 from aios3._upload.put.body_channel import Handover
 from aios3.errors import StorageError
-from tests.fakes import turns
+from tests.support.fakes import turns
 
 
 def part(number: int, content: bytes) -> Part:

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from tests.fakes import HEADERS, make_job
+from tests.support.fakes import HEADERS, make_job
 
 
 def test_a_job_does_not_change() -> None:

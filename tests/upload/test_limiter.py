@@ -10,7 +10,7 @@ from aios3._client.attempt import Attempt
 from aios3._client.rate_limiter import RequestLimiter
 from aios3._protocol.policies.retry import Retry
 from aios3.errors import StorageError, ThrottledError, TransportError
-from tests.fakes import FakeClock, turns
+from tests.support.fakes import FakeClock, turns
 
 DONE: Attempt[None] = Attempt(None, None, None)
 

@@ -15,7 +15,7 @@ from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._upload.memory.budget import Lease, MemoryBudget
 from aios3._upload.memory.segment_pool import SegmentPool
 from aios3.errors import ConfigurationError
-from tests.fakes import turns
+from tests.support.fakes import turns
 
 
 async def wait_in_line(memory: MemoryBudget, lease: Lease, count: int, missing: int) -> asyncio.Task[None]:

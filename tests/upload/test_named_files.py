@@ -13,7 +13,7 @@ import pytest
 from aios3._concurrency.named_files import NamedFile, naming
 from aios3._journal.journal_file import JournalFile, find_dead_journals, read_other_journals
 from aios3._upload.memory.spill import SpillFile, check_directory
-from tests.journal.journal_scene import HERE, entry
+from tests.support.journal_scene import HERE, entry
 
 resource = pytest.importorskip("resource")
 

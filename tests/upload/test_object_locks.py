@@ -13,7 +13,7 @@ import pytest
 from aios3 import PROVIDERS, ConfigurationError, ResponseError, TransferConfig
 from aios3.options import KIB
 from aios3.testing import Fault, S3Server
-from tests.upload.upload_scene import content
+from tests.support.upload_scene import content
 
 UNTIL = datetime(2040, 1, 1, tzinfo=UTC)
 PART = 1024

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from aios3._upload.source.files import OpenedFile
-from tests.fakes import turns
+from tests.support.fakes import turns
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from aios3._protocol.operations import HeadObject
 from aios3._protocol.wire.messages import Request, Response
 from aios3._upload.multipart.orphan_sweep import OrphanSweep
 from aios3.errors import AccessDeniedError, ResponseError, StorageError
-from tests.fakes import FakeClock, FakeStore, make_client, refusal
+from tests.support.fakes import FakeClock, FakeStore, make_client, refusal
 
 SECOND = timedelta(seconds=1)
 

@@ -16,7 +16,7 @@ from aios3._upload.multipart.part_sender import PartSender
 from aios3._upload.shared.progress import ProgressReporter
 from aios3.errors import AccessDeniedError, StorageError
 from tests.conftest import EAGER_TASKS
-from tests.fakes import HEADERS, FakeClock, FakeStore, Gate, make_engine, make_job, md5, refusal, turns
+from tests.support.fakes import HEADERS, FakeClock, FakeStore, Gate, make_engine, make_job, md5, refusal, turns
 
 
 class SenderScene:

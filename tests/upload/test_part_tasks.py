@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aios3._concurrency.task_group import PartTasks
-from tests.fakes import turns
+from tests.support.fakes import turns
 
 
 async def fail(error: BaseException) -> None:

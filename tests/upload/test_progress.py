@@ -9,7 +9,7 @@ import pytest
 from aios3._protocol.parts.part_tracker import PartTracker
 from aios3._upload.shared.progress import ProgressReporter
 from aios3.models import UploadProgress
-from tests.fakes import turns
+from tests.support.fakes import turns
 
 
 async def test_the_caller_gets_a_snapshot() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3.credentials import Credentials, RefreshableCredentials
 from aios3.errors import ConfigurationError, CredentialsError, DriverClosedError
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 HOUR = 3600.0
 

@@ -21,9 +21,9 @@ from aios3.errors import (
 )
 from aios3.models import UploadReceipt
 from aios3.options import Timeouts
-from tests.fakes import PART, SMALL_PARTS, Gate, RecordingSource, make_job, refusal, turns
-from tests.upload.upload_scene import UploadScene as Scene
-from tests.upload.upload_scene import content
+from tests.support.fakes import PART, SMALL_PARTS, Gate, RecordingSource, make_job, refusal, turns
+from tests.support.upload_scene import UploadScene as Scene
+from tests.support.upload_scene import content
 
 
 @pytest.fixture

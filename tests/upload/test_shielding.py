@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from aios3._concurrency.shielding import Finished, finish_despite_cancellation, shielded_from_anyio
-from tests.fakes import turns
+from tests.support.fakes import turns
 
 
 class Work:

@@ -16,7 +16,7 @@ from aios3.errors import (
     StorageError,
     TransportError,
 )
-from tests.fakes import FakeClock, FakeStore, make_client, md5, refusal
+from tests.support.fakes import FakeClock, FakeStore, make_client, md5, refusal
 
 PUT = PutObject("bucket", "key", {"if-none-match": "*"}, (b"ab", bytearray(b"c")))
 EXISTS = refusal(412, "PreconditionFailed")

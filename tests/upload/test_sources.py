@@ -20,7 +20,7 @@ import pytest
 from aios3._upload.source import readers as sources
 from aios3._upload.source.kinds import as_view
 from aios3._upload.source.readers import END, SourceReader
-from tests.fakes import RecordingSource, turns
+from tests.support.fakes import RecordingSource, turns
 
 CONTENT = bytes(range(256)) * 5
 CHUNKS = [CONTENT[:7], b"", CONTENT[7:500], CONTENT[500:501], CONTENT[501:]]

@@ -21,10 +21,10 @@ from aios3._upload.memory.spill import DiskRoom, SpillFile
 from aios3._upload.source.readers import END
 from aios3._upload.uploader import Uploader
 from aios3.errors import ConfigurationError, StorageError
-from tests.fakes import Gate, refusal, turns
-from tests.sweep import Turns
-from tests.upload.spill_scene import SIZE, SpillScene, data, let_threads_take_turns
-from tests.upload.upload_scene import Block, spilled_files
+from tests.support.fakes import Gate, refusal, turns
+from tests.support.spill_scene import SIZE, SpillScene, data, let_threads_take_turns
+from tests.support.sweep import Turns
+from tests.support.upload_scene import Block, spilled_files
 
 
 def in_chunks(body: bytes, size: int) -> Block:

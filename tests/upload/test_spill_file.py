@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aios3._upload.memory.spill import SpillFile, check_directory
-from tests.upload.upload_scene import spilled_files
+from tests.support.upload_scene import spilled_files
 
 
 def read_back(file: SpillFile, *sizes: int) -> list[bytes]:

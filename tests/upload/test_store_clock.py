@@ -8,7 +8,7 @@ import pytest
 
 from aios3._client.clock_skew import StoreClock
 from aios3._protocol.wire.messages import Response
-from tests.fakes import FakeClock
+from tests.support.fakes import FakeClock
 
 AT_THREE = Response(403, {"date": "Mon, 04 May 2026 03:00:00 GMT"})
 """Two minutes and a second behind the fake clock."""

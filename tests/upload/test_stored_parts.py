@@ -11,7 +11,7 @@ from aios3._upload.multipart.resume import check_checkpoint, list_stored_parts, 
 from aios3.checkpoints import UploadCheckpoint
 from aios3.errors import IntegrityError, UploadNotFoundError
 from aios3.models import UploadedPart
-from tests.fakes import PART, FakeClock, FakeStore, make_client, md5
+from tests.support.fakes import PART, FakeClock, FakeStore, make_client, md5
 
 BODY = b"1" * PART
 

@@ -14,8 +14,8 @@ from aios3._protocol.wire.messages import Response
 from aios3._upload.put.body_channel import Handover
 from aios3._upload.put.put_stream import put_stream
 from aios3.errors import CompletionUnknownError, ResponseError, StorageError, ThrottledError, TransportError
-from tests.fakes import Answer, FakeClock, make_client, md5, refusal
-from tests.upload.stream_scene import StreamStore
+from tests.support.fakes import Answer, FakeClock, make_client, md5, refusal
+from tests.support.stream_scene import StreamStore
 
 BODY = b"the body"
 

@@ -22,10 +22,10 @@ from aios3.errors import (
 )
 from aios3.models import UploadProgress
 from tests.conftest import EAGER_TASKS
-from tests.fakes import PART, Gate, RecordingSource, md5, refusal, turns
-from tests.upload.stream_scene import LIMIT
-from tests.upload.stream_scene import StreamScene as Scene
-from tests.upload.upload_scene import content
+from tests.support.fakes import PART, Gate, RecordingSource, md5, refusal, turns
+from tests.support.stream_scene import LIMIT
+from tests.support.stream_scene import StreamScene as Scene
+from tests.support.upload_scene import content
 
 SIZES = pytest.mark.parametrize("is_declared", [False, True], ids=["chunked", "declared"])
 

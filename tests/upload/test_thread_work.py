@@ -12,7 +12,7 @@ import pytest
 from aios3._concurrency import threads
 from aios3._concurrency.caller_errors import Outcome
 from aios3._concurrency.threads import ThreadWork
-from tests.fakes import turns
+from tests.support.fakes import turns
 
 
 class Held:

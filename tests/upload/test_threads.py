@@ -17,7 +17,7 @@ import pytest
 from aios3._concurrency import threads
 from aios3._concurrency.threads import CallerThread, in_library_thread, library_threads, refuse_if_still_used
 from aios3.errors import ConfigurationError
-from tests.fakes import turns
+from tests.support.fakes import turns
 
 VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
 

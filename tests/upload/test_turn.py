@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from aios3._concurrency.fair_lock import Turn
-from tests.fakes import turns
+from tests.support.fakes import turns
 
 
 async def test_a_turn_is_wanted_while_somebody_waits_for_it() -> None:

@@ -12,9 +12,8 @@ from aios3._upload.shared.journal_interface import NoJournal, NoLog
 from aios3._upload.uploader import Uploader
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import StorageError
-from tests.fakes import PART, make_job, refusal
-
-from .upload_scene import UploadScene, content
+from tests.support.fakes import PART, make_job, refusal
+from tests.support.upload_scene import UploadScene, content
 
 
 class RecordingJournal:

@@ -9,7 +9,7 @@ import pytest
 
 from aios3._concurrency.task_group import PartTasks, UploadTasks
 from aios3.errors import StorageError
-from tests.fakes import turns
+from tests.support.fakes import turns
 
 
 async def test_the_owner_and_the_work_are_of_the_upload() -> None:

@@ -24,9 +24,9 @@ from aios3.errors import (
     TransportError,
 )
 from aios3.models import UploadedPart, UploadProgress
-from tests.fakes import PART, Gate, RecordingSource, md5, multipart_md5, refusal, turns
-from tests.upload.upload_scene import UploadScene as Scene
-from tests.upload.upload_scene import content
+from tests.support.fakes import PART, Gate, RecordingSource, md5, multipart_md5, refusal, turns
+from tests.support.upload_scene import UploadScene as Scene
+from tests.support.upload_scene import content
 
 
 @pytest.fixture

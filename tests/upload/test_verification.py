@@ -12,8 +12,8 @@ from aios3._protocol.operations import Committed, CompleteMultipartUpload
 from aios3._upload.receipts import verification_of_multipart
 from aios3._upload.shared.integrity import ObjectChecksum
 from aios3.testing import Fault, S3Server
-from tests.fakes import HEADERS, make_job, multipart_md5
-from tests.upload.upload_scene import content
+from tests.support.fakes import HEADERS, make_job, multipart_md5
+from tests.support.upload_scene import content
 
 PART = 1024
 SMALL, LARGE = b"small", content(0.7)

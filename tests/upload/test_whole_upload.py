@@ -29,8 +29,8 @@ from aios3.errors import (
 )
 from aios3.models import UploadReceipt
 from aios3.options import Timeouts
-from tests.fakes import PART, Gate, make_job, md5, refusal, turns
-from tests.upload.upload_scene import UploadScene, content
+from tests.support.fakes import PART, Gate, make_job, md5, refusal, turns
+from tests.support.upload_scene import UploadScene, content
 
 DATA = content(0.5)
 LARGE = PartPlan(8 * SEGMENT_SIZE, 8 * SEGMENT_SIZE, 1000)

@@ -18,9 +18,9 @@ from aios3._upload.writer import UploadWriter
 from aios3.errors import ConfigurationError, ObjectTooLargeError, StorageError
 from aios3.options import KIB, MIB
 from tests.conftest import EAGER_TASKS
-from tests.fakes import PART, Gate, RecordingSource, make_job, turns
-from tests.upload.upload_scene import UploadScene as Scene
-from tests.upload.upload_scene import content
+from tests.support.fakes import PART, Gate, RecordingSource, make_job, turns
+from tests.support.upload_scene import UploadScene as Scene
+from tests.support.upload_scene import content
 
 Block = Callable[[UploadWriter], Awaitable[object]]
 

@@ -12,7 +12,8 @@ from aios3._upload.lifecycle import run_upload
 from aios3._upload.shared.engine import Engine
 from aios3._upload.uploader import Uploader
 from aios3.models import UploadReceipt
-from tests.fakes import PART, FakeClock, FakeStore, make_engine, make_job, turns
+
+from .fakes import PART, FakeClock, FakeStore, make_engine, make_job, turns
 
 Block = Callable[[Uploader], Awaitable[object]]
 

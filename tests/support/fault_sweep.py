@@ -1,6 +1,6 @@
 """A four-part upload in which one request fails in one way, once or for ever, and how it ended.
 
-``python -m tests.fault_sweep`` prints the whole table; `test_faults` runs the same.
+``python -m tests.support.fault_sweep`` prints the whole table; `test_faults` runs the same.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from aios3._config.aws_files.environment import Environment
 from aios3._config.aws_files.shared_files import load_profile
 from aios3._config.credentials.context import Places
 from aios3.credentials import CredentialsProvider
-from tests.fakes import FakeClock
+
+from .fakes import FakeClock
 
 
 def make_places(

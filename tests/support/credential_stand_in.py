@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
-"""Where `tests.fakes.FakeClock` begins."""
+"""Where `tests.support.fakes.FakeClock` begins."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from aios3._protocol.parts.put_plan import StreamPlan
 from aios3._protocol.wire.messages import Request, Response
 from aios3._transport.base import BodyFeed
 from aios3.models import UploadReceipt
-from tests.fakes import PART, FakeClock, FakeStore, make_engine
-from tests.upload.upload_scene import Block, UploadScene
+
+from .fakes import PART, FakeClock, FakeStore, make_engine
+from .upload_scene import Block, UploadScene
 
 LIMIT = 100 * PART
 

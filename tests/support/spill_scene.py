@@ -19,8 +19,9 @@ from aios3._upload.memory.segment_pool import SegmentPool
 from aios3._upload.memory.spill import SpillFile
 from aios3._upload.uploader import Uploader
 from aios3.models import UploadReceipt
-from tests.fakes import make_job
-from tests.upload.upload_scene import Block, UploadScene
+
+from .fakes import make_job
+from .upload_scene import Block, UploadScene
 
 SIZE = 2 * SEGMENT_SIZE + 100
 """Bytes of a part here."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from aios3._journal.entries import JournalEntry
 from aios3._journal.journal import Journal
-from tests.fakes import FakeClock, FakeStore, make_engine
+
+from .fakes import FakeClock, FakeStore, make_engine
 
 HERE = "http://store.test"
 AT = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)

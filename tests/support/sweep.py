@@ -1,6 +1,6 @@
 """One small upload, ended in some way at one turn of the event loop, and what it left behind.
 
-``python -m tests.sweep`` prints the whole table; `test_cancellation` runs the same.
+``python -m tests.support.sweep`` prints the whole table; `test_cancellation` runs the same.
 """
 
 from __future__ import annotations
@@ -17,18 +17,12 @@ from tempfile import NamedTemporaryFile
 
 import anyio
 
-from aios3 import (
-    PROVIDERS,
-    CompletionUnknownError,
-    DriverClosedError,
-    RetryPolicy,
-    S3StorageDriver,
-    TransferConfig,
-)
+from aios3 import PROVIDERS, CompletionUnknownError, DriverClosedError, RetryPolicy, S3StorageDriver, TransferConfig
 from aios3._concurrency.clock import Clock
 from aios3.providers import Provider
 from aios3.testing import S3Server
-from tests.upload.spill_scene import let_threads_take_turns
+
+from .spill_scene import let_threads_take_turns
 
 
 async def _do_not_sleep(seconds: float) -> None:
