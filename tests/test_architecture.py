@@ -283,7 +283,7 @@ def home_of_tests(path: Path) -> Path:
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.name != "__init__.py"], ids=name_of)
 def test_every_module_has_its_tests(path: Path) -> None:
-    """``aios3/_upload/memory/budget.py`` is tested by ``tests/upload/test_memory.py``."""
+    """``aios3/_upload/memory/budget.py`` is tested by ``tests/unit/upload/memory/test_budget.py``."""
     assert home_of_tests(path).exists(), home_of_tests(path)
 
 

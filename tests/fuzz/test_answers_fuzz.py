@@ -16,8 +16,8 @@ from aios3._protocol.wire.error_responses import expected_region, retry_after, s
 from aios3._protocol.wire.messages import Response
 from aios3._protocol.wire.uri import Endpoint, request_url
 from aios3.errors import ResponseError
+from tests.unit.protocol.operations.test_operations import OPERATIONS
 
-from ..protocol.test_operations import OPERATIONS
 from .mutations import CORPUS, HEADERS, MUTATIONS, WORDS, spoilt_answer
 
 SEED = int(os.environ.get("AIOS3_FUZZ_SEED", "269"))

@@ -8,13 +8,9 @@ import os
 
 import pytest
 
-from aios3 import (
-    ObjectNotFoundError,
-    TransferConfig,
-    TransportError,
-)
+from aios3 import ObjectNotFoundError, TransferConfig, TransportError
 from aios3.testing import Fault
-from tests.upload.test_named_files import largest_file
+from tests.unit.concurrency.test_named_files import largest_file
 
 CONTENT = bytes(range(256)) * 40
 KEY = "a//b ü"

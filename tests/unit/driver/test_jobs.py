@@ -7,14 +7,7 @@ from typing import Any
 
 import pytest
 
-from aios3 import (
-    PROVIDERS,
-    ConfigurationError,
-    ObjectTooLargeError,
-    PartLimitError,
-    TransferConfig,
-    UploadCheckpoint,
-)
+from aios3 import PROVIDERS, ConfigurationError, ObjectTooLargeError, PartLimitError, TransferConfig, UploadCheckpoint
 from aios3._driver.arguments import check_place, make_job
 from aios3._upload.shared.job import UploadJob
 from aios3.models import UploadedPart

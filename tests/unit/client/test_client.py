@@ -28,13 +28,7 @@ from aios3._protocol.wire.messages import Request, Response
 from aios3._protocol.wire.uri import Endpoint
 from aios3._transport.base import StreamedResponse
 from aios3.credentials import Credentials
-from aios3.errors import (
-    AccessDeniedError,
-    ResponseError,
-    StorageError,
-    TransportError,
-    TransportTimeoutError,
-)
+from aios3.errors import AccessDeniedError, ResponseError, StorageError, TransportError, TransportTimeoutError
 from tests.support.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
 
 PUT = PutObject("bucket", "key", {"content-type": "video/mp4"}, (b"abc",))

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 
-from aios3 import (
-    Credentials,
-    TransferConfig,
-)
+from aios3 import Credentials, TransferConfig
 from aios3.testing import S3Server
 
 KEYS = Credentials("AKIAEXAMPLE", "s3cret-s3cret")

@@ -21,11 +21,7 @@ from aios3._protocol.wire.error_responses import (
     server_time,
 )
 from aios3._protocol.wire.messages import Response
-from aios3.errors import (
-    ObjectNotFoundError,
-    ResponseError,
-    UploadNotFoundError,
-)
+from aios3.errors import ObjectNotFoundError, ResponseError, UploadNotFoundError
 
 VECTORS = Path(__file__).parent.parent / "data" / "vectors" / "xml"
 

@@ -9,13 +9,7 @@ from aios3._protocol.operations import PutObject
 from aios3._protocol.wire.messages import Response
 from aios3._upload.put.put_object import put_object
 from aios3._upload.shared.ownership import Evidence
-from aios3.errors import (
-    CompletionUnknownError,
-    PreconditionFailedError,
-    ResponseError,
-    StorageError,
-    TransportError,
-)
+from aios3.errors import CompletionUnknownError, PreconditionFailedError, ResponseError, StorageError, TransportError
 from tests.support.fakes import FakeClock, FakeStore, make_client, md5, refusal
 
 PUT = PutObject("bucket", "key", {"if-none-match": "*"}, (b"ab", bytearray(b"c")))
