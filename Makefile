@@ -38,7 +38,7 @@ WHOLE += tests/test_tls_connections.py
 # What depends on the interpreter: its event loop, its task groups, its sockets. What depends on how tasks begin runs a
 # second time with eager ones, where the interpreter has them.
 EAGER := tests/upload tests/test_cancellation.py tests/test_faults.py tests/test_foreign_errors.py
-EAGER += tests/test_streaming_uploads.py
+EAGER += tests/behaviour/test_streaming_uploads.py
 CORE := $(EAGER) tests/protocol tests/transport tests/journal tests/config tests/driver tests/simulation
 CORE += tests/test_interrupts.py tests/test_tls_connections.py
 PYTEST = AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" AIOS3_REQUIRE_STORES=1 $(VENV)/bin/python -m pytest

@@ -539,9 +539,9 @@ def test_tests_that_the_page_on_libcloud_names_exist() -> None:
         source = (ROOT / path).read_text(encoding="utf-8")
         assert not test or re.search(rf"^(async )?def {test}\(", source, re.MULTILINE), f"{path}::{test}"
     of_the_seed = re.findall(
-        r"^async def (test_\w+)\(", (ROOT / "tests/test_libcloud_269.py").read_text(), re.MULTILINE
+        r"^async def (test_\w+)\(", (ROOT / "tests/behaviour/test_libcloud_269.py").read_text(), re.MULTILINE
     )
-    assert set(of_the_seed) == {test for path, test in named if test and path == "tests/test_libcloud_269.py"}
+    assert set(of_the_seed) == {test for path, test in named if test and path == "tests/behaviour/test_libcloud_269.py"}
 
 
 def test_the_page_on_libcloud_names_every_method() -> None:

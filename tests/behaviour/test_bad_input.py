@@ -6,11 +6,7 @@ import io
 
 import pytest
 
-from aios3 import (
-    ConfigurationError,
-    S3StorageDriver,
-    TransferConfig,
-)
+from aios3 import ConfigurationError, S3StorageDriver, TransferConfig
 
 PART = 1024
 MIB = 1024 * 1024
