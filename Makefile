@@ -32,15 +32,15 @@ export PIP_NO_INPUT := 1
 
 # The tests of the whole: what they cover is covered by the tests of each module, and to count it costs a third of
 # their time.
-WHOLE := tests/benchmarks tests/conformance tests/fuzz tests/simulation tests/test_cancellation.py tests/test_demo.py
-WHOLE += tests/test_faults.py tests/test_interrupts.py tests/test_processes.py tests/test_shutdown.py
-WHOLE += tests/test_tls_connections.py
+WHOLE := tests/benchmarks tests/conformance tests/fuzz tests/simulation tests/robustness/test_cancellation.py tests/test_demo.py
+WHOLE += tests/robustness/test_faults.py tests/robustness/test_interrupts.py tests/robustness/test_processes.py tests/robustness/test_shutdown.py
+WHOLE += tests/robustness/test_tls_connections.py
 # What depends on the interpreter: its event loop, its task groups, its sockets. What depends on how tasks begin runs a
 # second time with eager ones, where the interpreter has them.
-EAGER := tests/upload tests/test_cancellation.py tests/test_faults.py tests/test_foreign_errors.py
+EAGER := tests/upload tests/robustness/test_cancellation.py tests/robustness/test_faults.py tests/robustness/test_foreign_errors.py
 EAGER += tests/behaviour/test_streaming_uploads.py
 CORE := $(EAGER) tests/protocol tests/transport tests/journal tests/config tests/driver tests/simulation
-CORE += tests/test_interrupts.py tests/test_tls_connections.py
+CORE += tests/robustness/test_interrupts.py tests/robustness/test_tls_connections.py
 PYTEST = AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" AIOS3_REQUIRE_STORES=1 $(VENV)/bin/python -m pytest
 SPREAD = --numprocesses=$(WORKERS) --dist=loadfile --durations=12
 

@@ -16,7 +16,7 @@ from aios3._protocol.wire.messages import Request, Response
 from aios3._protocol.wire.uri import Endpoint
 from aios3.errors import StorageError
 from aios3.options import RetryPolicy
-from tests.simulation.loop import VirtualLoop
+from tests.robustness.simulation.loop import VirtualLoop
 from tests.support.fakes import refusal
 
 

@@ -212,7 +212,7 @@ async def test_an_opening_that_fails_after_the_closing_is_no_failure_of_its_own(
 
 
 async def test_a_fork_is_refused(driver, monkeypatch):
-    """Closing it there, too; where it was opened it goes on. (`tests/test_processes.py` really forks.)"""
+    """Closing it there, too; where it was opened it goes on. (`tests/robustness/test_processes.py` really forks.)"""
     await driver.get_container("bucket")
     with monkeypatch.context() as patch:
         patch.setattr(os, "getpid", lambda: -1)

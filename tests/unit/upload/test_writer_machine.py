@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from aios3._upload.lifecycle import run_upload
 from aios3._upload.writer import UploadWriter
 from aios3.errors import ConfigurationError, ObjectTooLargeError, ResponseError, StorageError
-from tests.simulation.loop import VirtualLoop
+from tests.robustness.simulation.loop import VirtualLoop
 from tests.support.fakes import PART, RecordingSource, make_job, refusal
 from tests.support.upload_scene import UploadScene
 

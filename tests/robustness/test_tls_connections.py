@@ -14,6 +14,7 @@ import pytest
 
 from aios3 import RetryPolicy, S3StorageDriver, StorageError, Timeouts
 from aios3.testing import Fault, S3Server
+from tests.conftest import TlsContexts
 from tests.support.fault_sweep import (
     FOR_EVER,
     MULTIPART,
@@ -25,8 +26,6 @@ from tests.support.fault_sweep import (
     upload_with,
 )
 from tests.support.sweep import SMALL_PARTS
-
-from .conftest import TlsContexts
 
 LOOKS_ETAG_UP = dataclasses.replace(SMALL_PARTS, name="looks-etag-up", complete_etag_is_final=False)
 PATIENCE = Timeouts(connect=20, send=20, answer=20, complete=20, cleanup=60)

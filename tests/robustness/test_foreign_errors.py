@@ -24,8 +24,7 @@ from aios3 import (
     UploadSuspendedError,
 )
 from aios3.testing import Fault, S3Server
-
-from .conftest import PART, MakeDriver
+from tests.conftest import PART, MakeDriver
 
 CHUNKS = 6
 

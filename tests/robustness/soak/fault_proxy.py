@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that spoils connections at random: ``python -m tests.soak.fault_proxy HOST PORT SEED RATE``.
+"""A TCP proxy on loopback that spoils connections at random: ``python -m tests.robustness.soak.fault_proxy HOST PORT SEED RATE``.
 
 It knows nothing of HTTP. It is a process of its own, so that its memory, files and tasks are not those of the client
 that is watched. It prints its port, runs until its standard input ends, and then prints how often it did what.
@@ -136,7 +136,7 @@ class RunningProxy:
 async def running_proxy(host: str, port: int, seed: int, rate: float) -> AsyncIterator[RunningProxy]:
     """Run a proxy process for the length of the block."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.soak.fault_proxy", host, str(port), str(seed), str(rate)),
+        *(sys.executable, "-m", "tests.robustness.soak.fault_proxy", host, str(port), str(seed), str(rate)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for who started it

@@ -13,10 +13,9 @@ import pytest
 
 from aios3 import Provider, RetryPolicy, S3StorageDriver, TransferConfig, UploadProgress
 from aios3.testing import S3Server
+from tests.conftest import PART
 from tests.support.processes import INTERRUPTED, child, environment_of, line_of
 from tests.support.sweep import Turns
-
-from .conftest import PART
 
 RUNS = 60
 
