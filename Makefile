@@ -32,7 +32,7 @@ export PIP_NO_INPUT := 1
 
 # The tests of the whole: what they cover is covered by the tests of each module, and to count it costs a third of
 # their time.
-WHOLE := tests/benchmarks tests/conformance tests/fuzz tests/simulation tests/robustness/test_cancellation.py tests/test_demo.py
+WHOLE := tests/benchmarks tests/conformance tests/fuzz tests/simulation tests/robustness/test_cancellation.py tests/project/test_demo.py
 WHOLE += tests/robustness/test_faults.py tests/robustness/test_interrupts.py tests/robustness/test_processes.py tests/robustness/test_shutdown.py
 WHOLE += tests/robustness/test_tls_connections.py
 # What depends on the interpreter: its event loop, its task groups, its sockets. What depends on how tasks begin runs a
