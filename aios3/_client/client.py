@@ -16,8 +16,7 @@ from aios3._protocol.wire.error_responses import expected_region, redirect_host,
 from aios3._protocol.wire.messages import Request, Response
 from aios3._protocol.wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign
 from aios3._protocol.wire.uri import Endpoint
-from aios3._transport.base import StreamedResponse, Transport
-from aios3._upload.put.body_channel import Handover
+from aios3._transport.base import BodyFeed, StreamedResponse, Transport
 from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import DriverClosedError, ResponseError, StorageError, TransportError
 from aios3.options import RetryPolicy
@@ -85,7 +84,7 @@ class OperationClient:
         answer_timeout: float | None = None,
         is_cleanup: bool = False,
         shield: Shield[T] | None = None,
-        feed: Handover | None = None,
+        feed: BodyFeed | None = None,
     ) -> T:
         """Run `operation` until it succeeds or no further attempt is worth it.
 
@@ -131,7 +130,7 @@ class OperationClient:
         repaired: set[Repair],
         *,
         is_cleanup: bool,
-        feed: Handover | None = None,
+        feed: BodyFeed | None = None,
     ) -> None:
         """Return when the next attempt is due, or raise what the last one came to.
 
@@ -173,7 +172,7 @@ class OperationClient:
         payload_hash: str,
         credentials: Credentials | None,
         answer_timeout: float | None,
-        feed: Handover | None,
+        feed: BodyFeed | None,
         failures: Sequence[StorageError],
     ) -> Attempt[T]:
         # A streamed body waits for no turn: while it waits for its source, others might wait for it, and it for them.
@@ -196,7 +195,7 @@ class OperationClient:
         payload_hash: str,
         credentials: Credentials | None,
         answer_timeout: float | None,
-        feed: Handover | None,
+        feed: BodyFeed | None,
     ) -> Attempt[T]:
         response: Response | None = None
         sent_at = self.clock.now()

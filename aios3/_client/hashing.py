@@ -7,12 +7,15 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from aios3._concurrency.threads import in_library_thread
-from aios3._protocol.checksums.digests import Pieces, checksum_header, checksum_of
+from aios3._protocol.checksums.digests import Pieces
 from aios3._protocol.wire.messages import Body
-from aios3._upload.shared.integrity import ObjectChecksum
 from aios3.options import KIB
 
-__all__ = ["RunningMD5", "hash_body", "md5_hex", "part_checksum"]
+__all__ = [
+    "RunningMD5",
+    "hash_body",
+    "md5_hex",
+]
 
 T = TypeVar("T")
 
@@ -52,11 +55,3 @@ class RunningMD5:
     def hex(self) -> str:
         """Return the MD5 of all that was taken, as ETags have it."""
         return self._digest.hexdigest()
-
-
-async def part_checksum(checksum: ObjectChecksum | None, body: Body) -> tuple[str, str] | None:
-    """Return the header and value of the additional checksum, or ``None`` where none is sent."""
-    if checksum is None:
-        return None
-    algorithm = checksum.algorithm
-    return checksum_header(algorithm), await hash_body(lambda data: checksum_of(algorithm, data), body)

@@ -32,6 +32,10 @@ class BodyFeed(Protocol):
         """
         ...  # pragma: no cover - a protocol has no body
 
+    def rewind(self) -> bool:
+        """After a failed attempt, return whether another one can send the body from its first byte."""
+        ...  # pragma: no cover - a protocol has no body
+
 
 @dataclass(frozen=True, slots=True)
 class StreamedResponse:

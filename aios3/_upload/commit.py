@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aios3._client.hashing import part_checksum
 from aios3._protocol.operations import (
     Committed,
     CompleteMultipartUpload,
@@ -21,6 +20,7 @@ from aios3._upload.multipart.guard import CancellationGuard
 from aios3._upload.put.put_object import put_object
 from aios3._upload.shared.content_md5 import content_md5
 from aios3._upload.shared.engine import Engine
+from aios3._upload.shared.integrity import part_checksum
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.ownership import NONCE_NAME, Evidence
 from aios3.errors import CompletionUnknownError, StorageError

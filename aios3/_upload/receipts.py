@@ -7,9 +7,9 @@ from typing import Literal
 
 from aios3._protocol.operations import Committed, CompleteMultipartUpload, PutObject
 from aios3._protocol.wire.error_responses import unquote_etag
-from aios3._upload.multipart.complete import multipart_etag
 from aios3._upload.shared.content_md5 import needs_md5
 from aios3._upload.shared.job import UploadJob
+from aios3._upload.shared.ownership import multipart_etag
 from aios3.models import Verification
 
 __all__ = ["verification_of_multipart", "verification_of_put", "verification_of_stream"]

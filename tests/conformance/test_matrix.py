@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +14,9 @@ from tests.conformance.matrix import CONFORMANCE, Result, make_matrix, result_of
 from tests.conformance.registry import CHECKS
 from tests.conformance.rows import OTHER_ROWS, REGIONAL_ROWS
 from tests.stores.stores import STORES
+from tests.support.places import ROOT
 
-COMMITTED = Path(__file__).parents[2] / "docs" / "conformance.md"
+COMMITTED = ROOT / "docs" / "conformance.md"
 DAY = date(2026, 11, 23)
 
 

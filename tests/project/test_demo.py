@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.stores.stores import is_available
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 SIZE_MIB = 40
 
 pytestmark = [pytest.mark.store, pytest.mark.timeout(120)]

@@ -29,8 +29,8 @@ from aios3._protocol.checksums.digests import is_available
 from aios3._protocol.parts.part_plan import plan_parts
 from aios3.options import GIB, MIB
 from aios3.testing import Fault, S3Server
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 

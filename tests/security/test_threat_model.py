@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests.support.places import ROOT
+
 PAGE = (ROOT / "THREAT_MODEL.md").read_text(encoding="utf-8")
 MOST_LINES = 110
 """One page."""

@@ -7,10 +7,11 @@ import hashlib
 import json
 from functools import cache
 from itertools import count
-from pathlib import Path
 from typing import Any
 
-VECTORS = Path(__file__).parent.parent / "data" / "vectors"
+from tests.support.places import DATA
+
+VECTORS = DATA / "vectors"
 ALGORITHMS = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")
 
 

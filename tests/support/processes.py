@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from aios3 import Credentials
-
-ROOT = Path(__file__).parents[1]
+from tests.support.places import ROOT
 
 UPLOAD = """
 import asyncio, sys

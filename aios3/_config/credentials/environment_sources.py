@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
-from aios3._config.aws_files.environment import read_environment_credentials
-from aios3.credentials import CredentialsProvider
+from aios3._config.aws_files.environment import first_set
+from aios3._config.credentials.static_keys import pair_keys
+from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError
 
 from .container import ContainerCredentials
@@ -20,6 +23,7 @@ __all__ = [
     "from_environment_keys",
     "from_environment_web_identity",
     "from_metadata",
+    "read_environment_credentials",
 ]
 
 _IPV6_METADATA_URL: Final = "http://[fd00:ec2::254]"
@@ -94,3 +98,34 @@ def _read_number(places: Places, name: str) -> float:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 100):
         raise ConfigurationError(f"{name} must be a whole number in 1..100")
     return int(text)
+
+
+def read_environment_credentials(environ: Mapping[str, str]) -> Credentials | None:
+    """Read the keys; ``None`` if there are none.
+
+    Raises:
+        ConfigurationError: a key without its secret or the reverse, an unusable value, or an
+            AWS_CREDENTIAL_EXPIRATION that is not a time with a zone.
+    """
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    values = (first_set(environ, names[0]), first_set(environ, names[1]))
+    if values == (None, None):
+        # An expiration left over from keys that are gone is nobody's error.
+        return None
+    token = first_set(environ, "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+    return pair_keys("the environment", names, values, token, _read_expiration(environ))
+
+
+def _read_expiration(environ: Mapping[str, str]) -> datetime | None:
+    text = first_set(environ, "AWS_CREDENTIAL_EXPIRATION")
+    if text is None:
+        return None
+    try:
+        expires_at = datetime.fromisoformat(text)
+    except ValueError:
+        expires_at = None
+    if expires_at is None or expires_at.tzinfo is None:
+        raise ConfigurationError(
+            "AWS_CREDENTIAL_EXPIRATION is not an ISO 8601 time with a zone, such as 2030-01-31T12:00:00Z"
+        )
+    return expires_at

@@ -10,10 +10,10 @@ deadlock at any limit that holds one part. A producer that stalls holds only
 what was granted for the bytes it delivered, plus one segment, or what a file
 is being read into.
 
-A part with a way out (`_upload/memory/spill.py`) waits for parts in flight only: as soon as it would be the sources of others
-that it waits for, it is told to take the way out instead. What is read back from there is complete, so it may take what
-unfinished parts must leave free (`reserve`): that wait ends without the help of any source. Only where there is no way
-out does a part wait for the sources of others, which `_upload/source/silence_watch.py` then bounds.
+A part that can spill (`_upload/memory/spill.py`) waits for parts in flight only. As soon as it would wait for the
+sources of other uploads, it is told to go to the disk instead. A part that is read back is complete, so it may take
+what unfinished parts must leave free (`reserve`): that wait ends without the help of any source. A part that cannot
+spill may wait for the sources of others, which `_upload/source/silence_watch.py` then bounds.
 """
 
 from __future__ import annotations

@@ -35,6 +35,9 @@ from aios3._protocol.wire.messages import Body
 from .budget import MemoryBudget
 from .segment_pool import SegmentPool
 
+if sys.platform != "win32":  # pragma: no branch - decided by the platform
+    import resource
+
 __all__ = ["DiskRoom", "Spill", "SpillFile", "SpilledPart", "check_directory", "most_files"]
 
 

@@ -12,7 +12,6 @@ unknown.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,40 +20,18 @@ from typing import Final
 from aios3._client.client import OperationClient
 from aios3._protocol.operations import Committed, CompleteMultipartUpload, HeadObject
 from aios3._protocol.policies.retry import is_unclear
-from aios3._upload.shared.ownership import Evidence
+from aios3._upload.shared.ownership import Evidence, multipart_etag, was_stored_since
 from aios3.errors import CompletionUnknownError, StorageError, UploadNotFoundError
 from aios3.models import StorageObject
 
 from .abort import AbortOutcome
 from .guard import CancellationGuard
 
-__all__ = ["Completion", "multipart_etag", "was_stored_since"]
+__all__ = [
+    "Completion",
+]
 
-_MD5: Final = re.compile(r'"?([0-9a-f]{32})"?\Z')
 _PART_COUNT: Final = re.compile(r"-(\d{1,5})\Z")
-_SLACK: Final = 2.0
-"""Seconds: HTTP dates are whole seconds."""
-
-
-def multipart_etag(part_etags: list[str]) -> str | None:
-    """Return the ETag that S3 gives to an object of these parts, unquoted; ``None`` if theirs are no MD5s."""
-    digests = [found.group(1) for etag in part_etags if (found := _MD5.match(etag))]
-    if len(digests) != len(part_etags):
-        return None
-    joined = b"".join(bytes.fromhex(digest) for digest in digests)
-    return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(digests)}"
-
-
-def was_stored_since(client: OperationClient, found: StorageObject, began_at: float) -> bool:
-    """Return whether an object may be no older than `began_at`, by the client's monotonic clock.
-
-    What we stored since then always is; of what is a little older it is not known where no answer of the store's was
-    quick enough to tell its time.
-    """
-    if found.last_modified is None:
-        return False
-    age = (client.store_clock.earliest(client.clock.now()) - found.last_modified).total_seconds()
-    return age <= client.clock.monotonic() - began_at + _SLACK
 
 
 @dataclass(eq=False)

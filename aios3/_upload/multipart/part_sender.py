@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Awaitable, Callable, Sequence
 
 from aios3._client.concurrency_limiter import Pass
-from aios3._client.hashing import part_checksum
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.operations import UploadPart
 from aios3._protocol.parts.part_buffer import Part
@@ -15,6 +14,7 @@ from aios3._protocol.parts.part_tracker import PartTracker
 from aios3._upload.memory.spill import SpilledPart
 from aios3._upload.shared.content_md5 import content_md5
 from aios3._upload.shared.engine import Engine
+from aios3._upload.shared.integrity import part_checksum
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.progress import ProgressReporter
 from aios3.checkpoints import UploadCheckpoint

@@ -8,8 +8,7 @@ from aios3._client.client import OperationClient
 from aios3._client.hashing import hash_body, md5_hex
 from aios3._protocol.operations import Committed, HeadObject, PutObject
 from aios3._protocol.policies.retry import is_unclear
-from aios3._upload.multipart.complete import was_stored_since
-from aios3._upload.shared.ownership import Evidence
+from aios3._upload.shared.ownership import Evidence, was_stored_since
 from aios3.errors import (
     CompletionUnknownError,
     ContainerNotFoundError,

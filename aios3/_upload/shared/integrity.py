@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from aios3._client.hashing import hash_body
 from aios3._concurrency.threads import in_library_thread
 from aios3._protocol.checksums.crc_combine import composite_checksum, full_object_checksum
-from aios3._protocol.checksums.digests import checksum_header
+from aios3._protocol.checksums.digests import checksum_header, checksum_of
 from aios3._protocol.operations import Committed
+from aios3._protocol.wire.messages import Body
 from aios3.errors import IntegrityError
 
-__all__ = ["ObjectChecksum"]
+__all__ = ["ObjectChecksum", "part_checksum"]
 
 _INLINE_PARTS: Final = 64
 """Parts up to which putting their checksums together on the loop (under 1 ms) is cheaper than a thread."""
@@ -62,3 +64,11 @@ class ObjectChecksum:
             raise IntegrityError(
                 f"{bucket}/{key} was committed with {self.algorithm} {theirs}, but the bytes sent have {checksum}"
             )
+
+
+async def part_checksum(checksum: ObjectChecksum | None, body: Body) -> tuple[str, str] | None:
+    """Return the header and value of the additional checksum, or ``None`` where none is sent."""
+    if checksum is None:
+        return None
+    algorithm = checksum.algorithm
+    return checksum_header(algorithm), await hash_body(lambda data: checksum_of(algorithm, data), body)

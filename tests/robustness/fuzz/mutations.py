@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 from typing import Final
 
 from aios3._protocol.wire.messages import Response
+from tests.support.places import DATA
 
-VECTORS: Final = Path(__file__).parent.parent / "data" / "vectors" / "xml"
+VECTORS: Final = DATA / "vectors" / "xml"
 CORPUS: Final = {
     case["file"]: (case["operation"], case["http_status"], (VECTORS / case["file"]).read_bytes())
     for case in json.loads((VECTORS / "index.json").read_text(encoding="utf-8"))["files"]

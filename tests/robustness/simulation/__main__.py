@@ -1,4 +1,4 @@
-"""``python -m tests.simulation SEED`` replays one simulation; ``FIRST LAST`` runs all from the one to the other."""
+"""Replay of simulations: ``python -m tests.robustness.simulation SEED`` for one, ``FIRST LAST`` for a range."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Thousands of uploads, each among faults and endings drawn from its seed, and not one broken promise.
 
 ``AIOS3_SIMULATION_SCHEDULES`` says how many, ``AIOS3_SIMULATION_SEED`` which is the first. A failure names the seeds:
-``python -m tests.simulation SEED`` tells what happened.
+``python -m tests.robustness.simulation SEED`` tells what happened.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ ONCE_BROKEN = (
 def report(broken: list[Result]) -> str:
     """Return what a developer needs to go on: the seeds, and the whole story of the first."""
     lines = [f"seed {result.schedule.seed}: {problem}" for result in broken for problem in result.problems]
-    return "\n".join([*lines[:40], "", f"python -m tests.simulation {broken[0].schedule.seed}", broken[0].trace])
+    return "\n".join(
+        [*lines[:40], "", f"python -m tests.robustness.simulation {broken[0].schedule.seed}", broken[0].trace]
+    )
 
 
 @pytest.mark.parametrize("share", range(SHARES))

@@ -48,7 +48,7 @@ def print_summary(run: Soak, faults: dict[str, int]) -> None:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.robustness.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=2.0, help="of uploading; ending and looking come on top")
     parser.add_argument("--rounds", type=int, default=5, help="moments of rest after the first one")
     parser.add_argument("--workers", type=int, default=200, help="uploads at once")

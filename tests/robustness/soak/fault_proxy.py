@@ -1,4 +1,6 @@
-"""A TCP proxy on loopback that spoils connections at random: ``python -m tests.robustness.soak.fault_proxy HOST PORT SEED RATE``.
+"""TCP proxy on loopback that spoils connections at random.
+
+Run it with ``python -m tests.robustness.soak.fault_proxy HOST PORT SEED RATE``.
 
 It knows nothing of HTTP. It is a process of its own, so that its memory, files and tasks are not those of the client
 that is watched. It prints its port, runs until its standard input ends, and then prints how often it did what.

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from aios3._client.hashing import RunningMD5, hash_body, md5_hex, part_checksum
+from aios3._client.hashing import RunningMD5, hash_body, md5_hex
 from aios3._protocol.checksums.digests import sha256_hex
 from aios3._protocol.wire.messages import Body
-from aios3._upload.shared.integrity import ObjectChecksum
+from aios3._upload.shared.integrity import ObjectChecksum, part_checksum
 from aios3.options import KIB
 
 

@@ -7,13 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aios3._config.aws_files.environment import (
-    Environment,
-    is_true,
-    read_environment,
-    read_environment_credentials,
-    read_switch,
-)
+from aios3._config.aws_files.environment import Environment, is_true, read_environment, read_switch
+from aios3._config.credentials.environment_sources import read_environment_credentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aios3._protocol.checksums.crc_combine import combine_crcs, composite_checksum, full_object_checksum
 from aios3._protocol.checksums.digests import CRCS, checksum_of
-from aios3._upload.multipart.complete import multipart_etag
+from aios3._upload.shared.ownership import multipart_etag
 from tests.support.checksum_vectors import ALGORITHMS, as_integer, load, make_input
 
 VECTORS = load("checksums/combine.json")

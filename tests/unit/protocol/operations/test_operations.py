@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import FrozenInstanceError, fields
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,8 +34,9 @@ from aios3._protocol.wire.error_responses import expected_region, server_time
 from aios3._protocol.wire.messages import Response
 from aios3._protocol.wire.uri import Endpoint, canonical_query
 from aios3.errors import ResponseError
+from tests.support.places import DATA
 
-VECTORS = Path(__file__).parent.parent / "data" / "vectors" / "xml"
+VECTORS = DATA / "vectors" / "xml"
 CASES = json.loads((VECTORS / "index.json").read_text(encoding="utf-8"))["files"]
 ENDPOINT = Endpoint.parse("https://s3.example.com", "virtual")
 

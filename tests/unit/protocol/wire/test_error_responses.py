@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,8 +21,9 @@ from aios3._protocol.wire.error_responses import (
 )
 from aios3._protocol.wire.messages import Response
 from aios3.errors import ObjectNotFoundError, ResponseError, UploadNotFoundError
+from tests.support.places import DATA
 
-VECTORS = Path(__file__).parent.parent / "data" / "vectors" / "xml"
+VECTORS = DATA / "vectors" / "xml"
 
 
 def error_body(code: str = "", message: str = "", more: str = "") -> bytes:

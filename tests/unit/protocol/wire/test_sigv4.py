@@ -6,7 +6,6 @@ import json
 import time
 from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -30,8 +29,9 @@ from aios3._protocol.wire.sigv4 import (
 from aios3._protocol.wire.uri import Endpoint, canonical_query, encode_path
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
+from tests.support.places import DATA
 
-VECTORS = Path(__file__).parent.parent / "data" / "vectors" / "sigv4"
+VECTORS = DATA / "vectors" / "sigv4"
 NOW = datetime(2024, 2, 29, 12, 34, 56, tzinfo=UTC)
 KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 SCOPE = Scope("eu-west-1")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -20,8 +19,9 @@ from aios3._protocol.wire.sigv4 import (
     string_to_sign,
 )
 from aios3._protocol.wire.uri import canonical_query, encode_path
+from tests.support.places import DATA
 
-VECTORS = Path(__file__).parent.parent / "data" / "vectors" / "sigv4"
+VECTORS = DATA / "vectors" / "sigv4"
 
 
 def load(name: str) -> dict[str, Any]:

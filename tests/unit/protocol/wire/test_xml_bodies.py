@@ -6,7 +6,6 @@ import json
 import time
 import tracemalloc
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -28,8 +27,9 @@ from aios3._protocol.wire.xml_bodies import (
     write_create_bucket,
     write_create_directory_bucket,
 )
+from tests.support.places import DATA
 
-VECTORS = Path(__file__).parent.parent / "data" / "vectors" / "xml"
+VECTORS = DATA / "vectors" / "xml"
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 XML_TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"))
 WRITABLE = st.one_of(XML_TEXT, st.sampled_from(['"a<b&c"', "a\r\nb\tc", "]]>", " ' "]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -22,8 +21,9 @@ from aios3.testing.wire.signatures import (
     signature,
     string_to_sign,
 )
+from tests.support.places import DATA
 
-VECTORS = Path(__file__).parents[1] / "data" / "vectors" / "sigv4"
+VECTORS = DATA / "vectors" / "sigv4"
 REQUESTS = json.loads((VECTORS / "s3_requests.json").read_text())
 EXAMPLES = json.loads((VECTORS / "s3_doc_examples.json").read_text())["cases"]
 HEADER_EXAMPLES = [case for case in EXAMPLES if "authorization" in case]

@@ -11,8 +11,9 @@ import pytest
 
 from aios3._protocol.operations import CompleteMultipartUpload
 from aios3._protocol.wire.messages import Response
-from aios3._upload.multipart.complete import Completion, multipart_etag, was_stored_since
+from aios3._upload.multipart.complete import Completion
 from aios3._upload.multipart.guard import CancellationGuard
+from aios3._upload.shared.ownership import multipart_etag, was_stored_since
 from aios3.errors import (
     AccessDeniedError,
     CompletionUnknownError,
