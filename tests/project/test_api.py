@@ -29,7 +29,8 @@ def _described(name: str, value: Any) -> Iterator[str]:
     if inspect.isclass(value):
         yield f"{name}({', '.join(base.__name__ for base in value.__bases__)})"
         if dataclasses.is_dataclass(value):
-            yield from (f"{name}.{field.name}: {field.type}" for field in dataclasses.fields(value))
+            named = [field for field in dataclasses.fields(value) if not field.name.startswith("_")]
+            yield from (f"{name}.{field.name}: {field.type}" for field in named)
         elif inspect.isfunction(vars(value).get("__init__")) and not issubclass(value, Protocol):
             yield f"{name}.__init__{_signature(value.__init__)}"
         yield from _members(name, value)

@@ -413,7 +413,7 @@ def test_every_source_of_credentials_is_named() -> None:
     assert [
         name for name in credential_providers.__all__ if name != "RefreshableCredentials" and name not in text
     ] == []
-    code = "".join(path.read_text() for path in (ROOT / "aios3" / "_config").glob("*.py"))
+    code = "".join(path.read_text() for path in (ROOT / "aios3" / "_config").rglob("*.py"))
     names = re.findall(r"`(AWS_\w+|role_arn|source_profile|credential_source|credential_process)`", text)
     assert len(names) >= 7
     assert [name for name in names if name not in code] == []
