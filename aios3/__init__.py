@@ -41,6 +41,7 @@ from aios3.errors import (
 from aios3.models import (
     Container,
     PendingUpload,
+    ResponseOverrides,
     StorageObject,
     UploadAttributes,
     UploadedPart,
@@ -78,6 +79,7 @@ __all__ = [
     "RecoveredUpload",
     "RefreshableCredentials",
     "ResponseError",
+    "ResponseOverrides",
     "RetryPolicy",
     "S3StorageDriver",
     "SizeMismatchError",

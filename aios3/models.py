@@ -11,6 +11,7 @@ __all__ = [
     "Container",
     "FrozenDict",
     "PendingUpload",
+    "ResponseOverrides",
     "StorageObject",
     "UploadAttributes",
     "UploadProgress",
@@ -172,6 +173,18 @@ class PendingUpload:
     upload_id: str
     initiated_at: datetime | None
     """Aware, UTC; ``None`` where the store does not say."""
+
+
+class ResponseOverrides(TypedDict, total=False):
+    """Headers that the store shall answer with instead of the object's own. ``None`` is the same as leaving it out."""
+
+    response_content_type: str | None
+    response_content_disposition: str | None
+    """For example ``'attachment; filename="cat.mp4"'``, so that a browser saves the object under that name."""
+    response_content_encoding: str | None
+    response_content_language: str | None
+    response_cache_control: str | None
+    response_expires: str | None
 
 
 class UploadAttributes(TypedDict, total=False):

@@ -9,8 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Final, Literal, Self
+from typing import ClassVar, Final, Literal
 
 import aiohttp
 
@@ -37,9 +36,9 @@ from aios3.providers import Provider, find_provider
 
 from .arguments import check_type
 
-__all__ = ["DriverBase"]
+__all__ = ["DEFAULT_TRANSFER", "DriverBase"]
 
-_DEFAULT_TRANSFER: Final = TransferConfig()
+DEFAULT_TRANSFER: Final = TransferConfig()
 
 
 class DriverBase:
@@ -55,7 +54,7 @@ class DriverBase:
         endpoint_url: str | None = None,
         region: str | None = None,
         credentials: Credentials | CredentialsProvider | _Anonymous | None = None,
-        transfer: TransferConfig = _DEFAULT_TRANSFER,
+        transfer: TransferConfig = DEFAULT_TRANSFER,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         session: aiohttp.ClientSession | None = None,
@@ -65,46 +64,7 @@ class DriverBase:
         use_accelerate: bool | None = None,
         journal: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Configure a driver.
-
-        Args:
-            provider: the kind of store, by name or as a record of one's own; ``None`` takes `default_provider`.
-            endpoint_url: ``None`` takes AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, or the provider's own.
-            region: to sign for; ``None`` takes that of `endpoint_url` if it is one of the provider's hosts, else
-                AWS_REGION, AWS_DEFAULT_REGION, the profile's, or the provider's. Beside an `endpoint_url` of another
-                region it is what is signed for, and the host stays as given.
-            credentials: ``None`` looks where the SDKs of AWS look, from the environment to the metadata service;
-                `ANONYMOUS` sends unsigned requests.
-            transfer: how sources are cut and how much runs at once; uploads may bring their own. The default takes the
-                part size that the provider recommends, if it does.
-            retry: how often a request is repeated.
-            timeouts: how long each phase of a request may stand still.
-            session: an aiohttp session to use; it is never closed here. ``None`` makes one that ignores the proxies of
-                the environment: to use them pass ``aiohttp.ClientSession(trust_env=True)``. Requests for credentials
-                never go through a session of yours.
-            ssl_context: for https; ``None`` trusts AWS_CA_BUNDLE or the system's store, loaded off the loop.
-            use_dualstack: reach the provider over IPv6 too. ``None`` takes AWS_USE_DUALSTACK_ENDPOINT, or the profile's
-                ``use_dualstack_endpoint``.
-            use_fips: reach it, and STS for the credentials of roles, at hosts that keep FIPS 140. ``None`` takes
-                AWS_USE_FIPS_ENDPOINT, or the profile's ``use_fips_endpoint``.
-            use_accelerate: reach buckets, which must have it enabled and no dots in their names, through transfer
-                acceleration. They are made, deleted and listed at the region's host. ``None`` takes the profile's
-                ``use_accelerate_endpoint`` below ``s3``.
-            journal: a directory for the journals of all processes that share it, made if it is missing: what they have
-                begun and not ended is written down there, so that `recover` can end it, or go on with it, after a
-                crash. It is local, private to this user, and holds no secret. A multipart upload costs two waits for
-                the disk. With it, uploads that are still running when the driver is closed are left open, to go on
-                later (`UploadSuspendedError`), but for those with ``TransferConfig(suspendable=False)``. A forked
-                process lets go of it. ``None`` keeps none.
-
-        Among the table's providers `aws` has these three. Variables and profiles mean AWS: they are passed over for a
-        provider without such hosts, and where the endpoint is configured, by whatever means. What is asked of the
-        driver itself is never passed over, but an error there.
-
-        Raises:
-            ConfigurationError: an option is out of range, or does not suit the provider.
-            TypeError: an option is of the wrong type.
-        """
+        """Configure; see `aios3.S3StorageDriver`."""
         check_type("transfer", transfer, TransferConfig)
         check_type("retry", retry, RetryPolicy)
         check_type("timeouts", timeouts, Timeouts)
@@ -120,7 +80,7 @@ class DriverBase:
         self._variants = VariantSwitches(use_dualstack, use_fips, use_accelerate)
         check_variant(self._provider, self._variants, "endpoint_url=" if endpoint_url is not None else None)
         recommended = self._provider.recommended_part_size
-        if transfer is _DEFAULT_TRANSFER and recommended is not None:
+        if transfer is DEFAULT_TRANSFER and recommended is not None:
             transfer = replace(transfer, part_size=recommended)
         check_part_size(self._provider, transfer)
         self._endpoint_url = endpoint_url
@@ -146,30 +106,8 @@ class DriverBase:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self._provider.name}>"
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self, *, grace: float = 0.0) -> None:
-        """Stop and abort every upload that still runs, then close what the driver owns.
-
-        Their callers get a `DriverClosedError`, and so does every other call that is cut off, or comes later. With a
-        journal, multipart uploads that are suspendable (``TransferConfig.suspendable``) are left open instead, and
-        their callers get an `UploadSuspendedError` with the checkpoint to go on from. A commit that is on its way gets
-        five seconds; then its caller gets a `CompletionUnknownError`. Closing twice is harmless. A cancellation that
-        comes meanwhile ends the grace, and is raised after everything has been closed.
-
-        Args:
-            grace: seconds in which running uploads may end by themselves; new ones are refused at once.
-
-        Raises:
-            ConfigurationError: this is not the event loop, or the process, that the driver was used in; or `grace` is
-                negative.
-        """
+    async def _close(self, grace: float) -> None:
+        """Close; see `S3StorageDriver.aclose`."""
         if not grace >= 0:
             raise ConfigurationError(f"grace must be a number of seconds that is not negative, not {grace!r}")
         self._require_own_loop()

@@ -19,7 +19,7 @@ OPTIONS = {"TransferConfig", "RetryPolicy", "Timeouts", "Credentials", "Credenti
 OPTIONS |= {"RefreshableCredentials"}
 VALUES = {"UploadReceipt", "UploadedPart", "UploadProgress", "Container", "StorageObject", "PendingUpload"}
 VALUES |= {"RecoveredUpload", "UploadCheckpoint", "Verification"}
-EXTRAS = {"PROVIDERS", "UploadAttributes", "UploadWriter", "OpenedObject", "command_output"}
+EXTRAS = {"PROVIDERS", "ResponseOverrides", "UploadAttributes", "UploadWriter", "OpenedObject", "command_output"}
 """What signatures name and users need for their own: the table, the keyword arguments, what is open, a source."""
 
 TREE = {
@@ -102,7 +102,7 @@ CONTRACT = {
     "iterate_containers", "get_container", "create_container", "delete_container",
     "iterate_container_objects", "get_object", "open_object", "download_object_as_stream", "download_object",
     "delete_object",
-    "get_container_cdn_url", "get_object_cdn_url", "create_upload_url",
+    "get_container_cdn_url", "get_object_cdn_url", "create_download_url", "create_upload_url",
     "iterate_multipart_uploads", "cleanup_multipart_uploads", "find_checkpoints", "recover",
 }  # fmt: skip
 

@@ -68,6 +68,7 @@ CALLS: dict[str, Call] = {
     "delete_object": lambda driver, path: driver.delete_object("bucket", "key"),
     "get_container_cdn_url": lambda driver, path: driver.get_container_cdn_url("bucket"),
     "get_object_cdn_url": lambda driver, path: driver.get_object_cdn_url("bucket", "key", expires_in=60),
+    "create_download_url": lambda driver, path: driver.create_download_url("bucket", "key", expires_in=60),
     "create_upload_url": lambda driver, path: driver.create_upload_url("bucket", "key", expires_in=60),
     "iterate_multipart_uploads": lambda driver, path: all_of(driver.iterate_multipart_uploads("bucket")),
     "cleanup_multipart_uploads": lambda driver, path: driver.cleanup_multipart_uploads(

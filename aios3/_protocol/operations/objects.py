@@ -116,6 +116,8 @@ class GetObject:
     end: int | None = None
     if_match: str | None = None
     """An ETag without its quotes: the answer is 412 if the object has another one by now."""
+    overrides: tuple[tuple[str, str], ...] = ()
+    """Query parameters, such as ``("response-content-type", "text/plain")``, that replace headers of the answer."""
 
     def build(self, endpoint: Endpoint) -> Request:
         """Return the request, unsigned.
@@ -127,7 +129,7 @@ class GetObject:
         headers = {} if byte_range is None else {"range": byte_range}
         if self.if_match is not None:
             headers["if-match"] = f'"{self.if_match}"'
-        return build_request(self, endpoint, "GET", headers=headers)
+        return build_request(self, endpoint, "GET", query=self.overrides, headers=headers)
 
     def read(self, response: Response) -> StorageObject:
         """Return the object as the headers describe it; its size is the length of this answer.

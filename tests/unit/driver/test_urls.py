@@ -351,3 +351,48 @@ async def test_a_driver_without_an_endpoint_says_so():
     async with S3StorageDriver(credentials=KEYS) as driver:
         with pytest.raises(ConfigurationError, match="endpoint"):
             await driver.get_object_cdn_url("bucket", "key")
+
+
+# presigned GET
+
+
+async def test_a_download_url_reads_the_object_and_nothing_else() -> None:
+    """Its bearer gets the bytes; the overrides are signed, so that they cannot be changed."""
+    async with (
+        S3Server() as server,
+        S3StorageDriver(endpoint_url=server.endpoint_url, credentials=server.credentials) as driver,
+    ):
+        await driver.upload_object_via_stream(b"content", "bucket", "a b")
+        url = await driver.create_download_url(
+            "bucket", "a b", expires_in=60, response_content_disposition='attachment; filename="c d"'
+        )
+        assert parse_qs(urlsplit(url).query)["response-content-disposition"] == ['attachment; filename="c d"']
+        assert await request("GET", url) == (200, b"content")
+        assert (await request("PUT", url, data=b"x"))[0] == 403
+        assert (await request("GET", url.replace("attachment", "inline")))[0] == 403
+
+
+async def test_a_download_url_is_what_the_object_url_is_that_expires() -> None:
+    async with aws() as driver:
+        made = [await driver.create_download_url("videos", "a", expires_in=60)]
+        made.append(await driver.get_object_cdn_url("videos", "a", expires_in=60))
+    queries = [parse_qs(urlsplit(url).query) for url in made]
+    assert [query["X-Amz-Expires"] for query in queries] == [["60"], ["60"]]
+    assert queries[0].keys() == queries[1].keys()
+
+
+@pytest.mark.parametrize(
+    ("override", "error"),
+    [
+        ({"content_type": "text/plain"}, TypeError),
+        ({"response_content_type": "text\r\nplain"}, ConfigurationError),
+        ({"response_content_type": 3}, ConfigurationError),
+    ],
+)
+async def test_an_override_that_cannot_be_is_refused(override, error) -> None:
+    async with aws() as driver:
+        with pytest.raises(error):
+            await driver.create_download_url("videos", "a", expires_in=60, **override)
+        assert "response" not in await driver.create_download_url(
+            "videos", "a", expires_in=60, response_content_type=None
+        )
