@@ -138,6 +138,4 @@ class ClosingDeadline:
         self._task, self._bytes_read = None, int
         if not self._was_interrupted or error is None:
             return
-        text = f"aios3: the {self._name} did not end within {self._seconds:g} s, and was interrupted"
-        if text not in getattr(error, "__notes__", ()):
-            note(error, text)
+        note(error, f"aios3: the {self._name} did not end within {self._seconds:g} s, and was interrupted")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from aios3.testing import S3Server
+from tests.support.places import ROOT
 
 pytest_plugins = ["aios3.testing.pytest_plugin", "pytester"]
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 ASYNCHRONOUS = """
 import asyncio
