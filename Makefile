@@ -8,7 +8,7 @@
 #   make bench-quick ARGS=--save, and later make bench-quick: two minutes before and after a change
 #   make leaks   what aios3 and other clients leave behind, by way of ending and store; writes docs/leaks.md
 #   make soak    hundreds of uploads at once against a real store, through a proxy that spoils connections
-#   make mutate  changes the code, and looks whether its tests notice: ARGS names modules, docs/mutation.md the scores
+#   make mutate  changes the code, and looks whether its tests notice: ARGS=aios3/_protocol/policies/retry.py names modules or folders
 #   make clean   remove all that these made
 #
 # PYTHON=python3.12 chooses another interpreter. ARGS="-k name" goes to pytest, which then asks for no coverage,
@@ -32,14 +32,16 @@ export PIP_NO_INPUT := 1
 
 # The tests of the whole: what they cover is covered by the tests of each module, and to count it costs a third of
 # their time.
-WHOLE := tests/benchmarks tests/conformance tests/fuzz tests/simulation tests/test_cancellation.py tests/test_demo.py
-WHOLE += tests/test_faults.py tests/test_interrupts.py tests/test_processes.py tests/test_shutdown.py
+WHOLE := tests/benchmarks tests/conformance tests/project/test_demo.py tests/robustness/fuzz tests/robustness/simulation
+WHOLE += $(addprefix tests/robustness/test_,cancellation.py faults.py interrupts.py processes.py shutdown.py)
+WHOLE += tests/robustness/test_tls_connections.py
 # What depends on the interpreter: its event loop, its task groups, its sockets. What depends on how tasks begin runs a
 # second time with eager ones, where the interpreter has them.
-EAGER := tests/upload tests/test_cancellation.py tests/test_faults.py tests/test_foreign_errors.py
-EAGER += tests/test_scopes_of_sources.py tests/test_streaming_uploads.py
-CORE := $(EAGER) tests/protocol tests/transport tests/journal tests/config tests/driver tests/simulation
-CORE += tests/test_interrupts.py
+EAGER := tests/unit/upload tests/unit/client tests/unit/concurrency tests/behaviour/test_streaming_uploads.py
+EAGER += $(addprefix tests/robustness/test_,cancellation.py faults.py foreign_errors.py)
+CORE := $(EAGER) $(addprefix tests/unit/,protocol transport journal config driver) tests/robustness/simulation
+CORE += tests/robustness/test_interrupts.py tests/robustness/test_tls_connections.py
+CORE_LAYERS := aios3/_protocol/*,aios3/_upload/*,aios3/_client/*,aios3/_concurrency/*,aios3/_journal/*
 PYTEST = AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" AIOS3_REQUIRE_STORES=1 $(VENV)/bin/python -m pytest
 SPREAD = --numprocesses=$(WORKERS) --dist=loadfile --durations=12
 
@@ -59,7 +61,7 @@ else
 	@$(PYTEST) $(SPREAD) $(WHOLE:%=--ignore=%) --cov --cov-report=
 	@echo "Coverage, all branches counted: the package, then its core"
 	@$(VENV)/bin/python -m coverage report --skip-covered --fail-under=97
-	@$(VENV)/bin/python -m coverage report --skip-covered --fail-under=100 --include="aios3/_protocol/*,aios3/_upload/*,aios3/_journal/*"
+	@$(VENV)/bin/python -m coverage report --skip-covered --fail-under=100 --include="$(CORE_LAYERS)"
 	@$(PYTEST) $(SPREAD) $(WHOLE)
 endif
 
@@ -85,10 +87,10 @@ leaks: $(LEAKS_VENV)/.done-leaks $(STORES_VENV)/.done-stores
 		$(LEAKS_VENV)/bin/python -m benchmarks.leaks.run --output docs/leaks.md --json build/leaks.json $(ARGS)
 
 soak: $(VENV)/.done-test $(STORES_VENV)/.done-stores
-	@AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" $(VENV)/bin/python -m tests.soak $(ARGS)
+	@AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" $(VENV)/bin/python -m tests.robustness.soak $(ARGS)
 
 mutate: $(MUTATE_VENV)/.done-mutate
-	@$(MUTATE_VENV)/bin/python -m tests.mutation $(or $(ARGS),_protocol)
+	@$(MUTATE_VENV)/bin/python -m tests.mutation $(or $(ARGS),aios3/_protocol)
 
 clean:
 	rm -rf $(VENV) $(STORES_VENV) $(BENCH_VENV) $(BENCH_PARTS:%=$(BENCH_VENV)-%) $(LEAKS_VENV) $(MUTATE_VENV) .venv-3.* build dist *.egg-info .coverage .coverage.*
@@ -98,7 +100,8 @@ clean:
 # One environment in steps, so that the demo waits for nothing that only the tests need.
 $(VENV)/.done-package: pyproject.toml $(VENV)/.done-venv
 	@echo "Installing aios3 and a local store into $(VENV) ..."
-	@$(VENV)/bin/python -m pip install --quiet --quiet --editable ".[demo]"
+	@$(VENV)/bin/python -c '$(GROUP)' demo > $(VENV)/demo.txt
+	@$(VENV)/bin/python -m pip install --quiet --quiet --editable . --requirement $(VENV)/demo.txt
 	@touch $@
 
 $(VENV)/.done-test $(VENV)/.done-lint: $(VENV)/.done-%: $(VENV)/.done-package

@@ -2,22 +2,27 @@
 
 The drivers are `S3StorageDriver` (any store), `AmazonS3StorageDriver` and
 `GoogleStorageDriver`; everything else here is what they take, give and raise.
+`command_output` makes a source of what a command writes.
 Ready-made sources of credentials are in `aios3.credential_providers`.
 """
 
 from __future__ import annotations
 
+from aios3._driver.opened_object import OpenedObject
 from aios3._upload.writer import UploadWriter
-from aios3.checkpoints import RecoveredUpload, UploadCheckpoint, UploadSuspendedError
+from aios3.checkpoints import RecoveredUpload, UploadCheckpoint
+from aios3.commands import command_output
 from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, RefreshableCredentials
 from aios3.driver import AmazonS3StorageDriver, GoogleStorageDriver, S3StorageDriver
 from aios3.errors import (
     AccessDeniedError,
+    CommandError,
     CompletionUnknownError,
     ConfigurationError,
     ConflictError,
     ContainerNotFoundError,
     CredentialsError,
+    DriverClosedError,
     IntegrityError,
     ObjectNotFoundError,
     ObjectTooLargeError,
@@ -25,15 +30,18 @@ from aios3.errors import (
     PreconditionFailedError,
     ResponseError,
     SizeMismatchError,
+    SourceStalledError,
     StorageError,
     ThrottledError,
     TransportError,
     TransportTimeoutError,
     UploadNotFoundError,
+    UploadSuspendedError,
 )
 from aios3.models import (
     Container,
     PendingUpload,
+    ResponseOverrides,
     StorageObject,
     UploadAttributes,
     UploadedPart,
@@ -49,6 +57,7 @@ __all__ = [
     "PROVIDERS",
     "AccessDeniedError",
     "AmazonS3StorageDriver",
+    "CommandError",
     "CompletionUnknownError",
     "ConfigurationError",
     "ConflictError",
@@ -57,10 +66,12 @@ __all__ = [
     "Credentials",
     "CredentialsError",
     "CredentialsProvider",
+    "DriverClosedError",
     "GoogleStorageDriver",
     "IntegrityError",
     "ObjectNotFoundError",
     "ObjectTooLargeError",
+    "OpenedObject",
     "PartLimitError",
     "PendingUpload",
     "PreconditionFailedError",
@@ -68,9 +79,11 @@ __all__ = [
     "RecoveredUpload",
     "RefreshableCredentials",
     "ResponseError",
+    "ResponseOverrides",
     "RetryPolicy",
     "S3StorageDriver",
     "SizeMismatchError",
+    "SourceStalledError",
     "StorageError",
     "StorageObject",
     "ThrottledError",
@@ -87,5 +100,6 @@ __all__ = [
     "UploadWriter",
     "UploadedPart",
     "Verification",
+    "command_output",
 ]
 __version__ = "0.1.0"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from aios3.errors import ConfigurationError, StorageError
+from aios3.errors import ConfigurationError, StorageError, UploadSuspendedError
 from aios3.models import UploadedPart, UploadReceipt
 
 __all__ = ["FileIdentity", "RecoveredUpload", "UploadCheckpoint", "UploadSuspendedError"]
@@ -91,12 +92,28 @@ class RecoveredUpload:
     error: Exception | None = None
     """Why it failed, or could not be completed and was aborted instead."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        known = {each.name: getattr(self, each.name) for each in fields(self)}
+        return _restore_recovered, ({**known, "error": _picklable(self.error)},)
 
-class UploadSuspendedError(StorageError):
-    """The driver was closed during the upload, and has a journal: the upload was left open, to go on later."""
+    def __copy__(self) -> RecoveredUpload:
+        return self
 
-    checkpoint: UploadCheckpoint | None = None
-    """What to go on from; ``None`` if nothing was left open, because no part had been sent yet."""
+    def __deepcopy__(self, memo: object) -> RecoveredUpload:
+        return self  # nothing in it changes, and not every error can be copied
+
+
+def _restore_recovered(known: dict[str, Any]) -> RecoveredUpload:
+    return RecoveredUpload(**known)
+
+
+def _picklable(error: Exception | None) -> Exception | None:
+    """Return the error, or one that says the same where it is another library's and cannot be pickled."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - what was pickled just now
+    except Exception:  # noqa: BLE001 - pickling raises what the classes of others raise
+        return StorageError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _read(known: Mapping[str, Any]) -> UploadCheckpoint:

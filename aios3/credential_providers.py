@@ -7,14 +7,13 @@ only what it has made, so ``await source.aclose()`` is then the maker's.
 
 from __future__ import annotations
 
-from aios3._config.assume_role import AssumeRoleCredentials
-from aios3._config.botocore_adapter import BotocoreCredentials
-from aios3._config.container import ContainerCredentials
-from aios3._config.credential_process import ProcessCredentials
-from aios3._config.instance_metadata import InstanceMetadataCredentials
-from aios3._config.sso import SsoCredentials
-from aios3._config.web_identity import WebIdentityCredentials
-from aios3._upload.refreshing import RefreshingCredentials
+from aios3._client.refreshing_credentials import RefreshingCredentials
+from aios3._config.credentials.botocore_adapter import BotocoreCredentials
+from aios3._config.credentials.container import ContainerCredentials
+from aios3._config.credentials.instance_metadata import InstanceMetadataCredentials
+from aios3._config.credentials.process import ProcessCredentials
+from aios3._config.credentials.role_providers import AssumeRoleCredentials, WebIdentityCredentials
+from aios3._config.credentials.sso import SsoCredentials
 from aios3.credentials import RefreshableCredentials
 
 __all__ = [

@@ -60,6 +60,9 @@ class _Anonymous:
     def __repr__(self) -> str:
         return "ANONYMOUS"
 
+    def __reduce__(self) -> str:
+        return "ANONYMOUS"  # copies, and what a pickle gives, are the constant itself
+
 
 ANONYMOUS: Final = _Anonymous()
 """Pass as ``credentials`` to send every request unsigned."""

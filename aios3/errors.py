@@ -20,23 +20,37 @@ The tree, and whose fault each branch is::
     |  +- TransportTimeoutError (TimeoutError)
     +- IntegrityError                    the bytes differ
     +- CompletionUnknownError            the commit was sent, its outcome could not be found out
-    +- UploadSuspendedError              the driver was closed, the upload can go on (in `aios3.checkpoints`)
+    +- SourceStalledError (TimeoutError) the source gave nothing for too long
+    +- DriverClosedError                 the driver is closed, or was closed during the call
+       +- UploadSuspendedError           as that, and the upload was left open, to go on later
+
+    CommandError                         a command whose output was the source failed
 
 Errors of the caller's source and ``asyncio.CancelledError`` are not in it: they
 reach the caller unchanged. When an upload that had been created fails, the
 exception carries a note (``__notes__``) with the upload id and what became of
 the abort. Messages never hold secrets, tokens, signatures or presigned queries.
+
+Every error can be pickled and copied, with its attributes and notes. Pickling
+leaves out the traceback and ``__cause__``, as it does for all exceptions.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aios3.checkpoints import UploadCheckpoint
+
 __all__ = [
     "AccessDeniedError",
+    "CommandError",
     "CompletionUnknownError",
     "ConfigurationError",
     "ConflictError",
     "ContainerNotFoundError",
     "CredentialsError",
+    "DriverClosedError",
     "IntegrityError",
     "ObjectNotFoundError",
     "ObjectTooLargeError",
@@ -44,16 +58,33 @@ __all__ = [
     "PreconditionFailedError",
     "ResponseError",
     "SizeMismatchError",
+    "SourceStalledError",
     "StorageError",
     "ThrottledError",
     "TransportError",
     "TransportTimeoutError",
     "UploadNotFoundError",
+    "UploadSuspendedError",
 ]
 
 
 class StorageError(Exception):
     """Base of every error that aios3 raises on its own account."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Python's own way calls the constructor with `args` alone, which one with more arguments refuses.
+        arguments = super().__reduce__()[1]
+        attributes = dict(self.__dict__)
+        if "__notes__" in attributes:
+            attributes["__notes__"] = list(attributes["__notes__"])  # a note on a copy is the copy's alone
+        return _restore, (type(self), arguments), attributes
+
+
+def _restore(kind: type[StorageError], arguments: tuple[object, ...]) -> StorageError:
+    """Return an error of that class as its base class would make it; its attributes are set afterwards."""
+    error = kind.__new__(kind, *arguments)
+    super(StorageError, error).__init__(*arguments)
+    return error
 
 
 class ConfigurationError(StorageError, ValueError):
@@ -66,6 +97,14 @@ class ObjectTooLargeError(StorageError):
 
 class SizeMismatchError(StorageError):
     """The source ended before or after the declared ``size``; nothing was committed."""
+
+
+class SourceStalledError(StorageError, TimeoutError):
+    """The source gave nothing for too long, so the upload was ended; nothing was committed.
+
+    It was silent for ``Timeouts.source`` seconds; or for 30 seconds while another upload needed the memory that this
+    one held, and there was neither other memory nor room on the disk.
+    """
 
 
 class PartLimitError(StorageError):
@@ -163,7 +202,8 @@ class ThrottledError(ResponseError):
 
 
 class TransportError(StorageError, OSError):
-    """No answer came: refused, reset, name not found, TLS failure, or an answer that is not HTTP."""
+    """No answer came: refused, reset, name not found, TLS failure, an answer that is not HTTP, or a defect of the HTTP
+    client; ``__cause__`` is what it raised."""
 
     is_permanent: bool = False
     """Trying again cannot help (the certificate is not trusted, the answer is beyond all bounds)."""
@@ -199,3 +239,38 @@ class CompletionUnknownError(StorageError):
         self.bucket = bucket
         self.key = key
         self.upload_id = upload_id
+
+
+class DriverClosedError(StorageError):
+    """The driver is closed, or was closed during the call; another driver can do what this one did not."""
+
+    was_sent: bool = False
+    """A request was on its way when the driver was closed: the store may have done what it was asked."""
+
+
+class UploadSuspendedError(DriverClosedError):
+    """The driver was closed during the upload, and has a journal: the upload was left open, to go on later."""
+
+    checkpoint: UploadCheckpoint | None = None
+    """What to go on from; ``None`` if nothing was left open, because no part had been sent yet."""
+
+
+class CommandError(Exception):
+    """A command whose output was uploaded has failed; nothing was committed.
+
+    It is no `StorageError`: it is an error of the source, as any that a source of your own raises.
+    """
+
+    def __init__(self, command: str, returncode: int, stderr: str | None = None) -> None:
+        super().__init__(command, returncode, stderr)
+        self.command = command
+        """The program, without its arguments, which may hold secrets."""
+        self.returncode = returncode
+        """Its exit status; the negative number of the signal that ended it, if one did."""
+        self.stderr = stderr
+        """The last 4 KiB of its standard error, decoded; ``None`` if that was not captured."""
+
+    def __str__(self) -> str:
+        if self.returncode < 0:
+            return f"{self.command!r} was ended by signal {-self.returncode}"
+        return f"{self.command!r} exited with status {self.returncode}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import MappingProxyType
-from typing import Literal, TypedDict
+from typing import Any, Final, Literal, NoReturn, TypedDict, TypeVar
 
 __all__ = [
     "Container",
+    "FrozenDict",
     "PendingUpload",
+    "ResponseOverrides",
     "StorageObject",
     "UploadAttributes",
     "UploadProgress",
@@ -18,6 +19,31 @@ __all__ = [
     "UploadedPart",
     "Verification",
 ]
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class FrozenDict(dict[K, V]):
+    """A dict that cannot be changed. Unlike a mapping proxy it can be pickled, copied and written as JSON."""
+
+    __slots__ = ()
+
+    def _refuse(self, *args: object, **named: object) -> NoReturn:
+        raise TypeError("this mapping cannot be changed: make a dict of it")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenDict, (dict(self),)
+
+
+_NO_METADATA: Final = FrozenDict[str, str]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +152,16 @@ class StorageObject:
     """Aware, UTC."""
     content_type: str | None = None
     """``None`` in listings, which do not carry it."""
-    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    metadata: Mapping[str, str] = _NO_METADATA
     """User metadata by lower-case name; empty in listings."""
     version_id: str | None = None
     storage_class: str | None = None
     checksum: str | None = None
     """An additional checksum of it, base64, where the store reports one."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.metadata, FrozenDict):
+            object.__setattr__(self, "metadata", FrozenDict(self.metadata))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +173,18 @@ class PendingUpload:
     upload_id: str
     initiated_at: datetime | None
     """Aware, UTC; ``None`` where the store does not say."""
+
+
+class ResponseOverrides(TypedDict, total=False):
+    """Headers that the store shall answer with instead of the object's own. ``None`` is the same as leaving it out."""
+
+    response_content_type: str | None
+    response_content_disposition: str | None
+    """For example ``'attachment; filename="cat.mp4"'``, so that a browser saves the object under that name."""
+    response_content_encoding: str | None
+    response_content_language: str | None
+    response_cache_control: str | None
+    response_expires: str | None
 
 
 class UploadAttributes(TypedDict, total=False):

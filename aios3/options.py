@@ -55,14 +55,21 @@ class TransferConfig:
     memory_limit: int = 256 * MIB
     """Source bytes held by all uploads of the driver together, at most; at least one part. A source that is `bytes` of
     at most one part is sent from where it is: it stays its caller's, and does not count."""
-    spill_directory: str | os.PathLike[str] | None = None
+    spill_directory: str | os.PathLike[str] | None = "auto"
     """Where the bytes of a part go that would have to wait for memory that unfinished parts of other uploads hold, so
-    that slow clients do not block fast ones. Its files have no names, so a process that dies leaves none. A quarter of
-    ``memory_limit`` is then kept to read parts back from the disk, and no larger part goes there; it holds at least one
-    of ``part_size``. The driver's counts, not that of a single upload; streamed uploads stay in memory. ``None``: they
-    wait."""
+    that slow clients do not block fast ones. Its files have no names, so a process that dies leaves none. Unfinished
+    parts leave a quarter of ``memory_limit`` free then, to read parts back from the disk, and no larger part goes
+    there. The driver's counts, not that of a single upload.
+
+    ``"auto"`` takes ``$TMPDIR``, else ``/var/tmp``, else the system's directory for temporary files, when it is first
+    needed. Where no file can be made there, or a quarter of ``memory_limit`` holds no part, nothing goes to the disk.
+    A directory that is named must be usable, and a quarter of ``memory_limit`` must hold a part. ``None``: no disk.
+
+    An upload that finds neither memory nor disk waits. If another one holds some whose source has given nothing for 30
+    seconds, that one is ended with a `SourceStalledError`, the one that was silent longest first: a stalled source
+    never keeps others from uploading."""
     spill_limit: int = 4 * GIB
-    """Bytes in ``spill_directory`` of all uploads of the driver together, at most; beyond it uploads wait."""
+    """Bytes in ``spill_directory`` of all uploads of the driver together, at most."""
     checksum: Literal["auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256"] | None = "auto"
     """An additional checksum sent with every part. ``"auto"`` sends what the provider is known to take by
     default; ``None`` sends none."""
@@ -84,9 +91,14 @@ class TransferConfig:
     """Mark the object by a random value in its metadata (``aios3-nonce``). If the answer to the commit is lost, it
     tells for certain whether the object at the key is this upload's, also where its ETag cannot (an object that is
     encrypted with a key of KMS or of the customer's, or streamed to a store with ETags of its own)."""
+    suspendable: bool = True
+    """Whether a driver with a journal leaves the upload open when the driver is closed, to go on later. ``False``: the
+    upload is aborted, as without a journal, because its source cannot be read again from the middle (the body of a web
+    request). The journal lists it anyhow, so that `recover` ends it after a crash."""
 
     def __post_init__(self) -> None:
         _require(isinstance(self.nonce, bool), "nonce must be True or False")
+        _require(isinstance(self.suspendable, bool), "suspendable must be True or False")
         _require(_is_count(self.part_size) and self.part_size >= 1, "part_size must be a positive number of bytes")
         is_number = isinstance(self.concurrency, int) and _is_count(self.concurrency) and 1 <= self.concurrency <= 1000
         _require(is_number or self.concurrency == "auto", 'concurrency must be in 1..1000, or "auto"')
@@ -107,7 +119,7 @@ class TransferConfig:
         _require(
             _is_count(self.spill_limit) and self.spill_limit >= 1, "spill_limit must be a positive number of bytes"
         )
-        if self.spill_directory is None:
+        if self.spill_directory in ("auto", None):
             return
         _require(_is_path(self.spill_directory), "spill_directory must be a path, or None")
         _require(
@@ -175,8 +187,15 @@ class Timeouts:
     complete: float = 300.0
     """The same for CompleteMultipartUpload, which S3 may take minutes to answer."""
     cleanup: float = 30.0
-    """All that is done after a failure or cancellation: a Create in flight, the abort, its retries, its proof."""
+    """All that is done after a failure or cancellation: a Create in flight, the abort, its retries, its proof. Before
+    that, as long at most: the end of a source that was closed."""
+    source: float | None = None
+    """A source gave no byte, counted from the time when it was asked; then the upload is aborted and its call raises
+    `SourceStalledError`, at most a quarter later. Time in which the source is not asked, because the store or memory is
+    waited for, does not count, nor does the time between the writes of an ``open_upload`` block. ``None``: a source may
+    take as long as it likes (but see ``TransferConfig.spill_directory``)."""
 
     def __post_init__(self) -> None:
         for name in ("connect", "send", "answer", "complete", "cleanup"):
             _require(getattr(self, name) > 0, f"the {name} timeout must be positive")
+        _require(self.source is None or self.source > 0, "the source timeout must be positive, or None")

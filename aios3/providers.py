@@ -4,7 +4,7 @@ A difference in a number or a yes/no is a field of `Provider`; a user's own
 store is a `Provider` of their own, or ``dataclasses.replace`` of a known one.
 A field of which nothing is known holds the careful value.
 
-The facts and their sources are in `aios3.provider_table`.
+The facts and their sources are in ``aios3/_providers/providers.toml``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Final, Literal
 
+from aios3._providers.table import ROWS
 from aios3.errors import ConfigurationError
 from aios3.models import UploadAttributes
 from aios3.options import GIB, MIB
-from aios3.provider_table import ROWS
 
 __all__ = ["PROVIDERS", "Provider", "find_provider"]
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from aios3._protocol.part_plan import PartPlan
-from aios3._protocol.xml_bodies import write_complete
-from aios3._upload.tracker import PartTracker
+from aios3._protocol.parts.part_plan import PartPlan
+from aios3._protocol.parts.part_tracker import PartTracker
+from aios3._protocol.wire.xml_bodies import write_complete
 from benchmarks.job import MIB
 from benchmarks.layouts import CONCURRENCY, sizes_of
 

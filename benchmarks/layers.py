@@ -21,18 +21,18 @@ from statistics import median
 from typing import Final, TypeAlias
 
 from aios3 import Credentials, S3StorageDriver
+from aios3._client.client import OperationClient
 from aios3._driver.base import DriverBase
-from aios3._protocol.cutter import SEGMENT_SIZE
-from aios3._protocol.messages import Body, Request, Response
 from aios3._protocol.operations import (
     CompleteMultipartUpload,
     CreateMultipartUpload,
     PutObject,
     UploadPart,
 )
-from aios3._protocol.sigv4 import UNSIGNED_PAYLOAD, Scope, sign
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
+from aios3._protocol.wire.messages import Body, Request, Response
+from aios3._protocol.wire.sigv4 import UNSIGNED_PAYLOAD, Scope, sign
 from aios3._transport.base import Transport
-from aios3._upload.client import OperationClient
 from aios3.options import TransferConfig
 from benchmarks.clients import Client, bare_aiohttp, floor
 from benchmarks.job import ACCESS_KEY, BUCKET, GIB, KIB, MIB, REGION, SECRET_KEY, Job

@@ -9,9 +9,9 @@ from itertools import product
 from typing import Final
 
 from aios3 import ConfigurationError, PartLimitError, Provider, TransferConfig
-from aios3._protocol.cutter import PartCutter
-from aios3._protocol.part_plan import PartPlan
-from aios3._protocol.stream_plan import plan_upload
+from aios3._protocol.parts.part_buffer import PartCutter
+from aios3._protocol.parts.part_plan import PartPlan
+from aios3._protocol.parts.put_plan import plan_upload
 
 __all__ = ["CONCURRENCY", "Layout", "Refused", "lay_out", "sizes_of"]
 

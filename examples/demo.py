@@ -13,16 +13,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
+import os
 import random
+import secrets
+import shutil
+import socket
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aios3 import ObjectNotFoundError, S3StorageDriver, StorageError, UploadProgress, UploadReceipt
-from aios3.testing.stores import RunningStore, StoreMissingError, StoreStartError, rclone_store
+from aios3 import Credentials, ObjectNotFoundError, S3StorageDriver, StorageError, UploadProgress, UploadReceipt
 
 MIB: Final = 1024 * 1024
 CHUNK: Final = 64 * 1024
@@ -31,6 +38,64 @@ BUCKET, KEY = "videos", "2026/demo.bin"
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 """Exit codes; the last is what a shell reports of a program that Ctrl-C ended."""
+
+
+class StoreError(Exception):
+    """The local store cannot be started; the message says why."""
+
+
+@dataclass(frozen=True)
+class LocalStore:
+    """A running ``rclone serve s3``."""
+
+    endpoint_url: str
+    credentials: Credentials
+    buckets: Path
+    """The directory in which every object is a plain file."""
+
+
+@contextlib.contextmanager
+def local_store() -> Iterator[LocalStore]:
+    """Run ``rclone serve s3`` on a free port with keys made for this run; stop it and remove its files at the end."""
+    beside = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    program = shutil.which(os.environ.get("AIOS3_RCLONE", "rclone"), path=os.pathsep.join(beside))
+    if program is None:
+        raise StoreError("rclone is not installed; 'make demo' installs all that the demo needs")
+    keys = Credentials("aios3", secrets.token_hex(20))
+    with tempfile.TemporaryDirectory(prefix="aios3-demo-") as home, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+        probe.close()
+        log, buckets = Path(home, "log"), Path(home, "buckets")
+        buckets.mkdir()
+        options = ["--config", f"{home}/rclone.conf", "--cache-dir", f"{home}/cache", "--addr", address]
+        # By environment, because anyone on the machine can read the arguments of a process.
+        environment = {**os.environ, "RCLONE_AUTH_KEY": f'"{keys.access_key_id},{keys.secret_access_key}"'}
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [program, "serve", "s3", *options, str(buckets)],
+                env=environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C is for the demo, which asks the store afterwards what is left
+            )
+        try:
+            wait_until_listening(address, process, log)
+            yield LocalStore(f"http://{address}", keys, buckets)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def wait_until_listening(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when something listens at `address`; raise `StoreError` when the process has ended, or after 45 s."""
+    host, _, port = address.partition(":")
+    deadline = time.monotonic() + 45
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+            return
+        time.sleep(0.02)
+    raise StoreError(f"rclone does not serve: {log.read_text(errors='replace')[-1000:]}")
 
 
 async def generate(size: int, digest: hashlib._Hash) -> AsyncIterator[bytes]:
@@ -133,14 +198,14 @@ async def print_leftovers(driver: S3StorageDriver) -> None:
         print(f"{BUCKET}/{KEY} does not exist.")
 
 
-async def show(store: RunningStore, size: int) -> int:
+async def show(store: LocalStore, size: int) -> int:
     """Upload, read back, compare; return the exit code."""
     async with S3StorageDriver(
-        store.provider, endpoint_url=store.endpoint_url, region=store.region, credentials=store.credentials
+        "rclone", endpoint_url=store.endpoint_url, region="us-east-1", credentials=store.credentials
     ) as driver:
         await driver.create_container(BUCKET)
         try:
-            return await upload_and_compare(driver, size, store.directory / "buckets" / BUCKET / KEY)
+            return await upload_and_compare(driver, size, store.buckets / BUCKET / KEY)
         except asyncio.CancelledError:
             print("Interrupted. What is left behind?")
             await print_leftovers(driver)
@@ -169,14 +234,12 @@ def main() -> int:
     parser.add_argument("--size-mib", type=int, default=256, help="how much to upload (default: %(default)s)")
     size = parser.parse_args().size_mib * MIB
     try:
-        with rclone_store() as store:
-            print(f"rclone {store.version} serves S3 at {store.endpoint_url}")
+        with local_store() as store:
+            print(f"rclone serves S3 at {store.endpoint_url}")
             return asyncio.run(show(store, size))
     except KeyboardInterrupt:
         return INTERRUPTED
-    except StoreMissingError as error:
-        print(f"{error}\n'make demo' installs all that the demo needs.", file=sys.stderr)
-    except (StoreStartError, StorageError) as error:
+    except (StoreError, StorageError) as error:
         print(f"The demo failed: {error}", file=sys.stderr)
     return FAILED
 

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aios3._config.acceleration import accelerated_endpoint
-from aios3._config.credential_sources import Places, StaticCredentials, find_credentials
-from aios3._config.endpoint import (
+from aios3._client.refreshing_credentials import RefreshingCredentials
+from aios3._concurrency.threads import in_library_thread
+from aios3._config.aws_files.environment import Environment, read_environment
+from aios3._config.aws_files.shared_files import Profile, load_profile
+from aios3._config.credentials.chain import Places, StaticCredentials, find_credentials
+from aios3._config.endpoints.bucket_endpoints import accelerated_endpoint
+from aios3._config.endpoints.endpoint import (
     CustomEndpoint,
     OwnEndpoints,
     find_custom_endpoint,
     find_own_endpoints,
     resolve_endpoint,
 )
-from aios3._config.endpoint_variants import VariantSwitches, choose_variant
-from aios3._config.environment import Environment, read_environment
-from aios3._config.regions import check_region, choose_aws_region
-from aios3._config.shared_files import Profile, load_profile
-from aios3._protocol.uri import Endpoint
-from aios3._upload.refreshing import RefreshingCredentials
+from aios3._config.endpoints.regions import check_region, choose_aws_region
+from aios3._config.endpoints.variants import VariantSwitches, choose_variant
+from aios3._protocol.wire.uri import Endpoint
 from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, _Anonymous
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
@@ -79,7 +79,7 @@ async def load_settings(
     environment = read_environment(environ)
     profile, directory = Profile(), Path()
     if endpoint_url is None or region is None or credentials is None:
-        profile, directory = await asyncio.to_thread(_load_profile, environment, home)
+        profile, directory = await in_library_thread(_load_profile, environment, home)
     custom = find_custom_endpoint(endpoint_url, environment, profile)
     variant = choose_variant(provider, variants, environment, profile, None if custom is None else custom.origin)
     region = _resolve_region(provider, region, environment, profile, custom)

@@ -9,35 +9,36 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Final, Literal, Self
+from typing import ClassVar, Final, Literal
 
 import aiohttp
 
-from aios3._config.endpoint_variants import VariantSwitches, check_variant
+from aios3._client.client import OperationClient
+from aios3._client.express_sessions import BucketSessions
+from aios3._concurrency.caller_errors import note
+from aios3._concurrency.clock import Clock
+from aios3._concurrency.shielding import finish_despite_cancellation
+from aios3._concurrency.threads import ThreadWork, library_threads
+from aios3._config.endpoints.bucket_endpoints import zonal_endpoint
+from aios3._config.endpoints.tls import make_ssl_context
+from aios3._config.endpoints.variants import VariantSwitches, check_variant
 from aios3._config.settings import load_settings
-from aios3._config.tls import make_ssl_context
-from aios3._config.zonal import zonal_endpoint
-from aios3._driver.checks import check_type
 from aios3._journal.journal import Journal
-from aios3._protocol.directory_buckets import folder_of
-from aios3._protocol.part_plan import check_part_size
+from aios3._protocol.operations.directory_buckets import folder_of
+from aios3._protocol.parts.part_plan import check_part_size
 from aios3._transport.aiohttp_transport import AiohttpTransport
-from aios3._upload.bucket_sessions import BucketSessions
-from aios3._upload.client import OperationClient
-from aios3._upload.clock import Clock
-from aios3._upload.engine import Engine
-from aios3._upload.shielding import finish_despite_cancellation
-from aios3._upload.spill_file import check_directory
-from aios3._upload.thread_work import ThreadWork
+from aios3._upload.memory.spill import check_directory
+from aios3._upload.shared.engine import Engine
 from aios3.credentials import Credentials, CredentialsProvider, _Anonymous
-from aios3.errors import ConfigurationError
+from aios3.errors import ConfigurationError, DriverClosedError, StorageError
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider, find_provider
 
-__all__ = ["DriverBase"]
+from .arguments import check_type
 
-_DEFAULT_TRANSFER: Final = TransferConfig()
+__all__ = ["DEFAULT_TRANSFER", "DriverBase"]
+
+DEFAULT_TRANSFER: Final = TransferConfig()
 
 
 class DriverBase:
@@ -53,7 +54,7 @@ class DriverBase:
         endpoint_url: str | None = None,
         region: str | None = None,
         credentials: Credentials | CredentialsProvider | _Anonymous | None = None,
-        transfer: TransferConfig = _DEFAULT_TRANSFER,
+        transfer: TransferConfig = DEFAULT_TRANSFER,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         session: aiohttp.ClientSession | None = None,
@@ -63,43 +64,7 @@ class DriverBase:
         use_accelerate: bool | None = None,
         journal: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Configure a driver.
-
-        Args:
-            provider: the kind of store, by name or as a record of one's own; ``None`` takes `default_provider`.
-            endpoint_url: ``None`` takes AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, or the provider's own.
-            region: to sign for; ``None`` takes that of `endpoint_url` if it is one of the provider's hosts, else
-                AWS_REGION, AWS_DEFAULT_REGION, the profile's, or the provider's. Beside an `endpoint_url` of another
-                region it is what is signed for, and the host stays as given.
-            credentials: ``None`` looks where the SDKs of AWS look, from the environment to the metadata service;
-                `ANONYMOUS` sends unsigned requests.
-            transfer: how sources are cut and how much runs at once; uploads may bring their own. The default takes the
-                part size that the provider recommends, if it does.
-            retry: how often a request is repeated.
-            timeouts: how long each phase of a request may stand still.
-            session: an aiohttp session to use; it is never closed here.
-            ssl_context: for https; ``None`` trusts AWS_CA_BUNDLE or the system's store, loaded off the loop.
-            use_dualstack: reach the provider over IPv6 too. ``None`` takes AWS_USE_DUALSTACK_ENDPOINT, or the profile's
-                ``use_dualstack_endpoint``.
-            use_fips: reach it, and STS for the credentials of roles, at hosts that keep FIPS 140. ``None`` takes
-                AWS_USE_FIPS_ENDPOINT, or the profile's ``use_fips_endpoint``.
-            use_accelerate: reach buckets, which must have it enabled and no dots in their names, through transfer
-                acceleration. They are made, deleted and listed at the region's host. ``None`` takes the profile's
-                ``use_accelerate_endpoint`` below ``s3``.
-            journal: a directory for the journals of all processes that share it, made if it is missing: what they have
-                begun and not ended is written down there, so that `recover` can end it, or go on with it, after a
-                crash. It is local, private to this user, and holds no secret. A multipart upload costs two waits for
-                the disk. With it, uploads that are still running when the driver is closed are left open, to go on
-                later (`UploadSuspendedError`). ``None`` keeps none.
-
-        Among the table's providers `aws` has these three. Variables and profiles mean AWS: they are passed over for a
-        provider without such hosts, and where the endpoint is configured, by whatever means. What is asked of the
-        driver itself is never passed over, but an error there.
-
-        Raises:
-            ConfigurationError: an option is out of range, or does not suit the provider.
-            TypeError: an option is of the wrong type.
-        """
+        """Configure; see `aios3.S3StorageDriver`."""
         check_type("transfer", transfer, TransferConfig)
         check_type("retry", retry, RetryPolicy)
         check_type("timeouts", timeouts, Timeouts)
@@ -115,7 +80,7 @@ class DriverBase:
         self._variants = VariantSwitches(use_dualstack, use_fips, use_accelerate)
         check_variant(self._provider, self._variants, "endpoint_url=" if endpoint_url is not None else None)
         recommended = self._provider.recommended_part_size
-        if transfer is _DEFAULT_TRANSFER and recommended is not None:
+        if transfer is DEFAULT_TRANSFER and recommended is not None:
             transfer = replace(transfer, part_size=recommended)
         check_part_size(self._provider, transfer)
         self._endpoint_url = endpoint_url
@@ -132,6 +97,8 @@ class DriverBase:
         self._opening = asyncio.Lock()
         self._closing = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+        """Id of the process that the loop is in."""
         self._resources = AsyncExitStack()
         self._engine: Engine | None = None
         self._is_closed = False
@@ -139,28 +106,8 @@ class DriverBase:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self._provider.name}>"
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self, *, grace: float = 0.0) -> None:
-        """Stop and abort every upload that still runs, then close what the driver owns.
-
-        Their callers get a `StorageError`. With a journal, multipart uploads are left open instead, and their callers
-        get an `UploadSuspendedError` with the checkpoint to go on from. A commit that is on its way gets five seconds;
-        then its caller gets a `CompletionUnknownError`. Closing twice is harmless. A cancellation that
-        comes meanwhile ends the grace, and is raised after everything has been closed.
-
-        Args:
-            grace: seconds in which running uploads may end by themselves; new ones are refused at once.
-
-        Raises:
-            ConfigurationError: this is not the event loop that the driver was used in, or `grace` is negative.
-        """
+    async def _close(self, grace: float) -> None:
+        """Close; see `S3StorageDriver.aclose`."""
         if not grace >= 0:
             raise ConfigurationError(f"grace must be a number of seconds that is not negative, not {grace!r}")
         self._require_own_loop()
@@ -188,29 +135,39 @@ class DriverBase:
         return cancellation or finished.cancellation
 
     async def _open(self) -> Engine:
-        """Return the machinery, made at the first call."""
-        loop = asyncio.get_running_loop()
+        """Return the machinery, made at the first call.
+
+        Raises:
+            DriverClosedError: the driver is closed, or was closed meanwhile.
+        """
         if self._is_closed:
-            raise ConfigurationError("the driver is closed")
+            raise DriverClosedError("the driver is closed")
         self._require_own_loop()
-        self._loop = loop
+        self._loop, self._process = asyncio.get_running_loop(), os.getpid()
         if self._engine is None:
             async with self._opening:
                 if self._engine is None:
                     await self._start()
         if self._engine is None:
-            raise ConfigurationError("the driver was closed while it was opening")
+            raise DriverClosedError("the driver was closed while it was opening")
         return self._engine
 
     def _require_own_loop(self) -> None:
+        if self._loop is not None and self._process != os.getpid():
+            raise ConfigurationError(
+                "the driver was opened in another process, of which this one is a fork: they would share its "
+                "connections and its journal. Make one driver in each process"
+            )
         if self._loop not in (None, asyncio.get_running_loop()):
             raise ConfigurationError("the driver is in use by another event loop; make one driver per loop")
 
     async def _start(self) -> None:
         try:
             engine = await self._make_engine()
-        except BaseException:
+        except BaseException as error:
             await self._resources.aclose()
+            if self._is_closed and isinstance(error, StorageError | OSError):
+                raise DriverClosedError("the driver was closed while it was opening") from error
             raise
         if self._is_closed:
             await self._resources.aclose()
@@ -231,7 +188,9 @@ class DriverBase:
         context = self._ssl_context
         if is_tls and context is None:
             context = await make_ssl_context(settings.ca_bundle)
-        transport = AiohttpTransport(timeouts=self._timeouts, ssl_context=context, session=self._session)
+        transport = AiohttpTransport(
+            timeouts=self._timeouts, ssl_context=context, session=self._session, threads=library_threads()
+        )
         self._resources.push_async_callback(transport.aclose)
         client = OperationClient(
             transport=transport,
@@ -251,7 +210,7 @@ class DriverBase:
             client.signer = sessions = BucketSessions(client)
             self._resources.push_async_callback(sessions.aclose)
         engine = Engine(client, self._provider, self._transfer, self._timeouts)
-        if self._transfer.spill_directory is not None:
+        if self._transfer.spill_directory not in ("auto", None):
             await _check_spill_directory(os.fsdecode(self._transfer.spill_directory))
         if self._journal_directory is not None:
             endpoint = f"{settings.endpoint.scheme}://{settings.endpoint.host}{settings.endpoint.base_path}"
@@ -260,7 +219,7 @@ class DriverBase:
             try:
                 await self._journal.open()
             except OSError as error:
-                error.add_note(f"aios3: no journal can be kept in {str(self._journal_directory)!r}; nothing was sent")
+                note(error, f"aios3: no journal can be kept in {str(self._journal_directory)!r}; nothing was sent")
                 raise
         return engine
 

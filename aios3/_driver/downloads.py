@@ -1,103 +1,100 @@
-"""Objects on their way back: as a stream, and into a file."""
+"""Downloads: an object opened to be read, its bytes as a stream, and a file of them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
+from aios3._client.object_reader import ObjectReader
 from aios3._driver.base import DriverBase
-from aios3._driver.object_reader import ObjectReader
+from aios3._driver.opened_object import OpenedObject
 from aios3._driver.partial_file import PartialFile
-from aios3._protocol.operations import HeadObject
-from aios3._protocol.uri import check_bucket, check_key
+from aios3._protocol.operations import DeleteObject, HeadObject
+from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3.errors import ConfigurationError
 from aios3.models import StorageObject
 from aios3.options import KIB, is_byte_count
 
-__all__ = ["DownloadMethods"]
-
-_CHUNK_SIZE: Final = 256 * KIB
+__all__ = ["CHUNK_SIZE", "delete_object", "download_object", "download_object_as_stream", "get_object", "open_object"]
 
 
-class DownloadMethods(DriverBase):
-    """The driver methods that read the bytes of an object."""
+CHUNK_SIZE: Final = 256 * KIB
 
-    async def download_object_as_stream(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        chunk_size: int = _CHUNK_SIZE,
-        start: int | None = None,
-        end: int | None = None,
-    ) -> AsyncGenerator[bytes]:
-        """Iterate over the bytes of an object, from offset `start` up to but without `end`.
 
-        They are of one version of the object and in order. A download that breaks off goes on where it was, if the
-        object is still the same. Where the object ends before `end`, so do the bytes. If `start` equals `end` there is
-        nothing to read, and the object is only looked at.
+@asynccontextmanager
+async def open_object(
+    driver: DriverBase, bucket: str, key: str, *, start: int | None = None, end: int | None = None
+) -> AsyncGenerator[OpenedObject]:
+    """See `S3StorageDriver.open_object`."""
+    async with aclosing(await _reader(driver, bucket, key, start=start, end=end)) as reader:
+        found = await reader.open()
+        described = {each.name: getattr(found, each.name) for each in fields(found)} | {"size": reader.size}
+        first = start or 0
+        yield OpenedObject(**described, start=first, end=first + found.size, _chunks=reader)
 
-        Args:
-            bucket: the container.
-            key: exactly as it is.
-            chunk_size: bytes of a chunk at most; about as many are held. Chunks may be shorter.
-            start: offset of the first byte; ``None`` for the beginning.
-            end: offset after the last byte; ``None`` for the end of the object.
 
-        Leaving it early frees the connection at once if it is closed (``aclose``, `contextlib.aclosing`); after a mere
-        ``break`` that happens when the iterator is garbage-collected.
+async def download_object_as_stream(
+    driver: DriverBase,
+    bucket: str,
+    key: str,
+    *,
+    chunk_size: int = CHUNK_SIZE,
+    start: int | None = None,
+    end: int | None = None,
+) -> AsyncGenerator[bytes]:
+    """See `S3StorageDriver.download_object_as_stream`."""
+    async with aclosing(await _reader(driver, bucket, key, chunk_size, start, end)) as reader:
+        async for chunk in reader:
+            yield chunk
 
-        Raises:
-            ConfigurationError: a number makes no sense; nothing was sent.
-            ObjectNotFoundError: there is none.
-            ResponseError: the store refused; with status 416 (InvalidRange) if the object ends before `start`.
-            IntegrityError: the object was replaced while it was read: the bytes given are of the version before.
-            TransportError: no answer came, or they broke off too often: bytes given are right, but they are not all.
-        """
-        check_bucket(bucket)
-        check_key(key)
-        first = _check_range(chunk_size, start, end)
-        engine = await self._open()
-        if end == first:
-            await engine.client.run(HeadObject(bucket, key))  # HTTP knows no empty range
-            return
-        reader = ObjectReader(engine.client, bucket, key, chunk_size=chunk_size, start=first, end=end)
-        async with aclosing(reader.chunks()) as chunks:
-            async for chunk in chunks:
-                yield chunk
 
-    async def download_object(
-        self, bucket: str, key: str, path: str | os.PathLike[str], *, overwrite: bool = False
-    ) -> StorageObject:
-        """Download an object to the file at `path`, which is there only once it is whole, and on the disk.
+async def _reader(
+    driver: DriverBase,
+    bucket: str,
+    key: str,
+    chunk_size: int = CHUNK_SIZE,
+    start: int | None = None,
+    end: int | None = None,
+) -> ObjectReader:
+    check_bucket(bucket)
+    check_key(key)
+    first = _check_range(chunk_size, start, end)
+    engine = await driver._open()
+    return ObjectReader(engine.client, bucket, key, chunk_size=chunk_size, start=first, end=end)
 
-        Until then its bytes are in a hidden file beside it (``.aios3-*.part``), which is removed if the download fails
-        or is cancelled; only a process that is killed leaves it.
-        Downloads to one path at the same time do not disturb each other. An existing file is never replaced unless
-        `overwrite` is true, and then at once, a symbolic link by a file. About 1.5 MiB are held in memory.
 
-        Returns:
-            What was downloaded.
+async def download_object(
+    driver: DriverBase, bucket: str, key: str, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> StorageObject:
+    """See `S3StorageDriver.download_object`."""
+    reader = await _reader(driver, bucket, key)
+    async with PartialFile(Path(path), overwrite=overwrite) as file:
+        async with aclosing(reader):
+            async for chunk in reader:
+                await file.write(chunk)
+        assert reader.found is not None
+        await file.commit(reader.found.size)
+    return reader.found
 
-        Raises:
-            FileExistsError: `path` exists, before any request, or somebody made it meanwhile.
-            OSError: the file cannot be written, for example as its directory is missing; unchanged.
-            StorageError: as `download_object_as_stream`.
-        """
-        check_bucket(bucket)
-        check_key(key)
-        engine = await self._open()
-        reader = ObjectReader(engine.client, bucket, key, chunk_size=_CHUNK_SIZE)
-        async with PartialFile(Path(path), overwrite=overwrite) as file:
-            async with aclosing(reader.chunks()) as chunks:
-                async for chunk in chunks:
-                    await file.write(chunk)
-            assert reader.found is not None
-            await file.commit(reader.found.size)
-        return reader.found
+
+async def get_object(driver: DriverBase, bucket: str, key: str) -> StorageObject:
+    """See `S3StorageDriver.get_object`."""
+    check_bucket(bucket)
+    check_key(key)
+    engine = await driver._open()
+    return await engine.client.run(HeadObject(bucket, key))
+
+
+async def delete_object(driver: DriverBase, bucket: str, key: str) -> None:
+    """See `S3StorageDriver.delete_object`."""
+    check_bucket(bucket)
+    check_key(key)
+    engine = await driver._open()
+    await engine.client.run(DeleteObject(bucket, key))
 
 
 def _check_range(chunk_size: object, start: object, end: object) -> int:

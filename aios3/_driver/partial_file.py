@@ -9,19 +9,22 @@ import math
 import os
 import secrets
 from collections.abc import Callable
-from functools import partial
+from functools import wraps
 from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
-from aios3._upload.shielding import shielded_from_anyio
+from aios3._concurrency.named_files import naming
+from aios3._concurrency.shielding import shielded_from_anyio
+from aios3._concurrency.threads import CallerThread
 from aios3.errors import IntegrityError
 from aios3.options import MIB
 
 __all__ = ["PartialFile"]
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 _WRITE_SIZE: Final = MIB
 """Bytes gathered for one write: a thread costs more than a small write."""
@@ -30,11 +33,24 @@ _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EO
 """How file systems say that they have no hard links (FAT, some network file systems)."""
 
 
+def _naming_its_path(
+    method: Callable[Concatenate[PartialFile, P], None],
+) -> Callable[Concatenate[PartialFile, P], None]:
+    """Let the errors of a method tell the path that the file shall have, not its name until then."""
+
+    @wraps(method)
+    def call(self: PartialFile, /, *args: P.args, **named: P.kwargs) -> None:
+        with naming(self._path):
+            method(self, *args, **named)
+
+    return call
+
+
 class PartialFile:
     """Gathers bytes in a file of a name of its own beside `path`; `commit` gives it that name, whole or not at all.
 
     Use it as an async context manager: what was not committed is removed,
-    however the block is left. Every file operation runs in a thread, and is
+    however the block is left. Every file operation runs in its thread, and is
     waited for also by a caller who is cancelled meanwhile. Several may write
     to one path at the same time. Without `overwrite` whoever commits first has
     it; a symbolic link at `path` is replaced itself.
@@ -47,6 +63,7 @@ class PartialFile:
         self._file: BufferedWriter | None = None
         self._gathered: list[bytes] = []
         self._gathered_size = 0
+        self._thread = CallerThread()
 
     async def __aenter__(self) -> Self:
         """Create the file.
@@ -56,16 +73,22 @@ class PartialFile:
             OSError: no file can be made there.
         """
         try:
-            await _finish(self._create)
+            await self._finish(self._create)
         except BaseException:
-            await _finish(self._discard)
+            await self._end()
             raise
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await _finish(self._discard)
+        await self._end()
+
+    async def _end(self) -> None:
+        try:
+            await self._finish(self._discard)
+        finally:
+            self._thread.close()
 
     async def write(self, data: bytes) -> None:
         """Append; returns when at most 1 MiB is still in memory."""
@@ -83,14 +106,29 @@ class PartialFile:
             OSError: it cannot be written to its end.
         """
         await self._flush()
-        await _finish(self._publish, size)
+        await self._finish(self._publish, size)
 
     async def _flush(self) -> None:
         pieces, self._gathered, self._gathered_size = self._gathered, [], 0
-        await _finish(self._append, pieces)
+        await self._finish(self._append, pieces)
 
-    # What follows runs in threads.
+    async def _finish(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call in the file's thread and wait for the end; a cancellation that comes meanwhile is raised afterwards."""
+        call = self._thread.begin(function, *arguments)
+        cancellation: asyncio.CancelledError | None = None
+        with shielded_from_anyio(math.inf):
+            while not call.done():
+                try:
+                    await asyncio.wait({call})
+                except asyncio.CancelledError as error:
+                    cancellation = error
+        if cancellation is not None:
+            raise cancellation
+        return call.result().unwrap()
 
+    # What follows runs in the file's thread.
+
+    @_naming_its_path
     def _create(self) -> None:
         if self._overwrite and self._path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(self._path))
@@ -98,11 +136,13 @@ class PartialFile:
             raise self._exists()
         self._file = open(self._temporary, "xb")  # noqa: SIM115 - closed by _publish or _discard
 
+    @_naming_its_path
     def _append(self, pieces: list[bytes]) -> None:
         assert self._file is not None
         for piece in pieces:
             self._file.write(piece)
 
+    @_naming_its_path
     def _publish(self, size: int) -> None:
         assert self._file is not None
         with self._file as file:
@@ -145,19 +185,3 @@ class PartialFile:
 
     def _exists(self) -> FileExistsError:
         return FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self._path))
-
-
-async def _finish(function: Callable[..., T], *arguments: object) -> T:
-    """Call in a thread and wait for the end, also if cancelled meanwhile: the cancellation is raised afterwards."""
-    call = asyncio.get_running_loop().run_in_executor(None, partial(function, *arguments))
-    cancellation: asyncio.CancelledError | None = None
-    with shielded_from_anyio(math.inf):
-        while not call.done():
-            try:
-                await asyncio.wait({call})
-            except asyncio.CancelledError as error:
-                cancellation = error
-    if cancellation is not None:
-        call.exception()
-        raise cancellation
-    return call.result()

@@ -2,249 +2,57 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
 import stat
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from io import FileIO
 from typing import Unpack
 
+from aios3._concurrency.caller_errors import async_block, note
+from aios3._concurrency.named_files import naming
 from aios3._driver.base import DriverBase
-from aios3._driver.checks import check_type
-from aios3._driver.jobs import check_place, make_job
-from aios3._journal.leftovers import Leftovers, discard
-from aios3._upload.engine import Engine
-from aios3._upload.file_parts import holds_parts
-from aios3._upload.file_reader import FileReader
-from aios3._upload.job import UploadJob
-from aios3._upload.opened_file import opened_file
-from aios3._upload.progress import ProgressCallback
-from aios3._upload.session import run_upload
-from aios3._upload.sources import Source, SourceReader
-from aios3._upload.stored_parts import check_checkpoint
-from aios3._upload.whole_upload import WholeUpload, is_whole
+from aios3._journal.recovery import Leftovers, discard
+from aios3._upload.bytes_upload import WholeUpload, is_whole
+from aios3._upload.lifecycle import run_upload
+from aios3._upload.multipart.resume import check_checkpoint, holds_parts
+from aios3._upload.shared.engine import Engine
+from aios3._upload.shared.job import UploadJob
+from aios3._upload.shared.progress import ProgressCallback
+from aios3._upload.source.closing_deadline import ClosingDeadline
+from aios3._upload.source.files import FileReader, OpenedFile
+from aios3._upload.source.kinds import Source
+from aios3._upload.source.readers import SourceReader
 from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import FileIdentity, UploadCheckpoint
-from aios3.errors import ConfigurationError, SizeMismatchError
+from aios3.errors import ConfigurationError, DriverClosedError, SizeMismatchError
 from aios3.models import UploadAttributes, UploadReceipt
 from aios3.options import TransferConfig
 
-__all__ = ["UploadMethods", "identify_file"]
+from .arguments import check_place, check_type, make_job
+
+__all__ = ["identify_file", "leftovers_of", "open_upload", "send_file", "upload_object", "upload_object_via_stream"]
 
 
-class UploadMethods(DriverBase):
-    """What the library is for."""
-
-    async def upload_object_via_stream(
-        self,
-        source: Source,
-        bucket: str,
-        key: str,
-        *,
-        size: int | None = None,
-        max_size: int | None = None,
-        on_progress: ProgressCallback | None = None,
-        transfer: TransferConfig | None = None,
-        resume: UploadCheckpoint | None = None,
-        **attributes: Unpack[UploadAttributes],
-    ) -> UploadReceipt:
-        """Upload all that `source` gives, of any length, or nothing.
-
-        A source that ends within the first part becomes one PutObject, a longer one a multipart upload (or a streamed
-        PutObject, see ``TransferConfig.mechanism``). It is committed only after the source has ended cleanly and every
-        part is acknowledged. However the call ends, when it returns or raises (a cancellation included) the source is
-        closed, no task of it runs, and no upload is open.
-
-        Args:
-            source: an async or sync iterable of bytes-like chunks, bytes-like itself, a stream reader, or anything
-                with an async or sync ``read(n)``. Sync reads run in a thread. A chunk's buffer may be reused as soon
-                as the next one is asked for. `bytes` of at most one part are sent without a copy.
-            bucket: the container.
-            key: exactly as it is; never normalised.
-            size: bytes that the source must have; ``None`` if unknown.
-            max_size: bytes that the source may have; ``None`` for no limit but the store's.
-            on_progress: called, or awaited, after each part was read and after each was stored. What it raises fails
-                the upload and is raised unchanged. An upload without parts is committed before the last call: the error
-                then has the note "aios3: the object was committed".
-            transfer: instead of the driver's; its ``memory_limit`` cannot lift the driver's.
-            resume: go on with this upload, which is still open: `source` gives the bytes from its ``offset`` on, while
-                `size` and `max_size` still count all. Its part size and checksum stay; what describes the object was
-                said at its beginning, so of the attributes only conditions, payer, owner and customer key count.
-            **attributes: see `UploadAttributes`.
-
-        Raises:
-            TypeError: an unknown attribute, or not a source; nothing was sent.
-            ConfigurationError: the call cannot work as it was made; nothing was sent.
-            SizeMismatchError, ObjectTooLargeError, PartLimitError: the source is not as long as it should be.
-            ResponseError: the store refused.
-            TransportError: the store does not answer.
-            CompletionUnknownError: the commit was sent and its outcome could not be found out.
-            UploadSuspendedError: the driver was closed meanwhile, and has a journal.
-            UploadNotFoundError, IntegrityError: what `resume` says is not open any more, or has other parts; then
-                nothing was asked of the source.
-            Exception: whatever the source raises, unchanged.
-        """
-        async with SourceReader(source) as reader:
-            job = make_job(
-                self._provider,
-                self._transfer,
-                bucket,
-                key,
-                size=size,
-                max_size=max_size,
-                on_progress=on_progress,
-                transfer=transfer,
-                resume=resume,
-                attributes=attributes,
-            )
-            if is_whole(source, job):
-                return await WholeUpload(await self._engine_for(job), job, source).run()
-            return await self._send_all(reader, job)
-
-    async def upload_object(
-        self,
-        path: str | os.PathLike[str],
-        bucket: str,
-        key: str,
-        *,
-        on_progress: ProgressCallback | None = None,
-        transfer: TransferConfig | None = None,
-        resume: bool | UploadCheckpoint = False,
-        **attributes: Unpack[UploadAttributes],
-    ) -> UploadReceipt:
-        """Upload the file at `path`, read in a thread.
-
-        A file that grows or shrinks meanwhile raises `SizeMismatchError` and nothing is committed; what has no size
-        (a pipe) is read to its end. A regular file is read 2.5 MiB at a time, into memory that counts as that of
-        parts; a cancellation is raised when the read on its way has ended, however long its disk takes for that.
-
-        With ``resume=True`` it goes on with the upload of this file to this key that a dead process, or a closed
-        driver, left in the journal, if there is one; with a checkpoint it goes on from that. The parts that the store
-        holds are compared with the file first, by their checksums or MD5s. If the file has changed since, or anything
-        else does not fit, the old upload is aborted and a new one begins.
-
-        Raises:
-            OSError: the file cannot be read.
-            ConfigurationError: ``resume=True``, and the driver has no journal.
-            StorageError: as `upload_object_via_stream`.
-        """
-        async with opened_file(path) as file:
-            identity = await asyncio.to_thread(identify_file, path, file.fileno())
-            describe = functools.partial(
-                make_job,
-                self._provider,
-                self._transfer,
-                bucket,
-                key,
-                size=None if identity is None else identity.size,
-                max_size=None,
-                on_progress=on_progress,
-                transfer=transfer,
-                attributes=attributes,
-                file=identity,
-            )
-            async with self._beginning(describe(resume=None), resume) as checkpoint:
-                return await self._send_file(file, describe(resume=checkpoint))
-
-    async def _send_file(self, opened: FileIO, job: UploadJob) -> UploadReceipt:
-        if job.resume is not None:
-            await asyncio.to_thread(opened.seek, job.resume.offset)
-        try:
-            async with FileReader(opened) as reader:
-                return await self._send_all(reader, job)
-        except SizeMismatchError as error:
-            error.add_note(f"aios3: {str(opened.name)!r} changed while it was read")
-            raise
-
-    async def _send_all(self, reader: SourceReader, job: UploadJob) -> UploadReceipt:
-        async with run_upload(await self._engine_for(job), job) as upload, reader:
-            writer = UploadWriter(upload)
-            await writer.write_all(reader)
-        return writer.receipt
-
-    @asynccontextmanager
-    async def _beginning(
-        self, job: UploadJob, resume: bool | UploadCheckpoint
-    ) -> AsyncGenerator[UploadCheckpoint | None]:
-        """Give what to go on from, if the job's file still begins with it; what is of no use is aborted before."""
-        check_type("resume", resume, bool, UploadCheckpoint)
-        if resume is False:
-            yield None
-        elif resume is True:
-            leftovers = self._leftovers(await self._open())
-            found = None
-            if job.file is not None:
-                found = await leftovers.find_by_file(job.file, job.bucket, job.key, job.headers)
-            try:
-                yield None if found is None else found[1]
-            finally:
-                if found is not None:
-                    leftovers.put_back(found[0])
-        else:
-            yield await self._check_beginning(job, resume)
-
-    async def _check_beginning(self, job: UploadJob, checkpoint: UploadCheckpoint) -> UploadCheckpoint | None:
-        check_place(checkpoint, job.bucket, job.key)
-        engine, file = await self._open(), job.file
-        await self._claim()
-        is_alike = file is not None and checkpoint.size in (None, file.size)
-        if file is not None and is_alike and await holds_parts(file.path, checkpoint.parts, checkpoint.checksum):
-            return checkpoint
-        await discard(engine, self._journal, checkpoint, job.headers.every)
-        return None
-
-    async def _claim(self) -> None:
-        """See to it that no other process ends what is gone on with from a checkpoint."""
-        if self._journal is not None:
-            await self._journal.claim()
-
-    def _leftovers(self, engine: Engine) -> Leftovers:
-        if self._journal is None:
-            raise ConfigurationError("the driver has no journal: pass journal=, the directory to keep it in")
-        return Leftovers(engine, self._journal)
-
-    async def _engine_for(self, job: UploadJob) -> Engine:
-        """Return the machinery, once it is sure that the job can be done there."""
-        engine = await self._open()
-        if engine.client.endpoint.scheme != "https" and job.attributes.get("sse_customer_key") is not None:
-            raise ConfigurationError("sse_customer_key needs an https endpoint: over http the key could be read")
-        if job.resume is not None:
-            await self._check(engine, job, job.resume)
-        return engine
-
-    async def _check(self, engine: Engine, job: UploadJob, checkpoint: UploadCheckpoint) -> None:
-        await self._claim()
-        has_key = job.attributes.get("sse_customer_key") is not None
-        await check_checkpoint(engine.client, checkpoint, job.headers.part if has_key else job.headers.every)
-        if self._engine is not engine:
-            raise ConfigurationError("the driver is closed")
-        if checkpoint.upload_id in engine.known_uploads:
-            raise ConfigurationError(f"upload {checkpoint.upload_id} is being gone on with already")
-
-    @asynccontextmanager
-    async def open_upload(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        size: int | None = None,
-        max_size: int | None = None,
-        on_progress: ProgressCallback | None = None,
-        transfer: TransferConfig | None = None,
-        resume: UploadCheckpoint | None = None,
-        **attributes: Unpack[UploadAttributes],
-    ) -> AsyncGenerator[UploadWriter]:
-        """Open an upload to write to, as an async context manager.
-
-        Leaving the block cleanly commits, and the writer's ``receipt`` is there; leaving it by an exception or a
-        cancellation aborts. A part that fails for good cancels the block and its error is raised. Arguments and errors
-        are those of `upload_object_via_stream`.
-        """
+async def upload_object_via_stream(
+    driver: DriverBase,
+    source: Source,
+    bucket: str,
+    key: str,
+    *,
+    size: int | None = None,
+    max_size: int | None = None,
+    on_progress: ProgressCallback | None = None,
+    transfer: TransferConfig | None = None,
+    resume: UploadCheckpoint | None = None,
+    **attributes: Unpack[UploadAttributes],
+) -> UploadReceipt:
+    """See `S3StorageDriver.upload_object_via_stream`."""
+    async with SourceReader(
+        source, deadline=ClosingDeadline(source, f"{bucket}/{key}", driver._timeouts.cleanup)
+    ) as reader:
         job = make_job(
-            self._provider,
-            self._transfer,
+            driver._provider,
+            driver._transfer,
             bucket,
             key,
             size=size,
@@ -254,8 +62,156 @@ class UploadMethods(DriverBase):
             resume=resume,
             attributes=attributes,
         )
-        async with run_upload(await self._engine_for(job), job) as upload:
-            yield UploadWriter(upload)
+        engine = await _engine_for(driver, job)
+        if not is_whole(source, job):
+            return await _send_all(driver, reader, job, engine)
+        whole = WholeUpload(engine, job, source)
+        del source, reader  # an error that the caller keeps would keep the bytes
+        return await whole.run()
+
+
+async def upload_object(
+    driver: DriverBase,
+    path: str | os.PathLike[str],
+    bucket: str,
+    key: str,
+    *,
+    on_progress: ProgressCallback | None = None,
+    transfer: TransferConfig | None = None,
+    resume: bool | UploadCheckpoint = False,
+    **attributes: Unpack[UploadAttributes],
+) -> UploadReceipt:
+    """See `S3StorageDriver.upload_object`."""
+    async with OpenedFile(path) as file:
+        identity = await file.thread.call(identify_file, path, file.file.fileno())
+        describe = functools.partial(
+            make_job,
+            driver._provider,
+            driver._transfer,
+            bucket,
+            key,
+            size=None if identity is None else identity.size,
+            max_size=None,
+            on_progress=on_progress,
+            transfer=transfer,
+            attributes=attributes,
+            file=identity,
+        )
+        async with _beginning(driver, describe(resume=None), resume) as checkpoint:
+            return await send_file(driver, file, describe(resume=checkpoint))
+
+
+async def send_file(driver: DriverBase, opened: OpenedFile, job: UploadJob) -> UploadReceipt:
+    if job.resume is not None:
+        await opened.thread.call(opened.file.seek, job.resume.offset)
+    try:
+        async with FileReader(opened) as reader:
+            return await _send_all(driver, reader, job, await _engine_for(driver, job))
+    except SizeMismatchError as error:
+        note(error, f"aios3: {str(opened.file.name)!r} changed while it was read")
+        raise
+
+
+async def _send_all(driver: DriverBase, reader: SourceReader, job: UploadJob, engine: Engine) -> UploadReceipt:
+    async with run_upload(engine, job) as upload, reader:
+        writer = UploadWriter(upload)
+        await writer.write_all(reader)
+    return writer.receipt
+
+
+@async_block
+async def _beginning(
+    driver: DriverBase, job: UploadJob, resume: bool | UploadCheckpoint
+) -> AsyncGenerator[UploadCheckpoint | None]:
+    """Give what to go on from, if the job's file still begins with it; what is of no use is aborted before."""
+    check_type("resume", resume, bool, UploadCheckpoint)
+    if resume is False:
+        yield None
+    elif resume is True:
+        leftovers = leftovers_of(driver, await driver._open())
+        found = None
+        if job.file is not None:
+            found = await leftovers.find_by_file(job.file, job.bucket, job.key, job.headers)
+        try:
+            yield None if found is None else found[1]
+        finally:
+            if found is not None:
+                leftovers.put_back(found[0])
+    else:
+        yield await _check_beginning(driver, job, resume)
+
+
+async def _check_beginning(driver: DriverBase, job: UploadJob, checkpoint: UploadCheckpoint) -> UploadCheckpoint | None:
+    check_place(checkpoint, job.bucket, job.key)
+    engine, file = await driver._open(), job.file
+    await _claim(driver)
+    is_alike = file is not None and checkpoint.size in (None, file.size)
+    if file is not None and is_alike and await holds_parts(file.path, checkpoint.parts, checkpoint.checksum):
+        return checkpoint
+    await discard(engine, driver._journal, checkpoint, job.headers.every)
+    return None
+
+
+async def _claim(driver: DriverBase) -> None:
+    """See to it that no other process ends what is gone on with from a checkpoint."""
+    if driver._journal is not None:
+        await driver._journal.claim()
+
+
+def leftovers_of(driver: DriverBase, engine: Engine) -> Leftovers:
+    if driver._journal is None:
+        raise ConfigurationError("the driver has no journal: pass journal=, the directory to keep it in")
+    return Leftovers(engine, driver._journal)
+
+
+async def _engine_for(driver: DriverBase, job: UploadJob) -> Engine:
+    """Return the machinery, once it is sure that the job can be done there."""
+    engine = await driver._open()
+    if engine.client.endpoint.scheme != "https" and job.attributes.get("sse_customer_key") is not None:
+        raise ConfigurationError("sse_customer_key needs an https endpoint: over http the key could be read")
+    if job.resume is not None:
+        await _check(driver, engine, job, job.resume)
+    return engine
+
+
+async def _check(driver: DriverBase, engine: Engine, job: UploadJob, checkpoint: UploadCheckpoint) -> None:
+    await _claim(driver)
+    has_key = job.attributes.get("sse_customer_key") is not None
+    await check_checkpoint(engine.client, checkpoint, job.headers.part if has_key else job.headers.every)
+    if driver._engine is not engine:
+        raise DriverClosedError("the driver is closed")
+    if checkpoint.upload_id in engine.known_uploads:
+        raise ConfigurationError(f"upload {checkpoint.upload_id} is being gone on with already")
+
+
+@async_block
+async def open_upload(
+    driver: DriverBase,
+    bucket: str,
+    key: str,
+    *,
+    size: int | None = None,
+    max_size: int | None = None,
+    on_progress: ProgressCallback | None = None,
+    transfer: TransferConfig | None = None,
+    resume: UploadCheckpoint | None = None,
+    **attributes: Unpack[UploadAttributes],
+) -> AsyncGenerator[UploadWriter]:
+    """See `S3StorageDriver.open_upload`."""
+    job = make_job(
+        driver._provider,
+        driver._transfer,
+        bucket,
+        key,
+        size=size,
+        max_size=max_size,
+        on_progress=on_progress,
+        transfer=transfer,
+        resume=resume,
+        attributes=attributes,
+    )
+    async with run_upload(await _engine_for(driver, job), job) as upload:
+        yield UploadWriter(upload)
 
 
 def identify_file(path: str | os.PathLike[str], descriptor: int | None = None) -> FileIdentity | None:
@@ -264,7 +220,8 @@ def identify_file(path: str | os.PathLike[str], descriptor: int | None = None) -
     Raises:
         OSError: it is not there, or may not be looked at.
     """
-    status = os.stat(path if descriptor is None else descriptor)
+    with naming(path):
+        status = os.stat(path if descriptor is None else descriptor)
     if not stat.S_ISREG(status.st_mode):
         return None
     return FileIdentity(os.path.abspath(os.fsdecode(path)), status.st_size, status.st_mtime_ns)

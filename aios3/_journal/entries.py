@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from aios3._upload.job import UploadJob
+from aios3._upload.shared.job import UploadJob
 from aios3.checkpoints import FileIdentity
 
 __all__ = ["JournalEntry", "begin_lines", "created_line", "describe_job", "ended_line", "head_line", "read_journal"]

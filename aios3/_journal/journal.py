@@ -12,15 +12,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from aios3._upload.clock import Clock
-from aios3._upload.job import UploadJob
-from aios3._upload.upload_log import UploadLog
-from aios3.errors import StorageError
+from aios3._concurrency.caller_errors import note
+from aios3._concurrency.clock import Clock
+from aios3._upload.shared.job import UploadJob
+from aios3._upload.shared.journal_interface import UploadLog
+from aios3.errors import ConfigurationError, DriverClosedError
 
 from .entries import JournalEntry, created_line, describe_job
 from .journal_file import JournalFile, find_dead_journals, read_other_journals
@@ -58,6 +60,7 @@ class Journal:
         self.left: dict[int, JournalEntry] = {}
         """By number, what may be open and nobody works on."""
         self._closed: Future[None] | None = None
+        self._process = os.getpid()
 
     async def open(self) -> None:
         """Make the file.
@@ -208,14 +211,16 @@ class Journal:
         try:
             await self._in_writer(work)
         except OSError as error:
-            error.add_note(f"aios3: the journal in {str(self._directory)!r} could not be written")
+            note(error, f"aios3: the journal in {str(self._directory)!r} could not be written")
             raise
 
     async def _in_writer(self, work: Callable[[], T]) -> T:
+        if os.getpid() != self._process:  # a fork has neither the thread nor the files
+            raise ConfigurationError("the journal belongs to another process: make a driver in each process")
         try:
             working = asyncio.get_running_loop().run_in_executor(self._writer, work)
         except RuntimeError:  # the thread has been ended
-            raise StorageError("the driver is closed") from None
+            raise DriverClosedError("the driver is closed") from None
         return await working
 
 

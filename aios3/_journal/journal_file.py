@@ -4,6 +4,9 @@ The lock is the kernel's own (``flock``): it ends with the process, however that
 ends, so that nobody needs to guess whether a process id still means the same
 process. A file comes into being under another name and is renamed when it is
 locked, so that no journal is ever seen unlocked while its process lives.
+
+A lock belongs to the open file, which a forked process shares: so a fork closes
+its copy at once, and the lock goes on being that of the process that opened it.
 """
 
 from __future__ import annotations
@@ -12,10 +15,13 @@ import contextlib
 import importlib
 import os
 import secrets
+import threading
+import weakref
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from aios3._concurrency.named_files import naming
 from aios3.errors import ConfigurationError
 
 from .entries import JournalEntry, begin_lines, ended_line, head_line, read_journal
@@ -28,16 +34,35 @@ _MOST_BYTES: Final = 256 * 1024
 _LONGEST_HEAD: Final = 64 * 1024
 
 
+_open_files: Final = weakref.WeakSet["JournalFile"]()
+_opening: Final = threading.Lock()
+"""Held while a file is opened or closed, and during a fork: so every file that is open in a fork is known there."""
+
+
 class JournalFile:
     """An open, locked file. Its methods block: call them in one thread."""
 
-    def __init__(self, path: Path, descriptor: int, entries: dict[int, JournalEntry] | None) -> None:
-        """Take over a file that is locked, with what was read from it; see `create` and `take_over`."""
+    def __init__(self, path: Path) -> None:
+        """Prepare; nothing is open yet, see `create` and `take_over`."""
         self.path = path
-        self.open = entries or {}
+        self.open: dict[int, JournalEntry] = {}
         """By number, the entries that have begun and not ended."""
-        self._descriptor = descriptor
-        self._is_torn = entries is not None
+        self._descriptor = -1
+        self._is_torn = False
+        _open_files.add(self)
+
+    def _open(self, path: Path, flags: int) -> None:
+        with _opening:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | flags, 0o600)
+
+    def _let_go(self) -> None:
+        """Close the file; the lock ends where no other process shares it."""
+        with _opening:
+            self._forget()
+
+    def _forget(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
 
     @classmethod
     def create(cls, directory: Path, endpoint: str) -> JournalFile:
@@ -48,20 +73,25 @@ class JournalFile:
             ConfigurationError: this platform has no file locks.
         """
         _file_locks()
+        with naming(directory):
+            return cls._create(directory, endpoint)
+
+    @classmethod
+    def _create(cls, directory: Path, endpoint: str) -> JournalFile:
         if not directory.is_dir():
             directory.mkdir(parents=True, exist_ok=True)
             _sync_directory(directory.parent)
         path = directory / f"{os.getpid()}-{secrets.token_hex(8)}{_SUFFIX}"
         unlocked = path.with_suffix(".new")
-        descriptor = os.open(unlocked, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND, 0o600)
+        journal = cls(path)
+        journal._open(unlocked, os.O_CREAT | os.O_EXCL)
         try:
-            _lock(descriptor)
-            journal = cls(path, descriptor, None)
+            _lock(journal._descriptor)
             journal._append(head_line(endpoint), durable=True)
             unlocked.rename(path)
             _sync_directory(directory)
         except BaseException:
-            os.close(descriptor)
+            journal._let_go()
             for name in (unlocked, path):
                 name.unlink(missing_ok=True)
             raise
@@ -74,19 +104,23 @@ class JournalFile:
         Raises:
             OSError: it cannot be opened or read.
         """
+        journal = cls(path)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
+            journal._open(path, 0)
         except (FileNotFoundError, PermissionError):  # finished meanwhile, or another user's
             return None
         try:
-            _lock(descriptor)
-            return cls(path, descriptor, _read(path))
+            with naming(path):
+                _lock(journal._descriptor)
+                journal.open = _read(path)
         except (BlockingIOError, FileNotFoundError):  # finished by another process, before this one had the lock
-            os.close(descriptor)
+            journal._let_go()
             return None
         except BaseException:
-            os.close(descriptor)
+            journal._let_go()
             raise
+        journal._is_torn = True
+        return journal
 
     def begin(self, number: int, entry: JournalEntry) -> None:
         """Write an entry; it is on the disk when this returns.
@@ -113,8 +147,9 @@ class JournalFile:
         """
         self.open.pop(number, None)
         self._append(ended_line(number), durable=False)
-        if not self.open and os.fstat(self._descriptor).st_size > _MOST_BYTES:
-            self._begin_anew()
+        with naming(self.path):
+            if not self.open and os.fstat(self._descriptor).st_size > _MOST_BYTES:
+                self._begin_anew()
 
     def _begin_anew(self) -> None:
         with self.path.open("rb") as file:
@@ -126,11 +161,12 @@ class JournalFile:
         if self._is_torn:  # by a full disk, or a death: what comes now must not become part of that line
             data = b"\n" + data
         self._is_torn = True
-        while data:
-            data = data[os.write(self._descriptor, data) :]
-        self._is_torn = False
-        if durable:
-            os.fsync(self._descriptor)
+        with naming(self.path):
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+            self._is_torn = False
+            if durable:
+                os.fsync(self._descriptor)
 
     def close(self) -> None:
         """Unlock the file, and remove it if nothing in it is open. Closing twice is harmless."""
@@ -139,8 +175,19 @@ class JournalFile:
         if not self.open:
             with contextlib.suppress(OSError):  # then the next process finds it, and nothing open in it
                 self.path.unlink(missing_ok=True)
-        os.close(self._descriptor)
-        self._descriptor = -1
+        self._let_go()
+
+
+def _let_go_in_fork() -> None:
+    """Close the copies of all files, so that only the other process holds the locks; nothing is written or removed."""
+    for journal in _open_files:
+        if journal._descriptor >= 0:
+            journal._forget()
+    _opening.release()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows, where nothing forks
+    os.register_at_fork(before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_let_go_in_fork)
 
 
 def find_dead_journals(directory: Path, endpoint: str) -> Iterator[JournalFile]:
@@ -171,14 +218,15 @@ def read_other_journals(directory: Path, endpoint: str, own: Collection[Path]) -
 def _endpoint_of(path: Path) -> str | None:
     """Return whose journal it is, without locking it; ``None`` if that cannot be told."""
     try:
-        with path.open("rb") as file:
+        with naming(path), path.open("rb") as file:
             return read_journal([file.readline(_LONGEST_HEAD).decode("utf-8", errors="replace")])[0]
     except (FileNotFoundError, PermissionError):
         return None
 
 
 def _read(path: Path) -> dict[int, JournalEntry]:
-    return read_journal(path.read_text("utf-8", errors="replace").split("\n"))[1]
+    with naming(path):
+        return read_journal(path.read_text("utf-8", errors="replace").split("\n"))[1]
 
 
 def _lock(descriptor: int) -> None:

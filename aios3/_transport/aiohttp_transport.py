@@ -7,22 +7,23 @@ import math
 import ssl
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from typing import Final
 
 import aiohttp
 from yarl import URL
 
-from aios3._protocol.messages import Request, Response
-from aios3._protocol.uri import request_url
-from aios3.errors import TransportError, TransportTimeoutError
+from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.uri import request_url
+from aios3.errors import ConfigurationError, DriverClosedError, TransportError, TransportTimeoutError
 from aios3.options import Timeouts
 
 from .base import MAX_ANSWER, BodyFeed, StreamedResponse
-from .body import SlicedBody
-from .streamed_body import StreamedBody
-from .translation import Translated, subject_of, words_of
-from .watchdog import ANSWER_PATIENCE, Patrol, Watchdog
+from .body import SlicedBody, StreamedBody
+from .exceptions import Translated, closed_during, subject_of, words_of
+from .resolver import Resolver
+from .stall_timeout import ANSWER_PATIENCE, Patrol, Watchdog
 
 __all__ = ["AiohttpTransport"]
 
@@ -43,6 +44,7 @@ class AiohttpTransport:
         timeouts: for the phases of each attempt.
         ssl_context: for https; ``None`` where the endpoint is http.
         session: one of the caller's, which is then never closed here.
+        threads: to look host names up in; ``None`` takes those of the event loop. A caller's session looks up itself.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class AiohttpTransport:
         timeouts: Timeouts,
         ssl_context: ssl.SSLContext | None = None,
         session: aiohttp.ClientSession | None = None,
+        threads: Executor | None = None,
     ) -> None:
         self._timeouts = timeouts
         self._ssl = ssl_context if ssl_context is not None else True
         self._is_owner = session is None
-        self._session = session if session is not None else self._make_session()
+        self._is_closed = False
+        self._session = session if session is not None else self._make_session(threads)
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
         self._patrol = Patrol()
         self._used_connections: weakref.WeakSet[object] = weakref.WeakSet()
@@ -66,8 +70,9 @@ class AiohttpTransport:
         )
         self._skipped_headers = None if self._is_owner else _SKIPPED_HEADERS
 
-    def _make_session(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ttl_dns_cache=30)
+    def _make_session(self, threads: Executor | None) -> aiohttp.ClientSession:
+        resolver = None if threads is None else Resolver(threads)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ttl_dns_cache=30, resolver=resolver)
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -79,7 +84,8 @@ class AiohttpTransport:
         )
 
     async def aclose(self) -> None:
-        """Close the session if it was made here. Closing twice is harmless."""
+        """Close the session if it was made here; requests that come later are refused. Closing twice is harmless."""
+        self._is_closed = True
         if self._is_owner:
             await self._session.close()
         self._patrol.close()
@@ -106,6 +112,9 @@ class AiohttpTransport:
             error.on_reused_connection = body.is_on_reused_connection and not isinstance(error, TimeoutError)
             error.was_sent = error.was_sent and body.consumed
             raise
+        except DriverClosedError as error:
+            error.was_sent = error.was_sent and body.consumed
+            raise
         finally:
             if response is None or not body.is_gone:
                 body.cut_off()
@@ -114,7 +123,8 @@ class AiohttpTransport:
     @asynccontextmanager
     async def open(self, request: Request, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
         """See `Transport.open`."""
-        with Translated(request, is_owner=self._is_owner), self._watchdog(request, None):
+        watchdog = self._watchdog(request, None)
+        with self._translated(request, watchdog), watchdog:
             response = await self._request(request, None)
         try:
             chunks = self._paced_chunks(request, response, chunk_size)
@@ -122,6 +132,14 @@ class AiohttpTransport:
             yield StreamedResponse(response.status, _lower(response), chunks, patience)
         finally:
             response.close()  # keeps the connection if the body was read to its end
+
+    def _translated(self, request: Request, watchdog: Watchdog) -> Translated:
+        return Translated(
+            request,
+            is_owner=self._is_owner,
+            is_closed=lambda: self._is_closed,
+            is_connecting=lambda: watchdog.is_connecting,
+        )
 
     def _watchdog(self, request: Request, answer_timeout: float | None, *, has_body: bool = False) -> Watchdog:
         answer = self._timeouts.answer if answer_timeout is None else answer_timeout
@@ -133,7 +151,7 @@ class AiohttpTransport:
         return Watchdog(subject_of(request), self._patrol, connect=connect, send=self._timeouts.send, answer=answer)
 
     async def _exchange(self, request: Request, body: SlicedBody | None, watchdog: Watchdog) -> Response:
-        with Translated(request, is_owner=self._is_owner), watchdog:
+        with self._translated(request, watchdog), watchdog:
             response = await self._request(request, body)
             try:
                 watchdog.enter("waiting for the answer")
@@ -151,18 +169,23 @@ class AiohttpTransport:
         headers["accept-encoding"] = "identity"
         if body is not None and body.size is not None:
             headers["content-length"] = str(body.size)
-        return await self._session.request(
-            request.method,
-            URL(request_url(request), encoded=True),
-            data=body,
-            headers=headers,
-            skip_auto_headers=self._skipped_headers,
-            allow_redirects=False,
-            raise_for_status=False,
-            auto_decompress=False,
-            timeout=self._without_body if body is None else self._with_body,
-            ssl=self._ssl,
-        )
+        try:
+            return await self._session.request(
+                request.method,
+                URL(request_url(request), encoded=True),
+                data=body,
+                headers=headers,
+                skip_auto_headers=self._skipped_headers,
+                allow_redirects=False,
+                raise_for_status=False,
+                auto_decompress=False,
+                timeout=self._without_body if body is None else self._with_body,
+                ssl=self._ssl,
+            )
+        except ValueError as error:  # what the caller's session adds contradicts what the request must be
+            if isinstance(error, aiohttp.ClientError) or not _was_never_sent(request, body):
+                raise
+            raise ConfigurationError(f"the request cannot be made with this aiohttp session: {error}") from error
 
     async def _paced_chunks(
         self, request: Request, response: aiohttp.ClientResponse, chunk_size: int
@@ -175,7 +198,9 @@ class AiohttpTransport:
                 raise TransportTimeoutError(
                     f"{request.operation}: no byte of the answer for {self._timeouts.answer:g} s"
                 ) from error
-            except (aiohttp.ClientError, RuntimeError) as error:  # RuntimeError: the driver was closed meanwhile
+            except Exception as error:  # also what is not the network's
+                if self._is_closed and self._is_owner:
+                    raise closed_during(request) from error
                 raise TransportError(f"{request.operation}: the answer broke off{words_of(error)}") from error
             if not chunk:
                 return
@@ -206,6 +231,14 @@ async def _never_repeat(request: aiohttp.ClientRequest, handler: aiohttp.ClientH
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise aiohttp.ClientConnectionError(str(error) or type(error).__name__) from error
+
+
+def _was_never_sent(request: Request, body: SlicedBody | None) -> bool:
+    """Return whether a failure must be one to make the request, and is the same at every attempt.
+
+    Without a body nothing tells, but there is nothing to find out about a request that only reads.
+    """
+    return request.method in ("GET", "HEAD") if body is None else not body.consumed
 
 
 def _came_too_early(response: aiohttp.ClientResponse, body: SlicedBody) -> bool:

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from aios3._protocol.messages import Request, Response
+from aios3._protocol.wire.messages import Request, Response
 from aios3.errors import TransportError, TransportTimeoutError
 from aios3.options import MIB
 
@@ -30,6 +30,10 @@ class BodyFeed(Protocol):
         Asking for the next piece says that the last one is in nobody's use any more. The iteration ends only when the
         body is whole; it waits for ever where that will never be.
         """
+        ...  # pragma: no cover - a protocol has no body
+
+    def rewind(self) -> bool:
+        """After a failed attempt, return whether another one can send the body from its first byte."""
         ...  # pragma: no cover - a protocol has no body
 
 
@@ -87,6 +91,7 @@ class Transport(Protocol):
         Raises:
             TransportError: no answer came, or it was cut off.
             TransportTimeoutError: a phase stood still for too long.
+            DriverClosedError: the transport is closed, or was closed meanwhile.
         """
         ...  # pragma: no cover - a protocol has no body
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import CancelledError
 from collections.abc import MutableSet
 from typing import cast
 
@@ -10,12 +11,13 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_writer import StreamWriter
 from aiohttp.payload import Payload
 
-from aios3._protocol.messages import Request
+from aios3._protocol.wire.messages import Request
 
-from .acknowledged import bytes_moved
-from .watchdog import Watchdog
+from .base import BodyFeed
+from .connection import Connection
+from .stall_timeout import Watchdog
 
-__all__ = ["SlicedBody"]
+__all__ = ["SlicedBody", "StreamedBody", "drain"]
 
 
 class SlicedBody(Payload):
@@ -32,12 +34,12 @@ class SlicedBody(Payload):
         self._slices = request.body
         self._size = request.content_length
         self._watchdog = watchdog
-        self._transport: asyncio.Transport | None = None
+        self._connection: Connection | None = None
         self._used_connections = used_connections
         self._written = 0
         self.is_on_reused_connection = False
         self._has_started = False
-        self._is_written = False
+        self._is_written = self._has_left = False
 
     @property
     def consumed(self) -> bool:
@@ -47,7 +49,9 @@ class SlicedBody(Payload):
     @property
     def is_gone(self) -> bool:
         """Every byte has left this process: nobody reads the slices any more."""
-        return self._is_written and self._transport is not None and self._transport.get_write_buffer_size() == 0
+        if self._has_left or not self._is_written or self._connection is None:
+            return self._has_left
+        return self._connection.unsent == 0  # as long as `write` has not ended, aiohttp has not closed it
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Refuse: a body is bytes. (aiohttp asks this only to log or to sign by its own middlewares.)"""
@@ -62,30 +66,51 @@ class SlicedBody(Payload):
         Raises:
             ConnectionResetError: it was closed before the first byte; aiohttp would notice where nobody looks.
         """
-        transport = self._begin(cast("StreamWriter", writer))
-        if transport is None or transport.is_closing():
+        stream = cast("StreamWriter", writer)
+        connection = self._begin(stream)
+        if connection is None or connection.is_closing:
             raise ConnectionResetError("the connection was closed before the request")
         try:
             for piece in self._slices:
                 await writer.write(piece)
                 self._written += len(piece)
+            self._is_written = True
+            if connection.unsent != 0:
+                await self._leave(stream, connection)
         except OSError:
             return
-        self._body_is_written()
+        self._body_has_left()
 
-    def _begin(self, writer: StreamWriter) -> asyncio.Transport | None:
-        """Note what the body goes out on, and return it."""
+    def _begin(self, writer: StreamWriter) -> Connection | None:
+        """Note what the body goes out on, and return it; ``None`` if it is gone already."""
         self._has_started = True
         protocol = writer.protocol
-        self._transport = protocol.transport
+        self._connection = None if protocol.transport is None else Connection(protocol.transport)
         self.is_on_reused_connection = protocol in self._used_connections
         if not self.is_on_reused_connection:
             self._used_connections.add(protocol)
         self._watchdog.enter("sending the body", self._moved)
-        return self._transport
+        return self._connection
 
-    def _body_is_written(self) -> None:
-        self._is_written = True
+    async def _leave(self, writer: StreamWriter, connection: Connection) -> None:
+        """Return when nothing of the body waits in this process.
+
+        It is noted here, because later nothing may tell: an answer with ``Connection: close`` closes the transport.
+
+        Raises:
+            ConnectionResetError: the connection was lost first.
+        """
+        connection.drain_to_the_last_byte()
+        try:
+            await drain(writer)
+        except CancelledError:  # by the answer, which can be here before the news that all has left
+            self._has_left = self.is_gone
+            raise
+        finally:
+            connection.drain_as_usual()
+
+    def _body_has_left(self) -> None:
+        self._has_left = True
         self._watchdog.enter("waiting for the answer", self._moved)  # the kernel still has some of it to send
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
@@ -93,13 +118,81 @@ class SlicedBody(Payload):
         await self.write(writer)
 
     def _moved(self) -> int:
-        return self._written if self._transport is None else bytes_moved(self._transport, self._written)
+        return self._written if self._connection is None else self._connection.moved(self._written)
 
     def cut_off(self) -> None:
         """Make sure that no byte of the slices leaves any more: drops the connection and what it has buffered."""
-        if self._transport is not None:
-            self._transport.abort()
-            self._transport = None
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
 
     def __repr__(self) -> str:
         return f"<SlicedBody of {self._size} bytes>"
+
+
+async def drain(writer: StreamWriter) -> None:
+    """Wait as the connection's limits say.
+
+    Raises:
+        ConnectionResetError: it is lost; aiohttp says nothing then.
+    """
+    await writer.drain()
+    if writer.transport is None:
+        raise ConnectionResetError("the connection was closed before the body had left")
+
+
+class StreamedBody(SlicedBody):
+    """Writes pieces as they come, and asks for the next one when the last has left this process.
+
+    With a length it is a plain body, without one it goes out in chunks. The end
+    of a chunked body is written by aiohttp when `write` returns, so it returns
+    only after the feed's own end.
+    """
+
+    def __init__(
+        self, request: Request, feed: BodyFeed, watchdog: Watchdog, used_connections: MutableSet[object]
+    ) -> None:
+        """Take what to write; `used_connections` as for `SlicedBody`."""
+        super().__init__(request, watchdog, used_connections)
+        self._size = feed.length
+        self._pieces = feed.pieces()
+        self._waits = 0
+        self._is_waiting = False
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write all pieces; on a connection that the store closes meanwhile, wait to be cancelled.
+
+        What the store answered before it closed is left to whoever waits for the answer, as in `SlicedBody`.
+        """
+        try:
+            await self._write_all(cast("StreamWriter", writer))
+        except OSError:
+            await asyncio.get_running_loop().create_future()
+        self._body_has_left()
+
+    async def _write_all(self, writer: StreamWriter) -> None:
+        connection = self._begin(writer)
+        if connection is None:
+            raise ConnectionResetError
+        connection.drain_to_the_last_byte()
+        while (piece := await self._next()) is not None:
+            await writer.write(piece)
+            await drain(writer)
+            self._written += len(piece)
+        connection.drain_as_usual()
+
+    async def _next(self) -> bytes | bytearray | memoryview | None:
+        self._is_waiting = True
+        piece = await anext(self._pieces, None)
+        self._is_waiting = False
+        self._watchdog.moved()  # from now on it is the connection's turn
+        return piece
+
+    def _moved(self) -> int:
+        """Count the looks themselves while there is nothing to send: a slow source is no fault of the connection."""
+        if self._is_waiting:
+            self._waits += 1
+        return super()._moved() + self._waits
+
+    def __repr__(self) -> str:
+        return f"<StreamedBody of {'unknown length' if self._size is None else f'{self._size} bytes'}>"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aios3._protocol.answers import unquote_etag
-from aios3._protocol.messages import Body
 from aios3._protocol.operations import (
     Committed,
     CompleteMultipartUpload,
@@ -14,19 +12,21 @@ from aios3._protocol.operations import (
     HeadObject,
     PutObject,
 )
+from aios3._protocol.parts.part_tracker import PartTracker
+from aios3._protocol.wire.error_responses import unquote_etag
+from aios3._protocol.wire.messages import Body
+from aios3._upload.multipart.complete import Completion
+from aios3._upload.multipart.guard import CancellationGuard
+from aios3._upload.put.put_object import put_object
+from aios3._upload.shared.content_md5 import content_md5
+from aios3._upload.shared.engine import Engine
+from aios3._upload.shared.integrity import part_checksum
+from aios3._upload.shared.job import UploadJob
+from aios3._upload.shared.ownership import NONCE_NAME, Evidence
 from aios3.errors import CompletionUnknownError, StorageError
 from aios3.models import UploadedPart, UploadReceipt, Verification
 
-from .completion import Completion
-from .engine import Engine
-from .evidence import NONCE_NAME, Evidence
-from .guard import CancellationGuard
-from .hashing import part_checksum
-from .job import UploadJob
-from .object_locks import content_md5
-from .single_put import put_object
-from .tracker import PartTracker
-from .verification import verification_of_multipart, verification_of_put, verification_of_stream
+from .receipts import verification_of_multipart, verification_of_put, verification_of_stream
 
 __all__ = ["Commit"]
 

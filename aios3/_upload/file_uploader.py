@@ -2,22 +2,18 @@
 
 A chunk that is read in a thread, then copied, costs more than sending it: so a
 thread fills several segments at once here, with nothing between the file and
-what will be sent. It is seen to its end whatever becomes of the caller, because
-until then it writes into the segments.
+what will be sent. A caller who is cancelled does not wait for it: a disk may
+hang. The segments that it may still write to are never used again.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
+from aios3._upload.source.files import FileReader
+from aios3._upload.source.readers import SourceReader
 from aios3.options import KIB
 
-from .engine import Engine
-from .file_reader import FileReader
-from .job import UploadJob
-from .sources import SourceReader
-from .thread_work import ThreadWork
 from .uploader import Uploader
 
 __all__ = ["FileUploader"]
@@ -30,11 +26,6 @@ part no less, but more memory."""
 class FileUploader(Uploader):
     """Fed like any uploader, and by a `FileReader` with less effort."""
 
-    def __init__(self, engine: Engine, job: UploadJob) -> None:
-        """Prepare; nothing is sent or taken before the first byte."""
-        super().__init__(engine, job)
-        self._reading = ThreadWork()
-
     async def _pull_from(self, reader: SourceReader) -> bool:
         if isinstance(reader, FileReader) and (self._filler.room or await self._make_room()) and self._filler.room:
             return await self._read_from(reader)
@@ -43,9 +34,18 @@ class FileUploader(Uploader):
     async def _read_from(self, reader: FileReader) -> bool:
         """Read what one thread reads at a time; return whether there may be more."""
         memory = self._filler.open_memory(min(_BYTES_PER_READ, self._bounds.askable))
-        count = await self._reading.run(partial(reader.read_into, memory))
+        asked = sum(map(len, memory))
+        self.is_asking = True
+        try:
+            count = await reader.read_into(memory)
+        except BaseException:
+            self._filler.abandon()
+            raise
+        finally:
+            self.is_asking = False
+            memory.clear()  # an error that its caller keeps would keep it
         await self._take_read(count)
-        return count == sum(map(len, memory))
+        return count == asked
 
     async def _take_read(self, count: int) -> None:
         self._count(count)

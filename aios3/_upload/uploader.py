@@ -17,27 +17,29 @@ from __future__ import annotations
 
 import asyncio
 from functools import cached_property
-from typing import ClassVar, Final
+from typing import Final
 
-from aios3._protocol.cutter import Part
+from aios3._concurrency.fair_lock import Turn
+from aios3._concurrency.task_group import UploadTasks
+from aios3._protocol.parts.part_buffer import Part
+from aios3._upload.memory.part_assembler import PartFiller
+from aios3._upload.memory.spill import SpilledPart
+from aios3._upload.multipart.create import Creation
+from aios3._upload.multipart.guard import CancellationGuard
+from aios3._upload.multipart.part_sender import PartSender
+from aios3._upload.shared.engine import Engine
+from aios3._upload.shared.job import UploadJob
+from aios3._upload.shared.progress import ProgressReporter
+from aios3._upload.source.closing_deadline import ClosingDeadline
+from aios3._upload.source.kinds import as_view
+from aios3._upload.source.length import SourceBounds
+from aios3._upload.source.readers import END, SourceReader
 from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError
 from aios3.errors import ConfigurationError, StorageError
 from aios3.models import UploadReceipt
 from aios3.options import KIB
 
-from .bounds import SourceBounds
 from .commit import Commit
-from .creation import Creation
-from .engine import Engine
-from .filler import PartFiller
-from .guard import CancellationGuard
-from .job import UploadJob
-from .part_sender import PartSender
-from .progress import ProgressReporter
-from .sources import END, SourceReader, as_view
-from .spill import SpilledPart
-from .turn import Turn
-from .upload_tasks import UploadTasks
 
 __all__ = ["Uploader"]
 
@@ -53,20 +55,21 @@ reading outruns the sending, and nearby stores are sent to from 47 MiB of waitin
 class Uploader:
     """Cuts, sends and commits; to be fed inside `run_upload`."""
 
-    _spills: ClassVar[bool] = True
-    """Its parts may go to the disk, where the driver has a directory for that."""
-
     def __init__(self, engine: Engine, job: UploadJob) -> None:
         """Prepare; nothing is sent or taken before the first byte."""
         self._engine = engine
         self._job = job
         parts_done, offset = (0, 0) if job.resume is None else (len(job.resume.parts), job.resume.offset)
-        spill = engine.spill if self._spills else None
-        self._filler = PartFiller(job.plan, engine.memory, engine.pool, first_number=parts_done + 1, spill=spill)
+        first = parts_done + 1
+        self._filler = PartFiller(job.plan, engine.memory, engine.pool, first_number=first, spill=engine.spill)
         self._progress = ProgressReporter(job.on_progress, job.size)
         self._failures: list[StorageError] = []
         self._bounds = SourceBounds(size=job.size, max_size=job.max_size, read=offset)
         self._turn = Turn()
+        self.is_asking = False
+        """The source has been asked for more, and has not answered."""
+        self._chunks_left, self._turn_at = _CHUNKS_PER_TURN, offset + _BYTES_PER_TURN
+        """How many writes, and until which byte, before other tasks get their turn."""
         self._is_open, self._is_committing = True, False
         self._broken_by: BaseException | None = None
         self.guard = CancellationGuard(
@@ -80,10 +83,13 @@ class Uploader:
             log=engine.journal.begin(job),
         )
         self.tasks = UploadTasks()
+        self.is_suspendable = job.is_suspendable
         self._commit = Commit(engine, job, self.guard, self._failures, engine.client.clock.monotonic())
         self._creation = Creation(self.guard, self.tasks, self._commit.creation, f"aios3: create {job.key!r}")
         self.ended = asyncio.Event()
         self.receipt: UploadReceipt | None = None
+        self.stopped_by: StorageError | None = None
+        """Why it was stopped, if it was."""
         if job.resume is not None:
             self._go_on_from(job.resume)
 
@@ -99,6 +105,25 @@ class Uploader:
         """Bytes from the beginning of the source that the store has acknowledged without a gap."""
         return self._progress.bytes_durable
 
+    @property
+    def bytes_read(self) -> int:
+        """Bytes that the source has given."""
+        return self._progress.bytes_read
+
+    @property
+    def is_idle(self) -> bool:
+        """It would take bytes at once, and its caller gives none."""
+        return self._is_open and not self._turn.locked()
+
+    @property
+    def holds_any(self) -> bool:
+        """Its unfinished part has memory, or room on the disk, that others may need."""
+        return self._filler.holds_any
+
+    def closing_deadline(self, source: object) -> ClosingDeadline:
+        """Return what sees to it that a source of this upload ends."""
+        return ClosingDeadline(source, f"{self._job.bucket}/{self._job.key}", self._engine.timeouts.cleanup)
+
     def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
         """Return whether `task` feeds the upload or sends a part of it."""
         return self.tasks.includes(task)
@@ -107,6 +132,7 @@ class Uploader:
         """Make the upload fail with `reason`, unless its commit is on its way or it is ending already."""
         if self._is_committing:
             return
+        self.stopped_by = reason
         if isinstance(reason, UploadSuspendedError):
             self.guard.suspended_by = reason
         self.tasks.stop(reason)
@@ -149,12 +175,17 @@ class Uploader:
             except BaseException as error:
                 self._broken_by = error
                 raise
+            finally:
+                self.is_asking = False
 
     async def _pull_from(self, reader: SourceReader) -> bool:
         filler, bounds, pull = self._filler, self._bounds, reader.pull
         until = bounds.read + _BYTES_PER_TURN
         for _ in range(_CHUNKS_PER_TURN):
-            chunk = await pull(min(filler.room or await self._make_room(), bounds.askable))
+            count = min(filler.room or await self._make_room(), bounds.askable)
+            self.is_asking = True
+            chunk = await pull(count)
+            self.is_asking = False
             if chunk is END:
                 return False
             data = as_view(chunk)
@@ -164,6 +195,25 @@ class Uploader:
             if bounds.read >= until or self._turn.is_wanted:
                 break
         return True
+
+    def add_at_once(self, data: memoryview) -> bool:
+        """Take `data` as `add` does, if nothing has to be waited for and no other task to be let go first.
+
+        Return whether it was taken. What a small write costs is what is done here.
+        """
+        self._chunks_left -= 1
+        is_allowed = self._is_open and self._broken_by is None and self._turn.is_free and self._creation.is_settled
+        is_in_bounds = len(data) < self._bounds.askable
+        return is_allowed and is_in_bounds and not self._is_turn_due and self._take_at_once(data)
+
+    @property
+    def _is_turn_due(self) -> bool:
+        return self._chunks_left <= 0 or self._progress.bytes_read >= self._turn_at
+
+    async def _give_turn(self) -> None:
+        """Let other tasks go on, for a caller who writes and never waits for anything."""
+        self._chunks_left, self._turn_at = _CHUNKS_PER_TURN, self._progress.bytes_read + _BYTES_PER_TURN
+        await asyncio.sleep(0)
 
     async def add(self, data: memoryview) -> None:
         """Take `data`; returns when it is copied, and when the upload it needs is open.
@@ -175,6 +225,8 @@ class Uploader:
         async with self._turn:
             self._require_open()
             try:
+                if self._is_turn_due:
+                    await self._give_turn()
                 await self._take(data)
                 await self._creation.wait()  # who writes learns of a refusal here, and finds the upload open
             except BaseException as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from aios3.errors import ConfigurationError
+from aios3._upload.source.kinds import Buffer, Source, as_view
+from aios3._upload.source.readers import SourceReader
+from aios3.errors import ConfigurationError, DriverClosedError, StorageError
 from aios3.models import UploadReceipt
 
-from .sources import Source, SourceReader, as_view
 from .uploader import Uploader
 
 __all__ = ["UploadWriter"]
@@ -44,7 +45,7 @@ class UploadWriter:
         """
         return self._upload.bytes_durable
 
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
+    async def write(self, data: Buffer) -> None:
         """Write `data`, of any length; returns when it is accepted, so that its buffer may be reused.
 
         Waits while the parts in flight or the driver's memory limit allow no more. Writes of several tasks do not mix.
@@ -56,24 +57,48 @@ class UploadWriter:
             SizeMismatchError: more than ``size`` was written.
             PartLimitError: the store's parts cannot hold more.
             ConfigurationError: the block was left already.
+            DriverClosedError: the driver was closed. The task that opened the upload gets that when it leaves the
+                block; this is for other tasks that write to it.
         """
-        await self._upload.add(as_view(data))
+        view = as_view(data)
+        try:
+            if not self._upload.add_at_once(view):
+                await self._upload.add(view)
+        except StorageError as error:
+            self._tell_of_the_end(error)
+            raise
+
+    def _tell_of_the_end(self, error: StorageError) -> None:
+        """Raise what stopped the upload instead of `error`, if that says only that the upload takes no more."""
+        stopped_by = self._upload.stopped_by
+        if isinstance(stopped_by, DriverClosedError) and type(error) in (StorageError, ConfigurationError):
+            raise DriverClosedError(str(stopped_by)) from error
 
     async def write_from(self, source: Source) -> None:
-        """Write all of `source`, and close it if it can be closed (``aclose``), whatever happens.
+        """Write all of `source`, and close it, and what was made to read it, whatever happens.
 
-        If it fails or is cancelled the upload cannot be committed any more.
+        If it fails or is cancelled the upload cannot be committed any more. A blocking read that is running then
+        cannot be stopped, and is not waited for; what it gives is dropped, and until it has ended the same object is
+        refused as a source. An async source that does not end within ``Timeouts.cleanup`` seconds after it was closed,
+        or its task cancelled, is interrupted by a further cancellation.
 
         Raises:
             TypeError: `source`, or a chunk of it, is not what a source may be.
+            ConfigurationError: a read of an earlier upload still runs in `source`.
             Exception: whatever the source raises, unchanged; and all that `write` raises.
         """
-        async with SourceReader(source) as reader:
+        async with SourceReader(source, deadline=self._upload.closing_deadline(source)) as reader:
             await self.write_all(reader)
 
     async def write_all(self, reader: SourceReader) -> None:
         """Write what `reader` still holds; it stays open."""
+        if reader.deadline is not None:
+            reader.deadline.begin(lambda: self._upload.bytes_read)
         while True:
-            if not await self._upload.add_from(reader):
-                return
+            try:
+                if not await self._upload.add_from(reader):
+                    return
+            except StorageError as error:
+                self._tell_of_the_end(error)
+                raise
             await asyncio.sleep(0)  # a source that is never waited for must not keep the loop from turning

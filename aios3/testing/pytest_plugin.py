@@ -1,21 +1,22 @@
 """A pytest fixture: enable it with ``pytest_plugins = ["aios3.testing.pytest_plugin"]``.
 
-It is an asynchronous fixture, so it needs a plugin that runs those, for example pytest-asyncio in its auto mode.
+It is a plain fixture, and the server runs in a thread of its own. So it serves tests without an event loop, and tests
+of any plugin that runs coroutines, in each of its modes.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 
 import pytest
 
-from aios3.testing.server import S3Server
+from aios3.testing.server.server import S3Server
 
 __all__ = ["s3_server"]
 
 
 @pytest.fixture
-async def s3_server() -> AsyncIterator[S3Server]:
+def s3_server() -> Iterator[S3Server]:
     """Run a server with one bucket, ``"bucket"``, for the time of one test."""
-    async with S3Server() as server:
+    with S3Server() as server:
         yield server

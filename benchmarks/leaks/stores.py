@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 import aios3
 from aios3.testing import S3Server
-from aios3.testing.stores import STORES as PROGRAMS
 from benchmarks.leaks.clients.target import Target
 from benchmarks.leaks.fault_proxy import FaultProxy
 from benchmarks.leaks.lister import Lister
 from benchmarks.leaks.server_thread import enter_in, loop_in_thread
+from tests.stores.stores import STORES as PROGRAMS
 
 __all__ = ["STORE_NAMES", "Store", "running_store"]
 

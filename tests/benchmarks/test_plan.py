@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from aios3 import TransferConfig
-from aios3._protocol.part_plan import plan_parts
+from aios3._protocol.parts.part_plan import plan_parts
 from aios3.providers import PROVIDERS
 from benchmarks import plan
 from benchmarks.bookkeeping import Bookkeeping, keep_books

@@ -14,11 +14,11 @@ from aios3 import (
     ContainerNotFoundError,
     Credentials,
     CredentialsError,
+    DriverClosedError,
     ObjectTooLargeError,
     ResponseError,
     S3StorageDriver,
     SizeMismatchError,
-    StorageError,
     UploadProgress,
 )
 from tests.conformance.endpoints import PART, Endpoint, meddling_session
@@ -134,7 +134,7 @@ async def closing_the_driver_ends_its_uploads(endpoint: Endpoint) -> None:
             driver.upload_object_via_stream(never_ending(), endpoint.bucket, key, on_progress=watch)
         )
         await stored.wait()
-    with pytest.raises(StorageError, match="the driver was closed"):
+    with pytest.raises(DriverClosedError, match="the driver was closed"):
         await uploading
     async with endpoint.driver() as driver:
         await _nothing_happened(driver, endpoint, key)

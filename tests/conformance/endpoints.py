@@ -15,7 +15,7 @@ import aiohttp
 
 from aios3 import AmazonS3StorageDriver, Credentials, GoogleStorageDriver, Provider, S3StorageDriver, TransferConfig
 from aios3.options import MIB
-from aios3.testing.stores import STORES, RunningStore
+from tests.stores.stores import STORES, RunningStore
 
 PART = 5 * MIB
 """Bytes of a part in every check: the least that strict stores take for one that is not the last."""

@@ -9,10 +9,10 @@ from datetime import date
 from typing import Literal
 
 from aios3 import PROVIDERS, S3StorageDriver
-from aios3.testing.stores import STORES
 from tests.conformance.endpoints import CONFIGURED, DRIVERS
 from tests.conformance.known_limits import REFUSED_KEYS
 from tests.conformance.rows import address_of, region_of, server_name
+from tests.stores.stores import STORES
 
 __all__ = ["CONFORMANCE", "Outcome", "Result", "make_matrix", "result_of"]
 

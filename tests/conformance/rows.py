@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
@@ -28,7 +27,14 @@ OTHER_REGION = "mars-north-1"
 
 _REGION = "eu-central-1"
 _ZONE = "euc1-az1"
-_OF_CUSTOMER = {"account": "0123abcd", "namespace": "customer", "zone": _ZONE}
+_OF_CUSTOMER = {
+    "account": "0123abcd",
+    "location": "pub1",
+    "namespace": "customer",
+    "project": "0123abcd",
+    "service": "0123abcd",
+    "zone": _ZONE,
+}
 """What the URLs of some stores hold besides the region."""
 
 _DATA_OPERATIONS = frozenset({"PutObject", "UploadPart"})
@@ -87,17 +93,17 @@ async def row_endpoint(provider: Provider) -> AsyncIterator[Endpoint]:
     context = _tls()[0] if has_host else None
     buckets = (BUCKET + bucket_suffix(provider),)
     async with S3Server(provider, region=region_of(provider), buckets=buckets, ssl_context=context) as server:
-        with mock.patch.object(asyncio.get_running_loop(), "getaddrinfo", _resolver(server)):
+        with mock.patch.object(socket, "getaddrinfo", _resolver(server)):
             yield describe(provider, server)
         _check_conversation(provider, server, is_tls=has_host)
 
 
-def _resolver(server: S3Server) -> Callable[..., Awaitable[list[Any]]]:
+def _resolver(server: S3Server) -> Callable[..., list[Any]]:
     """Return what finds every host of the table at the server, and no other host anywhere."""
     port = urlsplit(server.endpoint_url).port
     known = tuple(_hosts())
 
-    async def getaddrinfo(host: str, *_: object, **__: object) -> list[Any]:
+    def getaddrinfo(host: str, *_: object, **__: object) -> list[Any]:
         if not host.endswith(known):
             raise socket.gaierror(socket.EAI_NONAME, f"{host} is of no row")
         return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", port))]

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from aios3.testing.stores import STORES, is_available
 from tests.conformance import contents, endings, housekeeping, keys  # noqa: F401 - importing them adds their checks
 from tests.conformance.endpoints import CONFIGURED, Endpoint, RealStores, is_configured
 from tests.conformance.known_limits import KNOWN_LIMITS
 from tests.conformance.registry import CHECKS
 from tests.conformance.running import RecordProperty, run_check
+from tests.stores.stores import STORES, is_available
 
 pytestmark = pytest.mark.store
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from pathlib import Path
 
 import pytest
 
 from aios3 import PROVIDERS
-from aios3.testing.stores import STORES
 from tests.conformance import contents, endings, housekeeping, keys  # noqa: F401 - importing them adds their checks
 from tests.conformance.known_limits import KNOWN_LIMITS
 from tests.conformance.matrix import CONFORMANCE, Result, make_matrix, result_of
 from tests.conformance.registry import CHECKS
 from tests.conformance.rows import OTHER_ROWS, REGIONAL_ROWS
+from tests.stores.stores import STORES
+from tests.support.places import ROOT
 
-COMMITTED = Path(__file__).parents[2] / "docs" / "conformance.md"
+COMMITTED = ROOT / "docs" / "conformance.md"
 DAY = date(2026, 11, 23)
 
 

@@ -1,85 +1,181 @@
-"""Mutants of `_protocol` and `_upload`: ``python -m tests.mutation LAYER [MODULE ...]``, see ``docs/mutation.md``.
+"""Mutation testing: ``python -m tests.mutation FILE [FILE ...]``, for example ``aios3/_protocol/policies/retry.py``.
 
-Every module is mutated alone, in a copy below ``build/mutation``, and its own test file has to kill the mutants.
+mutmut makes the mutants of a module. The test files that import the module have to kill them: they are read once, and a
+child is forked for every mutant. A row is printed for each module, and ``build/mutation`` gets the survivors.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import difflib
+import gc
 import os
+import re
+import resource
 import shutil
-import subprocess
+import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from .results import Result, print_head, print_row, read_results
+import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 BUILD: Final = ROOT / "build" / "mutation"
-LAYERS: Final = ("_protocol", "_upload")
+_LONGEST: Final = 30
+"""Seconds of work for all tests of one mutant; longer is taken for killed."""
+_LEFT_OUT: Final = frozenset(
+    {
+        "test_architecture.py",
+        "conformance",
+        "fuzz",
+        "mutation",
+        "project",
+        "robustness",
+        "simulation",
+        "soak",
+        "stores",
+        "testing",
+    }
+)
+"""Folders whose tests take too long to run for every mutant, or are about something else."""
+_PATIENCE: Final = 120
+"""Seconds until a mutant that makes a test wait for ever is ended from here, where the test's own timeout cannot."""
 
-_CONFIGURATION: Final = """
-[tool.mutmut]
-source_paths = ["aios3"]
-only_mutate = ["aios3/{layer}/{module}.py"]
-pytest_add_cli_args = ["-p", "tests.mutation.quick", "-p", "no:cacheprovider", "-p", "no:xdist", "--timeout=6"]
-pytest_add_cli_args_test_selection = ["{tests}"]
-process_isolation = "forkserver"
-timeout_multiplier = 5.0
-timeout_constant = 4.0
-use_setproctitle = false
-track_dependencies = false
-use_git_change_detection = false
-"""
+
+class Forks:
+    """A plugin for pytest that runs the collected tests once for every mutant, and stops at the first that fails."""
+
+    def __init__(self, module: str, names: list[str]) -> None:
+        """Take the full name of the module, and the names of its mutants."""
+        self._module = module
+        self._names = names
+        self.survivors: list[str] = []
+        self.timeouts = 0
+        self.is_sound = False
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run them, first without a mutant."""
+        gc.collect()
+        gc.freeze()  # or every child would copy all that was read
+        self.is_sound = self._passes(session, "")
+        for name in self._names if self.is_sound else ():
+            if self._passes(session, f"{self._module}.{name}"):
+                self.survivors.append(name)
+        return True
+
+    def _passes(self, session: pytest.Session, mutant: str) -> bool:
+        child = os.fork()
+        if child == 0:
+            _run_tests(session, mutant)
+        signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
+        signal.alarm(_PATIENCE)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        signal.alarm(0)
+        self.timeouts += status < 0
+        return status == 0
 
 
-def run(layer: str, module: str, processes: int) -> list[Result]:
-    """Run every mutant of a module.
+def _run_tests(session: pytest.Session, mutant: str) -> None:
+    os.environ["MUTANT_UNDER_TEST"] = mutant
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (1, 2):
+        os.dup2(nothing, descriptor)
+    resource.setrlimit(resource.RLIMIT_CPU, (_LONGEST, _LONGEST))
+    code = 1
+    try:
+        for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.testsfailed:
+                break
+        else:
+            code = 0
+    finally:
+        os._exit(code)
 
-    Raises:
-        subprocess.CalledProcessError: the tests fail without any mutant, or the tool does.
-    """
-    place = BUILD / layer / module
+
+def differences(code: str, names: list[str]) -> list[str]:
+    """Return what each of these mutants changes, out of the file that holds them all."""
+    sources = {
+        node.name: ast.unparse(node)
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and "__mutmut_" in node.name
+    }
+    return [f"# {name}\n{_difference(sources, name)}\n" for name in names]
+
+
+def _difference(sources: dict[str, str], name: str) -> str:
+    original = sources[name.rpartition("_")[0] + "_orig"].splitlines()[1:]
+    lines = difflib.unified_diff(original, sources[name].splitlines()[1:], n=0, lineterm="")
+    return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
+
+
+def _survivors(report: Path) -> set[str]:
+    return {line.removeprefix("# ") for line in report.read_text().splitlines() if line.startswith("# ")}
+
+
+def tests_of(module: str) -> list[str]:
+    """Return the test files that import `module`, the slow ones of the whole library left out."""
+    package, _, name = module.rpartition(".")
+    wanted = re.compile(rf"{re.escape(module)}\b|from {re.escape(package)} import [^\n]*\b{name}\b")
+    return [
+        path.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        if not _LEFT_OUT & {*path.relative_to(ROOT).parts} and wanted.search(path.read_text())
+    ]
+
+
+def run(file: Path, *, again: bool) -> None:
+    """Run a module's mutants, or those that survived before, and print its row; what survives is written to a file."""
+    from mutmut.mutation.file_mutation import mutate_file_contents
+
+    module = ".".join(file.with_suffix("").parts)
+    place = BUILD / module
     shutil.rmtree(place, ignore_errors=True)
     for name in ("aios3", "tests"):
         shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
-    tests = f"tests/{layer.removeprefix('_')}/test_{module}.py"
-    configuration = _CONFIGURATION.format(layer=layer, module=module, tests=tests)
-    (place / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + configuration)
-    command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", str(processes)]
-    with (place / "log").open("w") as log:
-        subprocess.run(command, cwd=place, check=True, stdout=log, stderr=log, preexec_fn=lambda: os.nice(15))
-    return read_results(place)
-
-
-def _modules_of(layer: str, chosen: Sequence[str]) -> list[str]:
-    return list(chosen) or sorted(path.stem for path in (ROOT / "aios3" / layer).glob("[!_]*.py"))
+    settings = (ROOT / "pyproject.toml").read_text() + '\n[tool.mutmut]\nsource_paths = ["aios3"]\n'
+    (place / "pyproject.toml").write_text(settings)
+    os.chdir(place)
+    target = place / file
+    mutated = mutate_file_contents(str(target), target.read_text())
+    target.write_text(mutated.code)
+    sys.path.insert(0, str(place))
+    report = BUILD / f"{module}-survivors.txt"
+    before = _survivors(report) if again else mutated.mutant_names
+    forks = Forks(module, [name for name in mutated.mutant_names if name in before])
+    plugins = ("tests.mutation.quick", "no:cacheprovider", "no:xdist")
+    pytest.main(
+        ["-q", "--tb=no", "--timeout=6", *(f"-p{plugin}" for plugin in plugins), *tests_of(module)], plugins=[forks]
+    )
+    report.write_text("\n".join(differences(mutated.code, forks.survivors)))
+    alive, every = len(forks.survivors), len(mutated.mutant_names)
+    score = f"{100 * (1 - alive / max(every, 1)):.1f} %" if forks.is_sound else "the tests fail without any"
+    print(
+        f"| {module} | {every} | {every - alive} | {forks.timeouts} | {alive} | {score} |", file=sys.stderr, flush=True
+    )
 
 
 def main() -> None:
-    """Run, print a table, and write the differences of all that survived next to the log."""
+    """Run every module in a process of its own."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("layer", choices=LAYERS)
-    parser.add_argument("modules", nargs="*", help="without their .py; all of the layer if none is named")
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("files", nargs="+", type=Path, help="modules or folders below aios3")
+    parser.add_argument("--again", action="store_true", help="only what survived before; the modules are unchanged")
     options = parser.parse_args()
-    every: list[Result] = []
-    print_head()
-    for module in _modules_of(options.layer, options.modules):
-        try:
-            results = run(options.layer, module, options.processes)
-        except subprocess.CalledProcessError:
-            print(
-                f"| {module} | failed, see {(BUILD / options.layer / module / 'log').relative_to(ROOT)} |", flush=True
-            )
-            continue
-        print_row(module, results)
-        report = BUILD / options.layer / f"{module}-survivors.txt"
-        report.write_text("\n".join(result.difference for result in results if result.is_alive))
-        every += results
-    print_row("all", every)
+    print(
+        "| module | mutants | killed | by timeout | survived | score |\n| --- | --: | --: | --: | --: | --: |",
+        flush=True,
+    )
+    for named in options.files:
+        for file in sorted(named.rglob("[!_]*.py")) if named.is_dir() else [named]:
+            child = os.fork()
+            if child == 0:
+                os.nice(15)
+                run(file, again=options.again)
+                os._exit(0)
+            os.waitpid(child, 0)
 
 
 if __name__ == "__main__":

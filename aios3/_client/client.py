@@ -1,0 +1,301 @@
+"""One S3 operation: build, sign, send, read, and go round again where that helps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, TypeVar
+
+from aios3._concurrency.caller_errors import note
+from aios3._concurrency.clock import Clock
+from aios3._protocol.checksums.digests import sha256_hex
+from aios3._protocol.operations import CONTROL_OPERATIONS, GetObject, Operation
+from aios3._protocol.policies.retry import Repair, decide
+from aios3._protocol.wire.error_responses import expected_region, redirect_host, retry_after
+from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign
+from aios3._protocol.wire.uri import Endpoint
+from aios3._transport.base import BodyFeed, StreamedResponse, Transport
+from aios3.credentials import Credentials, CredentialsProvider
+from aios3.errors import DriverClosedError, ResponseError, StorageError, TransportError
+from aios3.options import RetryPolicy
+
+from .attempt import Attempt, Shield
+from .clock_skew import StoreClock
+from .hashing import hash_body
+from .rate_limiter import RequestLimiter
+from .retry_budget import RetryBudget
+from .signers import OrdinarySigner, Signer
+
+__all__ = ["Attempt", "OperationClient"]
+
+T = TypeVar("T")
+
+_LIMITED: Final = frozenset({"PutObject", "UploadPart"})
+"""Operations that are paced while the store throttles. Those that begin or end an upload go on."""
+
+_CLEANUP_ATTEMPTS: Final = RetryPolicy().max_attempts
+"""The least for a request that cleans up, whatever the caller's policy says of those that transfer."""
+
+
+@dataclass(eq=False)
+class OperationClient:
+    """Runs operations against one store."""
+
+    transport: Transport
+    endpoint: Endpoint
+    region: str
+    credentials: CredentialsProvider | None
+    """``None`` sends requests unsigned."""
+    policy: RetryPolicy
+    payload_signing: Literal["sha256", "unsigned"]
+    clock: Clock
+    store_clock: StoreClock = field(init=False)
+    budget: RetryBudget = field(init=False)
+    limiter: RequestLimiter = field(init=False)
+    regional_endpoint: Callable[[str], Endpoint] | None = None
+    """Gives the endpoint of a region, where the provider has one for each; ``None`` for an endpoint of the caller's."""
+    region_of_host: Callable[[str, str | None], str | None] | None = None
+    """Gives the region that a host of the provider's is for, by host and the bucket that may stand before it."""
+    data_endpoint: Callable[[str, str], Endpoint] | None = None
+    """Gives, by bucket and region, the endpoint for what is in a bucket, where that is not the one that makes buckets.
+    It may raise a `ConfigurationError`."""
+    listing_prefix: Callable[[str], str] = str
+    """Gives, for a prefix, the one to ask the store for; what is listed still has to be looked at."""
+    signer: Signer = field(init=False)
+    """Has the keys for every operation; `credentials` unless another one is put here."""
+    _cleanup_policy: RetryPolicy = field(init=False)
+    _regions: dict[str | None, str] = field(default_factory=dict)
+    """The region of a bucket, by its name, where the store named another than `region`."""
+
+    def __post_init__(self) -> None:
+        self.store_clock = StoreClock(self.clock)
+        self.budget = RetryBudget(self.policy.budget, self.clock.monotonic)
+        self.limiter = RequestLimiter(self.clock)
+        self.signer = OrdinarySigner(self.credentials)
+        self._cleanup_policy = replace(self.policy, max_attempts=max(self.policy.max_attempts, _CLEANUP_ATTEMPTS))
+
+    async def run(
+        self,
+        operation: Operation[T],
+        *,
+        failures: list[StorageError] | None = None,
+        answer_timeout: float | None = None,
+        is_cleanup: bool = False,
+        shield: Shield[T] | None = None,
+        feed: BodyFeed | None = None,
+    ) -> T:
+        """Run `operation` until it succeeds or no further attempt is worth it.
+
+        The body's slices are in use until this returns or raises. A cancellation drops the connection: whether the
+        store did what it was asked is then unknown.
+
+        Args:
+            operation: what to do.
+            failures: receives every failed attempt, for callers who count or weigh them.
+            answer_timeout: seconds without a byte of the answer; ``None`` for the transport's own.
+            is_cleanup: retry even when the driver's retry budget is used up, and as often as by default at least.
+            shield: awaits each attempt in the caller's stead, for callers who must see its end although they are
+                cancelled; waits between attempts are cancelled as ever.
+            feed: the body, if it is made while it is sent; it goes unsigned, and again only if it can be rewound.
+
+        Raises:
+            ResponseError: the store answered no.
+            TransportError: no answer came.
+            DriverClosedError: the transport was closed.
+        """
+        request = operation.build(self._endpoint_for(operation))
+        payload_hash = UNSIGNED_PAYLOAD if feed is not None else await self._payload_hash(request)
+        own_failures: list[StorageError] = []
+        repaired: set[Repair] = set()
+        while True:
+            request = operation.build(self._endpoint_for(operation)) if repaired else request
+            credentials = await self.signer.keys_for(operation)  # outside the shield: nothing has been sent yet
+            attempt = self._attempt(operation, request, payload_hash, credentials, answer_timeout, feed, own_failures)
+            outcome = await (attempt if shield is None else shield(attempt))
+            if outcome.failure is None:
+                self.budget.succeeded()
+                return outcome.unwrap()
+            own_failures.append(outcome.failure)
+            if failures is not None:
+                failures.append(outcome.failure)
+            await self._prepare_retry(operation, outcome, own_failures, repaired, is_cleanup=is_cleanup, feed=feed)
+
+    async def _prepare_retry(
+        self,
+        operation: Operation[Any],
+        outcome: Attempt[Any],
+        failures: list[StorageError],
+        repaired: set[Repair],
+        *,
+        is_cleanup: bool,
+        feed: BodyFeed | None = None,
+    ) -> None:
+        """Return when the next attempt is due, or raise what the last one came to.
+
+        Args:
+            operation: what is being done.
+            outcome: of the last attempt.
+            failures: all failed attempts of this request, the last one included.
+            repaired: what was put right so far; what is put right now is added.
+            is_cleanup: see `run`.
+            feed: the body, if it is made while it is sent.
+        """
+        assert outcome.failure is not None
+        region = self._other_region(operation.bucket, outcome.response)
+        retry = decide(
+            outcome.failure,
+            attempt=len(failures) - len(repaired),
+            policy=self._cleanup_policy if is_cleanup else self.policy,
+            random=self.clock.random(),
+            retry_after=None if outcome.response is None else retry_after(outcome.response.headers),
+            repaired=repaired,
+            names_region=region is not None,
+        )
+        is_lost = feed is not None and not feed.rewind()
+        if retry is None or is_lost or not (outcome.is_echo or self.budget.take(retry.cost) or is_cleanup):
+            if len(failures) > 1:
+                note(outcome.failure, f"aios3: gave up after {len(failures)} attempts")
+            raise outcome.failure
+        if retry.repair is not None:
+            repaired.add(retry.repair)
+            self._repair(retry.repair, operation, outcome)
+        if retry.repair == "region" and region is not None:
+            self._regions[operation.bucket] = region
+        await self.limiter.rest(outcome.failure, retry)
+
+    async def _attempt(
+        self,
+        operation: Operation[T],
+        request: Request,
+        payload_hash: str,
+        credentials: Credentials | None,
+        answer_timeout: float | None,
+        feed: BodyFeed | None,
+        failures: Sequence[StorageError],
+    ) -> Attempt[T]:
+        # A streamed body waits for no turn: while it waits for its source, others might wait for it, and it for them.
+        if operation.name not in _LIMITED or feed is not None:
+            self.limiter.overtake()
+            return await self._attempt_now(operation, request, payload_hash, credentials, answer_timeout, feed)
+        began = self.limiter.enter()
+        if began is None:
+            began = await self.limiter.wait(failures)
+        try:
+            outcome = await self._attempt_now(operation, request, payload_hash, credentials, answer_timeout, feed)
+            return self.limiter.judge(began, outcome)
+        finally:
+            self.limiter.leave()
+
+    async def _attempt_now(
+        self,
+        operation: Operation[T],
+        request: Request,
+        payload_hash: str,
+        credentials: Credentials | None,
+        answer_timeout: float | None,
+        feed: BodyFeed | None,
+    ) -> Attempt[T]:
+        response: Response | None = None
+        sent_at = self.clock.now()
+        try:
+            signed = self._sign(operation, request, payload_hash, credentials)
+            if feed is None:
+                response = await self.transport.send(signed, answer_timeout=answer_timeout)
+            else:
+                response = await self.transport.send_stream(signed, feed, answer_timeout=answer_timeout)
+            self.store_clock.note(response, sent_at)
+            return Attempt(operation.read(response), None, response, credentials)
+        except (ResponseError, TransportError, DriverClosedError) as error:
+            return Attempt(None, error, response, credentials)
+
+    @asynccontextmanager
+    async def open(self, operation: GetObject, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
+        """Run `operation` until it is answered, and give the answer with its body still to come.
+
+        Raises:
+            ResponseError: the store answered no.
+            TransportError: no answer came.
+            DriverClosedError: the transport was closed.
+        """
+        failures: list[StorageError] = []
+        repaired: set[Repair] = set()
+        async with AsyncExitStack() as stack:
+            while True:
+                request = operation.build(self._endpoint_for(operation))
+                outcome = await self._open_attempt(operation, request, chunk_size, stack)
+                if outcome.failure is None:
+                    break
+                await stack.aclose()
+                failures.append(outcome.failure)
+                await self._prepare_retry(operation, outcome, failures, repaired, is_cleanup=False)
+            self.budget.succeeded()
+            yield outcome.unwrap()
+
+    async def _open_attempt(
+        self, operation: GetObject, request: Request, chunk_size: int, stack: AsyncExitStack
+    ) -> Attempt[StreamedResponse]:
+        response: Response | None = None
+        credentials = await self.signer.keys_for(operation)
+        try:
+            signed = self._sign(operation, request, EMPTY_SHA256, credentials)
+            answer = await stack.enter_async_context(self.transport.open(signed, chunk_size=chunk_size))
+            response = Response(answer.status, answer.headers)
+            if answer.status >= 300:
+                response = await answer.read()
+            operation.read(response)
+            return Attempt(answer, None, response, credentials)
+        except (ResponseError, TransportError, DriverClosedError) as error:
+            return Attempt(None, error, response, credentials)
+
+    def region_of(self, bucket: str | None) -> str:
+        """Return the region to sign for, as far as it is known."""
+        return self._regions.get(bucket, self.region)
+
+    def endpoint_of(self, bucket: str | None) -> Endpoint:
+        """Return where requests about what is in `bucket` go, as far as it is known."""
+        if bucket is not None and self.data_endpoint is not None:
+            return self.data_endpoint(bucket, self.region_of(bucket))
+        return self._control_endpoint_of(bucket)
+
+    def _endpoint_for(self, operation: Operation[Any]) -> Endpoint:
+        is_control = operation.name in CONTROL_OPERATIONS
+        return (self._control_endpoint_of if is_control else self.endpoint_of)(operation.bucket)
+
+    def _control_endpoint_of(self, bucket: str | None) -> Endpoint:
+        if bucket not in self._regions or self.regional_endpoint is None:
+            return self.endpoint
+        return self.regional_endpoint(self._regions[bucket])
+
+    def _other_region(self, bucket: str | None, response: Response | None) -> str | None:
+        """Return the region that the answer names, if another one may be tried."""
+        # A redirect is followed by the provider's own pattern only, never to a host that an answer names.
+        if response is None or (response.status in (301, 307) and self.regional_endpoint is None):
+            return None
+        region = expected_region(response) or self._region_of_redirect(bucket, response)
+        return None if region == self.region_of(bucket) else region
+
+    def _region_of_redirect(self, bucket: str | None, response: Response) -> str | None:
+        host = redirect_host(response) if response.status in (301, 307) else None
+        return None if host is None or self.region_of_host is None else self.region_of_host(host, bucket)
+
+    def _repair(self, repair: Repair, operation: Operation[Any], outcome: Attempt[Any]) -> None:
+        """Put the clock right, or have fresh credentials made; every attempt looks for a good connection anyway."""
+        if repair == "credentials" and outcome.credentials is not None:
+            self.signer.refused(operation, outcome.credentials)
+        if repair == "clock" and outcome.response is not None:
+            self.store_clock.learn(outcome.response)
+
+    def _sign(
+        self, operation: Operation[Any], request: Request, payload_hash: str, credentials: Credentials | None
+    ) -> Request:
+        if credentials is None:
+            return request
+        scope = self.signer.scope_for(operation, self.region_of(operation.bucket))
+        return sign(request, credentials, scope, self.store_clock.now(), payload_hash)
+
+    async def _payload_hash(self, request: Request) -> str:
+        if self.credentials is None or not request.body:
+            return EMPTY_SHA256
+        return UNSIGNED_PAYLOAD if self.payload_signing == "unsigned" else await hash_body(sha256_hex, request.body)

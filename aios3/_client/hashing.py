@@ -1,0 +1,57 @@
+"""Hashing that never holds the loop up."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from aios3._concurrency.threads import in_library_thread
+from aios3._protocol.checksums.digests import Pieces
+from aios3._protocol.wire.messages import Body
+from aios3.options import KIB
+
+__all__ = [
+    "RunningMD5",
+    "hash_body",
+    "md5_hex",
+]
+
+T = TypeVar("T")
+
+_INLINE: Final = 128 * KIB
+"""Bytes up to which hashing on the loop (0.2 ms at most) is cheaper than a thread."""
+
+
+async def hash_body(function: Callable[[Body], T], body: Body) -> T:
+    """Return ``function(body)``, in a thread if the body is large."""
+    if sum(len(piece) for piece in body) <= _INLINE:
+        return function(body)
+    return await in_library_thread(function, body)
+
+
+def md5_hex(body: Pieces) -> str:
+    """Return the MD5 of a body as ETags have it. It runs in one call, so a large body belongs into a thread."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for piece in body:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+class RunningMD5:
+    """The MD5 of a body that comes bit by bit."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.md5(usedforsecurity=False)
+
+    async def add(self, body: Body) -> None:
+        """Take what comes next; one after the other."""
+        await hash_body(self._update, body)
+
+    def _update(self, body: Body) -> None:
+        for piece in body:
+            self._digest.update(piece)
+
+    def hex(self) -> str:
+        """Return the MD5 of all that was taken, as ETags have it."""
+        return self._digest.hexdigest()

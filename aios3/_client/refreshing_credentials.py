@@ -1,0 +1,217 @@
+"""Temporary credentials that are renewed in time: one fetch at once, however many wait for it.
+
+From 15 minutes before the end one caller fetches fresh ones while the others go
+on with the old; from 10 minutes before it everybody waits. Those are the numbers
+of the AWS SDKs, and they suit credentials that live an hour: for shorter lives
+both windows shrink in proportion, or every request would be in one of them.
+
+A fetch runs in a task of its own for as long as somebody waits for it, so one
+waiter's cancellation is nobody else's, and the last one's leaves no task behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from aios3._concurrency.clock import Clock
+from aios3._concurrency.shielding import finish_despite_cancellation
+from aios3.credentials import Credentials
+from aios3.errors import ConfigurationError, DriverClosedError, StorageError
+
+__all__ = ["RefreshingCredentials"]
+
+_EARLY: Final = timedelta(minutes=15)
+_LATE: Final = timedelta(minutes=10)
+_END_SECONDS: Final = 5.0
+"""How long a fetch may take to end after it was cancelled."""
+
+
+class RefreshingCredentials:
+    """Keeps what ``fetch`` gave until shortly before it expires.
+
+    Nothing runs between calls. It belongs to one event loop at a time.
+
+    Args:
+        fetch: gets credentials; called again when they are about to expire or were refused. Those without
+            ``expires_at`` are kept until they are refused.
+        clock: tells when credentials expire.
+        name: what they are called in errors.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[], Awaitable[Credentials]],
+        *,
+        clock: Clock = Clock(),  # noqa: B008 - frozen
+        name: str = "credentials",
+    ) -> None:
+        self._fetch_credentials = fetch
+        self._clock = clock
+        self._name = name
+        self._held: _Held | None = None
+        self._refresh: _Refresh | None = None
+        self._paused_until: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self._name}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_refresh": None}  # a fetch that runs belongs to this process and its loop
+
+    async def get_credentials(self) -> Credentials:
+        """Return credentials that have not expired, fetched now if need be.
+
+        While there are some that have not expired, a failing fetch is not the caller's: it goes on with them.
+
+        Raises:
+            ConfigurationError: what was fetched had expired already.
+            DriverClosedError: `aclose` was called meanwhile, by the driver that made this source or by its owner.
+            Exception: whatever ``fetch`` raises.
+        """
+        held = self._held
+        if held is not None and self._is_good_enough(held):
+            return held.credentials
+        try:
+            return await self._join_refresh()
+        except Exception:
+            now = self._clock.now()
+            if held is None or held is not self._held or held.is_expired(now):
+                raise
+            self._paused_until = now + held.pause
+            return held.credentials
+
+    def invalidate(self, credentials: Credentials) -> None:
+        """Forget `credentials`, which the store refused, unless newer ones are here: the next call fetches.
+
+        If the source has no others yet it may give the same again; then the store's refusal stands.
+        """
+        if self._held is not None and self._held.credentials == credentials:
+            self._held = None
+
+    async def aclose(self) -> None:
+        """End a fetch that runs and wait for its end; its waiters get a `DriverClosedError`. Harmless at any time."""
+        refresh, self._refresh = self._refresh, None
+        if refresh is not None and refresh.is_joinable:
+            await refresh.end()
+
+    def _is_good_enough(self, held: _Held) -> bool:
+        now = self._clock.now()
+        if held.is_expired(now):
+            return False
+        if not held.expires_within(held.early, now):
+            return True
+        if self._paused_until is not None and now < self._paused_until:
+            return True
+        is_running = self._refresh is not None and self._refresh.is_joinable
+        return is_running and not held.expires_within(held.late, now)
+
+    async def _join_refresh(self) -> Credentials:
+        refresh = self._refresh
+        if refresh is None or not refresh.is_joinable:
+            refresh = self._refresh = _Refresh(self._renew(), self._name)
+        return await refresh.join()
+
+    async def _renew(self) -> Credentials:
+        credentials = await self._fetch_credentials()
+        if not isinstance(credentials, Credentials):
+            raise TypeError(f"{self._name}: the fetch gave {type(credentials).__name__}, not Credentials")
+        held = _Held(credentials, self._clock.now())
+        if held.is_expired(held.fetched_at):
+            raise ConfigurationError(
+                f"{self._name}: what was fetched expired at {credentials.expires_at}; is this machine's clock right?"
+            )
+        self._held, self._paused_until = held, None
+        return credentials
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Credentials, and how their windows lie."""
+
+    credentials: Credentials
+    fetched_at: datetime
+    early: timedelta = field(init=False)
+    """Before the end, from when on one caller fetches fresh ones."""
+    late: timedelta = field(init=False)
+    """Before the end, from when on everybody waits for them."""
+
+    def __post_init__(self) -> None:
+        life = (self.credentials.expires_at or self.fetched_at) - self.fetched_at
+        object.__setattr__(self, "early", min(_EARLY, life / 4))
+        object.__setattr__(self, "late", min(_LATE, life / 6))
+
+    @property
+    def pause(self) -> timedelta:
+        """After a fetch that failed while these are still good: a minute of those that live an hour."""
+        return self.early / 15
+
+    def expires_within(self, span: timedelta, now: datetime) -> bool:
+        return self.credentials.expires_at is not None and now >= self.credentials.expires_at - span
+
+    def is_expired(self, now: datetime) -> bool:
+        return self.expires_within(timedelta(0), now)
+
+
+class _Refresh:
+    """One fetch in its own task, for as long as somebody waits for it."""
+
+    def __init__(self, work: Coroutine[Any, Any, Credentials], name: str) -> None:
+        self._task = asyncio.get_running_loop().create_task(work, name=f"aios3: refresh {name}")
+        self._task.add_done_callback(_look_at_failure)
+        self._name = name
+        self._waiters = 0
+        self._is_ending = False
+
+    @property
+    def is_joinable(self) -> bool:
+        # A task left over in a loop that was dropped will never be done.
+        is_ours = self._task.get_loop() is asyncio.get_running_loop()
+        return is_ours and not self._is_ending and not self._task.done()
+
+    async def join(self) -> Credentials:
+        """Wait for the result; the last waiter that is cancelled ends the fetch."""
+        self._waiters += 1
+        try:
+            await asyncio.wait({self._task})
+        finally:
+            self._waiters -= 1
+            if not self._waiters and not self._task.done():
+                await self.end()
+        if self._task.cancelled():
+            raise DriverClosedError(f"{self._name}: closed while being refreshed")
+        failure = self._task.exception()
+        if failure is not None:
+            raise _own_copy(failure)
+        return self._task.result()
+
+    async def end(self) -> None:
+        self._is_ending = True
+        self._task.cancel()
+        finished = await finish_despite_cancellation(
+            self._settle, deadline=_END_SECONDS, name=f"aios3: end the refresh of {self._name}"
+        )
+        if finished.cancellation is not None:
+            raise finished.cancellation
+
+    async def _settle(self) -> None:
+        await asyncio.wait({self._task})
+
+
+def _look_at_failure(task: asyncio.Task[Credentials]) -> None:
+    # All who waited may have been cancelled in the very turn of the loop in which it failed.
+    if not task.cancelled():
+        task.exception()
+
+
+def _own_copy(failure: BaseException) -> BaseException:
+    """Return the failure for one waiter of many: each upload adds notes of its own to what it raises."""
+    if not isinstance(failure, StorageError):
+        return failure
+    own = copy.copy(failure)
+    own.__cause__, own.__suppress_context__ = failure.__cause__, failure.__suppress_context__
+    return own.with_traceback(failure.__traceback__)

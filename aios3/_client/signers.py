@@ -1,0 +1,50 @@
+"""Who signs a request, and for what scope: the ordinary keys, unless a client is given another signer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from aios3._protocol.operations import Operation
+from aios3._protocol.wire.sigv4 import Scope
+from aios3.credentials import Credentials, CredentialsProvider, RefreshableCredentials
+
+__all__ = ["OrdinarySigner", "Signer"]
+
+
+class Signer(Protocol):
+    """Knows the keys for every operation."""
+
+    async def keys_for(self, operation: Operation[Any]) -> Credentials | None:
+        """Return the keys that are good for `operation` now; ``None`` sends it unsigned."""
+        ...  # pragma: no cover - a protocol has no body
+
+    def scope_for(self, operation: Operation[Any], region: str) -> Scope:
+        """Return what the signature of `operation` is made for."""
+        ...  # pragma: no cover - a protocol has no body
+
+    def refused(self, operation: Operation[Any], keys: Credentials) -> None:
+        """Note that the store takes `keys` no more: the next ones are fresh, where that can be."""
+        ...  # pragma: no cover - a protocol has no body
+
+
+@dataclass(frozen=True, slots=True)
+class OrdinarySigner:
+    """Signs everything with the same keys."""
+
+    source: CredentialsProvider | None = field(repr=False)
+    """``None`` sends requests unsigned."""
+    service: str = "s3"
+
+    async def keys_for(self, operation: Operation[Any]) -> Credentials | None:
+        """Return the source's keys, or ``None`` without a source."""
+        return None if self.source is None else await self.source.get_credentials()
+
+    def scope_for(self, operation: Operation[Any], region: str) -> Scope:
+        """Return the scope of the service in that region."""
+        return Scope(region, self.service)
+
+    def refused(self, operation: Operation[Any], keys: Credentials) -> None:
+        """Tell the source, if it can be told."""
+        if isinstance(self.source, RefreshableCredentials):
+            self.source.invalidate(keys)

@@ -1,0 +1,73 @@
+"""The AWS_* variables as values: pure over a mapping, so that tests need no real environment.
+
+An empty variable counts as unset, as in every AWS tool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Environment", "first_set", "is_true", "read_environment", "read_switch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the variables say, apart from the keys. ``None`` is unset."""
+
+    profile: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    """AWS_ENDPOINT_URL_S3, else AWS_ENDPOINT_URL, whether or not configured endpoints are to be ignored."""
+    ignores_endpoints: bool = False
+    """AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: no endpoint of the environment or of a profile counts."""
+    ca_bundle: str | None = None
+    config_file: str | None = None
+    credentials_file: str | None = None
+    use_dualstack: bool | None = None
+    use_fips: bool | None = None
+
+    def config_path(self, home: Path) -> Path:
+        """Return where the shared config file is; ``home`` stands for ``~``."""
+        return _expand(self.config_file, home) if self.config_file else home / ".aws" / "config"
+
+    def credentials_path(self, home: Path) -> Path:
+        """Return where the shared credentials file is; ``home`` stands for ``~``."""
+        return _expand(self.credentials_file, home) if self.credentials_file else home / ".aws" / "credentials"
+
+
+def read_environment(environ: Mapping[str, str]) -> Environment:
+    """Read all variables but the keys; never raises."""
+    return Environment(
+        profile=first_set(environ, "AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
+        region=first_set(environ, "AWS_REGION", "AWS_DEFAULT_REGION"),
+        endpoint_url=first_set(environ, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+        ignores_endpoints=is_true(first_set(environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")),
+        ca_bundle=first_set(environ, "AWS_CA_BUNDLE"),
+        config_file=first_set(environ, "AWS_CONFIG_FILE"),
+        credentials_file=first_set(environ, "AWS_SHARED_CREDENTIALS_FILE"),
+        use_dualstack=read_switch(first_set(environ, "AWS_USE_DUALSTACK_ENDPOINT")),
+        use_fips=read_switch(first_set(environ, "AWS_USE_FIPS_ENDPOINT")),
+    )
+
+
+def is_true(value: str | None) -> bool:
+    """Tell whether a yes/no setting is on; anything but ``true``, in any case, is off."""
+    return value is not None and value.lower() == "true"
+
+
+def read_switch(value: str | None) -> bool | None:
+    """Tell whether a yes/no setting is on, by the rule of `is_true`; ``None`` if it is not set."""
+    return None if value is None else is_true(value)
+
+
+def first_set(environ: Mapping[str, str], *names: str) -> str | None:
+    """Return the value of the first of these variables that is set and not empty; ``None`` if none is."""
+    return next((value for name in names if (value := environ.get(name))), None)
+
+
+def _expand(path: str, home: Path) -> Path:
+    if path == "~":
+        return home
+    return home / path[2:] if path.startswith(("~/", "~\\")) else Path(path)

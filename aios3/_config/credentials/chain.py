@@ -1,0 +1,92 @@
+"""Where credentials come from when the caller passes none: small sources, tried in order.
+
+A source is a function that looks at one place and returns a provider, ``None``
+when there is nothing, or raises when there is something that cannot be used.
+It never falls through from a half-made configuration to another identity.
+Nothing is asked over the network, and no program is run, before the first
+request needs credentials.
+"""
+
+from __future__ import annotations
+
+from aios3._client.refreshing_credentials import RefreshingCredentials
+from aios3.credentials import Credentials, CredentialsProvider
+from aios3.errors import ConfigurationError, StorageError
+
+from .context import Places
+from .environment_sources import (
+    find_metadata_url,
+    from_container,
+    from_environment_keys,
+    from_environment_web_identity,
+    from_metadata,
+)
+from .instance_metadata import DEFAULT_METADATA_URL, InstanceMetadataCredentials
+from .profile_roles import CredentialsSource, from_profile_web_identity
+from .profile_sources import BELOW_WEB_IDENTITY, first_of, from_profile, from_role
+from .static_keys import StaticCredentials
+
+__all__ = ["Places", "StaticCredentials", "find_credentials"]
+
+
+def find_credentials(places: Places) -> CredentialsProvider:
+    """Return the provider of the first source that has one; the machine's metadata service is the last.
+
+    Raises:
+        ConfigurationError: no source has any, or one has some that cannot be used.
+    """
+    provider = first_of(places, _sources_in_order(places))
+    if provider is not None:
+        return provider
+    metadata = from_metadata(places)
+    if metadata is None:
+        raise _absence(places, "the instance metadata service is not asked (AWS_EC2_METADATA_DISABLED)")
+    return _LastResort(places, metadata)
+
+
+def _sources_in_order(places: Places) -> tuple[CredentialsSource, ...]:
+    # Who names a profile means it, even where keys happen to be exported as well.
+    if places.profile.is_named:
+        return (from_profile, from_environment_keys, from_environment_web_identity, from_container)
+    return (
+        from_environment_keys,
+        from_role,
+        from_environment_web_identity,
+        from_profile_web_identity,
+        *BELOW_WEB_IDENTITY,
+        from_container,
+    )
+
+
+class _LastResort(RefreshingCredentials):
+    """The metadata service, which is only a guess: until it has given any, its silence, a refusal or an answer that is
+    none mean that there are no credentials anywhere.
+    """
+
+    def __init__(self, places: Places, metadata: InstanceMetadataCredentials) -> None:
+        super().__init__(self._ask, clock=places.clock, name="instance metadata credentials")
+        self._places = places
+        self._metadata = metadata
+        self._has_answered = False
+
+    async def _ask(self) -> Credentials:
+        try:
+            credentials = await self._metadata.look_up()
+        except StorageError as error:
+            if self._has_answered:
+                raise
+            url = find_metadata_url(self._places) or DEFAULT_METADATA_URL
+            raise _absence(self._places, f"the instance metadata service at {url} ({error})") from error
+        self._has_answered = True
+        return credentials
+
+
+def _absence(places: Places, metadata: str) -> ConfigurationError:
+    profile = places.profile
+    files = " and ".join(str(path) for path in profile.paths)
+    return ConfigurationError(
+        "no credentials were found. Looked at: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, "
+        f"AWS_WEB_IDENTITY_TOKEN_FILE, profile {profile.name!r} in {files}, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI "
+        f"and AWS_CONTAINER_CREDENTIALS_FULL_URI, {metadata}. Pass credentials=Credentials(...), set "
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or pass credentials=ANONYMOUS for a public bucket"
+    )

@@ -1,0 +1,63 @@
+"""Where the sources of credentials may look, and what they all need to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from aios3._concurrency.clock import Clock
+from aios3._config.aws_files.environment import is_true
+from aios3._config.aws_files.shared_files import Profile
+from aios3._config.endpoints.regions import fips_sts_url
+
+__all__ = ["Places"]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The environment, one profile, and what is around them."""
+
+    environ: Mapping[str, str] = field(repr=False)
+    profile: Profile
+    region: str = "us-east-1"
+    """Whose STS to ask."""
+    home: Path = Path("~")
+    """The user's home directory."""
+    clock: Clock = Clock()  # noqa: RUF009 - frozen
+    roles_above: tuple[str, ...] = ()
+    """The profiles whose roles are to be assumed with the credentials of this one, outermost first."""
+    uses_fips: bool = False
+    """STS is asked at its FIPS endpoint, unless another one is configured."""
+
+    def variable(self, name: str) -> str | None:
+        """Return a variable of the environment; an empty one counts as unset."""
+        return self.environ.get(name) or None
+
+    def is_on(self, name: str) -> bool:
+        """Tell whether a yes/no variable says yes."""
+        return is_true(self.variable(name))
+
+    @property
+    def ca_bundle(self) -> str | None:
+        """Path of the certificates to trust instead of the system's."""
+        return self.variable("AWS_CA_BUNDLE")
+
+    def endpoint_url(self, service: str) -> str | None:
+        """Return the endpoint that is configured for ``"sts"`` or ``"sso"``, or ``None`` for AWS's usual one.
+
+        Raises:
+            ConfigurationError: the profile names a services section that does not exist.
+        """
+        configured = self._configured_url(service)
+        return fips_sts_url(self.region) if configured is None and service == "sts" and self.uses_fips else configured
+
+    def _configured_url(self, service: str) -> str | None:
+        if self.is_on("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or self.profile.ignores_endpoints:
+            return None
+        specific = self.variable(f"AWS_ENDPOINT_URL_{service.upper()}")
+        return specific or self.variable("AWS_ENDPOINT_URL") or self.profile.find_endpoint_url(service)
+
+    def below(self, profile: Profile) -> Places:
+        """Return the places in which to look for the credentials that this profile's role is assumed with."""
+        return replace(self, profile=profile, roles_above=(*self.roles_above, self.profile.name))

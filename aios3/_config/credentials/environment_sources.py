@@ -1,0 +1,131 @@
+"""The sources of credentials that the environment names, or that the machine itself is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from aios3._config.aws_files.environment import first_set
+from aios3._config.credentials.static_keys import pair_keys
+from aios3.credentials import Credentials, CredentialsProvider
+from aios3.errors import ConfigurationError
+
+from .container import ContainerCredentials
+from .context import Places
+from .instance_metadata import InstanceMetadataCredentials
+from .role_providers import WebIdentityCredentials
+from .static_keys import StaticCredentials
+
+__all__ = [
+    "find_metadata_url",
+    "from_container",
+    "from_environment_keys",
+    "from_environment_web_identity",
+    "from_metadata",
+    "read_environment_credentials",
+]
+
+_IPV6_METADATA_URL: Final = "http://[fd00:ec2::254]"
+
+
+def from_environment_keys(places: Places) -> CredentialsProvider | None:
+    """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
+    credentials = read_environment_credentials(places.environ)
+    return None if credentials is None else StaticCredentials(credentials)
+
+
+def from_environment_web_identity(places: Places) -> CredentialsProvider | None:
+    """AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN."""
+    token_file = places.variable("AWS_WEB_IDENTITY_TOKEN_FILE")
+    if token_file is None:
+        return None
+    role_arn = places.variable("AWS_ROLE_ARN")
+    if role_arn is None:
+        raise ConfigurationError("AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not; they go together")
+    return WebIdentityCredentials(
+        role_arn,
+        token_file,
+        region=places.region,
+        session_name=places.variable("AWS_ROLE_SESSION_NAME"),
+        endpoint_url=places.endpoint_url("sts"),
+        ca_bundle=places.ca_bundle,
+        clock=places.clock,
+    )
+
+
+def from_container(places: Places) -> CredentialsProvider | None:
+    """AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI."""
+    relative = places.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+    uri = relative or places.variable("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    if uri is None:
+        return None
+    if relative is not None and not relative.startswith("/"):
+        # Behind a host name without a slash between, it would change the host.
+        raise ConfigurationError("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI must begin with a slash")
+    return ContainerCredentials(
+        uri,
+        token=places.variable("AWS_CONTAINER_AUTHORIZATION_TOKEN"),
+        token_file=places.variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+        ca_bundle=places.ca_bundle,
+        clock=places.clock,
+    )
+
+
+def from_metadata(places: Places) -> InstanceMetadataCredentials | None:
+    """The metadata service, unless AWS_EC2_METADATA_DISABLED."""
+    if places.is_on("AWS_EC2_METADATA_DISABLED"):
+        return None
+    return InstanceMetadataCredentials(
+        endpoint_url=find_metadata_url(places),
+        seconds=_read_number(places, "AWS_METADATA_SERVICE_TIMEOUT"),
+        attempts=int(_read_number(places, "AWS_METADATA_SERVICE_NUM_ATTEMPTS")),
+        allows_v1=not places.is_on("AWS_EC2_METADATA_V1_DISABLED"),
+        clock=places.clock,
+    )
+
+
+def find_metadata_url(places: Places) -> str | None:
+    """Return where the metadata service is configured to be, or ``None`` for its usual place."""
+    mode = places.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE") or ""
+    by_mode = _IPV6_METADATA_URL if mode.lower() == "ipv6" else None
+    return places.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT") or by_mode
+
+
+def _read_number(places: Places, name: str) -> float:
+    text = places.variable(name) or "1"
+    # Seconds, and attempts: a handful.
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 100):
+        raise ConfigurationError(f"{name} must be a whole number in 1..100")
+    return int(text)
+
+
+def read_environment_credentials(environ: Mapping[str, str]) -> Credentials | None:
+    """Read the keys; ``None`` if there are none.
+
+    Raises:
+        ConfigurationError: a key without its secret or the reverse, an unusable value, or an
+            AWS_CREDENTIAL_EXPIRATION that is not a time with a zone.
+    """
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    values = (first_set(environ, names[0]), first_set(environ, names[1]))
+    if values == (None, None):
+        # An expiration left over from keys that are gone is nobody's error.
+        return None
+    token = first_set(environ, "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+    return pair_keys("the environment", names, values, token, _read_expiration(environ))
+
+
+def _read_expiration(environ: Mapping[str, str]) -> datetime | None:
+    text = first_set(environ, "AWS_CREDENTIAL_EXPIRATION")
+    if text is None:
+        return None
+    try:
+        expires_at = datetime.fromisoformat(text)
+    except ValueError:
+        expires_at = None
+    if expires_at is None or expires_at.tzinfo is None:
+        raise ConfigurationError(
+            "AWS_CREDENTIAL_EXPIRATION is not an ISO 8601 time with a zone, such as 2030-01-31T12:00:00Z"
+        )
+    return expires_at

@@ -1,0 +1,133 @@
+"""The few small requests that get credentials: bounded in time, without proxies, redirects or kept connections."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from aios3._concurrency.clock import Clock
+from aios3._concurrency.threads import library_threads
+from aios3._config.endpoints.tls import make_ssl_context
+from aios3._protocol.wire.error_responses import describe_body, read_error
+from aios3._protocol.wire.messages import Body, Request, Response
+from aios3._protocol.wire.uri import Endpoint
+from aios3._transport.aiohttp_transport import AiohttpTransport
+from aios3.errors import (
+    AccessDeniedError,
+    ConfigurationError,
+    CredentialsError,
+    ResponseError,
+    ThrottledError,
+    TransportError,
+    TransportTimeoutError,
+)
+from aios3.options import Timeouts
+
+__all__ = ["CredentialRequests", "make_request", "refusal"]
+
+_URL: Final = re.compile(r"(https?://[^/?#\s\\]+)(/[^?#\s\\]*)?(?:\?([^#\s\\]*))?")
+"""Scheme and host, path, query. What the host may be is checked where all endpoints are."""
+_RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
+_BASE_DELAY: Final = 0.2
+"""Seconds; doubled with each retry, and a random part of it is waited."""
+
+
+class CredentialRequests:
+    """Sends a request, each time over a connection of its own: hours lie between two of them.
+
+    So there is nothing to close, and it belongs to no event loop.
+
+    Args:
+        seconds: for one attempt, from connecting to the last byte of the answer.
+        attempts: for one request, the first one included.
+        clock: waits between attempts.
+        ca_bundle: path of the certificates to trust instead of the system's.
+    """
+
+    def __init__(self, *, seconds: float, attempts: int, clock: Clock, ca_bundle: str | None = None) -> None:
+        self._seconds = seconds
+        self._attempts = attempts
+        self._clock = clock
+        self._ca_bundle = ca_bundle
+        self._context: ssl.SSLContext | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_context": None}  # it cannot be pickled, and is made again when it is needed
+
+    async def send(self, request: Request) -> Response:
+        """Return the answer, whatever its status; the last one if every attempt was in vain.
+
+        Raises:
+            TransportError: no answer came; `TransportTimeoutError` if none came in time.
+        """
+        for attempt in range(self._attempts - 1):
+            try:
+                response = await self._send_once(request)
+            except TransportError as error:
+                if error.is_permanent:
+                    raise
+            else:
+                if response.status not in _RETRIED:
+                    return response
+            await self._clock.sleep(self._clock.random() * _BASE_DELAY * 2**attempt)
+        return await self._send_once(request)
+
+    async def _send_once(self, request: Request) -> Response:
+        if request.scheme == "https" and self._context is None:
+            self._context = await make_ssl_context(self._ca_bundle)
+        phases = Timeouts(connect=self._seconds, send=self._seconds, answer=self._seconds)
+        transport = AiohttpTransport(timeouts=phases, ssl_context=self._context, threads=library_threads())
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await transport.send(request)
+        except TransportError:
+            raise
+        except TimeoutError as error:
+            place = f"{request.scheme}://{request.host}"
+            raise TransportTimeoutError(
+                f"{request.operation} at {place}: no answer within {self._seconds:g} s"
+            ) from error
+        finally:
+            await transport.aclose()
+
+
+def make_request(
+    operation: str, method: str, url: str, headers: Mapping[str, str], *, origin: str, body: Body = ()
+) -> Request:
+    """Return a request for ``url``, whose path is encoded already; ``origin`` names the URL in errors.
+
+    Raises:
+        ConfigurationError: it is not a usable http(s) URL, or a header has a line break. The message has neither.
+    """
+    match = _URL.fullmatch(url) if url.isascii() and url.isprintable() else None
+    if match is None:
+        raise ConfigurationError(
+            f"{origin}: its URL must be http:// or https://, and printable ASCII without a fragment"
+        )
+    try:
+        endpoint = Endpoint.parse(match[1], "path")
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{origin}: {error}") from None
+    for name, value in headers.items():
+        if not value.isprintable():
+            raise ConfigurationError(f"{origin}: the value for the {name} header holds a line break or the like")
+    query = tuple(parse_qsl(match[3] or "", keep_blank_values=True))
+    return Request(operation, method, endpoint.scheme, endpoint.host, match[2] or "/", query, headers, body)
+
+
+def refusal(response: Response, operation: str) -> ResponseError:
+    """Return the error that an answer is: one that may pass, a denial, or credentials that are not accepted."""
+    found = read_error(response, operation=operation, bucket=None, key=None, upload_id=None, part_number=None)
+    error_class: type[ResponseError] = CredentialsError
+    if isinstance(found, ThrottledError | AccessDeniedError):
+        error_class = type(found)
+    elif response.status >= 500:
+        error_class = ResponseError
+    message = found.message if found.code is not None else f"there was {describe_body(response)}, not credentials"
+    return error_class(
+        message, operation=operation, status=response.status, code=found.code, request_id=found.request_id
+    )

@@ -1,0 +1,125 @@
+"""The ways in which a profile can say where its credentials come from.
+
+Each is a function that returns a provider, ``None`` if the profile does not go
+that way, or raises if it goes half of it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aios3._config.aws_files.profiles import Section
+from aios3.credentials import CredentialsProvider
+from aios3.errors import ConfigurationError
+
+from .context import Places
+from .process import ProcessCredentials
+from .profile_roles import CredentialsSource, from_profile_role, from_profile_web_identity
+from .sso import SsoCredentials
+from .static_keys import StaticCredentials, read_profile_keys
+
+__all__ = ["BELOW_WEB_IDENTITY", "first_of", "from_profile", "from_role"]
+
+_LEFT_OVER: Final = {
+    "login_session": "which aios3 does not support: pass a CredentialsProvider of your own",
+    "web_identity_token_file": "but no role_arn",
+    "credential_source": "but no role_arn",
+    "source_profile": "but no role_arn",
+    "sso_session": "but neither sso_account_id nor sso_role_name",
+    "sso_start_url": "but neither sso_account_id nor sso_role_name",
+}
+"""Settings that mean credentials are to be got in a way that came to nothing, and why."""
+
+
+def from_profile(places: Places) -> CredentialsProvider | None:
+    """Return the credentials of the profile alone, whatever the environment holds."""
+    return first_of(places, (from_role, from_profile_web_identity, *BELOW_WEB_IDENTITY))
+
+
+def first_of(places: Places, sources: tuple[CredentialsSource, ...]) -> CredentialsProvider | None:
+    """Return the provider of the first source that has one, or ``None``; later ones are not looked at.
+
+    Raises:
+        ConfigurationError: a source has something that cannot be used.
+    """
+    for source in sources:
+        if (provider := source(places)) is not None:
+            return provider
+    return None
+
+
+def from_role(places: Places) -> CredentialsProvider | None:
+    """role_arn, assumed with the credentials of another profile or of the place that the profile names."""
+    return from_profile_role(places, from_profile)
+
+
+def _from_sso(places: Places) -> CredentialsProvider | None:
+    """sso_account_id and sso_role_name, with a session's section or with the portal's settings beside them."""
+    profile = places.profile
+    account_id, role_name = profile.settings.get("sso_account_id"), profile.settings.get("sso_role_name")
+    if account_id is None and role_name is None:
+        return None
+    session_name = profile.settings.get("sso_session")
+    portal = _find_portal(places, session_name)
+    found = {
+        "sso_account_id": account_id,
+        "sso_role_name": role_name,
+        "sso_region": portal.get("sso_region"),
+        "sso_start_url": portal.get("sso_start_url"),
+    }
+    missing = [name for name, value in found.items() if value is None]
+    if missing:
+        raise ConfigurationError(f"profile {profile.name!r} uses SSO but {' and '.join(missing)} is missing")
+    return SsoCredentials(
+        account_id or "",
+        role_name or "",
+        region=portal.get("sso_region") or "",
+        start_url=portal.get("sso_start_url") or "",
+        session_name=session_name,
+        cache_directory=places.home / ".aws" / "sso" / "cache",
+        login_command=f"aws sso login --profile {profile.name}",
+        endpoint_url=places.endpoint_url("sso"),
+        ca_bundle=places.ca_bundle,
+        clock=places.clock,
+    )
+
+
+def _find_portal(places: Places, session_name: str | None) -> Section:
+    profile = places.profile
+    if session_name is None:
+        return profile.settings
+    if session_name not in profile.shared.sso_sessions:
+        raise ConfigurationError(f"profile {profile.name!r} names the sso-session {session_name!r}, which is missing")
+    return profile.shared.sso_sessions[session_name]
+
+
+def _from_credentials_file(places: Places) -> CredentialsProvider | None:
+    return _from_keys(places) if places.profile.has_keys_in_credentials_file else None
+
+
+def _from_process(places: Places) -> CredentialsProvider | None:
+    command = places.profile.settings.get("credential_process")
+    return None if command is None else ProcessCredentials(command, clock=places.clock)
+
+
+def _from_keys(places: Places) -> CredentialsProvider | None:
+    keys = read_profile_keys(places.profile)
+    return None if keys is None else StaticCredentials(keys)
+
+
+def _refuse_left_over(places: Places) -> CredentialsProvider | None:
+    """Never pass over a half-made configuration to another identity."""
+    found = next(filter(places.profile.settings.get, _LEFT_OVER), None)
+    if found is not None:
+        raise ConfigurationError(f"profile {places.profile.name!r} has {found}, {_LEFT_OVER[found]}")
+    return None
+
+
+BELOW_WEB_IDENTITY: Final[tuple[CredentialsSource, ...]] = (
+    _from_sso,
+    _from_credentials_file,
+    _from_process,
+    _from_keys,
+    _refuse_left_over,
+)
+"""The sources that come after roles and web identities, in the order of the AWS SDKs."""

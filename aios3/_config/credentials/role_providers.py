@@ -1,0 +1,125 @@
+"""Credentials of a role, for which other credentials are exchanged."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from aios3._client.refreshing_credentials import RefreshingCredentials
+from aios3._concurrency.clock import Clock
+from aios3._protocol.policies.retry import repair_for
+from aios3.credentials import Credentials, CredentialsProvider, RefreshableCredentials
+from aios3.errors import ConfigurationError, ResponseError
+
+from .documents import read_small_file
+from .static_keys import StaticCredentials
+from .sts import StsClient, check_duration
+
+__all__ = ["AssumeRoleCredentials", "WebIdentityCredentials"]
+
+
+class AssumeRoleCredentials(RefreshingCredentials):
+    """Gets the credentials of a role from STS (AssumeRole), and renews them in time.
+
+    Args:
+        role_arn: the role.
+        source: whose credentials may assume it; asked at each renewal, never closed here.
+        region: whose STS to ask.
+        session_name: seen in AWS's logs; ``None`` makes one up.
+        external_id: what the role's owner agreed with you, if anything.
+        duration_seconds: how long they are to live, 900 to 43,200; ``None`` leaves it to STS: an hour.
+        endpoint_url: an STS that is not AWS's.
+        ca_bundle: path of the certificates to trust instead of the system's.
+        clock: the time.
+
+    Raises:
+        ConfigurationError: the region or the duration cannot be one.
+    """
+
+    def __init__(
+        self,
+        role_arn: str,
+        source: Credentials | CredentialsProvider,
+        *,
+        region: str = "us-east-1",
+        session_name: str | None = None,
+        external_id: str | None = None,
+        duration_seconds: int | None = None,
+        endpoint_url: str | None = None,
+        ca_bundle: str | None = None,
+        clock: Clock = Clock(),  # noqa: B008 - frozen
+    ) -> None:
+        super().__init__(self._assume, clock=clock, name=f"credentials of role {role_arn}")
+        self._source = StaticCredentials(source) if isinstance(source, Credentials) else source
+        self._sts = StsClient(region=region, endpoint_url=endpoint_url, ca_bundle=ca_bundle, clock=clock)
+        self._session_name = session_name
+        self._parameters = {
+            "RoleArn": role_arn,
+            "ExternalId": external_id,
+            "DurationSeconds": check_duration(duration_seconds),
+        }
+
+    async def _assume(self) -> Credentials:
+        signer = await self._source.get_credentials()
+        try:
+            return await self._ask(signer)
+        except ResponseError as error:
+            if repair_for(error) != "credentials" or not isinstance(self._source, RefreshableCredentials):
+                raise
+            self._source.invalidate(signer)
+        return await self._ask(await self._source.get_credentials())
+
+    async def _ask(self, signer: Credentials) -> Credentials:
+        session_name = self._session_name or f"aios3-{self._clock.now():%Y%m%dT%H%M%S}"
+        return await self._sts.ask("AssumeRole", {**self._parameters, "RoleSessionName": session_name}, signer)
+
+
+class WebIdentityCredentials(RefreshingCredentials):
+    """Gets the credentials of a role from STS (AssumeRoleWithWebIdentity), and renews them in time.
+
+    Args:
+        role_arn: the role.
+        token_file: where the token is; read anew at each renewal, in a thread.
+        region: whose STS to ask.
+        session_name: seen in AWS's logs; ``None`` makes one up.
+        duration_seconds: how long they are to live, 900 to 43,200; ``None`` leaves it to STS: an hour.
+        endpoint_url: an STS that is not AWS's.
+        ca_bundle: path of the certificates to trust instead of the system's.
+        clock: the time.
+
+    Raises:
+        ConfigurationError: the region or the duration cannot be one.
+    """
+
+    def __init__(
+        self,
+        role_arn: str,
+        token_file: str | os.PathLike[str],
+        *,
+        region: str = "us-east-1",
+        session_name: str | None = None,
+        duration_seconds: int | None = None,
+        endpoint_url: str | None = None,
+        ca_bundle: str | None = None,
+        clock: Clock = Clock(),  # noqa: B008 - frozen
+    ) -> None:
+        super().__init__(self._exchange, clock=clock, name=f"web identity credentials of role {role_arn}")
+        self._token_file = Path(token_file)
+        self._sts = StsClient(region=region, endpoint_url=endpoint_url, ca_bundle=ca_bundle, clock=clock)
+        self._session_name = session_name
+        self._parameters = {"RoleArn": role_arn, "DurationSeconds": check_duration(duration_seconds)}
+
+    async def _exchange(self) -> Credentials:
+        parameters = {
+            **self._parameters,
+            "RoleSessionName": self._session_name or f"aios3-{self._clock.now():%Y%m%dT%H%M%S}",
+            "WebIdentityToken": await self._read_token(),
+        }
+        return await self._sts.ask("AssumeRoleWithWebIdentity", parameters, None)
+
+    async def _read_token(self) -> str:
+        content = await read_small_file(self._token_file, "the web identity token")
+        try:
+            return content.decode("ascii").strip()
+        except UnicodeDecodeError:
+            raise ConfigurationError(f"the web identity token in {self._token_file} is not ASCII text") from None

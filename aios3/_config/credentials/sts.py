@@ -1,0 +1,91 @@
+"""AWS's Security Token Service: the two of its operations that give credentials for a role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from aios3._concurrency.clock import Clock
+from aios3._config.endpoints.regions import check_region, domain_of
+from aios3._protocol.checksums.digests import sha256_hex
+from aios3._protocol.wire.sigv4 import Scope, sign
+from aios3._protocol.wire.xml_bodies import Element, XmlError, parse_xml
+from aios3.credentials import Credentials
+from aios3.errors import ConfigurationError
+
+from .documents import PROCESS_FIELDS, read_credentials
+from .fetch import CredentialRequests, make_request, refusal
+
+__all__ = ["StsClient", "check_duration"]
+
+_VERSION: Final = "2011-06-15"
+_SECONDS: Final = 10.0
+_ATTEMPTS: Final = 3
+
+
+class StsClient:
+    """Asks one STS.
+
+    Args:
+        region: whose STS to ask, and to sign for.
+        endpoint_url: ``None`` for AWS's in the region.
+        ca_bundle: path of the certificates to trust instead of the system's.
+        clock: dates signatures, and waits between attempts.
+
+    Raises:
+        ConfigurationError: the region cannot be one.
+    """
+
+    def __init__(self, *, region: str, endpoint_url: str | None, ca_bundle: str | None, clock: Clock) -> None:
+        self._region = check_region(region, "for STS")
+        self._url = endpoint_url or f"https://sts.{region}.{domain_of(region)}"
+        self._clock = clock
+        self._requests = CredentialRequests(seconds=_SECONDS, attempts=_ATTEMPTS, clock=clock, ca_bundle=ca_bundle)
+
+    async def ask(self, action: str, parameters: Mapping[str, str | None], signer: Credentials | None) -> Credentials:
+        """Return what ``action`` gives; parameters that are ``None`` are left out, ``signer=None`` signs nothing.
+
+        Raises:
+            ResponseError: STS refuses. The message has its words, and no secret.
+            TransportError: STS does not answer.
+            ConfigurationError: the endpoint cannot be one, or what answered is not STS.
+        """
+        given = {name: value for name, value in parameters.items() if value is not None}
+        body = urlencode({"Action": action, "Version": _VERSION, **given}, quote_via=quote, safe="").encode()
+        headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
+        request = make_request(action, "POST", self._url, headers, origin="the endpoint of STS", body=(body,))
+        if signer is not None:
+            request = sign(request, signer, Scope(self._region, "sts"), self._clock.now(), sha256_hex([body]))
+        response = await self._requests.send(request)
+        if response.status != 200:
+            raise refusal(response, action)
+        return _read_answer(response.body, action)
+
+
+def check_duration(seconds: object) -> str | None:
+    """Return the life of a role's credentials as STS wants it.
+
+    Raises:
+        ConfigurationError: it is not in 900..43200.
+    """
+    if seconds is None:
+        return None
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 900 <= seconds <= 43200:
+        raise ConfigurationError("duration_seconds must be a whole number in 900..43200")
+    return str(seconds)
+
+
+def _read_answer(body: bytes, action: str) -> Credentials:
+    origin = f"the answer of STS to {action}"
+    try:
+        found = parse_xml(body).child(f"{action}Result")
+    except XmlError as error:
+        raise ConfigurationError(f"{origin} cannot be read: {error}") from None
+    found = None if found is None else found.child("Credentials")
+    document = {} if found is None else _texts(found)
+    return read_credentials(document, PROCESS_FIELDS, origin)
+
+
+def _texts(element: Element) -> dict[str, object]:
+    return {name: (element.text(name) or "").strip() for name in element.names}

@@ -1,0 +1,170 @@
+"""What the caller of an upload asked for, checked and put together: nothing is sent, nothing is waited for."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import Any, Final, cast
+
+from aios3._protocol.attributes.conditions import check_conditions, possible_commits
+from aios3._protocol.attributes.headers import read_attributes
+from aios3._protocol.checksums.digests import is_available
+from aios3._protocol.parts.part_plan import PartPlan, plan_resumed
+from aios3._protocol.parts.put_plan import plan_upload
+from aios3._protocol.wire.uri import check_bucket, check_key
+from aios3._upload.shared.content_md5 import check_lock
+from aios3._upload.shared.integrity import ObjectChecksum
+from aios3._upload.shared.job import UploadJob
+from aios3._upload.shared.progress import ProgressCallback
+from aios3.checkpoints import FileIdentity, UploadCheckpoint
+from aios3.errors import ConfigurationError, ObjectTooLargeError
+from aios3.models import UploadAttributes
+from aios3.options import TransferConfig, is_byte_count
+from aios3.providers import Provider
+
+__all__ = ["check_callable", "check_place", "check_type", "make_job"]
+
+
+_MOST_IN_FLIGHT: Final = 32
+"""Parts of one upload where their number is found by trying: at 10 MB/s a connection that is 2.5 Gbit/s."""
+
+
+def make_job(
+    provider: Provider,
+    driver_transfer: TransferConfig,
+    bucket: str,
+    key: str,
+    *,
+    size: int | None,
+    max_size: int | None,
+    on_progress: ProgressCallback | None,
+    transfer: TransferConfig | None,
+    resume: UploadCheckpoint | None,
+    attributes: UploadAttributes,
+    file: FileIdentity | None = None,
+) -> UploadJob:
+    """Return the job for a call of one of the upload methods.
+
+    Raises:
+        TypeError: an argument is of the wrong type, or there is no attribute of that name.
+        ConfigurationError: the call cannot work as it was made.
+        ObjectTooLargeError, PartLimitError: the declared size is more than is allowed, or than the store takes.
+    """
+    check_bucket(bucket)
+    check_key(key)
+    transfer = driver_transfer if transfer is None else transfer
+    check_type("transfer", transfer, TransferConfig)
+    check_type("resume", resume, UploadCheckpoint, type(None))
+    check_callable("on_progress", on_progress)
+    headers = read_attributes(key, attributes, provider)
+    _check_sizes(provider, size, max_size)
+    if resume is not None:
+        transfer = _transfer_of(resume, transfer, bucket, key, size, max_size)
+    job = UploadJob(
+        bucket=bucket,
+        key=key,
+        headers=headers,
+        plan=_plan(provider, transfer, driver_transfer, size=size, is_resumed=resume is not None),
+        concurrency=_concurrency(provider, transfer),
+        is_adaptive=transfer.concurrency == "auto",
+        checksum=_checksum(provider, transfer),
+        size=size,
+        max_size=max_size,
+        on_progress=on_progress,
+        attributes=attributes,
+        file=file,
+        nonce=secrets.token_hex(16) if transfer.nonce and resume is None else None,
+        resume=resume,
+        is_suspendable=transfer.suspendable,
+    )
+    check_conditions(job.headers, provider, possible_commits(job.plan, size))
+    check_lock(job, provider)
+    return job
+
+
+def _check_sizes(provider: Provider, size: int | None, max_size: int | None) -> None:
+    for name, value in (("size", size), ("max_size", max_size)):
+        if value is not None and not is_byte_count(value):
+            raise ConfigurationError(f"{name} must be a number of bytes, not {value!r}")
+    if size is not None and max_size is not None and size > max_size:
+        raise ObjectTooLargeError(f"the declared size of {size} bytes is more than max_size={max_size}")
+    largest = provider.max_object_size
+    if size is not None and largest is not None and size > largest:
+        raise ObjectTooLargeError(f"{provider.name} takes objects of {largest} bytes at most, not of {size}")
+
+
+def _transfer_of(
+    resume: UploadCheckpoint, transfer: TransferConfig, bucket: str, key: str, size: int | None, max_size: int | None
+) -> TransferConfig:
+    """Return the options with what was settled when the upload was begun.
+
+    Raises:
+        ConfigurationError: the checkpoint is of another upload than is asked for.
+        ObjectTooLargeError: it holds more than is allowed.
+    """
+    check_place(resume, bucket, key)
+    if None not in (size, resume.size) and size != resume.size:
+        raise ConfigurationError(f"the upload was begun with a size of {resume.size} bytes, not of {size}")
+    if size is not None and size < resume.offset:
+        raise ConfigurationError(f"the checkpoint holds {resume.offset} bytes, more than the declared size of {size}")
+    if max_size is not None and max_size < resume.offset:
+        raise ObjectTooLargeError(f"the checkpoint holds {resume.offset} bytes, more than max_size={max_size}")
+    return replace(
+        transfer,
+        part_size=resume.part_size,
+        memory_limit=max(transfer.memory_limit, resume.part_size),
+        spill_directory=None,  # the driver's rules, as does its memory_limit
+        checksum=cast("Any", resume.checksum),
+        mechanism="multipart",
+    )
+
+
+def check_place(checkpoint: UploadCheckpoint, bucket: str, key: str) -> None:
+    """Raise `ConfigurationError` if the checkpoint is of another object than this."""
+    if (checkpoint.bucket, checkpoint.key) != (bucket, key):
+        raise ConfigurationError(f"the checkpoint is of {checkpoint.bucket}/{checkpoint.key}, not of {bucket}/{key}")
+
+
+def _plan(
+    provider: Provider, transfer: TransferConfig, driver: TransferConfig, *, size: int | None, is_resumed: bool
+) -> PartPlan:
+    if is_resumed:
+        return plan_resumed(provider, transfer, size=size, memory_limit=driver.memory_limit)
+    return plan_upload(provider, transfer, driver, size=size)
+
+
+def _concurrency(provider: Provider, transfer: TransferConfig) -> int:
+    """Return how many parts may be in flight: no more than the store can hold that come before their turn."""
+    buffer = provider.reorder_buffer
+    most = _MOST_IN_FLIGHT if transfer.concurrency == "auto" else transfer.concurrency
+    return most if buffer is None else max(1, min(most, buffer // transfer.part_size))
+
+
+def _checksum(provider: Provider, transfer: TransferConfig) -> ObjectChecksum | None:
+    algorithm: str | None = transfer.checksum
+    if algorithm == "auto":
+        algorithm = provider.default_checksum
+        if algorithm is not None and not is_available(algorithm):
+            return None
+    if algorithm is None:
+        return None
+    if algorithm not in provider.checksums:
+        raise ConfigurationError(f"{provider.name} is not known to take {algorithm} checksums")
+    if not is_available(algorithm):
+        raise ConfigurationError(
+            f"a {algorithm} checksum needs awscrt: pip install 'aios3-upload[checksums]', or choose another"
+        )
+    return ObjectChecksum(algorithm, is_full_object=algorithm in provider.full_object_checksums)
+
+
+def check_type(name: str, value: object, *kinds: type) -> None:
+    """Raise a `TypeError` that names the argument unless `value` is of one of the `kinds`."""
+    if not isinstance(value, kinds):
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{name} must be a {expected}, not a {type(value).__name__}")
+
+
+def check_callable(name: str, value: object) -> None:
+    """Raise a `TypeError` that names the argument unless `value` can be called or is ``None``."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} must be a function or None, not a {type(value).__name__}")

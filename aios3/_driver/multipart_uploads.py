@@ -1,0 +1,88 @@
+"""Multipart uploads that were begun and not ended: see them, and end those that are old."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from datetime import datetime, timedelta
+
+from aios3._client.client import OperationClient
+from aios3._client.paging import check_prefix, iterate_pages
+from aios3._driver.base import DriverBase
+from aios3._protocol.operations import AbortMultipartUpload, ListMultipartUploads
+from aios3._protocol.policies.retry import is_unclear
+from aios3._protocol.wire.uri import check_bucket, check_key
+from aios3.errors import ConfigurationError, DriverClosedError, ResponseError, StorageError
+from aios3.models import PendingUpload
+
+__all__ = ["cleanup_multipart_uploads", "iterate_multipart_uploads"]
+
+
+async def iterate_multipart_uploads(
+    driver: DriverBase, bucket: str, *, prefix: str = ""
+) -> AsyncGenerator[PendingUpload]:
+    """See `S3StorageDriver.iterate_multipart_uploads`."""
+    check_bucket(bucket)
+    check_prefix(prefix)
+    engine = await driver._open()
+    for asked, is_wanted in _questions(driver, prefix):
+        operation = ListMultipartUploads(bucket, engine.client.listing_prefix(asked))
+        async with aclosing(iterate_pages(engine.client, operation)) as pages:
+            async for page in pages:
+                for upload in filter(is_wanted, page.uploads):
+                    yield upload
+
+
+def _questions(driver: DriverBase, prefix: str) -> list[tuple[str, Callable[[PendingUpload], bool]]]:
+    """Return the prefixes to list, each with what to take of its list, so that no upload comes twice."""
+    if prefix and driver._provider.lists_uploads_by_exact_key:
+        return [
+            (prefix, lambda upload: upload.key == prefix),
+            ("", lambda upload: upload.key != prefix and upload.key.startswith(prefix)),
+        ]
+    # Some stores ignore the parameter, and what is listed may be about to be aborted.
+    return [(prefix, lambda upload: upload.key.startswith(prefix))]
+
+
+async def cleanup_multipart_uploads(
+    driver: DriverBase, bucket: str, *, prefix: str = "", older_than: timedelta
+) -> list[PendingUpload]:
+    """See `S3StorageDriver.cleanup_multipart_uploads`."""
+    _check_age(older_than)
+    engine = await driver._open()
+    # Listed to the end first: markers that point to what is gone by then confuse some stores.
+    pending = [upload async for upload in iterate_multipart_uploads(driver, bucket, prefix=prefix)]
+    client = engine.client
+    limit = _go_back(client.store_clock.translate(client.clock.now()), older_than)
+    old = [upload for upload in pending if upload.initiated_at is not None and upload.initiated_at <= limit]
+    return [
+        upload
+        for upload in old
+        if upload.upload_id not in engine.known_uploads and await _has_been_aborted(client, upload)
+    ]
+
+
+def _check_age(older_than: object) -> None:
+    if not isinstance(older_than, timedelta) or older_than < timedelta():
+        raise ConfigurationError(f"older_than must be a timedelta that is not negative, not {older_than!r:.80}")
+
+
+def _go_back(moment: datetime, span: timedelta) -> datetime:
+    try:
+        return moment - span
+    except OverflowError:
+        return datetime.min.replace(tzinfo=moment.tzinfo)
+
+
+async def _has_been_aborted(client: OperationClient, upload: PendingUpload) -> bool:
+    """Abort and return whether it was this that ended the upload."""
+    failures: list[StorageError] = []
+    try:
+        check_key(upload.key)  # a listed key that is not UTF-8 cannot be named in a request
+        await client.run(AbortMultipartUpload(upload.bucket, upload.key, upload.upload_id), failures=failures)
+    except DriverClosedError:
+        raise
+    except StorageError as error:
+        is_gone = isinstance(error, ResponseError) and error.status == 404
+        return is_gone and any(is_unclear(failure) for failure in failures)
+    return True

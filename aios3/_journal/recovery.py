@@ -1,0 +1,218 @@
+"""What dead processes, and uploads that could not be aborted, have left at the store: seen, gone on with, or ended."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final, Literal
+
+from aios3._protocol.attributes.headers import ObjectHeaders, read_attributes
+from aios3._upload.multipart.abort import AbortOutcome
+from aios3._upload.multipart.guard import CancellationGuard
+from aios3._upload.multipart.orphan_sweep import OrphanSweep
+from aios3._upload.multipart.resume import holds_parts, list_stored_parts, usable_parts
+from aios3._upload.shared.engine import Engine
+from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint
+from aios3.errors import ContainerNotFoundError, DriverClosedError, StorageError, UploadNotFoundError
+
+from .entries import JournalEntry
+from .journal import Journal
+
+__all__ = ["Leftovers", "discard"]
+
+_CREATE_WINDOW: Final = timedelta(seconds=60)
+"""How long after the journal's word the store may have made an upload whose id no process lived to learn."""
+
+_ENDS: Final[Mapping[AbortOutcome, Literal["aborted", "gone"]]] = {
+    AbortOutcome.ABORTED: "aborted",
+    AbortOutcome.GONE: "gone",
+    AbortOutcome.VANISHED: "gone",
+}
+"""What is no longer open after an abort, and how a caller is told."""
+
+
+class Leftovers:
+    """The open entries of a driver's journal that nobody works on."""
+
+    def __init__(self, engine: Engine, journal: Journal) -> None:
+        """Take who reaches the store, and who knows what is left."""
+        self._engine = engine
+        self._journal = journal
+
+    async def claim(self) -> list[int]:
+        """Become responsible for what dead processes left, and return the numbers of all that is left, oldest first.
+
+        Raises:
+            OSError: the journals cannot be read.
+        """
+        await self._journal.claim()
+        left = self._journal.left
+        return sorted(left, key=lambda number: (left[number].at, number))
+
+    @contextmanager
+    def reserve(self, number: int) -> Generator[JournalEntry | None]:
+        """Keep others on this driver away from an entry for a while; ``None`` if it is not left any more."""
+        entry = self._journal.take(number)
+        try:
+            yield entry
+        finally:
+            self._journal.put_back(number)
+
+    def put_back(self, number: int) -> None:
+        """Leave an entry that was reserved, unless it is gone on with."""
+        self._journal.put_back(number)
+
+    async def checkpoint(
+        self, number: int, entry: JournalEntry, headers: ObjectHeaders | None = None
+    ) -> UploadCheckpoint | None:
+        """Return how far an upload has come; ``None`` if it is not open, or nobody knows its id.
+
+        Args:
+            number: of the entry.
+            entry: as it was reserved.
+            headers: of the caller who will go on; they may hold a customer key, which the journal does not.
+
+        Raises:
+            StorageError: the store refused, or does not answer.
+        """
+        if entry.upload_id is None:
+            return None
+        place = entry.bucket, entry.key, entry.upload_id
+        with_key = entry.has_customer_key and headers is not None
+        try:
+            listing = headers.part if with_key and headers is not None else self._headers(entry)
+            stored = await list_stored_parts(self._engine.client, *place, listing)
+        except (UploadNotFoundError, ContainerNotFoundError):
+            self._journal.end(number)
+            return None
+        parts = usable_parts(stored, part_size=entry.part_size, checksum=entry.checksum)
+        return UploadCheckpoint(*place, entry.part_size, parts, entry.checksum, entry.size)
+
+    async def abort(self, number: int, entry: JournalEntry) -> RecoveredUpload:
+        """End an upload, and say what became of it; one that cannot be aborted stays.
+
+        Raises:
+            DriverClosedError: the driver was closed meanwhile; the upload stays.
+        """
+        upload_id = entry.upload_id
+        try:
+            if upload_id is None:
+                upload_id, outcome = await self._abort_unknown(entry)
+            else:
+                place = entry.bucket, entry.key, upload_id
+                outcome = await _abort_upload(self._engine, *place, self._headers(entry))
+        except DriverClosedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - credentials may fail with anything, and the others must be ended
+            return RecoveredUpload(entry.bucket, entry.key, entry.upload_id, "failed", error=error)
+        if outcome not in _ENDS:
+            return RecoveredUpload(entry.bucket, entry.key, upload_id, "failed")
+        self._journal.end(number)
+        return RecoveredUpload(entry.bucket, entry.key, upload_id, _ENDS[outcome])
+
+    async def _abort_unknown(self, entry: JournalEntry) -> tuple[str | None, AbortOutcome]:
+        sweep = OrphanSweep(
+            self._engine.client,
+            entry.bucket,
+            entry.key,
+            headers=self._headers(entry),
+            known_uploads=self._engine.known_uploads,
+        )
+        sweep.was_lost_between(entry.at, entry.at + _CREATE_WINDOW)
+        aborted = await sweep.run(lambda: self._ids_of_others(entry))
+        return (aborted[0], AbortOutcome.ABORTED) if aborted else (None, AbortOutcome.GONE)
+
+    async def _ids_of_others(self, entry: JournalEntry) -> set[str]:
+        """Return the ids of uploads of that key that other processes have begun."""
+        place = entry.bucket, entry.key
+        others = [other for other in await self._journal.read_others() if (other.bucket, other.key) == place]
+        if any(other.upload_id is None for other in others):
+            raise StorageError(f"another process is creating an upload of {entry.bucket}/{entry.key}; recover later")
+        return {other.upload_id for other in others if other.upload_id is not None}
+
+    def _headers(self, entry: JournalEntry) -> Mapping[str, str]:
+        return read_attributes(entry.key, entry.attributes, self._engine.provider).every
+
+    async def find_by_file(
+        self, file: FileIdentity, bucket: str, key: str, headers: ObjectHeaders
+    ) -> tuple[int, UploadCheckpoint] | None:
+        """Return what the upload of this file to this key can go on from; uploads of other states of it are ended.
+
+        The number is that of its entry, which stays reserved until `put_back`, or until it is gone on with.
+
+        Raises:
+            OSError: the file or the journals cannot be read.
+            StorageError: the store refused, or does not answer.
+        """
+        left = self._journal.left
+        numbers = [number for number in await self.claim() if _is_of(left[number], file.path, bucket, key)]
+        reserved = {number: entry for number in numbers if (entry := self._journal.take(number)) is not None}
+        found: tuple[int, UploadCheckpoint] | None = None
+        kept: int | None = None
+        try:
+            for number, entry in reserved.items():
+                checkpoint = None
+                if found is None and entry.file == file:
+                    checkpoint = await self.checkpoint(number, entry, headers)
+                if checkpoint is not None and await holds_parts(file.path, checkpoint.parts, checkpoint.checksum):
+                    found = number, checkpoint
+                else:
+                    await self.abort(number, entry)
+            kept = None if found is None else found[0]
+        finally:
+            for number in reserved.keys() - {kept}:
+                self._journal.put_back(number)
+        return found
+
+
+def _is_of(entry: JournalEntry, path: str, bucket: str, key: str) -> bool:
+    return entry.file is not None and (entry.file.path, entry.bucket, entry.key) == (path, bucket, key)
+
+
+async def discard(
+    engine: Engine, journal: Journal | None, checkpoint: UploadCheckpoint, headers: Mapping[str, str]
+) -> None:
+    """Abort the upload of a checkpoint that is of no use any more, and note its end if it stands in the journal.
+
+    Raises:
+        StorageError: the store refused, or does not answer.
+    """
+    number = None if journal is None else journal.resume(checkpoint.upload_id)
+    outcome: AbortOutcome | None = None
+    try:
+        outcome = await _abort_upload(engine, checkpoint.bucket, checkpoint.key, checkpoint.upload_id, headers)
+    finally:
+        if journal is not None and number is not None:
+            if outcome in _ENDS:
+                journal.end(number)
+            else:
+                journal.leave(number, checkpoint.upload_id)
+
+
+async def _abort_upload(
+    engine: Engine, bucket: str, key: str, upload_id: str, headers: Mapping[str, str]
+) -> AbortOutcome:
+    """Abort an upload that nobody works on, and prove that nothing remained.
+
+    Raises:
+        StorageError: the store refused, or does not answer.
+    """
+    guard = CancellationGuard(
+        engine.client,
+        bucket,
+        key,
+        headers=headers,
+        deadline=engine.timeouts.cleanup,
+        failures=[],
+        known_uploads=engine.known_uploads,
+    )
+    guard.adopt(upload_id)
+    guard.may_have_parts = True
+    try:
+        outcome = await guard.abort()
+        if guard.unproved_by is not None:
+            raise guard.unproved_by
+        return outcome
+    finally:
+        engine.known_uploads.discard(upload_id)

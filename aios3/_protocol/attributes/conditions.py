@@ -1,0 +1,39 @@
+"""Whether the request that commits will heed its conditions: a store that ignores them would overwrite in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from aios3._protocol.parts.part_plan import PartPlan
+from aios3._protocol.parts.put_plan import StreamPlan
+from aios3.errors import ConfigurationError
+from aios3.providers import Provider
+
+from .headers import ObjectHeaders
+
+__all__ = ["check_conditions", "possible_commits"]
+
+
+def possible_commits(plan: PartPlan, size: int | None) -> frozenset[str]:
+    """Return the names of the operations that may commit an upload of `size` bytes, ``None`` if unknown."""
+    if isinstance(plan, StreamPlan) or (size is not None and size <= plan.first_size):
+        return frozenset({"PutObject"})
+    if size is not None:
+        return frozenset({"CompleteMultipartUpload"})
+    return frozenset({"PutObject", "CompleteMultipartUpload"})
+
+
+def check_conditions(headers: ObjectHeaders, provider: Provider, commits: Collection[str]) -> None:
+    """Refuse conditions that one of the operations would ignore.
+
+    Raises:
+        ConfigurationError: there are conditions, and the provider is known to ignore them there.
+    """
+    if not headers.has_conditions:
+        return
+    heeds = {"PutObject": provider.conditional_put, "CompleteMultipartUpload": provider.conditional_complete}
+    for name in sorted(commits):
+        if heeds[name] is False:
+            raise ConfigurationError(
+                f"{provider.name} ignores if_match and if_none_match at {name}, which may be what commits this upload"
+            )

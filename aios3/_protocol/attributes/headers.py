@@ -1,0 +1,155 @@
+"""Upload attributes to the headers of each request of an upload.
+
+The order of the work: which attributes are there, may this provider have them,
+what header does each become, which requests carry it.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final
+
+from aios3.errors import ConfigurationError
+from aios3.providers import Provider
+
+from .encoding import (
+    read_context,
+    read_customer_key,
+    read_etag,
+    read_expires,
+    read_flag,
+    read_legal_hold,
+    read_metadata,
+    read_retain_until,
+    read_tags,
+    read_text,
+)
+
+__all__ = ["ObjectHeaders", "read_attributes"]
+
+DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
+_COMPRESSED_TYPES: Final = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
+
+# The first guess reads the operating system's tables from files: at import, not in the middle of an upload.
+mimetypes.guess_type("")
+
+_READERS: Final[Mapping[str, Callable[[str, object], Mapping[str, str]]]] = {
+    "content_type": read_text("content-type"),
+    "cache_control": read_text("cache-control"),
+    "content_disposition": read_text("content-disposition"),
+    "content_encoding": read_text("content-encoding"),
+    "content_language": read_text("content-language"),
+    "expires": read_expires,
+    "metadata": read_metadata,
+    "tags": read_tags,
+    "acl": read_text("x-amz-acl"),
+    "storage_class": read_text("x-amz-storage-class"),
+    "server_side_encryption": read_text("x-amz-server-side-encryption"),
+    "sse_kms_key_id": read_text("x-amz-server-side-encryption-aws-kms-key-id"),
+    "sse_kms_context": read_context,
+    "sse_bucket_key": read_flag("x-amz-server-side-encryption-bucket-key-enabled"),
+    "sse_customer_key": read_customer_key,
+    "object_lock_mode": read_text("x-amz-object-lock-mode"),
+    "object_lock_retain_until": read_retain_until,
+    "object_lock_legal_hold": read_legal_hold,
+    "website_redirect_location": read_text("x-amz-website-redirect-location"),
+    "if_none_match": read_etag("if-none-match"),
+    "if_match": read_etag("if-match"),
+    "request_payer": read_text("x-amz-request-payer"),
+    "expected_bucket_owner": read_text("x-amz-expected-bucket-owner"),
+}
+
+_ON_EVERY_REQUEST: Final = frozenset({"request_payer", "expected_bucket_owner"})
+_ON_PARTS: Final = _ON_EVERY_REQUEST | {"sse_customer_key"}
+_CONDITIONS: Final = frozenset({"if_match", "if_none_match"})
+_ON_COMMIT: Final = _ON_PARTS | _CONDITIONS
+_DESCRIBING: Final = frozenset(_READERS) - _CONDITIONS
+_LOCK_HEADERS: Final = frozenset({
+    "x-amz-object-lock-legal-hold", "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectHeaders:
+    """The headers of an upload, by request; those that may hold a customer key do not show in ``repr``.
+
+    A PutObject carries ``create | commit``.
+    """
+
+    create: Mapping[str, str] = field(repr=False)
+    """CreateMultipartUpload: all that describes the object."""
+    part: Mapping[str, str] = field(repr=False)
+    """UploadPart and HeadObject: what says who pays and, with the customer's own key, what it was encrypted with."""
+    commit: Mapping[str, str] = field(repr=False)
+    """CompleteMultipartUpload: the conditions, and what it needs besides."""
+    every: Mapping[str, str]
+    """Requests about the upload that touch no data: AbortMultipartUpload, ListParts, ListMultipartUploads."""
+
+    @property
+    def is_locked(self) -> bool:
+        """The object gets an object lock that was asked for; a bucket may lock it all the same."""
+        return not _LOCK_HEADERS.isdisjoint(self.create)
+
+    @property
+    def has_conditions(self) -> bool:
+        """The commit depends on what the key holds."""
+        return not self.commit.keys().isdisjoint({"if-match", "if-none-match"})
+
+
+def read_attributes(key: str, attributes: Mapping[str, object], provider: Provider) -> ObjectHeaders:
+    """Return the headers for these `aios3.models.UploadAttributes`, which are not changed.
+
+    ``None`` and empty mappings count as absent; without a content type it is guessed from the key.
+
+    Raises:
+        TypeError: there is no attribute of that name.
+        ConfigurationError: the provider does not take the attribute, or its value cannot be sent.
+    """
+    if not attributes:
+        return _of_content_type(_guess_content_type(key))
+    by_name = {name: _READERS[name](name, value) for name, value in _given(attributes, provider).items()}
+    by_name.setdefault("content_type", {"content-type": _guess_content_type(key)})
+    return ObjectHeaders(
+        create=_pick(by_name, _DESCRIBING),
+        part=_pick(by_name, _ON_PARTS),
+        commit=_pick(by_name, _ON_COMMIT),
+        every=_pick(by_name, _ON_EVERY_REQUEST),
+    )
+
+
+# Most small objects have no attributes, and few content types.
+@lru_cache(maxsize=64)
+def _of_content_type(content_type: str) -> ObjectHeaders:
+    nothing: Mapping[str, str] = MappingProxyType({})
+    return ObjectHeaders(MappingProxyType({"content-type": content_type}), nothing, nothing, nothing)
+
+
+def _given(attributes: Mapping[str, object], provider: Provider) -> dict[str, object]:
+    for name in attributes:
+        if name not in _READERS:
+            raise TypeError(f"there is no upload attribute {name!r}; known are: {', '.join(sorted(_READERS))}")
+    given = {name: value for name, value in attributes.items() if value is not None and value != {}}
+    for name in given:
+        if name in provider.refused_attributes:
+            raise ConfigurationError(f"provider {provider.name!r} does not take the attribute {name!r}")
+    return given
+
+
+def _pick(by_name: Mapping[str, Mapping[str, str]], names: frozenset[str]) -> dict[str, str]:
+    return {header: value for name, headers in by_name.items() if name in names for header, value in headers.items()}
+
+
+def _guess_content_type(key: str) -> str:
+    # Only the last segment, behind a slash: a key may look like a URL, which mimetypes would take apart.
+    name = key.rpartition("/")[2]
+    if "." not in name:
+        return DEFAULT_CONTENT_TYPE
+    content_type, encoding = mimetypes.guess_type("/" + name)
+    if encoding is not None:
+        # "a.html.gz" is not HTML unless Content-Encoding says so, and that is the caller's to say.
+        return _COMPRESSED_TYPES.get(encoding, DEFAULT_CONTENT_TYPE)
+    return content_type or DEFAULT_CONTENT_TYPE

@@ -1,0 +1,130 @@
+"""What every S3 operation has in common: build one request, read one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol, TypeVar
+
+from aios3._protocol.wire.error_responses import describe_body, read_error, request_ids
+from aios3._protocol.wire.messages import Body, Request, Response
+from aios3._protocol.wire.uri import Endpoint
+from aios3._protocol.wire.xml_bodies import Element, XmlError, parse_xml
+from aios3.errors import ResponseError
+
+__all__ = ["CONTROL_OPERATIONS", "Operation", "build_request", "is_success", "parse_result", "refusal", "unusable"]
+
+CONTROL_OPERATIONS: Final = frozenset({"CreateBucket", "DeleteBucket", "ListBuckets"})
+"""Names of the operations that make, remove and list buckets. Some stores have another endpoint for what is in them."""
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Operation(Protocol[T_co]):
+    """One call of the S3 API as a value: repeatable, and free of any state."""
+
+    @property
+    def name(self) -> str:
+        """S3's name, for example ``"UploadPart"``."""
+        ...  # pragma: no cover - a protocol has no body
+
+    @property
+    def bucket(self) -> str | None:
+        """The bucket that the operation is about, or ``None`` for the service itself."""
+        ...  # pragma: no cover - a protocol has no body
+
+    @property
+    def key(self) -> str | None:
+        """The key, or ``None`` for operations on buckets."""
+        ...  # pragma: no cover - a protocol has no body
+
+    @property
+    def upload_id(self) -> str | None:
+        """The multipart upload, or ``None`` where there is none yet."""
+        ...  # pragma: no cover - a protocol has no body
+
+    @property
+    def part_number(self) -> int | None:
+        """The part, or ``None`` for everything but UploadPart."""
+        ...  # pragma: no cover - a protocol has no body
+
+    def build(self, endpoint: Endpoint) -> Request:
+        """Return the request, unsigned."""
+        ...  # pragma: no cover - a protocol has no body
+
+    def read(self, response: Response) -> T_co:
+        """Return what the answer says.
+
+        Raises:
+            ResponseError: the answer is a refusal, or (with status 2xx and no
+                code) it is not what S3 answers.
+        """
+        ...  # pragma: no cover - a protocol has no body
+
+
+def build_request(
+    operation: Operation[Any],
+    endpoint: Endpoint,
+    method: str,
+    *,
+    query: tuple[tuple[str, str], ...] = (),
+    headers: Mapping[str, str] | None = None,
+    body: Body = (),
+) -> Request:
+    """Return the request for the operation's bucket and key."""
+    host, path = endpoint.locate(operation.bucket, operation.key)
+    return Request(operation.name, method, endpoint.scheme, host, path, query, dict(headers or {}), body)
+
+
+def is_success(response: Response) -> bool:
+    """Say whether the status is 2xx; redirects are not, since S3's need another signature."""
+    return 200 <= response.status < 300
+
+
+def refusal(operation: Operation[Any], response: Response) -> ResponseError:
+    """Return the error that the answer is."""
+    return read_error(
+        response,
+        operation=operation.name,
+        bucket=operation.bucket,
+        key=operation.key,
+        upload_id=operation.upload_id,
+        part_number=operation.part_number,
+    )
+
+
+def unusable(operation: Operation[Any], response: Response, message: str) -> ResponseError:
+    """Return the error for a success that lacks what it must carry: the answer's status, no code."""
+    request_id, host_id = request_ids(response)
+    return ResponseError(
+        message,
+        operation=operation.name,
+        status=response.status,
+        request_id=request_id,
+        host_id=host_id,
+        bucket=operation.bucket,
+        key=operation.key,
+        upload_id=operation.upload_id,
+        part_number=operation.part_number,
+    )
+
+
+def parse_result(operation: Operation[Any], response: Response, *roots: str) -> Element:
+    """Return the answer's document if its root has one of these names.
+
+    Raises:
+        ResponseError: the answer is a refusal (also inside a 200), or another or no document.
+    """
+    if not is_success(response):
+        raise refusal(operation, response)
+    try:
+        document = parse_xml(response.body)
+    except XmlError:
+        came = describe_body(response)
+        raise unusable(operation, response, f"the store answered a success with {came}") from None
+    if document.name in roots:
+        return document
+    if document.name in ("Error", "ErrorResponse"):
+        raise refusal(operation, response)
+    raise unusable(
+        operation, response, f"the store answered a success with an unexpected {document.name!r:.80} document"
+    )

@@ -1,0 +1,205 @@
+"""Operations on one whole object: put, look at, read, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from aios3._protocol.wire.error_responses import (
+    etag_of,
+    read_checksum,
+    read_http_date,
+    read_metadata,
+    request_id,
+    unquote_etag,
+)
+from aios3._protocol.wire.messages import Body, Request, Response
+from aios3._protocol.wire.response_headers import read_content_range
+from aios3._protocol.wire.uri import Endpoint
+from aios3.errors import ConfigurationError
+from aios3.models import StorageObject
+
+from .base import build_request, is_success, refusal, unusable
+
+__all__ = ["Committed", "DeleteObject", "GetObject", "HeadObject", "PutObject"]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What the store says about an object that it has just taken."""
+
+    etag: str | None
+    """As sent, with its quotes; ``None`` if the answer has none."""
+    version_id: str | None
+    checksum: str | None
+    """The object's checksum as reported, or ``None``."""
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PutObject:
+    """Store an object in one request."""
+
+    name: ClassVar[str] = "PutObject"
+    upload_id: ClassVar[None] = None
+    part_number: ClassVar[None] = None
+
+    bucket: str
+    key: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: Body = field(repr=False)
+    checksum: tuple[str, str] | None = None
+    """Header name and base64 value, for example ``("x-amz-checksum-crc32", "...")``."""
+
+    def build(self, endpoint: Endpoint) -> Request:
+        """Return the request, unsigned."""
+        headers = self.headers
+        if self.checksum is not None:
+            headers = {**headers, self.checksum[0]: self.checksum[1]}
+        return build_request(self, endpoint, "PUT", headers=headers, body=self.body)
+
+    def read(self, response: Response) -> Committed:
+        """Return what was committed.
+
+        Raises:
+            ResponseError: the store refused.
+        """
+        if not is_success(response):
+            raise refusal(self, response)
+        return Committed(
+            etag=etag_of(response.headers),
+            version_id=response.headers.get("x-amz-version-id"),
+            checksum=read_checksum(response.headers),
+            request_id=request_id(response),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HeadObject:
+    """Look at an object without reading it."""
+
+    name: ClassVar[str] = "HeadObject"
+    upload_id: ClassVar[None] = None
+    part_number: ClassVar[None] = None
+
+    bucket: str
+    key: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def build(self, endpoint: Endpoint) -> Request:
+        """Return the request, unsigned."""
+        return build_request(self, endpoint, "HEAD", headers=self.headers)
+
+    def read(self, response: Response) -> StorageObject:
+        """Return the object as its headers describe it.
+
+        Raises:
+            ResponseError: there is no such object, the store refused, or the answer does not say the size.
+        """
+        if not is_success(response):
+            raise refusal(self, response)
+        return _describe(self, response)
+
+
+@dataclass(frozen=True, slots=True)
+class GetObject:
+    """Read an object, or the bytes from ``start`` up to but not including ``end``."""
+
+    name: ClassVar[str] = "GetObject"
+    upload_id: ClassVar[None] = None
+    part_number: ClassVar[None] = None
+
+    bucket: str
+    key: str
+    start: int | None = None
+    end: int | None = None
+    if_match: str | None = None
+    """An ETag without its quotes: the answer is 412 if the object has another one by now."""
+    overrides: tuple[tuple[str, str], ...] = ()
+    """Query parameters, such as ``("response-content-type", "text/plain")``, that replace headers of the answer."""
+
+    def build(self, endpoint: Endpoint) -> Request:
+        """Return the request, unsigned.
+
+        Raises:
+            ConfigurationError: the range is negative or empty, which HTTP cannot ask for.
+        """
+        byte_range = self._range()
+        headers = {} if byte_range is None else {"range": byte_range}
+        if self.if_match is not None:
+            headers["if-match"] = f'"{self.if_match}"'
+        return build_request(self, endpoint, "GET", query=self.overrides, headers=headers)
+
+    def read(self, response: Response) -> StorageObject:
+        """Return the object as the headers describe it; its size is the length of this answer.
+
+        Only the status and the headers count, unless the status is an error.
+
+        Raises:
+            ResponseError: the store refused, does not say the length, or sent everything, or another range, though a
+                range was asked.
+        """
+        if not is_success(response):
+            raise refusal(self, response)
+        # rclone answers a range with the right bytes and headers, but with 200.
+        is_partial = response.status == 206 or "content-range" in response.headers
+        if not is_partial and self._range() is not None:
+            raise unusable(self, response, "the store ignored the range that was asked for")
+        section = read_content_range(response.headers)
+        if section is not None and section.start != (self.start or 0):
+            raise unusable(self, response, "the store sent another range than was asked for")
+        return _describe(self, response)
+
+    def _range(self) -> str | None:
+        start = self.start or 0
+        if start < 0 or (self.end is not None and self.end <= start):
+            raise ConfigurationError(f"bytes {self.start} to {self.end} are not a range")
+        if self.end is not None:
+            return f"bytes={start}-{self.end - 1}"
+        return f"bytes={start}-" if start else None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteObject:
+    """Remove an object; S3 answers success also if there is none."""
+
+    name: ClassVar[str] = "DeleteObject"
+    upload_id: ClassVar[None] = None
+    part_number: ClassVar[None] = None
+
+    bucket: str
+    key: str
+
+    def build(self, endpoint: Endpoint) -> Request:
+        """Return the request, unsigned."""
+        return build_request(self, endpoint, "DELETE")
+
+    def read(self, response: Response) -> None:
+        """Return if it is gone.
+
+        Raises:
+            ResponseError: the store refused.
+        """
+        if not is_success(response):
+            raise refusal(self, response)
+
+
+def _describe(operation: HeadObject | GetObject, response: Response) -> StorageObject:
+    headers = response.headers
+    length = headers.get("content-length", "").strip()
+    # Eighteen digits are more than any object has, and keep int() from refusing or labouring.
+    if not (length.isascii() and length.isdigit() and len(length) <= 18):
+        raise unusable(operation, response, "the store did not say how long the object is")
+    return StorageObject(
+        bucket=operation.bucket,
+        key=operation.key,
+        size=int(length),
+        etag=unquote_etag(etag_of(headers) or ""),
+        last_modified=read_http_date(headers.get("last-modified")),
+        content_type=headers.get("content-type"),
+        metadata=read_metadata(headers),
+        version_id=headers.get("x-amz-version-id"),
+        storage_class=headers.get("x-amz-storage-class"),
+        checksum=read_checksum(headers),
+    )

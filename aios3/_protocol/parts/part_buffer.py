@@ -1,0 +1,166 @@
+"""Regroups chunks of any size into parts, by copying them into lent segments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from aios3.options import KIB
+
+from .part_plan import PartPlan
+
+__all__ = ["SEGMENT_SIZE", "Part", "PartCutter", "Segment"]
+
+SEGMENT_SIZE: Final = 256 * KIB
+"""Bytes of one segment, which is also one write to the socket: over TLS the cheapest size that was measured."""
+
+Segment = bytearray | memoryview
+"""Memory of `SEGMENT_SIZE` bytes that can be written to."""
+
+
+@dataclass(eq=False, slots=True)
+class Part:
+    """A cut part: its bytes stay in its segments until whoever holds it gives them back."""
+
+    number: int
+    size: int
+    """Bytes."""
+    segments: tuple[Segment, ...]
+    body: list[memoryview] = field(init=False, repr=False)
+    """The slices to send; they are views, so the segments must not be reused before the request has ended. It is one
+    list, which requests refer to and do not copy: `give_up` empties it for all of them."""
+
+    def __post_init__(self) -> None:
+        views = [memoryview(segment) for segment in self.segments]
+        full, rest = divmod(self.size, SEGMENT_SIZE)
+        self.body = views[:full]
+        if rest:
+            self.body.append(views[full][:rest])
+
+    def give_up(self) -> tuple[Segment, ...]:
+        """Return the segments, and refer to none of them any more, nor let requests do so.
+
+        An error keeps the frames that it went through, and those keep requests and this part. Without this the memory
+        would stay for as long as the caller keeps the error.
+        """
+        segments, self.segments = self.segments, ()
+        self.body.clear()
+        return segments
+
+
+class PartCutter:
+    """Fills one part after the other.
+
+    Whoever drives it begins a part when bytes for it are expected, lends a
+    segment while it `wants` one, and takes the part when it `is_full` or the
+    source has ended. Bytes are copied on arrival, so a producer may reuse its
+    buffer at once; or somebody writes them himself to what is `free`.
+    """
+
+    def __init__(self, plan: PartPlan, first_number: int = 1) -> None:
+        self._plan = plan
+        self.number = first_number
+        """Of the current part, or of the next one while none `is_open`."""
+        self.is_open = False
+        self._clear()
+
+    def _clear(self) -> None:
+        self._segments: list[Segment] = []
+        self._tail: memoryview | None = None
+        self._size = 0
+        self._lent = 0
+        self._filled = 0
+        self.room = 0
+        """Bytes that can be copied in before another segment must be lent."""
+
+    @property
+    def is_at_limit(self) -> bool:
+        """No further part can begin: the store takes no more of them."""
+        return not self.is_open and self.number > self._plan.max_parts
+
+    @property
+    def is_full(self) -> bool:
+        return self.is_open and self._filled == self._size
+
+    @property
+    def filled(self) -> int:
+        """Bytes in the current part."""
+        return self._filled
+
+    @property
+    def wants(self) -> int:
+        """Bytes that the next segment will be used for; 0 while there is room or the part is full."""
+        return 0 if self.room else min(SEGMENT_SIZE, self._size - self._filled)
+
+    @property
+    def missing(self) -> int:
+        """Bytes of the current part that were not lent yet."""
+        return self._size - self._lent
+
+    @property
+    def lent_ahead(self) -> int:
+        """Bytes of the current part that were lent and are not filled."""
+        return self._lent - self._filled
+
+    def begin(self) -> None:
+        """Begin the next part.
+
+        Raises:
+            PartLimitError: the store takes no part of that number.
+        """
+        self._size = self._plan.size_of(self.number)
+        self.is_open = True
+
+    def lend(self, segment: Segment) -> None:
+        """Take over a segment of `SEGMENT_SIZE` bytes, of which `wants` bytes will be used."""
+        self.room = self.wants
+        self._lent += self.room
+        self._segments.append(segment)
+        self._tail = memoryview(segment)  # assigning to a slice of a bytearray would copy twice
+
+    def fill(self, data: memoryview) -> int:
+        """Copy from the front of `data` as much as there is room for; return how many bytes that were."""
+        count = min(len(data), self.room)
+        if count and self._tail is not None:
+            offset = self._filled % SEGMENT_SIZE
+            self._tail[offset : offset + count] = data if count == len(data) else data[:count]
+            self._filled += count
+            self.room -= count
+        return count
+
+    def lend_ahead(self, segment: Segment) -> None:
+        """Take over another segment of `SEGMENT_SIZE` bytes, for bytes behind those that there is `room` for."""
+        self._lent += min(SEGMENT_SIZE, self.missing)
+        self._segments.append(segment)
+
+    def free(self, most: int) -> list[memoryview]:
+        """Return where the next bytes of the part belong, in order, as far as segments were lent, at most so many.
+
+        Whoever writes there says so with `note_filled` before anything else is done.
+        """
+        views = []
+        position, end = self._filled, min(self._lent, self._filled + most)
+        while position < end:
+            number, offset = divmod(position, SEGMENT_SIZE)
+            views.append(memoryview(self._segments[number])[offset : offset + end - position])
+            position += len(views[-1])
+        return views
+
+    def note_filled(self, count: int) -> tuple[Segment, ...]:
+        """Note that so many bytes were written to what is `free`; return the segments that are empty, lent no more."""
+        self._filled += count
+        used = -(-self._filled // SEGMENT_SIZE)
+        empty = tuple(self._segments[used:])
+        del self._segments[used:]
+        self._lent = min(self._lent, used * SEGMENT_SIZE)
+        self.room = self._lent - self._filled
+        self._tail = memoryview(self._segments[-1]) if self.room else None
+        return empty
+
+    def take(self) -> Part:
+        """Return the current part as far as it is filled; the next one is not begun."""
+        part = Part(self.number, self._filled, tuple(self._segments))
+        self.number += 1
+        self.is_open = False
+        self._clear()
+        return part

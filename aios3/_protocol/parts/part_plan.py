@@ -1,0 +1,120 @@
+"""How large each part of an upload is: arithmetic only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aios3.errors import ConfigurationError, PartLimitError
+from aios3.options import MIB, TransferConfig
+from aios3.providers import Provider
+
+__all__ = ["PartPlan", "check_part_size", "plan_parts", "plan_resumed", "reading_reserve"]
+
+
+@dataclass(frozen=True, slots=True)
+class PartPlan:
+    """The size of every part of one upload.
+
+    The first half of the part numbers has one size. Where parts may grow, the
+    second half doubles in ten steps up to `largest_size`, so that a stream of
+    unknown length goes far beyond ``max_parts * first_size`` while one of
+    ordinary length has equal parts.
+    """
+
+    first_size: int
+    """Bytes."""
+    largest_size: int
+    """Bytes; equal to `first_size` where parts must not grow."""
+    max_parts: int
+
+    def size_of(self, number: int) -> int:
+        """Return the bytes of part `number` (from 1), unless the source ends in it.
+
+        Raises:
+            PartLimitError: the store takes no part of that number.
+        """
+        if number > self.max_parts:
+            raise PartLimitError(
+                f"the source is longer than {self.capacity} bytes, which is all that {self.max_parts} parts can hold "
+                f"with part_size={self.first_size}; declare its size, or use a larger part_size or memory_limit"
+            )
+        equal = max(1, self.max_parts // 2)
+        if number <= equal:
+            return self.first_size
+        doublings = (number - equal - 1) // self._step + 1
+        return min(self.largest_size, self.first_size << min(doublings, 64))
+
+    @property
+    def _step(self) -> int:
+        return max(1, self.max_parts // 20)
+
+    @property
+    def capacity(self) -> int:
+        """Bytes that all parts together hold."""
+        return sum(self.size_of(number) for number in range(1, self.max_parts + 1))
+
+
+def check_part_size(provider: Provider, transfer: TransferConfig) -> None:
+    """Raise `ConfigurationError` if the provider does not take parts of that size."""
+    least, most = provider.min_part_size, provider.max_part_size
+    if not least <= transfer.part_size <= most:
+        raise ConfigurationError(
+            f"part_size is {transfer.part_size} bytes, but {provider.name} takes parts of {least} to {most} bytes"
+        )
+
+
+def reading_reserve(driver: TransferConfig) -> int:
+    """Return the bytes of ``memory_limit`` that unfinished parts leave free, to read parts back from the disk.
+
+    Without them, 0, nothing can go there.
+    """
+    is_enough = driver.memory_limit >= 4 * driver.part_size
+    return driver.memory_limit // 4 if driver.spill_directory is not None and is_enough else 0
+
+
+def plan_parts(provider: Provider, transfer: TransferConfig, *, size: int | None, memory_limit: int) -> PartPlan:
+    """Lay out the parts of an upload of `size` bytes, or of unknown length if `size` is ``None``.
+
+    Raises:
+        ConfigurationError: the parts do not suit the provider or cannot be held in `memory_limit` bytes.
+        PartLimitError: `size` is more than the provider's parts can hold.
+    """
+    check_part_size(provider, transfer)
+    if transfer.part_size > memory_limit:
+        raise ConfigurationError(
+            f"part_size is {transfer.part_size} bytes, but the driver may hold only {memory_limit} (memory_limit)"
+        )
+    if size is not None:
+        first = _size_for(size, provider, transfer, memory_limit)
+        return PartPlan(first, first, provider.max_parts)
+    grows = transfer.part_growth == "auto" and not provider.equal_parts
+    largest = max(transfer.part_size, min(provider.max_part_size, memory_limit // 2)) if grows else transfer.part_size
+    return PartPlan(transfer.part_size, largest, provider.max_parts)
+
+
+def plan_resumed(provider: Provider, transfer: TransferConfig, *, size: int | None, memory_limit: int) -> PartPlan:
+    """Lay out the further parts of an upload that was begun with parts of ``transfer.part_size`` bytes.
+
+    Raises:
+        ConfigurationError: the parts do not suit the provider or cannot be held in `memory_limit` bytes.
+        PartLimitError: `size` is more than parts of that size can hold.
+    """
+    plan = plan_parts(provider, transfer, size=None, memory_limit=memory_limit)
+    if size is not None and size > plan.capacity:
+        plan.size_of(plan.max_parts + 1)
+    return plan
+
+
+def _size_for(size: int, provider: Provider, transfer: TransferConfig, memory_limit: int) -> int:
+    needed = -(-size // provider.max_parts)
+    if needed <= transfer.part_size:
+        return transfer.part_size
+    rounded = -(-needed // MIB) * MIB
+    if needed > provider.max_part_size:
+        raise PartLimitError(
+            f"{size} bytes are more than {provider.max_parts} parts of {provider.max_part_size} bytes, "
+            f"the most that {provider.name} takes"
+        )
+    if needed > memory_limit:
+        raise ConfigurationError(f"{size} bytes need parts of {rounded} bytes; raise memory_limit to at least that")
+    return min(rounded, provider.max_part_size, memory_limit)

@@ -1,0 +1,88 @@
+"""The record of acknowledged parts: what CompleteMultipartUpload will list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aios3._protocol.wire.error_responses import unquote_etag
+from aios3.errors import IntegrityError
+from aios3.models import UploadedPart
+
+__all__ = ["PartTracker"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Acknowledged:
+    size: int
+    etag: str
+    checksum: str | None
+
+
+class PartTracker:
+    """Part number -> size, ETag and checksum, in whatever order the answers come.
+
+    ETags are kept as the store sent them, because that is what it wants back.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[int, _Acknowledged] = {}
+        self.bytes_stored = 0
+        """Bytes acknowledged: never goes down."""
+        self.bytes_durable = 0
+        """Bytes of the parts before the first gap: never goes down."""
+        self._parts_durable = 0
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def record(self, number: int, *, size: int, etag: str, checksum: str | None = None) -> None:
+        """Note that the store has part `number`.
+
+        Raises:
+            IntegrityError: it was noted before; a part is uploaded once.
+        """
+        if number in self._parts:
+            raise IntegrityError(f"part {number} was acknowledged twice")
+        self._parts[number] = _Acknowledged(size, etag, checksum)
+        self.bytes_stored += size
+        while (part := self._parts.get(self._parts_durable + 1)) is not None:
+            self._parts_durable += 1
+            self.bytes_durable += part.size
+
+    def restore(self, parts: Iterable[UploadedPart]) -> None:
+        """Note parts that the store acknowledged before this tracker was made.
+
+        Raises:
+            IntegrityError: one was noted before.
+        """
+        for part in parts:
+            self.record(part.number, size=part.size, etag=f'"{part.etag}"', checksum=part.checksum)
+
+    def finish(self, *, count: int, size: int) -> tuple[tuple[int, str, str | None], ...]:
+        """Return (number, ETag, checksum) of all parts in order, as Complete lists them.
+
+        Raises:
+            IntegrityError: not every part from 1 to `count` is there, or they are not `size` bytes together.
+        """
+        gaps = [number for number in range(1, count + 1) if number not in self._parts]
+        if gaps or len(self._parts) != count:
+            raise IntegrityError(f"{len(self._parts)} of {count} parts were acknowledged; missing: {gaps[:10]}")
+        if self.bytes_stored != size:
+            raise IntegrityError(f"the source had {size} bytes, but the parts hold {self.bytes_stored}")
+        return tuple((number, part.etag, part.checksum) for number, part in sorted(self._parts.items()))
+
+    def checksums(self) -> list[tuple[str, int]]:
+        """Return (checksum, bytes) of all parts that were sent with a checksum, in order."""
+        return [(part.checksum, part.size) for _, part in sorted(self._parts.items()) if part.checksum is not None]
+
+    def durable_parts(self) -> tuple[UploadedPart, ...]:
+        """Return the parts before the first gap, in order."""
+        return self.uploaded_parts()[: self._parts_durable]
+
+    def uploaded_parts(self) -> tuple[UploadedPart, ...]:
+        """Return what a receipt tells of the parts, in order."""
+        return tuple(
+            UploadedPart(number, part.size, unquote_etag(part.etag), part.checksum)
+            for number, part in sorted(self._parts.items())
+        )

@@ -1,0 +1,236 @@
+"""From an answer to the error that it is: the right class, and words that help without giving secrets away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from aios3.errors import ResponseError
+
+from .error_classes import error_class
+from .messages import Response
+from .response_headers import etag_of, read_checksum, read_http_date, read_metadata, retry_after, unquote_etag
+from .xml_bodies import Element, XmlError, parse_xml, read_time
+
+__all__ = [
+    "describe_body",
+    "etag_of",
+    "expected_region",
+    "read_checksum",
+    "read_error",
+    "read_http_date",
+    "read_metadata",
+    "redirect_host",
+    "request_id",
+    "request_ids",
+    "retry_after",
+    "server_time",
+    "unquote_etag",
+]
+
+MAX_MESSAGE: Final = 300
+"""Characters of the store's words that an error repeats."""
+
+MAX_ERROR_BYTES: Final = 256 * 1024
+"""Of an error document: it is parsed again for every question about it, and S3's have less than 10 KiB."""
+
+_CREDIBLE_YEARS: Final = range(2000, 2200)
+"""Of a store's clock. What is reckoned with another would leave the calendar, some day or at once."""
+
+_NOTHING: Final = Element("")
+_REGION: Final = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
+# The host of a URL, or a host alone, as the Endpoint of a redirect is.
+_PLACE: Final = re.compile(r"(?:https?://)?([a-z0-9._-]{1,320}(?::[0-9]{1,5})?)(?:[/?#].*)?", re.ASCII | re.DOTALL)
+_HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,200}", re.ASCII)
+# Whatever looks like a part of a signature, a token or a key, in a URL, a header or JSON that the store quotes.
+_SECRETS: Final = re.compile(
+    r"((?:signature|credential|token|authorization|secret|access[_-]?key|customer-key)[a-z_-]{0,20}"
+    r"[\"']?\s{0,9}(?:[=:]|%3[ad])\s{0,9})\S+"
+    r"|AWS4-HMAC-SHA256\b.*"
+    r"|\bA[KS]IA[A-Z0-9]{12,}",
+    re.IGNORECASE,
+)
+
+
+def read_error(
+    response: Response,
+    *,
+    operation: str,
+    bucket: str | None,
+    key: str | None,
+    upload_id: str | None,
+    part_number: int | None,
+) -> ResponseError:
+    """Return the error that the answer is, of the subclass that S3's code (else the status) calls for.
+
+    Never raises, whatever the body. The message repeats at most 300 printable
+    characters of the store's, and never a signature, token or access key.
+    """
+    document = _error_document(response)
+    code = _clean(document.text("Code"), 100) or None
+    request_id, host_id = _ids(response, document)
+    return error_class(operation, response.status, code)(
+        _message(response, document, code, operation),
+        operation=operation,
+        status=response.status,
+        code=code,
+        request_id=request_id,
+        host_id=host_id,
+        bucket=bucket,
+        key=key,
+        upload_id=upload_id,
+        part_number=part_number,
+    )
+
+
+def request_ids(response: Response) -> tuple[str | None, str | None]:
+    """Return the store's request id and host id from the headers, ``None`` where there is none."""
+    return _ids(response, _NOTHING)
+
+
+def request_id(response: Response) -> str | None:
+    """Return the store's request id from the headers, or ``None``."""
+    return _request_id(response, _NOTHING)
+
+
+def expected_region(response: Response) -> str | None:
+    """Return the region that the store says to sign for, or ``None`` if it does not (credibly) say."""
+    named = (response.headers.get("x-amz-bucket-region"), _error_document(response).text("Region"))
+    regions = (region.strip() for region in named if region)
+    return next((region for region in regions if _REGION.fullmatch(region)), None)
+
+
+def redirect_host(response: Response) -> str | None:
+    """Return the host that a redirect names, in lower case, or ``None``: to read a region from, never to go there."""
+    for place in (response.headers.get("location"), _error_document(response).text("Endpoint")):
+        if place and (found := _PLACE.fullmatch(place.strip().lower())):
+            return found[1].removesuffix(":443").removesuffix(":80")
+    return None
+
+
+def server_time(response: Response) -> datetime | None:
+    """Return the store's clock at the time of the answer in UTC, or ``None`` if it does not (credibly) say."""
+    time = read_http_date(response.headers.get("date")) or read_time(_error_document(response).text("ServerTime"))
+    return time if time is not None and time.year in _CREDIBLE_YEARS else None
+
+
+def describe_body(response: Response) -> str:
+    """Say what kind of body came, for messages about bodies that are not what S3 sends."""
+    body = response.body.lstrip(b"\xef\xbb\xbf \t\r\n")
+    content_type = response.headers.get("content-type", "").lower()
+    start = body[:200].lower()
+    if not body:
+        return "an empty body"
+    if start.startswith((b"<!doctype html", b"<html")) or "text/html" in content_type:
+        return "an HTML page"
+    if start.startswith((b"{", b"[")) or "json" in content_type:
+        return "a JSON document"
+    if start.startswith(b"<"):
+        return "XML that cannot be read"
+    return f"something that is not XML, beginning {_clean(body[:400].decode(errors='replace'), 60)!r}"
+
+
+def _error_document(response: Response) -> Element:
+    """Return the Error element, also from inside a wrapper as other AWS services have it; empty if there is none."""
+    body = response.body.strip()
+    if b"Error" not in body or len(body) > MAX_ERROR_BYTES:
+        return _NOTHING
+    try:
+        root = parse_xml(body)
+    except XmlError:
+        return _NOTHING
+    if root.name == "Error":
+        return root
+    inner = root.child("Error")
+    return _NOTHING if inner is None else Element("Error", "", {**root.children, **inner.children})
+
+
+def _ids(response: Response, document: Element) -> tuple[str | None, str | None]:
+    host_id = response.headers.get("x-amz-id-2") or document.text("HostId")
+    return _request_id(response, document), _clean(host_id, 128) or None
+
+
+def _request_id(response: Response, document: Element) -> str | None:
+    headers = response.headers
+    found = headers.get("x-amz-request-id") or document.text("RequestId") or headers.get("x-guploader-uploadid")
+    return _clean(found, 128) or None
+
+
+_HEAD_WORDS: Final = {"HeadBucket": "there is no such bucket", "HeadObject": "there is no such object"}
+_HEAD_DENIED: Final = "these credentials may not see it, or are not right; an answer to HEAD does not tell which"
+
+
+def _message(response: Response, document: Element, code: str | None, operation: str) -> str:
+    if code in _OWN_WORDS:
+        return _OWN_WORDS[code](response)
+    if response.status in (301, 302, 307, 308):
+        return _redirect_words(response)
+    if document is not _NOTHING:
+        return _clean(document.text("Message"), MAX_MESSAGE) or "the store gave no further words"
+    if response.body:
+        came = describe_body(response)
+        return f"{came} instead of S3's XML: is this the endpoint of an S3 store, or is a proxy in between?"
+    if operation in _HEAD_WORDS and response.status in (403, 404):
+        return _HEAD_WORDS[operation] if response.status == 404 else _HEAD_DENIED
+    # To a HEAD, a wrong region and an expired token are both a 400 without a body.
+    region = expected_region(response) if response.status == 400 else None
+    hint = f"; is the region {region!r}, and the session token (if any) still good?" if region else ""
+    return f"the answer had no body that tells why{hint}"
+
+
+def _redirect_words(response: Response) -> str:
+    region = expected_region(response)
+    if region is not None:
+        return f"the bucket is in region {region!r}: use that region and its endpoint"
+    place = (_error_document(response).text("Endpoint") or "").strip()
+    if _HOST.fullmatch(place):
+        return f"the bucket must be reached through the endpoint {place!r}"
+    return "the store redirects elsewhere and names no region: check the endpoint and the region"
+
+
+def _region_words(response: Response) -> str:
+    region = expected_region(response)
+    if region is not None:
+        return f"the request was signed for another region than {region!r}, which the store expects"
+    words = _clean(_error_document(response).text("Message"), MAX_MESSAGE)
+    return words or "the store cannot read the signature: check the region"
+
+
+def _signature_words(_response: Response) -> str:
+    # The store's own words may repeat the canonical request and the access key.
+    return "the signature is not the one that the store computes: the secret access key, or the region, is wrong"
+
+
+def _unknown_key_words(_response: Response) -> str:
+    return "the store does not know the access key id"
+
+
+def _clock_words(response: Response) -> str:
+    time = read_time(_error_document(response).text("ServerTime")) or server_time(response)
+    shown = f" ({time:%Y-%m-%dT%H:%M:%SZ} there)" if time else ""
+    return f"this machine's clock is too far from the store's{shown}: set the clock"
+
+
+_OWN_WORDS: Final[dict[str | None, Callable[[Response], str]]] = {
+    "SignatureDoesNotMatch": _signature_words,
+    "InvalidAccessKeyId": _unknown_key_words,
+    "AuthorizationHeaderMalformed": _region_words,
+    "PermanentRedirect": _redirect_words,
+    "TemporaryRedirect": _redirect_words,
+    "RequestTimeTooSkewed": _clock_words,
+}
+
+
+def _clean(text: str | None, limit: int) -> str:
+    """Return the text on one line, printable, without what looks secret, shortened to ``limit`` characters."""
+    # Cut roughly first: the patterns must not labour over megabytes.
+    cut = (text or "")[: 4 * limit]
+    spaced = cut if cut.isprintable() else "".join([char if char.isprintable() else " " for char in cut])
+    words = " ".join(_SECRETS.sub(_hide, spaced).split())
+    return words if len(words) <= limit else f"{words[: limit - 3]}..."
+
+
+def _hide(found: re.Match[str]) -> str:
+    return f"{found[1] or ''}(hidden)"

@@ -1,0 +1,182 @@
+"""AWS Signature Version 4 as S3 wants it: the path encoded once, the payload's hash in a header.
+
+Four small steps, each on plain values: canonical request, string to sign,
+signing key, signature. `sign` and `presign` put them together.
+"""
+
+from __future__ import annotations
+
+import hmac
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import Final
+
+from aios3.credentials import Credentials
+from aios3.errors import ConfigurationError
+
+from .messages import Request
+from .uri import canonical_query, request_url
+
+__all__ = [
+    "EMPTY_SHA256",
+    "UNSIGNED_PAYLOAD",
+    "Scope",
+    "canonical_headers",
+    "canonical_request",
+    "presign",
+    "sign",
+    "signature",
+    "signing_key",
+    "string_to_sign",
+]
+
+UNSIGNED_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
+"""Stands for the hash of a body that is not signed; only right over https."""
+
+EMPTY_SHA256: Final = sha256(b"").hexdigest()
+
+MAX_PRESIGNED_SECONDS: Final = 7 * 24 * 3600
+
+_ALGORITHM: Final = "AWS4-HMAC-SHA256"
+
+# Proxies add, drop or change these, Google's also accept-encoding.
+_UNSIGNED_HEADERS: Final = frozenset({
+    "accept-encoding", "authorization", "baggage", "connection", "expect", "keep-alive", "te", "traceparent",
+    "tracestate", "trailer", "transfer-encoding", "upgrade", "user-agent", "x-amzn-trace-id",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a signature is good for."""
+
+    region: str
+    service: str = "s3"
+    token_name: str = "X-Amz-Security-Token"  # noqa: S105 - a name, no token
+    """What the token of temporary credentials is called: in lower case as a header, just so in a query."""
+
+    def on(self, date: str) -> str:
+        """Return the scope's text for a day, given as ``YYYYMMDD``."""
+        return f"{date}/{self.region}/{self.service}/aws4_request"
+
+
+def sign(request: Request, credentials: Credentials, scope: Scope, now: datetime, payload_hash: str) -> Request:
+    """Return the request with what S3 needs to authenticate it; the request given is not changed.
+
+    Args:
+        request: its headers are all signed but those that proxies change.
+        credentials: a session token becomes a signed header.
+        scope: region and service, and how a session token is sent.
+        now: an aware datetime; S3 takes a difference of 15 minutes.
+        payload_hash: hex SHA-256 of the body, or `UNSIGNED_PAYLOAD`.
+    """
+    stamp = _stamp(now)
+    headers = {**request.headers, "x-amz-date": stamp, "x-amz-content-sha256": payload_hash}
+    if credentials.session_token is not None:
+        headers[scope.token_name.lower()] = credentials.session_token
+    signed = canonical_headers([("host", request.host), *headers.items()])
+    query = canonical_query(request.query)
+    canonical = canonical_request(request.method, request.path, query, signed, payload_hash)
+    headers["authorization"] = (
+        f"{_ALGORITHM} Credential={credentials.access_key_id}/{scope.on(stamp[:8])}, "
+        f"SignedHeaders={signed[1]}, Signature={_sign_text(canonical, credentials, scope, stamp)}"
+    )
+    return request.with_headers(headers)
+
+
+def presign(request: Request, credentials: Credentials, scope: Scope, now: datetime, expires_in: int) -> str:
+    """Return a URL that carries its own signature, good for ``expires_in`` seconds from ``now``.
+
+    Whoever uses it must send the request's headers as they are. The URL is a secret.
+
+    Raises:
+        ConfigurationError: ``expires_in`` is not in 1..604800.
+    """
+    if not 1 <= expires_in <= MAX_PRESIGNED_SECONDS:
+        raise ConfigurationError(f"a presigned URL can last 1 to {MAX_PRESIGNED_SECONDS} seconds, not {expires_in}")
+    stamp = _stamp(now)
+    signed = canonical_headers([("host", request.host), *request.headers.items()])
+    added = _presigned_query(credentials, scope, stamp, expires_in, signed[1])
+    prepared = replace(request, query=(*request.query, *added))
+    query = canonical_query(prepared.query)
+    canonical = canonical_request(request.method, request.path, query, signed, UNSIGNED_PAYLOAD)
+    return f"{request_url(prepared)}&X-Amz-Signature={_sign_text(canonical, credentials, scope, stamp)}"
+
+
+def canonical_headers(headers: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    """Return the canonical header lines and the list of their names.
+
+    Args:
+        headers: in the order of sending; names in any case. Repeated ones are joined.
+    """
+    values: dict[str, str] = {}
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered not in _UNSIGNED_HEADERS and not lowered.startswith("proxy-"):
+            text = " ".join(value.split())
+            values[lowered] = f"{values[lowered]},{text}" if lowered in values else text
+    names = sorted(values)
+    return "".join([f"{name}:{values[name]}\n" for name in names]), ";".join(names)
+
+
+def canonical_request(method: str, path: str, query: str, headers: tuple[str, str], payload_hash: str) -> str:
+    """Return the text that stands for the whole request.
+
+    Path and query are encoded already; headers are the two results of `canonical_headers`.
+    """
+    lines, names = headers
+    return f"{method}\n{path}\n{query}\n{lines}\n{names}\n{payload_hash}"
+
+
+def string_to_sign(canonical: str, scope: Scope, stamp: str) -> str:
+    """Return what is signed at the time ``stamp``, given as ``YYYYMMDDTHHMMSSZ``."""
+    return f"{_ALGORITHM}\n{stamp}\n{scope.on(stamp[:8])}\n{sha256(canonical.encode()).hexdigest()}"
+
+
+# A day, a region and a set of keys change rarely, and the derivation costs more than the signature.
+@lru_cache(maxsize=64)
+def signing_key(secret_access_key: str, date: str, region: str, service: str) -> bytes:
+    """Return the key of one day (``YYYYMMDD``), region and service. The last 64 are remembered."""
+    key = f"AWS4{secret_access_key}".encode()
+    for text in (date, region, service, "aws4_request"):
+        key = hmac.digest(key, text.encode(), "sha256")
+    return key
+
+
+def signature(key: bytes, text: str) -> str:
+    """Return the signature of a string to sign, in hex."""
+    return hmac.digest(key, text.encode(), "sha256").hex()
+
+
+def _sign_text(canonical: str, credentials: Credentials, scope: Scope, stamp: str) -> str:
+    key = signing_key(credentials.secret_access_key, stamp[:8], scope.region, scope.service)
+    return signature(key, string_to_sign(canonical, scope, stamp))
+
+
+def _presigned_query(
+    credentials: Credentials, scope: Scope, stamp: str, expires_in: int, names: str
+) -> list[tuple[str, str]]:
+    query = [
+        ("X-Amz-Algorithm", _ALGORITHM),
+        ("X-Amz-Credential", f"{credentials.access_key_id}/{scope.on(stamp[:8])}"),
+        ("X-Amz-Date", stamp),
+        ("X-Amz-Expires", str(expires_in)),
+        ("X-Amz-SignedHeaders", names),
+    ]
+    if credentials.session_token is not None:
+        query.append((scope.token_name, credentials.session_token))
+    return query
+
+
+def _stamp(now: datetime) -> str:
+    return _stamp_of(math.floor(now.timestamp()))
+
+
+# Many requests begin in the same second.
+@lru_cache(maxsize=4)
+def _stamp_of(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -1,0 +1,194 @@
+"""Percent-encoding, canonical queries, and the two ways to name a bucket in a URL.
+
+S3 signs the path as it is sent: encoded once, never decoded, never normalised.
+So ``a//b``, ``a/../b`` and ``.`` are ordinary keys here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from typing import Final, Literal
+from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
+
+from aios3.errors import ConfigurationError
+
+from .messages import Request
+
+__all__ = [
+    "Endpoint",
+    "canonical_query",
+    "check_bucket",
+    "check_key",
+    "encode_path",
+    "encode_query",
+    "request_url",
+]
+
+MAX_KEY_BYTES: Final = 1024
+"""S3's limit, counted in UTF-8."""
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}", re.ASCII)
+# One DNS label in lower case. Anything else in a host name would reach another bucket (hosts ignore case) or
+# fall outside the wildcard of the TLS certificate (dots).
+_HOST_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_AUTHORITY: Final = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)(?::[0-9]*)?", re.ASCII)
+
+
+def encode_path(text: str) -> str:
+    """Percent-encode the UTF-8 of everything but ``A-Za-z0-9-._~/``, once, in upper case."""
+    return quote(text, safe="/")
+
+
+def encode_query(text: str) -> str:
+    """Percent-encode the UTF-8 of everything but ``A-Za-z0-9-._~``, once, in upper case.
+
+    Bytes that are no UTF-8, which a store's markers may hold and Python keeps as lone surrogates, become themselves.
+    """
+    return quote(text, safe="", errors="surrogateescape")
+
+
+def canonical_query(pairs: Collection[tuple[str, str]]) -> str:
+    """Return the query as SigV4 wants it: encoded, then sorted by name and value; ``name=`` when valueless."""
+    if not pairs:
+        return ""
+    encoded = sorted((encode_query(name), encode_query(value)) for name, value in pairs)
+    return "&".join([f"{name}={value}" for name, value in encoded])
+
+
+def request_url(request: Request) -> str:
+    """Return the URL exactly as it goes on the wire."""
+    query = canonical_query(request.query)
+    url = f"{request.scheme}://{request.host}{request.path}"
+    return f"{url}?{query}" if query else url
+
+
+def check_bucket(bucket: object) -> None:
+    """Refuse a bucket name that could change what a URL means.
+
+    Raises:
+        ConfigurationError: it is not a string of 1 to 255 characters of ``A-Za-z0-9._-``, or it is ``.`` or ``..``.
+    """
+    if not isinstance(bucket, str) or not _BUCKET.fullmatch(bucket) or bucket in (".", ".."):
+        raise ConfigurationError(f"{bucket!r:.80} cannot be a bucket name: use letters, digits, '.', '-' and '_'")
+
+
+def check_key(key: object) -> None:
+    """Refuse a key that S3 cannot hold.
+
+    Raises:
+        ConfigurationError: it is not a string, empty, not encodable, or over 1,024 bytes of UTF-8.
+    """
+    if not isinstance(key, str) or not key:
+        raise ConfigurationError(f"a key must be a string that is not empty, not {key!r:.80}")
+    try:
+        length = len(key.encode())
+    except UnicodeEncodeError:
+        raise ConfigurationError("the key holds lone surrogates, which UTF-8 cannot express") from None
+    if length > MAX_KEY_BYTES:
+        raise ConfigurationError(f"the key has {length} bytes of UTF-8; S3 takes {MAX_KEY_BYTES} at most")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a store is reached, and how a bucket is named there."""
+
+    scheme: str
+    """``"http"`` or ``"https"``."""
+    host: str
+    """Lower-case, with the port unless it is the scheme's default; IPv6 in brackets."""
+    base_path: str = ""
+    """Put before every path: encoded, without a slash at the end."""
+    addressing: Literal["virtual", "path"] = "path"
+
+    @classmethod
+    def parse(cls, url: str, addressing: Literal["virtual", "path"]) -> Endpoint:
+        """Read an endpoint URL such as ``https://s3.eu-west-1.amazonaws.com``.
+
+        Raises:
+            ConfigurationError: the URL has no host or a bad port, is not http(s), or carries user information, a
+                query or a fragment; or the addressing is unknown.
+        """
+        if addressing not in ("virtual", "path"):
+            raise ConfigurationError(f"unknown addressing {addressing!r}; known are 'virtual' and 'path'")
+        parts = _split(url)
+        return cls(parts.scheme, _read_host(parts), _read_base_path(parts.path), addressing)
+
+    def locate(self, bucket: str | None, key: str | None) -> tuple[str, str]:
+        """Return the host and the encoded path of the service, a bucket, or a key in it.
+
+        The key is taken as given. Buckets that are not one DNS label, IP hosts
+        and localhost are always addressed by path.
+
+        Raises:
+            ConfigurationError: the bucket name is refused by `check_bucket`.
+        """
+        if bucket is None:
+            return self.host, f"{self.base_path}/"
+        check_bucket(bucket)
+        if self.addressing == "virtual" and _HOST_LABEL.fullmatch(bucket) and _takes_subdomains(self.host):
+            return f"{bucket}.{self.host}", f"{self.base_path}/{encode_path(key or '')}"
+        path = f"{self.base_path}/{bucket}"
+        return self.host, path if key is None else f"{path}/{encode_path(key)}"
+
+
+def _refuse(url: object, reason: str) -> ConfigurationError:
+    # The URL itself may hold a password, so it stays out of the message.
+    scheme = url.partition("://")[0] if isinstance(url, str) and "://" in url else ""
+    shown = f" ({scheme[:20]}://...)" if scheme.isalnum() else ""
+    return ConfigurationError(f"the endpoint URL{shown} {reason}")
+
+
+def _split(url: object) -> SplitResult:
+    if not isinstance(url, str) or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        raise _refuse(url, "must be printable ASCII without spaces; write other host names in punycode")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise _refuse(url, "has a malformed host") from None
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise _refuse(url, "must begin with https:// or http://")
+    if "@" in parts.netloc:
+        raise _refuse(url, "must not hold a user name or a password; pass credentials instead")
+    if "?" in url or "#" in url:
+        raise _refuse(url, "must not hold a query or a fragment")
+    return parts
+
+
+def _read_host(parts: SplitResult) -> str:
+    # The parser of the standard library drops what follows a bracket, so the shape is checked as a whole.
+    if not _AUTHORITY.fullmatch(parts.netloc.lower()):
+        raise _refuse(parts.geturl(), "has no usable host name, or a port that is not a number")
+    try:
+        name, port = parts.hostname or "", parts.port
+        host = f"[{IPv6Address(name)}]" if "[" in parts.netloc else name
+    except ValueError:
+        raise _refuse(parts.geturl(), "has a malformed IPv6 address, or a port that is not in 1..65535") from None
+    if port == 0:
+        raise _refuse(parts.geturl(), "has port 0, which nothing listens on")
+    return host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
+
+
+def _read_base_path(path: str) -> str:
+    # Servers sign the decoded path encoded anew, so needless or lower-case escapes would break the signature.
+    if "%2f" in path.lower():
+        raise ConfigurationError("the endpoint URL's path holds an encoded slash, which cannot be signed reliably")
+    return quote(unquote_to_bytes(path), safe="/").rstrip("/")
+
+
+@lru_cache(maxsize=64)
+def _takes_subdomains(host: str) -> bool:
+    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    if name.startswith("["):
+        return False
+    if name == "localhost" or name.endswith(".localhost"):
+        return False
+    try:
+        ip_address(name)
+    except ValueError:
+        return True
+    return False

@@ -1,0 +1,96 @@
+"""An object whose bytes the caller holds: one PutObject in the caller's task, without a copy.
+
+Nothing is cut, no memory is asked for, and nothing can be left open, so of the
+machinery of an upload only the commit remains. Small objects are many, and
+what they cost is what is done for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeGuard
+
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
+from aios3._upload.shared.engine import Engine
+from aios3._upload.shared.job import UploadJob
+from aios3.errors import StorageError
+from aios3.models import UploadReceipt
+
+from .commit import Commit
+
+__all__ = ["WholeUpload", "is_whole"]
+
+
+def is_whole(source: object, job: UploadJob) -> TypeGuard[bytes]:
+    """Return whether `source` can be put as it is: bytes that never change, no more than one part, nothing to report.
+
+    What is not of the length that was declared is left to whoever counts it.
+    """
+    if type(source) is not bytes or job.on_progress is not None or job.resume is not None:
+        return False
+    size = len(source)
+    is_allowed = job.size in (None, size) and (job.max_size is None or size <= job.max_size)
+    return is_allowed and size <= job.plan.first_size
+
+
+class WholeUpload:
+    """An upload whose commit is on its way from its beginning."""
+
+    def __init__(self, engine: Engine, job: UploadJob, data: bytes) -> None:
+        """Prepare to put `data` in the current task; nothing is sent yet."""
+        self._engine = engine
+        self._job = job
+        self._data = data
+        self._owner = asyncio.current_task()
+        self._cut = asyncio.timeout(None)
+        self.ended = asyncio.Event()
+        self.is_suspendable = False
+
+    async def run(self) -> UploadReceipt:
+        """Put the object.
+
+        A cancellation drops the connection; whether the store has the object is then unknown.
+
+        Raises:
+            CompletionUnknownError: the driver was closed meanwhile, or see `Commit.put`.
+            StorageError: as `Commit.put`.
+        """
+        failures: list[StorageError] = []
+        size, body = len(self._data), _slices(self._data)
+        self._data = b""
+        commit = Commit(self._engine, self._job, None, failures, self._engine.client.clock.monotonic())
+        self._engine.running.add(self)
+        try:
+            async with self._cut:
+                committed = await commit.put(body)
+        except TimeoutError:
+            if not self._cut.expired():
+                raise
+            raise commit.given_up() from None
+        finally:
+            body.clear()  # an error that the caller keeps would keep the bytes
+            self._engine.upload_ended(self)
+            self.ended.set()
+        return commit.receipt(committed, size, ())
+
+    def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
+        """Return whether `task` is the one that waits for the store."""
+        return task is self._owner
+
+    def stop(self, reason: StorageError) -> None:
+        """Do nothing: the commit is on its way."""
+
+    def give_up_commit(self) -> None:
+        """Cut it off, unless it is over or has been cut off already."""
+        if not self.ended.is_set() and self._cut.when() is None:
+            self._cut.reschedule(asyncio.get_running_loop().time())
+
+    async def abandon(self) -> None:
+        """Do nothing: there is nothing to abort, and who has not ended after it was cut off will not be waited for."""
+
+
+def _slices(data: bytes) -> list[bytes | memoryview]:
+    if len(data) <= SEGMENT_SIZE:
+        return [data] if data else []
+    view = memoryview(data)
+    return [view[start : start + SEGMENT_SIZE] for start in range(0, len(data), SEGMENT_SIZE)]

@@ -1,0 +1,61 @@
+"""An upload from its beginning to its end, whatever that is, around a block that feeds it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from aios3._concurrency.caller_errors import async_block, note
+from aios3._concurrency.task_group import PartTasks
+from aios3._protocol.parts.put_plan import StreamPlan
+from aios3._upload.shared.engine import Engine
+from aios3._upload.shared.job import UploadJob
+from aios3.errors import UploadNotFoundError, UploadSuspendedError
+
+from .file_uploader import FileUploader
+from .streaming_uploader import StreamingUploader
+from .uploader import Uploader
+
+__all__ = ["run_upload"]
+
+
+@async_block
+async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]:
+    """Run an upload around a block that feeds it.
+
+    Leaving the block cleanly commits. Leaving it by an exception cancels and
+    joins the parts, then aborts, then lets the exception go on; so does a part
+    that fails, by cancelling the block. Afterwards nothing of the upload is left
+    but its receipt; or the open upload and its checkpoint, when it is suspended.
+    """
+    upload = _uploader(engine, job)
+    engine.running.add(upload)
+    engine.watch.begin(upload)
+    try:
+        async with upload.guard, PartTasks() as group:
+            upload.tasks.begin(group)
+            try:
+                yield upload
+                await upload.finish()
+            finally:
+                upload.close()
+    except UploadSuspendedError as error:
+        if error is upload.guard.suspended_by:  # another upload's may pass through the block
+            error.checkpoint = upload.checkpoint() if upload.guard.is_kept else None
+        raise
+    except UploadNotFoundError as error:
+        if engine.provider.aborts_uploads_after is not None and upload.has_met(error):
+            note(error, f"aios3: {engine.provider.name} aborts uploads after {engine.provider.aborts_uploads_after}")
+        raise
+    finally:
+        try:
+            await upload.settle()
+        finally:
+            engine.watch.end(upload)
+            engine.upload_ended(upload)
+            upload.ended.set()
+
+
+def _uploader(engine: Engine, job: UploadJob) -> Uploader:
+    if isinstance(job.plan, StreamPlan):
+        return StreamingUploader(engine, job, job.plan)
+    return Uploader(engine, job) if job.file is None else FileUploader(engine, job)

@@ -1,0 +1,299 @@
+"""The memory budget of a driver.
+
+Theory of operation. A part can only be sent when it is complete (S3 takes no
+small parts but the last), so uploads that each hold a half-filled part could
+use up the budget and then wait for each other for ever. As in the banker's
+algorithm, bytes are therefore granted only if, afterwards, all filling parts
+could still be filled to their ends, one after the other, each from what is free
+once the parts in flight and those before it have been acknowledged: there is no
+deadlock at any limit that holds one part. A producer that stalls holds only
+what was granted for the bytes it delivered, plus one segment, or what a file
+is being read into.
+
+A part that can spill (`_upload/memory/spill.py`) waits for parts in flight only. As soon as it would wait for the
+sources of other uploads, it is told to go to the disk instead. A part that is read back is complete, so it may take
+what unfinished parts must leave free (`reserve`): that wait ends without the help of any source. A part that cannot
+spill may wait for the sources of others, which `_upload/source/silence_watch.py` then bounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from aios3.errors import ConfigurationError
+
+__all__ = ["Lease", "MemoryBudget", "WayOut"]
+
+
+@dataclass(eq=False, slots=True)
+class Lease:
+    """What one upload holds for the part that it is filling."""
+
+    held: int = 0
+    """Bytes granted."""
+    task: asyncio.Task[object] | None = None
+    """Who asked last."""
+    missing: int = 0
+    """Bytes that the part still needs to be complete."""
+    is_whole: bool = False
+    """All of the part is there already: with its bytes granted it is in flight."""
+
+
+class WayOut(Protocol):
+    """Where bytes can go for which there is no memory."""
+
+    def is_open(self) -> bool:
+        """Return whether they can go there now."""
+        ...  # pragma: no cover - a protocol has no body
+
+    def may_open(self) -> bool:
+        """Return whether the end of what is in flight there can open it; `MemoryBudget.reconsider` is called then."""
+        ...  # pragma: no cover - a protocol has no body
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    lease: Lease
+    count: int
+    granted: asyncio.Future[bool]
+    way_out: WayOut | None
+    needs_sources: bool = False
+    """When it was last considered, it lacked what unfinished parts of others hold."""
+
+    @property
+    def is_stuck(self) -> bool:
+        """Only sources of others can help it."""
+        is_open = self.way_out is not None and self.way_out.may_open()
+        return self.needs_sources and not self.granted.done() and not is_open
+
+    @property
+    def was_granted(self) -> bool:
+        future = self.granted
+        return future.done() and not future.cancelled() and future.exception() is None and future.result()
+
+
+@dataclass(eq=False)
+class MemoryBudget:
+    """Bounds the source bytes held by all uploads of a driver.
+
+    First come, first served, but for those whose bytes would make a deadlock possible: they wait without holding up
+    those behind them.
+    """
+
+    limit: int
+    """Bytes."""
+    reserve: int = 0
+    """Bytes of it that unfinished parts leave free, so that whole ones always get memory in the end. Only a part that
+    is larger than what remains may use them."""
+    used: int = 0
+    """Bytes granted and not given back, in filling parts and in parts in flight."""
+    _filling: set[Lease] = field(default_factory=set)
+    _filling_held: int = 0
+    _kinds: dict[tuple[int, int], int] = field(default_factory=dict)
+    """How many of the filling parts miss and hold so many bytes: few kinds, however many uploads there are."""
+    _waiters: deque[_Waiter] = field(default_factory=deque)
+    _is_blocked: bool = False
+    """Somebody in line lacks only what parts in flight will give back, so nobody behind goes first."""
+
+    async def acquire(self, lease: Lease, count: int, missing: int, way_out: WayOut | None = None) -> bool:
+        """Grant `count` more bytes to `lease`, waiting for them if needed; return whether they were granted.
+
+        They always are without a `way_out`. With one they are not, and nobody waits, while the bytes would have to be
+        waited for that unfinished parts of other uploads hold, and `way_out` is open.
+
+        Args:
+            lease: of the part being filled.
+            count: bytes, at most `missing`.
+            missing: bytes that the part needs to be complete, `count` included; with what `lease` holds at most
+                `limit`.
+            way_out: ``None``: there is none.
+
+        Raises:
+            ConfigurationError: the upload has ended meanwhile (`detach`); or the task that asks is the only one that
+                could fill the other unfinished parts, for whose bytes it would wait.
+
+        A cancellation leaves nothing granted.
+        """
+        if self.acquire_at_once(lease, count, missing):
+            return True
+        waiter = _Waiter(lease, count, asyncio.get_running_loop().create_future(), way_out)
+        self._waiters.append(waiter)
+        if not self._is_blocked:  # for those before it nothing has changed
+            self._is_blocked = not self._consider(waiter, set())
+        self._refuse_to_wait_for_oneself()
+        try:
+            return await waiter.granted
+        except asyncio.CancelledError:
+            self._forget(waiter)
+            raise
+
+    async def acquire_whole(self, count: int) -> None:
+        """Grant `count` bytes, at most `reserve`, to a part that is complete, to be given back by `release`.
+
+        It waits for parts in flight only, unless an unfinished part is larger than the limit without the reserve.
+
+        A cancellation leaves nothing granted.
+        """
+        await self.acquire(Lease(is_whole=True), count, count)
+
+    @property
+    def stuck(self) -> int:
+        """How many wait for the sources of others, and for nothing that ends by itself."""
+        return sum(waiter.is_stuck for waiter in self._waiters)
+
+    def acquire_at_once(self, lease: Lease, count: int, missing: int) -> bool:
+        """Grant as `acquire` does, if nobody has to wait for it; return whether it was granted."""
+        self._change(lease, held=lease.held, missing=missing)
+        lease.task = asyncio.current_task()
+        if self._waiters or not self._is_free(count) or not self._is_safe(lease, count):
+            return False
+        self._grant(lease, count)
+        return True
+
+    def give_back(self, lease: Lease, count: int) -> None:
+        """Take back `count` bytes that were granted to `lease` and not used; the part misses them again."""
+        self._change(lease, held=lease.held - count, missing=lease.missing + count)
+        self.used -= count
+        self._serve()
+
+    def detach(self, lease: Lease) -> int:
+        """Turn what `lease` holds into bytes in flight, to be given back by `release`; return how many they are."""
+        for waiter in [waiter for waiter in self._waiters if waiter.lease is lease]:
+            self._waiters.remove(waiter)
+            if not waiter.granted.done():
+                waiter.granted.set_exception(ConfigurationError("the upload has ended; write inside its block"))
+        held = lease.held
+        self._change(lease, held=0, missing=0)
+        if lease in self._filling:
+            self._filling.remove(lease)
+            self._forget_kind((0, 0))
+        self._serve()
+        return held
+
+    def release(self, count: int) -> None:
+        """Give back `count` bytes that were in flight."""
+        self.used -= count
+        self._serve()
+
+    def reconsider(self) -> None:
+        """Look at those who wait: a way out may have opened."""
+        self._serve()
+
+    def _forget(self, waiter: _Waiter) -> None:
+        """Take back what was granted to a waiter that does not want it any more, or its place in the queue."""
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+        elif waiter.was_granted and waiter.lease.is_whole:
+            self.used -= waiter.count
+        elif waiter.was_granted and waiter.lease in self._filling:
+            self.give_back(waiter.lease, waiter.count)
+            return
+        self._serve()
+
+    def _serve(self) -> None:
+        self._is_blocked = False
+        unsafe: set[tuple[int, int, int, bool]] = set()
+        for waiter in list(self._waiters):
+            if not self._consider(waiter, unsafe):
+                self._is_blocked = True
+                break
+        self._refuse_to_wait_for_oneself()
+
+    def _consider(self, waiter: _Waiter, unsafe: set[tuple[int, int, int, bool]]) -> bool:
+        """Grant what `waiter` asks for, if that can be; return whether those behind it may go first.
+
+        `unsafe` has what was found to make a deadlock possible, and so does again however much is granted meanwhile.
+        """
+        lease, count = waiter.lease, waiter.count
+        kind = (lease.missing, lease.held, count, lease.is_whole)
+        if waiter.granted.done():
+            return True
+        waiter.needs_sources = kind in unsafe or not self._is_safe(lease, count)
+        if waiter.needs_sources:
+            unsafe.add(kind)
+            self._show_out(waiter)
+            return True  # so that in the end there is enough for this one
+        if not self._is_free(count):
+            return False  # it lacks only what parts in flight will give back, so nobody overtakes it
+        self._waiters.remove(waiter)
+        self._grant(lease, count)
+        waiter.granted.set_result(True)
+        return True
+
+    def _show_out(self, waiter: _Waiter) -> None:
+        if waiter.way_out is not None and waiter.way_out.is_open():
+            self._waiters.remove(waiter)
+            waiter.granted.set_result(False)
+
+    def _refuse_to_wait_for_oneself(self) -> None:
+        """Tell the waiters whose own tasks hold all there is, in unfinished parts of other uploads: nobody else can."""
+        if not self._waiters or self.used != self._filling_held:
+            return
+        holder = next((lease.task for lease in self._filling), None)
+        if holder is None or any(lease.task is not holder for lease in self._filling):
+            return
+        for waiter in list(self._waiters):
+            others = len(self._filling) - (waiter.lease in self._filling)
+            if waiter.way_out is not None and waiter.way_out.may_open():
+                continue
+            if others and waiter.lease.task is holder and not waiter.granted.done():
+                self._waiters.remove(waiter)
+                waiter.granted.set_exception(
+                    ConfigurationError(
+                        f"one task feeds {others + 1} uploads in turn, whose unfinished parts do not fit into the "
+                        f"driver's memory_limit of {self.limit} bytes; raise it, or use smaller parts"
+                    )
+                )
+
+    def _is_free(self, count: int) -> bool:
+        return self.used + count <= self.limit
+
+    def _is_safe(self, lease: Lease, count: int) -> bool:
+        """Return whether all filling parts could still be filled one after the other, once nothing is in flight.
+
+        They could before, so it is enough to find a turn for this one: from then on as much is free as without it.
+        """
+        free = self._limit_of(lease) - self._filling_held - count
+        missing = lease.missing - count
+        if missing <= free:  # the common case: this part could be filled first
+            return True
+        for (lacking, held), parts in sorted(self._kinds.items()):
+            if lacking > free:
+                break
+            free += held * parts
+        return missing <= free
+
+    def _limit_of(self, lease: Lease) -> int:
+        """Return how much all unfinished parts, this one included, may hold at the time when this one is filled."""
+        without_reserve = self.limit - self.reserve
+        return self.limit if lease.is_whole or lease.held + lease.missing > without_reserve else without_reserve
+
+    def _grant(self, lease: Lease, count: int) -> None:
+        if lease.is_whole:
+            self.used += count
+            return
+        if lease not in self._filling:
+            self._filling.add(lease)
+            self._note_kind((lease.missing, lease.held))
+        self._change(lease, held=lease.held + count, missing=lease.missing - count)
+        self.used += count
+
+    def _change(self, lease: Lease, *, held: int, missing: int) -> None:
+        """Note what a part holds and misses now."""
+        before, after = (lease.missing, lease.held), (missing, held)
+        if before != after and lease in self._filling:
+            self._forget_kind(before)
+            self._note_kind(after)
+            self._filling_held += held - lease.held
+        lease.held, lease.missing = held, missing
+
+    def _note_kind(self, kind: tuple[int, int]) -> None:
+        self._kinds[kind] = self._kinds.get(kind, 0) + 1
+
+    def _forget_kind(self, kind: tuple[int, int]) -> None:
+        left = self._kinds.pop(kind) - 1
+        if left:
+            self._kinds[kind] = left

@@ -1,0 +1,193 @@
+"""The part under way: memory granted, or room on the disk, bytes copied in, handed over when it is full."""
+
+from __future__ import annotations
+
+from aios3._concurrency.threads import ThreadWork
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part, PartCutter
+from aios3._protocol.parts.part_plan import PartPlan
+from aios3.errors import ConfigurationError
+
+from .budget import Lease, MemoryBudget
+from .segment_pool import SegmentPool
+from .spill import DiskRoom, Spill, SpilledPart
+
+__all__ = ["PartFiller"]
+
+
+class PartFiller:
+    """Fills the parts of one upload with memory that the driver's budget has granted, or on the disk."""
+
+    def __init__(
+        self,
+        plan: PartPlan,
+        memory: MemoryBudget,
+        pool: SegmentPool,
+        *,
+        first_number: int = 1,
+        spill: Spill | None = None,
+    ) -> None:
+        """Prepare; nothing is taken before `grow`, and nothing goes to the disk if `spill` is ``None``."""
+        self._cutter = PartCutter(plan, first_number)
+        self.fill = self._cutter.fill
+        """Copies from the front of a view as much as there is room for; returns how many bytes that were."""
+        self._memory = memory
+        self._pool = pool
+        self._lease = Lease()
+        self._spill = spill
+        self._spilled: SpilledPart | None = None
+        self._disk_work = ThreadWork()
+        self._is_closed = False
+
+    @property
+    def parts_taken(self) -> int:
+        """Parts handed over so far, and those before the first number."""
+        return self._cutter.number - (1 if self._spilled is None else 2)
+
+    @property
+    def is_full(self) -> bool:
+        """The part is complete and must be taken before more comes."""
+        return self._cutter.is_full if self._spilled is None else self._spilled.is_full
+
+    @property
+    def is_empty(self) -> bool:
+        """No byte is in the part under way."""
+        return (self._cutter.filled if self._spilled is None else self._spilled.size) == 0
+
+    @property
+    def room(self) -> int:
+        """Bytes that `fill` would take now; 0 while the part is on the disk."""
+        return self._cutter.room
+
+    @property
+    def room_on_disk(self) -> int:
+        """Bytes that may be asked for at once while the part is on the disk, else 0."""
+        return 0 if self._spilled is None else min(SEGMENT_SIZE, self._spilled.missing)
+
+    @property
+    def holds_any(self) -> bool:
+        """The part under way has memory, or room on the disk, that others may need."""
+        return self._spilled is not None or self._lease.held > 0
+
+    @property
+    def is_at_limit(self) -> bool:
+        """No further part can begin."""
+        return self._spilled is None and self._cutter.is_at_limit
+
+    async def grow(self) -> None:
+        """Wait until there is room for at least one byte, in memory (`fill`) or on the disk (`spill`).
+
+        Not to be called when the part is full.
+
+        Raises:
+            PartLimitError: a part would have to begin that the store does not take.
+            ConfigurationError: the upload has ended meanwhile.
+            OSError: the part had to go to the disk, and could not.
+        """
+        self._require_open()
+        if self._spilled is not None:
+            return
+        if not self._cutter.is_open:
+            self._cutter.begin()
+        if wants := self._cutter.wants:
+            missing = self._cutter.missing
+            if self._memory.acquire_at_once(self._lease, wants, missing) or await self._acquire(wants, missing):
+                self._cutter.lend(self._pool.take())
+
+    def open_memory(self, most: int) -> list[memoryview]:
+        """Return memory to write the next bytes to, where there is `room`; at most so many bytes.
+
+        That is the room, and beyond it whatever is granted without a wait. `note_filled` gives back what stays empty.
+        """
+        while most > self._cutter.lent_ahead and (missing := self._cutter.missing):
+            if not self._memory.acquire_at_once(self._lease, min(SEGMENT_SIZE, missing), missing):
+                break
+            self._cutter.lend_ahead(self._pool.take())
+        return self._cutter.free(most)
+
+    def note_filled(self, count: int) -> None:
+        """Note that so many bytes were written to the memory that was opened, from its front."""
+        missing = self._cutter.missing
+        self._pool.give_back(self._cutter.note_filled(count))
+        self._memory.give_back(self._lease, self._cutter.missing - missing)
+
+    async def _acquire(self, wants: int, missing: int) -> bool:
+        """Wait for memory and return True; or move the part to the disk."""
+        size = self._cutter.filled + missing
+        way_out = None if self._spill is None else DiskRoom(self._spill, size)
+        while not await self._memory.acquire(self._lease, wants, missing, way_out):
+            self._require_open()
+            if self._spill is not None and self._spill.has_room(size) and await self._move_to_disk(self._spill, size):
+                return False
+        self._require_open()
+        return True
+
+    async def _move_to_disk(self, spill: Spill, size: int) -> bool:
+        """Move the part; return whether the disk took it."""
+        spilled = spill.begin(self._cutter.number, size, self._disk_work)
+        is_prepared = False
+        try:
+            is_prepared = await spilled.prepare() and not self._is_closed
+        finally:
+            if not is_prepared:
+                spilled.end()
+                spilled.close()
+        self._require_open()
+        if is_prepared:
+            part, self._spilled = self._take_from_memory(), spilled
+            if part.size:
+                await spilled.take_over(part, lambda: self._give_memory_back(part))
+                self._require_open()
+        return is_prepared
+
+    async def spill(self, data: memoryview) -> int:
+        """Take from the front of `data` what the part on the disk misses; return how many bytes that were.
+
+        Raises:
+            ConfigurationError: the upload has ended meanwhile.
+            OSError: they cannot be written.
+        """
+        assert self._spilled is not None
+        count = await self._spilled.write(data)
+        self._require_open()
+        return count
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise ConfigurationError("the upload has ended; write inside its block")
+
+    def take(self) -> Part | SpilledPart:
+        """Hand over the part under way as far as it is filled; its bytes come back by `give_back`."""
+        if self._spilled is None:
+            return self._take_from_memory()
+        part, self._spilled = self._spilled, None
+        part.end()
+        return part
+
+    def _take_from_memory(self) -> Part:
+        part = self._cutter.take()
+        self._memory.release(self._memory.detach(self._lease) - part.size)
+        return part
+
+    def abandon(self) -> None:
+        """Drop the part under way: a thread may still write to its memory, so no other part can have that."""
+        self._memory.release(self._take_from_memory().size)
+
+    def close(self) -> None:
+        """Give everything back and take no more; who waits for room is told."""
+        self._is_closed = True
+        self.give_back(self.take())
+
+    async def settle(self) -> None:
+        """Wait until everything on the disk that was given back has gone; a cancellation is raised after that."""
+        await self._disk_work.settle()
+
+    def give_back(self, part: Part | SpilledPart) -> None:
+        """Take the memory of a part back, and its room on the disk; nobody may hold a view of it any more."""
+        if isinstance(part, SpilledPart):
+            part.close()
+        else:
+            self._give_memory_back(part)
+
+    def _give_memory_back(self, part: Part) -> None:
+        self._pool.give_back(part.give_up())
+        self._memory.release(part.size)

@@ -1,0 +1,326 @@
+"""Parts that go to the disk, because memory would have to be waited for that slow sources hold.
+
+Theory of operation. A part that is being filled waits for memory in one of two ways: for parts in flight, which end
+without anybody's help, or for the sources of other uploads, which may be slow for ever (`MemoryBudget` tells them
+apart). Only in the second case it goes on in a file: what there is of it is written there, which gives its memory to
+others, and the rest goes from the caller's chunks straight to the file. To be sent it is read back as a whole, into
+memory that unfinished parts leave free: so that wait, too, ends by itself.
+
+The default directory is an extra. When the system lets no file be made there, the disk counts as full with what
+it holds: no more parts go there than that, and they wait in memory instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import math
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from io import FileIO
+from typing import Final
+
+from aios3._concurrency.caller_errors import Outcome, note
+from aios3._concurrency.named_files import naming
+from aios3._concurrency.threads import ThreadWork
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part
+from aios3._protocol.wire.messages import Body
+
+from .budget import MemoryBudget
+from .segment_pool import SegmentPool
+
+if sys.platform != "win32":  # pragma: no branch - decided by the platform
+    import resource
+
+__all__ = ["DiskRoom", "Spill", "SpillFile", "SpilledPart", "check_directory", "most_files"]
+
+
+class SpillFile:
+    """Bytes on the disk. Every method belongs into a thread, one at a time."""
+
+    def __init__(self, directory: str | None) -> None:
+        """Take the directory, ``None`` for the usual one; there is no file before `prepare`, `write` or `read`."""
+        self._directory = directory
+        self._file: FileIO | None = None
+
+    def prepare(self, size: int) -> None:
+        """Make the file in the usual directory, if `size` bytes are free there.
+
+        Raises:
+            OSError: there is no such directory, or the system lets no file be made there, or it is too full.
+        """
+        self._directory = _usual_directory()
+        if shutil.disk_usage(self._directory).free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._directory)
+        self._opened()
+
+    def write(self, pieces: Body, offset: int) -> None:
+        """Put all pieces there, one behind the other, from `offset` on; to do it twice is harmless.
+
+        Raises:
+            OSError: the disk is full, or another failure of the system.
+        """
+        try:
+            with naming(self._directory or tempfile.gettempdir()):
+                self._write(pieces, offset)
+        except OSError as error:
+            note(error, f"aios3: part bytes could not be spilled to {self._directory!r}")
+            raise
+
+    def read(self, pieces: Iterable[memoryview]) -> None:
+        """Fill all pieces, one behind the other, from the beginning.
+
+        Raises:
+            OSError: the file is shorter, or another failure of the system.
+        """
+        with naming(self._directory or tempfile.gettempdir()):
+            self._read(pieces)
+
+    def _write(self, pieces: Body, offset: int) -> None:
+        file = self._opened()
+        file.seek(offset)
+        for piece in pieces:
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[file.write(rest) :]
+
+    def _read(self, pieces: Iterable[memoryview]) -> None:
+        file = self._opened()
+        file.seek(0)
+        for piece in pieces:
+            rest = piece
+            while rest:
+                count = file.readinto(rest)
+                if not count:
+                    raise OSError(errno.EIO, f"a file spilled to {self._directory!r} has lost bytes")
+                rest = rest[count:]
+
+    def close(self) -> None:
+        """Let it go, with its bytes."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _opened(self) -> FileIO:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(buffering=0, dir=self._directory)  # noqa: SIM115 - until `close`
+        return self._file
+
+
+def _usual_directory() -> str:
+    """Return ``$TMPDIR``, else ``/var/tmp``, which is on a disk where ``/tmp`` may be memory; else what Python uses.
+
+    Raises:
+        OSError: nothing can be written to any of them.
+    """
+    chosen = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108 - what is made there has no name
+    return chosen if os.access(chosen, os.W_OK | os.X_OK) else tempfile.gettempdir()
+
+
+def most_files() -> float:
+    """Return how many files may be open for parts: a third of what the process may open, the rest is for sockets."""
+    if sys.platform == "win32":  # pragma: no cover - decided by the platform
+        return 2048
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return math.inf if soft == resource.RLIM_INFINITY else soft // 3
+
+
+def check_directory(directory: str) -> None:
+    """Make a file there, and let it go; belongs into a thread.
+
+    Raises:
+        OSError: that cannot be done.
+    """
+    with naming(directory), tempfile.TemporaryFile(buffering=0, dir=directory):
+        pass
+
+
+_LOG: Final = logging.getLogger("aios3")
+
+
+@dataclass(eq=False)
+class Spill:
+    """The disk that all uploads of a driver share, and the memory to read back from it."""
+
+    directory: str | None
+    """``None`` for the usual one, which is used as far as it can be had."""
+    limit: int
+    """Bytes on the disk."""
+    memory: MemoryBudget
+    """Of the driver; no part is spilled that is larger than its reserve."""
+    pool: SegmentPool
+    most_files: float = math.inf
+    """Files that may be open at once."""
+    make_file: Callable[[str | None], SpillFile] = SpillFile
+    files: int = 0
+    """Files that are open, or promised."""
+    has_refused: bool = False
+    """The system had less room than the limit allows."""
+    used: int = 0
+    """Bytes on the disk, promised to parts under way or taken by parts in flight."""
+    under_way: int = 0
+    """Those of them that were promised to parts under way."""
+
+    def has_room(self, size: int) -> bool:
+        """Return whether a part of so many bytes may begin."""
+        return size <= self.memory.reserve and self.used + size <= self.limit and self.files < self.most_files
+
+    def will_have_room(self, size: int) -> bool:
+        """Return whether such a part may begin when the parts in flight have given back what they hold."""
+        is_possible = size <= self.memory.reserve and self.under_way + size <= self.limit
+        return is_possible and self.used > self.under_way
+
+    def refuse(self, size: int, error: OSError) -> None:
+        """Note that the system has no room for `size` bytes that were promised: without them the disk is full."""
+        if not self.has_refused:
+            self.has_refused = True
+            _LOG.warning("no further parts can be kept on the disk, so uploads may wait for memory: %s", error)
+        self.limit = self.used - size
+
+    def begin(self, number: int, size: int, work: ThreadWork) -> SpilledPart:
+        """Begin a part for which there is room."""
+        self.files += 1
+        self.used += size
+        self.under_way += size
+        return SpilledPart(self, number, size, work)
+
+    def give_back(self, size: int) -> None:
+        """Take back so many bytes of the disk."""
+        self.used -= size
+        self.memory.reconsider()
+
+
+@dataclass(frozen=True, slots=True)
+class DiskRoom:
+    """The way out of waiting for memory that one part has."""
+
+    spill: Spill
+    size: int
+    """Bytes of the whole part."""
+
+    def is_open(self) -> bool:
+        """Return whether the part may go to the disk now."""
+        return self.spill.has_room(self.size)
+
+    def may_open(self) -> bool:
+        """Return whether parts in flight will give room on the disk back."""
+        return self.spill.will_have_room(self.size)
+
+
+class SpilledPart:
+    """A part on the disk: written piece by piece, then loaded to be sent like any other, then closed."""
+
+    def __init__(self, spill: Spill, number: int, capacity: int, work: ThreadWork) -> None:
+        self.number = number
+        self.capacity = capacity
+        """Bytes of the part when it is full."""
+        self.size = 0
+        """Bytes in it."""
+        self._spill = spill
+        self._work = work
+        self._file = spill.make_file(spill.directory)
+        self._writing: asyncio.Future[Outcome[None]] | None = None
+        self._promised = capacity
+        self._loaded: Part | None = None
+
+    @property
+    def body(self) -> Body:
+        """The slices to send, between `load` and `close`."""
+        assert self._loaded is not None
+        return self._loaded.body
+
+    @property
+    def missing(self) -> int:
+        """Bytes that the part needs to be full."""
+        return self.capacity - self.size
+
+    @property
+    def is_full(self) -> bool:
+        """It is complete."""
+        return not self.missing
+
+    async def prepare(self) -> bool:
+        """Make the file, if the directory is the usual one; return whether that could be done. Else it must be closed.
+
+        Where the directory was chosen, a disk that is full fails the upload when it is written to.
+        """
+        if self._spill.directory is not None:
+            return True
+        self._writing = self._work.begin(partial(self._file.prepare, self._spill.under_way))
+        try:
+            await self._work.end_of(self._writing)
+        except OSError as error:
+            self._spill.refuse(self.capacity, error)
+            return False
+        return True
+
+    async def take_over(self, part: Part, give_back: Callable[[], object]) -> None:
+        """Take over what memory holds of the part; `give_back` is called when nobody uses that memory any more.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        await self._write(part.body, part.size, give_back)
+
+    async def write(self, data: memoryview) -> int:
+        """Take from the front of `data` what the part misses; return how many bytes that were.
+
+        Whatever happens, nothing reads `data` when this has ended.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        piece = data[: self.missing]
+        await self._write((piece,), len(piece), lambda: None)
+        return len(piece)
+
+    async def _write(self, pieces: Body, size: int, ended: Callable[[], object]) -> None:
+        self._writing = self._work.begin(partial(self._file.write, pieces, self.size), ended)
+        await self._work.end_of(self._writing)
+        self.size += size
+
+    def end(self) -> None:
+        """Note that nothing more comes, and give back what was promised beyond that."""
+        self._spill.under_way -= self.capacity
+        if not self._is_busy:
+            self._promised = self.size
+            self._spill.give_back(self.missing)
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._writing is not None and not self._writing.done()
+
+    async def load(self) -> None:
+        """Wait for the memory of the whole part, and read it back.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        await self._spill.memory.acquire_whole(self.size)
+        segments = tuple(self._spill.pool.take() for _ in range(-(-self.size // SEGMENT_SIZE)))
+        self._loaded = Part(self.number, self.size, segments)
+        await self._work.run(partial(self._file.read, self._loaded.body))
+
+    def close(self) -> None:
+        """Give everything back, the file when its last write has ended; nobody may hold a slice any more."""
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            self._spill.pool.give_back(loaded.give_up())
+            self._spill.memory.release(loaded.size)
+        if self._writing is not None and self._is_busy:  # by a task of the caller's that has not ended with the upload
+            self._writing.add_done_callback(lambda _: self._close_file())
+        else:
+            self._close_file()
+
+    def _close_file(self) -> None:
+        self._spill.files -= 1
+        try:
+            _ = self._work.begin(self._file.close, lambda: self._spill.give_back(self._promised))
+        except RuntimeError:  # the process is ending, so nothing can be held up any more
+            self._file.close()

@@ -1,0 +1,95 @@
+"""The abort of one multipart upload, and the proof that it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from aios3._client.client import OperationClient
+from aios3._protocol.operations import AbortMultipartUpload, ListParts
+from aios3._protocol.policies.retry import is_transient, is_unclear
+from aios3.errors import ResponseError, StorageError
+
+__all__ = ["Abort", "AbortOutcome"]
+
+_ROUNDS: Final = 6
+_ROUND_DELAY: Final = 0.1
+"""Seconds before the second round; doubled for each further one. A part that was fully sent when its connection was
+cut may be stored a moment after the abort."""
+
+
+class AbortOutcome(Enum):
+    """What became of an upload that must not stay."""
+
+    NOTHING = "there was nothing to abort"
+    COMMITTED = "it was committed"
+    ABORTED = "it was aborted"
+    GONE = "it was gone already"
+    VANISHED = "it is gone, by an abort whose answer was lost or already before"
+    KEPT = "it was left open, to go on later"
+    FAILED = "it could not be aborted and may be billed until it is"
+    UNKNOWN = "it could not be aborted for certain, since no answer came, and may be billed until it is"
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Ends one upload."""
+
+    client: OperationClient
+    bucket: str
+    key: str
+    upload_id: str
+    headers: Mapping[str, str]
+    """That every request about this upload carries."""
+    failures: list[StorageError]
+    """Receives failed attempts of the aborts."""
+
+    async def send(self) -> AbortOutcome:
+        """Abort, and return what the store says to that.
+
+        Raises:
+            StorageError: the store refused, or could not be reached.
+        """
+        operation = AbortMultipartUpload(self.bucket, self.key, self.upload_id, self.headers)
+        failures: list[StorageError] = []
+        try:
+            await self.client.run(operation, failures=failures, is_cleanup=True)
+        except ResponseError as error:
+            if error.status != 404:
+                raise
+            is_doubtful = any(is_unclear(failure) for failure in failures[:-1])
+            return AbortOutcome.VANISHED if is_doubtful else AbortOutcome.GONE
+        finally:
+            self.failures.extend(failures)
+        return AbortOutcome.ABORTED
+
+    async def prove(self) -> bool:
+        """Return whether nothing remained; abort again as long as something is there.
+
+        Raises:
+            StorageError: the store gives no answer to tell by.
+        """
+        was_there = False
+        for round_number in range(_ROUNDS):
+            is_there = await self._is_still_there()
+            if is_there is False or (is_there is None and not was_there):  # then the abort's word must do
+                return True
+            was_there = True
+            await self.client.clock.sleep(_ROUND_DELAY * 2**round_number)
+            await self.send()
+        return False
+
+    async def _is_still_there(self) -> bool | None:
+        """Return whether the store still lists the upload; ``None`` where it will not say, and raise if it does not."""
+        operation = ListParts(self.bucket, self.key, self.upload_id, headers=self.headers)
+        try:
+            await self.client.run(operation, is_cleanup=True)
+        except ResponseError as error:
+            if error.status == 404:
+                return False
+            if is_transient(error):
+                raise
+            return None
+        return True

@@ -1,0 +1,146 @@
+"""The commit, with a definite end.
+
+An answer to CompleteMultipartUpload can be lost, cut off, or an error inside a
+200, and the store may have committed all the same. Repeating it is right, but a
+refusal of the repetition proves nothing either. So evidence is collected. If the
+key shows our nonce, our checksum, or the ETag that our parts make, it was
+committed. If the abort finds the upload still there, it was not. If the upload
+is gone, and no abort of ours can have ended it, the key's size and age decide;
+and only where they cannot be seen, or fit nothing of ours, is the outcome
+unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from aios3._client.client import OperationClient
+from aios3._protocol.operations import Committed, CompleteMultipartUpload, HeadObject
+from aios3._protocol.policies.retry import is_unclear
+from aios3._upload.shared.ownership import Evidence, multipart_etag, was_stored_since
+from aios3.errors import CompletionUnknownError, StorageError, UploadNotFoundError
+from aios3.models import StorageObject
+
+from .abort import AbortOutcome
+from .guard import CancellationGuard
+
+__all__ = [
+    "Completion",
+]
+
+_PART_COUNT: Final = re.compile(r"-(\d{1,5})\Z")
+
+
+@dataclass(eq=False)
+class Completion:
+    """Commits one upload."""
+
+    client: OperationClient
+    guard: CancellationGuard
+    operation: CompleteMultipartUpload
+    size: int
+    """Bytes of the object."""
+    began_at: float
+    """When the upload began, by the client's monotonic clock."""
+    answer_timeout: float
+    """Seconds that the store may be silent: it can take minutes to put thousands of parts together."""
+    failures: list[StorageError]
+    """Receives failed attempts."""
+    head_headers: Mapping[str, str] = field(default_factory=dict)
+    checksum: str | None = None
+    """Of the object, as the store would report it, if it has one."""
+    nonce: str | None = None
+    """In the object's metadata, if it has one."""
+
+    @property
+    def _evidence(self) -> Evidence:
+        return Evidence(self.size, self.checksum, self.nonce)
+
+    async def run(self) -> Committed:
+        """Commit, and return what the store says of the object.
+
+        Raises:
+            ResponseError: the store refused, and nothing was committed.
+            TransportError: no answer came, and nothing was committed.
+            CompletionUnknownError: whether it was committed could not be found out.
+        """
+        failures: list[StorageError] = []
+        try:
+            committed = await self.client.run(self.operation, failures=failures, answer_timeout=self.answer_timeout)
+        except Exception as error:  # noqa: BLE001 - credentials may fail with anything, at a repetition too
+            refusal = error
+        else:
+            self.guard.completed()
+            return committed
+        finally:
+            self.failures.extend(failures)
+        if not any(is_unclear(failure) for failure in failures):
+            raise refusal
+        return await self._settle(refusal)
+
+    async def _settle(self, refusal: Exception) -> Committed:
+        """Find out what a commit came to whose answers were not clear."""
+        found = await self._look()
+        if found is not None and self._is_surely_ours(found):
+            return self._found(found)
+        outcome = AbortOutcome.GONE
+        if not isinstance(refusal, UploadNotFoundError):
+            try:
+                outcome = await self.guard.abort()
+            except Exception as error:
+                raise self._unknown("the store answers neither the commit nor the abort") from error
+            if outcome not in (AbortOutcome.GONE, AbortOutcome.VANISHED):
+                raise refusal
+            found = await self._look()
+        # What our own abort may have ended is no sign of a commit, so that only proof counts then.
+        is_ours = self._is_likely_ours if outcome is AbortOutcome.GONE else self._is_surely_ours
+        if found is not None and is_ours(found):
+            return self._found(found)
+        raise self._unknown("the upload is gone, and the key does not show that it holds it") from refusal
+
+    async def _look(self) -> StorageObject | None:
+        """Return what the key holds; ``None`` if nothing, or if it cannot be looked at."""
+        try:
+            headers = self._evidence.asking(self.head_headers)
+            return await self.client.run(HeadObject(self.operation.bucket, self.operation.key, headers))
+        except Exception:  # noqa: BLE001 - credentials may fail with anything
+            return None
+
+    def _is_surely_ours(self, found: StorageObject) -> bool:
+        """Same size, and our nonce or checksum, or else the ETag that our parts make."""
+        verdict = self._evidence.judge(found)
+        if verdict is not None:
+            return verdict
+        etag = multipart_etag([etag for _, etag, _ in self.operation.parts])
+        return etag is not None and found.etag == etag
+
+    def _is_likely_ours(self, found: StorageObject) -> bool:
+        """Where the upload was consumed: same size, not older than our beginning, not made of another number of parts.
+
+        Encrypted objects, and those of stores with ETags of their own, can show no more than that.
+        """
+        if self._is_surely_ours(found):
+            return True
+        parts = _PART_COUNT.search(found.etag)
+        if self._evidence.judge(found) is False:
+            return False
+        if parts is not None and int(parts.group(1)) != len(self.operation.parts):
+            return False
+        return was_stored_since(self.client, found, self.began_at)
+
+    def _found(self, ours: StorageObject) -> Committed:
+        self.guard.completed()
+        return Committed(etag=ours.etag, version_id=ours.version_id, checksum=ours.checksum, request_id=None)
+
+    def _unknown(self, why: str) -> CompletionUnknownError:
+        operation = self.operation
+        return CompletionUnknownError(
+            f"whether {operation.bucket}/{operation.key} was committed is unknown: {why}. If HEAD shows {self.size} "
+            f"bytes it was; otherwise abort upload {operation.upload_id}",
+            bucket=operation.bucket,
+            key=operation.key,
+            upload_id=operation.upload_id,
+        )

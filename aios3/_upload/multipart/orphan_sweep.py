@@ -1,0 +1,139 @@
+"""Finds the upload that a lost answer to Create left behind.
+
+Nobody is told the id of such an upload, and S3 cannot be asked for it by
+anything that we chose. What is known: its key, that it began while our Create
+was unanswered, that it gets no parts, and that it is none of this driver's. An
+upload of another process that fits all four is possible only if it began in
+that very window and still has no part; the window is as long as the lost
+request, and whoever creates an upload usually has its first part at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from aios3._client.client import OperationClient
+from aios3._protocol.operations import AbortMultipartUpload, ListMultipartUploads, ListParts, UploadsPage
+from aios3.errors import ResponseError, StorageError
+from aios3.models import PendingUpload
+
+__all__ = ["OrphanSweep"]
+
+_SLACK: Final = timedelta(seconds=2)
+"""The times in a listing are whole seconds, and the two clocks may round differently."""
+
+_SECOND_LOOK: Final = 1.0
+"""Seconds before the second look: an upload that somebody works on has its first part on the way."""
+
+_MOST_PAGES: Final = 20
+
+
+class OrphanSweep:
+    """Aborts what a lost Create left, once, at the end of the upload."""
+
+    def __init__(
+        self, client: OperationClient, bucket: str, key: str, *, headers: Mapping[str, str], known_uploads: set[str]
+    ) -> None:
+        """Take where to look, what every request carries, and the ids that are in use by this driver."""
+        self._client = client
+        self._bucket = bucket
+        self._key = key
+        self._headers = headers
+        self._known_uploads = known_uploads
+        self._began: datetime | None = None
+        self._lost: datetime | None = None
+        self._trouble: StorageError | None = None
+
+    @property
+    def is_needed(self) -> bool:
+        """An answer to Create was lost."""
+        return self._lost is not None
+
+    def begin(self) -> None:
+        """Note that Create is sent now."""
+        self._began = self._client.clock.now()
+
+    def answer_was_lost(self) -> None:
+        """Note that by now an upload may have been made whose id nobody knows."""
+        self._lost = self._client.clock.now()
+
+    def was_lost_between(self, began: datetime, lost: datetime) -> None:
+        """Note that an upload may have been made in that time, by our clock, whose id nobody knows."""
+        self._began, self._lost = began, lost
+
+    async def run(self, ids_of_others: Callable[[], Awaitable[Collection[str]]] | None = None) -> list[str]:
+        """Abort the orphans and return their ids.
+
+        Args:
+            ids_of_others: asked, once there are candidates, for uploads that are known to be in use elsewhere.
+
+        Raises:
+            StorageError: the store will not list or abort.
+        """
+        self._trouble = None
+        candidates = [upload for upload in await self._candidates() if await self._has_no_parts(upload)]
+        if candidates:
+            spared = () if ids_of_others is None else await ids_of_others()
+            candidates = [upload for upload in candidates if upload.upload_id not in spared]
+            await self._client.clock.sleep(_SECOND_LOOK)
+        aborted = []
+        for upload in candidates:
+            is_orphan = upload.upload_id not in self._known_uploads and await self._has_no_parts(upload)
+            if is_orphan and await self._has_been_ended(upload):
+                aborted.append(upload.upload_id)
+        if self._trouble is not None:
+            raise self._trouble
+        self._lost = None
+        return aborted
+
+    async def _candidates(self) -> list[PendingUpload]:
+        found: list[PendingUpload] = []
+        page = UploadsPage((), is_truncated=True, next_key_marker="", next_upload_id_marker="")
+        for _ in range(_MOST_PAGES):
+            if not page.is_truncated:
+                break
+            operation = ListMultipartUploads(
+                self._bucket,
+                self._client.listing_prefix(self._key),
+                page.next_key_marker,
+                page.next_upload_id_marker,
+                self._headers,
+            )
+            page = await self._client.run(operation, is_cleanup=True)
+            found.extend(upload for upload in page.uploads if self._could_be_ours(upload))
+        return found
+
+    def _could_be_ours(self, upload: PendingUpload) -> bool:
+        if upload.key != self._key or upload.upload_id in self._known_uploads:
+            return False
+        if upload.initiated_at is None or self._began is None or self._lost is None:
+            return False
+        began = self._client.store_clock.translate(self._began) - _SLACK
+        lost = self._client.store_clock.translate(self._lost) + _SLACK
+        return began <= upload.initiated_at <= lost
+
+    async def _has_no_parts(self, upload: PendingUpload) -> bool:
+        operation = ListParts(self._bucket, self._key, upload.upload_id, headers=self._headers)
+        try:
+            page = await self._client.run(operation, is_cleanup=True)
+        except StorageError as error:
+            self._note(error)
+            return False
+        return not page.parts
+
+    async def _has_been_ended(self, upload: PendingUpload) -> bool:
+        operation = AbortMultipartUpload(self._bucket, self._key, upload.upload_id, self._headers)
+        try:
+            await self._client.run(operation, is_cleanup=True)
+        except StorageError as error:
+            return self._note(error)
+        return True
+
+    def _note(self, error: StorageError) -> bool:
+        """Keep what went wrong until the others are ended, and return whether the upload is just gone."""
+        is_gone = isinstance(error, ResponseError) and error.status == 404
+        if not is_gone:
+            self._trouble = self._trouble or error
+        return is_gone

@@ -1,0 +1,103 @@
+"""What the store holds of an open upload, and how much of it can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from io import FileIO
+
+from aios3._client.client import OperationClient
+from aios3._client.hashing import md5_hex
+from aios3._protocol.checksums.digests import checksum_of
+from aios3._protocol.operations import ListedPart, ListParts
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
+from aios3._protocol.wire.error_responses import unquote_etag
+from aios3._upload.source.files import OpenedFile
+from aios3.checkpoints import UploadCheckpoint
+from aios3.errors import IntegrityError
+from aios3.models import UploadedPart
+
+__all__ = ["check_checkpoint", "holds_parts", "list_stored_parts", "usable_parts"]
+
+
+async def list_stored_parts(
+    client: OperationClient, bucket: str, key: str, upload_id: str, headers: Mapping[str, str]
+) -> list[ListedPart]:
+    """Return all parts that the store lists, in its order.
+
+    Raises:
+        UploadNotFoundError: the upload is not open.
+        StorageError: the store refused, or does not answer.
+    """
+    parts: list[ListedPart] = []
+    operation = ListParts(bucket, key, upload_id, headers=headers)
+    while True:
+        page = await client.run(operation)
+        parts.extend(page.parts)
+        if not page.is_truncated:
+            return parts
+        operation = replace(operation, marker=page.next_marker)
+
+
+def usable_parts(stored: Sequence[ListedPart], *, part_size: int, checksum: str | None) -> tuple[UploadedPart, ...]:
+    """Return the parts from number 1 on, without a gap, to which others can be added.
+
+    A part that is shorter than `part_size` was the last one of its source, and nothing can follow it. Where the upload
+    sends checksums, a part of which the store lists none could not be part of the object's.
+    """
+    usable: list[UploadedPart] = []
+    for part in sorted(stored, key=lambda part: part.number):
+        if part.number != len(usable) + 1 or part.size < part_size or (checksum is not None and part.checksum is None):
+            break
+        sent = None if checksum is None else part.checksum
+        usable.append(UploadedPart(part.number, part.size, unquote_etag(part.etag), sent))
+    return tuple(usable)
+
+
+async def check_checkpoint(client: OperationClient, checkpoint: UploadCheckpoint, headers: Mapping[str, str]) -> None:
+    """Make sure that the store still holds what the checkpoint says.
+
+    Raises:
+        UploadNotFoundError: the upload is not open any more.
+        IntegrityError: a part is gone, or was replaced since.
+        StorageError: the store refused, or does not answer.
+    """
+    place = checkpoint.bucket, checkpoint.key, checkpoint.upload_id
+    stored = await list_stored_parts(client, *place, headers)
+    held = {part.number: (part.size, unquote_etag(part.etag)) for part in stored}
+    for part in checkpoint.parts:
+        if held.get(part.number) != (part.size, part.etag):
+            raise IntegrityError(
+                f"part {part.number} of upload {checkpoint.upload_id} of {checkpoint.bucket}/{checkpoint.key} is not "
+                "what the checkpoint says; the upload is still open"
+            )
+
+
+async def holds_parts(path: str, parts: Sequence[UploadedPart], checksum: str | None) -> bool:
+    """Return whether the file at `path` begins with the bytes of all `parts`.
+
+    By their checksums where they have them, else by their ETags; a part that has neither a checksum nor an MD5 for an
+    ETag (it is encrypted, perhaps) proves nothing, and counts as different. The file is read in its thread, which a
+    cancellation does not wait for.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    async with OpenedFile(path) as opened:
+        for part in parts:
+            if not await opened.thread.call(_holds_next, opened.file, part, checksum):
+                return False
+    return True
+
+
+def _holds_next(file: FileIO, part: UploadedPart, checksum: str | None) -> bool:
+    if checksum is not None:
+        return checksum_of(checksum, _read(file, part.size)) == part.checksum
+    return md5_hex(_read(file, part.size)) == part.etag
+
+
+def _read(file: FileIO, size: int) -> Iterator[bytes]:
+    """Yield the next `size` bytes; fewer if the file ends."""
+    while size and (piece := file.read(min(size, SEGMENT_SIZE))):
+        size -= len(piece)
+        yield piece

@@ -1,0 +1,109 @@
+"""A source that fits one part becomes one PutObject."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aios3._client.client import OperationClient
+from aios3._client.hashing import hash_body, md5_hex
+from aios3._protocol.operations import Committed, HeadObject, PutObject
+from aios3._protocol.policies.retry import is_unclear
+from aios3._upload.shared.ownership import Evidence, was_stored_since
+from aios3.errors import (
+    CompletionUnknownError,
+    ContainerNotFoundError,
+    ObjectNotFoundError,
+    ResponseError,
+    StorageError,
+)
+from aios3.models import StorageObject
+
+__all__ = ["put_object"]
+
+
+async def put_object(
+    client: OperationClient,
+    operation: PutObject,
+    failures: list[StorageError],
+    head_headers: Mapping[str, str],
+    evidence: Evidence,
+    began_at: float,
+) -> Committed:
+    """Put the object, and tell our own success from somebody else's.
+
+    An answer without an ETag is no proof that a store has answered, and a lost answer is none of a failure; with
+    ``if_none_match`` a repetition is then refused because the first attempt succeeded. In all these cases `evidence`
+    decides, or else the key's MD5, if it was stored since `began_at` (by the client's monotonic clock): the same bytes
+    may have been there before, with other metadata.
+
+    Raises:
+        ResponseError: the store refused.
+        TransportError: no answer came, and the key does not hold the source (a store that is slow may still take it).
+        CompletionUnknownError: an answer was lost, and the key cannot be looked at.
+    """
+    before = len(failures)
+    try:
+        committed = await client.run(operation, failures=failures)
+    except Exception as error:
+        refusal: Exception = error  # of the store, of the closed driver, or of credentials at a repetition
+        if not any(is_unclear(failure) for failure in failures[before:]):
+            raise
+    else:
+        if committed.etag is not None:
+            return committed
+        refusal = _without_etag(operation)
+    was_answered = not any(_is_open(failure) for failure in (refusal, *failures[before:]))
+    found = await _look(client, operation, evidence.asking(head_headers), refusal, was_answered=was_answered)
+    verdict = evidence.judge(found)
+    if verdict is None:
+        is_new = found.last_modified is None or was_stored_since(client, found, began_at)
+        verdict = is_new and found.etag == await hash_body(md5_hex, operation.body)
+    if not verdict:
+        raise refusal
+    return Committed(found.etag, found.version_id, checksum=found.checksum, request_id=None)
+
+
+async def _look(
+    client: OperationClient,
+    operation: PutObject,
+    headers: Mapping[str, str],
+    refusal: Exception,
+    *,
+    was_answered: bool,
+) -> StorageObject:
+    """Return what the key holds, or raise `refusal` if it holds nothing, or nobody can tell and all was answered."""
+    try:
+        return await client.run(HeadObject(operation.bucket, operation.key, headers))
+    except (ObjectNotFoundError, ContainerNotFoundError):
+        raise refusal from None
+    except Exception as error:  # noqa: BLE001 - credentials may fail with anything
+        if was_answered:
+            raise refusal from None
+        raise CompletionUnknownError(
+            f"whether {operation.bucket}/{operation.key} was stored is unknown: the answer to PutObject was lost "
+            f"({refusal}), and the key cannot be looked at ({error})",
+            bucket=operation.bucket,
+            key=operation.key,
+            upload_id=None,
+        ) from refusal
+
+
+def _is_open(failure: Exception) -> bool:
+    """Return whether an attempt has no answer of the store's own: one with its code is as good as a no."""
+    return (
+        isinstance(failure, StorageError)
+        and is_unclear(failure)
+        and not (isinstance(failure, ResponseError) and failure.code is not None)
+    )
+
+
+def _without_etag(operation: PutObject) -> ResponseError:
+    """Return the error for a success that a web page, a proxy or a portal could have answered as well."""
+    return ResponseError(
+        "the answer is a success without an ETag, and the key does not hold these bytes: is this the endpoint of an S3 "
+        "store, or is a proxy in between?",
+        operation=operation.name,
+        status=200,
+        bucket=operation.bucket,
+        key=operation.key,
+    )

@@ -1,0 +1,68 @@
+"""What a receipt may say of the comparisons that were made: no more than what was sent, and what came back."""
+
+from __future__ import annotations
+
+import base64
+from typing import Literal
+
+from aios3._protocol.operations import Committed, CompleteMultipartUpload, PutObject
+from aios3._protocol.wire.error_responses import unquote_etag
+from aios3._upload.shared.content_md5 import needs_md5
+from aios3._upload.shared.job import UploadJob
+from aios3._upload.shared.ownership import multipart_etag
+from aios3.models import Verification
+
+__all__ = ["verification_of_multipart", "verification_of_put", "verification_of_stream"]
+
+
+def verification_of_stream(job: UploadJob) -> Verification:
+    """Return what is known of a PutObject whose body was made while it was sent: its length, if it was declared."""
+    return Verification(whole=None if job.size is None else "size")
+
+
+def verification_of_put(job: UploadJob, operation: PutObject, committed: Committed, *, is_signed: bool) -> Verification:
+    """Return what is known of one PutObject; `is_signed` says that the signature covered its body."""
+    bodies = _bodies(job, is_signed=is_signed)
+    md5 = operation.headers.get("content-md5")
+    return Verification(
+        bodies=bodies,
+        whole="full-object" if bodies else "size",
+        is_checksum_confirmed=operation.checksum is not None and operation.checksum[1] == committed.checksum,
+        is_etag_confirmed=md5 is not None and base64.b64decode(md5).hex() == unquote_etag(committed.etag or ""),
+    )
+
+
+def verification_of_multipart(
+    job: UploadJob,
+    operation: CompleteMultipartUpload,
+    committed: Committed,
+    *,
+    checksum: str | None,
+    is_signed: bool,
+) -> Verification:
+    """Return what is known of an object made of parts; `checksum` is what theirs make, if they have any."""
+    bodies = _bodies(job, is_signed=is_signed)
+    if job.resume is not None:  # how the earlier parts were sent is not known, only that they have their checksums
+        bodies -= {"signature", "content-md5"}
+    etag = multipart_etag([etag for _, etag, _ in operation.parts])
+    return Verification(
+        bodies=bodies,
+        whole=_whole(job, operation),
+        is_checksum_confirmed=checksum is not None and checksum == committed.checksum,
+        is_etag_confirmed=etag is not None and etag == unquote_etag(committed.etag or ""),
+    )
+
+
+def _bodies(job: UploadJob, *, is_signed: bool) -> frozenset[str]:
+    sent = {"signature"} if is_signed else set()
+    if needs_md5(job):
+        sent.add("content-md5")
+    if job.checksum is not None:
+        sent.add(job.checksum.algorithm)
+    return frozenset(sent)
+
+
+def _whole(job: UploadJob, operation: CompleteMultipartUpload) -> Literal["full-object", "composite", "size"] | None:
+    if job.checksum is not None:
+        return "full-object" if job.checksum.is_full_object else "composite"
+    return None if operation.object_size is None else "size"

@@ -1,0 +1,47 @@
+"""What S3 demands of bodies under an object lock: Content-MD5 or a checksum; a signed SHA-256 does not count."""
+
+from __future__ import annotations
+
+import base64
+
+from aios3._client.hashing import hash_body, md5_hex
+from aios3._protocol.parts.put_plan import StreamPlan
+from aios3._protocol.wire.messages import Body
+from aios3.errors import ConfigurationError
+from aios3.providers import Provider
+
+from .job import UploadJob
+
+__all__ = ["check_lock", "content_md5", "needs_md5"]
+
+
+def needs_md5(job: UploadJob) -> bool:
+    """Return whether bodies go with Content-MD5, because the object is locked and no checksum is sent."""
+    return job.headers.is_locked and job.checksum is None
+
+
+def check_lock(job: UploadJob, provider: Provider) -> None:
+    """Refuse a lock whose upload the store would refuse.
+
+    Raises:
+        ConfigurationError: no digest can go with the bodies.
+    """
+    if not job.headers.is_locked:
+        return
+    if isinstance(job.plan, StreamPlan) and (job.size is None or job.size > job.plan.first_size):
+        raise ConfigurationError(
+            "an object lock needs Content-MD5 or a checksum of the whole body before its first byte is sent; a "
+            "streamed upload has neither"
+        )
+    if needs_md5(job) and provider.content_md5 is False:
+        raise ConfigurationError(
+            f"an object lock needs Content-MD5, which {provider.name} does not take, or a checksum: choose one with "
+            "TransferConfig(checksum=...)"
+        )
+
+
+async def content_md5(job: UploadJob, body: Body) -> dict[str, str]:
+    """Return the header for a body, where it needs one."""
+    if not needs_md5(job):
+        return {}
+    return {"content-md5": base64.b64encode(bytes.fromhex(await hash_body(md5_hex, body))).decode()}

@@ -1,0 +1,59 @@
+"""Counts what was read and stored, and tells the caller, one call after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+
+from aios3._concurrency.caller_errors import note
+from aios3._protocol.parts.part_tracker import PartTracker
+from aios3.models import UploadProgress
+
+__all__ = ["ProgressCallback", "ProgressReporter"]
+
+ProgressCallback = Callable[[UploadProgress], Awaitable[None] | None]
+
+
+class ProgressReporter:
+    """Snapshots for ``on_progress``.
+
+    Calls never overlap, and their order is the order of the counts, also if the
+    callback is a coroutine function. What it raises fails the upload, unless that is committed by then.
+    """
+
+    def __init__(self, callback: ProgressCallback | None, total: int | None) -> None:
+        self._callback = callback
+        self._total = total
+        self._lock = asyncio.Lock()
+        self.bytes_read = 0
+        self.bytes_stored = 0
+        self.bytes_durable = 0
+        self.parts_stored = 0
+
+    def note_stored(self, tracker: PartTracker) -> None:
+        """Take over what the store has acknowledged."""
+        self.bytes_stored = tracker.bytes_stored
+        self.bytes_durable = tracker.bytes_durable
+        self.parts_stored = len(tracker)
+
+    async def report(self) -> None:
+        """Tell the caller how far it is now."""
+        if self._callback is None:
+            return
+        async with self._lock:
+            snapshot = UploadProgress(
+                self.bytes_read, self.bytes_stored, self._total, self.parts_stored, self.bytes_durable
+            )
+            outcome = self._callback(snapshot)
+            if inspect.isawaitable(outcome):
+                await outcome
+
+    async def report_committed(self) -> None:
+        """Tell the caller that all that was read is stored, without parts; what comes of it cannot undo that."""
+        self.bytes_stored = self.bytes_durable = self.bytes_read
+        try:
+            await self.report()
+        except BaseException as error:
+            note(error, "aios3: the object was committed")
+            raise

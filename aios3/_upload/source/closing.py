@@ -1,0 +1,184 @@
+"""Closing of a source, in the task that has read it.
+
+The source may hold a scope over its yields: a cancel scope or a task group of anyio, `asyncio.timeout`, an
+`asyncio.TaskGroup`. Closing the source ends its scopes, and scopes end in the reverse order of their beginnings, so
+none of ours may stand around that. This module needs none: it tells an async generator of a cancellation where the
+generator stands, so that the scopes there can say whether it is theirs; and it does not pass on what a cancelled scope
+of anyio repeats at every turn of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import math
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import nullcontext
+from typing import Any, Final
+
+from aios3._concurrency.caller_errors import note_besides
+from aios3._concurrency.shielding import shielded_from_anyio
+from aios3.errors import StorageError
+
+__all__ = ["close_sources"]
+
+_QUIET: Final = 0.05
+"""Seconds for which a scope that is repeating itself is not listened to."""
+
+_PATIENCE: Final = 30.0
+"""Seconds for which a closing is protected from the repetitions of a cancellation."""
+
+
+async def close_sources(sources: Sequence[object], ended_by: BaseException | None, cancellations: int) -> None:
+    """Close what has an ``aclose``, one after the other, in the task that has read it. Each of them has been asked to.
+
+    A cancellation that interrupts a closing is raised after a second try, which a further one may interrupt. Any
+    other trouble becomes a note of `ended_by`.
+
+    Args:
+        sources: what was read, the inner one first.
+        ended_by: why the reading ended; ``None`` for a clean end.
+        cancellations: how often the task had been cancelled when the reading began.
+
+    Raises:
+        StorageError: `ended_by` is a cancellation which a source has taken back: it came from a scope that the source
+            holds, and struck while the source did not run.
+        BaseException: what a source raises, after a clean end or instead of a cancellation that it takes back.
+    """
+    task = asyncio.current_task()
+    was_cancelled = _cancelling(task) > cancellations and isinstance(ended_by, asyncio.CancelledError)
+    troubles: list[BaseException] = []
+    interrupt: asyncio.CancelledError | None = None
+    for source in sources:
+        closing = _Closing(source, ended_by)
+        if was_cancelled:
+            troubles += await closing.throw(ended_by)
+        try:
+            troubles += await closing.close()
+        except asyncio.CancelledError as cancellation:
+            interrupt = cancellation
+    if interrupt is not None:
+        raise interrupt
+    is_taken_back = was_cancelled and _cancelling(task) <= cancellations
+    if troubles and (ended_by is None or is_taken_back):
+        raise troubles[0]
+    if is_taken_back:
+        why = "a scope that the source holds was cancelled between two chunks, so bytes are lost"
+        raise StorageError(why) from ended_by
+    if ended_by is not None:
+        for trouble in troubles:
+            note_besides(ended_by, "closing the source failed as well", trouble)
+
+
+def _cancelling(task: asyncio.Task[Any] | None) -> int:
+    return 0 if task is None else task.cancelling()
+
+
+class _Closing:
+    """Calls the source's methods in the current task, and returns what they raise."""
+
+    def __init__(self, source: Any, ended_by: BaseException | None) -> None:
+        self._source = source
+        self._task = asyncio.current_task()
+        self._passed_on = {_message_of_scope(ended_by)}
+        self._end = asyncio.get_running_loop().time() + _PATIENCE
+
+    async def throw(self, cancellation: BaseException | None) -> list[BaseException]:
+        """Tell an async generator of the cancellation."""
+        if not inspect.isasyncgen(self._source):
+            return []
+        return await self._call(lambda: self._source.athrow(cancellation), expected=cancellation)
+
+    async def close(self) -> list[BaseException]:
+        """Ask the source to close; once more if a cancellation interrupts that, which is raised afterwards."""
+        aclose = getattr(self._source, "aclose", None)
+        return [] if aclose is None else await self._call(aclose, is_repeated=True)
+
+    async def _call(
+        self, method: Callable[[], object], *, expected: BaseException | None = None, is_repeated: bool = False
+    ) -> list[BaseException]:
+        """Call it, and return what it raises that is worth telling: one error, or none."""
+        task = asyncio.current_task()
+        before = _cancelling(task)
+        try:
+            outcome = method()
+            if inspect.isawaitable(outcome):
+                await _Passing(outcome, self._is_news)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except StopAsyncIteration:  # a generator that has ended because of what was thrown
+            return []
+        except BaseException as trouble:
+            is_interrupted = isinstance(trouble, asyncio.CancelledError) and _cancelling(task) > before
+            if is_interrupted and is_repeated:
+                await self._call(method)
+                raise
+            return [] if trouble is expected or _is_only_the_end(trouble) else [trouble]
+        return []
+
+    def _is_news(self, cancellation: asyncio.CancelledError) -> bool:
+        """Return whether the source must be told, because no scope of anyio repeats what it was told before."""
+        message = _message_of_scope(cancellation)
+        is_known = message is not None and message in self._passed_on
+        self._passed_on.add(message)
+        return not is_known or asyncio.get_running_loop().time() > self._end
+
+
+def _message_of_scope(error: BaseException | None) -> str | None:
+    """Return the message that anyio gives to a cancellation and to all its repetitions, if it is one of those."""
+    message = error.args[0] if isinstance(error, asyncio.CancelledError) and error.args else None
+    return message if isinstance(message, str) and " cancel scope " in message else None
+
+
+def _is_only_the_end(trouble: BaseException) -> bool:
+    """Return whether it is what task groups make of the end of a generator: a group of `GeneratorExit`."""
+    return isinstance(trouble, BaseExceptionGroup) and trouble.split(GeneratorExit)[1] is None
+
+
+class _Passing:
+    """Awaits in the current task, and passes on only those cancellations of the task that are news.
+
+    What is awaited must not see the others at all, also not by the future that it waits for being cancelled. So the
+    task waits for that future by a second one. While it does so nothing of the source runs in the task, and a scope of
+    ours may keep anyio from repeating itself; a short one, because it keeps news of other scopes out as well.
+    """
+
+    def __init__(self, awaited: Awaitable[object], is_news: Callable[[asyncio.CancelledError], bool]) -> None:
+        self._awaited = awaited
+        self._is_news = is_news
+
+    def __await__(self) -> Generator[Any, None, None]:
+        steps = _wait_for(self._awaited)
+        error: BaseException | None = None
+        while True:
+            try:
+                future = steps.send(None) if error is None else steps.throw(error)
+            except StopIteration:
+                return
+            error = yield from (self._give_turn() if future is None else self._until(future))
+
+    def _give_turn(self) -> Generator[None, None, BaseException | None]:
+        try:
+            yield
+        except asyncio.CancelledError as cancellation:
+            return cancellation if self._is_news(cancellation) else None
+        return None
+
+    def _until(self, future: asyncio.Future[Any]) -> Generator[Any, None, BaseException | None]:
+        """Wait for what the source waits for, and return what must be thrown into it."""
+        future._asyncio_future_blocking = False  # as a task does when it has begun to wait for a future
+        is_quiet = False
+        while not future.done():
+            try:
+                with shielded_from_anyio(math.inf) if is_quiet else nullcontext():
+                    yield from asyncio.wait({future}, timeout=_QUIET if is_quiet else None).__await__()
+                is_quiet = False
+            except asyncio.CancelledError as cancellation:
+                is_quiet = not self._is_news(cancellation)
+                if not is_quiet and not future.cancel(*cancellation.args[:1]):
+                    return cancellation
+        return None
+
+
+async def _wait_for(awaited: Awaitable[object]) -> None:
+    await awaited

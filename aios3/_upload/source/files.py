@@ -1,0 +1,108 @@
+"""A file that is opened, read and closed off the loop, whatever becomes of the caller."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable
+from io import FileIO
+from types import TracebackType
+from typing import Final
+
+from aios3._concurrency.caller_errors import Outcome
+from aios3._concurrency.named_files import NamedFile
+from aios3._concurrency.shielding import shielded_from_anyio
+from aios3._concurrency.threads import CallerThread
+
+from .readers import SourceReader
+
+__all__ = ["FileReader", "OpenedFile"]
+
+
+_CLOSING_SECONDS: Final = 30.0
+"""How long closing a file may take."""
+
+
+class OpenedFile:
+    """An async context manager: the file at `path`, open for reading in its block.
+
+    All that may block, opening and closing included, runs in the file's own
+    thread: to open a pipe takes until somebody writes to it. A caller who is
+    cancelled meanwhile does not wait, and the thread closes the file at the end
+    of what it is in.
+    """
+
+    file: FileIO
+    """Unbuffered."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Prepare; the file is opened at the block's beginning."""
+        self.thread = CallerThread()
+        """Where the file is to be used."""
+        self._path = path
+
+    async def __aenter__(self) -> OpenedFile:
+        """Open the file.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        try:
+            await self.thread.call(self._open)
+        except BaseException:
+            _ = self._begin_closing()
+            raise
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        is_busy = self.thread.is_running
+        closing = self._begin_closing()
+        if not is_busy:
+            with shielded_from_anyio(_CLOSING_SECONDS):
+                await asyncio.wait({closing}, timeout=_CLOSING_SECONDS)
+
+    def _open(self) -> None:
+        self.file = NamedFile(self._path)
+
+    def _begin_closing(self) -> asyncio.Future[Outcome[None]]:
+        closing = self.thread.begin(self._close)
+        self.thread.close()
+        return closing
+
+    def _close(self) -> None:
+        if hasattr(self, "file"):
+            self.file.close()
+
+
+class FileReader(SourceReader):
+    """Reads a file from where it stands, in its thread; both ways of reading move that."""
+
+    def __init__(self, opened: OpenedFile) -> None:
+        """Take an open file, which stays open."""
+        super().__init__(opened.file, opened.thread)
+        self._file = opened.file
+
+    async def read_into(self, memory: Iterable[memoryview]) -> int:
+        """Fill `memory`, one piece after the other; return how many bytes there were: less only at the file's end.
+
+        A cancellation does not wait for the thread, which may write to `memory` until it has ended.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        return await self._thread.call(_fill, self._file, memory)
+
+
+def _fill(file: FileIO, memory: Iterable[memoryview]) -> int:
+    count = 0
+    for piece in memory:
+        rest = piece
+        while rest:
+            read = file.readinto(rest)
+            if not read:
+                return count
+            count += read
+            rest = rest[read:]
+    return count

@@ -1,0 +1,342 @@
+"""The server: accepts, counts, authenticates, and lets tests watch and hold what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from itertools import count
+from types import TracebackType
+from typing import Final, Self
+
+from aios3.credentials import Credentials
+from aios3.providers import Provider, find_provider
+from aios3.testing.store.operations import admit, process
+from aios3.testing.store.state import OpenUpload, Store, StoredObject
+from aios3.testing.wire.answers import Answer, Refusal, render
+from aios3.testing.wire.bodies import Body
+from aios3.testing.wire.faults import FaultPlan
+from aios3.testing.wire.heads import MalformedHeadError, RequestHead
+from aios3.testing.wire.received import ReceivedRequest, understand
+
+from .connection import Connection
+from .exchange import Exchange
+from .peer_watch import PeerWatch
+from .server_thread import LoopThread
+
+__all__ = ["TEST_CREDENTIALS", "S3Server"]
+
+TEST_CREDENTIALS: Final = Credentials("AIOS3TESTACCESSKEY", "aios3-test-secret-access-key")
+"""The keys that a server takes unless it is given others."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class S3Server:
+    """An S3 on the loopback interface that fails when it is told to.
+
+    ``async with S3Server() as server`` runs it in the event loop of the test. ``with S3Server() as server`` runs it in
+    a thread of its own, for tests without an event loop, or with fixtures that may not share one; all that is public
+    works from the test's thread, too. It holds everything in memory, has no task of its own while it
+    waits, never sleeps, and draws no random numbers: ids are counted. Leaving the block closes the listening
+    socket and every connection at once, also those that are stalled or held. It needs an event loop that can
+    watch a file descriptor (`asyncio.loop.add_reader`), which all have but the proactor of Windows.
+
+    Args:
+        provider: whose limits to keep, and at whose host to be (before which buckets may stand); a name or a record.
+        credentials: the only ones that are taken; `TEST_CREDENTIALS` by default.
+        region: the region that signatures have to name, unless the provider's default region is ``"auto"``.
+        buckets: those that exist from the start.
+        ssl_context: makes it https on ``localhost``.
+        clock: the server's idea of now, aware; for skew, dates and expiry.
+        check_signatures: whether signatures and the signed hashes of bodies are checked.
+        keep_bodies: whether object data stays in memory. Without it, GetObject answers 501.
+        public_buckets: those that take unsigned requests.
+        forget_completed: whether a repeated CompleteMultipartUpload is answered NoSuchUpload.
+        page_limit: the most entries on a page of any listing.
+        accept_chunked: whether object data may come with ``Transfer-Encoding: chunked`` although the provider has
+            multipart uploads. S3 itself answers 501.
+        requests_per_connection: after how many requests a connection ends, its last answer with ``Connection: close``;
+            S3 takes about 100. ``None`` is no limit.
+    """
+
+    def __init__(
+        self,
+        provider: Provider | str = "generic",
+        credentials: Credentials = TEST_CREDENTIALS,
+        region: str = "us-east-1",
+        buckets: Iterable[str] = ("bucket",),
+        ssl_context: ssl.SSLContext | None = None,
+        clock: Callable[[], datetime] = _now,
+        *,
+        check_signatures: bool = True,
+        keep_bodies: bool = True,
+        public_buckets: Iterable[str] = (),
+        forget_completed: bool = False,
+        page_limit: int = 1000,
+        accept_chunked: bool = False,
+        requests_per_connection: int | None = None,
+    ) -> None:
+        self.store = Store(find_provider(provider), region, clock, page_limit, forget_completed, accept_chunked)
+        self.store.buckets.update((name, clock()) for name in buckets)
+        self.credentials = credentials
+        self.check_signatures = check_signatures
+        self.keep_bodies = keep_bodies
+        self.requests_per_connection = requests_per_connection
+        self.public_buckets = set(public_buckets)
+        self.requests: list[ReceivedRequest] = []
+        self.faults = FaultPlan()
+        self.protocol_errors: list[str] = []
+        self.max_parts_in_progress = 0
+        self.peer_watch = PeerWatch()
+        self._ssl_context = ssl_context
+        self._request_ids = count(1)
+        self._listener: socket.socket | None = None
+        self._accepting: dict[asyncio.Task[None], tuple[Connection, socket.socket]] = {}
+        self._connections: set[Connection] = set()
+        self._in_progress: dict[str, ReceivedRequest] = {}
+        self._held: dict[str, list[Exchange]] = {}
+        self._waiters: dict[asyncio.Future[None], Callable[[S3Server], object]] = {}
+        self._thread: LoopThread | None = None
+
+    # The life of the server.
+
+    async def __aenter__(self) -> Self:
+        self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._listener.setblocking(False)
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(128)
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._listener
+        asyncio.get_running_loop().remove_reader(self._listener)
+        self._listener.close()
+        self._listener = None
+        self._held.clear()
+        for future in self._waiters:
+            if not future.done():
+                future.set_exception(RuntimeError("the server was closed while it was waited for"))
+        for task in self._accepting:
+            task.cancel()
+        for connection in self._connections:
+            connection.abort()
+        try:
+            # Transports tell of their end in a later turn of the loop, and close their sockets after that.
+            await self.wait_for(lambda _: not self._connections and not self._accepting)
+            await asyncio.sleep(0)
+        finally:
+            self.peer_watch.close()
+
+    def __enter__(self) -> Self:
+        self._thread = LoopThread("aios3 S3Server")
+        try:
+            self._thread.run(self.__aenter__())
+        except BaseException:
+            self._thread.close()
+            raise
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._thread
+        try:
+            self._thread.run(self.__aexit__(exc_type, exc, traceback))
+        finally:
+            self._thread.close()
+            self._thread = None
+
+    def _other_thread(self) -> LoopThread | None:
+        """Return the thread that the server runs in, if it is not this one."""
+        return None if self._thread is None or self._thread.is_current else self._thread
+
+    # What tests look at.
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where it listens, for example ``"http://127.0.0.1:41234"``."""
+        assert self._listener, "the server runs inside its async with block"
+        port = self._listener.getsockname()[1]
+        return f"https://localhost:{port}" if self._ssl_context else f"http://127.0.0.1:{port}"
+
+    @property
+    def region(self) -> str:
+        """The region."""
+        return self.store.region
+
+    @property
+    def objects(self) -> dict[tuple[str, str], StoredObject]:
+        """What is stored, by bucket and key."""
+        return self.store.objects
+
+    @property
+    def open_uploads(self) -> list[OpenUpload]:
+        """The multipart uploads that are neither completed nor aborted, oldest first."""
+        return list(self.store.uploads.values())
+
+    @property
+    def open_connections(self) -> int:
+        """Connections accepted and not closed."""
+        return len(self._connections)
+
+    @property
+    def requests_in_progress(self) -> int:
+        """Requests whose head came and that are neither answered nor given up by the client."""
+        return len(self._in_progress)
+
+    @property
+    def held_requests(self) -> list[ReceivedRequest]:
+        """Requests received whole that wait for `release`."""
+        return [exchange.request for held in list(self._held.values()) for exchange in list(held)]
+
+    async def wait_for(self, predicate: Callable[[S3Server], object]) -> None:
+        """Return once ``predicate(server)`` is true; it is asked now and after each event.
+
+        Where the server runs in a thread of its own, the predicate is called in that thread.
+
+        Events: a connection made or closed, a head received, bytes of a body received, a request
+        held, processed, answered or lost.
+
+        Raises:
+            RuntimeError: the server was closed first.
+        """
+        if thread := self._other_thread():
+            await asyncio.wrap_future(thread.begin(self.wait_for(predicate)))
+            return
+        if predicate(self):
+            return
+        future = asyncio.get_running_loop().create_future()
+        self._waiters[future] = predicate
+        try:
+            await future
+        finally:
+            del self._waiters[future]
+
+    def hold(self, operation: str) -> None:
+        """From now on receive requests of that operation whole, but neither process nor answer them."""
+        self._held.setdefault(operation, [])
+
+    def release(self, operation: str) -> None:
+        """Process and answer what was held, in order, before returning; hold no more.
+
+        A request whose client has gone is processed too, as by a real store that had received all of it.
+        """
+        if thread := self._other_thread():
+            thread.run(self._release(operation))
+            return
+        for exchange in self._held.pop(operation, ()):
+            exchange.respond()
+
+    async def _release(self, operation: str) -> None:
+        self.release(operation)
+
+    # What connections and exchanges call.
+
+    def disconnected(self, connection: Connection) -> None:
+        """Note a connection that is gone."""
+        self._connections.discard(connection)
+        self.notify()
+
+    def read_request(self, connection: Connection, head: RequestHead) -> Exchange:
+        """Record a request and choose its fault."""
+        provider = self.store.provider
+        form = provider.endpoint or provider.endpoint_form
+        request = understand(head, f"{next(self._request_ids):016X}", form)
+        request.fault = self.faults.take(request.operation, request.part_number)
+        self.requests.append(request)
+        self._in_progress[request.request_id] = request
+        parts = sum(other.operation == "UploadPart" for other in self._in_progress.values())
+        self.max_parts_in_progress = max(self.max_parts_in_progress, parts)
+        self.notify()
+        return Exchange(self, connection, request)
+
+    def refuse_head(self, connection: Connection, error: MalformedHeadError) -> None:
+        """Answer 400 to what is not HTTP, and close."""
+        self.protocol_errors.append(str(error))
+        request_id = f"{next(self._request_ids):016X}"
+        answer = Refusal(400, "BadRequest", str(error)).answer(request_id)
+        connection.send(*render(answer, now=self.store.clock(), request_id=request_id, close=True))
+        connection.linger(None)
+
+    def render(self, request: ReceivedRequest, answer: Answer, *, close: bool) -> tuple[bytes, bytes]:
+        """Return an answer's head and body as bytes."""
+        now, for_head = self.store.clock(), request.method == "HEAD"
+        return render(answer, now=now, request_id=request.request_id, for_head=for_head, close=close)
+
+    def admit(self, request: ReceivedRequest) -> None:
+        """Refuse what S3 refuses before it reads a body."""
+        admit(self.store, request, is_tls=self._ssl_context is not None)
+
+    def gate(self, exchange: Exchange) -> None:
+        """Answer a whole request, now or when its operation is released."""
+        held = self._held.get(exchange.request.operation)
+        if held is None:
+            exchange.respond()
+        else:
+            held.append(exchange)
+            self.notify()
+
+    def process(self, request: ReceivedRequest, body: Body) -> Answer:
+        """Do what the request asks for."""
+        credentials = self.credentials if self.check_signatures else None
+        answer = process(self.store, request, body, credentials, self.public_buckets)
+        self.notify()
+        return answer
+
+    def finish(self, request: ReceivedRequest) -> None:
+        """Note that a request is over."""
+        self._in_progress.pop(request.request_id, None)
+        self.notify()
+
+    def is_last_on_its_connection(self, connection: Connection) -> bool:
+        """Return whether a connection has had as many requests as it may."""
+        return self.requests_per_connection is not None and connection.requests >= self.requests_per_connection
+
+    def notify(self) -> None:
+        """Ask again for what is waited for."""
+        for future, predicate in tuple(self._waiters.items()):
+            if future.done():
+                continue
+            try:
+                if predicate(self):
+                    future.set_result(None)
+            except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
+                future.set_exception(error)
+
+    # Accepting is done here, not by asyncio.Server, which cannot be closed without losing a connection that
+    # was accepted in the same turn of the loop.
+
+    def _accept(self) -> None:
+        assert self._listener
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                accepted, _ = self._listener.accept()
+                accepted.setblocking(False)
+                connection = Connection(self)
+                self._connections.add(connection)
+                self.notify()
+                task = asyncio.get_running_loop().create_task(self._connect(connection, accepted))
+                self._accepting[task] = (connection, accepted)
+                task.add_done_callback(self._accepted)
+
+    async def _connect(self, connection: Connection, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(lambda: connection, accepted, ssl=self._ssl_context)
+
+    def _accepted(self, task: asyncio.Task[None]) -> None:
+        connection, accepted = self._accepting.pop(task)
+        # A client that does not take our certificate, or leaves before it is served, is no failure of ours.
+        if task.cancelled() or task.exception():
+            # A task that is cancelled before it began has closed nothing; a transport that exists does so itself.
+            asyncio.get_running_loop().call_soon(accepted.close)
+            self._connections.discard(connection)
+        self.notify()

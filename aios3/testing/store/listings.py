@@ -1,0 +1,182 @@
+"""Listings, a page at a time."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from itertools import islice
+from typing import TypeVar
+from urllib.parse import quote
+
+from aios3.testing.wire.answers import Answer, Refusal
+from aios3.testing.wire.bodies import CHECKSUM_PREFIX, Body
+from aios3.testing.wire.documents import leaf, timestamp, tree, write_document
+from aios3.testing.wire.received import ReceivedRequest
+
+from .objects import xml_answer
+from .state import OpenUpload, Store, StoredObject, StoredPart
+
+__all__ = ["list_multipart_uploads", "list_objects_v2", "list_parts"]
+
+_Item = TypeVar("_Item")
+
+
+def list_objects_v2(store: Store, request: ReceivedRequest, body: Body) -> Answer:
+    """List keys in the order of their UTF-8 bytes."""
+    bucket = store.require_bucket(request)
+    if request.head.parameter("list-type") != "2":
+        raise Refusal(501, "NotImplemented", "Only ListObjectsV2 is here.", Header="list-type")
+    prefix, encode = _read_common(store, request)
+    token = request.head.parameter("continuation-token")
+    after = request.head.parameter("start-after") or "" if token is None else _read_token(token)
+    most = _read_count(request, "max-keys", store.page_limit)
+    keys = sorted((key for owner, key in store.objects if owner == bucket), key=str.encode)
+    wanted = (key for key in keys if key.startswith(prefix) and key.encode() > after.encode())
+    page, truncated = _take(wanted, most)
+    fields = [leaf("Name", bucket), leaf("Prefix", encode(prefix)), leaf("MaxKeys", most)]
+    fields += [leaf("KeyCount", len(page)), _truncated(truncated), *_encoding_field(request)]
+    if truncated and page:
+        fields.append(leaf("NextContinuationToken", base64.b64encode(page[-1].encode()).decode()))
+    contents = [_object_entry(encode(key), store.objects[bucket, key]) for key in page]
+    return xml_answer(write_document("ListBucketResult", *fields, *contents))
+
+
+def list_multipart_uploads(store: Store, request: ReceivedRequest, body: Body) -> Answer:
+    """List open uploads by key, those of one key in the order of their beginning."""
+    bucket = store.require_bucket(request)
+    prefix, encode = _read_common(store, request)
+    most = _read_count(request, "max-uploads", store.page_limit)
+    key_marker = request.head.parameter("key-marker") or ""
+    id_marker = request.head.parameter("upload-id-marker") or ""
+    # sorted() is stable and the uploads are in the order of their beginning.
+    uploads = sorted((u for u in store.uploads.values() if u.bucket == bucket), key=lambda upload: upload.key.encode())
+    wanted = (u for u in _after_markers(uploads, key_marker, id_marker) if _is_wanted(u, prefix, store))
+    page, truncated = _take(wanted, most)
+    fields = [leaf("Bucket", bucket), leaf("KeyMarker", encode(key_marker)), leaf("UploadIdMarker", id_marker)]
+    fields += [leaf("Prefix", encode(prefix)), leaf("MaxUploads", most), _truncated(truncated)]
+    fields += _encoding_field(request)
+    if truncated and page:
+        fields.append(leaf("NextKeyMarker", encode(page[-1].key)))
+        fields.append(leaf("NextUploadIdMarker", page[-1].upload_id))
+    entries = [_upload_entry(encode(upload.key), upload) for upload in page]
+    return xml_answer(write_document("ListMultipartUploadsResult", *fields, *entries))
+
+
+def list_parts(store: Store, request: ReceivedRequest, body: Body) -> Answer:
+    """List the parts of an open upload by number."""
+    upload = store.require_upload(request)
+    most = _read_count(request, "max-parts", store.page_limit)
+    marker = _read_count(request, "part-number-marker", None, absent=0)
+    page, truncated = _take((upload.parts[number] for number in sorted(upload.parts) if number > marker), most)
+    fields = [leaf("Bucket", upload.bucket), leaf("Key", upload.key), leaf("UploadId", upload.upload_id)]
+    fields += [leaf("PartNumberMarker", marker), leaf("MaxParts", most), _truncated(truncated)]
+    if page:
+        fields.append(leaf("NextPartNumberMarker", page[-1].number))
+    if upload.checksum_algorithm:
+        fields.append(leaf("ChecksumAlgorithm", upload.checksum_algorithm.upper()))
+        fields.append(leaf("ChecksumType", upload.checksum_type))
+    return xml_answer(write_document("ListPartsResult", *fields, *(_part_entry(part) for part in page)))
+
+
+def _take(items: Iterable[_Item], most: int) -> tuple[list[_Item], bool]:
+    rest = iter(items)
+    page = list(islice(rest, most))
+    # S3 says "not truncated" to whoever asks for nothing.
+    return page, most > 0 and next(rest, None) is not None
+
+
+def _read_count(request: ReceivedRequest, name: str, most: int | None, absent: int | None = None) -> int:
+    value = request.head.parameter(name)
+    if value is None:
+        return (most if absent is None else absent) or 0
+    if not re.fullmatch(r"[0-9]{1,9}", value):
+        raise Refusal(400, "InvalidArgument", f"Provided {name} not an integer or within integer range")
+    return int(value) if most is None else min(int(value), most)
+
+
+class _Encoder:
+    """Writes keys as the request asked for."""
+
+    def __init__(self, *, url: bool) -> None:
+        self._url = url
+
+    def __call__(self, key: str) -> str:
+        return quote(key, safe="/-_.~") if self._url else key
+
+
+def _read_common(store: Store, request: ReceivedRequest) -> tuple[str, _Encoder]:
+    if request.head.parameter("delimiter"):
+        raise Refusal(501, "NotImplemented", "Listing by delimiter is not here.", Header="delimiter")
+    encoding = request.head.parameter("encoding-type")
+    if encoding not in {None, "url"}:
+        raise Refusal(400, "InvalidArgument", "Invalid Encoding Method specified in Request")
+    prefix = request.head.parameter("prefix") or ""
+    if store.provider.lists_by_folder and prefix and not prefix.endswith("/"):
+        raise Refusal(400, "InvalidRequest", "A prefix has to end in a delimiter here.")
+    return prefix, _Encoder(url=encoding == "url")
+
+
+def _encoding_field(request: ReceivedRequest) -> list[str]:
+    return [leaf("EncodingType", "url")] if request.head.parameter("encoding-type") else []
+
+
+def _read_token(token: str) -> str:
+    try:
+        return base64.b64decode(token, validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise Refusal(400, "InvalidArgument", "The continuation token provided is incorrect") from None
+
+
+def _after_markers(uploads: list[OpenUpload], key_marker: str, id_marker: str) -> list[OpenUpload]:
+    ids = [upload.upload_id for upload in uploads if upload.key == key_marker]
+    passed = set(ids[: ids.index(id_marker) + 1]) if id_marker in ids else set() if id_marker else set(ids)
+    return [u for u in uploads if u.key.encode() >= key_marker.encode() and u.upload_id not in passed]
+
+
+def _is_wanted(upload: OpenUpload, prefix: str, store: Store) -> bool:
+    if prefix and store.provider.lists_uploads_by_exact_key:
+        return upload.key == prefix
+    return upload.key.startswith(prefix)
+
+
+def _truncated(truncated: bool) -> str:
+    return leaf("IsTruncated", str(truncated).lower())
+
+
+def _object_entry(key: str, found: StoredObject) -> str:
+    return tree(
+        "Contents",
+        leaf("Key", key),
+        leaf("LastModified", timestamp(found.stored_at)),
+        leaf("ETag", found.etag),
+        leaf("Size", found.size),
+        leaf("StorageClass", found.headers.get("x-amz-storage-class", "STANDARD")),
+    )
+
+
+def _upload_entry(key: str, upload: OpenUpload) -> str:
+    return tree(
+        "Upload",
+        leaf("Key", key),
+        leaf("UploadId", upload.upload_id),
+        tree("Initiator", leaf("ID", "owner")),
+        tree("Owner", leaf("ID", "owner")),
+        leaf("StorageClass", upload.headers.get("x-amz-storage-class", "STANDARD")),
+        leaf("Initiated", timestamp(upload.initiated_at)),
+    )
+
+
+def _part_entry(part: StoredPart) -> str:
+    checksums = [
+        leaf(f"Checksum{name.removeprefix(CHECKSUM_PREFIX).upper()}", value) for name, value in part.checksums.items()
+    ]
+    return tree(
+        "Part",
+        leaf("PartNumber", part.number),
+        leaf("LastModified", timestamp(part.stored_at)),
+        leaf("ETag", part.etag),
+        leaf("Size", part.size),
+        *checksums,
+    )

@@ -1,0 +1,147 @@
+"""From a request to its answer: who may, which operation, and what S3 refuses for all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from aios3.credentials import Credentials
+from aios3.testing.store import listings, multipart, objects
+from aios3.testing.wire.answers import Answer, Refusal
+from aios3.testing.wire.bodies import Body, verify_md5
+from aios3.testing.wire.received import UNKNOWN_OPERATION, ReceivedRequest
+from aios3.testing.wire.signatures import UNSIGNED_PAYLOAD, check_authorization, read_authorization
+
+from .provider_limits import checked_region, refuse_plain_http, refuse_what_is_not_taken
+from .sessions import create_session, find_keys
+from .state import Store
+
+__all__ = ["admit", "process"]
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_DATA_OPERATIONS: Final = frozenset({"PutObject", "UploadPart"})
+_MAX_DOCUMENT_SIZE: Final = 8 * 1024 * 1024
+"""Bytes; 10,000 parts with checksums are some 1.2 MB."""
+
+_Handler = Callable[[Store, ReceivedRequest, Body], Answer]
+
+_HANDLERS: Final[Mapping[str, _Handler]] = MappingProxyType(
+    {
+        "ListBuckets": objects.list_buckets,
+        "CreateSession": create_session,
+        "CreateBucket": objects.create_bucket,
+        "HeadBucket": objects.head_bucket,
+        "DeleteBucket": objects.delete_bucket,
+        "PutObject": objects.put_object,
+        "GetObject": objects.get_object,
+        "HeadObject": objects.head_object,
+        "DeleteObject": objects.delete_object,
+        "CreateMultipartUpload": multipart.create_multipart_upload,
+        "UploadPart": multipart.upload_part,
+        "CompleteMultipartUpload": multipart.complete_multipart_upload,
+        "AbortMultipartUpload": multipart.abort_multipart_upload,
+        "ListObjectsV2": listings.list_objects_v2,
+        "ListMultipartUploads": listings.list_multipart_uploads,
+        "ListParts": listings.list_parts,
+    }
+)
+
+
+def admit(store: Store, request: ReceivedRequest, *, is_tls: bool) -> None:
+    """Apply what is known before the body is read.
+
+    Raises:
+        Refusal: the body cannot or need not be read.
+    """
+    refuse_plain_http(store.provider, is_tls=is_tls)
+    is_data = request.operation in _DATA_OPERATIONS
+    is_multipart = "Multipart" in request.operation or request.operation in {"UploadPart", "ListParts"}
+    takes_chunks = is_data and request.head.is_chunked and (store.accept_chunked or not store.provider.multipart)
+    if is_multipart and not store.provider.multipart:
+        raise Refusal(501, "NotImplemented", "There are no multipart uploads here.")
+    if request.header("Transfer-Encoding") is not None and not takes_chunks:
+        message = "A header you provided implies functionality that is not implemented"
+        raise Refusal(501, "NotImplemented", message, Header="Transfer-Encoding")
+    length = request.head.content_length
+    if length is None and is_data and not takes_chunks:
+        raise Refusal(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+    _check_size(store, request, length or 0)
+
+
+def _check_size(store: Store, request: ReceivedRequest, size: int) -> None:
+    is_data = request.operation in _DATA_OPERATIONS
+    most = store.provider.max_part_size if is_data else _MAX_DOCUMENT_SIZE
+    if size > most:
+        message = "Your request exceeds the maximum allowed size"
+        code = "EntityTooLarge" if is_data else "MaxMessageLengthExceeded"
+        raise Refusal(400, code, message, ProposedSize=size, MaxSizeAllowed=most)
+
+
+def process(
+    store: Store,
+    request: ReceivedRequest,
+    body: Body,
+    credentials: Credentials | None,
+    public_buckets: Collection[str],
+) -> Answer:
+    """Check who asks, do it, and return the answer, also if it is a refusal.
+
+    Without ``credentials`` everybody may do everything.
+    """
+    try:
+        _check_form(request)
+        _check_size(store, request, body.received)
+        if credentials is not None:
+            _authenticate(store, request, body, credentials, public_buckets)
+        refuse_what_is_not_taken(store, request, body.received)
+        verify_md5(request.head, body)
+        return _HANDLERS[request.operation](store, request, body)
+    except Refusal as refusal:
+        return refusal.answer(request.request_id)
+
+
+def _check_form(request: ReceivedRequest) -> None:
+    try:
+        f"{request.bucket}{request.key}".encode()
+    except UnicodeEncodeError:
+        raise Refusal(400, "InvalidURI", "Couldn't parse the specified URI.") from None
+    copies = request.header("x-amz-copy-source") is not None
+    if request.operation == UNKNOWN_OPERATION or copies:
+        message = f"{request.method} {request.target} is not implemented here"
+        raise Refusal(501, "NotImplemented", message, Header="x-amz-copy-source" if copies else "")
+
+
+def _authenticate(
+    store: Store, request: ReceivedRequest, body: Body, credentials: Credentials, public_buckets: Collection[str]
+) -> None:
+    claim = read_authorization(request.head)
+    if claim is None:
+        if request.bucket not in public_buckets:
+            raise Refusal(403, "AccessDenied", "Access Denied")
+        return
+    region, now = checked_region(store), store.clock()
+    claim, keys = find_keys(store, request, claim, credentials)
+    service = store.provider.signing_service
+    check_authorization(request.head, claim, credentials=keys, region=region, now=now, service=service)
+    is_header = claim.expires is None
+    _check_payload(store, claim.payload_hash, body, refuse_unsigned=is_header)
+
+
+def _check_payload(store: Store, claimed: str, body: Body, *, refuse_unsigned: bool) -> None:
+    if claimed.startswith("STREAMING-"):
+        message = "A header you provided implies functionality that is not implemented"
+        raise Refusal(501, "NotImplemented", message, Header="x-amz-content-sha256")
+    if claimed == UNSIGNED_PAYLOAD:
+        if refuse_unsigned and store.provider.signs_payload_over_tls:
+            raise Refusal(400, "XAmzContentSHA256Mismatch", "UNSIGNED-PAYLOAD is not taken here.")
+        return
+    if not _SHA256.fullmatch(claimed):
+        message = "x-amz-content-sha256 must be UNSIGNED-PAYLOAD or a valid sha256 value."
+        raise Refusal(400, "InvalidArgument", message)
+    computed = body.digest("sha256").hex()
+    if claimed != computed:
+        message = "The provided 'x-amz-content-sha256' header does not match what was computed."
+        details = {"ClientComputedContentSHA256": claimed, "S3ComputedContentSHA256": computed}
+        raise Refusal(400, "XAmzContentSHA256Mismatch", message, **details)

@@ -1,0 +1,228 @@
+"""What the server holds: buckets, objects, uploads that are open, and those that were completed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+from typing import Final
+
+from aios3.credentials import Credentials
+from aios3.providers import Provider
+from aios3.testing.wire.answers import Answer, Refusal
+from aios3.testing.wire.documents import ListedPart
+from aios3.testing.wire.heads import RequestHead
+from aios3.testing.wire.received import ReceivedRequest
+
+__all__ = ["CompletedUpload", "OpenUpload", "Store", "StoredObject", "StoredPart", "check_conditions", "described"]
+
+_DESCRIBING: Final = frozenset({
+    "content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires",
+})  # fmt: skip
+_NOT_DESCRIBING: Final = frozenset({
+    "x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-mp-object-size", "x-amz-request-payer",
+    "x-amz-expected-bucket-owner", "x-amz-sdk-checksum-algorithm", "x-amz-user-agent", "x-amz-s3session-token",
+})  # fmt: skip
+_MAX_METADATA: Final = 2048
+
+
+def _join(pieces: tuple[bytes, ...] | None) -> bytes:
+    if pieces is None:
+        raise LookupError("this server does not keep bodies (keep_bodies=False)")
+    return b"".join(pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """One part as it was acknowledged."""
+
+    number: int
+    size: int
+    etag: str
+    """Quoted, as sent."""
+    stored_at: datetime
+    checksums: Mapping[str, str]
+    """Base64 by header name, of the checksum that came with it."""
+    content: bytes | None = field(repr=False)
+
+    @property
+    def body(self) -> bytes:
+        """The bytes.
+
+        Raises:
+            LookupError: the server does not keep bodies.
+        """
+        return _join(None if self.content is None else (self.content,))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object."""
+
+    size: int
+    etag: str
+    """Quoted, as sent."""
+    headers: Mapping[str, str]
+    """Those that describe the object, by lower-case name: content headers, metadata, tags, ACL, locks, encryption."""
+    stored_at: datetime
+    parts: tuple[StoredPart, ...] = ()
+    """In order; empty for an object of one PutObject."""
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    """Base64 by header name."""
+    pieces: tuple[bytes, ...] | None = field(default=None, repr=False)
+
+    @property
+    def body(self) -> bytes:
+        """The bytes, joined at each call.
+
+        Raises:
+            LookupError: the server does not keep bodies.
+        """
+        return _join(self.pieces)
+
+
+@dataclass(slots=True)
+class OpenUpload:
+    """A multipart upload that is neither completed nor aborted."""
+
+    bucket: str
+    key: str
+    upload_id: str
+    initiated_at: datetime
+    headers: Mapping[str, str]
+    checksum_algorithm: str | None = None
+    """Lower-case, as named at Create; ``None`` if none was."""
+    checksum_type: str | None = None
+    """``"COMPOSITE"`` or ``"FULL_OBJECT"``."""
+    parts: dict[int, StoredPart] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedUpload:
+    """What a repeated CompleteMultipartUpload is answered from."""
+
+    bucket: str
+    key: str
+    listed: list[ListedPart]
+    answer: Answer
+
+
+@dataclass(slots=True)
+class Store:
+    """The state behind the server, and the few rules that all operations share."""
+
+    provider: Provider
+    region: str
+    clock: Callable[[], datetime]
+    page_limit: int = 1000
+    forget_completed: bool = False
+    accept_chunked: bool = False
+    buckets: dict[str, datetime] = field(default_factory=dict)
+    objects: dict[tuple[str, str], StoredObject] = field(default_factory=dict)
+    uploads: dict[str, OpenUpload] = field(default_factory=dict)
+    completed: dict[str, CompletedUpload] = field(default_factory=dict)
+    sessions: dict[str, tuple[str, Credentials]] = field(default_factory=dict)
+    """Bucket and keys of every session that was opened, by access key id."""
+    _numbers: count[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def has_sessions(self) -> bool:
+        """Buckets are directory buckets, and what is in them is signed with the keys of a session."""
+        return self.provider.signing_service == "s3express"
+
+    def opaque_etag(self) -> str | None:
+        """Return a new ETag, quoted, that says nothing of the bytes, as directory buckets have it; else ``None``."""
+        if not self.has_sessions:
+            return None
+        return f'"{hashlib.md5(b"%d" % next(self._numbers), usedforsecurity=False).hexdigest()}"'
+
+    def new_upload_id(self) -> str:
+        """Return an id that works only for clients that encode it: ids are opaque, and real ones hold such signs."""
+        return f"{next(self._numbers)}~upload.with+every/sign=&%41_-"
+
+    def require_bucket(self, request: ReceivedRequest) -> str:
+        """Return the bucket's name.
+
+        Raises:
+            Refusal: there is no such bucket.
+        """
+        if request.bucket is None or request.bucket not in self.buckets:
+            message = "The specified bucket does not exist"
+            raise Refusal(404, "NoSuchBucket", message, BucketName=request.bucket or "")
+        return request.bucket
+
+    def require_address(self, request: ReceivedRequest) -> tuple[str, str]:
+        """Return bucket and key of a request to an object.
+
+        Raises:
+            Refusal: there is no such bucket, or the key is longer than 1,024 bytes.
+        """
+        bucket, key = self.require_bucket(request), request.key or ""
+        size = len(key.encode())
+        if size > 1024:
+            raise Refusal(400, "KeyTooLongError", "Your key is too long", Size=size, MaxSizeAllowed=1024)
+        return bucket, key
+
+    def require_upload(self, request: ReceivedRequest) -> OpenUpload:
+        """Return the open upload that a request names by id, bucket and key.
+
+        Raises:
+            Refusal: there is none.
+        """
+        address = self.require_address(request)
+        upload = self.uploads.get(request.upload_id or "")
+        if upload is None or (upload.bucket, upload.key) != address:
+            message = "The specified upload does not exist. It may have been aborted or completed."
+            raise Refusal(404, "NoSuchUpload", message, UploadId=request.upload_id or "")
+        return upload
+
+
+def described(head: RequestHead) -> dict[str, str]:
+    """Return the headers that describe an object, by lower-case name.
+
+    Raises:
+        Refusal: the user metadata is over 2 KiB.
+    """
+    names = dict.fromkeys(name.lower() for name, _ in head.headers)
+    chosen = {name: head.header(name) or "" for name in names if name in _DESCRIBING or _is_description(name)}
+    size = sum(
+        len(name.removeprefix("x-amz-meta-")) + len(value)
+        for name, value in chosen.items()
+        if name.startswith("x-amz-meta-")
+    )
+    if size > _MAX_METADATA:
+        message = "Your metadata headers exceed the maximum allowed metadata size"
+        raise Refusal(400, "MetadataTooLarge", message, Size=size, MaxSizeAllowed=_MAX_METADATA)
+    return chosen
+
+
+def _is_description(name: str) -> bool:
+    if name in _NOT_DESCRIBING or name.startswith("x-amz-checksum-"):
+        return False
+    # A key is a secret, and no store gives it back.
+    return name.startswith("x-amz-") and name != "x-amz-server-side-encryption-customer-key"
+
+
+def check_conditions(head: RequestHead, current: StoredObject | None) -> None:
+    """Apply the conditions of a write.
+
+    Raises:
+        Refusal: one does not hold, or S3 does not take its form.
+    """
+    if_none_match, if_match = head.header("If-None-Match"), head.header("If-Match")
+    if (if_none_match not in {None, "*"}) or if_match == "*" or (if_none_match and if_match):
+        message = "A header you provided implies functionality that is not implemented"
+        raise Refusal(501, "NotImplemented", message, Header="If-Match" if if_match else "If-None-Match")
+    if if_match and current is None:
+        raise Refusal(404, "NoSuchKey", "The specified key does not exist.")
+    if (if_none_match and current) or (if_match and current and if_match.strip('"') != current.etag.strip('"')):
+        message = "At least one of the pre-conditions you specified did not hold"
+        raise Refusal(412, "PreconditionFailed", message, Condition="If-Match" if if_match else "If-None-Match")
+
+
+def multipart_etag(parts: Iterable[StoredPart]) -> str:
+    """Return S3's ETag of a multipart object, quoted: MD5 of the parts' MD5s, a dash, their number."""
+    digests = [bytes.fromhex(part.etag.strip('"')) for part in parts]
+    return f'"{hashlib.md5(b"".join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"'

@@ -1,0 +1,88 @@
+"""Web server on aiohttp.web that streams the bodies of PUT requests into a store.
+
+    AWS_ENDPOINT_URL=... AWS_REGION=... python examples/aiohttp_server.py [--port 8000] [--grace 20]
+
+On SIGTERM or Ctrl-C it stops accepting connections at once, gives running uploads so many seconds to end, then aborts
+them; their clients get 503. A second Ctrl-C aborts at once. With ``JOURNAL`` in the environment, a directory, uploads
+that a killed process has left open are aborted at the next start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from aios3 import DriverClosedError, ObjectTooLargeError, S3StorageDriver, TransferConfig
+
+BUCKET = os.environ.get("BUCKET", "videos")
+MAX_SIZE = int(os.environ.get("MAX_SIZE", "20000000000"))
+DRIVER = web.AppKey("driver", S3StorageDriver)
+
+
+async def driver(app: web.Application) -> AsyncIterator[None]:
+    journal = os.environ.get("JOURNAL")
+    # A body cannot be read again from the middle, so its upload is not worth leaving open.
+    async with S3StorageDriver(journal=journal, transfer=TransferConfig(suspendable=False)) as driver:
+        await driver.get_container(BUCKET)  # wrong keys or a missing bucket are told now, not by the first request
+        if journal is not None:
+            await driver.recover()
+        app[DRIVER] = driver
+        yield
+
+
+async def put(request: web.Request) -> web.Response:
+    try:
+        receipt = await request.app[DRIVER].upload_object_via_stream(
+            request.content, BUCKET, request.match_info["name"], size=request.content_length, max_size=MAX_SIZE
+        )
+    except ObjectTooLargeError:
+        raise web.HTTPRequestEntityTooLarge(MAX_SIZE, request.content_length or 0) from None
+    except DriverClosedError:
+        answer = web.HTTPServiceUnavailable(text="the server is shutting down")
+        answer.force_close()
+        raise answer from None
+    except ConnectionResetError:  # the client has gone; of the store it would be a TransportError
+        raise web.HTTPBadRequest from None
+    return web.json_response({"etag": receipt.etag, "size": receipt.size})
+
+
+async def serve(app: web.Application, port: int, grace: float) -> None:
+    """Serve until SIGTERM or Ctrl-C, and then end in the order that loses nothing."""
+    loop, signals = asyncio.get_running_loop(), asyncio.Queue[int]()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signals.put_nowait, number)
+    runner = web.AppRunner(app, shutdown_timeout=5)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", port)
+        await site.start()
+        await signals.get()
+        await site.stop()  # accepts no more; the bodies that are on their way are still read
+        closing = asyncio.create_task(app[DRIVER].aclose(grace=grace))
+        again = asyncio.create_task(signals.get())
+        await asyncio.wait({closing, again}, return_when=asyncio.FIRST_COMPLETED)
+        again.cancel()
+        closing.cancel()  # a second signal ends the grace; the uploads are aborted nevertheless
+        await asyncio.wait({closing})
+    finally:
+        await runner.cleanup()  # reads no more of any body, so it comes last
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--grace", type=float, default=20.0)
+    options = parser.parse_args()
+    app = web.Application()
+    app.cleanup_ctx.append(driver)
+    app.router.add_put("/{name}", put)
+    asyncio.run(serve(app, options.port, options.grace))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Web server on uvicorn that streams the bodies of PUT requests into a store.
+
+    AWS_ENDPOINT_URL=... AWS_REGION=... python examples/uvicorn_server.py [--port 8000] [--grace 20]
+
+On SIGTERM or Ctrl-C it stops accepting connections at once, gives running uploads so many seconds to end, then aborts
+them; their clients get 503. A second Ctrl-C aborts at once. With ``JOURNAL`` in the environment, a directory, uploads
+that a killed process has left open are aborted at the next start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TypedDict
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
+
+from aios3 import DriverClosedError, ObjectTooLargeError, S3StorageDriver, TransferConfig
+
+BUCKET = os.environ.get("BUCKET", "videos")
+MAX_SIZE = int(os.environ.get("MAX_SIZE", "20000000000"))
+
+
+class State(TypedDict):
+    """What the server holds for the application."""
+
+    driver: S3StorageDriver
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[State]:
+    journal = os.environ.get("JOURNAL")
+    # A body cannot be read again from the middle, so its upload is not worth leaving open.
+    async with S3StorageDriver(journal=journal, transfer=TransferConfig(suspendable=False)) as driver:
+        await driver.get_container(BUCKET)  # wrong keys or a missing bucket are told now, not by the first request
+        if journal is not None:
+            await driver.recover()
+        yield {"driver": driver}
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.put("/{name}")
+async def put(name: str, request: Request) -> dict[str, object]:
+    driver: S3StorageDriver = request.state.driver
+    length = request.headers.get("content-length")
+    size = None if length is None else int(length)
+    receipt = await driver.upload_object_via_stream(request.stream(), BUCKET, name, size=size, max_size=MAX_SIZE)
+    return {"etag": receipt.etag, "size": receipt.size}
+
+
+@app.exception_handler(ObjectTooLargeError)
+async def too_large(request: Request, error: Exception) -> Response:
+    return Response(status_code=413)
+
+
+@app.exception_handler(DriverClosedError)
+async def closed(request: Request, error: Exception) -> Response:
+    return Response("the server is shutting down", 503, headers={"connection": "close"})
+
+
+@app.exception_handler(ClientDisconnect)
+async def gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)  # nobody reads it; without it the server would log a traceback
+
+
+class Server(uvicorn.Server):
+    """Gives uploads `grace` seconds at shutdown, while no connection is accepted."""
+
+    grace = 20.0
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        driver: S3StorageDriver = self.lifespan.state["driver"]
+        closing = asyncio.create_task(driver.aclose(grace=self.grace))
+        await super().shutdown(sockets)  # stops accepting, then waits for the requests, which the driver ends
+        if self.force_exit:
+            closing.cancel()  # ends the grace; the uploads are aborted nevertheless
+            await asyncio.wait({closing})
+            await self.lifespan.shutdown()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--grace", type=float, default=20.0)
+    options = parser.parse_args()
+    Server.grace = options.grace
+    # Other requests are cancelled five seconds after the last upload has had its time.
+    config = uvicorn.Config(app, port=options.port, timeout_graceful_shutdown=int(options.grace) + 5)
+    with suppress(KeyboardInterrupt):  # at its end uvicorn raises the signal that ended it
+        Server(config).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""What is wrong is told in words that help, before anything is sent where that can be known, and nothing is left."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from aios3 import ConfigurationError, S3StorageDriver, TransferConfig
+
+PART = 1024
+MIB = 1024 * 1024
+PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind(server):
+    """However the call ended: no upload is open and nothing was committed."""
+    yield
+    assert server.open_uploads == []
+    assert server.objects == {}
+
+
+async def generator(*chunks):
+    for chunk in chunks:
+        yield chunk
+
+
+async def coroutine():
+    return b""
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (None, "NoneType.*iterable of bytes"),
+        (5, "int.*iterable of bytes"),
+        (object(), "object.*read"),
+        ("/path/of/a/film.mp4", "str; for a path use upload_object"),
+        (io.StringIO("text"), "binary mode"),
+        ({"a": 1}, "dict"),
+        ({b"a"}, "set"),
+        (generator, "call it first"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_a_source_of_the_wrong_type_is_a_type_error(server, driver, source, words):
+    """Nothing is sent, and the message says what a source may be."""
+    with pytest.raises(TypeError, match=words):
+        await driver.upload_object_via_stream(source, "bucket", "key")
+    with pytest.raises(TypeError, match=words):
+        async with driver.open_upload("bucket", "key") as upload:
+            await upload.write_from(source)
+    assert server.requests == []
+
+
+async def test_a_coroutine_is_no_source(server, driver):
+    """The forgotten ``await``; it leaves no warning either."""
+    with pytest.raises(TypeError, match="await it first"):
+        await driver.upload_object_via_stream(coroutine(), "bucket", "key")
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("good", [0, 10, 3 * PART])
+@pytest.mark.parametrize(("bad", "kind"), [("text", "str"), (None, "NoneType"), (7, "int"), ([b"x"], "list")])
+async def test_a_chunk_that_is_not_bytes_is_a_type_error(server, driver, good, bad, kind):
+    """It names the type that came, the upload is aborted and the source closed."""
+    source = generator(bytes(good), bad, b"more")
+    with pytest.raises(TypeError, match=f"the source gave {kind}, but its chunks must be bytes-like"):
+        await driver.upload_object_via_stream(source, "bucket", "key")
+    assert bool(server.requests) == (good > PART)
+    with pytest.raises(StopAsyncIteration):
+        await anext(source)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "5 MiB", None, True])
+def test_a_part_size_that_is_no_number_of_bytes_is_refused_at_once(size):
+    """Where it is written, not where it is used."""
+    with pytest.raises(ConfigurationError, match="part_size must be a positive number of bytes"):
+        TransferConfig(part_size=size)
+
+
+@pytest.mark.parametrize(
+    ("size", "provider", "words"),
+    [
+        (5 * MIB - 1, "aws", "part_size is 5242879 bytes, but aws takes parts of 5242880 to 5368709120 bytes"),
+        (5 * 1024 * MIB + 1, "aws", "part_size is 5368709121 bytes, but aws takes parts of 5242880 to 5368709120"),
+        (5 * 1024 * MIB, "cloudflare", "cloudflare takes parts of 5242880 to 5363466240 bytes"),
+    ],
+)
+def test_a_part_size_that_the_provider_does_not_take_names_what_it_takes(size, provider, words):
+    """Both limits, and whose they are."""
+    with pytest.raises(ConfigurationError, match=words):
+        S3StorageDriver(provider, transfer=TransferConfig(part_size=size, memory_limit=6 * 1024 * MIB))
+
+
+async def test_a_calls_own_part_size_is_checked_before_anything_is_sent(server, driver):
+    """Against the provider, and against what the driver may hold."""
+    with pytest.raises(ConfigurationError, match="takes parts of 1024 to"):
+        await driver.upload_object_via_stream(b"x", "bucket", "key", transfer=TransferConfig(part_size=PART - 1))
+    large = TransferConfig(part_size=512 * MIB, memory_limit=512 * MIB)
+    with pytest.raises(ConfigurationError, match="memory_limit"):
+        await driver.upload_object_via_stream(b"x", "bucket", "key", transfer=large)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("bucket", ["", None, 5, b"bucket", "a/b", "..", "bucket?x", "buck et", "bücket", "b" * 256])
+async def test_a_bucket_name_that_cannot_be(server, driver, bucket):
+    """It could reach another place than the one that was meant; the message says which signs it may have."""
+    for call in (
+        lambda: driver.upload_object_via_stream(b"x", bucket, "key"),
+        lambda: driver.open_upload(bucket, "key").__aenter__(),
+        lambda: driver.upload_object(__file__, bucket, "key"),
+        lambda: driver.get_container(bucket),
+        lambda: driver.get_object(bucket, "key"),
+        lambda: driver.delete_object(bucket, "key"),
+        lambda: anext(driver.iterate_multipart_uploads(bucket)),
+        lambda: anext(driver.download_object_as_stream(bucket, "key")),
+    ):
+        with pytest.raises(ConfigurationError, match="bucket name: use letters, digits"):
+            await call()
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("", "not empty"),
+        (None, "must be a string"),
+        (b"key", "must be a string"),
+        ("x" * 1025, "1025 bytes of UTF-8; S3 takes 1024"),
+        ("é" * 513, "1026 bytes of UTF-8; S3 takes 1024"),
+        ("\ud800", "surrogates"),
+    ],
+)
+async def test_a_key_that_cannot_be(server, driver, key, words):
+    """The limit is told in bytes, since that is what counts."""
+    for call in (
+        lambda: driver.upload_object_via_stream(b"x", "bucket", key),
+        lambda: driver.open_upload("bucket", key).__aenter__(),
+        lambda: driver.get_object("bucket", key),
+        lambda: driver.delete_object("bucket", key),
+        lambda: anext(driver.download_object_as_stream("bucket", key)),
+    ):
+        with pytest.raises(ConfigurationError, match=words):
+            await call()
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("evil", ["a\r\nX-Evil: 1", "a\nb", "a\rb", "a\x00b", "a\u2028b"])
+@pytest.mark.parametrize(
+    "attribute", ["metadata", "name", "content_type", "cache_control", "content_disposition", "acl", "storage_class"]
+)
+async def test_a_line_break_in_an_attribute(server, driver, attribute, evil):
+    """A header of the attacker's choice is never sent; the message names the attribute."""
+    attributes = {attribute: evil}
+    if attribute == "metadata":
+        attributes = {"metadata": {"name": evil}}
+    elif attribute == "name":
+        attributes = {"metadata": {evil: "value"}}
+    where = "metadata" if attribute == "name" else attribute
+    with pytest.raises(ConfigurationError, match=f"{where}.* line break or another control character"):
+        await driver.upload_object_via_stream(b"x", "bucket", "key", **attributes)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("name", ["colour", "contenttype", "ContentType", "content-type", "Metadata"])
+async def test_an_unknown_attribute_is_a_type_error(server, driver, name):
+    """It names the wrong one and all that there are."""
+    with pytest.raises(TypeError, match=f"no upload attribute '{name}'; known are: .*content_type.*metadata"):
+        await driver.upload_object_via_stream(b"x", "bucket", "key", **{name: "x"})
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("name", ["size", "max_size"])
+@pytest.mark.parametrize("value", [-1, "5", 1.0, True])
+async def test_a_size_that_is_no_number_of_bytes(server, driver, name, value):
+    """The argument and its value are named."""
+    with pytest.raises(ConfigurationError, match=f"{name} must be a number of bytes, not {value!r}"):
+        await driver.upload_object_via_stream(b"x", "bucket", "key", **{name: value})
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("name", ["transfer", "on_progress"])
+async def test_an_option_of_the_wrong_type(server, driver, name):
+    """It is named, and the source is not read for nothing."""
+    source = generator(bytes(100))
+    with pytest.raises((TypeError, ConfigurationError), match=name):
+        await driver.upload_object_via_stream(source, "bucket", "key", **{name: 5})
+    assert server.requests == []

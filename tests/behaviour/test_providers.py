@@ -1,0 +1,100 @@
+"""What a provider's record changes in an upload, besides its limits."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+
+import aiohttp
+import pytest
+
+from aios3 import PROVIDERS, ConfigurationError, ObjectTooLargeError, S3StorageDriver, TransferConfig
+from aios3.testing import S3Server
+
+MIB = 1024 * 1024
+SMALL = dataclasses.replace(PROVIDERS["generic"], min_part_size=1024)
+
+
+def driver_for(server: S3Server, provider, **options) -> S3StorageDriver:
+    return S3StorageDriver(
+        provider, endpoint_url=server.endpoint_url, region=server.region, credentials=server.credentials, **options
+    )
+
+
+async def parts_of(provider, content: bytes, **options) -> list[int]:
+    async with S3Server(provider) as server, driver_for(server, provider, **options) as driver:
+        receipt = await driver.upload_object_via_stream(content, "bucket", "key")
+    return [part.size for part in receipt.parts]
+
+
+async def test_the_recommended_part_size_is_taken_by_default():
+    """Storj bills every part below 64 MiB like one of 64 MiB."""
+    storj_like = dataclasses.replace(SMALL, recommended_part_size=6 * MIB)
+
+    assert await parts_of(storj_like, bytes(7 * MIB)) == [6 * MIB, MIB]
+    assert PROVIDERS["storj"].recommended_part_size == 64 * MIB
+
+
+async def test_a_part_size_of_the_callers_counts_more():
+    """Also the usual one, if it was asked for."""
+    storj_like = dataclasses.replace(SMALL, recommended_part_size=6 * MIB)
+
+    assert await parts_of(storj_like, bytes(7 * MIB), transfer=TransferConfig()) == [5 * MIB, 2 * MIB]
+
+
+@pytest.mark.parametrize(("buffer", "most"), [(None, 8), (3 * 4096, 3), (100, 1)])
+async def test_no_more_parts_are_in_flight_than_the_store_can_reorder(buffer, most):
+    """What comes before its turn beyond that would stand still until a timeout."""
+    ordered = dataclasses.replace(SMALL, reorder_buffer=buffer)
+    transfer = TransferConfig(part_size=4096)
+    async with S3Server(ordered) as server, driver_for(server, ordered, transfer=transfer) as driver:
+        server.hold("UploadPart")
+        upload = asyncio.create_task(driver.upload_object_via_stream(bytes(20 * 4096), "bucket", "key"))
+        await server.wait_for(lambda s: s.max_parts_in_progress == most)
+        server.release("UploadPart")
+        await upload
+
+        assert server.max_parts_in_progress == most
+
+
+async def test_a_declared_size_beyond_the_largest_object_is_refused_at_once():
+    """Before anything is sent."""
+    limited = dataclasses.replace(SMALL, max_object_size=1000)
+    async with S3Server(limited) as server, driver_for(server, limited) as driver:
+        with pytest.raises(ObjectTooLargeError, match="generic takes objects of 1000 bytes at most, not of 1001"):
+            await driver.upload_object_via_stream(bytes(1001), "bucket", "key", size=1001)
+        await driver.upload_object_via_stream(bytes(1000), "bucket", "key", size=1000)
+
+        assert len(server.requests) == 1
+
+
+async def test_a_default_checksum_that_needs_a_missing_extra_is_left_out(monkeypatch):
+    """TLS protects the bytes on the way."""
+    checked = dataclasses.replace(
+        SMALL,
+        checksums=frozenset({"crc64nvme"}),
+        full_object_checksums=frozenset({"crc64nvme"}),
+        default_checksum="crc64nvme",
+    )
+    monkeypatch.setattr("aios3._driver.arguments.is_available", lambda algorithm: False)
+    async with S3Server(checked) as server, driver_for(server, checked) as driver:
+        receipt = await driver.upload_object_via_stream(b"content", "bucket", "key")
+
+    assert receipt.checksum is None
+    assert server.requests[0].header("x-amz-checksum-crc64nvme") is None
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # aiohttp is about to do without BasicAuth
+async def test_a_session_that_signs_in_its_own_way_is_told():
+    """aiohttp refuses two kinds of authorization; the caller learns whose session it is."""
+    keys = aiohttp.BasicAuth("user", "password")
+    async with (
+        S3Server(SMALL) as server,
+        aiohttp.ClientSession(auth=keys) as session,
+        driver_for(server, SMALL, session=session) as driver,
+    ):
+        with pytest.raises(ConfigurationError, match="cannot be made with this aiohttp session") as caught:
+            await driver.upload_object_via_stream(b"content", "bucket", "key")
+
+    assert "password" not in str(caught.value)
+    assert server.requests == []

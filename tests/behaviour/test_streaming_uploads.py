@@ -1,0 +1,310 @@
+"""Uploads to a store without multipart uploads: the same calls, the same promises, one request."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+
+import pytest
+
+from aios3 import (
+    PROVIDERS,
+    AccessDeniedError,
+    CompletionUnknownError,
+    ConfigurationError,
+    ObjectTooLargeError,
+    S3StorageDriver,
+    SizeMismatchError,
+    StorageError,
+    ThrottledError,
+    TransferConfig,
+    TransportError,
+)
+from aios3.testing import ALL_FAULT_KINDS, Fault, S3Server
+from tests.support.fault_sweep import FOR_EVER, FOUR_PARTS, upload_with
+from tests.support.sweep import CONTENT, KIB, PART, SMALL_PARTS, WAYS, Source, end_at, sweep
+
+PLAIN = dataclasses.replace(SMALL_PARTS, name="plain", multipart=False)
+STREAM = TransferConfig(part_size=PART, mechanism="stream")
+BIG = bytes(range(256)) * 4096  # 1 MiB
+
+
+@pytest.fixture
+async def server():
+    async with S3Server(PLAIN) as running:
+        yield running
+
+
+@pytest.fixture
+async def driver(server):
+    async with S3StorageDriver(
+        PLAIN,
+        endpoint_url=server.endpoint_url,
+        credentials=server.credentials,
+        transfer=TransferConfig(part_size=PART, memory_limit=16 * PART),
+    ) as made:
+        yield made
+
+
+async def chunks(content: bytes, size: int = 1500):
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+
+
+# every call
+
+
+@pytest.mark.parametrize("size", [None, len(BIG)])
+async def test_a_stream_is_one_request(driver, server, size):
+    """Exact bytes, chunked or with a length, signed without the payload."""
+    receipt = await driver.upload_object_via_stream(chunks(BIG), "bucket", "key", size=size, metadata={"a": "b"})
+    (request,) = server.requests
+    assert request.operation == "PutObject"
+    assert request.header("Transfer-Encoding") == (None if size else "chunked")
+    assert request.header("Content-Length") == (str(size) if size else None)
+    assert request.header("x-amz-content-sha256") == "UNSIGNED-PAYLOAD"
+    assert request.header("x-amz-meta-a") == "b"
+    assert server.objects["bucket", "key"].body == BIG
+    assert (receipt.size, receipt.parts, receipt.upload_id, receipt.retries) == (len(BIG), (), None, 0)
+    assert receipt.etag == hashlib.md5(BIG).hexdigest()
+
+
+async def test_a_file_is_sent_with_its_length(driver, server, tmp_path):
+    """It is known."""
+    path = tmp_path / "file"
+    path.write_bytes(BIG)
+    assert (await driver.upload_object(path, "bucket", "key")).size == len(BIG)
+    assert server.requests[0].header("Content-Length") == str(len(BIG))
+    assert server.objects["bucket", "key"].body == BIG
+
+
+async def test_a_writer_streams(driver, server):
+    """Several writes, of buffers that are reused, and a source."""
+    buffer = bytearray(BIG[: 10 * KIB])
+    async with driver.open_upload("bucket", "key") as upload:
+        await upload.write(buffer)
+        buffer[:] = bytes(len(buffer))
+        await upload.write_from(chunks(BIG[10 * KIB :]))
+    assert upload.receipt.size == len(BIG)
+    assert server.objects["bucket", "key"].body == BIG
+
+
+async def test_what_is_short_is_an_ordinary_put(driver, server):
+    """With its hash, and repeated."""
+    server.faults.add(Fault("drop_mid_body", after_bytes=10))
+    receipt = await driver.upload_object_via_stream(chunks(BIG[:PART]), "bucket", "key")
+    assert receipt.retries == 1
+    assert server.requests[1].header("x-amz-content-sha256") == hashlib.sha256(BIG[:PART]).hexdigest()
+
+
+async def test_conditions_hold(driver, server):
+    """They go with the one request there is."""
+    await driver.upload_object_via_stream(chunks(BIG), "bucket", "key", if_none_match="*")
+    with pytest.raises(StorageError) as caught:
+        await driver.upload_object_via_stream(chunks(BIG[::-1]), "bucket", "key", if_none_match="*")
+    assert caught.value.code == "PreconditionFailed"
+    assert server.objects["bucket", "key"].body == BIG
+
+
+# choosing
+
+
+async def test_the_caller_can_choose_to_stream():
+    """Where the store takes it; one that does not take chunks takes a declared size."""
+    async with (
+        S3Server(SMALL_PARTS) as server,
+        S3StorageDriver(SMALL_PARTS, endpoint_url=server.endpoint_url, credentials=server.credentials) as driver,
+    ):
+        with pytest.raises(StorageError, match="501 NotImplemented"):
+            await driver.upload_object_via_stream(chunks(BIG), "bucket", "key", transfer=STREAM)
+        await driver.upload_object_via_stream(chunks(BIG), "bucket", "key", size=len(BIG), transfer=STREAM)
+        assert server.objects["bucket", "key"].body == BIG
+        assert {request.operation for request in server.requests} == {"PutObject"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mechanism": "multipart"}, "no multipart uploads"),
+        ({"checksum": "crc32"}, "checksum"),
+        ({"payload_signing": "sha256"}, "UNSIGNED-PAYLOAD"),
+    ],
+)
+async def test_what_cannot_be_is_refused_before_anything_is_sent(server, options, words):
+    """And nothing is asked of the source."""
+    provider = dataclasses.replace(PLAIN, checksums=PROVIDERS["aws"].checksums)
+    source = Source()
+    async with S3StorageDriver(provider, endpoint_url=server.endpoint_url, credentials=server.credentials) as driver:
+        with pytest.raises(ConfigurationError, match=words):
+            await driver.upload_object_via_stream(
+                source, "bucket", "key", transfer=TransferConfig(part_size=PART, **options)
+            )
+    assert server.requests == []
+    assert source.content == CONTENT
+
+
+async def test_a_size_over_the_limit_is_refused_before_anything_is_sent(driver, server):
+    """One PutObject takes no more."""
+    with pytest.raises(ObjectTooLargeError, match="in one PutObject"):
+        await driver.upload_object_via_stream(chunks(BIG), "bucket", "key", size=PLAIN.max_part_size + 1)
+    assert server.requests == []
+
+
+# all or nothing
+
+
+@pytest.mark.parametrize("size", [len(BIG) - 1, len(BIG) + 1])
+async def test_another_size_than_declared_commits_nothing(driver, server, size):
+    """The connection is cut before the last declared byte."""
+    with pytest.raises(SizeMismatchError):
+        await driver.upload_object_via_stream(chunks(BIG), "bucket", "key", size=size)
+    await server.wait_for(lambda s: not s.requests_in_progress)
+    assert server.objects == {}
+    assert server.requests[0].body_received < size
+
+
+@pytest.mark.parametrize("size", [None, len(BIG)])
+@pytest.mark.parametrize("after", [0, PART, PART + 1, 10 * PART, len(BIG)])
+async def test_a_source_that_fails_commits_nothing(driver, server, after, size):
+    """Not even when its last byte has come before."""
+
+    async def failing():
+        async for chunk in chunks(BIG[:after]):
+            yield chunk
+        raise KeyError("the source")
+
+    with pytest.raises(KeyError):
+        await driver.upload_object_via_stream(failing(), "bucket", "key", size=size)
+    await server.wait_for(lambda s: not s.requests_in_progress)
+    assert server.objects == {}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("size", [None, len(CONTENT)], ids=["chunked", "declared"])
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_nothing_is_left_at_any_turn(way, size, times):
+    """No half object, task, connection in use or byte is left, and the source is closed."""
+
+    async def upload(driver, source):
+        await driver.upload_object_via_stream(source, "bucket", "key", size=size)
+
+    runs, ended_early, problems = await sweep(way, upload, times, provider=PLAIN)
+
+    assert problems == []
+    assert ended_early > 20
+    assert runs > ended_early
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_nothing_is_left_of_a_writer_at_any_turn(way):
+    """The same for a block."""
+
+    async def upload(driver, source):
+        async with driver.open_upload("bucket", "key") as writer:
+            await writer.write_from(source)
+
+    runs, ended_early, problems = await sweep(way, upload, 1, stride=2, provider=PLAIN)
+
+    assert problems == []
+    assert runs > ended_early > 10
+
+
+@pytest.mark.parametrize("kind", ["drop_mid_body", "early_answer", "slow_read", "drop_after"])
+async def test_nothing_is_left_when_the_store_fails_at_the_same_time(kind):
+    """Whichever comes first."""
+
+    async def upload(driver, source):
+        try:
+            await driver.upload_object_via_stream(source, "bucket", "key")
+        except (TransportError, ThrottledError):
+            raise asyncio.CancelledError from None  # ended early, as the sweep sees it
+
+    fault = Fault(kind, "PutObject", nth=2, after_bytes=PART + 100)
+    problems = []
+    for step in range(0, 60, 2):
+        ending = await end_at(WAYS["task.cancel()"], upload, step, 2, (fault,), PLAIN)
+        problems += [f"turn {step}: {problem}" for problem in ending.problems]
+
+    assert problems == []
+
+
+# failures of the one request
+
+
+@pytest.mark.parametrize("times", [1, FOR_EVER], ids=["once", "for ever"])
+@pytest.mark.parametrize("after", [0, 100, PART + 100, len(FOUR_PARTS) - 1])
+@pytest.mark.parametrize("kind", ALL_FAULT_KINDS)
+async def test_whatever_fails_it_ends_in_exact_bytes_or_a_typed_error(kind, after, times):
+    """And nothing is reported as committed that is not, or the other way round."""
+    body = {"raw": b"\x00\xff not HTTP at all\r\n\r\n", "garbage_200": b"<html>hello</html>"}.get(kind)
+    fault = Fault(kind, "PutObject", times=times, after_bytes=after, body=body)
+    outcome = await upload_with(fault, provider=PLAIN)
+
+    assert outcome.problems == []
+    assert outcome.error is None or not outcome.committed
+    assert 1 <= outcome.attempts <= 3
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "drop_mid_answer", "stall_after", "no_etag"])
+async def test_a_lost_answer_is_settled(kind):
+    """The key shows what became of it."""
+    outcome = await upload_with(Fault(kind, "PutObject"), provider=PLAIN)
+
+    assert outcome.word == "exact"
+    assert outcome.attempts == 1
+
+
+async def test_a_lost_answer_that_cannot_be_settled_is_unknown():
+    """Without a look at the key nobody knows."""
+    outcome = await upload_with(
+        Fault("drop_after", "PutObject"), Fault("drop_before", "HeadObject", times=FOR_EVER), provider=PLAIN
+    )
+
+    assert isinstance(outcome.error, CompletionUnknownError)
+    assert outcome.error.upload_id is None
+    assert outcome.committed
+
+
+async def test_an_early_refusal_stops_a_source_that_is_being_waited_for(driver, server):
+    """Its error is what the caller gets, at once."""
+    never = asyncio.Event()
+    closed = []
+
+    async def live():
+        try:
+            yield BIG[: 2 * PART]
+            await never.wait()
+        finally:
+            closed.append(True)
+
+    server.faults.add(Fault("early_answer", status=403, code="AccessDenied", after_bytes=PART + 1))
+    with pytest.raises(AccessDeniedError):
+        await driver.upload_object_via_stream(live(), "bucket", "key")
+    assert closed == [True]
+    assert driver._engine.memory.used == 0
+
+
+async def test_a_store_that_does_not_read_stops_the_source(driver, server):
+    """After what the sockets between hold and three pieces."""
+    server.faults.add(Fault("stall_before", "PutObject"))
+    pulled = 0
+
+    async def endless():
+        nonlocal pulled
+        while True:
+            pulled += 1
+            yield bytes(PART)
+
+    task = asyncio.create_task(driver.upload_object_via_stream(endless(), "bucket", "key"))
+    before = -1
+    while pulled != before or not server.requests:
+        before = pulled
+        for _ in range(300):
+            await asyncio.sleep(0)
+    assert driver._engine.memory.used <= 3 * PART
+    assert pulled * PART < 64 << 20
+    task.cancel()
+    await asyncio.wait({task})
+    assert driver._engine.memory.used == 0
+    assert server.objects == {}

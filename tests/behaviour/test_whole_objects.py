@@ -1,0 +1,231 @@
+"""Objects given as bytes, through the public driver: all that is promised of a source holds for them."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aios3 import (
+    PROVIDERS,
+    CompletionUnknownError,
+    Credentials,
+    DriverClosedError,
+    ObjectTooLargeError,
+    Provider,
+    S3StorageDriver,
+    SizeMismatchError,
+    StorageError,
+    Timeouts,
+    TransferConfig,
+    UploadReceipt,
+)
+from aios3._upload import bytes_upload as whole_upload
+from aios3.testing import Fault, S3Server
+from tests.conftest import PART, MakeDriver
+
+DATA = b"a small object"
+OWN = {"authorization", "host", "x-amz-date", "x-amz-meta-aios3-nonce"}
+"""Headers that no two of these requests share."""
+
+
+class Word(bytes):
+    """Bytes of a kind of the caller's own."""
+
+
+def sent(server: S3Server) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """Return what was asked of the store, but for what differs every time."""
+    return [
+        (request.operation, request.target, sorted((n.lower(), t) for n, t in request.headers if n.lower() not in OWN))
+        for request in server.requests
+    ]
+
+
+def told(receipt: UploadReceipt) -> UploadReceipt:
+    return dataclasses.replace(receipt, elapsed=0.0, request_id=None)
+
+
+@pytest.fixture
+def puts(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Receives what is put whole."""
+    seen: list[bytes] = []
+    original = whole_upload.WholeUpload.run
+
+    async def run(self: whole_upload.WholeUpload) -> UploadReceipt:
+        seen.append(self._data)
+        return await original(self)
+
+    monkeypatch.setattr(whole_upload.WholeUpload, "run", run)
+    return seen
+
+
+CALLS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "size": {"size": len(DATA), "max_size": len(DATA)},
+    "attributes": {"content_type": "text/x", "metadata": {"name": "é"}, "tags": {"a": "b"}, "acl": "private"},
+    "condition": {"if_none_match": "*"},
+    "lock": {"object_lock_legal_hold": True},
+    "checksum": {"transfer": TransferConfig(part_size=PART, checksum="sha256")},
+    "nonce": {"transfer": TransferConfig(part_size=PART, nonce=True)},
+    "stream": {"transfer": TransferConfig(part_size=PART, mechanism="stream")},
+}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("fault", [None, Fault("drop_after", "PutObject"), Fault("no_etag", "PutObject")])
+async def test_it_is_the_same_upload_as_of_any_other_source(
+    small_provider: Provider, make_driver: MakeDriver, puts: list[bytes], call: dict[str, Any], fault: Fault | None
+) -> None:
+    """The same requests, also after a lost answer, and the same receipt."""
+    provider = dataclasses.replace(small_provider, checksums=frozenset({"sha256"}), content_md5=True)
+    outcomes = []
+    for source in (DATA, [DATA]):
+        async with S3Server(provider) as server:
+            if fault is not None:
+                server.faults.add(dataclasses.replace(fault))
+            async with make_driver(on=server) as driver:
+                receipt = await driver.upload_object_via_stream(source, "bucket", "key", **call)
+            assert server.objects["bucket", "key"].body == DATA
+            outcomes.append((sent(server), told(receipt)))
+    assert outcomes[0] == outcomes[1]
+    assert puts == [DATA]
+
+
+@pytest.mark.parametrize("size", [0, 1, PART - 1, PART, PART + 1, 3 * PART])
+@pytest.mark.parametrize("kind", [bytes, Word, bytearray, memoryview])
+async def test_bytes_of_every_length_and_kind(
+    server: S3Server, driver: S3StorageDriver, puts: list[bytes], kind: Any, size: int
+) -> None:
+    """They are put whole where they cannot change and fit; elsewhere they are a source like any other."""
+    content = bytes(range(256)) * 12
+    receipt = await driver.upload_object_via_stream(kind(content[:size]), "bucket", "key")
+    assert (receipt.size, server.objects["bucket", "key"].body) == (size, content[:size])
+    assert [request.operation == "PutObject" for request in server.requests][:1] == [size <= PART]
+    assert len(puts) == (kind is bytes and size <= PART)
+
+
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [
+        ({"size": 2}, SizeMismatchError),
+        ({"size": 5000}, SizeMismatchError),
+        ({"max_size": 2}, ObjectTooLargeError),
+        ({"size": len(DATA), "max_size": 2}, ObjectTooLargeError),
+    ],
+)
+async def test_bytes_that_are_not_as_many_as_they_should_be(
+    server: S3Server, driver: S3StorageDriver, limits: dict[str, int], error: type[StorageError]
+) -> None:
+    """No PutObject, and the words of any other source."""
+    texts = []
+    for source in (DATA, [DATA]):
+        with pytest.raises(error) as caught:
+            await driver.upload_object_via_stream(source, "bucket", "key", **limits)
+        texts.append(str(caught.value))
+    assert texts[0] == texts[1]
+    assert "PutObject" not in [request.operation for request in server.requests]
+    assert server.objects == {}
+
+
+async def test_a_store_without_multipart_uploads(make_driver: MakeDriver, puts: list[bytes]) -> None:
+    """It takes one PutObject anyhow."""
+    provider = dataclasses.replace(PROVIDERS["generic"], multipart=False, min_part_size=PART)
+    async with S3Server(provider) as server, make_driver(on=server) as driver:
+        await driver.upload_object_via_stream(DATA, "bucket", "key")
+        assert server.objects["bucket", "key"].body == DATA
+    assert puts == [DATA]
+
+
+async def test_a_thousand_at_once(server: S3Server, driver: S3StorageDriver) -> None:
+    """Each is what it should be, and nothing is kept of any."""
+    contents = {f"key-{number}": b"%d" % number for number in range(1000)}
+    await asyncio.gather(
+        *(driver.upload_object_via_stream(content, "bucket", key) for key, content in contents.items())
+    )
+    assert {key: stored.body for (_, key), stored in server.objects.items()} == contents
+    engine = driver._engine
+    assert engine is not None
+    assert (engine.running, engine.memory.used, engine.pool.idle_bytes) == (set(), 0, 0)
+
+
+async def test_it_passes_those_who_wait_for_memory(server: S3Server, make_driver: MakeDriver) -> None:
+    """Nothing of it is held but what its caller holds."""
+    driver = make_driver(transfer=TransferConfig(part_size=PART, memory_limit=PART))
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow():
+        yield bytes(PART - 1)
+        began.set()
+        await go_on.wait()
+
+    holding = asyncio.create_task(driver.upload_object_via_stream(slow(), "bucket", "slow"))
+    await began.wait()
+    await driver.upload_object_via_stream(DATA, "bucket", "key")
+    assert list(server.objects) == [("bucket", "key")]
+    go_on.set()
+    await holding
+
+
+# the end of the driver
+
+
+async def held(server: S3Server, driver: S3StorageDriver) -> asyncio.Task[UploadReceipt]:
+    """Return an upload whose request the store has, and does not answer."""
+    server.hold("PutObject")
+    upload = asyncio.create_task(driver.upload_object_via_stream(DATA, "bucket", "key"))
+    await server.wait_for(lambda s: s.held_requests)
+    return upload
+
+
+@pytest.mark.parametrize("grace", [0.0, 30.0])
+@pytest.mark.parametrize("keeps_journal", [False, True])
+async def test_closing_the_driver_lets_it_end(
+    server: S3Server, make_driver: MakeDriver, tmp_path: Path, keeps_journal: bool, grace: float
+) -> None:
+    """Its commit is on its way; closing twice waits for the same."""
+    driver = make_driver(journal=tmp_path / "journal" if keeps_journal else None)
+    upload = await held(server, driver)
+    closing = [asyncio.create_task(driver.aclose(grace=grace)) for _ in range(2)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    with pytest.raises(DriverClosedError, match="closed"):
+        await driver.upload_object_via_stream(DATA, "bucket", "other")
+    server.release("PutObject")
+    assert (await upload).size == len(DATA)
+    for closed in closing:
+        await closed
+    assert server.objects["bucket", "key"].body == DATA
+    if keeps_journal:
+        assert list((tmp_path / "journal").iterdir()) == []
+
+
+@pytest.mark.parametrize("grace", [0.0, 0.01])
+async def test_closing_the_driver_cuts_it_off_in_the_end(
+    server: S3Server, make_driver: MakeDriver, grace: float
+) -> None:
+    """Its caller learns that the outcome is unknown; no connection is in use."""
+    driver = make_driver(timeouts=Timeouts(cleanup=0.05))
+    upload = await held(server, driver)
+    await driver.aclose(grace=grace)
+    with pytest.raises(CompletionUnknownError, match="the driver was closed"):
+        await upload
+    assert upload.cancelling() == 0
+    await server.wait_for(lambda s: not s.requests_in_progress)
+
+
+async def test_closing_the_driver_from_within_it(server: S3Server, make_driver: MakeDriver) -> None:
+    """What the caller's task runs for the request may do so, and does not wait for itself."""
+
+    class Closing:
+        async def get_credentials(self) -> Credentials:
+            await driver.aclose()
+            return server.credentials
+
+    driver = make_driver(credentials=Closing())
+    async with asyncio.timeout(5):
+        with pytest.raises(CompletionUnknownError, match="the driver was closed"):
+            await driver.upload_object_via_stream(DATA, "bucket", "key")
+    assert server.requests == []

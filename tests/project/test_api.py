@@ -1,0 +1,68 @@
+"""The public names, signatures and fields, so that none of them changes by accident.
+
+``python -m tests.project.test_api`` writes the snapshot anew after a change that is meant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import aios3
+import aios3.testing
+
+SNAPSHOT: Final = Path(__file__).with_name("api.txt")
+
+
+def described() -> Iterator[str]:
+    """Yield a line for every public name, and for every public member of a class."""
+    for module in (aios3, aios3.testing):
+        for name in sorted(module.__all__):
+            yield from _described(f"{module.__name__}.{name}", getattr(module, name))
+
+
+def _described(name: str, value: Any) -> Iterator[str]:
+    if inspect.isclass(value):
+        yield f"{name}({', '.join(base.__name__ for base in value.__bases__)})"
+        if dataclasses.is_dataclass(value):
+            named = [field for field in dataclasses.fields(value) if not field.name.startswith("_")]
+            yield from (f"{name}.{field.name}: {field.type}" for field in named)
+        elif inspect.isfunction(vars(value).get("__init__")) and not issubclass(value, Protocol):
+            yield f"{name}.__init__{_signature(value.__init__)}"
+        yield from _members(name, value)
+    elif inspect.isroutine(value):
+        yield f"{name}{_signature(value)}"
+    else:
+        yield f"{name}: {type(value).__name__}"
+
+
+def _members(name: str, value: type) -> Iterator[str]:
+    fields = {field.name for field in dataclasses.fields(value)} if dataclasses.is_dataclass(value) else set()
+    inherited = {
+        found for base in value.__mro__[1:] if base.__name__ in aios3.__all__ or base.__module__ == "builtins"
+        for found in dir(base)
+    }  # fmt: skip
+    for member in sorted({found for found in dir(value) if not found.startswith("_")} - fields - inherited):
+        if isinstance(inspect.getattr_static(value, member), property):
+            yield f"{name}.{member}: property"
+        elif inspect.isroutine(getattr(value, member)):
+            yield f"{name}.{member}{_signature(getattr(value, member))}"
+
+
+def _signature(function: Any) -> str:
+    is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    text = re.sub(r" at 0x[0-9a-f]+", "", str(inspect.signature(function)))
+    return f"{' async ' if is_async else ''}{text}"
+
+
+def test_the_public_names_are_those_of_the_snapshot() -> None:
+    """A name, a signature or a field that changed is a change to the users' code."""
+    assert list(described()) == SNAPSHOT.read_text("utf-8").splitlines()
+
+
+if __name__ == "__main__":
+    SNAPSHOT.write_text("".join(f"{line}\n" for line in described()), "utf-8")

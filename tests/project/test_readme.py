@@ -1,0 +1,550 @@
+"""The README: its examples run as they stand, and what it says of names, defaults and numbers is so."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+import aios3
+from aios3 import PROVIDERS, S3StorageDriver, TransferConfig, credential_providers
+from aios3._protocol import operations
+from aios3._protocol.checksums.digests import is_available
+from aios3._protocol.parts.part_plan import plan_parts
+from aios3.options import GIB, MIB
+from aios3.testing import Fault, S3Server
+from tests.support.places import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+HANDLER, SCRIPT, WRITER, AROUND, SERVING, CRASH, SHUTDOWN, STORES, CREDENTIALS, OPTIONS, TESTING = MARKERS = (
+    "FastAPI(",
+    "asyncio.run(",
+    "open_upload(",
+    "cleanup_multipart_uploads(",
+    "APIRouter(",
+    "tidy_up_after_the_dead(",
+    "uvicorn.Server",
+    "GoogleStorageDriver(",
+    "AssumeRoleCredentials(",
+    "RetryPolicy(",
+    "S3Server(",
+)
+
+
+def block(marker: str) -> str:
+    """Return the one example in which the marker stands."""
+    (found,) = [text for text in BLOCKS if marker in text]
+    return found
+
+
+def namespace_of(marker: str) -> dict[str, Any]:
+    """Run an example as a module and return its names."""
+    names: dict[str, Any] = {"__name__": "example"}
+    exec(compile(block(marker), "README.md", "exec"), names)
+    return names
+
+
+@pytest.fixture
+async def videos(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[S3Server]:
+    """A store with a bucket ``videos``, which the AWS variables name."""
+    async with S3Server(buckets=["videos"], region="eu-west-1") as server:
+        for name, value in aws_variables(server).items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+def aws_variables(server: S3Server) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": server.endpoint_url,
+        "AWS_REGION": server.region,
+        "AWS_ACCESS_KEY_ID": server.credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": server.credentials.secret_access_key,
+    }
+
+
+class AsgiClient:
+    """Drives an ASGI application by hand: its lifespan, and PUT requests in it."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._state: dict[str, Any] = {}
+        self._inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def __aenter__(self) -> AsgiClient:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self._state}
+        self._life = asyncio.create_task(self._app(scope, self._inbox.get, self._outbox.put))
+        await self._tell("startup")
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._tell("shutdown")
+        await self._life
+
+    async def _tell(self, phase: str) -> None:
+        await self._inbox.put({"type": f"lifespan.{phase}"})
+        assert (await self._outbox.get())["type"] == f"lifespan.{phase}.complete"
+
+    async def put(self, path: str, chunks: Iterable[bytes], *, disconnects: bool = False) -> tuple[int, Any]:
+        """Send a body in chunks, then end it or go away; return status and JSON of the answer."""
+        events = ({"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks)
+        end = {"type": "http.disconnect"} if disconnects else {"type": "http.request", "body": b"", "more_body": False}
+        coming = itertools.chain(events, [end])
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            event = next(coming, None)
+            return event if event is not None else await asyncio.Event().wait()  # type: ignore[return-value]
+
+        async def send(event: dict[str, Any]) -> None:
+            sent.append(event)
+
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "PUT", "scheme": "http",
+            "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "headers": [],
+            "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "state": dict(self._state),
+        }  # fmt: skip
+        await self._app(scope, receive, send)
+        body = b"".join(event.get("body", b"") for event in sent[1:])
+        return sent[0]["status"], json.loads(body) if body else None
+
+
+async def test_the_web_handler_streams_a_body_into_the_store(videos: S3Server) -> None:
+    """A body of several parts arrives; its length is never told."""
+    pytest.importorskip("fastapi")
+    body = [bytes([number]) * MIB for number in range(11)]
+    async with AsgiClient(namespace_of(HANDLER)["app"]) as client:
+        status, answer = await client.put("/videos/cat.mp4", body)
+    stored = videos.objects["videos", "2026/cat.mp4"]
+    assert (status, answer) == (200, {"etag": stored.etag.strip('"'), "size": 11 * MIB, "parts": 3})
+    assert stored.body == b"".join(body)
+    assert stored.headers["content-type"] == "video/mp4"
+    await videos.wait_for(lambda server: not server.open_connections)
+
+
+async def test_the_web_handler_aborts_when_the_client_goes_away(videos: S3Server) -> None:
+    """After parts were stored; nothing is open and nothing is there, and no error reaches the server's log."""
+    async with AsgiClient(namespace_of(HANDLER)["app"]) as client:
+        assert await client.put("/videos/cat.mp4", [bytes(6 * MIB)], disconnects=True) == (400, None)
+        assert "CreateMultipartUpload" in {request.operation for request in videos.requests}
+        assert (videos.open_uploads, videos.objects) == ([], {})
+
+
+BAD_ENDS = {
+    "refused": aios3.AccessDeniedError,
+    "missing bucket": aios3.ContainerNotFoundError,
+    "cancelled": asyncio.CancelledError,
+    "timed out": TimeoutError,
+    "driver closed": aios3.StorageError,
+}
+
+
+async def end_badly(
+    how: str, server: S3Server, call: Coroutine[Any, Any, Any], driver: Callable[[], S3StorageDriver]
+) -> Any:
+    """Let an example upload without an end, and end it; return what the example returns."""
+    if how == "refused":
+        server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied"))
+    elif how == "missing bucket":
+        server.store.buckets.clear()
+    else:
+        server.hold("UploadPart")
+    upload = asyncio.create_task(call)
+    try:
+        async with asyncio.timeout(20):
+            if how in ("refused", "missing bucket"):
+                return await upload
+            await server.wait_for(lambda s: s.held_requests)
+            if how == "timed out":
+                async with asyncio.timeout(0.1):
+                    return await upload
+            if how == "cancelled":
+                upload.cancel()
+            else:
+                await driver().aclose()
+            return await upload
+    finally:
+        server.release("UploadPart")
+        assert (server.open_uploads, server.objects) == ([], {})
+        assert upload.done()
+
+
+@pytest.mark.parametrize("how", BAD_ENDS)
+async def test_the_web_handler_ends_badly_with_nothing_left(videos: S3Server, how: str) -> None:
+    """A driver that was closed is 503; the rest is the server's business."""
+    app = namespace_of(HANDLER)["app"]
+    async with AsgiClient(app) as client:
+        call = client.put("/videos/cat.mp4", itertools.repeat(bytes(MIB)))
+        if how == "driver closed":
+            assert (await end_badly(how, videos, call, lambda: app.state.driver))[0] == 503
+            return
+        with pytest.raises(BAD_ENDS[how]):
+            await end_badly(how, videos, call, lambda: app.state.driver)
+
+
+@pytest.mark.parametrize("how", BAD_ENDS)
+async def test_the_writer_example_ends_badly_with_nothing_left(videos: S3Server, how: str) -> None:
+    """Whoever records is told."""
+    async with S3StorageDriver() as driver:
+        with pytest.raises(BAD_ENDS[how]):
+            call = namespace_of(WRITER)["record"](driver, itertools.repeat(bytes(MIB)))
+            await end_badly(how, videos, call, lambda: driver)
+
+
+@pytest.mark.parametrize("how", BAD_ENDS)
+async def test_the_example_of_going_on_ends_badly_with_nothing_left(videos: S3Server, how: str) -> None:
+    """Without a journal; the source is closed."""
+    closed: list[int] = []
+
+    async def read_from(offset: int) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield bytes(MIB)
+        finally:
+            closed.append(offset)
+
+    async with S3StorageDriver() as driver:
+        with pytest.raises(BAD_ENDS[how]):
+            await end_badly(how, videos, namespace_of(CRASH)["archive"](driver, read_from, None), lambda: driver)
+    assert closed == [0]
+
+
+async def run_script(
+    server: S3Server, tmp_path: Path, *arguments: str, interrupt: bool = False, **environment: str
+) -> tuple[int, str, str]:
+    """Run the script; interrupt it, if that is wanted, once two parts are stored."""
+    script = tmp_path / "upload.py"
+    script.write_text(block(SCRIPT), encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), *arguments,
+        env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "HOME": str(tmp_path), **aws_variables(server)}
+        | environment,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(20):
+            if interrupt:
+                await server.wait_for(lambda s: s.open_uploads and len(s.open_uploads[0].parts) >= 2)
+                process.send_signal(signal.SIGINT)
+            output, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, output.decode(), errors.decode()
+
+
+SCRIPTS_BAD_ENDS = {
+    "refused": "AccessDeniedError",
+    "missing bucket": "ContainerNotFoundError",
+    "wrong secret": "CredentialsError",
+    "interrupted": "KeyboardInterrupt",
+}
+
+
+@pytest.mark.parametrize("how", SCRIPTS_BAD_ENDS)
+async def test_the_script_ends_badly_and_so_does_its_command(videos: S3Server, tmp_path: Path, how: str) -> None:
+    """Although the command writes faster than the store takes, and would not end by itself."""
+    environment = {"AWS_SECRET_ACCESS_KEY": "wrong"} if how == "wrong secret" else {}
+    if how == "refused":
+        videos.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied"))
+    bucket = "missing" if how == "missing bucket" else "videos"
+    command = ("sh", "-c", f"echo $$ >{tmp_path}/pid; exec yes")
+    status, output, errors = await run_script(
+        videos, tmp_path, bucket, "x.bin", *command, interrupt=how == "interrupted", **environment
+    )
+    assert status != 0
+    assert output == ""
+    assert SCRIPTS_BAD_ENDS[how] in errors
+    assert (videos.open_uploads, videos.objects) == ([], {})
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+async def test_the_script_uploads_what_a_command_writes(videos: S3Server, tmp_path: Path) -> None:
+    """It shows progress and prints the receipt."""
+    writes = f"import sys; sys.stdout.buffer.write(b'x' * {6 * MIB})"
+    status, output, errors = await run_script(videos, tmp_path, "videos", "x.bin", sys.executable, "-c", writes)
+    stored = videos.objects["videos", "x.bin"]
+    assert status == 0
+    assert output.split() == ["x.bin", str(6 * MIB), stored.etag.strip('"')]
+    assert stored.body == b"x" * 6 * MIB
+    assert f"{6 * MIB} bytes in 2 parts are stored" in errors
+
+
+async def test_the_script_commits_nothing_when_the_command_fails(videos: S3Server, tmp_path: Path) -> None:
+    """Half of a file is not taken for a whole one."""
+    fails = f"import sys; sys.stdout.buffer.write(b'x' * {6 * MIB}); sys.exit(3)"
+    status, output, errors = await run_script(videos, tmp_path, "videos", "x.bin", sys.executable, "-c", fails)
+    assert (status, output) == (1, "")
+    assert "CommandError: " in errors
+    assert "exited with status 3" in errors
+    assert (videos.open_uploads, videos.objects) == ([], {})
+
+
+async def test_the_writer_example_records_frames(videos: S3Server) -> None:
+    """Its function returns the receipt of all that was written."""
+    async with S3StorageDriver() as driver:
+        receipt = await namespace_of(WRITER)["record"](driver, [b"frame"] * 3)
+    assert videos.objects["videos", "camera-7.mjpeg"].body == b"frame" * 3
+    assert receipt.size == 15
+
+
+async def test_the_examples_around_the_uploads(videos: S3Server) -> None:
+    """One reads the beginning of an object and makes a link that works, the other counts what is there."""
+    body = b"x" * (MIB + 1)
+    async with S3StorageDriver() as driver:
+        await driver.upload_object_via_stream(body, "videos", "2026/cat.mp4")
+        example = namespace_of(AROUND)
+        beginning, link = await example["preview_of"](driver, "2026/cat.mp4")
+        assert await example["tidy"](driver, "2026/") == (0, MIB + 1)
+    assert beginning == body[:MIB]
+    async with aiohttp.ClientSession() as session, session.get(link) as answer:
+        assert await answer.read() == body
+
+
+@asynccontextmanager
+async def served(app: FastAPI) -> AsyncIterator[str]:
+    """Run an application behind a real server, and give its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical"))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:
+            await asyncio.sleep(0.001)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        await serving
+
+
+async def test_the_example_of_serving_objects(videos: S3Server) -> None:
+    """Headers and bytes of what is there, 404 for what is not, and nothing is read for a client that has gone."""
+    body = bytes(range(256)) * (16 * MIB // 256)
+    app = FastAPI()
+    app.include_router(namespace_of(SERVING)["router"])
+    async with S3StorageDriver() as uploader:
+        receipt = await uploader.upload_object_via_stream(body, "videos", "2026/cat.mp4", content_type="video/mp4")
+    await videos.wait_for(lambda server: server.open_connections == 0)
+    async with S3StorageDriver() as driver, served(app) as url, aiohttp.ClientSession(url) as client:
+        app.state.driver = driver
+        async with client.get("/videos/cat.mp4") as answer:
+            told = answer.status, answer.content_type, answer.content_length, answer.headers["ETag"]
+            assert told == (200, "video/mp4", len(body), f'"{receipt.etag}"')
+            assert await answer.read() == body
+        async with client.get("/videos/dog.mp4") as answer:
+            assert answer.status == 404
+        async with client.get("/videos/cat.mp4") as answer:
+            await answer.content.read(100)
+            assert videos.open_connections == 1
+            answer.close()
+        await videos.wait_for(lambda server: server.open_connections == 0)
+        async with client.get("/videos/cat.mp4") as answer:
+            await answer.content.read(100)
+            await driver.aclose()
+            with pytest.raises(aiohttp.ClientPayloadError):  # never a short video that looks whole
+                await answer.read()
+
+
+async def test_the_examples_of_what_comes_after_a_crash(videos: S3Server, tmp_path: Path) -> None:
+    """A log goes on where a closed driver left it, and what is left after that is ended."""
+    example = namespace_of(CRASH)
+    body = bytes(range(256)) * (12 * MIB // 256)
+    is_stored = asyncio.Event()
+
+    async def read_from(offset: int) -> AsyncIterator[bytes]:
+        yield body[offset:]
+        if not is_stored.is_set():
+            while not (videos.open_uploads and videos.open_uploads[0].parts):
+                await asyncio.sleep(0.001)
+            is_stored.set()
+            await asyncio.Event().wait()
+
+    driver = S3StorageDriver(journal=tmp_path)
+    first = asyncio.create_task(example["archive"](driver, read_from, None))
+    await is_stored.wait()
+    await driver.aclose()
+    saved = await first
+    assert saved is not None
+    async with S3StorageDriver(journal=tmp_path) as driver:
+        assert await example["archive"](driver, read_from, saved) is None
+    assert videos.objects["videos", "camera-7.log"].body == body
+    assert await example["tidy_up_after_the_dead"](tmp_path) == {}
+
+
+def test_the_example_of_shutting_down_is_one_that_runs() -> None:
+    """Word for word; the tests of shutdown run the file."""
+    shown = block(SHUTDOWN)
+    file = (ROOT / "examples" / "uvicorn_server.py").read_text(encoding="utf-8")
+    assert shown[shown.index("class Server") :].strip() in file
+    assert issubclass(namespace_of(SHUTDOWN)["Server"], uvicorn.Server)
+
+
+async def test_the_examples_of_credentials_can_be_made() -> None:
+    """The role's driver needs no request to be made, and the function of one's own is what is asked."""
+    example = namespace_of(CREDENTIALS)
+    keys = aios3.Credentials("AKIDEXAMPLE", "secret")
+    assert isinstance(example["driver_for"]("123456789012", keys), S3StorageDriver)
+    asked = await example["RefreshingCredentials"](example["ask_the_vault"]).get_credentials()
+    assert asked.access_key_id == "access-key-id"
+    assert isinstance(example["driver"], S3StorageDriver)
+
+
+def test_every_source_of_credentials_is_named() -> None:
+    """And each variable and setting that the section names is one that the library reads."""
+    text = section("Credentials")
+    assert [
+        name for name in credential_providers.__all__ if name != "RefreshableCredentials" and name not in text
+    ] == []
+    code = "".join(path.read_text() for path in (ROOT / "aios3" / "_config").rglob("*.py"))
+    names = re.findall(r"`(AWS_\w+|role_arn|source_profile|credential_source|credential_process)`", text)
+    assert len(names) >= 7
+    assert [name for name in names if name not in code] == []
+
+
+async def test_the_example_of_a_test_passes() -> None:
+    """As its readers would run it."""
+    example = namespace_of(TESTING)
+    async with S3Server() as server:
+        await example["test_a_lost_answer_does_no_harm"](server)
+    example["test_without_an_event_loop"]()
+
+
+@pytest.mark.parametrize("marker", [STORES, OPTIONS])
+def test_the_examples_of_drivers_can_be_made(marker: str) -> None:
+    """Making a driver does no I/O, so it works anywhere."""
+    assert any(isinstance(value, type) for value in namespace_of(marker).values())
+
+
+def test_every_example_is_tested() -> None:
+    """There is no Python in the README that the tests above do not run."""
+    assert sorted(BLOCKS) == sorted(block(marker) for marker in MARKERS)
+
+
+def section(title: str) -> str:
+    """Return the text below a heading up to the next one."""
+    return re.split(r"^#+ ", README.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def test_the_table_lists_every_method() -> None:
+    """With arguments that it has, and no method that is not there."""
+    listed = set(re.findall(r"^\| `(\w+)\(", section("Methods"), re.MULTILINE))
+    assert listed == {
+        name for name, member in inspect.getmembers(S3StorageDriver, callable) if not name.startswith("_")
+    }
+    for name, arguments in re.findall(r"^\| `(\w+)\((.*?)\)`", section("Methods"), re.MULTILINE):
+        known = inspect.signature(getattr(S3StorageDriver, name)).parameters
+        named = [argument.partition("=")[0] for argument in arguments.split(", ") if argument not in ("", "...")]
+        assert [argument for argument in named if argument not in known] == [], name
+
+
+def test_what_is_not_there_yet_is_not_there() -> None:
+    """No operation copies."""
+    assert "copies" in section("Limits").split("Not there yet:")[1]
+    assert not hasattr(operations, "CopyObject")
+
+
+def test_checksums_are_sent_where_the_readme_says() -> None:
+    """By default on these providers and on no others."""
+    limits = " ".join(section("Limits").split())
+    defaults = {name: found.default_checksum for name, found in PROVIDERS.items() if found.default_checksum}
+    assert defaults == {"aws": "crc32", "scaleway": "crc32", "cloudflare": "crc64nvme"}
+    assert "CRC32 on `aws` and `scaleway`" in limits
+    assert "`checksums` installed CRC64NVME on `cloudflare`" in limits
+    assert (is_available("crc32"), all(found.multipart for found in PROVIDERS.values())) == (True, True)
+    assert f"{len(PROVIDERS)} kinds of store" in " ".join(section("Stores").split())
+
+
+def test_every_error_is_explained() -> None:
+    """The table of errors names all that can be imported, and no other."""
+    first_cells = re.findall(r"^\| (`.*?) \|", section("Errors"), re.MULTILINE)
+    named = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
+    assert named == {name for name in aios3.__all__ if name.endswith("Error")}
+
+
+def test_defaults_are_those_of_the_table() -> None:
+    """Of every option that there is."""
+    units = {"GiB": GIB, "MiB": MIB, "s": 1}
+    options = (aios3.TransferConfig, aios3.RetryPolicy, aios3.Timeouts)
+    rows = re.findall(r"^\| `(\w+)\.(\w+)` \| (\S+?)(?: (GiB|MiB|s))? \|", section("Options"), re.MULTILINE)
+    assert {row[:2] for row in rows} == {(each.__name__, field.name) for each in options for field in fields(each)}
+    for option, name, text, unit in rows:
+        told = text.strip('`"') if text.startswith("`") else float(text) * units.get(unit, 1)
+        default = getattr(getattr(aios3, option)(), name)
+        assert (str(default) if isinstance(default, bool | None) else default) == told, name
+
+
+def test_the_numbers_are_right() -> None:
+    """Memory of one upload, and how far streams of unknown length go."""
+
+    def capacity(provider: str, **options: int) -> float:
+        transfer = replace(TransferConfig(), **options)
+        return plan_parts(PROVIDERS[provider], transfer, size=None, memory_limit=transfer.memory_limit).capacity / GIB
+
+    limits = " ".join(section("Limits").split())
+    transfer = TransferConfig()
+    assert f"{(transfer.concurrency + 1) * transfer.part_size // MIB} MiB with the defaults" in " ".join(README.split())
+    more = capacity("aws", memory_limit=GIB)
+    assert f"ends at {int(capacity('aws'))} GiB, with `memory_limit=2**30` at {int(more):,} GiB" in limits
+    assert f"equal parts (`cloudflare`) it ends at {capacity('cloudflare'):.1f} GiB" in limits
+    assert f"(`swift`: {PROVIDERS['swift'].max_parts:,}) at {int(capacity('swift'))} GiB" in limits
+
+
+def test_conditions_are_refused_where_they_would_be_ignored() -> None:
+    """The README's example of such a store is one."""
+    assert "such as `rclone`" in section("Limits")
+    assert {"if_none_match", "if_match"} <= PROVIDERS["rclone"].refused_attributes
+
+
+def test_the_lifecycle_rule_is_json() -> None:
+    """So that it can be pasted."""
+    (text,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    (rule,) = json.loads(text)["Rules"]
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 2}
+
+
+def test_linked_files_exist() -> None:
+    """Of every relative link, also of the pages below ``docs``."""
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        links = re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text(encoding="utf-8"))
+        assert links or page.parent.name == "docs"
+        assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+SEED = (ROOT / "docs" / "libcloud-269.md").read_text(encoding="utf-8")
+
+
+def test_tests_that_the_page_on_libcloud_names_exist() -> None:
+    """Every file, and in it every test; those of the seed itself are all named."""
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", SEED)
+    assert len(named) > 30
+    for path, test in named:
+        source = (ROOT / path).read_text(encoding="utf-8")
+        assert not test or re.search(rf"^(async )?def {test}\(", source, re.MULTILINE), f"{path}::{test}"
+    of_the_seed = re.findall(
+        r"^async def (test_\w+)\(", (ROOT / "tests/behaviour/test_libcloud_269.py").read_text(), re.MULTILINE
+    )
+    assert set(of_the_seed) == {test for path, test in named if test and path == "tests/behaviour/test_libcloud_269.py"}
+
+
+def test_the_page_on_libcloud_names_every_method() -> None:
+    """Whoever comes from there finds all of them."""
+    methods = {name for name, _ in inspect.getmembers(S3StorageDriver, inspect.isfunction) if not name.startswith("_")}
+    assert [name for name in methods - {"aclose"} if name not in SEED] == []

@@ -1,0 +1,147 @@
+"""What goes wrong with one request, and how long everything takes: drawn from the seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from aios3._protocol.wire.messages import Request
+
+__all__ = ["Conditions", "Faults", "Plan"]
+
+CLEANUP: Final = frozenset({"AbortMultipartUpload", "ListParts", "ListMultipartUploads"})
+
+COMMITS: Final = frozenset({"CompleteMultipartUpload", "PutObject"})
+"""There is one of them in an upload, and most depends on it."""
+
+BRIEF: Final = ("refused", "reset_before", "reset_after", "slow_down", "error_500", "error_500_done")
+"""Over in a moment."""
+BEFORE: Final = ("refused", "stall_connect", "reset_body", "stall_body", "early_refusal")
+"""The store never gets the whole request."""
+LOST: Final = ("reset_before", "reset_after", "reset_late", "stall_before", "stall_after", "stall_late")
+"""The whole request may arrive; no answer comes back."""
+REFUSED: Final = ("slow_down", "error_500", "error_500_done", "bad_gateway", "bad_gateway_done", "request_timeout")
+IN_200: Final = {
+    "CompleteMultipartUpload": ("error_in_200", "error_in_200_done", "cut_200", "cut_200_done"),
+    "CreateMultipartUpload": ("cut_200", "cut_200_done"),
+    "UploadPart": ("no_etag_done", "no_etag"),
+    "PutObject": ("no_etag_done",),
+}
+FINAL: Final = ("denied", "expired")
+"""Not worth another attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What kind of network and store one simulation meets."""
+
+    rate: float
+    """Of requests that meet a fault."""
+    per_request: int
+    """Faults that one request (not attempt) meets at most."""
+    slowest: float
+    """Seconds of the slowest ordinary step."""
+    cleanup_is_reachable: bool
+    """Aborts and listings meet brief faults only, fewer than the clean-up has attempts, and are answered fast."""
+    final_rate: float = 0.0
+    """Of requests that are refused for good."""
+    target: tuple[str, str] | None = None
+    """An operation, and the fault that it always meets."""
+    resurrects: bool = False
+    """A part that is being stored while its upload is aborted comes to life with it, as on Amazon."""
+
+    @property
+    def is_kind(self) -> bool:
+        """Every request succeeds in the end."""
+        return self.per_request <= 2 and not self.final_rate and self.target is None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The fate of one attempt. All times are seconds."""
+
+    kind: str
+    connecting: float
+    turns: int
+    """Of the loop, before anything is sent."""
+    sending: float
+    """After each slice of the body."""
+    breaks_after: int
+    """Slices."""
+    processing: float
+    answering: float
+    lateness: float
+    """What a request that nobody waits for any more takes until it is processed."""
+    survives_cut: bool
+    """Processed although its connection was cut after its last byte."""
+    is_reused: bool
+    """The connection has carried another request before."""
+    asks_to_wait: int
+    """Retry-After; 0 for none."""
+    is_defect: bool
+    """What ends the attempt is no error of the network's: the HTTP client itself fails."""
+
+    @property
+    def is_processed(self) -> bool:
+        """The store does what it is asked before it answers."""
+        return self.kind == "ok" or self.kind.endswith(("_done", "_after"))
+
+
+class Faults:
+    """Draws plans."""
+
+    def __init__(self, random: Random, defects: Random, conditions: Conditions) -> None:
+        self._random = random
+        self._defects = defects
+        self._most_in_cleanup = min(2, conditions.per_request)
+        self._conditions = conditions
+        self._met: Counter[tuple[str, ...]] = Counter()
+
+    def plan(self, request: Request) -> Plan:
+        """Return what happens to this attempt."""
+        random = self._random
+        is_cleanup = request.operation in CLEANUP and self._conditions.cleanup_is_reachable
+        slowest = min(0.2, self._conditions.slowest) if is_cleanup else self._conditions.slowest
+        latest = 4.0 if self._conditions.cleanup_is_reachable else random.choice((4.0, 100.0))
+        return Plan(
+            kind=self._kind(request),
+            connecting=self._seconds(slowest),
+            turns=random.choice((0, 0, 1, 3)),
+            sending=self._seconds(slowest / 4),
+            breaks_after=random.randrange(3),
+            processing=self._seconds(slowest),
+            answering=self._seconds(slowest),
+            lateness=random.choice((0.0, random.random() * latest)),
+            survives_cut=random.random() < 0.7,
+            is_reused=random.random() < 0.5,
+            asks_to_wait=random.choice((0, 0, 2)),
+            is_defect=self._defects.random() < 0.3,
+        )
+
+    def _seconds(self, slowest: float) -> float:
+        """Short ones mostly; none at all often."""
+        if self._random.random() < 0.3:
+            return 0.0
+        return slowest * float(self._random.random() ** 3)
+
+    def _kind(self, request: Request) -> str:
+        conditions, random = self._conditions, self._random
+        operation = request.operation
+        if conditions.target is not None and operation == conditions.target[0]:
+            return conditions.target[1]
+        is_cleanup = operation in CLEANUP and conditions.cleanup_is_reachable
+        if random.random() < conditions.final_rate and not is_cleanup and operation != "HeadObject":
+            return random.choice(FINAL)
+        which = (operation, request.path, *(value for _, value in request.query))
+        limit = self._most_in_cleanup if is_cleanup else conditions.per_request
+        rate = min(0.7, 2 * conditions.rate) if operation in COMMITS else conditions.rate
+        if random.random() >= rate or self._met[which] >= limit:
+            return "ok"
+        self._met[which] += 1
+        if is_cleanup:
+            return random.choice(BRIEF)
+        special = IN_200.get(operation, LOST)
+        kind = random.choice(random.choice((BEFORE, LOST, LOST, REFUSED, REFUSED, special, special)))
+        return "error_500" if kind == "request_timeout" and request.method == "HEAD" else kind

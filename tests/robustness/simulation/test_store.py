@@ -1,0 +1,173 @@
+"""The network and the store of the simulation are as unkind as the real ones, and no unkinder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from aios3._protocol.operations.multipart import AbortMultipartUpload, CreateMultipartUpload, ListParts, UploadPart
+from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.uri import Endpoint
+from aios3.errors import TransportError, TransportTimeoutError
+
+from .faults import Conditions, Plan
+from .loop import VirtualLoop
+from .schedule import draw
+from .store import BUCKET
+from .world import World
+
+ENDPOINT = Endpoint.parse("http://store.test", "path")
+OK = Plan("ok", 0.0, 0, 1.0, 99, 1.0, 1.0, 2.0, True, True, 0, False)
+
+
+class Scene:
+    """A world in which every request meets the plan that is set."""
+
+    def __init__(self) -> None:
+        conditions = Conditions(0.0, 0, 0.0, cleanup_is_reachable=True, resurrects=True)
+        self.loop = VirtualLoop()
+        self.world = World(replace(draw(0), conditions=conditions, skew=0.0), self.loop)
+        self.plan = OK
+        self.world.transport._faults.plan = lambda request: self.plan  # type: ignore[method-assign]
+
+    async def send(self, operation: Any, **options: Any) -> Response:
+        return await self.world.transport.send(operation.build(ENDPOINT), **options)
+
+    async def create(self) -> str:
+        operation = CreateMultipartUpload(BUCKET, "key", {})
+        return operation.read(await self.send(operation))
+
+    def part(self, upload_id: str) -> UploadPart:
+        return UploadPart(BUCKET, "key", upload_id, 1, (bytearray(b"abc"), bytearray(b"def")), {})
+
+    def parts(self, upload_id: str) -> list[bytes]:
+        return [part.body for part in self.world.store.state.uploads[upload_id].parts.values()]
+
+
+def in_scene(test: Callable[[Scene], Awaitable[None]]) -> Callable[[], None]:
+    def run() -> None:
+        scene = Scene()
+        scene.loop.run(test(scene))  # type: ignore[arg-type]
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+@in_scene
+async def test_a_part_is_stored_when_it_is_whole(scene: Scene) -> None:
+    """Its slices are read while they are sent, one after the other."""
+    upload_id = await scene.create()
+    part = scene.part(upload_id)
+    sending = asyncio.create_task(scene.send(part))
+    await asyncio.sleep(1.5)
+    part.body[0][:] = part.body[1][:] = b"xyz"  # type: ignore[index]
+    assert (await sending).status == 200
+    assert scene.parts(upload_id) == [b"abcxyz"]
+
+
+@in_scene
+async def test_a_part_that_is_cut_before_its_end_is_lost(scene: Scene) -> None:
+    """The store takes no half of a body."""
+    upload_id = await scene.create()
+    sending = asyncio.create_task(scene.send(scene.part(upload_id)))
+    await asyncio.sleep(1.5)
+    sending.cancel()
+    await asyncio.sleep(100)
+    assert scene.parts(upload_id) == []
+
+
+@pytest.mark.parametrize("survives", [True, False])
+def test_a_part_that_is_cut_after_its_end_may_land_later(survives: bool) -> None:
+    """Nobody hears of it."""
+    scene = Scene()
+
+    async def run() -> None:
+        upload_id = await scene.create()
+        scene.plan = replace(OK, survives_cut=survives)
+        sending = asyncio.create_task(scene.send(scene.part(upload_id)))
+        await asyncio.sleep(2.5)
+        sending.cancel()
+        await asyncio.sleep(1.9)
+        assert scene.parts(upload_id) == []
+        await asyncio.sleep(1)
+        assert scene.parts(upload_id) == ([b"abcdef"] if survives else [])
+
+    scene.loop.run(run())
+
+
+@in_scene
+async def test_an_abort_misses_the_part_that_is_being_stored(scene: Scene) -> None:
+    """The upload lives on with it; ListParts tells so all the time, and a second abort ends it."""
+    upload_id = await scene.create()
+    sending = asyncio.create_task(scene.send(scene.part(upload_id)))
+    await asyncio.sleep(2.5)
+    sending.cancel()
+    await asyncio.sleep(0)
+    scene.plan = replace(OK, processing=0.0, answering=0.0)
+    assert (await scene.send(AbortMultipartUpload(BUCKET, "key", upload_id))).status == 204
+    assert (await scene.send(ListParts(BUCKET, "key", upload_id))).status == 200
+    assert scene.world.store.open_uploads("key") == [upload_id]
+    await asyncio.sleep(5)
+    assert scene.parts(upload_id) == [b"abcdef"]
+    assert (await scene.send(AbortMultipartUpload(BUCKET, "key", upload_id))).status == 204
+    assert (await scene.send(ListParts(BUCKET, "key", upload_id))).status == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "parts_after"),
+    [
+        ("refused", TransportError, []),
+        ("stall_connect", TransportTimeoutError, []),
+        ("reset_body", TransportError, []),
+        ("stall_body", TransportTimeoutError, []),
+        ("reset_before", TransportError, []),
+        ("reset_after", TransportError, [b"abcdef"]),
+        ("reset_late", TransportError, [b"abcdef"]),
+        ("stall_before", TransportTimeoutError, []),
+        ("stall_after", TransportTimeoutError, [b"abcdef"]),
+        ("stall_late", TransportTimeoutError, [b"abcdef"]),
+    ],
+)
+def test_what_gets_no_answer_may_have_been_done(
+    kind: str, error: type[TransportError], parts_after: list[bytes]
+) -> None:
+    """The errors are those of the real transport; only those of a reused connection may be repeated for nothing."""
+    scene = Scene()
+
+    async def run() -> None:
+        upload_id = await scene.create()
+        scene.plan = replace(OK, kind=kind, breaks_after=1)
+        with pytest.raises(error) as caught:
+            await scene.send(scene.part(upload_id), answer_timeout=7.0)
+        assert isinstance(caught.value, TransportTimeoutError) == (error is TransportTimeoutError)
+        assert caught.value.on_reused_connection == kind.startswith("reset")
+        await asyncio.sleep(10)
+        assert scene.parts(upload_id) == parts_after
+        assert scene.world.transport.in_flight == []
+
+    scene.loop.run(run())
+
+
+@in_scene
+async def test_no_answer_comes_in_time(scene: Scene) -> None:
+    """The time is the caller's, or the transport's own."""
+    scene.plan = replace(OK, kind="stall_before")
+    for timeout, seconds in ((7.0, 7.0), (None, scene.world.timeouts.answer)):
+        began = scene.loop.time()
+        with pytest.raises(TransportTimeoutError):
+            await scene.send(CreateMultipartUpload(BUCKET, "key", {}), answer_timeout=timeout)
+        assert scene.loop.time() - began == pytest.approx(seconds)
+
+
+@in_scene
+async def test_only_bodies_know_of_a_reused_connection(scene: Scene) -> None:
+    """What has none is not told from any other failure."""
+    scene.plan = replace(OK, kind="reset_before")
+    request: Request = ListParts(BUCKET, "key", "no such upload").build(ENDPOINT)
+    with pytest.raises(TransportError) as caught:
+        await scene.world.transport.send(request)
+    assert not caught.value.on_reused_connection

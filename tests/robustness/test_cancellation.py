@@ -1,0 +1,233 @@
+"""However an upload is ended, at whatever turn of the event loop, nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import anyio
+import pytest
+
+from aios3 import S3StorageDriver, StorageError, Timeouts, TransferConfig
+from aios3.testing import Fault, S3Server
+from tests.support.sweep import IMPATIENT, PART, SMALL_PARTS, UPLOADS, WAYS, Source, Turns, by_bytes, end_at, sweep
+
+
+def driver_for(server: S3Server, **options: object) -> S3StorageDriver:
+    """Make a driver with tiny parts, two of them in flight."""
+    options = {"credentials": server.credentials, "transfer": TransferConfig(part_size=PART, concurrency=2), **options}
+    return S3StorageDriver(SMALL_PARTS, endpoint_url=server.endpoint_url, region=server.region, **options)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("upload", UPLOADS.values(), ids=UPLOADS)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_nothing_is_left_at_any_turn(way, upload, times):
+    """Promise 2: no open upload, task, connection in use, byte or slot is left, and the source is closed."""
+    runs, ended_early, problems = await sweep(way, upload, times)
+
+    assert problems == []
+    assert ended_early > 20
+    assert runs > ended_early
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("way", WAYS)
+async def test_nothing_is_left_of_bytes_at_any_turn(way, times):
+    """Promise 2 where all is one request in the caller's task; closing the driver lets it end."""
+    runs, ended_early, problems = await sweep(WAYS[way], by_bytes, times)
+
+    # The store may hear later of what had left before the end.
+    assert [problem for problem in problems if not problem.endswith("request after the end: PutObject")] == []
+    assert ended_early >= 2 or way == "driver.aclose()"  # later Pythons need fewer turns than 3.11 to send a request
+    assert runs > ended_early
+
+
+@pytest.mark.parametrize(("way", "stride"), [("task.cancel()", 1), ("driver.aclose()", 1), ("anyio cancel scope", 4)])
+@pytest.mark.parametrize("times", [1, 2])
+async def test_nothing_is_left_at_any_turn_with_a_journal(way, stride, times, tmp_path):
+    """Promise 2 with the journal's waits in between: what is open is in the journal, and what is not open is not."""
+    runs, ended_early, problems = await sweep(
+        WAYS[way], UPLOADS["upload_object_via_stream"], times, stride, journal=tmp_path / "journal"
+    )
+
+    assert problems == []
+    assert ended_early > 20 // stride
+    assert runs > ended_early
+
+
+@pytest.mark.parametrize("distance", range(1, 12))
+async def test_nothing_is_left_when_the_second_cancel_comes_at_any_turn_after_the_first(distance):
+    """Promise 2: a second cancel, however soon after the first, does not cut the clean-up off."""
+    problems = []
+    for step in range(0, 40, 2):
+        ending = await end_at(partial(_cancel_twice, distance=distance), UPLOADS["open_upload"], step, 2)
+        problems += [f"turn {step}: {problem}" for problem in ending.problems]
+
+    assert problems == []
+
+
+async def _cancel_twice(upload, driver, source, step, times, *, distance):
+
+    task = asyncio.create_task(upload(driver, source))
+    turns = Turns((step, task.cancel), (step + distance, task.cancel))
+    await asyncio.wait({task})
+    turns.stop()
+    if not task.cancelled():
+        task.result()
+    return turns.count, task.cancelled()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("drop_after", "CreateMultipartUpload"),
+        Fault("drop_before", "AbortMultipartUpload"),
+        Fault("drop_after", "AbortMultipartUpload"),
+        Fault("answer", "AbortMultipartUpload", times=2),
+        Fault("answer", "ListParts"),
+        Fault("drop_after", "UploadPart", part_number=2),
+        Fault("drop_after", "CompleteMultipartUpload"),
+    ],
+    ids=lambda fault: f"{fault.kind} {fault.operation}",
+)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_nothing_is_left_when_the_store_fails_at_the_same_time(way, fault):
+    """Promise 2 holds also while requests, those of the clean-up included, are lost."""
+    problems = []
+    for step in range(0, 50, 3):
+        ending = await end_at(way, UPLOADS["upload_object_via_stream"], step, 2, (fault,))
+        problems += [f"turn {step}: {problem}" for problem in ending.problems]
+
+    assert problems == []
+
+
+@pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"])
+async def test_a_request_that_is_held_by_the_store_does_not_keep_a_cancelled_upload_open(operation):
+    """A cancellation in the middle of any request ends with the upload aborted."""
+    async with S3Server(SMALL_PARTS) as server:
+        driver = driver_for(server)
+        async with driver:
+            server.hold(operation)
+            task = asyncio.create_task(driver.upload_object_via_stream(Source(), "bucket", "key"))
+            await server.wait_for(
+                lambda s: (
+                    any(r.operation == operation and r.body_received for r in s.requests)
+                    or any(r.operation == operation and operation == "CreateMultipartUpload" for r in s.requests)
+                )
+            )
+            task.cancel()
+            await asyncio.sleep(0)
+            server.release(operation)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+            assert server.open_uploads == []
+            assert [r.operation for r in server.requests if r.operation == "AbortMultipartUpload"]
+
+
+async def test_the_wait_for_an_abort_does_not_spin_under_an_anyio_scope():
+    """A cancelled anyio scope wakes a waiting task at every turn of the loop; the guard keeps that out."""
+
+    async with S3Server(SMALL_PARTS) as server:
+        driver = driver_for(server)
+        async with driver:
+            server.hold("AbortMultipartUpload")
+            turns = 0
+
+            async def release_after_some_turns() -> None:
+                nonlocal turns
+                await server.wait_for(lambda s: any(r.operation == "AbortMultipartUpload" for r in s.requests))
+                for turns in range(200):
+                    await asyncio.sleep(0)
+                server.release("AbortMultipartUpload")
+
+            releasing = asyncio.create_task(release_after_some_turns())
+            wakes = 0
+            real_wait = asyncio.wait
+
+            async def counting_wait(*args, **kwargs):
+                nonlocal wakes
+                wakes += 1
+                return await real_wait(*args, **kwargs)
+
+            asyncio.wait = counting_wait
+            try:
+                with anyio.move_on_after(10) as scope:
+                    async with driver.open_upload("bucket", "key") as upload:
+                        await upload.write(bytes(3 * PART))
+                        scope.cancel()
+                        await upload.write(bytes(3 * PART))
+            finally:
+                asyncio.wait = real_wait
+            await releasing
+
+            assert scope.cancelled_caught
+            assert server.open_uploads == []
+            assert wakes < 20
+
+
+async def test_a_create_whose_answer_never_comes_is_found_and_aborted():
+    """Half of the clean-up's time is for waiting, the other half for finding what the store has made."""
+    async with S3Server(SMALL_PARTS) as server:
+        server.faults.add(Fault("stall_after", "CreateMultipartUpload"))
+        driver = driver_for(server, timeouts=Timeouts(cleanup=0.4))
+        driver._clock = IMPATIENT
+        async with driver:
+            task = asyncio.create_task(driver.upload_object_via_stream(Source(), "bucket", "key"))
+            await server.wait_for(lambda s: s.open_uploads)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+            assert server.open_uploads == []
+
+
+@pytest.mark.parametrize("where", ["progress", "source"])
+async def test_closing_the_driver_from_within_an_upload_does_not_wait_for_itself(where):
+    """The task that closes is one of those that the upload would have to wait for."""
+    async with S3Server(SMALL_PARTS) as server:
+        driver = driver_for(server)
+
+        async def close_when_stored(progress):
+            if progress.parts_stored:
+                await driver.aclose()
+
+        async def closing_source():
+            yield bytes(3 * PART)
+            await driver.aclose()
+            yield bytes(3 * PART)
+
+        options = {"on_progress": close_when_stored} if where == "progress" else {}
+        source = Source() if where == "progress" else closing_source()
+        async with asyncio.timeout(5):
+            with pytest.raises(StorageError, match="closed"):
+                await driver.upload_object_via_stream(source, "bucket", "key", **options)
+
+        assert server.open_uploads == []
+        assert driver._engine is None
+
+
+async def test_a_cancel_while_credentials_are_waited_for_ends_at_once():
+    """Nothing was sent, so there is nothing to wait for and nothing to find."""
+
+    class Hanging:
+        def __init__(self):
+            self.asked = asyncio.Event()
+
+        async def get_credentials(self):
+            self.asked.set()
+            await asyncio.Event().wait()
+
+    async with S3Server(SMALL_PARTS) as server:
+        provider = Hanging()
+        driver = driver_for(server, credentials=provider)
+        async with driver:
+            task = asyncio.create_task(driver.upload_object_via_stream(Source(), "bucket", "key"))
+            await provider.asked.wait()
+            task.cancel()
+            async with asyncio.timeout(5):
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+
+        assert server.requests == []

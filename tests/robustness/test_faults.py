@@ -1,0 +1,197 @@
+"""Whatever fails, an upload ends in exact bytes or in an error of the tree, with nothing left."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from aios3 import CompletionUnknownError, ResponseError, StorageError, TransportError
+from aios3.testing import ALL_FAULT_KINDS, Fault
+from tests.support.fault_sweep import FOR_EVER, ONE_PUT, REQUESTS, Defect, a_fault, upload_with
+from tests.support.sweep import SMALL_PARTS
+
+LOOKS_ETAG_UP = dataclasses.replace(SMALL_PARTS, name="looks-etag-up", complete_etag_is_final=False)
+
+
+@pytest.mark.parametrize("kind", ALL_FAULT_KINDS)
+@pytest.mark.parametrize(("operation", "part_number"), REQUESTS.values(), ids=REQUESTS)
+async def test_a_request_that_fails_once_is_made_good(operation, part_number, kind):
+    """Promises 1, 4 and 5: one failure of any kind at any request ends in exactly the source's bytes."""
+    outcome = await upload_with(a_fault(kind, operation, part_number, 1))
+
+    assert outcome.problems == []
+    assert outcome.error is None
+    assert outcome.committed
+    assert outcome.attempts == 1
+
+
+@pytest.mark.parametrize("kind", ALL_FAULT_KINDS)
+@pytest.mark.parametrize(("operation", "part_number"), REQUESTS.values(), ids=REQUESTS)
+async def test_a_request_that_always_fails_ends_in_exact_bytes_or_a_typed_error(operation, part_number, kind):
+    """Promises 1, 2 and 5: a failure for ever ends definitely, and nothing is left open."""
+    outcome = await upload_with(a_fault(kind, operation, part_number, FOR_EVER))
+
+    assert outcome.problems == []
+    assert outcome.committed == (outcome.error is None)
+    assert outcome.attempts >= 1
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "drop_mid_answer", "stall_after"])
+async def test_a_lost_answer_to_complete_is_settled_where_the_store_forgets_completed_uploads(kind):
+    """Promise 5: NoSuchUpload on the repeated Complete is no failure if the key holds our object."""
+    outcome = await upload_with(a_fault(kind, "CompleteMultipartUpload", None, 1), forget_completed=True)
+
+    assert outcome.word == "exact"
+
+
+@pytest.mark.parametrize("kind", [AttributeError, RuntimeError])
+@pytest.mark.parametrize("is_sent", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("times", [1, FOR_EVER], ids=["once", "always"])
+@pytest.mark.parametrize(("operation", "part_number"), REQUESTS.values(), ids=REQUESTS)
+async def test_a_defect_of_the_http_client_is_made_good_or_is_a_typed_error(
+    operation, part_number, times, is_sent, kind
+):
+    """Promises 1, 2, 4 and 5: what no network raises, before a request is sent or after the store has done it."""
+    defect = Defect(kind("defect"), operation, part_number, times, is_sent=is_sent)
+    outcome = await upload_with(defect=defect)
+
+    assert outcome.problems == []
+    assert outcome.committed == (outcome.error is None)
+    assert outcome.committed or times == FOR_EVER
+    assert defect.met >= 1
+    assert outcome.error is None or isinstance(outcome.error, TransportError)
+
+
+@pytest.mark.parametrize("is_sent", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("cleanup", ["AbortMultipartUpload", "ListParts"])
+async def test_a_failed_upload_is_cleaned_up_although_the_http_client_has_a_defect(cleanup, is_sent):
+    """Promise 2: as after a lost answer."""
+    defect = Defect(ValueError("defect") if is_sent else AttributeError("defect"), cleanup, None, 2, is_sent=is_sent)
+    outcome = await upload_with(a_fault("answer", "UploadPart", 2, FOR_EVER), defect=defect)
+
+    assert outcome.problems == []
+    assert isinstance(outcome.error, StorageError)
+    assert defect.met >= 1
+
+
+@pytest.mark.parametrize("is_sent", [False, True], ids=["before", "after"])
+async def test_a_single_put_in_which_the_http_client_has_a_defect_is_settled(is_sent):
+    """Promise 5: the key shows whether it was stored."""
+    outcome = await upload_with(
+        way=ONE_PUT, defect=Defect(AttributeError("defect"), "PutObject", None, FOR_EVER, is_sent=is_sent)
+    )
+
+    assert outcome.problems == []
+    assert outcome.committed == (outcome.error is None) == is_sent
+
+
+UNREADABLE = {
+    "nothing": b"",
+    "a page": b"<!DOCTYPE html><html><body>hello</body></html>",
+    "JSON": b"{}",
+    "cut off": b'<?xml version="1.0"?><CompleteMultipartUploadResult><ETag>&quot;ab',
+    "another document": b"<ListPartsResult></ListPartsResult>",
+    "an error without a code": b"<Error></Error>",
+    "an error that passes": b"<Error><Code>SlowDown</Code></Error>",
+}
+"""Bodies of a success that do not say what was done."""
+
+
+@pytest.mark.parametrize("forget_completed", [False, True])
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 206])
+async def test_a_commit_whose_success_cannot_be_read_is_settled_as_a_lost_answer(status, body, forget_completed):
+    """Promise 5: also if every repetition is answered so; the key shows that it holds our object."""
+    fault = Fault("garbage_after", "CompleteMultipartUpload", times=FOR_EVER, status=status, body=body)
+
+    assert (await upload_with(fault, forget_completed=forget_completed)).word == "exact"
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("status", [200, 204])
+async def test_a_commit_that_was_not_made_is_an_error_whatever_its_success_says(status, body):
+    """Promise 5: the upload is still there to be aborted."""
+    outcome = await upload_with(Fault("answer", "CompleteMultipartUpload", times=FOR_EVER, status=status, body=body))
+
+    assert outcome.problems == []
+    assert isinstance(outcome.error, ResponseError)
+    assert not outcome.committed
+
+
+@pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+@pytest.mark.parametrize("times", [1, FOR_EVER])
+async def test_what_a_create_made_whose_success_cannot_be_read_is_found_and_aborted(status, body, times):
+    """Promise 2: nobody was told the ids."""
+    fault = Fault("garbage_after", "CreateMultipartUpload", times=times, status=status, body=body)
+    outcome = await upload_with(fault)
+
+    assert outcome.problems == []
+    assert (outcome.error is None) == (times == 1)
+    if outcome.error is not None:
+        assert isinstance(outcome.error, ResponseError)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+@pytest.mark.parametrize("times", [1, FOR_EVER])
+async def test_a_part_whose_success_cannot_be_read_is_sent_again_or_fails_the_upload(status, times):
+    """Promises 1 and 2."""
+    outcome = await upload_with(Fault("garbage_after", "UploadPart", 2, times=times, status=status))
+
+    assert outcome.problems == []
+    assert (outcome.error is None) == (times == 1)
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "answer", "stall_before"])
+async def test_an_etag_that_cannot_be_looked_up_does_not_fail_a_committed_upload(kind):
+    """After the commit nothing can turn success into an error."""
+    outcome = await upload_with(a_fault(kind, "HeadObject", None, FOR_EVER), provider=LOOKS_ETAG_UP)
+
+    assert outcome.word == "exact"
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after", "drop_mid_answer", "answer", "raw"])
+@pytest.mark.parametrize("cleanup", ["AbortMultipartUpload", "ListParts"])
+async def test_a_failed_upload_is_cleaned_up_although_a_request_of_the_clean_up_fails(cleanup, kind):
+    """Promise 2: the abort and its proof are retried."""
+    outcome = await upload_with(a_fault("answer", "UploadPart", 2, FOR_EVER), a_fault(kind, cleanup, None, 2))
+
+    assert outcome.problems == []
+    assert isinstance(outcome.error, StorageError)
+
+
+async def test_an_abort_that_never_works_is_told_with_the_upload_id():
+    """A failing abort never replaces the first error, but the caller learns what may be billed."""
+    outcome = await upload_with(
+        Fault("answer", "UploadPart", 2, times=FOR_EVER, status=403, code="AccessDenied"),
+        Fault("answer", "AbortMultipartUpload", times=FOR_EVER, status=403, code="AccessDenied"),
+    )
+
+    assert type(outcome.error).__name__ == "AccessDeniedError"
+    assert outcome.error.part_number == 2
+    note = "\n".join(outcome.error.__notes__)
+    assert "1~upload" in note
+    assert "could not be aborted" in note
+    assert [problem for problem in outcome.problems if "open upload" not in problem] == []
+
+
+async def test_an_outcome_that_nobody_can_find_out_is_said_to_be_unknown():
+    """Promise 5: only where neither the key nor the upload can be asked is the outcome unknown."""
+    outcome = await upload_with(
+        a_fault("drop_after", "CompleteMultipartUpload", None, FOR_EVER),
+        a_fault("drop_before", "HeadObject", None, FOR_EVER),
+        a_fault("drop_before", "AbortMultipartUpload", None, FOR_EVER),
+    )
+
+    assert isinstance(outcome.error, CompletionUnknownError)
+    assert outcome.error.upload_id is not None
+    assert outcome.committed
+
+
+async def test_every_lost_create_is_found_and_aborted():
+    """What a lost Create made is found by its key, also if all answers were lost."""
+    outcome = await upload_with(a_fault("drop_after", "CreateMultipartUpload", None, 2))
+
+    assert outcome.word == "exact"
+    assert outcome.attempts == 2

@@ -1,0 +1,351 @@
+"""What the caller's own code raises, or does to the task that it runs in, is told from what the library does itself."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aios3 import (
+    CompletionUnknownError,
+    Credentials,
+    PartLimitError,
+    S3StorageDriver,
+    SizeMismatchError,
+    StorageError,
+    TransferConfig,
+    TransportTimeoutError,
+    UploadNotFoundError,
+    UploadProgress,
+    UploadSuspendedError,
+)
+from aios3.testing import Fault, S3Server
+from tests.conftest import PART, MakeDriver
+
+CHUNKS = 6
+
+
+class Source:
+    """Gives some parts, calls something before one of them, and remembers its end."""
+
+    def __init__(self, before: Callable[[], object] = lambda: None) -> None:
+        self.is_closed = False
+        self._before = before
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        try:
+            for number in range(CHUNKS):
+                if number == CHUNKS - 2:
+                    self._before()
+                yield bytes([number]) * PART
+        finally:
+            await asyncio.sleep(0)
+            self.is_closed = True
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "multipart": {},
+    "one at a time": {"transfer": TransferConfig(part_size=PART, concurrency=1)},
+    "streamed": {"size": CHUNKS * PART, "transfer": TransferConfig(part_size=PART, mechanism="stream")},
+}
+every_mechanism = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+
+FOREIGN = [
+    asyncio.CancelledError("theirs"),
+    GeneratorExit("theirs"),
+    TimeoutError("theirs"),
+    StorageError("theirs"),
+    UploadSuspendedError("theirs"),
+    UploadNotFoundError("theirs", operation="UploadPart", status=404),
+    CompletionUnknownError("theirs", bucket="other", key="other", upload_id="other"),
+    TransportTimeoutError("theirs"),
+    SizeMismatchError("theirs"),
+    PartLimitError("theirs"),
+]
+every_error = pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
+
+
+def raising(error: BaseException, *, at: int, is_async: bool) -> Callable[[UploadProgress], Awaitable[None] | None]:
+    """Return a callback that raises when so many parts are stored, which is reported in a task of the library's."""
+
+    def report(progress: UploadProgress) -> None:
+        if progress.parts_stored >= at:
+            raise error
+
+    async def report_later(progress: UploadProgress) -> None:
+        await asyncio.sleep(0)
+        report(progress)
+
+    return report_later if is_async else report
+
+
+async def assert_ended(server: S3Server, driver: S3StorageDriver) -> None:
+    """Nothing is open, nothing is there, and the caller's task goes on undisturbed."""
+    assert server.open_uploads == []
+    assert ("bucket", "key") not in server.objects
+    engine = driver._engine
+    assert engine is not None
+    assert (engine.memory.used, engine.running, engine.known_uploads) == (0, set(), set())
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+    await asyncio.sleep(0)
+
+
+@every_error
+@pytest.mark.parametrize("at", [0, 1, 3])
+@pytest.mark.parametrize("is_async", [False, True], ids=["function", "coroutine"])
+@pytest.mark.parametrize("journal", [False, True], ids=["", "journal"])
+async def test_the_error_of_a_callback_is_raised_unchanged(
+    server: S3Server,
+    make_driver: MakeDriver,
+    tmp_path: Path,
+    error: BaseException,
+    at: int,
+    is_async: bool,
+    journal: bool,
+) -> None:
+    """Whatever its type is: the upload is aborted, also where a driver's own stop would leave it open."""
+    driver = make_driver(journal=tmp_path / "journal") if journal else make_driver()
+    source = Source()
+    callback = raising(error, at=at, is_async=is_async)
+    with pytest.raises(type(error)) as caught:
+        await driver.upload_object_via_stream(source.chunks(), "bucket", "key", on_progress=callback)
+    assert caught.value is error
+    assert source.is_closed
+    assert getattr(error, "checkpoint", None) is None
+    await assert_ended(server, driver)
+
+
+@every_error
+@every_mechanism
+async def test_the_error_of_a_source_is_raised_unchanged(
+    server: S3Server, make_driver: MakeDriver, error: BaseException, options: dict[str, Any]
+) -> None:
+    """From an iterator; a generator could not raise all of them."""
+
+    class Failing:
+        left = CHUNKS
+
+        def __aiter__(self) -> Failing:
+            return self
+
+        async def __anext__(self) -> bytes:
+            self.left -= 1
+            if self.left < 2:
+                raise error
+            return bytes(PART)
+
+    driver = make_driver()
+    with pytest.raises(type(error)) as caught:
+        await driver.upload_object_via_stream(Failing(), "bucket", "key", **options)
+    assert caught.value is error
+    await assert_ended(server, driver)
+
+
+@every_error
+@every_mechanism
+async def test_the_error_of_a_block_is_raised_unchanged(
+    server: S3Server, make_driver: MakeDriver, error: BaseException, options: dict[str, Any]
+) -> None:
+    """After some parts, with others in flight."""
+    driver = make_driver()
+    with pytest.raises(type(error)) as caught:
+        async with driver.open_upload("bucket", "key", **options) as upload:
+            for _ in range(CHUNKS):
+                await upload.write(bytes(PART))
+            raise error
+    assert caught.value is error
+    await assert_ended(server, driver)
+
+
+@every_error
+async def test_the_error_of_a_credentials_provider_is_raised_unchanged(
+    server: S3Server, make_driver: MakeDriver, error: BaseException
+) -> None:
+    """It is asked in tasks of the library's, at every attempt; the clean-up has to ask it, too."""
+
+    class Provider:
+        asked = 0
+
+        async def get_credentials(self) -> Credentials:
+            self.asked += 1
+            if self.asked == 4:
+                raise error
+            return server.credentials
+
+    driver = make_driver(credentials=Provider())
+    with pytest.raises(type(error)) as caught:
+        await driver.upload_object_via_stream(Source().chunks(), "bucket", "key")
+    assert caught.value is error
+    await assert_ended(server, driver)
+
+
+@pytest.mark.parametrize("at", [0, 1, 3])
+@pytest.mark.parametrize("is_async", [False, True], ids=["function", "coroutine"])
+async def test_a_callback_that_cancels_its_task_ends_the_upload(
+    server: S3Server, make_driver: MakeDriver, at: int, is_async: bool
+) -> None:
+    """In a task of the library's as in the caller's own."""
+
+    def cancel(progress: UploadProgress) -> None:
+        if progress.parts_stored >= at:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+
+    async def cancel_later(progress: UploadProgress) -> None:
+        cancel(progress)
+
+    driver = make_driver()
+    source = Source()
+    callback = cancel_later if is_async else cancel
+    task = asyncio.create_task(driver.upload_object_via_stream(source.chunks(), "bucket", "key", on_progress=callback))
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert source.is_closed
+    await assert_ended(server, driver)
+
+
+@pytest.mark.parametrize("name", ["aios3: part", "aios3: create", "aios3: put"])
+@every_mechanism
+async def test_a_task_that_others_cancel_ends_the_upload(
+    server: S3Server, make_driver: MakeDriver, name: str, options: dict[str, Any]
+) -> None:
+    """One of the library's, found in the list of all tasks."""
+    cancelled: Sequence[asyncio.Task[Any]] = []
+
+    def cancel() -> None:
+        nonlocal cancelled
+        cancelled = [task for task in asyncio.all_tasks() if task.get_name().startswith(name)]
+        for task in cancelled:
+            task.cancel()
+
+    driver = make_driver()
+    upload = asyncio.create_task(driver.upload_object_via_stream(Source(cancel).chunks(), "bucket", "key", **options))
+    await asyncio.wait({upload})
+    if cancelled:
+        assert upload.cancelled()
+        await assert_ended(server, driver)
+    else:
+        assert upload.result().size == CHUNKS * PART
+
+
+@pytest.mark.parametrize("closed", ["other", "both"])
+@pytest.mark.parametrize("journals", [(True, True), (False, True), (True, False)], ids=str)
+async def test_the_suspension_of_one_upload_ends_the_upload_around_it(
+    server: S3Server, make_driver: MakeDriver, tmp_path: Path, closed: str, journals: tuple[bool, bool]
+) -> None:
+    """A mirror: what the one driver is fed with goes to the other, which is closed meanwhile."""
+    mine, other = (
+        make_driver(**({"journal": tmp_path / name} if has_journal else {}))
+        for name, has_journal in zip(("mine", "other"), journals, strict=True)
+    )
+    closing: list[asyncio.Task[None]] = []
+
+    async def tee(upload: Any) -> AsyncIterator[bytes]:
+        for number in range(CHUNKS):
+            await upload.write(bytes([number]) * PART)
+            yield bytes([number]) * PART
+            if number == CHUNKS - 3:
+                await server.wait_for(lambda s: len([r for r in s.requests if r.operation == "UploadPart"]) > 4)
+                drivers = [other] if closed == "other" else [other, mine]
+                closing.extend(asyncio.create_task(driver.aclose()) for driver in drivers)
+                await asyncio.sleep(60)
+
+    with pytest.raises(StorageError, match="closed") as caught:
+        async with mine.open_upload("bucket", "mine") as upload:
+            await other.upload_object_via_stream(tee(upload), "bucket", "other")
+    await asyncio.gather(*closing)
+    checkpoint = getattr(caught.value, "checkpoint", None)
+    if closed == "other":
+        assert [left.key for left in server.open_uploads] == (["other"] if journals[1] else [])
+        assert (None if checkpoint is None else checkpoint.key) == ("other" if journals[1] else None)
+    else:
+        assert {left.key for left in server.open_uploads} <= {"mine", "other"}
+        assert checkpoint is None or checkpoint.upload_id in {left.upload_id for left in server.open_uploads}
+    for driver, has_journal, name in ((mine, journals[0], "mine"), (other, journals[1], "other")):
+        if has_journal and (closed == "both" or driver is other):
+            async with make_driver(journal=tmp_path / name) as next_one:
+                await next_one.recover()
+    assert server.open_uploads == []
+
+
+class UnreachableError(Exception):
+    """What a vault raises; no error of the library's."""
+
+
+class Vault:
+    """A provider of credentials that fails once."""
+
+    def __init__(self, credentials: Credentials, fails_at: int) -> None:
+        self.asked = 0
+        self._credentials = credentials
+        self._fails_at = fails_at
+
+    async def get_credentials(self) -> Credentials:
+        self.asked += 1
+        if self.asked == self._fails_at:
+            raise UnreachableError
+        return self._credentials
+
+
+COMMITS = {
+    "PutObject": (1, {}),
+    "CompleteMultipartUpload": (3, {}),
+    "streamed": (3, {"size": 3 * PART, "transfer": TransferConfig(part_size=PART, mechanism="stream")}),
+}
+
+
+@pytest.mark.parametrize("name", COMMITS)
+@pytest.mark.parametrize("lost", [0, 1, 9], ids="{} answers lost".format)
+async def test_a_vault_that_fails_at_any_request_hides_no_commit(
+    server: S3Server, make_driver: MakeDriver, name: str, lost: int
+) -> None:
+    """An error that is not about the commit may not say that there was none; and nothing stays open."""
+    parts, options = COMMITS[name]
+    operation = "PutObject" if name == "streamed" else name
+    for fails_at in range(1, 16):
+        server.objects.pop(("bucket", "key"), None)
+        server.faults.clear()
+        if lost:
+            server.faults.add(Fault("drop_after", operation, times=lost))
+        driver = make_driver(credentials=Vault(server.credentials, fails_at))
+        is_known_to_fail = True
+        try:
+            await driver.upload_object_via_stream(bytearray(parts * PART), "bucket", "key", **options)
+            is_known_to_fail = False
+        except CompletionUnknownError:
+            is_known_to_fail = ("bucket", "key") not in server.objects
+        except (StorageError, UnreachableError):
+            pass
+        assert (("bucket", "key") in server.objects) is not is_known_to_fail, fails_at
+        assert server.open_uploads == []
+        await driver.aclose()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks cannot be eager before Python 3.12")
+@pytest.mark.parametrize("size", [0, 1, 6], ids="{} parts".format)
+@pytest.mark.parametrize("is_declared", [False, True])
+async def test_an_error_that_comes_at_once_is_the_one_that_is_raised(
+    server: S3Server, make_driver: MakeDriver, size: int, is_declared: bool
+) -> None:
+    """Where tasks are eager, one can fail before the code that makes it goes on; and what comes next is undisturbed."""
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]
+    options = {"size": size * PART} if is_declared else {}
+    for fails_at in range(1, size + 5):
+        driver = make_driver(credentials=Vault(server.credentials, fails_at))
+        try:
+            await driver.upload_object_via_stream(bytearray(size * PART), "bucket", "key", **options)
+        except UnreachableError:
+            await asyncio.sleep(0)
+        assert server.open_uploads == []
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+        await asyncio.sleep(0)
+        await driver.aclose()

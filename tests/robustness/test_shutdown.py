@@ -1,0 +1,441 @@
+"""Web servers that are told to end while clients upload through them, as programs of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import time
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aios3 import S3StorageDriver
+from aios3.options import MIB
+from aios3.testing import S3Server
+from tests.stores.server_processes import pick_free_ports
+from tests.stores.stores import is_available, rclone_store
+from tests.support.processes import RECOVER, ROOT, UPLOAD, child, environment_of, line_of, outcomes_of
+
+pytest.importorskip("uvicorn")
+pytest.importorskip("fastapi")
+
+LATEST = 15.0
+"""Seconds that an end may take on a busy machine; what is measured is far less than the clients would wait."""
+
+EXAMPLES = ROOT / "examples"
+
+RUN = """
+import functools, os, runpy, sys
+
+import aios3
+
+
+def show(progress):
+    print("stored", progress.parts_stored, flush=True)
+
+
+driver = aios3.S3StorageDriver
+driver.default_provider = os.environ["PROVIDER"]
+driver.upload_object_via_stream = functools.partialmethod(driver.upload_object_via_stream, on_progress=show)
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Runs an example as it stands, and tells what it has stored."""
+
+BY_IMPORT_STRING = """
+import sys
+
+import uvicorn
+from uvicorn_server import Server
+
+Server.grace = float(sys.argv[-1])
+Server(uvicorn.Config("uvicorn_server:app", port=int(sys.argv[-3]), timeout_graceful_shutdown=6)).run()
+"""
+
+PROGRAMS = ("uvicorn", "aiohttp")
+CLEAN = {"uvicorn": {0, -signal.SIGTERM}, "aiohttp": {0}}
+"""How a clean end looks: uvicorn ends by the signal that it was told to end by."""
+
+README = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+class Store:
+    """A store with a bucket, and how a child reaches it."""
+
+    def __init__(self, provider: str, environment: dict[str, str], options: dict[str, Any]) -> None:
+        self.provider = provider
+        self.environment = environment
+        self._options = options
+
+    def driver(self, **options: Any) -> S3StorageDriver:
+        return S3StorageDriver(self.provider, **self._options, **options)
+
+    async def open_keys(self) -> list[str]:
+        """Return the keys of the uploads that are open."""
+        async with self.driver() as driver:
+            return [upload.key async for upload in driver.iterate_multipart_uploads("bucket")]
+
+    async def body(self, key: str) -> bytes:
+        async with self.driver() as driver:
+            return b"".join([chunk async for chunk in driver.download_object_as_stream("bucket", key)])
+
+
+@asynccontextmanager
+async def run_store(name: str) -> AsyncIterator[Store]:
+    """Run our own store here, or rclone."""
+    async with AsyncExitStack() as stack:
+        if name == "rclone":
+            if not is_available("rclone"):
+                message = "rclone is not installed"
+                pytest.fail(message) if os.environ.get("AIOS3_REQUIRE_STORES") == "1" else pytest.skip(message)
+            running: Any = stack.enter_context(rclone_store())
+            provider = "rclone"
+        else:
+            running = await stack.enter_async_context(S3Server(buckets=[]))
+            provider = "generic"
+        known = {
+            "endpoint_url": running.endpoint_url,
+            "region": running.region,
+            "credentials": running.credentials,
+        }
+        store = Store(provider, environment_of(running.endpoint_url, running.region, running.credentials), known)
+        async with store.driver() as driver:
+            await driver.create_container("bucket")
+        yield store
+
+
+@pytest.fixture(params=["ours", pytest.param("rclone", marks=pytest.mark.store)])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """Each of the stores in turn."""
+    async with run_store(request.param) as running:
+        yield running
+
+
+@pytest.fixture
+async def ours() -> AsyncIterator[Store]:
+    """The loopback store."""
+    async with run_store("ours") as running:
+        yield running
+
+
+class Client:
+    """Sends a body slowly: a beginning, and the rest when it is told to."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def start(cls, port: int, path: str, beginning: bytes) -> Client:
+        client = cls(*await _connect(port))
+        head = f"PUT {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        client._writer.write(head.encode())
+        await client.send(beginning)
+        return client
+
+    async def send(self, data: bytes) -> None:
+        for start in range(0, len(data), MIB):
+            piece = data[start : start + MIB]
+            self._writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            await self._writer.drain()
+
+    async def finish(self) -> None:
+        self._writer.write(b"0\r\n\r\n")
+        await self._writer.drain()
+
+    async def status(self) -> int | None:
+        """Return the status of the answer; ``None`` if the connection ends without one."""
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(LATEST):
+                line = await self._reader.readline()
+            return int(line.split()[1]) if line else None
+        return None
+
+    async def put_again(self, path: str) -> int | None:
+        """Read the answer to its end, send a small request on the same connection, and return the status."""
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            await self._reader.readexactly(int(re.search(rb"(?i)content-length: (\d+)", head)[1]))  # type: ignore[index]
+            self._writer.write(f"PUT {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\n\r\nx".encode())
+            await self._writer.drain()
+            return await self.status()
+        return None
+
+    def abort(self) -> None:
+        self._writer.transport.abort()
+
+    async def aclose(self) -> None:
+        self._writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+
+Start = Callable[[int, str], Awaitable[Client]]
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Start slow clients, whose connections are closed after the test."""
+    clients: list[Client] = []
+
+    async def start_one(port: int, path: str) -> Client:
+        clients.append(await Client.start(port, path, BODY))
+        return clients[-1]
+
+    yield start_one
+    for client in clients:
+        await client.aclose()
+
+
+async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(ConnectionError):
+                return await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.sleep(0.02)  # until the program listens
+
+
+async def stored(process: Process, parts: int, uploads: int = 1) -> None:
+    """Wait until the child has told so often that so many parts are stored."""
+    while uploads:
+        uploads -= await line_of(process) == f"stored {parts}"
+
+
+async def end(process: Process, number: int = signal.SIGTERM) -> float:
+    """Tell the process to end, wait until it has, and return how many seconds that took."""
+    began = time.monotonic()
+    process.send_signal(number)
+    async with asyncio.timeout(LATEST):
+        await process.wait()
+    return time.monotonic() - began
+
+
+class Served:
+    """An example that runs."""
+
+    def __init__(self, program: str, process: Process, port: int, log: Path) -> None:
+        self.program = program
+        self.process = process
+        self.port = port
+        self.log = log
+
+    def assert_clean(self) -> None:
+        """It has ended as told, and its log tells of no error."""
+        assert self.process.returncode in CLEAN[self.program]
+        log = self.log.read_text()
+        assert "Traceback" not in log
+        assert "rror" not in log
+
+    async def accepts(self) -> bool:
+        with contextlib.suppress(ConnectionError):
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            writer.close()
+            return True
+        return False
+
+
+Serve = Callable[..., AbstractAsyncContextManager[Served]]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Serve:
+    """Run an example against a store."""
+
+    @asynccontextmanager
+    async def run(
+        store: Store, program: str, *, grace: float = 0.0, journal: Path | None = None, code: str = RUN, **more: str
+    ) -> AsyncIterator[Served]:
+        (port,) = pick_free_ports(1)
+        environment = {**store.environment, "PROVIDER": store.provider, "BUCKET": "bucket", **more}
+        environment["PYTHONPATH"] += os.pathsep + str(EXAMPLES)
+        if journal is not None:
+            environment["JOURNAL"] = str(journal)
+        words = ["-c", code, EXAMPLES / f"{program}_server.py", "--port", port, "--grace", grace]
+        with (tmp_path / "log").open("wb") as log:
+            async with child(environment, *words, stderr=log) as process:
+                yield Served(program, process, port, tmp_path / "log")
+
+    return run
+
+
+BODY = bytes(range(256)) * (11 * MIB // 256)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_running_uploads_are_aborted(store: Store, program: str, start: Start, serve: Serve) -> None:
+    """Of three slow clients; they see 503, nothing is open or there, and the log is clean."""
+    async with serve(store, program) as served:
+        clients = [await start(served.port, f"/{number}") for number in range(3)]
+        await stored(served.process, 2, uploads=3)
+        assert len(await store.open_keys()) == 3
+        await end(served.process)
+        assert [await client.status() for client in clients] == [503] * 3
+        served.assert_clean()
+    assert await store.open_keys() == []
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_an_upload_that_can_end_within_the_grace_does(
+    store: Store, program: str, start: Start, serve: Serve
+) -> None:
+    """Its client gets its answer, and then nothing is waited for any more."""
+    async with serve(store, program, grace=10 * LATEST) as served:
+        client = await start(served.port, "/key")
+        await stored(served.process, 2)
+        served.process.terminate()
+        await client.send(b"the end")
+        await client.finish()
+        assert await client.status() == 200
+        async with asyncio.timeout(LATEST):
+            await served.process.wait()
+        served.assert_clean()
+    assert await store.body("key") == BODY + b"the end"
+    assert await store.open_keys() == []
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_during_the_grace_nothing_new_is_accepted(ours: Store, program: str, start: Start, serve: Serve) -> None:
+    """At the socket; the short upload ends with 200, the long one with 503 after the grace, a new request with 503."""
+    async with serve(ours, program, grace=2) as served:
+        short, long, idle = [await start(served.port, path) for path in ("/short", "/long", "/idle")]
+        await stored(served.process, 2, uploads=3)
+        await idle.finish()
+        assert await idle.status() == 200
+        assert await served.accepts()
+        served.process.terminate()
+        async with asyncio.timeout(1.5):
+            while await served.accepts():
+                await asyncio.sleep(0.02)
+        assert await idle.put_again("/new") in (503, None)
+        await short.finish()
+        assert await short.status() == 200
+        assert await long.status() == 503
+        async with asyncio.timeout(LATEST):
+            await served.process.wait()
+        served.assert_clean()
+    assert await ours.open_keys() == []
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_a_second_interrupt_ends_the_grace(ours: Store, program: str, start: Start, serve: Serve) -> None:
+    """Ctrl-C twice aborts at once."""
+    async with serve(ours, program, grace=10 * LATEST) as served:
+        await start(served.port, "/key")
+        await stored(served.process, 2)
+        served.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(LATEST):
+            while await served.accepts():
+                await asyncio.sleep(0.02)
+        assert await ours.open_keys() == ["key"]
+        await end(served.process, signal.SIGINT)
+        assert await ours.open_keys() == []
+        served.assert_clean()
+
+
+async def test_an_import_string_will_do(ours: Store, start: Start, serve: Serve) -> None:
+    """As uvicorn needs it for reloading; the driver is found all the same."""
+    async with serve(ours, "uvicorn", code=BY_IMPORT_STRING) as served:
+        client = await start(served.port, "/key")
+        async with asyncio.timeout(LATEST):
+            while not await ours.open_keys():
+                await asyncio.sleep(0.02)
+        await end(served.process)
+        assert await client.status() == 503
+        served.assert_clean()
+    assert await ours.open_keys() == []
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_a_client_that_goes_away_leaves_no_trace(ours: Store, program: str, start: Start, serve: Serve) -> None:
+    """Neither an open upload nor an error in the log; one that sends too much is told so."""
+    async with serve(ours, program, MAX_SIZE=str(12 * MIB)) as served:
+        client = await start(served.port, "/gone")
+        await stored(served.process, 2)
+        client.abort()
+        async with asyncio.timeout(LATEST):
+            while await ours.open_keys():
+                await asyncio.sleep(0.02)
+        client = await start(served.port, "/large")
+        with contextlib.suppress(ConnectionError):
+            await client.send(bytes(2 * MIB))
+        assert await client.status() == 413
+        await end(served.process)
+        served.assert_clean()
+    assert await ours.open_keys() == []
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_with_a_journal_nothing_is_left_open_either(
+    store: Store, program: str, tmp_path: Path, start: Start, serve: Serve
+) -> None:
+    """By a clean end; and what a killed server has left is aborted when the next one starts."""
+    journal = tmp_path / "journal"
+    async with serve(store, program, journal=journal) as served:
+        await start(served.port, "/key")
+        await stored(served.process, 2)
+        await end(served.process)
+        served.assert_clean()
+    assert await store.open_keys() == []
+    async with serve(store, program, journal=journal) as served:
+        await start(served.port, "/key")
+        await stored(served.process, 2)
+        served.process.kill()
+        await served.process.wait()
+        assert await store.open_keys() == ["key"]
+    async with serve(store, program, journal=journal) as served:
+        while not await served.accepts():
+            await asyncio.sleep(0.02)
+        assert await store.open_keys() == []
+        await end(served.process)
+        served.assert_clean()
+    assert list(journal.iterdir()) == []
+
+
+async def test_the_handler_of_the_readme_ends_cleanly(tmp_path: Path, start: Start) -> None:
+    """As uvicorn's users start it, with a limit for requests that do not end."""
+    (handler,) = [block for block in README if "FastAPI(" in block]
+    (tmp_path / "app.py").write_text(handler)
+    (port,) = pick_free_ports(1)
+    async with S3Server(buckets=["videos"], region="eu-west-1") as server:
+        environment = environment_of(server.endpoint_url, server.region, server.credentials)
+        environment["PYTHONPATH"] += os.pathsep + str(tmp_path)
+        command = ["-m", "uvicorn", "app:app", "--port", port, "--timeout-graceful-shutdown", 1, "--log-level", "error"]
+        async with child(environment, *command) as process:
+            clients = [await start(port, f"/videos/{number}") for number in range(2)]
+            await server.wait_for(lambda s: [len(left.parts) for left in s.open_uploads] == [2, 2])
+            await end(process)
+            assert process.returncode in CLEAN["uvicorn"]
+            for client in clients:
+                assert await client.status() in (500, None)
+        assert (server.open_uploads, server.objects) == ([], {})
+
+
+@pytest.mark.store
+@pytest.mark.parametrize("resume", [True, False])
+async def test_a_real_store_after_a_kill(tmp_path: Path, resume: bool) -> None:
+    """With a journal whose last line is torn; what was there is completed, or ended."""
+    content = BODY + BODY[: 5 * MIB + 3]
+    path, journal = tmp_path / "file", tmp_path / "journal"
+    path.write_bytes(content)
+    async with run_store("rclone") as store:
+        async with child(store.environment, "-c", UPLOAD, store.provider, journal, path, "bucket", "key") as process:
+            assert await line_of(process) == "stored"
+            process.kill()
+        (file,) = journal.iterdir()
+        with file.open("ab") as torn:
+            torn.write(b'{"event":"end\0\0\0')
+        assert await store.open_keys() == ["key"]
+        flag = "resume" if resume else ""
+        async with child(store.environment, "-c", RECOVER, store.provider, journal, flag) as process:
+            assert await outcomes_of(process) == [("key", "completed" if resume else "aborted")]
+        assert await store.open_keys() == []
+        if resume:
+            assert await store.body("key") == content
+    assert list(journal.iterdir()) == []

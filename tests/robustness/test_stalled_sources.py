@@ -1,0 +1,266 @@
+"""Sources that stall: they keep no others from uploading, and `Timeouts.source` ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aios3 import S3StorageDriver, SourceStalledError, Timeouts, TransferConfig
+from aios3._upload.memory import spill as spill_file
+from aios3._upload.source import silence_watch
+from aios3.options import MIB
+from aios3.testing import S3Server
+from tests.conftest import PART, LoopClock
+
+CHUNK = bytes(256 * 1024)
+
+
+class Crowd:
+    """Uploads whose sources stall; they are cancelled in the end."""
+
+    def __init__(self, driver: S3StorageDriver) -> None:
+        self._driver = driver
+        self._tasks: list[asyncio.Task[Any]] = []
+        self.stalled = 0
+
+    async def _source(self, count: int, chunk: int) -> AsyncIterator[bytes]:
+        for start in range(0, count, chunk):
+            yield bytes(min(chunk, count - start))
+        self.stalled += 1
+        await asyncio.Event().wait()
+
+    def add(self, number: int, count: int, *, chunk: int = 256 * 1024, **options: Any) -> None:
+        for _ in range(number):
+            source = self._source(count, chunk)
+            upload = self._driver.upload_object_via_stream(source, "bucket", f"stalled {len(self._tasks)}", **options)
+            self._tasks.append(asyncio.create_task(upload))
+
+    async def until_stalled(self) -> None:
+        while self.stalled + self.ended < len(self._tasks):
+            await asyncio.sleep(0.01)
+
+    @property
+    def ended(self) -> int:
+        return sum(task.done() for task in self._tasks)
+
+    @property
+    def errors(self) -> list[BaseException | None]:
+        return [task.exception() for task in self._tasks if task.done() and not task.cancelled()]
+
+    async def __aenter__(self) -> Crowd:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def moving(size: int) -> AsyncIterator[bytes]:
+    for start in range(0, size, len(CHUNK)):
+        yield CHUNK[: min(len(CHUNK), size - start)]
+
+
+@pytest.mark.parametrize(("number", "count"), [(60, 4_900_000), (60, 5 * MIB), (300, 4_900_000)])
+async def test_with_the_default_options_stalled_clients_stop_no_others(number: int, count: int) -> None:
+    """Neither a small stream nor a large one, nor bytes, nor a streamed upload; none of them is ended."""
+    async with (
+        S3Server(keep_bodies=False, accept_chunked=True) as server,
+        S3StorageDriver(
+            endpoint_url=server.endpoint_url, region=server.region, credentials=server.credentials
+        ) as driver,
+        Crowd(driver) as crowd,
+    ):
+        crowd.add(number, count)
+        await crowd.until_stalled()
+        async with asyncio.timeout(10):
+            for name, source, options in (
+                ("small", moving(100), {}),
+                ("large", moving(8 * MIB), {}),
+                ("bytes", bytes(8 * MIB), {}),
+                ("streamed", moving(8 * MIB), {"transfer": TransferConfig(mechanism="stream")}),
+            ):
+                await driver.upload_object_via_stream(source, "bucket", name, **options)  # type: ignore[arg-type]
+        assert {key for _, key in server.objects} == {"small", "large", "bytes", "streamed"}
+        assert crowd.ended == 0
+        assert driver._engine is not None
+        assert driver._engine.memory.used <= driver._engine.memory.limit == 256 * MIB
+
+
+def small(parts: int, **options: Any) -> TransferConfig:
+    return TransferConfig(**{"part_size": PART, "concurrency": 2, "memory_limit": parts * PART, **options})
+
+
+@pytest.mark.parametrize("options", [{"spill_directory": None}, {"spill_limit": 2 * PART}])
+@pytest.mark.parametrize("mechanism", ["multipart", "stream"])
+@pytest.mark.parametrize("count", [1, PART - 1, PART, PART + 1, 3 * PART - 1])
+async def test_where_there_is_no_room_at_all_the_longest_silent_is_ended(
+    server: S3Server,
+    make_driver: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    mechanism: str,
+    count: int,
+) -> None:
+    """Only as many as it takes, and their uploads are aborted."""
+    monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
+    server.store.accept_chunked = True
+    driver = make_driver(transfer=small(4, **options))
+    async with Crowd(driver) as crowd:
+        crowd.add(12, count, chunk=PART // 2, transfer=small(4, mechanism=mechanism))
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(20):
+            for size in (100, 5 * PART):
+                await driver.upload_object_via_stream(moving(size), "bucket", str(size))
+        assert set(map(type, crowd.errors)) == {SourceStalledError}
+        assert "memory was needed" in str(crowd.errors[0])
+    assert server.open_uploads == []
+    assert {key for _, key in server.objects} == {"100", str(5 * PART)}
+
+
+async def test_a_block_that_writes_nothing_is_ended_for_others_too(
+    server: S3Server, make_driver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its caller is interrupted where it waits."""
+    monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
+    driver = make_driver(transfer=small(1))
+
+    async def block() -> None:
+        async with driver.open_upload("bucket", "stalled") as upload:
+            await upload.write(bytes(PART - 1))
+            await asyncio.Event().wait()
+
+    stalled = asyncio.create_task(block())
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(20):
+        await driver.upload_object_via_stream(moving(10 * PART), "bucket", "moving")
+    with pytest.raises(SourceStalledError, match="memory was needed"):
+        await stalled
+
+
+@pytest.mark.parametrize("trouble", ["no directory", "full", "files"])
+async def test_a_disk_that_cannot_be_had_is_done_without(
+    server: S3Server,
+    make_driver: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    trouble: str,
+) -> None:
+    """The caller did not name it: uploads wait for memory, and one line of the log says so."""
+    monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
+    if trouble == "no directory":
+        monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
+        monkeypatch.setattr(spill_file.tempfile, "gettempdir", lambda: str(tmp_path / "missing"))
+    elif trouble == "full":
+        monkeypatch.setattr(spill_file.shutil, "disk_usage", lambda path: Free())
+    else:
+        monkeypatch.setattr("aios3._upload.shared.engine.most_files", lambda: 0)
+    driver = make_driver(transfer=small(4))
+    with caplog.at_level(logging.WARNING, "aios3"):
+        async with Crowd(driver) as crowd, asyncio.timeout(20):
+            crowd.add(8, PART - 1)
+            await crowd.until_stalled()
+            await driver.upload_object_via_stream(moving(3 * PART), "bucket", "moving")
+            assert set(map(type, crowd.errors)) == {SourceStalledError}
+    said = [record.getMessage() for record in caplog.records if "on the disk" in record.getMessage()]
+    assert len(said) == (0 if trouble == "files" else 1)
+
+
+class Free:
+    free = 0
+
+
+# Timeouts.source
+
+
+class Reader:
+    """Gives some bytes, then waits in a thread."""
+
+    def __init__(self) -> None:
+        self.may_end = threading.Event()
+        self._left = [b"x" * (PART + 1)]
+
+    def read(self, count: int) -> bytes:
+        if self._left:
+            return self._left.pop()
+        self.may_end.wait()
+        return b""
+
+
+def source_of(kind: str, reader: Reader) -> Any:
+    async def stalls() -> AsyncIterator[bytes]:
+        yield b"x" * (PART + 1)
+        await asyncio.Event().wait()
+
+    async def gives_nothing() -> AsyncIterator[bytes]:
+        yield b"x" * (PART + 1)
+        while True:
+            await asyncio.sleep(0.001)
+            yield b""
+
+    def blocks() -> Iterator[bytes]:
+        yield b"x" * (PART + 1)
+        reader.may_end.wait()
+
+    return {"stalls": stalls, "gives nothing": gives_nothing, "blocks": blocks, "reader": lambda: reader}[kind]()
+
+
+@pytest.mark.parametrize("kind", ["stalls", "gives nothing", "blocks", "reader"])
+@pytest.mark.parametrize("way", ["stream", "writer"])
+@pytest.mark.parametrize("mechanism", ["multipart", "stream"])
+async def test_a_source_that_gives_nothing_ends_in_time(
+    server: S3Server, make_driver: Any, kind: str, way: str, mechanism: str
+) -> None:
+    """The call raises an error that is a `TimeoutError`, and nothing of the upload is left."""
+    server.store.accept_chunked = True
+    driver = make_driver(timeouts=Timeouts(source=0.2), transfer=small(50, mechanism=mechanism))
+    reader = Reader()
+    threading.Timer(0.6, reader.may_end.set).start()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with pytest.raises(SourceStalledError, match=r"gave nothing for 0\.2 s") as caught:
+        if way == "stream":
+            await driver.upload_object_via_stream(source_of(kind, reader), "bucket", "key")
+        else:
+            async with driver.open_upload("bucket", "key") as upload:
+                await upload.write_from(source_of(kind, reader))
+    assert isinstance(caught.value, TimeoutError)
+    assert loop.time() - began >= 0.2
+    assert (server.open_uploads, server.objects) == ([], {})
+    if mechanism == "multipart":
+        assert any("it was aborted" in note for note in caught.value.__notes__)
+    await loop.run_in_executor(None, reader.may_end.wait)
+
+
+async def test_only_the_time_of_the_source_counts(server: S3Server, make_driver: Any, loop_clock: LoopClock) -> None:
+    """Neither a store that is slow, nor a caller who writes nothing."""
+    driver = make_driver(timeouts=Timeouts(source=5, answer=10_000, send=10_000), transfer=small(2, concurrency=1))
+    server.hold("UploadPart")
+    slow = asyncio.create_task(driver.upload_object_via_stream(moving(9 * PART), "bucket", "slow"))
+    async with driver.open_upload("bucket", "block") as upload:
+        await upload.write(b"x")
+        await server.wait_for(lambda server: server.held_requests)
+        for _ in range(100):
+            await loop_clock.advance(1)
+        await upload.write(b"x")
+    server.release("UploadPart")
+    assert (await slow).size == 9 * PART
+
+
+async def test_a_file_that_gives_nothing_ends_in_time(server: S3Server, make_driver: Any, tmp_path: Path) -> None:
+    """A pipe without a writer."""
+    import os
+
+    os.mkfifo(tmp_path / "pipe")
+    driver = make_driver(timeouts=Timeouts(source=0.2))
+    uploading = asyncio.create_task(driver.upload_object(tmp_path / "pipe", "bucket", "key"))
+    with await asyncio.to_thread(open, tmp_path / "pipe", "wb"), pytest.raises(SourceStalledError):
+        await uploading
+    assert server.objects == {}

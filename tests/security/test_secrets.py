@@ -1,0 +1,196 @@
+"""Secrets stay where they are: not in reprs, errors, notes or logs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import traceback
+
+import pytest
+
+from aios3 import Credentials, CredentialsError, ResponseError, RetryPolicy, S3StorageDriver, StorageError
+from aios3._config.credentials.static_keys import StaticCredentials
+from aios3.credential_providers import AssumeRoleCredentials, RefreshingCredentials
+from aios3.testing import Fault
+
+SECRET = "very-secret-access-key"
+TOKEN = "very-secret-session-token"
+CUSTOMER_KEY = b"very-secret-customer-key-32bytes"
+SIGNATURE = "fe5f80f77d5fa3beca038a248ff027d0445342fe2855ddc963176630326f1024"
+ECHO = f"authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/x, Signature={SIGNATURE} x-amz-security-token: {TOKEN}"
+"""What a proxy says that shows the request it got."""
+KEYS = Credentials("AKIDEXAMPLE", SECRET, TOKEN)
+
+
+def all_text(error: BaseException) -> str:
+    """Return everything that a traceback would print, chained errors and notes included, and all their reprs."""
+    text = "".join(traceback.format_exception(error))
+    seen: BaseException | None = error
+    while seen is not None:
+        text += repr(seen) + repr(seen.args)
+        seen = seen.__cause__ or seen.__context__
+    return text
+
+
+def assert_silent(text: str) -> None:
+    """Neither secret nor token nor signature is in it, nor the secret in base64."""
+    for word in ("very-secret", SIGNATURE, "dmVyeS1zZWNyZXQ"):
+        assert word not in text, f"{word} in {text}"
+
+
+@pytest.fixture
+def logs(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """All that is logged, at the lowest level, by everybody."""
+    caplog.set_level(logging.DEBUG)
+    for name in ("aiohttp", "aiohttp.client", "aiohttp.internal", "asyncio", "aios3"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    return caplog
+
+
+async def test_reprs_hide_them(server, make_driver):
+    """Of the credentials, of the driver, of what it has made inside, and of the writer."""
+    driver = make_driver(credentials=KEYS)
+    with pytest.raises(StorageError):
+        await driver.get_object("bucket", "key")
+    engine = driver._engine
+    assert_silent(f"{KEYS!r} {KEYS} {driver!r} {engine!r} {engine.client!r} {vars(driver)!r} {vars(engine)!r}")
+    with pytest.raises(StorageError):
+        async with driver.open_upload("bucket", "key") as upload:
+            await upload.write(b"x")
+            assert_silent(f"{upload!r} {vars(upload)!r} {vars(upload._upload)!r}")
+
+
+@pytest.mark.parametrize("size", [10, 5000])
+async def test_errors_and_logs_hide_them(server, make_driver, logs, size):
+    """A refused signature, the likeliest place of all, in debug mode."""
+    asyncio.get_running_loop().set_debug(True)
+    driver = make_driver(credentials=KEYS)
+    with pytest.raises(ResponseError) as caught:
+        await driver.upload_object_via_stream(bytes(size), "bucket", "key")
+    assert_silent(all_text(caught.value) + logs.text)
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_mid_body", "drop_after", "raw", "garbage_200", "answer"])
+@pytest.mark.parametrize("operation", ["PutObject", "UploadPart", "CreateMultipartUpload", "CompleteMultipartUpload"])
+async def test_failures_of_every_kind_hide_them(server, make_driver, logs, kind, operation):
+    """Whatever broke, and however often."""
+    server.check_signatures = False
+    server.faults.add(Fault(kind, operation, times=100, body=ECHO.encode() + b"\r\n\r\n"))
+    driver = make_driver(credentials=KEYS, retry=RetryPolicy(max_attempts=2, base_delay=0, throttle_base_delay=0))
+    size = 10 if operation == "PutObject" else 5000
+    try:
+        await driver.upload_object_via_stream(bytes(size), "bucket", "key")
+    except StorageError as error:
+        # What is not HTTP is quoted by the HTTP library in the error that ours was raised from.
+        assert_silent(f"{error} {error!r} {error.__notes__}" if kind == "raw" else all_text(error))
+    assert_silent(logs.text)
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        StaticCredentials(KEYS),
+        AssumeRoleCredentials("arn:aws:iam::1:role/r", KEYS, external_id="x"),
+        RefreshingCredentials(lambda: KEYS),
+    ],
+    ids=lambda provider: type(provider).__name__,
+)
+def test_sources_of_credentials_hide_them(provider):
+    """Of the sources that hold keys, also what is inside."""
+    assert_silent(f"{provider!r} {getattr(provider, '__dict__', '')!r}")
+
+
+@pytest.mark.parametrize("operation", ["PutObject", "UploadPart", "CompleteMultipartUpload"])
+async def test_tasks_hide_them(server, make_driver, operation):
+    """Neither their names nor what a debugger, or asyncio in debug mode, shows of them and of their results."""
+    seen = []
+
+    def look(loop, make, **kwargs):
+        task = asyncio.Task(make, loop=loop, **kwargs)
+        task.add_done_callback(lambda task: seen.append(f"{task!r} {task.get_name()}"))
+        return task
+
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.set_task_factory(look)
+    server.check_signatures = False
+    server.faults.add(Fault("answer", operation, status=400, body=b"<Error><Code>x</Code></Error>" + ECHO.encode()))
+    try:
+        with pytest.raises(StorageError):
+            await make_driver(credentials=KEYS).upload_object_via_stream(
+                bytes(10 if operation == "PutObject" else 5000), "bucket", "key"
+            )
+    finally:
+        loop.set_task_factory(None)
+    await asyncio.sleep(0)
+    assert (operation == "PutObject") or seen
+    assert_silent(" ".join(seen))
+
+
+async def test_a_presigned_url_is_in_no_error_and_no_log(server, make_driver, logs):
+    """It is made without a word, and what fails afterwards does not repeat it."""
+    driver = make_driver(credentials=KEYS)
+    url = await driver.get_object_cdn_url("bucket", "key", expires_in=60)
+    signature = url.partition("X-Amz-Signature=")[2]
+    with pytest.raises(StorageError) as caught:
+        await driver.get_object("bucket", "key")
+    assert len(signature) == 64
+    assert signature not in all_text(caught.value) + logs.text
+    assert_silent(all_text(caught.value) + logs.text)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f'{{"Authorization": "x", "X-Amz-Security-Token": "{TOKEN}"}}',
+        f"x-amz-server-side-encryption-customer-key: {base64.b64encode(CUSTOMER_KEY).decode()}",
+        f"https://x/?X-Amz-Security-Token%3D{TOKEN}",
+        f"SecretAccessKey={SECRET}",
+    ],
+)
+async def test_an_echo_of_the_request_is_not_quoted(server, driver, logs, words):
+    """Proxies and gateways like to show what they got, in the forms of JSON, headers and URLs."""
+    document = f"<Error><Code>InvalidRequest</Code><Message>{words}</Message></Error>"
+    server.faults.add(Fault("answer", status=400, body=document.encode(), times=9))
+    with pytest.raises(ResponseError) as caught:
+        await driver.upload_object_via_stream(b"x", "bucket", "key")
+    assert "(hidden)" in str(caught.value)
+    assert_silent(all_text(caught.value) + logs.text)
+
+
+async def test_a_store_that_tells_the_canonical_request_is_not_quoted(server, driver, logs):
+    """S3 itself puts the access key, the string to sign and the token into SignatureDoesNotMatch."""
+    document = (
+        f"<Error><Code>SignatureDoesNotMatch</Code><Message>we computed Signature={SIGNATURE}</Message>"
+        f"<AWSAccessKeyId>AKIDEXAMPLE</AWSAccessKeyId><CanonicalRequest>x-amz-security-token:{TOKEN}"
+        "</CanonicalRequest></Error>"
+    )
+    server.faults.add(Fault("answer", status=403, body=document.encode(), times=9))
+    with pytest.raises(CredentialsError, match="secret access key") as caught:
+        await driver.upload_object_via_stream(b"x", "bucket", "key")
+    assert_silent(all_text(caught.value) + logs.text)
+
+
+async def test_a_customer_key_is_hidden(server, driver, logs):
+    """One of the wrong length, or one that may not be sent, is not shown in the refusal."""
+    for key in (CUSTOMER_KEY, CUSTOMER_KEY[:-1]):
+        with pytest.raises(StorageError) as caught:
+            await driver.upload_object_via_stream(b"x", "bucket", "key", sse_customer_key=key)
+        assert_silent(all_text(caught.value) + logs.text)
+
+
+async def test_an_endpoint_with_a_password_is_not_quoted(logs):
+    """Somebody will put one there."""
+    driver = S3StorageDriver(endpoint_url=f"http://user:{SECRET}@localhost:1", region="us-east-1", credentials=KEYS)
+    with pytest.raises(StorageError, match="user name or a password") as caught:
+        await driver.get_container("bucket")
+    assert_silent(all_text(caught.value) + logs.text + repr(driver))
+
+
+async def test_nothing_is_logged_at_the_usual_level_by_an_upload_that_works(server, driver, caplog):
+    """A library that works is silent."""
+    caplog.set_level(logging.INFO)
+    await driver.upload_object_via_stream(bytes(5000), "bucket", "key")
+    await driver.aclose()
+    assert [record for record in caplog.records if record.name != "asyncio"] == []

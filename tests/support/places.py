@@ -1,0 +1,12 @@
+"""Paths of the project and of the data of its tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+__all__ = ["DATA", "ROOT"]
+
+ROOT: Final = Path(__file__).parents[2]
+"""The project's own folder."""
+DATA: Final = ROOT / "tests" / "data"

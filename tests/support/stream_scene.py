@@ -1,0 +1,69 @@
+"""A store that takes streamed bodies, and uploads into it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from aios3._protocol.parts.put_plan import StreamPlan
+from aios3._protocol.wire.messages import Request, Response
+from aios3._transport.base import BodyFeed
+from aios3.models import UploadReceipt
+
+from .fakes import PART, FakeClock, FakeStore, make_engine
+from .upload_scene import Block, UploadScene
+
+LIMIT = 100 * PART
+
+
+class StreamStore(FakeStore):
+    """Reads streamed bodies to their end, or fails in the middle of them."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.received = bytearray()
+        """Of the last body, also if it broke off."""
+        self.lengths: list[int | None] = []
+        self.answer_timeouts: list[float | None] = []
+        self.failures: list[tuple[int, Response | Exception]] = []
+        """Bytes of the body after which the next requests are answered, one each."""
+        self.may_read = asyncio.Event()
+        self.may_read.set()
+        self.waits_for_the_end = True
+        self.on_body_read: Callable[[], object] = lambda: None
+
+    async def send_stream(self, request: Request, body: BodyFeed, *, answer_timeout: float | None = None) -> Response:
+        self.lengths.append(body.length)
+        self.answer_timeouts.append(answer_timeout)
+        self.received = received = bytearray()
+        limit, answer = self.failures.pop(0) if self.failures else (None, None)
+        if limit != 0:
+            pieces = body.pieces()
+            while (piece := await anext(pieces, None)) is not None:
+                await self.may_read.wait()
+                received += piece
+                if (limit is not None and len(received) >= limit) or not self.waits_for_the_end:
+                    break
+        self.on_body_read()
+        if isinstance(answer, Exception):
+            self.sent.append(request)
+            raise answer
+        if answer is not None:
+            self.sent.append(request)
+            return answer
+        return await self.send(dataclasses.replace(request, body=(bytes(received),)))
+
+
+class StreamScene(UploadScene):
+    store: StreamStore
+
+    def __init__(self, **engine: Any) -> None:
+        self.clock = FakeClock()
+        self.store = StreamStore(self.clock)
+        self.engine = make_engine(self.store, self.clock, **engine)
+
+    async def upload(self, body: bytes | Block, **job: Any) -> UploadReceipt:
+        """Upload as one stream what is longer than a part."""
+        return await super().upload(body, **{"plan": StreamPlan(PART, PART, 1 << 62, LIMIT), **job})

@@ -1,0 +1,430 @@
+"""One small upload, ended in some way at one turn of the event loop, and what it left behind.
+
+``python -m tests.support.sweep`` prints the whole table; `test_cancellation` runs the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import anyio
+
+from aios3 import PROVIDERS, CompletionUnknownError, DriverClosedError, RetryPolicy, S3StorageDriver, TransferConfig
+from aios3._concurrency.clock import Clock
+from aios3.providers import Provider
+from aios3.testing import S3Server
+
+from .spill_scene import let_threads_take_turns
+
+
+async def _do_not_sleep(seconds: float) -> None:
+    await asyncio.sleep(0)
+
+
+IMPATIENT = Clock(sleep=_do_not_sleep)
+KIB = 1024
+PART = 4 * KIB
+SMALL_PARTS = dataclasses.replace(PROVIDERS["aws"], name="small", endpoint=None, addressing="path", min_part_size=KIB)
+CONTENT = bytes(range(256)) * (PART * 4 // 256) + b"the end"
+OLD = b"what the key held before"
+
+
+class Source:
+    """Yields `CONTENT` in uneven chunks, waiting now and then, and remembers whether it was closed."""
+
+    def __init__(self, content: bytes = CONTENT) -> None:
+        self.content = content
+        self.is_closed = False
+        self.interruptions = 0
+        """Of its closing: after two of them it is given up."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self.content:
+            raise StopAsyncIteration
+        await asyncio.sleep(0)
+        chunk, self.content = self.content[:1500], self.content[1500:]
+        return chunk
+
+    async def aclose(self) -> None:
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self.interruptions += 1
+            raise
+        self.is_closed = True
+
+
+class AsyncIterable:
+    """Makes a generator of what a `Source` has left, which says in its end that it is closed."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self.source:
+                yield chunk
+        finally:
+            self.source.is_closed = True
+
+
+class BlockingIterable:
+    """The same for a thread."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            while self.source.content:
+                yield self.source.content[:1500]
+                self.source.content = self.source.content[1500:]
+        finally:
+            self.source.is_closed = True
+
+
+Upload = Callable[[S3StorageDriver, Source], Awaitable[object]]
+
+
+async def by_stream(driver: S3StorageDriver, source: Source) -> None:
+    await driver.upload_object_via_stream(source, "bucket", "key")
+
+
+async def by_writer(driver: S3StorageDriver, source: Source) -> None:
+    async with driver.open_upload("bucket", "key") as upload:
+        await upload.write_from(source)
+
+
+async def by_iterable(driver: S3StorageDriver, source: Source) -> None:
+    await driver.upload_object_via_stream(AsyncIterable(source), "bucket", "key")
+
+
+async def by_blocking_iterable(driver: S3StorageDriver, source: Source) -> None:
+    let_threads_take_turns()
+    await driver.upload_object_via_stream(BlockingIterable(source), "bucket", "key")
+
+
+async def by_file(driver: S3StorageDriver, source: Source) -> None:
+    """The source is not asked; the threads take their turns."""
+    let_threads_take_turns()
+    source.is_closed = True
+    with NamedTemporaryFile() as file:
+        file.write(CONTENT)
+        file.flush()
+        await driver.upload_object(file.name, "bucket", "key")
+
+
+async def by_bytes(driver: S3StorageDriver, source: Source) -> None:
+    """Give all at once, in one part; nothing is asked of the source."""
+    await driver.upload_object_via_stream(source.content, "bucket", "key", transfer=TransferConfig(part_size=8 * PART))
+
+
+class Turns:
+    """Does something at one turn of the loop, counted from its start."""
+
+    def __init__(self, *plan: tuple[int, Callable[[], object]]) -> None:
+        self.count = 0
+        self.fired = 0
+        self._plan = list(plan)
+        self._is_running = True
+        asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        while self._plan and self._plan[0][0] <= self.count:
+            self._plan.pop(0)[1]()
+            self.fired += 1
+        self.count += 1
+        if self._is_running:
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def stop(self) -> None:
+        self._is_running = False
+
+
+class TurnExecutor(Executor):
+    """Does one thing a turn, in a thread that the loop waits for: a run has as many turns every time."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._waiting: deque[tuple[Future, Callable[[], object]]] = deque()
+        self._is_shut_down = False
+
+    def submit(self, work, /, *args, **kwargs):
+        if self._is_shut_down:
+            raise RuntimeError
+        future: Future = Future()
+        self._waiting.append((future, partial(work, *args, **kwargs)))
+        asyncio.get_running_loop().call_soon(self._turn)
+        return future
+
+    def _turn(self) -> None:
+        future, work = self._waiting.popleft()
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(self._pool.submit(work).result())
+        except BaseException as error:
+            future.set_exception(error)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._is_shut_down = True
+        asyncio.get_running_loop().call_soon(self._pool.shutdown)
+
+
+@dataclass
+class Ending:
+    """What one run left behind; every field that is not empty or zero is a leak."""
+
+    turns: int = 0
+    was_cancelled: bool = False
+    committed: bool = False
+    problems: list[str] = field(default_factory=list)
+
+
+Way = Callable[[Upload, S3StorageDriver, Source, int, int], Awaitable[tuple[int, bool]]]
+
+
+async def task_cancel(upload: Upload, driver: S3StorageDriver, source: Source, step: int, times: int):
+    task = asyncio.create_task(upload(driver, source))
+    turns = Turns(*((step + 3 * index, task.cancel) for index in range(times)))
+    await asyncio.wait({task})
+    turns.stop()
+    if not task.cancelled():
+        task.result()
+    return turns.count, task.cancelled()
+
+
+async def timeout(upload: Upload, driver: S3StorageDriver, source: Source, step: int, times: int):
+    loop = asyncio.get_running_loop()
+
+    async def limited() -> None:
+        await asyncio.sleep(0)  # an eager task runs before it is known by its name
+        async with asyncio.timeout(None) as scope:
+            plan = [(step, lambda: None if task.done() else scope.reschedule(loop.time()))]
+            plan += [(step + 4 + 3 * index, task.cancel) for index in range(times - 1)]
+            turns.append(Turns(*plan))
+            await upload(driver, source)
+            turns[0].stop()
+
+    turns: list[Turns] = []
+    task = asyncio.create_task(limited())
+    await asyncio.wait({task})
+    turns[0].stop()
+    if task.cancelled():
+        assert times > 1, "asyncio.timeout must have made a TimeoutError of its own cancellation"
+        return turns[0].count, True
+    if isinstance(task.exception(), TimeoutError):
+        return turns[0].count, True
+    task.result()
+    return turns[0].count, False
+
+
+class SiblingError(Exception):
+    pass
+
+
+async def failing_sibling(upload: Upload, driver: S3StorageDriver, source: Source, step: int, times: int):
+    async def run() -> None:
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(upload(driver, source))
+            trigger = loop.create_future()
+            fail = lambda: None if trigger.done() else trigger.set_exception(SiblingError())  # noqa: E731
+            turns.append(Turns((step, fail), *((step + 4 + 3 * index, running.cancel) for index in range(times - 1))))
+
+            async def sibling() -> None:
+                await trigger
+
+            failing = group.create_task(sibling())
+            await asyncio.wait({running})
+            failing.cancel()
+
+    loop = asyncio.get_running_loop()
+    turns: list[Turns] = []
+    cancelled = False
+    try:
+        await run()
+    except* SiblingError:
+        cancelled = True
+    turns[0].stop()
+    return turns[0].count, cancelled
+
+
+async def anyio_scope(upload: Upload, driver: S3StorageDriver, source: Source, step: int, times: int):
+    with anyio.CancelScope() as scope:
+        task = asyncio.current_task()
+        turns = Turns((step, scope.cancel))
+        for _ in range(times - 1):
+            with anyio.CancelScope() as inner:
+                turns._plan.append((step + 4, inner.cancel))
+                await upload(driver, source)
+        if times == 1:
+            await upload(driver, source)
+    turns.stop()
+    assert task is not None
+    assert task.cancelling() == 0
+    return turns.count, scope.cancelled_caught
+
+
+async def aclose(upload: Upload, driver: S3StorageDriver, source: Source, step: int, times: int):
+    closing: list[asyncio.Task[None]] = []
+    task = asyncio.create_task(upload(driver, source))
+    close = lambda: closing.append(asyncio.create_task(driver.aclose()))  # noqa: E731
+    turns = Turns(*((step + 3 * index, close) for index in range(times)))
+    await asyncio.wait({task})
+    turns.stop()
+    for closed in closing:
+        await closed
+    error = task.exception()
+    if error is not None and not isinstance(error, DriverClosedError | CompletionUnknownError):
+        raise error
+    return turns.count, error is not None
+
+
+WAYS: dict[str, Way] = {
+    "task.cancel()": task_cancel,
+    "asyncio.timeout": timeout,
+    "failing TaskGroup sibling": failing_sibling,
+    "anyio cancel scope": anyio_scope,
+    "driver.aclose()": aclose,
+}
+UPLOADS: dict[str, Upload] = {
+    "upload_object_via_stream": by_stream,
+    "open_upload": by_writer,
+    "upload_object": by_file,
+    "async iterable": by_iterable,
+    "blocking iterable": by_blocking_iterable,
+}
+
+
+async def end_at(
+    way: Way,
+    upload: Upload,
+    step: int,
+    times: int,
+    faults: tuple = (),
+    provider: Provider = SMALL_PARTS,
+    journal: Path | None = None,
+) -> Ending:
+    """Run one upload, end it `way` at turn `step`, `times` times, and look at what is left.
+
+    With a journal, closing the driver may leave the upload open: then another driver must be able to end it.
+    """
+    ending = Ending()
+    is_kept = journal is not None and way is aclose
+    before = asyncio.all_tasks()
+    async with S3Server(provider) as server:
+        server.store.objects.clear()
+        for fault in faults:
+            server.faults.add(fault)
+        driver = S3StorageDriver(
+            provider,
+            endpoint_url=server.endpoint_url,
+            region=server.region,
+            credentials=server.credentials,
+            transfer=TransferConfig(part_size=PART, concurrency=2, memory_limit=16 * PART),
+            retry=RetryPolicy(base_delay=0, throttle_base_delay=0),
+            journal=journal,
+        )
+        driver._clock = IMPATIENT
+        async with driver:
+            await driver.upload_object_via_stream(OLD, "bucket", "key")
+            engine = driver._engine
+            assert engine is not None
+            if driver._journal is not None:
+                driver._journal._writer.shutdown(wait=False)
+                driver._journal._writer = TurnExecutor()
+            source = Source()
+            ending.turns, ending.was_cancelled = await way(upload, driver, source, step, times)
+            requests = len(server.requests)
+            if not is_kept:
+                ending.problems += [f"open upload {left.upload_id}" for left in server.open_uploads]
+            tasks = {task for task in asyncio.all_tasks() - before if task.get_name().startswith("aios3")}
+            ending.problems += [f"task {task.get_name()}" for task in tasks]
+            if not source.is_closed and source.interruptions < 2 and source.content != CONTENT:
+                ending.problems.append("source not closed")
+            if engine.memory.used or engine.memory._filling_held or engine.memory._waiters:
+                ending.problems.append(f"{engine.memory.used} bytes not given back")
+            if engine.running or engine.known_uploads:
+                ending.problems.append("still registered")
+            connector = engine.client.transport._session.connector
+            if connector is not None and connector._acquired:
+                ending.problems.append("connection in use")
+            body = server.objects["bucket", "key"].body
+            ending.committed = body == CONTENT
+            if body not in {CONTENT, OLD}:
+                ending.problems.append(f"wrong object of {len(body)} bytes")
+            if not ending.was_cancelled and not ending.committed:
+                ending.problems.append("reported as done, but not committed")
+            for _ in range(5):
+                await asyncio.sleep(0)
+            if len(server.requests) != requests:
+                ending.problems.append(f"request after the end: {server.requests[-1].operation}")
+            if not is_kept:
+                ending.problems += [f"late open upload {left.upload_id}" for left in server.open_uploads]
+        if journal is not None:
+            ending.problems += await _recover(server, provider, journal, may_be_left=is_kept)
+    return ending
+
+
+async def _recover(server: S3Server, provider: Provider, journal: Path, *, may_be_left: bool) -> list[str]:
+    """End what the journal says was left, and return what must not be: more than that, or a file."""
+    problems = [] if may_be_left else [f"journal {file.read_text()}" for file in journal.iterdir()]
+    async with S3StorageDriver(
+        provider,
+        endpoint_url=server.endpoint_url,
+        region=server.region,
+        credentials=server.credentials,
+        journal=journal,
+    ) as driver:
+        await driver.recover()
+    problems += [f"upload {left.upload_id} is open, and in no journal" for left in server.open_uploads]
+    return problems + [f"journal {file.name} stayed" for file in journal.iterdir()]
+
+
+async def sweep(
+    way: Way,
+    upload: Upload,
+    times: int,
+    stride: int = 1,
+    provider: Provider = SMALL_PARTS,
+    journal: Path | None = None,
+) -> tuple[int, int, list[str]]:
+    """End the upload at every `stride`-th turn until it is faster; return runs, runs ended early, and problems."""
+    runs = cancelled = 0
+    problems: list[str] = []
+    step = 0
+    while True:
+        ending = await end_at(way, upload, step, times, provider=provider, journal=journal)
+        runs += 1
+        cancelled += ending.was_cancelled
+        problems += [f"turn {step}: {problem}" for problem in ending.problems]
+        if ending.turns < step:
+            return runs, cancelled, problems
+        step += stride
+
+
+def main() -> None:
+    print("| way | cancels | upload | steps | ended early | leaks |")
+    print("| --- | --: | --- | --: | --: | --: |")
+    for name, way in WAYS.items():
+        for times in (1, 2):
+            for call, upload in UPLOADS.items():
+                runs, cancelled, problems = asyncio.run(sweep(way, upload, times))
+                print(f"| {name} | {times} | {call} | {runs} | {cancelled} | {len(problems)} |", flush=True)
+                for problem in problems[:5]:
+                    print("   ", problem)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Hashing: right, and off the loop where it takes long."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from aios3._client.hashing import RunningMD5, hash_body, md5_hex
+from aios3._protocol.checksums.digests import sha256_hex
+from aios3._protocol.wire.messages import Body
+from aios3._upload.shared.integrity import ObjectChecksum, part_checksum
+from aios3.options import KIB
+
+
+@pytest.mark.parametrize(
+    ("sizes", "in_thread"),
+    [((), False), ((128 * KIB,), False), ((64 * KIB, 64 * KIB), False), ((128 * KIB, 1), True), ((1024 * KIB,), True)],
+)
+async def test_large_bodies_are_hashed_in_a_thread(sizes: tuple[int, ...], in_thread: bool) -> None:
+    """By the size of all slices together; small ones would pay more for the thread than for the hash."""
+    threads: list[int] = []
+
+    def function(body: Body) -> str:
+        threads.append(threading.get_ident())
+        return sha256_hex(body)
+
+    body = [bytes(size) for size in sizes]
+    assert await hash_body(function, body) == sha256_hex(body)
+    assert (threads[0] != threading.get_ident()) == in_thread
+
+
+async def test_a_part_without_a_checksum_hashes_nothing() -> None:
+    """Where the provider is not known to take one."""
+    assert await part_checksum(None, [b"abc"]) is None
+
+
+@pytest.mark.parametrize("size", [9, 200 * KIB])
+async def test_a_part_checksum_has_its_header(size: int) -> None:
+    """Base64, as S3 wants it."""
+    import base64
+    import hashlib
+
+    body = [bytes(size - 1), memoryview(b"x")]
+    expected = base64.b64encode(hashlib.sha256(b"".join(body)).digest()).decode()
+    assert await part_checksum(ObjectChecksum("sha256", is_full_object=False), body) == (
+        "x-amz-checksum-sha256",
+        expected,
+    )
+
+
+async def test_the_published_check_value() -> None:
+    """CRC-32 of 123456789."""
+    assert await part_checksum(ObjectChecksum("crc32", is_full_object=True), [b"12345", b"6789"]) == (
+        "x-amz-checksum-crc32",
+        "y/Q5Jg==",
+    )
+
+
+def test_an_md5_is_as_etags_have_it() -> None:
+    """Over all slices."""
+    assert md5_hex([b"12345", bytearray(b"67"), memoryview(b"89")]) == "25f9e794323b453885f5181f1b624d0b"
+    assert md5_hex([]) == "d41d8cd98f00b204e9800998ecf8427e"
+
+
+async def test_a_running_md5_is_that_of_the_whole() -> None:
+    """Whatever it comes in, small or large."""
+    digest = RunningMD5()
+    assert digest.hex() == md5_hex([])
+    bodies = [[b"12345"], [], [bytes(200 * KIB), memoryview(b"67")], [bytearray(b"89")]]
+    for body in bodies:
+        await digest.add(body)
+    assert digest.hex() == md5_hex([piece for body in bodies for piece in body])

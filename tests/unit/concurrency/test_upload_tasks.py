@@ -1,0 +1,113 @@
+"""The tasks of one upload: a failure in one ends the upload, and so does a stop, whenever it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from aios3._concurrency.task_group import PartTasks, UploadTasks
+from aios3.errors import StorageError
+from tests.support.fakes import turns
+
+
+async def test_the_owner_and_the_work_are_of_the_upload() -> None:
+    """As long as the work runs."""
+    tasks = UploadTasks()
+    assert tasks.includes(asyncio.current_task())
+    async with PartTasks() as group:
+        tasks.begin(group)
+        work = tasks.run(asyncio.sleep(0.001, "done"), "work")
+        assert work.get_name() == "work"
+        await turns(1)
+        assert tasks.includes(work)
+        assert await work == "done"
+    await turns(2)
+    assert not tasks.includes(work)
+    assert not tasks.includes(None)
+
+
+async def test_work_that_fails_ends_the_upload() -> None:
+    """With its own error, while the block waits for something else."""
+
+    async def fail() -> None:
+        raise StorageError("refused")
+
+    tasks = UploadTasks()
+    with pytest.raises(StorageError, match="refused"):
+        async with PartTasks() as group:
+            tasks.begin(group)
+            tasks.run(fail(), "work")
+            await asyncio.Event().wait()
+
+
+async def test_an_upload_that_has_failed_takes_no_work() -> None:
+    """The coroutine is closed, and whoever brings it is told."""
+    tasks = UploadTasks()
+    with pytest.raises(ValueError, match="source"):
+        async with PartTasks() as group:
+            tasks.begin(group)
+            raise ValueError("source")
+    with pytest.raises(StorageError, match=r"^the upload has failed, and takes no more bytes$"):
+        tasks.run(asyncio.sleep(0), "late")
+    tasks.stop(StorageError("late"))
+
+
+async def test_a_stop_ends_the_upload_with_its_reason() -> None:
+    """While the block waits."""
+    tasks = UploadTasks()
+    with pytest.raises(StorageError, match="the end"):
+        async with PartTasks() as group:
+            tasks.begin(group)
+            tasks.stop(StorageError("the end"))
+            await asyncio.Event().wait()
+
+
+async def test_a_stop_before_the_beginning_is_not_lost() -> None:
+    """The upload fails as soon as it has begun."""
+    tasks = UploadTasks()
+    tasks.stop(StorageError("the end"))
+    with pytest.raises(StorageError, match="the end"):
+        async with PartTasks() as group:
+            tasks.begin(group)
+            await asyncio.Event().wait()
+
+
+async def test_a_stop_after_the_block_comes_to_nothing() -> None:
+    """The upload has ended well."""
+    tasks = UploadTasks()
+    async with PartTasks() as group:
+        tasks.begin(group)
+        work = tasks.run(turns(10), "work")
+        asyncio.get_running_loop().call_later(0, lambda: tasks.stop(StorageError("too late")))
+    assert work.done()
+    tasks.stop(StorageError("too late"))
+    tasks.require_no_failure()
+
+
+async def test_no_commit_begins_after_a_failure() -> None:
+    """It is raised where the commit would begin, also in a block that took no notice of its cancellation."""
+    tasks, reason, has_begun = UploadTasks(), StorageError("the end"), False
+    with pytest.raises(StorageError) as caught:
+        async with PartTasks() as group:
+            tasks.begin(group)
+            tasks.require_no_failure()
+            tasks.stop(reason)
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            tasks.require_no_failure()
+            has_begun = True
+    assert caught.value is reason
+    assert not has_begun
+
+
+async def test_work_that_is_cancelled_before_its_first_step_is_closed() -> None:
+    """Python would complain of a coroutine that was never awaited."""
+    tasks = UploadTasks()
+    with pytest.raises(StorageError, match="the end"):
+        async with PartTasks() as group:
+            tasks.begin(group)
+            tasks.run(turns(1), "work")
+            tasks.stop(StorageError("the end"))
+    assert not tasks.includes(None)

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import pytest
+
+from aios3._config.aws_files.environment import Environment
+from aios3._config.aws_files.profiles import Section
+from aios3._config.aws_files.shared_files import Profile
+from aios3._config.endpoints.endpoint import (
+    CustomEndpoint,
+    OwnEndpoints,
+    find_custom_endpoint,
+    find_own_endpoints,
+    resolve_endpoint,
+)
+from aios3._protocol.wire.uri import Endpoint
+from aios3.errors import ConfigurationError
+from aios3.providers import Provider, find_provider
+
+AWS = find_provider("aws")
+GENERIC = find_provider("generic")
+SERVICES = {"local": Section(nested={"s3": {"endpoint_url": "http://services"}})}
+
+
+def resolve(
+    provider: Provider = AWS,
+    url: str | None = None,
+    environment: Environment = Environment(),
+    values: dict[str, str] | None = None,
+    style: str | None = None,
+    variant: frozenset[str] = frozenset(),
+) -> Endpoint:
+    nested = {} if style is None else {"s3": {"addressing_style": style}}
+    profile = Profile("p", settings=Section(values or {}, nested), services=SERVICES)
+    return resolve_endpoint(provider, find_custom_endpoint(url, environment, profile), variant, "eu-west-1", profile)
+
+
+def custom(url: str) -> CustomEndpoint:
+    found = find_custom_endpoint(url, Environment(), Profile())
+    assert found is not None
+    return found
+
+
+def test_the_order_is_argument_environment_services_profile_provider():
+    """Each counts only where all before it are silent."""
+    environment = Environment(endpoint_url="http://environment")
+    values = {"services": "local", "endpoint_url": "http://profile"}
+    assert resolve(AWS, "http://argument", environment, values).host == "argument"
+    assert resolve(AWS, None, environment, values).host == "environment"
+    assert resolve(AWS, None, values=values).host == "services"
+    assert resolve(AWS, None, values={"endpoint_url": "http://profile"}).host == "profile"
+    assert resolve(AWS) == Endpoint("https", "s3.eu-west-1.amazonaws.com", addressing="virtual")
+
+
+@pytest.mark.parametrize(
+    ("environment", "values"),
+    [
+        (Environment(endpoint_url="http://e", ignores_endpoints=True), {"endpoint_url": "http://p"}),
+        (Environment(endpoint_url="http://e"), {"ignore_configured_endpoint_urls": "True", "endpoint_url": "http://p"}),
+    ],
+)
+def test_configured_endpoints_can_be_ignored(environment, values):
+    """By variable or profile; the argument still counts."""
+    assert resolve(AWS, None, environment, values).host == "s3.eu-west-1.amazonaws.com"
+    assert resolve(AWS, "http://argument", environment, values).host == "argument"
+
+
+def test_no_endpoint_says_what_to_set():
+    """A provider without a host of its own needs to be told."""
+    with pytest.raises(ConfigurationError, match=r"'generic'.*endpoint_url=.*AWS_ENDPOINT_URL"):
+        resolve(GENERIC)
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("cloudflare", r"https://\{account\}\.r2\.cloudflarestorage\.com,"),
+        ("oracle", r"https://\{namespace\}\.compat\.objectstorage\.eu-west-1\.oci\.customer-oci\.com,"),
+    ],
+)
+def test_no_endpoint_says_what_it_looks_like(name, form):
+    """Where that is known, with the region in it."""
+    with pytest.raises(ConfigurationError, match=f"'{name}'.*endpoint_url= of the form {form} or set AWS_ENDPOINT_URL"):
+        resolve(find_provider(name))
+
+
+@pytest.mark.parametrize(
+    ("variant", "host"),
+    [
+        ({"dualstack"}, "s3.dualstack.eu-west-1.amazonaws.com"),
+        ({"fips"}, "s3-fips.eu-west-1.amazonaws.com"),
+        ({"dualstack", "fips"}, "s3-fips.dualstack.eu-west-1.amazonaws.com"),
+        ({"accelerate"}, "s3.eu-west-1.amazonaws.com"),
+        ({"accelerate", "dualstack"}, "s3.dualstack.eu-west-1.amazonaws.com"),
+    ],
+)
+def test_the_providers_endpoint_can_be_a_variant(variant, host):
+    """What accelerates is not for everything, and so not the endpoint."""
+    assert resolve(AWS, variant=frozenset(variant)) == Endpoint("https", host, addressing="virtual")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://s3.eu-west-1.amazonaws.com",
+        "https://s3.dualstack.eu-west-1.amazonaws.com",
+        "https://s3-accelerate.amazonaws.com",
+        "https://s3-eu-west-1.amazonaws.com",
+        "https://s3.us-gov-west-1.amazonaws.com",
+        "https://bucket.vpce-1a2b.s3.eu-west-1.vpce.amazonaws.com",
+        "https://S3.EU-WEST-1.AMAZONAWS.COM:443/",
+    ],
+)
+def test_the_providers_own_hosts_are_addressed_its_way(url):
+    """In any region, and below it."""
+    assert resolve(AWS, url).addressing == "virtual"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:9000",
+        "https://minio.example.com",
+        "https://s3.evil-amazonaws.com",
+        "https://s3.amazonaws.com.example.com",
+    ],
+)
+def test_other_hosts_are_addressed_by_path(url):
+    """Whatever the provider's own way is."""
+    assert resolve(AWS, url).addressing == "path"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "url", "expected"),
+    [
+        ("https://store.example", "https://store.example", "virtual"),
+        ("https://store.example", "https://eu.store.example", "virtual"),
+        ("https://store.example", "https://mystore.example", "path"),
+        ("https://s3.{region}", "https://s3.eu-west-1", "path"),
+        (None, "https://store.example", "path"),
+    ],
+)
+def test_own_hosts_follow_from_the_pattern(pattern, url, expected):
+    """The part of the pattern after the region, or all of it, at a dot; a pattern without such a part has none."""
+    assert resolve(Provider("mine", endpoint=pattern, addressing="virtual"), url).addressing == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://me.store.example", "virtual"),
+        ("https://mystore.example", "path"),
+        ("https://alias.example", "virtual"),
+        ("https://b.alias.example", "virtual"),
+        ("https://aliases.example", "path"),
+    ],
+)
+def test_forms_and_aliases_are_own_hosts_too(url, expected):
+    """The provider's way holds wherever the host is known to be its own."""
+    mine = Provider(
+        "mine",
+        endpoint_form="https://{me}.store.example",
+        endpoint_aliases=("https://alias.example",),
+        addressing="virtual",
+    )
+    assert resolve(mine, url).addressing == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "region"),
+    [
+        ("backblaze", "https://s3.us-west-004.backblazeb2.com", "us-west-004"),
+        ("backblaze", "https://S3.us-west-004.backblazeb2.com:443/", "us-west-004"),
+        ("backblaze", "https://s3.us-west-004.backblazeb2.com:8443", None),
+        ("backblaze", "https://s3.us-west-004.backblazeb2.com.example.org", None),
+        ("digitalocean", "https://nyc3.digitaloceanspaces.com", "nyc3"),
+        ("digitalocean", "https://nyc3.cdn.digitaloceanspaces.com", None),
+        ("oracle", "https://me.compat.objectstorage.eu-zurich-1.oci.customer-oci.com", "eu-zurich-1"),
+        ("aws", "https://s3.dualstack.eu-west-3.amazonaws.com", "eu-west-3"),
+        ("aws", "https://s3-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+        ("aws", "https://s3-us-west-2.amazonaws.com", "us-west-2"),
+        ("aws", "https://s3-accelerate.amazonaws.com", None),
+        ("aws", "https://s3-external-1.amazonaws.com", None),
+        ("aws", "https://s3.amazonaws.com", None),
+        ("s3express", "https://s3express-use1-az4.us-east-1.amazonaws.com", "us-east-1"),
+        ("s3express", "https://s3express-control.us-east-1.amazonaws.com", "us-east-1"),
+        ("cloudflare", "https://me.r2.cloudflarestorage.com", None),
+        ("minio", "https://s3.eu-west-1.amazonaws.com", None),
+    ],
+)
+def test_a_host_of_the_providers_names_its_region(name, url, region):
+    """By any of its patterns, as a whole; hosts for all regions name none."""
+    assert custom(url).region(find_provider(name)) == region
+
+
+def test_a_provider_has_its_endpoint_in_every_region():
+    """The variant stays, and so does the way to name buckets; a redirect's host tells the region."""
+    own = find_own_endpoints(AWS, resolve(AWS, variant=frozenset({"fips"})), "eu-west-1")
+    assert own == OwnEndpoints(AWS, frozenset({"fips"}), "virtual")
+    assert own.of_region("us-east-2") == Endpoint("https", "s3-fips.us-east-2.amazonaws.com", addressing="virtual")
+    assert own.read_region("b.s3-us-west-2.amazonaws.com", "b") == "us-west-2"
+    assert own.read_region("s3.us-west-2.amazonaws.com", "b") == "us-west-2"
+    assert own.read_region("b.evil.example", "b") is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "url", "expected"),
+    [
+        (AWS, "https://s3.eu-west-1.amazonaws.com", frozenset()),
+        (AWS, "https://s3.dualstack.eu-west-1.amazonaws.com", frozenset({"dualstack"})),
+        (AWS, "https://s3.us-east-1.amazonaws.com", None),
+        (AWS, "https://s3.eu-west-1.amazonaws.com/base", None),
+        (AWS, "http://s3.eu-west-1.amazonaws.com", None),
+        (AWS, "https://s3-accelerate.amazonaws.com", None),
+        (GENERIC, "https://s3.eu-west-1.amazonaws.com", None),
+        (find_provider("google"), "https://storage.googleapis.com", None),
+        (find_provider("s3express"), "https://s3express-control.eu-west-1.amazonaws.com", None),
+    ],
+)
+def test_an_endpoint_that_was_written_down_is_the_providers_if_it_is_the_same(provider, url, expected):
+    """In the region that is signed for; a provider with one host for all has nowhere else to go."""
+    own = find_own_endpoints(provider, resolve(provider, url), "eu-west-1")
+    assert (None if own is None else own.variant) == expected
+
+
+def test_the_providers_endpoint_is_addressed_its_way():
+    """Also where the pattern says nothing about other hosts."""
+    endpoint = resolve(Provider("mine", endpoint="https://s3.{region}", addressing="virtual"))
+    assert endpoint == Endpoint("https", "s3.eu-west-1", addressing="virtual")
+
+
+@pytest.mark.parametrize(
+    ("url", "style", "expected"),
+    [
+        (None, "path", "path"),
+        (None, "virtual", "virtual"),
+        (None, "auto", "virtual"),
+        ("http://minio.example", "virtual", "virtual"),
+        ("http://minio.example", "auto", "path"),
+    ],
+)
+def test_the_profile_can_choose_the_addressing(url, style, expected):
+    """path and virtual hold for every endpoint; auto leaves it as it is."""
+    assert resolve(AWS, url, style=style).addressing == expected
+
+
+def test_an_unknown_addressing_is_an_error():
+    """The error names the profile and what may stand there."""
+    with pytest.raises(ConfigurationError, match=r"profile 'p': addressing_style .* path, virtual or auto"):
+        resolve(style="sideways")
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "origin"),
+    [
+        ({"url": "ftp://u:hidden@h"}, "endpoint_url="),
+        ({"environment": Environment(endpoint_url="ftp://u:hidden@h")}, "AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL"),
+        ({"values": {"endpoint_url": "ftp://u:hidden@h"}}, "the endpoint_url of profile 'p'"),
+    ],
+)
+def test_a_bad_url_is_named_by_origin(kwargs, origin):
+    """So that one knows where to mend it; a password in it is not shown."""
+    with pytest.raises(ConfigurationError) as caught:
+        resolve(**kwargs)
+    assert str(caught.value).startswith(f"{origin}: ")
+    assert "hidden" not in str(caught.value)

@@ -1,0 +1,359 @@
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import threading
+from pathlib import Path
+
+import pytest
+
+from aios3._client.refreshing_credentials import RefreshingCredentials
+from aios3._config import settings as settings_module
+from aios3._config.endpoints.variants import VariantSwitches
+from aios3._config.settings import Settings, load_settings
+from aios3._protocol.wire.uri import Endpoint
+from aios3.credentials import ANONYMOUS, Credentials
+from aios3.errors import ConfigurationError
+from aios3.providers import PROVIDERS, Provider, find_provider
+
+AWS = find_provider("aws")
+KEYS = Credentials("ARGUMENT", "hidden")
+ENVIRON = {"AWS_ACCESS_KEY_ID": "ENV", "AWS_SECRET_ACCESS_KEY": "hidden"}
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A home directory with a default profile and one called x."""
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text(
+        "[default]\nregion = eu-central-1\n[profile x]\nregion = eu-north-1\nendpoint_url = http://x\n"
+    )
+    (tmp_path / ".aws" / "credentials").write_text(
+        "[default]\naws_access_key_id = DEFAULT\naws_secret_access_key = hidden\n"
+        "[x]\naws_access_key_id = X\naws_secret_access_key = hidden\n"
+    )
+    return tmp_path
+
+
+async def load(home, environ=None, *, provider=AWS, endpoint_url=None, region=None, credentials=None) -> Settings:
+    return await load_settings(
+        provider, endpoint_url=endpoint_url, region=region, credentials=credentials, environ=environ or {}, home=home
+    )
+
+
+async def key_id(settings: Settings) -> str:
+    assert settings.credentials is not None
+    return (await settings.credentials.get_credentials()).access_key_id
+
+
+async def test_the_default_profile_is_enough(home):
+    """Keys and region from the files, the endpoint from the provider."""
+    settings = await load(home)
+    assert settings.endpoint == Endpoint("https", "s3.eu-central-1.amazonaws.com", addressing="virtual")
+    assert settings.region == "eu-central-1"
+    assert settings.ca_bundle is None
+    assert await key_id(settings) == "DEFAULT"
+
+
+async def test_a_named_profile_is_used_for_everything(home):
+    """AWS_PROFILE names region, endpoint and keys, before environment keys."""
+    settings = await load(home, {**ENVIRON, "AWS_PROFILE": "x"})
+    assert (settings.region, settings.endpoint.host, await key_id(settings)) == ("eu-north-1", "x", "X")
+
+
+async def test_a_named_profile_must_exist(home):
+    """It is not quietly replaced by the default one."""
+    with pytest.raises(ConfigurationError, match="'nobody'"):
+        await load(home, {"AWS_PROFILE": "nobody"})
+
+
+async def test_the_region_is_looked_up_in_order(home, tmp_path):
+    """Argument, AWS_REGION, AWS_DEFAULT_REGION, profile, provider."""
+    environ = {"AWS_REGION": "two", "AWS_DEFAULT_REGION": "three"}
+    assert (await load(home, environ, region="one")).region == "one"
+    assert (await load(home, environ)).region == "two"
+    assert (await load(home, {**environ, "AWS_REGION": ""})).region == "three"
+    assert (await load(home)).region == "eu-central-1"
+    assert (await load(tmp_path / "nobody", ENVIRON)).region == "us-east-1"
+    google = await load(tmp_path / "nobody", ENVIRON, provider=find_provider("google"))
+    assert google.region == "auto"
+
+
+@pytest.mark.parametrize("region", ["", "eu west", "a/b", "a.b", "x" * 64, "é", "a\n"])
+async def test_a_region_that_cannot_be_one_is_an_error(home, region):
+    """Only 1 to 63 letters, digits and hyphens can be part of a host name; the origin is named."""
+    with pytest.raises(ConfigurationError, match=r"region=.*1 to 63 letters, digits and hyphens"):
+        await load(home, region=region)
+
+
+@pytest.mark.parametrize(
+    ("environ", "origin"), [({"AWS_REGION": "a b"}, "AWS_REGION"), ({"AWS_PROFILE": "bad"}, "profile 'bad'")]
+)
+async def test_a_bad_region_is_named_by_origin(home, environ, origin):
+    """So that one knows where to mend it."""
+    with (home / ".aws" / "config").open("a") as config:
+        config.write("[profile bad]\nregion = a_b\n")
+    with pytest.raises(ConfigurationError, match=origin):
+        await load(home, environ)
+
+
+async def test_a_bad_default_of_a_provider_is_named(tmp_path):
+    """A provider of one's own is checked like any other origin."""
+    with pytest.raises(ConfigurationError, match="provider 'mine'"):
+        await load(tmp_path, ENVIRON, provider=Provider("mine", endpoint="http://h", default_region="a b"))
+
+
+async def test_given_credentials_win(home):
+    """The argument counts before named profile and environment."""
+    settings = await load(home, {**ENVIRON, "AWS_PROFILE": "x"}, credentials=KEYS)
+    assert await key_id(settings) == "ARGUMENT"
+
+
+async def test_environment_keys_win_over_the_default_profile(home):
+    """Without AWS_PROFILE the environment comes first."""
+    assert await key_id(await load(home, ENVIRON)) == "ENV"
+
+
+async def test_a_provider_of_ones_own_is_used_as_it_is(home):
+    """It is neither wrapped nor asked."""
+
+    class Mine:
+        async def get_credentials(self):
+            raise AssertionError("asked too early")
+
+    mine = Mine()
+    assert (await load(home, credentials=mine)).credentials is mine
+
+
+async def test_anonymous_is_no_credentials(home):
+    """None means that requests are not signed, though keys are at hand."""
+    assert (await load(home, ENVIRON, credentials=ANONYMOUS)).credentials is None
+
+
+class Uninstantiated:
+    async def get_credentials(self):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("credentials", "kind"),
+    [(("ID", "hidden"), "tuple"), ("hidden", "str"), (Uninstantiated, "Uninstantiated"), (0, "int")],
+)
+async def test_other_credentials_are_a_type_error(home, credentials, kind):
+    """The error names the type and never shows the value."""
+    with pytest.raises(TypeError, match=f"ANONYMOUS, not {kind}$") as caught:
+        await load(home, credentials=credentials)
+    assert "hidden" not in str(caught.value)
+
+
+async def test_no_credentials_at_all_is_an_error(tmp_path):
+    """The driver never turns anonymous by itself."""
+    with pytest.raises(ConfigurationError, match="no credentials were found"):
+        await load(tmp_path, {"AWS_EC2_METADATA_DISABLED": "true"})
+
+
+@pytest.mark.parametrize("credentials", [KEYS, ANONYMOUS])
+async def test_nothing_is_read_when_everything_is_given(home, credentials):
+    """With endpoint, region and credentials as arguments not even a broken file or a missing profile matters."""
+    (home / ".aws" / "config").write_text("[broken")
+    environ = {"AWS_PROFILE": "nobody", "AWS_ACCESS_KEY_ID": "alone", "AWS_CA_BUNDLE": "/ca.pem"}
+    settings = await load(home, environ, endpoint_url="http://h:9000", region="r", credentials=credentials)
+    assert settings.endpoint == Endpoint("http", "h:9000")
+    assert (settings.region, settings.ca_bundle) == ("r", "/ca.pem")
+
+
+@pytest.mark.parametrize("missing", ["endpoint_url", "region", "credentials"])
+async def test_files_are_read_when_anything_is_missing(home, missing):
+    """One argument left out is enough."""
+    (home / ".aws" / "config").write_text("[broken")
+    given = {"endpoint_url": "http://h", "region": "r", "credentials": KEYS}
+    del given[missing]
+    with pytest.raises(ConfigurationError, match="config, line 1"):
+        await load(home, ENVIRON, **given)
+
+
+async def test_files_are_read_off_the_loop(home, monkeypatch):
+    """A slow home directory, on a network say, does not hold up the event loop."""
+    threads = []
+    read_bytes = Path.read_bytes
+
+    def recording(self):
+        threads.append(threading.get_ident())
+        return read_bytes(self)
+
+    monkeypatch.setattr(Path, "read_bytes", recording)
+    await load(home)
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads
+
+
+async def test_the_home_directory_is_the_users_unless_given(home, monkeypatch):
+    """``~`` is expanded by the system's rules, in the thread."""
+    monkeypatch.setattr(settings_module.os.path, "expanduser", {"~": str(home)}.__getitem__)
+    assert (await load(None)).region == "eu-central-1"
+
+
+async def test_secrets_do_not_show_in_repr(home):
+    """Not of the keys, whether from arguments or files, nor of a provider with a careless repr."""
+
+    class Careless:
+        async def get_credentials(self):
+            return KEYS
+
+        def __repr__(self):
+            return "Careless(hidden)"
+
+    for credentials in (None, KEYS, Careless()):
+        assert "hidden" not in repr(await load(home, credentials=credentials))
+
+
+async def test_the_region_of_sts_is_one_of_aws(tmp_path):
+    """AWS_REGION, the profile's, the store's if it looks like one; else the oldest."""
+    (tmp_path / ".aws").mkdir()
+    config = tmp_path / ".aws" / "config"
+    role = "[default]\nrole_arn = a\nweb_identity_token_file = /t\n"
+
+    async def sts_region(region: str, environ: dict[str, str] | None = None) -> str:
+        settings = await load(tmp_path, environ, endpoint_url="http://h", region=region)
+        return vars(vars(settings.credentials)["_sts"])["_region"]
+
+    config.write_text(role)
+    assert await sts_region("auto") == "us-east-1"
+    assert await sts_region("eu-west-1") == "eu-west-1"
+    config.write_text(f"{role}region = eu-north-1\n")
+    assert await sts_region("eu-west-1") == "eu-north-1"
+    assert await sts_region("eu-west-1", {"AWS_REGION": "eu-south-1"}) == "eu-south-1"
+
+
+async def test_closing_ends_what_was_made_here(home):
+    """A source of the caller's own is not touched, and static keys have nothing to close."""
+
+    async def fetch():
+        started.set()
+        await asyncio.Event().wait()
+
+    def is_left() -> bool:
+        return any("refresh" in task.get_name() for task in asyncio.all_tasks())
+
+    for is_owned in (False, True):
+        started = asyncio.Event()
+        mine = RefreshingCredentials(fetch)
+        settings = dataclasses.replace(await load(home, credentials=mine), owns_credentials=is_owned)
+        waiter = asyncio.ensure_future(mine.get_credentials())
+        await started.wait()
+        await settings.aclose()
+        await settings.aclose()
+        assert is_left() is not is_owned
+        waiter.cancel()
+        await asyncio.wait({waiter})
+        assert not is_left()
+    assert not (await load(home, credentials=mine)).owns_credentials
+    found = await load(home)
+    assert found.owns_credentials
+    await found.aclose()
+
+
+async def _load(provider: Provider, **arguments: object) -> Settings:
+    options = {"endpoint_url": None, "region": None, "credentials": ANONYMOUS, "environ": {}, **arguments}
+    return await load_settings(provider, home=Path("/nonexistent"), **options)  # type: ignore[arg-type]
+
+
+async def test_a_provider_with_an_endpoint_for_every_region_needs_one() -> None:
+    """A host that does not exist would end in a DNS error after many attempts."""
+    regional = dataclasses.replace(PROVIDERS["aws"], region_required=True)
+
+    with pytest.raises(ConfigurationError, match="pass region=, or set AWS_REGION"):
+        await _load(regional)
+    assert (await _load(regional, region="eu-west-1")).region == "eu-west-1"
+    assert (await _load(regional, endpoint_url="http://localhost:1")).region == "us-east-1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "region"),
+    [
+        ({"endpoint_url": "https://s3.us-west-004.backblazeb2.com"}, "us-west-004"),
+        (
+            {"endpoint_url": "https://s3.us-west-004.backblazeb2.com", "environ": {"AWS_REGION": "eu-west-1"}},
+            "us-west-004",
+        ),
+        ({"endpoint_url": "https://s3.us-west-004.backblazeb2.com", "region": "eu-central-003"}, "eu-central-003"),
+        ({"endpoint_url": "https://gate.example.org", "environ": {"AWS_REGION": "eu-west-1"}}, "eu-west-1"),
+        ({"endpoint_url": "https://gate.example.org"}, "us-east-1"),
+        ({"environ": {"AWS_ENDPOINT_URL": "https://s3.us-west-004.backblazeb2.com"}}, "us-west-004"),
+        (
+            {"environ": {"AWS_ENDPOINT_URL": "https://s3.us-west-004.backblazeb2.com", "AWS_REGION": "eu-central-003"}},
+            "eu-central-003",
+        ),
+    ],
+)
+async def test_the_region_can_be_read_from_the_host(arguments, region):
+    """Of the argument, before the environment; of a configured endpoint, after it. The region of the call wins."""
+    settings = await _load(find_provider("backblaze"), **arguments)
+    assert settings.region == region
+    named = arguments.get("endpoint_url") or arguments["environ"]["AWS_ENDPOINT_URL"]
+    assert settings.endpoint.host == named.removeprefix("https://")
+
+
+async def test_variants_are_chosen_by_argument_environment_and_profile(home):
+    """The host follows, and what gives it in other regions; an endpoint that was written down stays as it is."""
+    with (home / ".aws" / "config").open("a") as config:
+        config.write("[profile fast]\nregion = eu-west-3\ns3 =\n  use_accelerate_endpoint = true\n")
+    settings = await load(home, {"AWS_USE_FIPS_ENDPOINT": "true"})
+    assert settings.endpoint.host == "s3-fips.eu-central-1.amazonaws.com"
+    assert settings.own_endpoints is not None
+    assert settings.own_endpoints.of_region("us-east-2").host == "s3-fips.us-east-2.amazonaws.com"
+    assert settings.accelerated_endpoint is None
+    settings = await load(home, {"AWS_PROFILE": "fast"}, credentials=KEYS)
+    assert settings.endpoint.host == "s3.eu-west-3.amazonaws.com"
+    assert settings.accelerated_endpoint is not None
+    assert settings.accelerated_endpoint("b", "eu-west-3").host == "s3-accelerate.amazonaws.com"
+    settings = await _load(AWS, environ={"AWS_USE_FIPS_ENDPOINT": "true"}, variants=VariantSwitches(fips=False))
+    assert settings.endpoint.host == "s3.us-east-1.amazonaws.com"
+    settings = await load(home, {"AWS_USE_FIPS_ENDPOINT": "true"}, endpoint_url="http://localhost:1")
+    assert settings.endpoint.host == "localhost:1"
+    assert settings.own_endpoints is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "fips", "url"),
+    [
+        ({"AWS_USE_FIPS_ENDPOINT": "true"}, None, "https://sts-fips.eu-west-1.amazonaws.com"),
+        ({"AWS_USE_FIPS_ENDPOINT": "true"}, False, "https://sts.eu-west-1.amazonaws.com"),
+        ({}, None, "https://sts.eu-west-1.amazonaws.com"),
+    ],
+)
+async def test_sts_keeps_fips_where_s3_would(tmp_path, environ, fips, url):
+    """Also beside an endpoint of S3 that was written down: STS is AWS's all the same."""
+    environ = {**environ, "AWS_WEB_IDENTITY_TOKEN_FILE": "/t", "AWS_ROLE_ARN": "a"}
+    settings = await load_settings(
+        AWS,
+        endpoint_url="http://h",
+        region="eu-west-1",
+        credentials=None,
+        variants=VariantSwitches(fips=fips),
+        environ=environ,
+        home=tmp_path,
+    )
+    assert vars(vars(settings.credentials)["_sts"])["_url"] == url
+
+
+async def test_a_provider_that_is_reached_by_https_only_is_not_asked_over_http() -> None:
+    """Keys would not go out in the clear, but nothing would come back either."""
+    careful = dataclasses.replace(PROVIDERS["generic"], https_only=True)
+
+    with pytest.raises(ConfigurationError, match="by https only"):
+        await _load(careful, endpoint_url="http://localhost:1")
+    assert (await _load(careful, endpoint_url="https://localhost:1")).endpoint.scheme == "https"
+
+
+async def test_a_provider_with_zones_is_reached_at_its_control_endpoint() -> None:
+    """By path, a bucket's zone is only known with its name. Any other endpoint is as given."""
+    express = PROVIDERS["s3express"]
+
+    own = (await _load(express, region="eu-north-1")).endpoint
+    given = (await _load(express, endpoint_url="https://localhost:1", region="eu-north-1")).endpoint
+
+    assert (own.host, own.addressing) == ("s3express-control.eu-north-1.amazonaws.com", "path")
+    assert given.host == "localhost:1"
+    with pytest.raises(ConfigurationError, match="pass region=, or set AWS_REGION"):
+        await _load(express)

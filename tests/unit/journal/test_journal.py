@@ -1,0 +1,331 @@
+"""The journal of a driver: what it has begun stands there before it is begun, and is responsible for it alone."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from aios3._journal import journal as journal_module
+from aios3._journal.journal import Journal
+from aios3._journal.journal_file import JournalFile
+from aios3.errors import ConfigurationError, StorageError
+from tests.support.fakes import make_job, turns
+from tests.support.journal_scene import HERE, JournalScene, entry
+
+
+def die(journal: Journal) -> None:
+    """Let the journal's process die."""
+    for file in journal._files:
+        os.close(file._descriptor)
+        file._descriptor = -1
+
+
+async def leave(journal: Journal, upload_id: str = "id", **job: object) -> None:
+    """Begin an upload and leave it open."""
+    log = journal.begin(make_job(**job))
+    await log.creating()
+    await log.created(upload_id)
+    log.left_open()
+
+
+def ids_left(journal: Journal) -> list[str | None]:
+    return [left.upload_id for left in journal.left.values()]
+
+
+async def test_an_upload_stands_there_from_before_its_create_to_its_end(scene: JournalScene) -> None:
+    """And the file goes when nothing is open."""
+    journal = await scene.open()
+    log = journal.begin(make_job(key="cat"))
+    assert "cat" not in scene.files[0]
+    await log.creating()
+    assert '"key":"cat"' in scene.files[0]
+    await log.created("id-1")
+    assert "id-1" in scene.files[0]
+    log.ended()
+    await journal.aclose()
+    assert scene.files == []
+
+
+async def test_nothing_is_noted_of_an_upload_that_creates_nothing(scene: JournalScene) -> None:
+    """One PutObject needs no recovery."""
+    journal = await scene.open()
+    log = journal.begin(make_job())
+    log.ended()
+    log.left_open()
+    assert journal.left == {}
+    assert scene.files[0].count("\n") == 1
+
+
+async def test_what_is_left_open_survives_the_driver(scene: JournalScene) -> None:
+    """The next one finds it, by the id that the store told."""
+    await leave(first := await scene.open())
+    assert ids_left(first) == ["id"]
+    await first.aclose()
+    second = await scene.open()
+    await second.claim()
+    assert ids_left(second) == ["id"]
+
+
+async def test_the_uploads_of_the_living_are_not_claimed(scene: JournalScene) -> None:
+    """Nor those of other endpoints."""
+    living, elsewhere, claiming = await scene.open(), await scene.open("http://elsewhere"), await scene.open()
+    await leave(living)
+    await leave(elsewhere)
+    await elsewhere.aclose()
+    await claiming.claim()
+    assert claiming.left == {}
+
+
+async def test_a_claimed_upload_is_ended_in_its_own_file(scene: JournalScene) -> None:
+    """Nothing is copied, so no death can leave it in two files; the file goes with its last entry."""
+    first = await scene.open()
+    await leave(first, "id-1")
+    await leave(first, "id-2")
+    die(first)
+    second = await scene.open()
+    await second.claim()
+    assert len(scene.files) == 2
+    one, two = second.left
+    second.end(one)
+    await second.read_others()
+    assert len(scene.files) == 2
+    second.end(two)
+    await second.read_others()
+    assert len(scene.files) == 1
+
+
+async def test_one_who_dies_while_cleaning_up_leaves_what_is_open_and_no_more(scene: JournalScene) -> None:
+    """What was ended before is not found again."""
+    first = await scene.open()
+    await leave(first, "id-1")
+    await leave(first, "id-2")
+    die(first)
+    second = await scene.open()
+    await second.claim()
+    second.end(next(iter(second.left)))
+    await second.read_others()
+    die(second)
+    third = await scene.open()
+    await third.claim()
+    assert ids_left(third) == ["id-2"]
+    assert len(scene.files) == 2
+
+
+async def test_an_empty_journal_of_the_dead_is_removed(scene: JournalScene) -> None:
+    """There is nothing in it to be responsible for."""
+    die(await scene.open())
+    second = await scene.open()
+    await second.claim()
+    assert (len(scene.files), second.left) == (1, {})
+
+
+async def test_a_cancelled_claim_is_responsible_all_the_same(scene: JournalScene) -> None:
+    """The files are locked, so nobody else could be."""
+    await leave(first := await scene.open())
+    await first.aclose()
+    second = await scene.open()
+    claiming = asyncio.create_task(second.claim())
+    await asyncio.sleep(0)
+    claiming.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await claiming
+    await second.read_others()
+    await turns()
+    assert ids_left(second) == ["id"]
+
+
+async def test_a_claim_that_the_end_overtakes_loses_nothing(scene: JournalScene) -> None:
+    """What it has locked is unlocked, and stays."""
+    await leave(first := await scene.open())
+    await first.aclose()
+    second = await scene.open()
+    claiming = asyncio.create_task(second.claim())
+    await turns(2)
+    await second.aclose()
+    await claiming
+    third = await scene.open()
+    await third.claim()
+    assert ids_left(third) == ["id"]
+
+
+async def test_after_the_end_nothing_is_claimed(scene: JournalScene) -> None:
+    """Nor written; what ends afterwards is for the next process to find out."""
+    journal = await scene.open()
+    await leave(journal)
+    await journal.aclose()
+    with pytest.raises(StorageError, match="closed"):
+        await journal.claim()
+    with pytest.raises(StorageError, match="closed"):
+        await journal.begin(make_job()).creating()
+    journal.end(next(iter(journal.left)))
+    await journal.aclose()
+    assert len(scene.files) == 1
+
+
+async def test_closing_ends_although_who_waits_is_cancelled(scene: JournalScene) -> None:
+    """Otherwise the lock would stay as long as the process."""
+    journal = await scene.open()
+    await leave(journal)
+    closing = asyncio.create_task(journal.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    await journal.aclose()
+    second = await scene.open()
+    await second.claim()
+    assert ids_left(second) == ["id"]
+
+
+async def test_what_could_be_locked_is_claimed_although_a_file_cannot_be_read(
+    scene: JournalScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trouble is told."""
+    await leave(first := await scene.open())
+    await first.aclose()
+    second = await scene.open()
+    find = journal_module.find_dead_journals
+
+    def find_and_fail(directory: Path, endpoint: str) -> object:
+        yield from find(directory, endpoint)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(journal_module, "find_dead_journals", find_and_fail)
+    with pytest.raises(OSError, match="Input/output"):
+        await second.claim()
+    assert ids_left(second) == ["id"]
+
+
+@pytest.mark.parametrize("closes", [True, False])
+async def test_an_upload_that_is_not_of_this_journal_is_taken_into_it(scene: JournalScene, closes: bool) -> None:
+    """With its id, which is known; when its caller has only a checkpoint."""
+    journal = await scene.open()
+    log = journal.begin(make_job(key="cat"))
+    await log.created("foreign-id")
+    log.left_open()
+    await journal.aclose() if closes else die(journal)
+    second = await scene.open()
+    await second.claim()
+    assert list(second.left.values()) == [entry(key="cat", at=scene.clock.moment, upload_id="foreign-id")]
+
+
+async def test_an_upload_that_was_left_is_taken_up(scene: JournalScene) -> None:
+    """It is not written down a second time, and nobody else can take it meanwhile."""
+    await leave(journal := await scene.open(), "other", key="other")
+    await leave(journal)
+    before = scene.files
+    log = journal.begin(make_job())
+    await log.created("id")
+    assert (scene.files, ids_left(journal)) == (before, ["other"])
+    assert journal.resume("id") is None
+    log.left_open()
+    assert ids_left(journal) == ["other", "id"]
+
+
+async def test_an_upload_that_is_reserved_is_not_left(scene: JournalScene) -> None:
+    """Whoever reserved it goes on with it, or puts it back."""
+    await leave(journal := await scene.open())
+    (number,) = journal.left
+    reserved = journal.take(number)
+    assert reserved is not None
+    assert reserved.upload_id == "id"
+    assert (journal.take(number), journal.left) == (None, {})
+    journal.put_back(number)
+    assert ids_left(journal) == ["id"]
+    journal.take(number)
+    assert journal.resume("id") == number
+    journal.put_back(number)
+    assert journal.left == {}
+
+
+@pytest.mark.parametrize("step", ["creating", "created"])
+async def test_a_full_disk_is_told_and_leaves_no_entry(
+    scene: JournalScene, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The error says where; what was half written is of no consequence."""
+    journal = await scene.open()
+    log = journal.begin(make_job())
+    if step == "created":
+        await log.creating()
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space") as caught:
+            await (log.creating() if step == "creating" else log.created("id"))
+        assert "journal" in caught.value.__notes__[0]
+        log.ended()
+        await journal.read_others()
+    await journal.aclose()
+    assert scene.files == []
+
+
+@pytest.mark.parametrize("step", ["creating", "created"])
+async def test_a_cancelled_write_leaves_no_entry_once_the_upload_has_ended(scene: JournalScene, step: str) -> None:
+    """Whether the thread had begun with it or not."""
+    journal = await scene.open()
+    for is_busy in (True, False):
+        log = journal.begin(make_job())
+        if step == "created":
+            await log.creating()
+        release = threading.Event()
+        if is_busy:
+            journal._writer.submit(release.wait)
+        writing = asyncio.ensure_future(log.creating() if step == "creating" else log.created("id"))
+        await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.wait({writing})
+        log.ended()
+        release.set()
+        assert await journal.read_others() == []
+    await journal.aclose()
+    assert scene.files == []
+
+
+async def test_a_cancelled_opening_leaves_nothing_locked(scene: JournalScene) -> None:
+    """The file that the thread has made all the same goes at the end."""
+    journal = Journal(scene.directory, HERE, scene.clock())
+    opening = asyncio.create_task(journal.open())
+    await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.wait({opening})
+    await journal.aclose()
+    assert scene.files == []
+
+
+async def test_the_files_are_touched_in_one_thread_only(scene: JournalScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop never waits for the disk."""
+    threads: set[str] = set()
+    for name in ("create", "begin", "add", "end", "close"):
+        original = getattr(JournalFile, name)
+
+        def noting(*args: object, original: object = original, **options: object) -> object:
+            threads.add(threading.current_thread().name)
+            return original(*args, **options)  # type: ignore[operator]
+
+        monkeypatch.setattr(JournalFile, name, noting)
+    journal = await scene.open()
+    log = journal.begin(make_job())
+    await log.creating()
+    await log.created("id")
+    log.ended()
+    await journal.aclose()
+    assert [name for name in threads if not name.startswith("aios3-journal")] == []
+    assert threads
+
+
+async def test_a_fork_writes_nothing(scene: JournalScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no thread that would, so waiting for one would never end."""
+    journal = await scene.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: -1)
+        with pytest.raises(ConfigurationError, match="make a driver in each process"):
+            await journal.claim()
+    await journal.aclose()

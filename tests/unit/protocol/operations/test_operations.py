@@ -1,0 +1,191 @@
+"""All operations together: recorded answers of many stores, and any bytes at all."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import FrozenInstanceError, fields
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aios3._protocol import operations
+from aios3._protocol.operations import (
+    AbortMultipartUpload,
+    CompleteMultipartUpload,
+    CreateBucket,
+    CreateMultipartUpload,
+    CreateSession,
+    DeleteBucket,
+    DeleteObject,
+    GetObject,
+    HeadBucket,
+    HeadObject,
+    ListBuckets,
+    ListMultipartUploads,
+    ListObjectsV2,
+    ListParts,
+    PutObject,
+    UploadPart,
+)
+from aios3._protocol.wire.error_responses import expected_region, server_time
+from aios3._protocol.wire.messages import Response
+from aios3._protocol.wire.uri import Endpoint, canonical_query
+from aios3.errors import ResponseError
+from tests.support.places import DATA
+
+VECTORS = DATA / "vectors" / "xml"
+CASES = json.loads((VECTORS / "index.json").read_text(encoding="utf-8"))["files"]
+ENDPOINT = Endpoint.parse("https://s3.example.com", "virtual")
+
+OPERATIONS: dict[str, Any] = {
+    operation.name: operation
+    for operation in (
+        PutObject("b", "k", {}, ()),
+        CreateMultipartUpload("b", "k", {}),
+        UploadPart("b", "k", "id", 1, (b"x",), {}),
+        CompleteMultipartUpload("b", "k", "id", [(1, '"e"', None)], None, {}),
+        AbortMultipartUpload("b", "k", "id"),
+        ListParts("b", "k", "id"),
+        HeadObject("b", "k"),
+        GetObject("b", "k"),
+        DeleteObject("b", "k"),
+        HeadBucket("b"),
+        CreateBucket("b", "eu-west-1"),
+        CreateSession("b"),
+        DeleteBucket("b"),
+        ListBuckets(),
+        ListObjectsV2("b"),
+        ListMultipartUploads("b"),
+    )
+}
+NOT_SPOKEN = {"GetBucketLocation": 3, "UploadPartCopy": 2}
+"""Operations that the library does not use, and how many of the recorded answers are theirs."""
+
+
+def cases_that(ok: bool) -> list[Any]:
+    spoken = (case for case in CASES if case["operation"] not in NOT_SPOKEN)
+    return [pytest.param(case, id=case["file"]) for case in spoken if (case["expect"]["ok"] is True) is ok]
+
+
+def answer_of(case: dict[str, Any]) -> Response:
+    return Response(case["http_status"], {}, (VECTORS / case["file"]).read_bytes())
+
+
+def operation_of(case: dict[str, Any]) -> Any:
+    return OPERATIONS["UploadPart" if case["operation"] == "any" else case["operation"]]
+
+
+def test_no_recorded_answer_is_left_out_silently() -> None:
+    """Every sample runs but those of the two operations that are not spoken."""
+    left_out = [case for case in CASES if case["operation"] in NOT_SPOKEN]
+    assert len(left_out) == sum(NOT_SPOKEN.values())
+    assert len(cases_that(True)) + len(cases_that(False)) == len(CASES) - len(left_out) == 61
+    assert {case["file"] for case in CASES} == {path.name for path in VECTORS.glob("*.xml")}
+
+
+@pytest.mark.parametrize("case", cases_that(True))
+def test_a_recorded_success_is_read(case: dict[str, Any]) -> None:
+    """Every detail that the index names comes out, of any dialect."""
+    result, expect = operation_of(case).read(answer_of(case)), case["expect"]
+    if case["operation"] == "CreateMultipartUpload":
+        assert result == expect["upload_id"]
+        in_query = expect.get("upload_id_in_query")
+        assert in_query is None or canonical_query([("uploadId", result)]) == f"uploadId={in_query}"
+    elif case["operation"] == "CompleteMultipartUpload":
+        assert result.etag == expect["etag"]
+        assert result.checksum == expect.get("checksum_crc64nvme")
+    elif case["operation"] == "ListParts":
+        assert_parts(result, expect)
+    else:
+        assert [[upload.key, upload.upload_id] for upload in result.uploads] == expect["uploads"]
+        assert result.is_truncated is expect.get("is_truncated", False)
+        assert result.next_key_marker == expect.get("next_key_marker", "")
+        assert result.next_upload_id_marker == expect.get("next_upload_id_marker", "")
+
+
+def assert_parts(page: operations.PartsPage, expect: dict[str, Any]) -> None:
+    assert page.is_truncated is expect.get("is_truncated", False)
+    if page.is_truncated:
+        assert page.next_marker == expect["next_part_number_marker"]
+    if "parts" in expect:
+        assert [[part.number, part.etag, part.size] for part in page.parts] == expect["parts"]
+    for number, checksum in expect.get("part_checksums", {}).items():
+        assert next(part for part in page.parts if part.number == int(number)).checksum == checksum
+
+
+@pytest.mark.parametrize("case", cases_that(False))
+def test_a_recorded_failure_is_raised(case: dict[str, Any]) -> None:
+    """With the recorded code; what is neither success nor error has status 200 and no code."""
+    answer, expect = answer_of(case), case["expect"]
+    with pytest.raises(ResponseError) as caught:
+        operation_of(case).read(answer)
+    assert caught.value.code == expect.get("code")
+    assert caught.value.status == case["http_status"]
+    assert caught.value.request_id == expect.get("request_id", caught.value.request_id)
+    assert expected_region(answer) == expect.get("region")
+    time = server_time(answer)
+    assert (time and f"{time:%Y-%m-%dT%H:%M:%SZ}") == expect.get("server_time")
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_is_a_frozen_value(name: str) -> None:
+    """It can be built and sent again for every attempt, and nothing can be added to it."""
+    operation = OPERATIONS[name]
+    assert operation.build(ENDPOINT) == operation.build(ENDPOINT)
+    assert operation.build(ENDPOINT).operation == name
+    assert not hasattr(operation, "__dict__")
+    with pytest.raises(FrozenInstanceError):
+        setattr(operation, fields(operation)[0].name, "other")
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_no_operation_sends_an_accidental_content_type(name: str) -> None:
+    """Only bodies of XML have one of their own; an object's comes from its attributes."""
+    expected = "application/xml" if name in ("CompleteMultipartUpload", "CreateBucket") else None
+    assert OPERATIONS[name].build(ENDPOINT).headers.get("content-type") == expected
+
+
+def test_all_operations_are_tested() -> None:
+    """A new operation must join the table above."""
+    public = {name for name in operations.__all__ if hasattr(getattr(operations, name), "name")} - {"Operation"}
+    assert public - {"CreateDirectoryBucket"} == set(OPERATIONS)  # which is another way to say CreateBucket
+
+
+ROOTS = [
+    "InitiateMultipartUploadResult",
+    "CompleteMultipartUploadResult",
+    "ListPartsResult",
+    "ListMultipartUploadsResult",
+    "ListBucketResult",
+    "ListAllMyBucketsResult",
+]
+NAMES = [
+    "Code", "UploadId", "ETag", "Part", "PartNumber", "Size", "Upload", "Key", "IsTruncated", "EncodingType",
+    "Contents", "NextContinuationToken", "Buckets", "Bucket", "Name",
+]  # fmt: skip
+TEXT = st.text(max_size=8).map(lambda text: text.replace("<", "&lt;").encode(errors="replace").decode())
+LEAVES = st.tuples(st.sampled_from(NAMES), TEXT | st.sampled_from(["1", "true", "url", "%ff"]))
+ELEMENTS = st.recursive(
+    LEAVES.map(lambda leaf: f"<{leaf[0]}>{leaf[1]}</{leaf[0]}>"),
+    lambda inner: st.tuples(st.sampled_from([*ROOTS, *NAMES, "Error"]), st.lists(inner, max_size=4)).map(
+        lambda node: f"<{node[0]}>{''.join(node[1])}</{node[0]}>"
+    ),
+)
+HEADER_NAMES = ["etag", "content-length", "last-modified", "x-amz-meta-a", "x-amz-checksum-crc32", "x-amz-request-id"]
+ANSWERS = st.builds(
+    Response,
+    st.sampled_from([200, 204, 206, 301, 400, 403, 404, 409, 412, 429, 500, 503]),
+    st.dictionaries(st.sampled_from(HEADER_NAMES), st.text()),
+    st.binary() | ELEMENTS.map(str.encode),
+)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@given(answer=ANSWERS)
+def test_any_answer_is_a_result_or_a_response_error(name: str, answer: Response) -> None:
+    """No other exception, whatever a store or something in between sends."""
+    with suppress(ResponseError):
+        OPERATIONS[name].read(answer)

@@ -1,0 +1,224 @@
+"""Any chunks in, the same bytes out, cut into the planned parts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part, PartCutter
+from aios3._protocol.parts.part_plan import PartPlan
+from aios3.errors import PartLimitError
+
+
+def cut(chunks: list[bytes], plan: PartPlan) -> list[Part]:
+    """Drive a cutter as an upload does."""
+    cutter, parts = PartCutter(plan), []
+    for chunk in chunks:
+        data = memoryview(chunk)
+        while data:
+            if cutter.is_full:
+                parts.append(cutter.take())
+            if not cutter.is_open:
+                cutter.begin()
+            if cutter.wants:
+                cutter.lend(bytearray(b"\xff" * SEGMENT_SIZE))
+            data = data[cutter.fill(data) :]
+    if cutter.filled:
+        parts.append(cutter.take())
+    return parts
+
+
+def body(part: Part) -> bytes:
+    return b"".join(part.body)
+
+
+@given(chunks=st.lists(st.binary(max_size=300), max_size=30), size=st.integers(1, 400))
+def test_any_chunks_give_equal_parts_but_the_last(chunks: list[bytes], size: int) -> None:
+    """And the same bytes, in order, numbered from 1."""
+    whole = b"".join(chunks)
+    parts = cut(chunks, PartPlan(size, size, 10_000))
+    assert b"".join(map(body, parts)) == whole
+    assert [part.number for part in parts] == list(range(1, len(parts) + 1))
+    assert all(part.size == size for part in parts[:-1])
+    assert all(part.size == len(body(part)) for part in parts)
+    assert len(parts) == -(-len(whole) // size)
+
+
+@given(
+    lengths=st.lists(st.integers(0, 3 * SEGMENT_SIZE), max_size=6),
+    size=st.sampled_from([SEGMENT_SIZE - 1, SEGMENT_SIZE, SEGMENT_SIZE + 1, 2 * SEGMENT_SIZE, 2 * SEGMENT_SIZE + 9]),
+)
+@settings(max_examples=40, deadline=None)
+def test_parts_of_several_segments_keep_their_bytes(lengths: list[int], size: int) -> None:
+    """Whatever the chunks, around the size of a segment."""
+    chunks = [bytes([index % 251]) * length for index, length in enumerate(lengths)]
+    parts = cut(chunks, PartPlan(size, size, 10_000))
+    assert b"".join(map(body, parts)) == b"".join(chunks)
+    assert all(len(part.segments) == -(-part.size // SEGMENT_SIZE) for part in parts)
+    assert all(len(piece) <= SEGMENT_SIZE for part in parts for piece in part.body)
+
+
+def test_growing_parts_are_cut_as_planned() -> None:
+    """Each part asks the plan for its own size."""
+    plan = PartPlan(1, 8, 20)
+    parts = cut([bytes(range(60))], plan)
+    assert [part.size for part in parts[:-1]] == [plan.size_of(number) for number in range(1, len(parts))]
+    assert b"".join(map(body, parts)) == bytes(range(60))
+
+
+def test_a_new_cutter_is_empty() -> None:
+    """It wants nothing until a part is begun."""
+    cutter = PartCutter(PartPlan(10, 10, 2))
+    state = (cutter.is_open, cutter.is_full, cutter.is_at_limit, cutter.filled, cutter.room, cutter.missing)
+    assert state == (False, False, False, 0, 0, 0)
+    assert cutter.wants == 0
+    assert cutter.number == 1
+
+
+def test_a_part_wants_one_segment_at_a_time() -> None:
+    """And tells how much it will use of it, so that no more is granted than is used."""
+    cutter = PartCutter(PartPlan(SEGMENT_SIZE + 10, SEGMENT_SIZE + 10, 2))
+    cutter.begin()
+    assert (cutter.wants, cutter.missing, cutter.room) == (SEGMENT_SIZE, SEGMENT_SIZE + 10, 0)
+    cutter.lend(bytearray(SEGMENT_SIZE))
+    assert (cutter.wants, cutter.missing, cutter.room) == (0, 10, SEGMENT_SIZE)
+    assert cutter.fill(memoryview(bytes(SEGMENT_SIZE + 5))) == SEGMENT_SIZE
+    assert (cutter.wants, cutter.missing, cutter.room, cutter.filled) == (10, 10, 0, SEGMENT_SIZE)
+    cutter.lend(bytearray(SEGMENT_SIZE))
+    assert cutter.fill(memoryview(b"12345")) == 5
+    assert not cutter.is_full
+    assert cutter.fill(memoryview(b"1234567")) == 5
+    assert (cutter.is_full, cutter.wants, cutter.missing) == (True, 0, 0)
+
+
+def test_nothing_is_copied_without_a_segment() -> None:
+    """There is no room."""
+    cutter = PartCutter(PartPlan(10, 10, 2))
+    cutter.begin()
+    assert cutter.fill(memoryview(b"abc")) == 0
+    assert cutter.filled == 0
+
+
+def test_a_part_may_be_taken_early() -> None:
+    """As the last one is: it is as long as what was copied in, and the next one begins empty."""
+    cutter = PartCutter(PartPlan(10, 10, 2))
+    cutter.begin()
+    cutter.lend(bytearray(SEGMENT_SIZE))
+    cutter.fill(memoryview(b"abc"))
+    part = cutter.take()
+    assert (part.number, part.size, body(part), len(part.segments)) == (1, 3, b"abc", 1)
+    assert (cutter.is_open, cutter.number, cutter.filled, cutter.room) == (False, 2, 0, 0)
+
+
+def test_an_empty_part_has_no_body() -> None:
+    """A cutter that was never fed can be asked as well."""
+    part = PartCutter(PartPlan(10, 10, 2)).take()
+    assert (part.size, part.segments, list(part.body)) == (0, (), [])
+
+
+def test_bytes_are_copied_on_arrival() -> None:
+    """The producer may overwrite its buffer at once."""
+    cutter, chunk = PartCutter(PartPlan(10, 10, 2)), bytearray(b"abc")
+    cutter.begin()
+    cutter.lend(bytearray(SEGMENT_SIZE))
+    cutter.fill(memoryview(chunk))
+    chunk[:] = b"xyz"
+    assert body(cutter.take()) == b"abc"
+
+
+def test_a_part_beyond_the_stores_number_cannot_begin() -> None:
+    """The limit shows as soon as the last part was taken; until then it may be filled."""
+    cutter = PartCutter(PartPlan(1, 1, 1))
+    assert not cutter.is_at_limit
+    cutter.begin()
+    cutter.lend(bytearray(SEGMENT_SIZE))
+    cutter.fill(memoryview(b"a"))
+    assert not cutter.is_at_limit
+    cutter.take()
+    assert cutter.is_at_limit
+    with pytest.raises(PartLimitError):
+        cutter.begin()
+
+
+def filled_in_place(cutter: PartCutter, data: bytes, most: int) -> tuple[int, tuple[bytearray, ...]]:
+    """Write `data` to what is free, as a thread does that reads a file; return how much fitted, and what came back."""
+    count = 0
+    for piece in cutter.free(most):
+        bytes_ = data[count : count + len(piece)]
+        piece[: len(bytes_)] = bytes_
+        count += len(bytes_)
+    return count, cutter.note_filled(count)
+
+
+def test_free_memory_is_in_order_and_no_more_than_asked_for() -> None:
+    """Across segments, from where the part is filled to."""
+    cutter = PartCutter(PartPlan(2 * SEGMENT_SIZE + 10, 2 * SEGMENT_SIZE + 10, 2))
+    assert cutter.free(100) == []
+    cutter.begin()
+    cutter.lend(bytearray(SEGMENT_SIZE))
+    cutter.fill(memoryview(b"abc"))
+    cutter.lend_ahead(bytearray(SEGMENT_SIZE))
+    assert (cutter.lent_ahead, cutter.missing, cutter.room) == (2 * SEGMENT_SIZE - 3, 10, SEGMENT_SIZE - 3)
+    assert [len(piece) for piece in cutter.free(SEGMENT_SIZE)] == [SEGMENT_SIZE - 3, 3]
+    assert [len(piece) for piece in cutter.free(5)] == [5]
+    cutter.lend_ahead(bytearray(SEGMENT_SIZE))
+    assert [len(piece) for piece in cutter.free(9 * SEGMENT_SIZE)] == [SEGMENT_SIZE - 3, SEGMENT_SIZE, 10]
+    assert filled_in_place(cutter, bytes(2 * SEGMENT_SIZE + 7), 9 * SEGMENT_SIZE) == (2 * SEGMENT_SIZE + 7, ())
+    assert (cutter.is_full, cutter.room, cutter.wants, cutter.free(1)) == (True, 0, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("before", "count", "kept", "room"),
+    [
+        (0, 0, 0, 0),
+        (3, 0, 1, SEGMENT_SIZE - 3),
+        (3, 1, 1, SEGMENT_SIZE - 4),
+        (3, SEGMENT_SIZE - 3, 1, 0),
+        (3, SEGMENT_SIZE - 2, 2, SEGMENT_SIZE - 1),
+        (0, 2 * SEGMENT_SIZE + 1, 3, 9),
+    ],
+)
+def test_segments_that_stay_empty_are_lent_no_more(before: int, count: int, kept: int, room: int) -> None:
+    """The part misses them again; the one that is not full yet can be filled by either way."""
+    size = 2 * SEGMENT_SIZE + 10
+    cutter = PartCutter(PartPlan(size, size, 2))
+    cutter.begin()
+    segments = [bytearray(SEGMENT_SIZE) for _ in range(3)]
+    cutter.lend(segments[0])
+    cutter.fill(memoryview(b"x" * before))
+    for segment in segments[1:]:
+        cutter.lend_ahead(segment)
+    written, empty = filled_in_place(cutter, b"y" * count, size)
+    assert (written, [id(segment) for segment in empty]) == (count, [id(segment) for segment in segments[kept:]])
+    assert (cutter.filled, cutter.room, cutter.lent_ahead) == (before + count, room, room)
+    assert cutter.missing == size - min(size, kept * SEGMENT_SIZE)
+    assert cutter.fill(memoryview(b"z" * size)) == room
+    assert body(cutter.take()) == b"x" * before + b"y" * count + b"z" * room
+
+
+@given(
+    steps=st.lists(st.tuples(st.booleans(), st.integers(0, 3), st.integers(0, 3 * SEGMENT_SIZE)), max_size=8),
+    size=st.sampled_from([SEGMENT_SIZE, 2 * SEGMENT_SIZE, 2 * SEGMENT_SIZE + 9]),
+)
+@settings(max_examples=40, deadline=None)
+def test_both_ways_of_filling_give_the_same_bytes(steps: list[tuple[bool, int, int]], size: int) -> None:
+    """In any order: copied in, or written in place with some segments lent ahead."""
+    cutter, whole, taken = PartCutter(PartPlan(size, size, 10_000)), b"", b""
+    for number, (in_place, ahead, length) in enumerate(steps):
+        if cutter.is_full:
+            taken += body(cutter.take())
+        if not cutter.is_open:
+            cutter.begin()
+        if cutter.wants:
+            cutter.lend(bytearray(SEGMENT_SIZE))
+        data = bytes([number + 1]) * length
+        if in_place:
+            for _ in range(ahead):
+                if cutter.missing:
+                    cutter.lend_ahead(bytearray(SEGMENT_SIZE))
+            count, _ = filled_in_place(cutter, data, length)
+        else:
+            count = cutter.fill(memoryview(data))
+        whole += data[:count]
+    assert taken + body(cutter.take()) == whole

@@ -1,0 +1,336 @@
+"""The whole retry decision, as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aios3._protocol.policies.retry import Repair, Retry, decide, is_unclear, repair_for
+from aios3._protocol.wire.error_responses import read_error
+from aios3._protocol.wire.messages import Response
+from aios3.errors import (
+    CompletionUnknownError,
+    ConfigurationError,
+    DriverClosedError,
+    IntegrityError,
+    ResponseError,
+    StorageError,
+    ThrottledError,
+    TransportError,
+    TransportTimeoutError,
+)
+from aios3.options import RetryPolicy
+
+POLICY = RetryPolicy(max_attempts=4, base_delay=0.5, throttle_base_delay=2.0, max_delay=10.0)
+
+
+def answered(status: int, code: str | None = None, operation: str = "UploadPart") -> ResponseError:
+    """Return the error as it would be read from such an answer."""
+    body = f"<Error><Code>{code}</Code></Error>".encode() if code else b""
+    return read_error(
+        Response(status, {}, body), operation=operation, bucket="b", key="k", upload_id=None, part_number=None
+    )
+
+
+def permanent() -> TransportError:
+    error = TransportError("not trusted")
+    error.is_permanent = True
+    return error
+
+
+def stale() -> TransportError:
+    error = TransportError("closed")
+    error.on_reused_connection = True
+    return error
+
+
+def decision(failure: StorageError, *, attempt: int = 1, random: float = 0.5, **others: Any) -> Retry | None:
+    return decide(failure, attempt=attempt, policy=POLICY, random=random, **others)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        *[
+            answered(400, code)
+            for code in (
+                "BadDigest",
+                "IncompleteBody",
+                "RequestTimeout",
+                "XAmzContentSHA256Mismatch",
+                "ClientDisconnect",
+            )
+        ],
+        answered(409, "OperationAborted"),
+        answered(409, "ConditionalRequestConflict"),
+        answered(409, "ConditionalRequestConflict", "PutObject"),
+        answered(500, "InternalError"),
+        answered(503, "SlowDown"),
+        answered(503, "ServiceUnavailable"),
+        answered(400, "ThrottlingException"),
+        answered(429, "TooManyRequests"),
+        answered(503, "PriorRequestNotComplete"),
+        *[answered(status) for status in (408, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524)],
+        answered(502, "UnknownToUs"),
+        answered(200, "InternalError", "CompleteMultipartUpload"),
+        answered(200, "SlowDown", "CompleteMultipartUpload"),
+        ResponseError("not XML", operation="CompleteMultipartUpload", status=200),
+        TransportError("reset"),
+        TransportTimeoutError("too slow"),
+    ],
+    ids=str,
+)
+def test_what_may_pass_is_tried_again(failure: StorageError) -> None:
+    """Judged by S3's code first, whatever its status."""
+    assert decision(failure) is not None
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        *[
+            answered(status, code)
+            for status, code in (
+                (400, "EntityTooSmall"),
+                (400, "InvalidPart"),
+                (400, "InvalidRequest"),
+                (403, "AccessDenied"),
+                (403, "SignatureDoesNotMatch"),
+                (403, "InvalidAccessKeyId"),
+                (404, "NoSuchBucket"),
+                (404, "NoSuchUpload"),
+                (409, "BucketAlreadyExists"),
+                (412, "PreconditionFailed"),
+                (301, "PermanentRedirect"),
+                (501, "NotImplemented"),
+            )
+        ],
+        *[answered(status) for status in (301, 307, 400, 401, 403, 404, 405, 409, 411, 412, 413, 416, 501, 505)],
+        answered(409, "ConditionalRequestConflict", "CompleteMultipartUpload"),
+        answered(200, "InvalidPart", "CompleteMultipartUpload"),
+        answered(200, "AccessDenied", "CompleteMultipartUpload"),
+        permanent(),
+        ConfigurationError("wrong"),
+        IntegrityError("differs"),
+        CompletionUnknownError("?", bucket="b", key="k", upload_id=None),
+    ],
+    ids=str,
+)
+def test_what_will_not_pass_is_given_up_at_once(failure: StorageError) -> None:
+    """Another attempt would meet the same."""
+    assert decision(failure) is None
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 3, 4, 5])
+def test_attempts_are_limited(attempt: int) -> None:
+    """The first one counts."""
+    assert (decision(answered(500), attempt=attempt) is None) == (attempt >= 4)
+
+
+def test_one_attempt_never_retries() -> None:
+    """But still repairs, because that does not count."""
+    once = RetryPolicy(max_attempts=1)
+    assert decide(answered(500), attempt=1, policy=once, random=0.0) is None
+    assert decide(stale(), attempt=1, policy=once, random=0.0) == Retry(0.0, 0, "connection")
+
+
+@pytest.mark.parametrize(
+    ("failure", "attempt", "longest"),
+    [
+        (answered(500), 1, 0.5),
+        (answered(500), 2, 1.0),
+        (answered(500), 3, 2.0),
+        (answered(503, "SlowDown"), 1, 2.0),
+        (answered(503, "SlowDown"), 3, 8.0),
+        (TransportTimeoutError("slow"), 2, 1.0),
+    ],
+    ids=str,
+)
+def test_waits_are_a_random_part_of_a_doubling_time(failure: StorageError, attempt: int, longest: float) -> None:
+    """From nothing up to all of it; longer where the store asks for fewer requests."""
+    delays = [decision(failure, attempt=attempt, random=random) for random in (0.0, 0.5, 1.0)]
+    assert [retry and retry.delay for retry in delays] == [0.0, longest / 2, longest]
+
+
+def test_waits_are_capped() -> None:
+    """However many attempts there were: no number grows beyond a float."""
+    endless = RetryPolicy(max_attempts=10**6, base_delay=0.5, max_delay=10.0)
+    retry = decide(answered(500), attempt=10**5, policy=endless, random=1.0)
+    assert retry is not None
+    assert retry.delay == 10.0
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "random", "delay"),
+    [(None, 1.0, 0.5), (3.0, 0.0, 3.0), (0.1, 1.0, 0.5), (1000.0, 0.5, 10.0), (0.0, 0.5, 0.25)],
+)
+def test_retry_after_is_a_lower_bound_up_to_the_cap(retry_after: float | None, random: float, delay: float) -> None:
+    """A store that asks for hours is not waited for."""
+    retry = decision(answered(500), random=random, retry_after=retry_after)
+    assert retry is not None
+    assert retry.delay == delay
+
+
+@given(random=st.floats(0, 1, exclude_max=True), attempt=st.integers(1, 3), after=st.none() | st.floats(0, 1e6))
+def test_any_wait_is_within_its_bounds(random: float, attempt: int, after: float | None) -> None:
+    """Never negative, never over the cap, never before Retry-After allows."""
+    retry = decision(answered(500), attempt=attempt, random=random, retry_after=after)
+    assert retry is not None
+    assert min(after or 0.0, 10.0) <= retry.delay <= 10.0
+
+
+@pytest.mark.parametrize(
+    ("failure", "cost"), [(answered(500), 5), (answered(503, "SlowDown"), 5), (TransportTimeoutError("slow"), 10)]
+)
+def test_a_retry_costs(failure: StorageError, cost: int) -> None:
+    """More after a timeout, which has cost more already."""
+    retry = decision(failure)
+    assert retry is not None
+    assert (retry.cost, retry.repair) == (cost, None)
+
+
+@pytest.mark.parametrize(
+    ("failure", "repair"),
+    [
+        (answered(403, "RequestTimeTooSkewed"), "clock"),
+        (answered(403, "RequestExpired"), "clock"),
+        (answered(400, "RequestInTheFuture"), "clock"),
+        (answered(400, "ExpiredToken"), "credentials"),
+        (answered(403, "ExpiredTokenException"), "credentials"),
+        (answered(400, "TokenRefreshRequired"), "credentials"),
+        (stale(), "connection"),
+    ],
+)
+def test_what_can_be_put_right_is_tried_once_more_at_once(failure: StorageError, repair: Repair) -> None:
+    """Free, without a wait, also at the last attempt; but once only per request."""
+    assert repair_for(failure) == repair
+    for attempt in (1, 4):
+        assert decision(failure, attempt=attempt) == Retry(0.0, 0, repair)
+    again = decision(failure, repaired={repair})
+    assert (again is None) == (repair != "connection")
+    others = {"clock", "credentials", "connection"} - {repair}
+    assert decision(failure, repaired=others) == Retry(0.0, 0, repair)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "failure", [answered(500), answered(403, "AccessDenied"), TransportError("reset"), IntegrityError("x")]
+)
+def test_most_failures_cannot_be_put_right(failure: StorageError) -> None:
+    """There is nothing to change before another attempt."""
+    assert repair_for(failure) is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "unclear"),
+    [
+        (TransportError("reset"), True),
+        (TransportTimeoutError("slow"), True),
+        (stale(), True),
+        (permanent(), False),
+        (answered(500, "InternalError"), True),
+        (answered(503, "SlowDown"), True),
+        (answered(504), True),
+        (answered(408), True),
+        (answered(499), True),
+        (answered(400, "RequestTimeout"), False),
+        (answered(403, "AccessDenied"), False),
+        (answered(404, "NoSuchUpload"), False),
+        (answered(412, "PreconditionFailed"), False),
+        (answered(307), False),
+        (ResponseError("not XML", operation="CompleteMultipartUpload", status=200), True),
+        *((ResponseError("", operation="CompleteMultipartUpload", status=status), True) for status in (201, 204, 299)),
+        (answered(200, "InternalError"), True),
+        (answered(202, "InternalError"), True),
+        (answered(200, "SlowDown"), True),
+        (answered(200, "InvalidPart"), False),
+        (answered(300), False),
+        (IntegrityError("differs"), False),
+        (ConfigurationError("wrong"), False),
+    ],
+    ids=str,
+)
+def test_whether_the_store_may_have_done_it_all_the_same(failure: StorageError, unclear: bool) -> None:
+    """No answer, a server's error, or a success that cannot be read: it may. A clear no: it has not."""
+    assert is_unclear(failure) is unclear
+
+
+@pytest.mark.parametrize(
+    ("operation", "again"),
+    [
+        ("CompleteMultipartUpload", True),
+        ("CreateMultipartUpload", True),
+        ("UploadPart", True),
+        ("ListMultipartUploads", False),
+        ("HeadObject", False),
+        ("GetObject", False),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 204, 299])
+def test_a_success_that_lacks_something_is_repeated_where_that_matters(
+    operation: str, again: bool, status: int
+) -> None:
+    """Of an upload's own requests; a listing that cannot be read will not be better the next time."""
+    failure = ResponseError("lacks something", operation=operation, status=status)
+    assert (decision(failure) is not None) is again
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_one"),
+    [
+        (answered(301, "PermanentRedirect"), True),
+        (answered(307), True),
+        (answered(400, "AuthorizationHeaderMalformed"), True),
+        (answered(400, "IllegalLocationConstraintException"), True),
+        (answered(400), True),
+        (answered(400, "InvalidRequest"), False),
+        (answered(403, "AccessDenied"), False),
+        (answered(500), False),
+        (TransportError("reset"), False),
+    ],
+    ids=str,
+)
+def test_a_wrong_region_is_put_right_once_if_the_answer_names_another(failure: StorageError, is_one: bool) -> None:
+    """A redirect or a refused signature, which for HEAD has no code; an answer that names none cannot be helped."""
+    assert (repair_for(failure, names_region=True) == "region") is is_one
+    assert repair_for(failure) is None
+    if is_one:
+        assert decision(failure, names_region=True) == Retry(0.0, 0, "region")
+        assert decision(failure, names_region=True, repaired={"region"}) is None
+        assert decision(failure) is None
+
+
+def test_throttling_is_recognised_by_class() -> None:
+    """The answers above really were read as that."""
+    assert isinstance(answered(503, "SlowDown"), ThrottledError)
+    assert isinstance(answered(429), ThrottledError)
+    assert not isinstance(answered(500), ThrottledError)
+
+
+def test_what_the_store_asked_for_is_told_apart() -> None:
+    """Up to the longest wait: that much is waited in any case."""
+    for retry_after, least in ((None, 0.0), (1.5, 1.5), (99.0, 10.0)):
+        retry = decide(answered(503, "SlowDown"), attempt=1, policy=POLICY, random=1.0, retry_after=retry_after)
+        assert retry is not None
+        assert (retry.least, retry.delay) == (least, max(2.0, least))
+
+
+@pytest.mark.parametrize(("most", "hopeful"), [(2, 0), (3, 1), (6, 2), (9, 3)])
+def test_the_first_third_of_the_attempts_may_be_quick(most: int, hopeful: int) -> None:
+    """The others have to last for as long as a store may need."""
+    policy = RetryPolicy(max_attempts=most)
+    found = [decide(answered(503, "SlowDown"), attempt=number, policy=policy, random=0.5) for number in range(1, most)]
+    assert [retry is not None and retry.is_hopeful for retry in found] == [True] * hopeful + [False] * (
+        most - 1 - hopeful
+    )
+
+
+@pytest.mark.parametrize("was_sent", [False, True])
+def test_what_the_end_of_the_driver_cut_off(was_sent: bool) -> None:
+    """It is not tried again; the store may have done it if it was on its way."""
+    failure = DriverClosedError("closed")
+    failure.was_sent = was_sent
+    assert is_unclear(failure) is was_sent
+    assert decide(failure, attempt=1, policy=RetryPolicy(), random=0.5) is None

@@ -1,0 +1,113 @@
+"""The tree of errors: who is whose kin, and what they say."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from aios3 import errors
+from aios3.errors import (
+    CompletionUnknownError,
+    ConfigurationError,
+    ResponseError,
+    StorageError,
+    ThrottledError,
+    TransportError,
+    TransportTimeoutError,
+)
+
+
+def every_error() -> list[type[Exception]]:
+    return [getattr(errors, name) for name in errors.__all__]
+
+
+def test_all_errors_have_one_root() -> None:
+    """One except clause catches all of them, but not a command's failure, which is an error of the source."""
+    assert [error for error in every_error() if not issubclass(error, StorageError)] == [errors.CommandError]
+    assert StorageError.__bases__ == (Exception,)
+
+
+@pytest.mark.parametrize(
+    ("error", "kin"),
+    [(ConfigurationError, ValueError), (TransportError, OSError), (TransportTimeoutError, TimeoutError)],
+)
+def test_some_are_kin_of_pythons_own(error: type[Exception], kin: type[Exception]) -> None:
+    """So that code that knows nothing of us can handle them."""
+    assert issubclass(error, kin)
+
+
+def test_a_timeout_is_a_transport_error() -> None:
+    """No answer is no answer."""
+    assert issubclass(TransportTimeoutError, TransportError)
+
+
+def test_the_tree_is_the_one_in_the_docstring() -> None:
+    """Every class is drawn there, below the class that it belongs to."""
+    stack: list[tuple[int, str]] = []
+    parents: dict[str, str] = {}
+    for indent, name in re.findall(r"^    ([ |+-]*)([A-Z][A-Za-z]+Error)\b", errors.__doc__ or "", re.MULTILINE):
+        while stack and stack[-1][0] >= len(indent):
+            stack.pop()
+        if stack:
+            parents[name] = stack[-1][1]
+        stack.append((len(indent), name))
+    expected = {error.__name__: error.__bases__[0].__name__ for error in every_error()}
+    del expected["StorageError"], expected["CommandError"]
+    assert parents == expected
+
+
+def test_every_error_says_what_it_means() -> None:
+    """In a docstring of its own."""
+    assert all(inspect.getdoc(error) for error in every_error())
+
+
+def refused(**more: object) -> ResponseError:
+    arguments: dict[str, object] = {"operation": "UploadPart", "status": 503, "code": "SlowDown"}
+    return ThrottledError("slow down", **{**arguments, **more})  # type: ignore[arg-type]
+
+
+def test_a_refusal_keeps_what_the_store_said() -> None:
+    """Each in a field of its own; what is not known is None."""
+    bare = ResponseError("no", operation="HeadObject", status=404)
+    fields = ("code", "request_id", "host_id", "bucket", "key", "upload_id", "part_number")
+    assert [getattr(bare, name) for name in fields] == [None] * 7
+    assert (bare.message, bare.operation, bare.status) == ("no", "HeadObject", 404)
+    values = {"request_id": "r", "host_id": "h", "bucket": "b", "key": "k", "upload_id": "u", "part_number": 7}
+    full = refused(**values)
+    assert {name: getattr(full, name) for name in values} == values
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ResponseError("no", operation="ListBuckets", status=500), "ListBuckets was answered 500: no"),
+        (refused(bucket="b"), "UploadPart of 'b' was answered 503 SlowDown: slow down"),
+        (
+            refused(bucket="b", key="a/k", part_number=3, request_id="R1"),
+            "UploadPart of 'b/a/k', part 3, was answered 503 SlowDown: slow down (request id R1)",
+        ),
+        (refused(key="line\nbreak"), "UploadPart of 'line\\nbreak' was answered 503 SlowDown: slow down"),
+    ],
+)
+def test_a_refusal_says_it_in_one_line(error: ResponseError, text: str) -> None:
+    """Built from its fields, so that it helps in a log."""
+    assert str(error) == text
+
+
+def test_a_refusal_does_not_show_the_upload_id() -> None:
+    """It is enough to end or to abort an upload with; it is in the field, and in the guard's note."""
+    assert "secret-id" not in str(refused(upload_id="secret-id"))
+
+
+def test_transport_errors_are_temporary_unless_said_otherwise() -> None:
+    """And not about a stale connection."""
+    error = TransportError("reset")
+    assert (error.is_permanent, error.on_reused_connection, str(error)) == (False, False, "reset")
+
+
+def test_an_unknown_outcome_says_what_to_look_at() -> None:
+    """Bucket, key and upload."""
+    error = CompletionUnknownError("unknown", bucket="b", key="k", upload_id=None)
+    assert (str(error), error.bucket, error.key, error.upload_id) == ("unknown", "b", "k", None)

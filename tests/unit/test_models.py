@@ -1,0 +1,81 @@
+"""What the library hands out: values that do not change."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, get_type_hints
+
+import pytest
+
+from aios3 import models
+from aios3._protocol.attributes.headers import read_attributes
+from aios3.models import (
+    Container,
+    PendingUpload,
+    StorageObject,
+    UploadAttributes,
+    UploadedPart,
+    UploadProgress,
+    UploadReceipt,
+    Verification,
+)
+from aios3.providers import PROVIDERS
+
+VALUES: list[Any] = [
+    UploadedPart(1, 5, "etag"),
+    UploadReceipt("b", "k", 5, "etag", None, None, (), None, None, 0, 0.1),
+    Verification(),
+    UploadProgress(5, 0, None, 0),
+    Container("b"),
+    StorageObject("b", "k", 5, "etag"),
+    PendingUpload("b", "k", "id", None),
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_values_do_not_change(value: Any) -> None:
+    """And have no room for more than their fields; equal ones are equal."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(value, dataclasses.fields(value)[0].name, "other")
+    assert not hasattr(value, "__dict__")
+    assert dataclasses.replace(value) == value
+
+
+def test_what_a_listing_does_not_tell_is_absent() -> None:
+    """Not empty text, not zero."""
+    listed = StorageObject("b", "k", 5, "etag")
+    assert (listed.last_modified, listed.content_type, listed.version_id, listed.storage_class) == (None,) * 4
+    assert listed.metadata == {}
+    assert UploadedPart(1, 5, "e").checksum is None
+    assert Container("b").created_at is None
+
+
+def test_a_receipt_that_says_nothing_claims_nothing() -> None:
+    """Whoever makes one for a test need not know what is verified."""
+    receipt = UploadReceipt("b", "k", 5, "etag", None, None, (), None, None, 0, 0.1)
+    assert receipt.verification == Verification(frozenset(), None, False, False)
+
+
+def test_metadata_cannot_be_changed() -> None:
+    """Not even the empty one, which all share."""
+    metadata = StorageObject("b", "k", 5, "etag").metadata
+    assert isinstance(metadata, Mapping)
+    with pytest.raises(TypeError):
+        metadata["a"] = "b"  # type: ignore[index]
+
+
+def test_all_attributes_are_known_to_the_protocol() -> None:
+    """None of them is only a promise: None leaves each out, and an unknown one is refused."""
+    names = get_type_hints(UploadAttributes)
+    assert len(names) >= 23
+    headers = read_attributes("key", dict.fromkeys(names), PROVIDERS["aws"])
+    assert headers.create == {"content-type": "application/octet-stream"}
+    with pytest.raises(TypeError, match="no upload attribute 'unknown'"):
+        read_attributes("key", {"unknown": None}, PROVIDERS["aws"])
+
+
+def test_all_names_are_there() -> None:
+    """And nothing else is public."""
+    assert sorted(models.__all__, key=str.lower) == sorted(models.__all__, key=str.lower)
+    assert all(hasattr(models, name) for name in models.__all__)

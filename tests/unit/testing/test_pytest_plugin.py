@@ -1,0 +1,98 @@
+"""The fixture for users: it works in every mode of every plugin that runs coroutines, and without any."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from aios3.testing import S3Server
+from tests.support.places import ROOT
+
+pytest_plugins = ["aios3.testing.pytest_plugin", "pytester"]
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+ASYNCHRONOUS = """
+import asyncio
+import pytest
+from aios3 import S3StorageDriver
+from aios3.testing import Fault
+
+{mark}
+async def test_it(s3_server):
+    s3_server.faults.add(Fault("drop_after", "CompleteMultipartUpload"))
+    s3_server.hold("UploadPart")
+    async with S3StorageDriver(endpoint_url=s3_server.endpoint_url, credentials=s3_server.credentials) as driver:
+        upload = asyncio.create_task(driver.upload_object_via_stream(bytes(6 * 2**20), "bucket", "zeros"))
+        await s3_server.wait_for(lambda server: len(server.held_requests) == 2)
+        assert len(s3_server.open_uploads) == 1
+        s3_server.release("UploadPart")
+        await upload
+    assert s3_server.objects["bucket", "zeros"].size == 6 * 2**20
+    assert s3_server.open_uploads == []
+"""
+
+SYNCHRONOUS = """
+import urllib.request
+
+def test_it(s3_server):
+    s3_server.public_buckets.add("bucket")
+    url = s3_server.endpoint_url + "/bucket/key"
+    urllib.request.urlopen(urllib.request.Request(url, b"x" * 1000, method="PUT")).close()
+    assert s3_server.objects["bucket", "key"].body == b"x" * 1000
+"""
+
+CONFTEST = """
+import pytest
+
+pytest_plugins = ["aios3.testing.pytest_plugin"]
+
+@pytest.fixture(params=["asyncio", pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop")])
+def anyio_backend(request):
+    return request.param
+"""
+
+MODES = {
+    "strict": ("@pytest.mark.asyncio", ["-p", "pytest_asyncio.plugin", "--asyncio-mode=strict"], 1),
+    "auto": ("", ["-p", "pytest_asyncio.plugin", "--asyncio-mode=auto"], 1),
+    "anyio": ("@pytest.mark.anyio", ["-p", "anyio"], 2),
+    "strict beside anyio": ("@pytest.mark.asyncio", ["-p", "pytest_asyncio.plugin", "-p", "anyio"], 1),
+}
+
+
+def run(pytester: pytest.Pytester, test: str, *options: str) -> pytest.RunResult:
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(test)
+    strict = ("-W", "error::ResourceWarning", "-W", "error::pytest.PytestUnraisableExceptionWarning")
+    return pytester.runpytest_subprocess(*strict, "-p", "no:cacheprovider", *options)
+
+
+@pytest.fixture(autouse=True)
+def _no_other_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_fixture_serves_coroutines(pytester: pytest.Pytester, mode: str) -> None:
+    """Of pytest-asyncio in both of its modes, and of anyio; all that is public works from the test's loop."""
+    mark, options, passed = MODES[mode]
+    run(pytester, ASYNCHRONOUS.format(mark=mark), *options).assert_outcomes(passed=passed)
+
+
+def test_the_fixture_serves_a_test_without_a_loop(pytester: pytest.Pytester) -> None:
+    """No plugin for coroutines has to be there."""
+    run(pytester, SYNCHRONOUS).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("mode", ["strict", "auto"])
+def test_the_readmes_example_passes_without_settings(pytester: pytest.Pytester, mode: str) -> None:
+    """As its readers would run it."""
+    (example,) = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "aios3.testing" in block]
+    run(pytester, example, "-p", "pytest_asyncio.plugin", f"--asyncio-mode={mode}").assert_outcomes(passed=2)
+
+
+def test_the_readme_says_what_the_fixture_has(s3_server: S3Server) -> None:
+    """One bucket of that name, empty."""
+    assert list(s3_server.store.buckets) == ["bucket"]
+    assert "`s3_server`, a server with the bucket `bucket`" in " ".join(README.split())

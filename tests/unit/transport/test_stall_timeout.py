@@ -1,0 +1,366 @@
+"""An attempt that stands still is ended; one that moves is not, however slowly."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+
+import aiohttp
+import pytest
+
+from aios3._transport.stall_timeout import Patrol, Watchdog
+from aios3.errors import TransportTimeoutError
+from tests.support.wire import OK, answer, turns
+
+PIECE = bytes(256 * 1024)
+LARGE = [PIECE] * 64
+"""More than the socket buffers of both sides hold."""
+
+
+@pytest.fixture
+async def watchdog():
+    """A watchdog of 10 s for connecting, 20 s for sending, 30 s for the answer."""
+    return Watchdog("UploadPart", Patrol(), connect=10, send=20, answer=30)
+
+
+async def stand_still(watchdog: Watchdog, *phases) -> None:
+    with watchdog:
+        for phase in phases:
+            watchdog.enter(*phase)
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("phases", "limit", "words"),
+    [
+        ([], 10, "nothing moved for 10 s while connecting"),
+        ([("sending the body", lambda: 7)], 20, "nothing moved for 20 s while sending the body"),
+        ([("waiting for the answer",)], 30, "nothing moved for 30 s while waiting for the answer"),
+        ([("sending the body", lambda: 7), ("waiting for the answer",)], 30, "waiting for the answer"),
+    ],
+)
+async def test_each_phase_has_its_own_time(watchdog, loop_clock, phases, limit, words):
+    """The error says which phase stood still, for how long, and in which operation."""
+    task = asyncio.create_task(stand_still(watchdog, *phases))
+    await turns()
+    await loop_clock.advance(limit - 1)
+    assert not task.done()
+    await loop_clock.advance(1.1)
+    with pytest.raises(TransportTimeoutError, match=f"UploadPart: .*{words}"):
+        await task
+
+
+async def test_a_new_phase_begins_its_time_anew(watchdog, loop_clock):
+    """What the phase before has used up does not count."""
+    with watchdog:
+        await loop_clock.advance(9)
+        watchdog.enter("waiting for the answer")
+        await loop_clock.advance(29)
+
+
+async def test_a_position_that_changes_keeps_it_alive(watchdog, loop_clock):
+    """One byte now and then is moving."""
+    position = 0
+    with watchdog:
+        watchdog.enter("sending the body", lambda: position)
+        for _ in range(10):
+            await loop_clock.advance(19)
+            position += 1
+            await loop_clock.advance(2)
+
+
+async def test_moving_keeps_it_alive(watchdog, loop_clock):
+    """Every piece of an answer counts."""
+    with watchdog:
+        watchdog.enter("waiting for the answer")
+        for _ in range(10):
+            await loop_clock.advance(29)
+            watchdog.moved()
+
+
+async def test_an_answer_may_drip_for_ten_times_its_limit(watchdog, loop_clock):
+    """Pieces keep it alive until then; the time of the phases before does not count."""
+    with watchdog:
+        await loop_clock.advance(9)
+        watchdog.enter("waiting for the answer")
+        for _ in range(15):
+            await loop_clock.advance(19.9)
+            watchdog.received()
+        await loop_clock.advance(2)
+        with pytest.raises(TransportTimeoutError, match="UploadPart: the answer had no end after 300 s"):
+            watchdog.received()
+
+
+async def test_nothing_is_left_after_it(watchdog, loop_clock):
+    """Its timer is gone: time that passes after the attempt ends nothing."""
+    with watchdog:
+        pass
+    await loop_clock.advance(1000)
+
+
+async def test_phases_that_may_last_for_ever(loop_clock):
+    """An endless limit is one; where all are, nothing looks at all."""
+    for send in (10, math.inf):
+        with Watchdog("UploadPart", Patrol(), connect=math.inf, send=send, answer=math.inf) as watchdog:
+            await loop_clock.advance(1000)
+            watchdog.enter("waiting for the answer", lambda: 7)
+            await loop_clock.advance(1000)
+
+
+@pytest.mark.parametrize("error", [KeyError("k"), TimeoutError("the source's own"), asyncio.CancelledError()])
+async def test_other_errors_pass(watchdog, error):
+    """Only its own timeout is translated."""
+    with pytest.raises(type(error)) as caught, watchdog:
+        raise error
+    assert caught.value is error
+
+
+async def test_a_cancellation_is_not_mistaken_for_its_timeout(watchdog, loop_clock):
+    """A caller who cancels gets the cancellation."""
+    task = asyncio.create_task(stand_still(watchdog))
+    await turns()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_a_cancellation_in_the_same_turn_goes_on(watchdog, loop_clock, is_first):
+    """Whoever came first; and no cancellation is left behind that nobody asked for."""
+    task = asyncio.create_task(stand_still(watchdog))
+    await turns()
+    if is_first:
+        task.cancel()
+    watchdog.strike()
+    if not is_first:
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert task.cancelling() == 1
+
+
+async def test_a_timeout_leaves_no_cancellation_behind(watchdog, loop_clock):
+    """The task can go on waiting."""
+    with pytest.raises(TransportTimeoutError), watchdog:
+        watchdog.strike()
+        await asyncio.Event().wait()
+    await asyncio.sleep(0)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+def timers() -> int:
+    """Return how many timers the loop has that will strike."""
+    return sum(not handle.cancelled() for handle in asyncio.get_running_loop()._scheduled)
+
+
+async def test_one_timer_looks_after_all_attempts(loop_clock):
+    """Each has its own time all the same, whenever it began."""
+    patrol, before = Patrol(), timers()
+    tasks = []
+    for limit in (30, 10, 20):
+        tasks.append(
+            asyncio.create_task(stand_still(Watchdog("UploadPart", patrol, connect=limit, send=40, answer=40)))
+        )
+        await turns()
+        await loop_clock.advance(3)
+    assert timers() == before + 1
+    for task, pause in ((tasks[1], 3.5), (tasks[2], 12), (tasks[0], 3)):  # due 4, 17 and 21 s from now
+        await loop_clock.advance(pause)
+        assert not task.done()
+        await loop_clock.advance(1)
+        with pytest.raises(TransportTimeoutError):
+            await task
+    assert timers() == before
+
+
+async def test_a_closed_patrol_has_no_timer_once_nothing_is_on_its_way(watchdog, loop_clock):
+    """An attempt that outlives the closing, in a session of the caller's, still ends in time."""
+    patrol, before = Patrol(), timers()
+    task = asyncio.create_task(stand_still(Watchdog("UploadPart", patrol, connect=10, send=20, answer=30)))
+    await turns()
+    patrol.close()
+    await stands_still(loop_clock, task, 10)
+    with Watchdog("UploadPart", patrol, connect=10, send=20, answer=30):
+        assert timers() == before + 1
+    patrol.close()
+    assert timers() == before
+
+
+async def silent(peer):
+    """Read the request and say nothing."""
+    await peer.read_request()
+    await peer.read_to_end()
+
+
+async def stands_still(loop_clock, task: asyncio.Task, limit: float) -> TransportTimeoutError:
+    """Let time pass second by second; return the error that must come at `limit` or not long after it."""
+    passed = 0
+    while not task.done():
+        await loop_clock.advance(1)
+        passed += 1
+        assert passed <= limit * 1.3 + 1, "it is not given up"
+    assert passed >= limit - 1
+    with pytest.raises(TransportTimeoutError) as caught:
+        await task
+    return caught.value
+
+
+async def test_a_stop_is_noticed_soon(watchdog, loop_clock):
+    """The time counts from the last movement, not from when somebody looked."""
+    position = 0
+
+    async def moves_once():
+        with watchdog:
+            watchdog.enter("sending the body", lambda: position)
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(moves_once())
+    await turns()
+    await loop_clock.advance(0.1)
+    position = 1
+    await stands_still(loop_clock, task, 20)
+
+
+async def test_a_store_that_does_not_answer(make_transport, wire, request_to, loop_clock):
+    """The answer's time runs from the last byte sent, and can be given for one request."""
+    peer = await wire(silent)
+    transport = make_transport(connect=10, send=20, answer=30)
+    for given, limit in ((None, 30), (300, 300)):
+        task = asyncio.create_task(transport.send(request_to(peer, body=[b"abc"]), answer_timeout=given))
+        while len(peer.peers) <= (given is not None) or not peer.peers[-1].body:
+            await asyncio.sleep(0)
+        error = await stands_still(loop_clock, task, limit)
+        assert f"{limit} s while waiting for the answer" in str(error)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "POST"])
+async def test_a_store_that_does_not_answer_a_request_without_a_body(
+    make_transport, wire, request_to, loop_clock, method
+):
+    """Connecting and answering together have the time of both, where nothing tells them apart."""
+    peer = await wire(silent)
+    transport = make_transport(connect=10, send=20, answer=30)
+    task = asyncio.create_task(transport.send(request_to(peer, method=method)))
+    while not peer.peers or not peer.peers[0].heads:
+        await asyncio.sleep(0)
+    await stands_still(loop_clock, task, 30 if method == "POST" else 40)
+
+
+async def test_a_store_that_stops_reading(make_transport, wire, request_to, loop_clock):
+    """A body of which nothing leaves any more is given up after the send timeout."""
+    stopped = asyncio.Event()
+
+    async def script(peer):
+        await peer.read_head()
+        await peer.read_body(100_000)
+        stopped.set()
+        await asyncio.Event().wait()
+
+    peer = await wire(script)
+    transport = make_transport(connect=10, send=20, answer=30)
+    task = asyncio.create_task(transport.send(request_to(peer, body=LARGE)))
+    await stopped.wait()
+    for _ in range(20):
+        await asyncio.sleep(0.001)  # until the buffers of both kernels are full
+    error = await stands_still(loop_clock, task, 20)
+    assert "20 s while sending the body" in str(error)
+
+
+async def test_a_store_that_reads_slowly(make_transport, wire, request_to, loop_clock):
+    """A body that moves is not cut, however long the whole takes."""
+    may_read = asyncio.Semaphore(0)
+
+    async def script(peer):
+        await peer.read_head()
+        for _ in range(16):
+            await may_read.acquire()
+            await peer.read_body(512 * 1024)
+        await peer.read_body(8 * 1024 * 1024)  # the end is in the kernel, where nobody sees it move
+        peer.send(OK)
+        await peer.read_to_end()
+
+    peer = await wire(script)
+    transport = make_transport(connect=10, send=20, answer=30)
+    task = asyncio.create_task(transport.send(request_to(peer, body=LARGE)))
+    while not peer.peers:
+        await asyncio.sleep(0)
+    for count in range(1, 17):
+        may_read.release()
+        while len(peer.peers[0].body) < 512 * 1024 * count and not task.done():
+            await asyncio.sleep(0)
+        await turns()
+        await loop_clock.advance(15)
+    assert (await task).status == 200
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+async def test_a_slow_connection_with_small_socket_buffers(make_transport, wire, request_to, secure):
+    """Real time, a slow reader, little buffered by the kernel: what waits inside TLS is seen to move as well."""
+
+    async def script(peer):
+        await peer.read_head()
+        while len(peer.body) < 5 * len(PIECE):
+            await peer.read_some(8 * 1024)
+            await asyncio.sleep(0.008)
+        peer.send(OK)
+        await peer.read_to_end()
+
+    def make_socket(address):
+        sock = socket.socket(*address[:3])
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
+        sock.setblocking(False)
+        return sock
+
+    peer = await wire(script, secure=secure)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=make_socket)) as session:
+        transport = make_transport(session, connect=5, send=0.25, answer=5)
+        assert (await transport.send(request_to(peer, body=[PIECE] * 5))).status == 200
+
+
+async def test_white_space_keeps_an_answer_alive(make_transport, wire, request_to, loop_clock):
+    """S3 sends white space for minutes while it puts the parts together."""
+    more = asyncio.Semaphore(0)
+
+    async def script(peer):
+        await peer.read_request()
+        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(10):
+            await more.acquire()
+            peer.send(b"1\r\n \r\n")
+        peer.send(b"4\r\n<a/>\r\n0\r\n\r\n")
+        await peer.read_to_end()
+
+    peer = await wire(script)
+    transport = make_transport(connect=10, send=20, answer=30)
+    task = asyncio.create_task(transport.send(request_to(peer, method="POST", body=[b"<b/>"])))
+    while not peer.peers or not peer.peers[0].body:
+        await asyncio.sleep(0)
+    for _ in range(10):
+        await loop_clock.advance(25)
+        assert not task.done()
+        more.release()
+        for _ in range(5):
+            await asyncio.sleep(0.001)  # the bytes go through the kernel
+    assert (await task).body == b" " * 10 + b"<a/>"
+
+
+async def test_an_answer_that_stalls(make_transport, wire, request_to, loop_clock):
+    """An answer that began and does not go on is given up too."""
+
+    async def script(peer):
+        await peer.read_request()
+        peer.send(answer(200, b"abc")[:-1])
+        await peer.read_to_end()
+
+    peer = await wire(script)
+    transport = make_transport(connect=10, send=20, answer=30)
+    task = asyncio.create_task(transport.send(request_to(peer, body=[b"x"])))
+    while not peer.peers or not peer.peers[0].body:
+        await asyncio.sleep(0)
+    for _ in range(10):
+        await asyncio.sleep(0.001)  # the bytes go through the kernel
+    error = await stands_still(loop_clock, task, 30)
+    assert "waiting for the answer" in str(error)

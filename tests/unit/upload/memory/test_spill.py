@@ -1,0 +1,541 @@
+"""Parts on the disk: the same bytes, no waiting for slow sources, bounds that hold, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import errno
+import threading
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from aios3._concurrency import threads
+from aios3._concurrency.threads import ThreadWork
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
+from aios3._protocol.wire.messages import Body
+from aios3._upload.memory.budget import Lease
+from aios3._upload.memory.spill import DiskRoom, SpillFile
+from aios3._upload.source.readers import END
+from aios3._upload.uploader import Uploader
+from aios3.errors import ConfigurationError, StorageError
+from tests.support.fakes import Gate, refusal, turns
+from tests.support.spill_scene import SIZE, SpillScene, data, let_threads_take_turns
+from tests.support.sweep import Turns
+from tests.support.upload_scene import Block, spilled_files
+
+
+def in_chunks(body: bytes, size: int) -> Block:
+    async def feed(upload: Uploader) -> None:
+        for start in range(0, len(body), size):
+            await upload.add(memoryview(body)[start : start + size])
+
+    return feed
+
+
+class Reader:
+    """Gives what it is asked for, and remembers that."""
+
+    def __init__(self, body: bytes) -> None:
+        self.left = body
+        self.asked: list[int] = []
+
+    async def pull(self, count: int) -> object:
+        self.asked.append(count)
+        chunk, self.left = self.left[:count], self.left[count:]
+        return chunk or END
+
+    async def feed(self, upload: Uploader) -> None:
+        while await upload.add_from(self):  # type: ignore[arg-type]
+            pass
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> SpillScene:
+    return SpillScene(tmp_path)
+
+
+# the same bytes
+
+
+@pytest.mark.parametrize("size", [1, SEGMENT_SIZE, SIZE - 1, SIZE, SIZE + 1, 3 * SIZE, 3 * SIZE + 7])
+@pytest.mark.parametrize("chunk", [9999, SEGMENT_SIZE - 1, SEGMENT_SIZE, SIZE - 1, SIZE, SIZE + 1, 5 * SIZE])
+async def test_what_was_spilled_is_sent_byte_for_byte(scene: SpillScene, size: int, chunk: int) -> None:
+    """Whatever the chunks; what fits one part is one PutObject here, too."""
+    holder = scene.hold_memory()
+    receipt = await scene.upload(in_chunks(data(size), chunk))
+    assert scene.object() == data(size)
+    assert len(scene.files) == -(-size // SIZE)
+    assert ("PutObject" in scene.store.operations) is (size <= SIZE)
+    assert (receipt.size, receipt.parts[:1] == ()) == (size, size <= SIZE)
+    scene.let_go(holder)
+    scene.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("in_memory", [1, SEGMENT_SIZE, SEGMENT_SIZE + 1, 2 * SEGMENT_SIZE])
+@pytest.mark.parametrize("total", [SIZE, 2 * SIZE + 5])
+async def test_a_part_moves_to_the_disk_in_its_middle(scene: SpillScene, in_memory: int, total: int) -> None:
+    """What memory held of it is there, too, and the memory is free for others."""
+    body = memoryview(data(total))
+    used: list[int] = []
+
+    async def feed(upload: Uploader) -> None:
+        await upload.add(body[:in_memory])
+        holder = scene.hold_memory()
+        await upload.add(body[in_memory : 2 * SEGMENT_SIZE + 1])
+        used.append(scene.engine.memory.used - holder.held)
+        await upload.add(body[2 * SEGMENT_SIZE + 1 :])
+        scene.let_go(holder)
+
+    await scene.upload(feed)
+    assert scene.object() == data(total)
+    assert used == [0]
+    assert scene.files
+    scene.assert_nothing_is_left()
+
+
+async def test_the_next_part_begins_in_memory_again(scene: SpillScene) -> None:
+    """If there is some."""
+
+    async def feed(upload: Uploader) -> None:
+        holder = scene.hold_memory()
+        await upload.add(memoryview(data(SIZE)))
+        scene.let_go(holder)
+        await upload.add(memoryview(data(SIZE)))
+
+    await scene.upload(feed)
+    assert scene.object() == 2 * data(SIZE)
+    assert len(scene.files) == 1
+    scene.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("size", [None, "declared"])
+async def test_a_reader_is_asked_while_its_part_is_on_the_disk(scene: SpillScene, size: str | None) -> None:
+    """For bytes, never for none, which would look like its end; a part that nothing follows is empty."""
+
+    holder = scene.hold_memory()
+    reader = Reader(data(2 * SIZE))
+    await scene.upload(reader.feed, size=2 * SIZE if size else None)
+    assert scene.object() == data(2 * SIZE)
+    assert min(reader.asked) >= 1
+    assert max(reader.asked) <= SEGMENT_SIZE
+    scene.let_go(holder)
+    scene.assert_nothing_is_left()
+
+
+async def test_nothing_at_all_is_put(scene: SpillScene) -> None:
+    """A source that is empty learns that only after its part has gone to the disk."""
+    holder = scene.hold_memory()
+    await scene.upload(Reader(b"").feed)
+    assert scene.object() == b""
+    scene.let_go(holder)
+    scene.assert_nothing_is_left()
+
+
+async def test_checksums_are_made_of_what_was_read_back(scene: SpillScene) -> None:
+    """As of any part."""
+    holder = scene.hold_memory()
+    receipt = await scene.upload(data(SIZE + 10), checksum="crc32")
+    assert [part.checksum for part in receipt.parts] == [
+        base64.b64encode(zlib.crc32(piece).to_bytes(4, "big")).decode()
+        for piece in (data(SIZE + 10)[:SIZE], data(SIZE + 10)[SIZE:])
+    ]
+    scene.let_go(holder)
+
+
+async def test_a_retry_sends_the_same_bytes(scene: SpillScene) -> None:
+    """Without another look at the disk."""
+    holder = scene.hold_memory()
+    scene.store.on("UploadPart", refusal(500), refusal(503))
+    await scene.upload(data(SIZE + 1), concurrency=1)
+    sent = zip(scene.store.operations, scene.store.bodies, strict=True)
+    assert [body for operation, body in sent if operation == "UploadPart"] == [data(SIZE + 1)[:SIZE]] * 3 + [
+        data(SIZE + 1)[SIZE:]
+    ]
+    scene.let_go(holder)
+    scene.assert_nothing_is_left()
+
+
+# nobody waits for slow sources
+
+
+async def test_a_fast_upload_ends_although_slow_ones_hold_the_memory(scene: SpillScene) -> None:
+    """They go on afterwards, in memory or on the disk."""
+    go_on = asyncio.Event()
+
+    async def slow(upload: Uploader) -> None:
+        await upload.add(memoryview(data(SIZE))[: SIZE - 1])
+        await go_on.wait()
+        await upload.add(memoryview(data(SIZE))[SIZE - 1 :])
+
+    stalled = [await scene.start(slow, key=f"slow {number}") for number in range(20)]
+    await scene.upload(data(5 * SIZE), key="fast")
+    assert scene.store.objects["fast"][0] == data(5 * SIZE)
+    assert not any(task.done() for task in stalled)
+    go_on.set()
+    await asyncio.gather(*stalled)
+    assert {scene.store.objects[f"slow {number}"][0] for number in range(20)} == {data(SIZE)}
+    scene.assert_nothing_is_left()
+
+
+async def test_parts_in_flight_are_waited_for_in_memory(scene: SpillScene) -> None:
+    """They end by themselves, so nothing goes to the disk for them."""
+    gates = [Gate() for _ in range(4)]
+    scene.store.on("UploadPart", *gates)
+    uploading = await scene.start(data(6 * SIZE), concurrency=8)
+    assert len(scene.store.requests("UploadPart")) == 4
+    for gate in gates:
+        gate.opened.set()
+    await uploading
+    assert not scene.files
+    scene.assert_nothing_is_left()
+
+
+async def test_one_task_may_feed_several_uploads_in_turn(scene: SpillScene) -> None:
+    """What memory cannot hold of their unfinished parts, the disk does."""
+    async with scene.open("a") as a, scene.open("b") as b, scene.open("c") as c, scene.open("d") as d:
+        for upload in (a, b, c, d):
+            await upload.add(memoryview(data(SIZE - 1)))
+        for upload in (a, b, c, d):
+            await upload.add(memoryview(b"!"))
+    assert {scene.store.objects[key][0] for key in "abcd"} == {data(SIZE - 1) + b"!"}
+    assert scene.files
+    scene.assert_nothing_is_left()
+
+
+# bounds
+
+
+@pytest.mark.parametrize("way", ["memory", "disk"])
+async def test_uploads_wait_when_the_disk_is_full(tmp_path: Path, way: str) -> None:
+    """Until there is memory, or room on the disk."""
+    scene = SpillScene(tmp_path, spill_limit=SIZE)
+    holder = scene.hold_memory()
+    go_on = asyncio.Event()
+
+    async def slow(upload: Uploader) -> None:
+        await upload.add(memoryview(b"slow"))
+        await go_on.wait()
+
+    spilled = await scene.start(slow, key="slow")
+    waiting = await scene.start(data(SIZE), key="waiting")
+    assert (scene.spill.used, len(scene.files), scene.store.sent) == (SIZE, 1, [])
+    if way == "memory":
+        scene.let_go(holder)
+        await waiting
+        assert len(scene.files) == 1
+        go_on.set()
+        await spilled
+    else:
+        go_on.set()
+        await asyncio.gather(spilled, waiting)
+        assert len(scene.files) == 2
+        scene.let_go(holder)
+    assert scene.store.objects["waiting"][0] == data(SIZE)
+    scene.assert_nothing_is_left()
+
+
+async def test_of_two_that_find_the_same_room_one_waits_on(tmp_path: Path) -> None:
+    """Both are shown out when it comes, and it is enough for one."""
+    scene = SpillScene(tmp_path, spill_limit=SIZE)
+    holder = scene.hold_memory()
+    async with scene.open("first") as first:
+        await first.add(memoryview(b"1"))
+        waiting = [await scene.start(data(SIZE), key=key) for key in "ab"]
+    await asyncio.gather(*waiting)
+    assert {scene.store.objects[key][0] for key in "ab"} == {data(SIZE)}
+    assert len(scene.files) == 3
+    scene.let_go(holder)
+    scene.assert_nothing_is_left()
+
+
+async def test_a_part_that_could_not_be_read_back_is_not_spilled(scene: SpillScene) -> None:
+    """It is larger than the memory that is kept for that."""
+    holder = scene.hold_memory()
+    waiting = await scene.start(data(10), plan=type(scene.plan)(SIZE + 1, SIZE + 1, 10))
+    assert not waiting.done()
+    scene.let_go(holder)
+    await waiting
+    assert not scene.files
+
+
+async def test_no_more_memory_is_used_than_the_limit(tmp_path: Path) -> None:
+    """By parts in memory and parts that were read back together; and no more of the disk than its limit."""
+    scene = SpillScene(tmp_path, parts=8, size=2 * SEGMENT_SIZE, spill_limit=10 * SIZE)
+    most = 0
+
+    def watch() -> None:
+        nonlocal most
+        most = max(most, scene.spill.used)
+        assert scene.engine.memory.used <= 16 * SEGMENT_SIZE
+
+    async def slow(upload: Uploader) -> None:
+        for start in range(0, 5 * SEGMENT_SIZE, 50_000):
+            await upload.add(memoryview(body)[start : min(start + 50_000, 5 * SEGMENT_SIZE)])
+            watch()
+            await turns(3)
+
+    body = data(5 * SEGMENT_SIZE)
+    await asyncio.gather(*(scene.upload(slow, key=str(number), concurrency=3) for number in range(30)))
+    assert {stored[0] for stored in scene.store.objects.values()} == {body}
+    assert scene.pool.most <= 16
+    assert 0 < most <= 10 * SIZE
+    scene.assert_nothing_is_left()
+
+
+async def test_parts_that_are_read_back_wait_for_each_other(scene: SpillScene) -> None:
+    """One fits into what is kept for them, so the next one is read when that was sent; each keeps its slot."""
+    holder = scene.hold_memory()
+    gates = [Gate(), Gate()]
+    scene.store.on("UploadPart", *gates)
+    uploading = await scene.start(data(2 * SIZE + 1), concurrency=8)
+    await gates[0].entered.wait()
+    await turns(50)
+    assert len(scene.store.requests("UploadPart")) == 1
+    for gate in gates:
+        gate.opened.set()
+    await uploading
+    scene.let_go(holder)
+    scene.assert_nothing_is_left()
+
+
+async def test_no_memory_is_taken_before_the_upload_is_open(scene: SpillScene) -> None:
+    """A Create that takes long keeps nobody else from being read back."""
+    holder = scene.hold_memory()
+    gate = Gate()
+    scene.store.on("CreateMultipartUpload", gate)
+    uploading = await scene.start(data(SIZE + 1))
+    await gate.entered.wait()
+    await turns(50)
+    assert scene.engine.memory.used == holder.held
+    gate.opened.set()
+    await uploading
+    scene.let_go(holder)
+
+
+# failures
+
+
+class Full(SpillFile):
+    """There is room for so many bytes."""
+
+    room = 0
+
+    def write(self, pieces: Body, offset: int) -> None:
+        if offset + sum(len(piece) for piece in pieces) > self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write(pieces, offset)
+
+
+@pytest.mark.parametrize("room", [0, SEGMENT_SIZE, SIZE])
+async def test_a_full_disk_ends_the_upload(scene: SpillScene, room: int) -> None:
+    """With the system's own error, and everything comes back."""
+    scene.make_file = type("Full", (Full,), {"room": room})
+    bodies = data(3 * SIZE)
+
+    async def feed(upload: Uploader) -> None:
+        await upload.add(memoryview(bodies)[:SEGMENT_SIZE])
+        holders.append(scene.hold_memory())
+        for start in range(SEGMENT_SIZE, len(bodies), SEGMENT_SIZE):
+            await upload.add(memoryview(bodies)[start : start + SEGMENT_SIZE])
+            if start > SIZE:
+                scene.make_file = Full
+
+    holders: list[Lease] = []
+    with pytest.raises(OSError, match="No space left") as caught:
+        await scene.upload(feed)
+    assert caught.value.errno == errno.ENOSPC
+    assert "key" not in scene.store.objects
+    scene.let_go(holders[0])
+    scene.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("size", [SIZE, 3 * SIZE])
+async def test_bytes_that_cannot_be_read_back_end_the_upload(scene: SpillScene, size: int) -> None:
+    """As one PutObject, and as a part."""
+
+    class Unreadable(SpillFile):
+        def read(self, pieces: object) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+    scene.make_file = Unreadable
+    holder = scene.hold_memory()
+    with pytest.raises(OSError, match="Input/output"):
+        await scene.upload(in_chunks(data(size), SEGMENT_SIZE))  # type: ignore[arg-type]
+    assert "key" not in scene.store.objects
+    scene.let_go(holder)
+    scene.assert_nothing_is_left()
+
+
+def held_up_files() -> tuple[type[SpillFile], threading.Event, threading.Event]:
+    """Return files whose first write is told of, and waits until it may go on."""
+    entered, may_write = threading.Event(), threading.Event()
+
+    class HeldUp(SpillFile):
+        def write(self, pieces: Body, offset: int) -> None:
+            entered.set()
+            may_write.wait()
+            super().write(pieces, offset)
+
+    return HeldUp, entered, may_write
+
+
+async def test_an_upload_ends_only_when_no_thread_writes_for_it(scene: SpillScene) -> None:
+    """Also if that was begun by a task that goes on when the block is left, and if it is cancelled."""
+    scene.make_file, entered, may_write = held_up_files()
+    holder = scene.hold_memory()
+    writing: list[asyncio.Task[None]] = []
+
+    async def leave(upload: Uploader) -> None:
+        writing.append(asyncio.create_task(upload.add(memoryview(b"bytes"))))
+        while not entered.is_set():
+            await asyncio.sleep(0)
+        raise ValueError
+
+    task = await scene.start(leave)
+    while not entered.is_set():
+        await asyncio.sleep(0)
+    await turns(20)
+    task.cancel()
+    await turns(20)
+    assert (task.done(), spilled_files(scene.spill.directory), scene.spill.used) == (False, 0, SIZE)
+    may_write.set()
+    await asyncio.wait({task, *writing})
+    assert task.cancelled()
+    assert isinstance(writing[0].exception(), ConfigurationError)
+    scene.let_go(holder)
+    scene.assert_nothing_is_left()
+
+
+async def test_a_moving_part_is_given_back_once_it_has_moved(scene: SpillScene) -> None:
+    """Its memory is not another's while the thread reads it, although the upload is cancelled."""
+    scene.make_file, entered, may_write = held_up_files()
+
+    async def feed(upload: Uploader) -> None:
+        await upload.add(memoryview(data(SEGMENT_SIZE)))
+        holders.append(scene.hold_memory())
+        await upload.add(memoryview(b"more"))
+
+    holders: list[Lease] = []
+    task = asyncio.create_task(scene.upload(feed))
+    while not entered.is_set():
+        await asyncio.sleep(0)
+    task.cancel()
+    await turns(20)
+    assert (task.done(), scene.pool.lent) == (False, 1)
+    may_write.set()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    scene.let_go(holders[0])
+    scene.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_cancellation_at_any_turn_leaves_nothing(tmp_path: Path, times: int) -> None:
+    """While bytes are written, moved, read back, sent or given back."""
+    let_threads_take_turns()
+    step = ended = 0
+    while not ended:
+        scene = SpillScene(tmp_path)
+        holders: list[Lease] = []
+        task = asyncio.create_task(scene.upload(moving(scene, holders), concurrency=1))
+        plan = Turns(*((step + 3 * index, task.cancel) for index in range(times)))
+        await asyncio.wait({task})
+        plan.stop()
+        ended = not task.cancelled()
+        for holder in holders:
+            scene.let_go(holder)
+        assert scene.store.objects.get("key", (MOVED,))[0] == MOVED
+        scene.assert_nothing_is_left()
+        step += 1
+    assert task.result().size == len(MOVED)
+    assert step > 40
+
+
+MOVED = data(2 * SIZE + 5)
+
+
+def moving(scene: SpillScene, holders: list[Lease]) -> Block:
+    async def feed(upload: Uploader) -> None:
+        await upload.add(memoryview(MOVED)[:SEGMENT_SIZE])
+        holders.append(scene.hold_memory())
+        await in_chunks(MOVED[SEGMENT_SIZE:], SIZE // 2)(upload)  # type: ignore[misc]
+
+    return feed
+
+
+async def test_a_source_error_leaves_nothing(scene: SpillScene) -> None:
+    """With one part on its way and another under way."""
+    holder = scene.hold_memory()
+
+    async def feed(upload: Uploader) -> None:
+        await upload.add(memoryview(data(SIZE + 10)))
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        await scene.upload(feed)
+    scene.let_go(holder)
+    scene.assert_nothing_is_left()
+
+
+async def test_closing_the_driver_ends_uploads_on_the_disk(scene: SpillScene) -> None:
+    """Their callers are told, as always."""
+    holder = scene.hold_memory()
+
+    async def feed(upload: Uploader) -> None:
+        await upload.add(memoryview(data(10)))
+        await asyncio.Event().wait()
+
+    task = await scene.start(feed)
+    await scene.engine.stop_uploads(asyncio.current_task())
+    with pytest.raises(StorageError, match="closed"):
+        await task
+    scene.let_go(holder)
+    scene.assert_nothing_is_left()
+
+
+async def test_threads_that_are_gone_keep_nothing(scene: SpillScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is closed on the spot."""
+    part = scene.spill.begin(1, SIZE, ThreadWork())
+    await part.write(memoryview(b"bytes"))
+    assert spilled_files(scene.spill.directory) == 1
+    gone = ThreadPoolExecutor()
+    gone.shutdown()
+    monkeypatch.setattr(threads, "_pool", gone)
+    part.end()
+    part.close()
+    assert spilled_files(scene.spill.directory) == 0
+    scene.assert_nothing_is_left()
+
+
+def test_the_way_out(scene: SpillScene) -> None:
+    """Is open while the part fits, and may open when others are in flight there."""
+    scene.spill.limit = 3 * SIZE
+    room = DiskRoom(scene.spill, SIZE)
+    assert (room.is_open(), room.may_open()) == (True, False)
+    part = scene.spill.begin(1, SIZE, ThreadWork())
+    part.size = 10
+    scene.spill.begin(2, 2 * SIZE, ThreadWork())
+    assert (room.is_open(), room.may_open()) == (False, False)
+    part.end()
+    assert (room.is_open(), room.may_open(), scene.spill.used) == (False, True, 2 * SIZE + 10)
+    assert not DiskRoom(scene.spill, SIZE + 1).is_open()
+
+
+async def test_one_put_that_waits_to_be_read_back_can_be_stopped(scene: SpillScene) -> None:
+    """It is no commit yet, which would be let end."""
+    holder = scene.hold_memory()
+    gate = Gate()
+    scene.store.on("UploadPart", gate)
+    first = await scene.start(data(SIZE + 1), key="first", concurrency=1)
+    await gate.entered.wait()
+    waiting = await scene.start(data(SIZE), key="waiting")
+    for upload in scene.engine.running:
+        upload.stop(StorageError("stopped"))
+    await asyncio.wait({first, waiting})
+    assert [str(task.exception()) for task in (first, waiting)] == ["stopped", "stopped"]
+    assert scene.store.objects == {}
+    scene.let_go(holder)
+    scene.assert_nothing_is_left()

@@ -1,0 +1,170 @@
+"""What a receipt says was verified: exactly what went over the wire, and what came back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from aios3 import ANONYMOUS, PROVIDERS, TransferConfig, Verification
+from aios3._protocol.operations import Committed, CompleteMultipartUpload
+from aios3._upload.receipts import verification_of_multipart
+from aios3._upload.shared.integrity import ObjectChecksum
+from aios3.testing import Fault, S3Server
+from tests.support.fakes import HEADERS, make_job, multipart_md5
+from tests.support.upload_scene import content
+
+PART = 1024
+SMALL, LARGE = b"small", content(0.7)
+AMAZON = replace(PROVIDERS["aws"], endpoint=None, endpoint_variants=(), addressing="path", min_part_size=PART)
+GENERIC = replace(PROVIDERS["generic"], min_part_size=PART)
+CRC = {"checksum": "crc32"}
+SHA = {"checksum": "sha256"}
+SIGNED = frozenset({"signature"})
+NOTHING = frozenset[str]()
+
+
+async def verify(make_driver, provider, body=LARGE, *, tls=None, attributes=None, faults=(), **options: Any):
+    """Upload, and return what the receipt says of it and the server that was used."""
+    transfer = TransferConfig(part_size=PART, **options.pop("transfer", {}))
+    server = S3Server(provider, ssl_context=tls and tls.server, public_buckets=("bucket",))
+    async with server:
+        for fault in faults:
+            server.faults.add(fault)
+        more = {"ssl_context": tls.client} if tls else {}
+        driver = make_driver(on=server, transfer=transfer, **more, **options)
+        source = [body[start : start + 300] for start in range(0, len(body), 300)]
+        receipt = await driver.upload_object_via_stream(source, "bucket", "key", **(attributes or {}))
+    return receipt.verification, server
+
+
+@pytest.mark.parametrize(
+    ("body", "provider", "transfer", "bodies", "whole", "is_checksum_confirmed", "is_etag_confirmed"),
+    [
+        (LARGE, GENERIC, {}, {"signature"}, None, False, True),
+        (LARGE, AMAZON, {"checksum": None}, {"signature"}, "size", False, True),
+        (LARGE, AMAZON, {}, {"signature", "crc32"}, "full-object", True, True),
+        (LARGE, AMAZON, {"checksum": "crc64nvme"}, {"signature", "crc64nvme"}, "full-object", True, True),
+        (LARGE, AMAZON, SHA, {"signature", "sha256"}, "composite", True, True),
+        (SMALL, GENERIC, {}, {"signature"}, "full-object", False, False),
+        (SMALL, AMAZON, {}, {"signature", "crc32"}, "full-object", True, False),
+        (SMALL, AMAZON, SHA, {"signature", "sha256"}, "full-object", True, False),
+    ],
+)
+async def test_over_http(
+    make_driver, body, provider, transfer, bodies, whole, is_checksum_confirmed, is_etag_confirmed
+):
+    """Every body's SHA-256 is signed; checksums and the size come on top where the provider takes them."""
+    found, _ = await verify(make_driver, provider, body, transfer=transfer)
+    assert found == Verification(frozenset(bodies), whole, is_checksum_confirmed, is_etag_confirmed)
+
+
+@pytest.mark.parametrize(
+    ("body", "provider", "transfer", "expected"),
+    [
+        (LARGE, GENERIC, {}, Verification(NOTHING, None, False, True)),
+        (LARGE, AMAZON, {}, Verification(frozenset({"crc32"}), "full-object", True, True)),
+        (LARGE, AMAZON, {"checksum": None}, Verification(NOTHING, "size", False, True)),
+        (LARGE, GENERIC, {"payload_signing": "sha256"}, Verification(SIGNED, None, False, True)),
+        (SMALL, GENERIC, {}, Verification(NOTHING, "size", False, False)),
+        (SMALL, AMAZON, {}, Verification(frozenset({"crc32"}), "full-object", True, False)),
+    ],
+)
+async def test_over_https(make_driver, tls, body, provider, transfer, expected):
+    """Bodies are not signed unless they are asked to be; TLS itself is not counted."""
+    found, server = await verify(make_driver, provider, body, transfer=transfer, tls=tls)
+    assert found == expected
+    sent = [request for request in server.requests if request.operation in ("PutObject", "UploadPart")]
+    is_signed = all(request.header("x-amz-content-sha256") != "UNSIGNED-PAYLOAD" for request in sent)
+    assert is_signed == ("signature" in found.bodies)
+
+
+async def test_without_credentials_nothing_is_signed(make_driver):
+    """Whatever is configured."""
+    found, _ = await verify(make_driver, GENERIC, credentials=ANONYMOUS)
+    assert found.bodies == NOTHING
+
+
+@pytest.mark.parametrize("body", [SMALL, LARGE])
+async def test_an_md5_that_was_sent_is_told(make_driver, body):
+    """Under a lock; of a PutObject it is the ETag, too."""
+    found, _ = await verify(make_driver, GENERIC, body, attributes={"object_lock_legal_hold": True})
+    assert found.bodies == {"signature", "content-md5"}
+    assert found.whole == ("full-object" if body is SMALL else None)
+    assert found.is_etag_confirmed
+
+
+@pytest.mark.parametrize(("size", "whole"), [(None, None), (len(LARGE), "size")])
+async def test_a_streamed_body_has_nothing_but_its_length(server, make_driver, size, whole):
+    """If that was declared."""
+    async with S3Server(GENERIC, accept_chunked=True) as server:
+        driver = make_driver(on=server, transfer=TransferConfig(part_size=PART, mechanism="stream"))
+        receipt = await driver.upload_object_via_stream([LARGE], "bucket", "key", size=size)
+    assert receipt.verification == Verification(whole=whole)
+
+
+async def test_after_a_lost_answer_the_look_at_the_object_confirms(make_driver):
+    """HEAD is asked for the checksum, and shows it beside the ETag."""
+    faults = [Fault("drop_after", "CompleteMultipartUpload", times=9)]
+    found, _ = await verify(make_driver, AMAZON, faults=faults)
+    assert found == Verification(frozenset({"signature", "crc32"}), "full-object", True, True)
+
+
+async def test_an_etag_of_the_stores_own_confirms_nothing(make_driver):
+    """It is no contradiction either."""
+    answer = b"<CompleteMultipartUploadResult><ETag>own</ETag></CompleteMultipartUploadResult>"
+    found, _ = await verify(make_driver, AMAZON, faults=[Fault("garbage_200", "CompleteMultipartUpload", body=answer)])
+    assert (found.is_checksum_confirmed, found.is_etag_confirmed) == (False, False)
+
+
+@pytest.mark.parametrize("checksum", [None, "crc32"])
+def test_of_parts_from_before_only_the_checksums_are_known(checksum: str | None) -> None:
+    """An upload that goes on does not know how the earlier parts were signed."""
+    parts = [(1, '"e"', checksum and "c=")]
+    operation = CompleteMultipartUpload("bucket", "key", "id", parts, checksum, {}, 5)
+    job = replace(make_job(), checksum=checksum and ObjectChecksum(checksum, is_full_object=True), resume=object())
+    found = verification_of_multipart(
+        job, operation, Committed(multipart_md5([b""]), None, None, None), checksum=None, is_signed=True
+    )
+    assert found == Verification(frozenset({checksum} if checksum else ()), "full-object" if checksum else "size")
+
+
+def test_of_parts_from_before_no_md5_is_known() -> None:
+    """Though those that are still to be sent go with one, because of a lock."""
+    headers = replace(HEADERS, create={"x-amz-object-lock-legal-hold": "ON"})
+    operation = CompleteMultipartUpload("bucket", "key", "id", [(1, '"e"', None)], None, {}, None)
+    found = [
+        verification_of_multipart(
+            make_job(headers=headers, resume=resume),
+            operation,
+            Committed(None, None, None, None),
+            checksum=None,
+            is_signed=True,
+        )
+        for resume in (None, object())
+    ]
+    assert found == [Verification(frozenset({"signature", "content-md5"})), Verification()]
+
+
+# the size
+
+
+@pytest.mark.parametrize("provider", [AMAZON, GENERIC], ids=lambda provider: provider.name)
+async def test_the_size_goes_to_stores_that_check_it(make_driver, provider):
+    """The exact number, in the signature, with Complete alone; no other store is sent one."""
+    _, server = await verify(make_driver, provider)
+    told = {request.operation: request.header("x-amz-mp-object-size") for request in server.requests}
+    assert told.pop("CompleteMultipartUpload") == (str(len(LARGE)) if provider is AMAZON else None)
+    assert set(told.values()) == {None}
+    (complete,) = [request for request in server.requests if request.operation == "CompleteMultipartUpload"]
+    assert ("x-amz-mp-object-size" in complete.header("Authorization")) == (provider is AMAZON)
+
+
+async def test_the_size_is_harmless_when_complete_is_repeated(make_driver):
+    """The second request says the same, and the store answers as it did."""
+    found, server = await verify(make_driver, AMAZON, faults=[Fault("drop_after", "CompleteMultipartUpload")])
+    completes = [request for request in server.requests if request.operation == "CompleteMultipartUpload"]
+    assert [request.header("x-amz-mp-object-size") for request in completes] == [str(len(LARGE))] * 2
+    assert found.is_checksum_confirmed
+    assert server.objects["bucket", "key"].body == LARGE
