@@ -40,7 +40,7 @@ WHOLE += tests/robustness/test_tls_connections.py
 EAGER := tests/unit/upload tests/unit/client tests/unit/concurrency tests/behaviour/test_streaming_uploads.py
 EAGER += $(addprefix tests/robustness/test_,cancellation.py faults.py foreign_errors.py)
 CORE := $(EAGER) $(addprefix tests/unit/,protocol transport journal config driver) tests/robustness/simulation
-CORE += tests/robustness/test_interrupts.py tests/robustness/test_tls_connections.py
+CORE += tests/robustness/test_tls_connections.py
 CORE_LAYERS := aios3/_protocol/*,aios3/_upload/*,aios3/_client/*,aios3/_concurrency/*,aios3/_journal/*
 PYTEST = AIOS3_STORES_BIN="$(CURDIR)/$(STORES_VENV)/bin" AIOS3_REQUIRE_STORES=1 $(VENV)/bin/python -m pytest
 SPREAD = --numprocesses=$(WORKERS) --dist=loadfile --durations=12

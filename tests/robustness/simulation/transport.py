@@ -78,7 +78,7 @@ class SimulatedTransport:
         self.last_begun[exchange.key] = exchange
         self._note("begins", exchange)
         try:
-            with Translated(request, is_owner=True):
+            with Translated(request, is_owner=True, is_closed=lambda: self._is_closed):
                 response = await self._play(exchange, body, answer_timeout)
         except BaseException as error:
             if isinstance(error, TransportError) and plan.kind.startswith("reset"):
