@@ -158,6 +158,12 @@ from aios3 import PROVIDERS, S3StorageDriver, TransferConfig
 
 PROVIDER = dataclasses.replace(PROVIDERS["generic"], min_part_size=1024)
 
+interrupters = []
+
+def start(thread):
+    interrupters.append(thread)
+    thread.start()
+
 async def chunks(random):
     for _ in range(60):
         yield bytes(500)
@@ -166,14 +172,14 @@ async def chunks(random):
 async def main(random):
     async with S3StorageDriver(PROVIDER, transfer=TransferConfig(part_size=1024, concurrency=3)) as driver:
         uploads = (driver.upload_object_via_stream(chunks(random), "bucket", f"key-{number}") for number in range(3))
-        threading.Thread(target=interrupt, args=(random.random() * 0.04, random.random() ** 2 * 0.02)).start()
+        start(threading.Thread(target=interrupt, args=(random.random() * 0.04, random.random() ** 2 * 0.02)))
         await asyncio.gather(*uploads)
 
 def on_interrupt(runner, number, frame, main_task, original=asyncio.Runner._on_sigint):
     # Between taking a call out of its queue and making it, the loop would lose it, and a task would never wake up.
     is_in_loop = frame.f_code.co_filename.endswith(("base_events.py", "asyncio/events.py", "tasks.py"))
     if runner._interrupt_count and is_in_loop:
-        threading.Timer(0.0001, os.kill, (os.getpid(), number)).start()
+        start(threading.Timer(0.0001, os.kill, (os.getpid(), number)))
     else:
         original(runner, number, frame, main_task)
 
@@ -190,7 +196,7 @@ def run(seed):
             asyncio.run(main(Random(seed)))
         except (KeyboardInterrupt, RuntimeError):  # a loop that is interrupted as it ends may say that it was stopped
             pass
-        while threading.active_count() > 1:  # the second one may come after the end
+        while any(thread.is_alive() for thread in interrupters):  # the second one may come after the end
             time.sleep(0.001)
     except KeyboardInterrupt:
         pass
