@@ -7,7 +7,7 @@ import pytest
 from .mutants_of_bytes import MUTANTS
 from .run import simulate
 
-MOST_SIMULATIONS = 400
+MOST_SIMULATIONS = 600
 
 
 def found_after(name: str, most: int, first: int = 0) -> int | None:
