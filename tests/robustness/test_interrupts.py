@@ -14,9 +14,20 @@ import pytest
 from aios3 import Provider, RetryPolicy, S3StorageDriver, TransferConfig, UploadProgress
 from aios3.testing import S3Server
 from tests.conftest import PART
+from tests.support.processes import INTERRUPTED, child, environment_of, line_of
 from tests.support.sweep import Turns
 
 RUNS = 60
+
+
+async def test_two_interrupts_in_a_row_leave_nothing_open(server: S3Server) -> None:
+    """The first cancels; the second strikes whatever code is running, that of the clean-up too."""
+    environment = environment_of(server.endpoint_url, server.region, server.credentials)
+    async with child(environment, "-c", INTERRUPTED, RUNS) as process:
+        assert await line_of(process) == "ended"
+    assert [left.upload_id for left in server.open_uploads] == []
+    aborted = sum(request.operation == "AbortMultipartUpload" for request in server.requests)
+    assert aborted > RUNS
 
 
 @pytest.fixture
