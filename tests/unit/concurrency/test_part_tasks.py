@@ -329,3 +329,15 @@ async def test_the_callbacks_of_all_tasks_have_run_at_the_end(error: BaseExcepti
             if error is not None:
                 raise error
     assert ended == ["given back"]
+
+
+async def test_an_error_that_several_tasks_raise_is_no_note_of_itself() -> None:
+    """As when all of them wait for the same thing, which fails."""
+    error = OSError("create")
+    with pytest.raises(OSError, match="create") as caught:
+        async with PartTasks() as group:
+            group.create_task(fail(error))
+            group.create_task(fail(error))
+            await asyncio.Event().wait()
+    assert caught.value is error
+    assert not hasattr(error, "__notes__")
