@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-MOST_TURNS = 60_000
+MOST_TURNS = 100_000
 
 
 class StuckError(Exception):
