@@ -287,3 +287,10 @@ async def test_an_error_that_takes_no_notes_stays_as_it_is() -> None:
         await unending()
     watch.end(FrozenError())
     watch.end(None)
+
+
+def test_a_deadline_that_never_began_ends_without_a_trace() -> None:
+    """No timer runs, and the error gets no note."""
+    error = ValueError("first")
+    ClosingDeadline(b"", "bucket/key", 1.0).end(error)
+    assert not hasattr(error, "__notes__")
