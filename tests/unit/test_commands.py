@@ -61,8 +61,11 @@ WATCHERS = 3
 def children() -> list[str]:
     """Return the command lines of the children of this process, zombies too."""
     found = []
-    for task in Path("/proc/self/task").iterdir():
-        for pid in (task / "children").read_text().split():
+    for thread in Path("/proc/self/task").iterdir():
+        pids: list[str] = []
+        with suppress(OSError):  # a thread that ended since they were listed
+            pids = (thread / "children").read_text().split()
+        for pid in pids:
             with suppress(OSError):
                 found.append(f"{pid} {Path('/proc', pid, 'cmdline').read_text()}")
     return found
