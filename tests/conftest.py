@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import inspect
 import os
+import signal
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -30,6 +31,10 @@ pytest_plugins = ["aios3.testing.pytest_plugin"]
 
 EAGER_TASKS = os.environ.get("AIOS3_EAGER_TASKS") == "1"
 """Tasks run until they first wait as soon as they are made, as since Python 3.12 programs may have it."""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts background commands with SIGINT ignored, and the programs that tests interrupt would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PART = 1024
 """Bytes of a part in the small store: a source of a few KiB is a multipart upload."""
