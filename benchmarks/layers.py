@@ -120,7 +120,7 @@ def _put(to: Bench, body: bytes) -> Request:
 
 
 def _signed(to: Bench, request: Request) -> Request:
-    return sign(request, _KEYS, Scope(REGION), to.client.store_clock.now(), UNSIGNED_PAYLOAD)
+    return sign(request, _KEYS, Scope(REGION), to.client.clock_skew.now(), UNSIGNED_PAYLOAD)
 
 
 async def _all_of(put: Callable[[bytes], Awaitable[None]], count: int) -> None:
@@ -185,7 +185,7 @@ class _NoStore(Transport):
     def __init__(self, size: int) -> None:
         self._size = size
 
-    async def send(self, request: Request, *, answer_timeout: float | None = None) -> Response:
+    async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
         await asyncio.sleep(0)
         headers = {"etag": '"e"', "content-length": str(self._size)}
         return Response(200, headers, _DOCUMENTS.get(request.operation, b""))

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Final
 
 from aios3 import ConfigurationError, PartLimitError, Provider, TransferConfig
-from aios3._protocol.parts.part_buffer import PartCutter
+from aios3._protocol.parts.part_buffer import PartBuffer
 from aios3._protocol.parts.part_plan import PartPlan
 from aios3._protocol.parts.put_plan import plan_upload
 
@@ -82,7 +82,7 @@ def sizes_of(plan: PartPlan, size: int) -> list[int]:
     Raises:
         PartLimitError: the source is longer than all parts together.
     """
-    cutter = PartCutter(plan)
+    cutter = PartBuffer(plan)
     sizes: list[int] = []
     while size > 0:
         cutter.begin()

@@ -26,7 +26,7 @@ class Attempt(Generic[T]):
     """``None`` if no answer came."""
     credentials: Credentials | None = field(default=None, repr=False)
     """What it was signed with."""
-    is_echo: bool = False
+    in_same_burst: bool = False
     """The store asked for less, as it did of another one that was on its way with it: together they are one sign of
     overload, and one retry for the driver's budget, however large the crowd."""
 

@@ -22,9 +22,9 @@ from aios3.errors import DriverClosedError, ResponseError, StorageError, Transpo
 from aios3.options import RetryPolicy
 
 from .attempt import Attempt, Shield
-from .clock_skew import StoreClock
+from .clock_skew import ClockSkew
 from .hashing import hash_body
-from .rate_limiter import RequestLimiter
+from .rate_limiter import RateLimiter
 from .retry_budget import RetryBudget
 from .signers import OrdinarySigner, Signer
 
@@ -51,9 +51,9 @@ class OperationClient:
     policy: RetryPolicy
     payload_signing: Literal["sha256", "unsigned"]
     clock: Clock
-    store_clock: StoreClock = field(init=False)
+    clock_skew: ClockSkew = field(init=False)
     budget: RetryBudget = field(init=False)
-    limiter: RequestLimiter = field(init=False)
+    limiter: RateLimiter = field(init=False)
     regional_endpoint: Callable[[str], Endpoint] | None = None
     """Gives the endpoint of a region, where the provider has one for each; ``None`` for an endpoint of the caller's."""
     region_of_host: Callable[[str, str | None], str | None] | None = None
@@ -70,9 +70,9 @@ class OperationClient:
     """The region of a bucket, by its name, where the store named another than `region`."""
 
     def __post_init__(self) -> None:
-        self.store_clock = StoreClock(self.clock)
+        self.clock_skew = ClockSkew(self.clock)
         self.budget = RetryBudget(self.policy.budget, self.clock.monotonic)
-        self.limiter = RequestLimiter(self.clock)
+        self.limiter = RateLimiter(self.clock)
         self.signer = OrdinarySigner(self.credentials)
         self._cleanup_policy = replace(self.policy, max_attempts=max(self.policy.max_attempts, _CLEANUP_ATTEMPTS))
 
@@ -81,7 +81,7 @@ class OperationClient:
         operation: Operation[T],
         *,
         failures: list[StorageError] | None = None,
-        answer_timeout: float | None = None,
+        read_timeout: float | None = None,
         is_cleanup: bool = False,
         shield: Shield[T] | None = None,
         feed: BodyFeed | None = None,
@@ -94,7 +94,7 @@ class OperationClient:
         Args:
             operation: what to do.
             failures: receives every failed attempt, for callers who count or weigh them.
-            answer_timeout: seconds without a byte of the answer; ``None`` for the transport's own.
+            read_timeout: seconds without a byte of the answer; ``None`` for the transport's own.
             is_cleanup: retry even when the driver's retry budget is used up, and as often as by default at least.
             shield: awaits each attempt in the caller's stead, for callers who must see its end although they are
                 cancelled; waits between attempts are cancelled as ever.
@@ -112,7 +112,7 @@ class OperationClient:
         while True:
             request = operation.build(self._endpoint_for(operation)) if repaired else request
             credentials = await self.signer.keys_for(operation)  # outside the shield: nothing has been sent yet
-            attempt = self._attempt(operation, request, payload_hash, credentials, answer_timeout, feed, own_failures)
+            attempt = self._attempt(operation, request, payload_hash, credentials, read_timeout, feed, own_failures)
             outcome = await (attempt if shield is None else shield(attempt))
             if outcome.failure is None:
                 self.budget.succeeded()
@@ -154,7 +154,7 @@ class OperationClient:
             names_region=region is not None,
         )
         is_lost = feed is not None and not feed.rewind()
-        if retry is None or is_lost or not (outcome.is_echo or self.budget.take(retry.cost) or is_cleanup):
+        if retry is None or is_lost or not (outcome.in_same_burst or self.budget.take(retry.cost) or is_cleanup):
             if len(failures) > 1:
                 note(outcome.failure, f"aios3: gave up after {len(failures)} attempts")
             raise outcome.failure
@@ -163,7 +163,7 @@ class OperationClient:
             self._repair(retry.repair, operation, outcome)
         if retry.repair == "region" and region is not None:
             self._regions[operation.bucket] = region
-        await self.limiter.rest(outcome.failure, retry)
+        await self.limiter.back_off(outcome.failure, retry)
 
     async def _attempt(
         self,
@@ -171,20 +171,20 @@ class OperationClient:
         request: Request,
         payload_hash: str,
         credentials: Credentials | None,
-        answer_timeout: float | None,
+        read_timeout: float | None,
         feed: BodyFeed | None,
         failures: Sequence[StorageError],
     ) -> Attempt[T]:
         # A streamed body waits for no turn: while it waits for its source, others might wait for it, and it for them.
         if operation.name not in _LIMITED or feed is not None:
-            self.limiter.overtake()
-            return await self._attempt_now(operation, request, payload_hash, credentials, answer_timeout, feed)
+            self.limiter.charge()
+            return await self._attempt_now(operation, request, payload_hash, credentials, read_timeout, feed)
         began = self.limiter.enter()
         if began is None:
             began = await self.limiter.wait(failures)
         try:
-            outcome = await self._attempt_now(operation, request, payload_hash, credentials, answer_timeout, feed)
-            return self.limiter.judge(began, outcome)
+            outcome = await self._attempt_now(operation, request, payload_hash, credentials, read_timeout, feed)
+            return self.limiter.record(began, outcome)
         finally:
             self.limiter.leave()
 
@@ -194,7 +194,7 @@ class OperationClient:
         request: Request,
         payload_hash: str,
         credentials: Credentials | None,
-        answer_timeout: float | None,
+        read_timeout: float | None,
         feed: BodyFeed | None,
     ) -> Attempt[T]:
         response: Response | None = None
@@ -202,10 +202,10 @@ class OperationClient:
         try:
             signed = self._sign(operation, request, payload_hash, credentials)
             if feed is None:
-                response = await self.transport.send(signed, answer_timeout=answer_timeout)
+                response = await self.transport.send(signed, read_timeout=read_timeout)
             else:
-                response = await self.transport.send_stream(signed, feed, answer_timeout=answer_timeout)
-            self.store_clock.note(response, sent_at)
+                response = await self.transport.send_stream(signed, feed, read_timeout=read_timeout)
+            self.clock_skew.note(response, sent_at)
             return Attempt(operation.read(response), None, response, credentials)
         except (ResponseError, TransportError, DriverClosedError) as error:
             return Attempt(None, error, response, credentials)
@@ -285,7 +285,7 @@ class OperationClient:
         if repair == "credentials" and outcome.credentials is not None:
             self.signer.refused(operation, outcome.credentials)
         if repair == "clock" and outcome.response is not None:
-            self.store_clock.learn(outcome.response)
+            self.clock_skew.correct(outcome.response)
 
     def _sign(
         self, operation: Operation[Any], request: Request, payload_hash: str, credentials: Credentials | None
@@ -293,7 +293,7 @@ class OperationClient:
         if credentials is None:
             return request
         scope = self.signer.scope_for(operation, self.region_of(operation.bucket))
-        return sign(request, credentials, scope, self.store_clock.now(), payload_hash)
+        return sign(request, credentials, scope, self.clock_skew.now(), payload_hash)
 
     async def _payload_hash(self, request: Request) -> str:
         if self.credentials is None or not request.body:

@@ -9,13 +9,13 @@ from aios3._concurrency.clock import Clock
 from aios3._protocol.wire.error_responses import server_time
 from aios3._protocol.wire.messages import Response
 
-__all__ = ["StoreClock"]
+__all__ = ["ClockSkew"]
 
 _QUICK: Final = timedelta(seconds=1)
 """A slower answer does not tell when, between its request and its end, the store looked at its clock."""
 
 
-class StoreClock:
+class ClockSkew:
     """Compares the store's clock with ours."""
 
     def __init__(self, clock: Clock) -> None:
@@ -32,7 +32,7 @@ class StoreClock:
         """Return the time to date a request with."""
         return self._clock.now() + self.offset
 
-    def learn(self, response: Response) -> None:
+    def correct(self, response: Response) -> None:
         """Take over the time of an answer that refuses ours."""
         if (theirs := server_time(response)) is not None:
             self.offset = theirs - self._clock.now()
@@ -47,18 +47,18 @@ class StoreClock:
         else:
             self._slow = (response, now)
 
-    def translate(self, moment: datetime) -> datetime:
+    def to_server_time(self, moment: datetime) -> datetime:
         """Return what the store's clock showed at a `moment` of ours, judged by its last quick answer."""
         offset = _offset_by(self._quick)
         return moment + (self.offset if offset is None else offset)
 
-    def earliest(self, moment: datetime) -> datetime:
+    def earliest_server_time(self, moment: datetime) -> datetime:
         """Return the earliest that the store's clock can have shown at a `moment` of ours.
 
         Where no answer was quick a slow one counts, as if the store had looked at its clock when the answer came.
         """
         offset = _offset_by(self._slow) if self._quick is None else None
-        return self.translate(moment) if offset is None else moment + offset
+        return self.to_server_time(moment) if offset is None else moment + offset
 
 
 def _offset_by(answer: tuple[Response, datetime] | None) -> timedelta | None:

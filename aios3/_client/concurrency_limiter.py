@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aios3._protocol.policies.adaptive_concurrency import ConcurrencySearch
+from aios3._protocol.policies.adaptive_concurrency import AdaptiveConcurrency
 from aios3.errors import ThrottledError
 
-__all__ = ["Gate", "Pass"]
+__all__ = ["ConcurrencyLimiter", "Permit"]
 
 _MOST: Final = 128
 """Parts in flight of all uploads together: as many requests with bodies as the transport has at once."""
@@ -21,33 +21,33 @@ _LAG: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
+class Permit:
     """Lets one part through."""
 
-    generation: int
+    epoch: int
     """Of the search, when the part began."""
     began_at: float
     """By the gate's clock."""
 
 
-class Gate:
+class ConcurrencyLimiter:
     """First come, first served: every upload has one part at most that waits, so that all get their share."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         """Open it; `monotonic` gives seconds."""
         self._monotonic = monotonic
-        self.search = ConcurrencySearch(_MOST)
+        self.search = AdaptiveConcurrency(_MOST)
         self.in_flight = 0
         self._waiters: deque[asyncio.Future[float]] = deque()
 
-    async def enter(self) -> Pass:
+    async def enter(self) -> Permit:
         """Wait for a pass, to be given back by `leave`. A cancellation leaves nothing held."""
         if self.in_flight < self.search.level and not self._waiters:
             self.in_flight += 1
         else:
             self.search.wanted()
             await self._wait()
-        return Pass(self.search.generation, self._monotonic())
+        return Permit(self.search.epoch, self._monotonic())
 
     async def _wait(self) -> None:
         waiter: asyncio.Future[float] = asyncio.get_running_loop().create_future()
@@ -60,9 +60,9 @@ class Gate:
             self._serve()
             raise
         if self._monotonic() - served_at > _LAG:
-            self.search.troubled(self.search.generation)
+            self.search.on_failure(self.search.epoch)
 
-    def leave(self, held: Pass, stored: int | None, failures: Sequence[BaseException] = ()) -> None:
+    def leave(self, held: Permit, stored: int | None, failures: Sequence[BaseException] = ()) -> None:
         """Give a pass back.
 
         Args:
@@ -72,11 +72,11 @@ class Gate:
         """
         self.in_flight -= 1
         if any(not isinstance(failure, ThrottledError) for failure in failures):
-            self.search.troubled(held.generation)
+            self.search.on_failure(held.epoch)
         elif failures:
-            self.search.throttled(held.generation)
+            self.search.throttled(held.epoch)
         elif stored is not None:
-            self.search.stored(held.generation, stored, self._monotonic() - held.began_at)
+            self.search.stored(held.epoch, stored, self._monotonic() - held.began_at)
         self._serve()
 
     def _serve(self) -> None:

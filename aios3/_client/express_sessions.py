@@ -86,5 +86,7 @@ class BucketSessions:
         keys = await self._client.run(CreateSession(bucket))
         assert keys.expires_at is not None  # what has no end is refused where it is read
         now = self._client.clock.now()
-        ahead = self._client.store_clock.translate(now) - now  # it ends by the store's clock, and is renewed by ours
+        ahead = (
+            self._client.clock_skew.to_server_time(now) - now
+        )  # it ends by the store's clock, and is renewed by ours
         return replace(keys, expires_at=keys.expires_at - ahead)

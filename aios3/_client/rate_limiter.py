@@ -8,27 +8,27 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from aios3._concurrency.clock import Clock
-from aios3._protocol.policies.adaptive_rate import RequestPace
+from aios3._protocol.policies.adaptive_rate import AdaptiveRate
 from aios3._protocol.policies.retry import Retry
 from aios3.errors import StorageError, ThrottledError
 
 from .attempt import Attempt
 
-__all__ = ["RequestLimiter"]
+__all__ = ["RateLimiter"]
 
 T = TypeVar("T")
 
-_GLANCE: Final = 1.0
+_LONGEST_SLEEP: Final = 1.0
 """Seconds after which it is looked again how long there is to wait: the pace may have changed."""
 
-_MOST_OVERTAKEN: Final = 4
+_MOST_CHARGED: Final = 4
 """Requests between two that wait for which the store is left time: more might never let these go."""
 
 _SOON: Final = 0.001
 """Seconds for which nobody goes to sleep."""
 
 
-class RequestLimiter:
+class RateLimiter:
     """Shared by all uploads of a driver; without throttling it never makes anybody wait.
 
     Between `enter` (or, where that says so, `wait`) and `leave` a request is on its way.
@@ -36,19 +36,19 @@ class RequestLimiter:
 
     def __init__(self, clock: Clock) -> None:
         """Begin without a limit."""
-        self.pace = RequestPace()
+        self.pace = AdaptiveRate()
         self.in_flight = 0
         self._clock = clock
         self._is_open = True
         """There is no limit, and nobody waits."""
         self._waiting = 0
-        self._overtaken = 0
+        self._charged = 0
         """Requests that did not wait, since the last one that did."""
         self._turn = asyncio.Lock()
         """Held by whoever goes next."""
         self._left: asyncio.Future[None] | None = None
         """What that one waits for, while too many are on their way."""
-        self._resting: dict[asyncio.Future[None], float] = {}
+        self._in_backoff: dict[asyncio.Future[None], float] = {}
         """Those that were refused, and when."""
 
     def enter(self) -> float | None:
@@ -83,19 +83,19 @@ class RequestLimiter:
                 self._left = asyncio.get_running_loop().create_future()
                 await self._left
             elif seconds > _SOON:
-                await self._clock.sleep(min(seconds, _GLANCE))
+                await self._clock.sleep(min(seconds, _LONGEST_SLEEP))
             else:
                 self.pace.spend(now, cost)
-                self._overtaken = 0
+                self._charged = 0
                 return
 
-    def overtake(self) -> None:
+    def charge(self) -> None:
         """Note a request that waits for nobody: the others leave the store time for it."""
-        if not self._is_open and self._overtaken < _MOST_OVERTAKEN:
-            self._overtaken += 1
+        if not self._is_open and self._charged < _MOST_CHARGED:
+            self._charged += 1
             self.pace.spend(self._clock.monotonic())
 
-    def judge(self, began: float, outcome: Attempt[T]) -> Attempt[T]:
+    def record(self, began: float, outcome: Attempt[T]) -> Attempt[T]:
         """Learn from what came of the request that began then, before it leaves; return it, marked if it is an echo."""
         if outcome.failure is None:
             if not self._is_open:
@@ -103,12 +103,12 @@ class RequestLimiter:
         elif isinstance(outcome.failure, ThrottledError):
             self._is_open = False
             is_news = self.pace.refused(self._clock.monotonic(), began, self.in_flight)
-            return outcome if is_news else replace(outcome, is_echo=True)
+            return outcome if is_news else replace(outcome, in_same_burst=True)
         return outcome
 
     def _came_through(self, began: float) -> None:
         self.pace.accepted(self._clock.monotonic(), began)
-        for news, refused_at in self._resting.items():
+        for news, refused_at in self._in_backoff.items():
             if began >= refused_at and not news.done():
                 news.set_result(None)
 
@@ -118,7 +118,7 @@ class RequestLimiter:
         if self._left is not None and not self._left.done():
             self._left.set_result(None)
 
-    async def rest(self, failure: StorageError, retry: Retry) -> None:
+    async def back_off(self, failure: StorageError, retry: Retry) -> None:
         """Wait after `failure` for as long as `retry` says.
 
         After a refusal no longer than until something that was sent since has come through, or, as long as attempts
@@ -128,10 +128,10 @@ class RequestLimiter:
             await self._clock.sleep(retry.delay)
             return
         refused_at = self._clock.monotonic()
-        if retry.least > 0:
-            await self._clock.sleep(retry.least)
-        seconds = retry.delay - retry.least
-        if retry.is_hopeful:
+        if retry.min_delay > 0:
+            await self._clock.sleep(retry.min_delay)
+        seconds = retry.delay - retry.min_delay
+        if retry.may_retry_early:
             seconds = min(seconds, self.pace.wait(self._clock.monotonic()))
         if seconds > 0:
             await self._sleep_until_news(seconds, refused_at)
@@ -141,11 +141,11 @@ class RequestLimiter:
 
     async def _sleep_until_news(self, seconds: float, refused_at: float) -> None:
         news = asyncio.get_running_loop().create_future()
-        self._resting[news] = refused_at
+        self._in_backoff[news] = refused_at
         sleeping = asyncio.create_task(self._sleep(seconds), name="aios3: rest after a refusal")
         try:
             await asyncio.wait((sleeping, news), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            del self._resting[news]
+            del self._in_backoff[news]
             sleeping.cancel()
             await asyncio.wait({sleeping})  # so that no task outlives the call

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
-__all__ = ["Turn"]
+__all__ = ["FairLock"]
 
 
-class Turn(asyncio.Lock):
+class FairLock(asyncio.Lock):
     """A lock whose holder can see that others wait for it: to be held for long only while nobody does."""
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Turn(asyncio.Lock):
         self._waiting = 0
 
     @property
-    def is_wanted(self) -> bool:
+    def has_waiters(self) -> bool:
         """Somebody waits for it."""
         return self._waiting > 0
 

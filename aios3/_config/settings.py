@@ -11,7 +11,7 @@ from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.threads import in_library_thread
 from aios3._config.aws_files.environment import Environment, read_environment
 from aios3._config.aws_files.shared_files import Profile, load_profile
-from aios3._config.credentials.chain import Places, StaticCredentials, find_credentials
+from aios3._config.credentials.chain import LookupContext, StaticCredentials, find_credentials
 from aios3._config.endpoints.bucket_endpoints import accelerated_endpoint
 from aios3._config.endpoints.endpoint import (
     CustomEndpoint,
@@ -91,7 +91,7 @@ async def load_settings(
         region=region,
         credentials=_resolve_credentials(
             credentials,
-            Places(
+            LookupContext(
                 environ,
                 profile,
                 sts_region,
@@ -154,10 +154,10 @@ def _check_credentials_type(credentials: object) -> None:
 
 
 def _resolve_credentials(
-    credentials: Credentials | CredentialsProvider | _Anonymous | None, places: Places
+    credentials: Credentials | CredentialsProvider | _Anonymous | None, context: LookupContext
 ) -> CredentialsProvider | None:
     if credentials is None:
-        return find_credentials(places)
+        return find_credentials(context)
     if isinstance(credentials, _Anonymous):
         return None
     return StaticCredentials(credentials) if isinstance(credentials, Credentials) else credentials

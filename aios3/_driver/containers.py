@@ -15,7 +15,7 @@ from aios3._protocol.operations import (
     ListBuckets,
     ListObjectsV2,
 )
-from aios3._protocol.policies.retry import is_unclear
+from aios3._protocol.policies.retry import outcome_unknown
 from aios3._protocol.wire.uri import check_bucket
 from aios3.errors import ConflictError, ContainerNotFoundError, StorageError
 from aios3.models import Container, StorageObject
@@ -87,4 +87,4 @@ async def iterate_container_objects(
 
 
 def _is_any_unclear(failures: list[StorageError]) -> bool:
-    return any(is_unclear(failure) for failure in failures)
+    return any(outcome_unknown(failure) for failure in failures)

@@ -10,7 +10,7 @@ from aios3._client.client import OperationClient
 from aios3._client.paging import check_prefix, iterate_pages
 from aios3._driver.base import DriverBase
 from aios3._protocol.operations import AbortMultipartUpload, ListMultipartUploads
-from aios3._protocol.policies.retry import is_unclear
+from aios3._protocol.policies.retry import outcome_unknown
 from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3.errors import ConfigurationError, DriverClosedError, ResponseError, StorageError
 from aios3.models import PendingUpload
@@ -25,11 +25,11 @@ async def iterate_multipart_uploads(
     check_bucket(bucket)
     check_prefix(prefix)
     engine = await driver._open()
-    for asked, is_wanted in _questions(driver, prefix):
+    for asked, has_waiters in _questions(driver, prefix):
         operation = ListMultipartUploads(bucket, engine.client.listing_prefix(asked))
         async with aclosing(iterate_pages(engine.client, operation)) as pages:
             async for page in pages:
-                for upload in filter(is_wanted, page.uploads):
+                for upload in filter(has_waiters, page.uploads):
                     yield upload
 
 
@@ -53,7 +53,7 @@ async def cleanup_multipart_uploads(
     # Listed to the end first: markers that point to what is gone by then confuse some stores.
     pending = [upload async for upload in iterate_multipart_uploads(driver, bucket, prefix=prefix)]
     client = engine.client
-    limit = _go_back(client.store_clock.translate(client.clock.now()), older_than)
+    limit = _go_back(client.clock_skew.to_server_time(client.clock.now()), older_than)
     old = [upload for upload in pending if upload.initiated_at is not None and upload.initiated_at <= limit]
     return [
         upload
@@ -84,5 +84,5 @@ async def _has_been_aborted(client: OperationClient, upload: PendingUpload) -> b
         raise
     except StorageError as error:
         is_gone = isinstance(error, ResponseError) and error.status == 404
-        return is_gone and any(is_unclear(failure) for failure in failures)
+        return is_gone and any(outcome_unknown(failure) for failure in failures)
     return True

@@ -12,7 +12,7 @@ from aios3._concurrency.caller_errors import async_block, note
 from aios3._concurrency.named_files import naming
 from aios3._driver.base import DriverBase
 from aios3._journal.recovery import Leftovers, discard
-from aios3._upload.bytes_upload import WholeUpload, is_whole
+from aios3._upload.bytes_upload import BytesUpload, is_whole
 from aios3._upload.lifecycle import run_upload
 from aios3._upload.multipart.resume import check_checkpoint, holds_parts
 from aios3._upload.shared.engine import Engine
@@ -65,7 +65,7 @@ async def upload_object_via_stream(
         engine = await _engine_for(driver, job)
         if not is_whole(source, job):
             return await _send_all(driver, reader, job, engine)
-        whole = WholeUpload(engine, job, source)
+        whole = BytesUpload(engine, job, source)
         del source, reader  # an error that the caller keeps would keep the bytes
         return await whole.run()
 

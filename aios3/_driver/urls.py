@@ -113,7 +113,7 @@ async def _presign(client: OperationClient, operation: GetObject | PutObject, se
     if credentials is None:
         raise ConfigurationError("a URL that expires must be signed, and the driver is ANONYMOUS: give it credentials")
     scope = client.signer.scope_for(operation, client.region_of(operation.bucket))
-    return presign(request, credentials, scope, client.store_clock.now(), seconds)
+    return presign(request, credentials, scope, client.clock_skew.now(), seconds)
 
 
 def _whole_seconds(span: object) -> int:

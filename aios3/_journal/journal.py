@@ -21,7 +21,7 @@ from typing import NamedTuple, TypeVar
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.clock import Clock
 from aios3._upload.shared.job import UploadJob
-from aios3._upload.shared.journal_interface import UploadLog
+from aios3._upload.shared.journal_interface import JournalRecord
 from aios3.errors import ConfigurationError, DriverClosedError
 
 from .entries import JournalEntry, created_line, describe_job
@@ -91,7 +91,7 @@ class Journal:
 
     # uploads of this driver
 
-    def begin(self, job: UploadJob) -> UploadLog:
+    def begin(self, job: UploadJob) -> JournalRecord:
         """Return the log of a new upload; nothing is written yet."""
         return _Log(self, job)
 

@@ -21,9 +21,9 @@ from aios3.options import Timeouts
 
 from .base import MAX_ANSWER, BodyFeed, StreamedResponse
 from .body import SlicedBody, StreamedBody
-from .exceptions import Translated, closed_during, subject_of, words_of
+from .exceptions import MappedExceptions, closed_during, subject_of, words_of
 from .resolver import Resolver
-from .stall_timeout import ANSWER_PATIENCE, Patrol, Watchdog
+from .stall_timeout import RESPONSE_PATIENCE, StallMonitor, StallTimer
 
 __all__ = ["AiohttpTransport"]
 
@@ -61,7 +61,7 @@ class AiohttpTransport:
         self._is_closed = False
         self._session = session if session is not None else self._make_session(threads)
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
-        self._patrol = Patrol()
+        self._monitor = StallMonitor()
         self._used_connections: weakref.WeakSet[object] = weakref.WeakSet()
         self._with_body = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect)
         # Ours watches whole attempts; of those in a caller's session only aiohttp knows when they begin.
@@ -88,26 +88,26 @@ class AiohttpTransport:
         self._is_closed = True
         if self._is_owner:
             await self._session.close()
-        self._patrol.close()
+        self._monitor.close()
 
-    async def send(self, request: Request, *, answer_timeout: float | None = None) -> Response:
+    async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
         """See `Transport.send`."""
         if request.method not in ("PUT", "POST"):
-            return await self._exchange(request, None, self._watchdog(request, answer_timeout))
+            return await self._exchange(request, None, self._timer_for(request, read_timeout))
         async with self._slots:
-            watchdog = self._watchdog(request, answer_timeout)
-            return await self._lend(request, SlicedBody(request, watchdog, self._used_connections), watchdog)
+            timer = self._timer_for(request, read_timeout)
+            return await self._lend(request, SlicedBody(request, timer, self._used_connections), timer)
 
-    async def send_stream(self, request: Request, body: BodyFeed, *, answer_timeout: float | None = None) -> Response:
+    async def send_stream(self, request: Request, body: BodyFeed, *, read_timeout: float | None = None) -> Response:
         """See `Transport.send_stream`. It takes no slot: it lasts as long as its source, and others would wait."""
-        watchdog = self._watchdog(request, answer_timeout, has_body=True)
-        return await self._lend(request, StreamedBody(request, body, watchdog, self._used_connections), watchdog)
+        timer = self._timer_for(request, read_timeout, has_body=True)
+        return await self._lend(request, StreamedBody(request, body, timer, self._used_connections), timer)
 
-    async def _lend(self, request: Request, body: SlicedBody, watchdog: Watchdog) -> Response:
+    async def _lend(self, request: Request, body: SlicedBody, timer: StallTimer) -> Response:
         """Send `request` with `body`, whose slices are nobody's when this returns or raises."""
         response = None
         try:
-            response = await self._exchange(request, body, watchdog)
+            response = await self._exchange(request, body, timer)
         except TransportError as error:
             error.on_reused_connection = body.is_on_reused_connection and not isinstance(error, TimeoutError)
             error.was_sent = error.was_sent and body.consumed
@@ -123,39 +123,39 @@ class AiohttpTransport:
     @asynccontextmanager
     async def open(self, request: Request, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
         """See `Transport.open`."""
-        watchdog = self._watchdog(request, None)
-        with self._translated(request, watchdog), watchdog:
+        timer = self._timer_for(request, None)
+        with self._translated(request, timer), timer:
             response = await self._request(request, None)
         try:
             chunks = self._paced_chunks(request, response, chunk_size)
-            patience = ANSWER_PATIENCE * self._timeouts.answer
+            patience = RESPONSE_PATIENCE * self._timeouts.answer
             yield StreamedResponse(response.status, _lower(response), chunks, patience)
         finally:
             response.close()  # keeps the connection if the body was read to its end
 
-    def _translated(self, request: Request, watchdog: Watchdog) -> Translated:
-        return Translated(
+    def _translated(self, request: Request, timer: StallTimer) -> MappedExceptions:
+        return MappedExceptions(
             request,
             is_owner=self._is_owner,
             is_closed=lambda: self._is_closed,
-            is_connecting=lambda: watchdog.is_connecting,
+            is_connecting=lambda: timer.is_connecting,
         )
 
-    def _watchdog(self, request: Request, answer_timeout: float | None, *, has_body: bool = False) -> Watchdog:
-        answer = self._timeouts.answer if answer_timeout is None else answer_timeout
+    def _timer_for(self, request: Request, read_timeout: float | None, *, has_body: bool = False) -> StallTimer:
+        answer = self._timeouts.answer if read_timeout is None else read_timeout
         connect = self._timeouts.connect
         if not (request.body or has_body):
             connect += answer  # nothing tells where connecting ends when there is no body to write
         if not self._is_owner:
             connect = math.inf  # a session of the caller's may make requests wait for a connection, which is no stall
-        return Watchdog(subject_of(request), self._patrol, connect=connect, send=self._timeouts.send, answer=answer)
+        return StallTimer(subject_of(request), self._monitor, connect=connect, send=self._timeouts.send, answer=answer)
 
-    async def _exchange(self, request: Request, body: SlicedBody | None, watchdog: Watchdog) -> Response:
-        with self._translated(request, watchdog), watchdog:
+    async def _exchange(self, request: Request, body: SlicedBody | None, timer: StallTimer) -> Response:
+        with self._translated(request, timer), timer:
             response = await self._request(request, body)
             try:
-                watchdog.enter("waiting for the answer")
-                content = await _read_bounded(request, response, watchdog)
+                timer.enter("waiting for the answer")
+                content = await _read_bounded(request, response, timer)
                 if body is not None and response.status < 300 and _came_too_early(response, body):
                     raise TransportError(
                         f"{request.operation}: answered {response.status} before the whole body was sent"
@@ -207,10 +207,10 @@ class AiohttpTransport:
             yield chunk
 
 
-async def _read_bounded(request: Request, response: aiohttp.ClientResponse, watchdog: Watchdog) -> bytes:
+async def _read_bounded(request: Request, response: aiohttp.ClientResponse, timer: StallTimer) -> bytes:
     body = bytearray()
     while piece := await response.content.readany():
-        watchdog.received()
+        timer.received()
         body += piece
         if len(body) > MAX_ANSWER:
             body.clear()  # the error's traceback would keep it, and its repetitions theirs

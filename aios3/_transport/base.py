@@ -79,14 +79,14 @@ class StreamedResponse:
 class Transport(Protocol):
     """Sends one request and reads one answer. It never retries, never follows a redirect, and signs nothing."""
 
-    async def send(self, request: Request, *, answer_timeout: float | None = None) -> Response:
+    async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
         """Send `request`, with its content length, and return the complete answer.
 
         When this returns or raises, also by cancellation, no slice of the body is in use any more.
 
         Args:
             request: goes out exactly as it is.
-            answer_timeout: seconds without a byte of the answer; ``None`` uses the transport's own.
+            read_timeout: seconds without a byte of the answer; ``None`` uses the transport's own.
 
         Raises:
             TransportError: no answer came, or it was cut off.
@@ -95,7 +95,7 @@ class Transport(Protocol):
         """
         ...  # pragma: no cover - a protocol has no body
 
-    async def send_stream(self, request: Request, body: BodyFeed, *, answer_timeout: float | None = None) -> Response:
+    async def send_stream(self, request: Request, body: BodyFeed, *, read_timeout: float | None = None) -> Response:
         """Send `request` with a body that is made meanwhile, and return the complete answer.
 
         The body has a content length, or goes out in chunks. The time that it makes the connection wait is no stall.

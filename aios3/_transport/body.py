@@ -15,7 +15,7 @@ from aios3._protocol.wire.messages import Request
 
 from .base import BodyFeed
 from .connection import Connection
-from .stall_timeout import Watchdog
+from .stall_timeout import StallTimer
 
 __all__ = ["SlicedBody", "StreamedBody", "drain"]
 
@@ -28,12 +28,12 @@ class SlicedBody(Payload):
     counted anew.
     """
 
-    def __init__(self, request: Request, watchdog: Watchdog, used_connections: MutableSet[object]) -> None:
+    def __init__(self, request: Request, timer: StallTimer, used_connections: MutableSet[object]) -> None:
         """Take what to write; `used_connections` remembers weakly which connections carried a body before."""
         super().__init__(request.body)
         self._slices = request.body
         self._size = request.content_length
-        self._watchdog = watchdog
+        self._timer = timer
         self._connection: Connection | None = None
         self._used_connections = used_connections
         self._written = 0
@@ -89,7 +89,7 @@ class SlicedBody(Payload):
         self.is_on_reused_connection = protocol in self._used_connections
         if not self.is_on_reused_connection:
             self._used_connections.add(protocol)
-        self._watchdog.enter("sending the body", self._moved)
+        self._timer.enter("sending the body", self._moved)
         return self._connection
 
     async def _leave(self, writer: StreamWriter, connection: Connection) -> None:
@@ -111,7 +111,7 @@ class SlicedBody(Payload):
 
     def _body_has_left(self) -> None:
         self._has_left = True
-        self._watchdog.enter("waiting for the answer", self._moved)  # the kernel still has some of it to send
+        self._timer.enter("waiting for the answer", self._moved)  # the kernel still has some of it to send
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         """Write all slices: the content length is theirs."""
@@ -150,10 +150,10 @@ class StreamedBody(SlicedBody):
     """
 
     def __init__(
-        self, request: Request, feed: BodyFeed, watchdog: Watchdog, used_connections: MutableSet[object]
+        self, request: Request, feed: BodyFeed, timer: StallTimer, used_connections: MutableSet[object]
     ) -> None:
         """Take what to write; `used_connections` as for `SlicedBody`."""
-        super().__init__(request, watchdog, used_connections)
+        super().__init__(request, timer, used_connections)
         self._size = feed.length
         self._pieces = feed.pieces()
         self._waits = 0
@@ -185,7 +185,7 @@ class StreamedBody(SlicedBody):
         self._is_waiting = True
         piece = await anext(self._pieces, None)
         self._is_waiting = False
-        self._watchdog.moved()  # from now on it is the connection's turn
+        self._timer.moved()  # from now on it is the connection's turn
         return piece
 
     def _moved(self) -> int:

@@ -14,10 +14,10 @@ import aiohttp
 from aios3._protocol.wire.messages import Request
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError, TransportError, TransportTimeoutError
 
-__all__ = ["Translated", "closed_during", "subject_of", "words_of"]
+__all__ = ["MappedExceptions", "closed_during", "subject_of", "words_of"]
 
 
-class Translated:
+class MappedExceptions:
     """A context manager around one attempt: only errors of the tree, and cancellations, leave it.
 
     A defect of aiohttp, TLS, the event loop or the caller's session says as little of what the store has done as a lost

@@ -10,37 +10,37 @@ from typing import Final, Literal
 
 from aios3.errors import TransportTimeoutError
 
-__all__ = ["ANSWER_PATIENCE", "Patrol", "Phase", "Watchdog"]
+__all__ = ["RESPONSE_PATIENCE", "Phase", "StallMonitor", "StallTimer"]
 
 _CHECKS_PER_LIMIT: Final = 8
 """How often it is looked in the shortest time that a phase may stand still: a stall lasts at most an eighth longer."""
 
-ANSWER_PATIENCE: Final = 10
+RESPONSE_PATIENCE: Final = 10
 """Of its limit, how many times a whole answer may take that is read into memory: a store that drips must end, too."""
 
 Phase = Literal["connecting", "sending the body", "waiting for the answer"]
 
 
-class Patrol:
+class StallMonitor:
     """Looks now and then what has become of every attempt: one timer for all, since most are over before it strikes."""
 
     def __init__(self) -> None:
         """Begin with nothing to look at, so without a timer; a loop must run."""
         self._loop = asyncio.get_running_loop()
-        self._watched: set[Watchdog] = set()
+        self._watched: set[StallTimer] = set()
         self._pause = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self, watchdog: Watchdog, shortest: float) -> None:
-        """Look after `watchdog`, whose phases may stand still for `shortest` seconds at least."""
-        self._watched.add(watchdog)
+    def begin(self, timer: StallTimer, shortest: float) -> None:
+        """Look after `timer`, whose phases may stand still for `shortest` seconds at least."""
+        self._watched.add(timer)
         self._pause = min(self._pause, shortest / _CHECKS_PER_LIMIT)
         if self._timer is None:
             self._arm(math.inf)
 
-    def end(self, watchdog: Watchdog) -> None:
+    def end(self, timer: StallTimer) -> None:
         """Look after it no more."""
-        self._watched.discard(watchdog)
+        self._watched.discard(timer)
 
     def _arm(self, end: float) -> None:
         # A position tells that something moved, but not when, so it is asked often enough to know that well.
@@ -49,11 +49,11 @@ class Patrol:
 
     def _look(self) -> None:
         self._timer = None
-        for watchdog in [watchdog for watchdog in self._watched if watchdog.is_due()]:
-            self._watched.discard(watchdog)
-            watchdog.strike()
+        for timer in [timer for timer in self._watched if timer.is_due()]:
+            self._watched.discard(timer)
+            timer.expire()
         if self._watched:
-            self._arm(min(watchdog.end for watchdog in self._watched))
+            self._arm(min(timer.end for timer in self._watched))
 
     def close(self) -> None:
         """Let the timer go, unless an attempt is still on its way: then it goes with the last one."""
@@ -62,28 +62,28 @@ class Patrol:
             self._timer = None
 
 
-class Watchdog:
+class StallTimer:
     """A context manager around one attempt, in the task that makes it.
 
     It allows every phase its own time of standing still. What counts as moving
     while the body is sent is told by `sending`'s function, so that a slow
     connection that takes a byte now and then lives on. Entering a phase, or
-    noting progress, costs no timer: the patrol looks.
+    noting progress, costs no timer: the monitor looks.
 
     Raises:
         TransportTimeoutError: on leaving, when a phase stood still for its time.
     """
 
-    def __init__(self, subject: str, patrol: Patrol, *, connect: float, send: float, answer: float) -> None:
+    def __init__(self, subject: str, monitor: StallMonitor, *, connect: float, send: float, answer: float) -> None:
         """Take what is attempted, for the message, who looks, and the seconds that each phase may stand still."""
         self._subject = subject
         self._limits = {"connecting": connect, "sending the body": send, "waiting for the answer": answer}
-        self._patrol = patrol
+        self._monitor = monitor
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[object] | None = None
         self._cancellations = 0
         """Of the task, asked for when the attempt began."""
-        self._has_struck = False
+        self._has_expired = False
         self._phase: Phase = "connecting"
         self._entered_at = self._moved_at = 0.0
         self._position: Callable[[], int] | None = None
@@ -108,7 +108,7 @@ class Watchdog:
             TransportTimeoutError: the whole answer takes longer than ten times what it may stand still.
         """
         self.moved()
-        longest = ANSWER_PATIENCE * self._limits[self._phase]
+        longest = RESPONSE_PATIENCE * self._limits[self._phase]
         if self._moved_at > self._entered_at + longest:
             raise TransportTimeoutError(f"{self._subject}: the answer had no end after {longest:g} s")
 
@@ -129,29 +129,29 @@ class Watchdog:
             self.moved()
         return self._loop.time() >= self.end
 
-    def strike(self) -> None:
+    def expire(self) -> None:
         """End the attempt: its task is cancelled, which leaving turns into the error."""
         assert self._task is not None
-        self._has_struck = True
+        self._has_expired = True
         self._task.cancel()
 
-    def __enter__(self) -> Watchdog:
+    def __enter__(self) -> StallTimer:
         self._task = asyncio.current_task()
         assert self._task is not None
         self._cancellations = self._task.cancelling()
         self.enter("connecting")
-        self._patrol.begin(self, min(self._limits.values()))
+        self._monitor.begin(self, min(self._limits.values()))
         return self
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._patrol.end(self)
-        if self._has_struck and self._was_only_struck() and isinstance(exc, asyncio.CancelledError):
+        self._monitor.end(self)
+        if self._has_expired and self._was_only_expired() and isinstance(exc, asyncio.CancelledError):
             limit = self._limits[self._phase]
             raise TransportTimeoutError(f"{self._subject}: nothing moved for {limit:g} s while {self._phase}") from exc
 
-    def _was_only_struck(self) -> bool:
+    def _was_only_expired(self) -> bool:
         """Take our cancellation back, and return whether nobody else asked for one as well, which must go on."""
         assert self._task is not None
         return self._task.uncancel() <= self._cancellations

@@ -18,7 +18,7 @@ from aios3.models import UploadReceipt
 
 from .commit import Commit
 
-__all__ = ["WholeUpload", "is_whole"]
+__all__ = ["BytesUpload", "is_whole"]
 
 
 def is_whole(source: object, job: UploadJob) -> TypeGuard[bytes]:
@@ -33,7 +33,7 @@ def is_whole(source: object, job: UploadJob) -> TypeGuard[bytes]:
     return is_allowed and size <= job.plan.first_size
 
 
-class WholeUpload:
+class BytesUpload:
     """An upload whose commit is on its way from its beginning."""
 
     def __init__(self, engine: Engine, job: UploadJob, data: bytes) -> None:

@@ -22,7 +22,7 @@ from aios3._upload.shared.content_md5 import content_md5
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.integrity import part_checksum
 from aios3._upload.shared.job import UploadJob
-from aios3._upload.shared.ownership import NONCE_NAME, Evidence
+from aios3._upload.shared.ownership import NONCE_NAME, ObjectProof
 from aios3.errors import CompletionUnknownError, StorageError
 from aios3.models import UploadedPart, UploadReceipt, Verification
 
@@ -72,9 +72,9 @@ class Commit:
         headers = {**self.put_headers(), **await content_md5(job, body)}
         sent = await part_checksum(job.checksum, body)
         operation = PutObject(job.bucket, job.key, headers, body, sent)
-        evidence = Evidence(sum(len(piece) for piece in body), None if sent is None else sent[1], job.nonce)
+        proof = ObjectProof(sum(len(piece) for piece in body), None if sent is None else sent[1], job.nonce)
         committed = await put_object(
-            self.engine.client, operation, self.failures, job.headers.part, evidence, self.began_at
+            self.engine.client, operation, self.failures, job.headers.part, proof, self.began_at
         )
         if job.checksum is not None and sent is not None:
             job.checksum.compare(sent[1], committed, bucket=job.bucket, key=job.key)
@@ -119,7 +119,7 @@ class Commit:
             operation=operation,
             size=size,
             began_at=self.began_at,
-            answer_timeout=self.engine.timeouts.complete,
+            read_timeout=self.engine.timeouts.complete,
             failures=self.failures,
             head_headers=self.job.headers.part,
             checksum=checksum,

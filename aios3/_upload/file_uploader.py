@@ -27,19 +27,23 @@ class FileUploader(Uploader):
     """Fed like any uploader, and by a `FileReader` with less effort."""
 
     async def _pull_from(self, reader: SourceReader) -> bool:
-        if isinstance(reader, FileReader) and (self._filler.room or await self._make_room()) and self._filler.room:
+        if (
+            isinstance(reader, FileReader)
+            and (self._assembler.room or await self._make_room())
+            and self._assembler.room
+        ):
             return await self._read_from(reader)
         return await super()._pull_from(reader)  # to the disk, or to see whether anything follows a full first part
 
     async def _read_from(self, reader: FileReader) -> bool:
         """Read what one thread reads at a time; return whether there may be more."""
-        memory = self._filler.open_memory(min(_BYTES_PER_READ, self._bounds.askable))
+        memory = self._assembler.open_memory(min(_BYTES_PER_READ, self._bounds.max_read))
         asked = sum(map(len, memory))
         self.is_asking = True
         try:
             count = await reader.read_into(memory)
         except BaseException:
-            self._filler.abandon()
+            self._assembler.abandon()
             raise
         finally:
             self.is_asking = False
@@ -49,8 +53,8 @@ class FileUploader(Uploader):
 
     async def _take_read(self, count: int) -> None:
         self._count(count)
-        self._filler.note_filled(count)
+        self._assembler.advance(count)
         if count and self._is_surely_multipart:
             self._creation.begin()
-        if self._filler.is_full and self._creation.has_begun:
+        if self._assembler.is_full and self._creation.has_begun:
             await self._send_part()

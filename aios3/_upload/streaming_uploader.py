@@ -24,7 +24,7 @@ from aios3._protocol.operations import Committed, PutObject
 from aios3._protocol.parts.part_buffer import Part
 from aios3._protocol.parts.put_plan import StreamPlan
 from aios3._upload.memory.spill import SpilledPart
-from aios3._upload.put.body_channel import Handover
+from aios3._upload.put.body_channel import BodyChannel
 from aios3._upload.put.put_stream import put_stream
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
@@ -42,7 +42,7 @@ class StreamingUploader(Uploader):
         """Prepare; nothing is sent or taken before the first byte."""
         super().__init__(engine, job)
         self._limit = plan.limit
-        self._handover: Handover | None = None
+        self._channel: BodyChannel | None = None
         self._request: asyncio.Task[Committed] | None = None
         self._md5 = RunningMD5() if job.nonce is None else None
 
@@ -69,64 +69,64 @@ class StreamingUploader(Uploader):
 
     def _take_at_once(self, data: memoryview) -> bool:
         """Not if it could go out at once, or may be too much."""
-        is_allowed = self._handover is None or not self._handover.is_idle
+        is_allowed = self._channel is None or not self._channel.is_idle
         return is_allowed and self._bounds.read + len(data) <= self._limit and super()._take_at_once(data)
 
     async def _take(self, data: memoryview) -> None:
         await super()._take(data)
         # A live source gives little at a time, and stores close connections on which nothing comes.
         is_whole = self._progress.bytes_read == self._job.size
-        if self._handover is not None and self._handover.is_idle and not self._filler.is_empty and not is_whole:
+        if self._channel is not None and self._channel.is_idle and not self._assembler.is_empty and not is_whole:
             await self._send_part()
 
     async def _send_part(self) -> None:
-        part = self._filler.take()
+        part = self._assembler.take()
         try:
             if isinstance(part, SpilledPart):
                 await part.load()
-            if self._handover is not None:
+            if self._channel is not None:
                 await self._progress.report()
                 await self._hash(part)
-                await self._handover.put(part)
+                await self._channel.put(part)
         except BaseException:
-            self._filler.give_back(part)
+            self._assembler.give_back(part)
             raise
-        if self._handover is None:
-            self._handover = self._begin_request(part)
+        if self._channel is None:
+            self._channel = self._begin_request(part)
             await self._progress.report()
             await self._hash(part)  # while it goes out
-            await self._handover.give_up_beginning()
+            await self._channel.give_up_beginning()
         await asyncio.sleep(0)  # a source that is never waited for must not keep the loop from sending
 
     async def _hash(self, part: Part | SpilledPart) -> None:
         if self._md5 is not None:
             await self._md5.add(part.body)
 
-    def _begin_request(self, beginning: Part | SpilledPart) -> Handover:
-        handover = Handover(beginning, length=self._job.size, give_back=self._filler.give_back)
+    def _begin_request(self, beginning: Part | SpilledPart) -> BodyChannel:
+        channel = BodyChannel(beginning, length=self._job.size, give_back=self._assembler.give_back)
         try:
-            self._request = self.tasks.run(self._put(handover), f"aios3: put {self._job.key!r}")
+            self._request = self.tasks.run(self._put(channel), f"aios3: put {self._job.key!r}")
         except BaseException:
-            handover.close()
+            channel.close()
             raise
         # A task that is cancelled before its first step runs no code of its own.
-        self._request.add_done_callback(lambda ended: self._request_ended(handover, ended))
-        return handover
+        self._request.add_done_callback(lambda ended: self._request_ended(channel, ended))
+        return channel
 
-    def _request_ended(self, handover: Handover, task: asyncio.Task[Committed]) -> None:
+    def _request_ended(self, channel: BodyChannel, task: asyncio.Task[Committed]) -> None:
         failure = asyncio.CancelledError() if task.cancelled() else task.exception()
         self._broken_by = self._broken_by or failure  # for a block that other tasks feed or leave
-        handover.close()
+        channel.close()
 
-    async def _put(self, handover: Handover) -> Committed:
+    async def _put(self, channel: BodyChannel) -> Committed:
         job = self._job
         operation = PutObject(job.bucket, job.key, self._commit.put_headers(), ())
         return await put_stream(
             self._engine.client,
             operation,
-            handover,
+            channel,
             failures=self._failures,
-            answer_timeout=self._engine.timeouts.complete,
+            read_timeout=self._engine.timeouts.complete,
             head_headers=job.headers.part,
             began_at=self._commit.began_at,
             nonce=job.nonce,
@@ -143,13 +143,13 @@ class StreamingUploader(Uploader):
             StorageError: the store refused, or its answer was lost.
         """
         size = await self._end_reading()
-        if self._handover is None or self._request is None:
+        if self._channel is None or self._request is None:
             self.receipt = await self._finish_single()
             return
-        if not self._filler.is_empty:
+        if not self._assembler.is_empty:
             await self._send_part()
         self._begin_commit()
-        self._handover.end()
+        self._channel.end()
         await asyncio.wait({self._request})
         committed = self._request.result()
         await self._progress.report_committed()

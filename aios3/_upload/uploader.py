@@ -19,10 +19,10 @@ import asyncio
 from functools import cached_property
 from typing import Final
 
-from aios3._concurrency.fair_lock import Turn
+from aios3._concurrency.fair_lock import FairLock
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.parts.part_buffer import Part
-from aios3._upload.memory.part_assembler import PartFiller
+from aios3._upload.memory.part_assembler import PartAssembler
 from aios3._upload.memory.spill import SpilledPart
 from aios3._upload.multipart.create import Creation
 from aios3._upload.multipart.guard import CancellationGuard
@@ -32,7 +32,7 @@ from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.progress import ProgressReporter
 from aios3._upload.source.closing_deadline import ClosingDeadline
 from aios3._upload.source.kinds import as_view
-from aios3._upload.source.length import SourceBounds
+from aios3._upload.source.length import SourceLength
 from aios3._upload.source.readers import END, SourceReader
 from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError
 from aios3.errors import ConfigurationError, StorageError
@@ -61,11 +61,11 @@ class Uploader:
         self._job = job
         parts_done, offset = (0, 0) if job.resume is None else (len(job.resume.parts), job.resume.offset)
         first = parts_done + 1
-        self._filler = PartFiller(job.plan, engine.memory, engine.pool, first_number=first, spill=engine.spill)
+        self._assembler = PartAssembler(job.plan, engine.memory, engine.pool, first_number=first, spill=engine.spill)
         self._progress = ProgressReporter(job.on_progress, job.size)
         self._failures: list[StorageError] = []
-        self._bounds = SourceBounds(size=job.size, max_size=job.max_size, read=offset)
-        self._turn = Turn()
+        self._bounds = SourceLength(size=job.size, max_size=job.max_size, read=offset)
+        self._turn = FairLock()
         self.is_asking = False
         """The source has been asked for more, and has not answered."""
         self._chunks_left, self._turn_at = _CHUNKS_PER_TURN, offset + _BYTES_PER_TURN
@@ -118,7 +118,7 @@ class Uploader:
     @property
     def holds_any(self) -> bool:
         """Its unfinished part has memory, or room on the disk, that others may need."""
-        return self._filler.holds_any
+        return self._assembler.holds_any
 
     def closing_deadline(self, source: object) -> ClosingDeadline:
         """Return what sees to it that a source of this upload ends."""
@@ -179,10 +179,10 @@ class Uploader:
                 self.is_asking = False
 
     async def _pull_from(self, reader: SourceReader) -> bool:
-        filler, bounds, pull = self._filler, self._bounds, reader.pull
+        assembler, bounds, pull = self._assembler, self._bounds, reader.pull
         until = bounds.read + _BYTES_PER_TURN
         for _ in range(_CHUNKS_PER_TURN):
-            count = min(filler.room or await self._make_room(), bounds.askable)
+            count = min(assembler.room or await self._make_room(), bounds.max_read)
             self.is_asking = True
             chunk = await pull(count)
             self.is_asking = False
@@ -192,7 +192,7 @@ class Uploader:
             if not self._take_at_once(data):
                 await self._take(data)
             del data  # while a view of it is held, a producer could not resize its buffer for the next chunk
-            if bounds.read >= until or self._turn.is_wanted:
+            if bounds.read >= until or self._turn.has_waiters:
                 break
         return True
 
@@ -203,7 +203,7 @@ class Uploader:
         """
         self._chunks_left -= 1
         is_allowed = self._is_open and self._broken_by is None and self._turn.is_free and self._creation.is_settled
-        is_in_bounds = len(data) < self._bounds.askable
+        is_in_bounds = len(data) < self._bounds.max_read
         return is_allowed and is_in_bounds and not self._is_turn_due and self._take_at_once(data)
 
     @property
@@ -245,25 +245,25 @@ class Uploader:
     def close(self) -> None:
         """Take no more bytes; who waits for room is told."""
         self._is_open = False
-        self._filler.close()
+        self._assembler.close()
 
     async def settle(self) -> None:
         """Wait, after `close`, until nothing of it is on the disk any more; a cancellation is raised after that."""
-        await self._filler.settle()
+        await self._assembler.settle()
 
     async def _make_room(self) -> int:
         """Wait until more bytes may be asked of the source; return how many a reader should be asked for."""
-        if self._filler.is_full or self._filler.is_at_limit:
+        if self._assembler.is_full or self._assembler.is_at_limit:
             return min(_LOOKAHEAD, self._job.plan.first_size)
-        await self._filler.grow()
-        return self._filler.room or self._filler.room_on_disk
+        await self._assembler.grow()
+        return self._assembler.room or self._assembler.room_on_disk
 
     def _take_at_once(self, data: memoryview) -> bool:
         """Take `data` if that needs no waiting and completes nothing; return whether it did."""
-        if not (self._progress.bytes_read and 0 < len(data) < self._filler.room):
+        if not (self._progress.bytes_read and 0 < len(data) < self._assembler.room):
             return False
         self._progress.bytes_read = self._bounds.count(len(data))
-        self._filler.fill(data)
+        self._assembler.fill(data)
         return True
 
     async def _take(self, data: memoryview) -> None:
@@ -271,12 +271,12 @@ class Uploader:
         if data and self._is_surely_multipart:
             self._creation.begin()
         while data:
-            if not self._filler.room:
-                if self._filler.is_full:
+            if not self._assembler.room:
+                if self._assembler.is_full:
                     await self._send_part()
-                await self._filler.grow()
-            data = data[self._filler.fill(data) or await self._filler.spill(data) :]
-        if self._filler.is_full and self._creation.has_begun:
+                await self._assembler.grow()
+            data = data[self._assembler.fill(data) or await self._assembler.spill(data) :]
+        if self._assembler.is_full and self._creation.has_begun:
             await self._send_part()
 
     def _count(self, count: int) -> None:
@@ -297,19 +297,19 @@ class Uploader:
         )
 
     async def _send_part(self) -> None:
-        part = self._filler.take()
+        part = self._assembler.take()
         try:
             self._creation.begin()
             await self._progress.report()
             await self._sender.send(part)
         except BaseException:
-            self._filler.give_back(part)
+            self._assembler.give_back(part)
             raise
         await asyncio.sleep(0)  # a source that is never waited for must not keep the loop from sending
 
     def _part_ended(self, part: Part | SpilledPart, failure: BaseException | None) -> None:
         self._broken_by = self._broken_by or failure  # for a block that other tasks feed or leave
-        self._filler.give_back(part)
+        self._assembler.give_back(part)
 
     async def finish(self) -> None:
         """Send what is left, wait until every part is acknowledged, and commit.
@@ -322,7 +322,7 @@ class Uploader:
         if not self._creation.has_begun:
             self.receipt = await self._finish_single()
             return
-        if not self._filler.is_empty or not self._filler.parts_taken:
+        if not self._assembler.is_empty or not self._assembler.parts_taken:
             await self._send_part()
         else:
             await self._progress.report()  # after a checkpoint that lacked nothing there was no report yet
@@ -330,7 +330,7 @@ class Uploader:
         self._begin_commit()
         tracker = self._sender.tracker
         committed = await self._commit.complete(
-            await self._creation.upload_id(), tracker, self._filler.parts_taken, size
+            await self._creation.upload_id(), tracker, self._assembler.parts_taken, size
         )
         self.receipt = self._commit.receipt(committed, size, tracker.uploaded_parts())
 
@@ -346,7 +346,7 @@ class Uploader:
         return self._bounds.end()
 
     async def _finish_single(self) -> UploadReceipt:
-        part = self._filler.take()
+        part = self._assembler.take()
         try:
             await self._progress.report()
             if isinstance(part, SpilledPart):
@@ -354,6 +354,6 @@ class Uploader:
             self._begin_commit()
             committed = await self._commit.put(part.body)
         finally:
-            self._filler.give_back(part)
+            self._assembler.give_back(part)
         await self._progress.report_committed()
         return self._commit.receipt(committed, part.size, ())

@@ -52,13 +52,13 @@ def told(receipt: UploadReceipt) -> UploadReceipt:
 def puts(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Receives what is put whole."""
     seen: list[bytes] = []
-    original = whole_upload.WholeUpload.run
+    original = whole_upload.BytesUpload.run
 
-    async def run(self: whole_upload.WholeUpload) -> UploadReceipt:
+    async def run(self: whole_upload.BytesUpload) -> UploadReceipt:
         seen.append(self._data)
         return await original(self)
 
-    monkeypatch.setattr(whole_upload.WholeUpload, "run", run)
+    monkeypatch.setattr(whole_upload.BytesUpload, "run", run)
     return seen
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from aios3 import AccessDeniedError, ConfigurationError, S3StorageDriver, TransferConfig
 from aios3._upload.memory import segment_pool as segments
-from aios3._upload.memory.budget import Lease
+from aios3._upload.memory.budget import Reservation
 from aios3.options import MIB
 from aios3.testing import Fault, S3Server
 
@@ -59,8 +59,8 @@ def hold_memory(driver: S3StorageDriver) -> None:
     assert driver._engine is not None
     memory = driver._engine.memory
     free = memory.limit - memory.reserve
-    lease = Lease()
-    assert memory.acquire_at_once(lease, free - 1, free)
+    lease = Reservation()
+    assert memory.acquire_nowait(lease, free - 1, free)
     lease.task = None
 
 

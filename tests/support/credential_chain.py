@@ -1,4 +1,4 @@
-"""Places made of a few lines, and what a provider found there is made of."""
+"""LookupContext made of a few lines, and what a provider found there is made of."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from aios3._config.aws_files.environment import Environment
 from aios3._config.aws_files.shared_files import load_profile
-from aios3._config.credentials.context import Places
+from aios3._config.credentials.context import LookupContext
 from aios3.credentials import CredentialsProvider
 
 from .fakes import FakeClock
@@ -22,14 +22,14 @@ def make_places(
     credentials: str = "",
     profile: str | None = None,
     clock: FakeClock | None = None,
-) -> Places:
+) -> LookupContext:
     """Write the shared files, and return the places around them."""
     (home / ".aws").mkdir(exist_ok=True)
     (home / ".aws" / "config").write_text(config)
     (home / ".aws" / "credentials").write_text(credentials)
     with ThreadPoolExecutor() as threads:  # files are never read on the loop
         loaded = threads.submit(load_profile, Environment(profile=profile), home).result()
-    return Places(environ or {}, loaded, "eu-west-1", home, (clock or FakeClock())())
+    return LookupContext(environ or {}, loaded, "eu-west-1", home, (clock or FakeClock())())
 
 
 def attribute(provider: CredentialsProvider | None, name: str) -> Any:

@@ -126,7 +126,7 @@ class FakeStore:
         """Put an upload there, as another client would have."""
         self.uploads[upload_id] = (key, at, dict.fromkeys(range(1, parts + 1), b""))
 
-    async def send(self, request: Request, *, answer_timeout: float | None = None) -> Response:
+    async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
         self.sent.append(dataclasses.replace(request, body=tuple(request.body)))  # which is emptied after it was sent
         self.bodies.append(b"".join(request.body))
         is_part = request.operation == "UploadPart"

@@ -14,7 +14,7 @@ from typing import Any
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Segment
 from aios3._protocol.parts.part_plan import PartPlan
 from aios3._upload.lifecycle import run_upload
-from aios3._upload.memory.budget import Lease
+from aios3._upload.memory.budget import Reservation
 from aios3._upload.memory.segment_pool import SegmentPool
 from aios3._upload.memory.spill import SpillFile
 from aios3._upload.uploader import Uploader
@@ -70,16 +70,16 @@ class SpillScene(UploadScene):
     def open(self, key: str) -> AbstractAsyncContextManager[Uploader]:
         return run_upload(self.engine, make_job(plan=self.plan, key=key))
 
-    def hold_memory(self) -> Lease:
+    def hold_memory(self) -> Reservation:
         """Hold all memory that unfinished parts may but one byte, as if a source never gave that byte."""
-        memory, lease = self.engine.memory, Lease()
+        memory, reservation = self.engine.memory, Reservation()
         free = memory.limit - memory.reserve - memory.used
-        assert memory.acquire_at_once(lease, free - 1, free)
-        lease.task = None
-        return lease
+        assert memory.acquire_nowait(reservation, free - 1, free)
+        reservation.task = None
+        return reservation
 
-    def let_go(self, lease: Lease) -> None:
-        self.engine.memory.release(self.engine.memory.detach(lease))
+    def let_go(self, reservation: Reservation) -> None:
+        self.engine.memory.release(self.engine.memory.detach(reservation))
 
     def assert_nothing_is_left(self) -> None:
         super().assert_nothing_is_left()

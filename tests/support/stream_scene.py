@@ -34,9 +34,9 @@ class StreamStore(FakeStore):
         self.waits_for_the_end = True
         self.on_body_read: Callable[[], object] = lambda: None
 
-    async def send_stream(self, request: Request, body: BodyFeed, *, answer_timeout: float | None = None) -> Response:
+    async def send_stream(self, request: Request, body: BodyFeed, *, read_timeout: float | None = None) -> Response:
         self.lengths.append(body.length)
-        self.answer_timeouts.append(answer_timeout)
+        self.answer_timeouts.append(read_timeout)
         self.received = received = bytearray()
         limit, answer = self.failures.pop(0) if self.failures else (None, None)
         if limit != 0:

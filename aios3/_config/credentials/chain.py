@@ -13,7 +13,7 @@ from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError, StorageError
 
-from .context import Places
+from .context import LookupContext
 from .environment_sources import (
     find_metadata_url,
     from_container,
@@ -26,27 +26,27 @@ from .profile_roles import CredentialsSource, from_profile_web_identity
 from .profile_sources import BELOW_WEB_IDENTITY, first_of, from_profile, from_role
 from .static_keys import StaticCredentials
 
-__all__ = ["Places", "StaticCredentials", "find_credentials"]
+__all__ = ["LookupContext", "StaticCredentials", "find_credentials"]
 
 
-def find_credentials(places: Places) -> CredentialsProvider:
+def find_credentials(context: LookupContext) -> CredentialsProvider:
     """Return the provider of the first source that has one; the machine's metadata service is the last.
 
     Raises:
         ConfigurationError: no source has any, or one has some that cannot be used.
     """
-    provider = first_of(places, _sources_in_order(places))
+    provider = first_of(context, _sources_in_order(context))
     if provider is not None:
         return provider
-    metadata = from_metadata(places)
+    metadata = from_metadata(context)
     if metadata is None:
-        raise _absence(places, "the instance metadata service is not asked (AWS_EC2_METADATA_DISABLED)")
-    return _LastResort(places, metadata)
+        raise _absence(context, "the instance metadata service is not asked (AWS_EC2_METADATA_DISABLED)")
+    return _LastResort(context, metadata)
 
 
-def _sources_in_order(places: Places) -> tuple[CredentialsSource, ...]:
+def _sources_in_order(context: LookupContext) -> tuple[CredentialsSource, ...]:
     # Who names a profile means it, even where keys happen to be exported as well.
-    if places.profile.is_named:
+    if context.profile.is_named:
         return (from_profile, from_environment_keys, from_environment_web_identity, from_container)
     return (
         from_environment_keys,
@@ -63,9 +63,9 @@ class _LastResort(RefreshingCredentials):
     none mean that there are no credentials anywhere.
     """
 
-    def __init__(self, places: Places, metadata: InstanceMetadataCredentials) -> None:
-        super().__init__(self._ask, clock=places.clock, name="instance metadata credentials")
-        self._places = places
+    def __init__(self, context: LookupContext, metadata: InstanceMetadataCredentials) -> None:
+        super().__init__(self._ask, clock=context.clock, name="instance metadata credentials")
+        self._context = context
         self._metadata = metadata
         self._has_answered = False
 
@@ -75,14 +75,14 @@ class _LastResort(RefreshingCredentials):
         except StorageError as error:
             if self._has_answered:
                 raise
-            url = find_metadata_url(self._places) or DEFAULT_METADATA_URL
-            raise _absence(self._places, f"the instance metadata service at {url} ({error})") from error
+            url = find_metadata_url(self._context) or DEFAULT_METADATA_URL
+            raise _absence(self._context, f"the instance metadata service at {url} ({error})") from error
         self._has_answered = True
         return credentials
 
 
-def _absence(places: Places, metadata: str) -> ConfigurationError:
-    profile = places.profile
+def _absence(context: LookupContext, metadata: str) -> ConfigurationError:
+    profile = context.profile
     files = " and ".join(str(path) for path in profile.paths)
     return ConfigurationError(
         "no credentials were found. Looked at: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, "

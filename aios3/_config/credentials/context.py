@@ -11,11 +11,11 @@ from aios3._config.aws_files.environment import is_true
 from aios3._config.aws_files.shared_files import Profile
 from aios3._config.endpoints.regions import fips_sts_url
 
-__all__ = ["Places"]
+__all__ = ["LookupContext"]
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class LookupContext:
     """The environment, one profile, and what is around them."""
 
     environ: Mapping[str, str] = field(repr=False)
@@ -25,7 +25,7 @@ class Places:
     home: Path = Path("~")
     """The user's home directory."""
     clock: Clock = Clock()  # noqa: RUF009 - frozen
-    roles_above: tuple[str, ...] = ()
+    role_chain: tuple[str, ...] = ()
     """The profiles whose roles are to be assumed with the credentials of this one, outermost first."""
     uses_fips: bool = False
     """STS is asked at its FIPS endpoint, unless another one is configured."""
@@ -58,6 +58,6 @@ class Places:
         specific = self.variable(f"AWS_ENDPOINT_URL_{service.upper()}")
         return specific or self.variable("AWS_ENDPOINT_URL") or self.profile.find_endpoint_url(service)
 
-    def below(self, profile: Profile) -> Places:
+    def below(self, profile: Profile) -> LookupContext:
         """Return the places in which to look for the credentials that this profile's role is assumed with."""
-        return replace(self, profile=profile, roles_above=(*self.roles_above, self.profile.name))
+        return replace(self, profile=profile, role_chain=(*self.role_chain, self.profile.name))

@@ -12,7 +12,7 @@ from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError
 
 from .container import ContainerCredentials
-from .context import Places
+from .context import LookupContext
 from .instance_metadata import InstanceMetadataCredentials
 from .role_providers import WebIdentityCredentials
 from .static_keys import StaticCredentials
@@ -29,35 +29,35 @@ __all__ = [
 _IPV6_METADATA_URL: Final = "http://[fd00:ec2::254]"
 
 
-def from_environment_keys(places: Places) -> CredentialsProvider | None:
+def from_environment_keys(context: LookupContext) -> CredentialsProvider | None:
     """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
-    credentials = read_environment_credentials(places.environ)
+    credentials = read_environment_credentials(context.environ)
     return None if credentials is None else StaticCredentials(credentials)
 
 
-def from_environment_web_identity(places: Places) -> CredentialsProvider | None:
+def from_environment_web_identity(context: LookupContext) -> CredentialsProvider | None:
     """AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN."""
-    token_file = places.variable("AWS_WEB_IDENTITY_TOKEN_FILE")
+    token_file = context.variable("AWS_WEB_IDENTITY_TOKEN_FILE")
     if token_file is None:
         return None
-    role_arn = places.variable("AWS_ROLE_ARN")
+    role_arn = context.variable("AWS_ROLE_ARN")
     if role_arn is None:
         raise ConfigurationError("AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not; they go together")
     return WebIdentityCredentials(
         role_arn,
         token_file,
-        region=places.region,
-        session_name=places.variable("AWS_ROLE_SESSION_NAME"),
-        endpoint_url=places.endpoint_url("sts"),
-        ca_bundle=places.ca_bundle,
-        clock=places.clock,
+        region=context.region,
+        session_name=context.variable("AWS_ROLE_SESSION_NAME"),
+        endpoint_url=context.endpoint_url("sts"),
+        ca_bundle=context.ca_bundle,
+        clock=context.clock,
     )
 
 
-def from_container(places: Places) -> CredentialsProvider | None:
+def from_container(context: LookupContext) -> CredentialsProvider | None:
     """AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI."""
-    relative = places.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
-    uri = relative or places.variable("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    relative = context.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+    uri = relative or context.variable("AWS_CONTAINER_CREDENTIALS_FULL_URI")
     if uri is None:
         return None
     if relative is not None and not relative.startswith("/"):
@@ -65,35 +65,35 @@ def from_container(places: Places) -> CredentialsProvider | None:
         raise ConfigurationError("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI must begin with a slash")
     return ContainerCredentials(
         uri,
-        token=places.variable("AWS_CONTAINER_AUTHORIZATION_TOKEN"),
-        token_file=places.variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
-        ca_bundle=places.ca_bundle,
-        clock=places.clock,
+        token=context.variable("AWS_CONTAINER_AUTHORIZATION_TOKEN"),
+        token_file=context.variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+        ca_bundle=context.ca_bundle,
+        clock=context.clock,
     )
 
 
-def from_metadata(places: Places) -> InstanceMetadataCredentials | None:
+def from_metadata(context: LookupContext) -> InstanceMetadataCredentials | None:
     """The metadata service, unless AWS_EC2_METADATA_DISABLED."""
-    if places.is_on("AWS_EC2_METADATA_DISABLED"):
+    if context.is_on("AWS_EC2_METADATA_DISABLED"):
         return None
     return InstanceMetadataCredentials(
-        endpoint_url=find_metadata_url(places),
-        seconds=_read_number(places, "AWS_METADATA_SERVICE_TIMEOUT"),
-        attempts=int(_read_number(places, "AWS_METADATA_SERVICE_NUM_ATTEMPTS")),
-        allows_v1=not places.is_on("AWS_EC2_METADATA_V1_DISABLED"),
-        clock=places.clock,
+        endpoint_url=find_metadata_url(context),
+        seconds=_read_number(context, "AWS_METADATA_SERVICE_TIMEOUT"),
+        attempts=int(_read_number(context, "AWS_METADATA_SERVICE_NUM_ATTEMPTS")),
+        allows_v1=not context.is_on("AWS_EC2_METADATA_V1_DISABLED"),
+        clock=context.clock,
     )
 
 
-def find_metadata_url(places: Places) -> str | None:
+def find_metadata_url(context: LookupContext) -> str | None:
     """Return where the metadata service is configured to be, or ``None`` for its usual place."""
-    mode = places.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE") or ""
+    mode = context.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE") or ""
     by_mode = _IPV6_METADATA_URL if mode.lower() == "ipv6" else None
-    return places.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT") or by_mode
+    return context.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT") or by_mode
 
 
-def _read_number(places: Places, name: str) -> float:
-    text = places.variable(name) or "1"
+def _read_number(context: LookupContext, name: str) -> float:
+    text = context.variable(name) or "1"
     # Seconds, and attempts: a handful.
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 100):
         raise ConfigurationError(f"{name} must be a whole number in 1..100")

@@ -12,7 +12,7 @@ from aios3._config.aws_files.profiles import Section
 from aios3.credentials import CredentialsProvider
 from aios3.errors import ConfigurationError
 
-from .context import Places
+from .context import LookupContext
 from .process import ProcessCredentials
 from .profile_roles import CredentialsSource, from_profile_role, from_profile_web_identity
 from .sso import SsoCredentials
@@ -31,36 +31,36 @@ _LEFT_OVER: Final = {
 """Settings that mean credentials are to be got in a way that came to nothing, and why."""
 
 
-def from_profile(places: Places) -> CredentialsProvider | None:
+def from_profile(context: LookupContext) -> CredentialsProvider | None:
     """Return the credentials of the profile alone, whatever the environment holds."""
-    return first_of(places, (from_role, from_profile_web_identity, *BELOW_WEB_IDENTITY))
+    return first_of(context, (from_role, from_profile_web_identity, *BELOW_WEB_IDENTITY))
 
 
-def first_of(places: Places, sources: tuple[CredentialsSource, ...]) -> CredentialsProvider | None:
+def first_of(context: LookupContext, sources: tuple[CredentialsSource, ...]) -> CredentialsProvider | None:
     """Return the provider of the first source that has one, or ``None``; later ones are not looked at.
 
     Raises:
         ConfigurationError: a source has something that cannot be used.
     """
     for source in sources:
-        if (provider := source(places)) is not None:
+        if (provider := source(context)) is not None:
             return provider
     return None
 
 
-def from_role(places: Places) -> CredentialsProvider | None:
+def from_role(context: LookupContext) -> CredentialsProvider | None:
     """role_arn, assumed with the credentials of another profile or of the place that the profile names."""
-    return from_profile_role(places, from_profile)
+    return from_profile_role(context, from_profile)
 
 
-def _from_sso(places: Places) -> CredentialsProvider | None:
+def _from_sso(context: LookupContext) -> CredentialsProvider | None:
     """sso_account_id and sso_role_name, with a session's section or with the portal's settings beside them."""
-    profile = places.profile
+    profile = context.profile
     account_id, role_name = profile.settings.get("sso_account_id"), profile.settings.get("sso_role_name")
     if account_id is None and role_name is None:
         return None
     session_name = profile.settings.get("sso_session")
-    portal = _find_portal(places, session_name)
+    portal = _find_portal(context, session_name)
     found = {
         "sso_account_id": account_id,
         "sso_role_name": role_name,
@@ -76,16 +76,16 @@ def _from_sso(places: Places) -> CredentialsProvider | None:
         region=portal.get("sso_region") or "",
         start_url=portal.get("sso_start_url") or "",
         session_name=session_name,
-        cache_directory=places.home / ".aws" / "sso" / "cache",
+        cache_directory=context.home / ".aws" / "sso" / "cache",
         login_command=f"aws sso login --profile {profile.name}",
-        endpoint_url=places.endpoint_url("sso"),
-        ca_bundle=places.ca_bundle,
-        clock=places.clock,
+        endpoint_url=context.endpoint_url("sso"),
+        ca_bundle=context.ca_bundle,
+        clock=context.clock,
     )
 
 
-def _find_portal(places: Places, session_name: str | None) -> Section:
-    profile = places.profile
+def _find_portal(context: LookupContext, session_name: str | None) -> Section:
+    profile = context.profile
     if session_name is None:
         return profile.settings
     if session_name not in profile.shared.sso_sessions:
@@ -93,25 +93,25 @@ def _find_portal(places: Places, session_name: str | None) -> Section:
     return profile.shared.sso_sessions[session_name]
 
 
-def _from_credentials_file(places: Places) -> CredentialsProvider | None:
-    return _from_keys(places) if places.profile.has_keys_in_credentials_file else None
+def _from_credentials_file(context: LookupContext) -> CredentialsProvider | None:
+    return _from_keys(context) if context.profile.has_keys_in_credentials_file else None
 
 
-def _from_process(places: Places) -> CredentialsProvider | None:
-    command = places.profile.settings.get("credential_process")
-    return None if command is None else ProcessCredentials(command, clock=places.clock)
+def _from_process(context: LookupContext) -> CredentialsProvider | None:
+    command = context.profile.settings.get("credential_process")
+    return None if command is None else ProcessCredentials(command, clock=context.clock)
 
 
-def _from_keys(places: Places) -> CredentialsProvider | None:
-    keys = read_profile_keys(places.profile)
+def _from_keys(context: LookupContext) -> CredentialsProvider | None:
+    keys = read_profile_keys(context.profile)
     return None if keys is None else StaticCredentials(keys)
 
 
-def _refuse_left_over(places: Places) -> CredentialsProvider | None:
+def _refuse_left_over(context: LookupContext) -> CredentialsProvider | None:
     """Never pass over a half-made configuration to another identity."""
-    found = next(filter(places.profile.settings.get, _LEFT_OVER), None)
+    found = next(filter(context.profile.settings.get, _LEFT_OVER), None)
     if found is not None:
-        raise ConfigurationError(f"profile {places.profile.name!r} has {found}, {_LEFT_OVER[found]}")
+        raise ConfigurationError(f"profile {context.profile.name!r} has {found}, {_LEFT_OVER[found]}")
     return None
 
 

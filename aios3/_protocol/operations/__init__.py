@@ -12,7 +12,7 @@ from .multipart import (
     CreateMultipartUpload,
     ListedPart,
     ListParts,
-    PartAnswer,
+    PartResponse,
     PartsPage,
     UploadPart,
 )
@@ -40,7 +40,7 @@ __all__ = [
     "ListedPart",
     "ObjectsPage",
     "Operation",
-    "PartAnswer",
+    "PartResponse",
     "PartsPage",
     "PutObject",
     "UploadPart",

@@ -20,7 +20,7 @@ __all__ = [
     "CreateMultipartUpload",
     "ListParts",
     "ListedPart",
-    "PartAnswer",
+    "PartResponse",
     "PartsPage",
     "UploadPart",
 ]
@@ -30,7 +30,7 @@ _LONGEST_ID: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class PartAnswer:
+class PartResponse:
     """A part that the store has acknowledged."""
 
     etag: str
@@ -116,7 +116,7 @@ class UploadPart:
         query = (("partNumber", str(self.part_number)), ("uploadId", self.upload_id))
         return build_request(self, endpoint, "PUT", query=query, headers=headers, body=self.body)
 
-    def read(self, response: Response) -> PartAnswer:
+    def read(self, response: Response) -> PartResponse:
         """Return the part's ETag.
 
         Raises:
@@ -127,7 +127,7 @@ class UploadPart:
         etag = etag_of(response.headers)
         if etag is None:
             raise unusable(self, response, "the store took the part without telling its ETag")
-        return PartAnswer(etag, read_checksum(response.headers))
+        return PartResponse(etag, read_checksum(response.headers))
 
 
 @dataclass(frozen=True, slots=True)

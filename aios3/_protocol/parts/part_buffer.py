@@ -9,7 +9,7 @@ from aios3.options import KIB
 
 from .part_plan import PartPlan
 
-__all__ = ["SEGMENT_SIZE", "Part", "PartCutter", "Segment"]
+__all__ = ["SEGMENT_SIZE", "Part", "PartBuffer", "Segment"]
 
 SEGMENT_SIZE: Final = 256 * KIB
 """Bytes of one segment, which is also one write to the socket: over TLS the cheapest size that was measured."""
@@ -48,7 +48,7 @@ class Part:
         return segments
 
 
-class PartCutter:
+class PartBuffer:
     """Fills one part after the other.
 
     Whoever drives it begins a part when bytes for it are expected, lends a
@@ -98,7 +98,7 @@ class PartCutter:
         return self._size - self._lent
 
     @property
-    def lent_ahead(self) -> int:
+    def writable_ahead(self) -> int:
         """Bytes of the current part that were lent and are not filled."""
         return self._lent - self._filled
 
@@ -111,7 +111,7 @@ class PartCutter:
         self._size = self._plan.size_of(self.number)
         self.is_open = True
 
-    def lend(self, segment: Segment) -> None:
+    def add_segment(self, segment: Segment) -> None:
         """Take over a segment of `SEGMENT_SIZE` bytes, of which `wants` bytes will be used."""
         self.room = self.wants
         self._lent += self.room
@@ -128,15 +128,15 @@ class PartCutter:
             self.room -= count
         return count
 
-    def lend_ahead(self, segment: Segment) -> None:
+    def add_segment_ahead(self, segment: Segment) -> None:
         """Take over another segment of `SEGMENT_SIZE` bytes, for bytes behind those that there is `room` for."""
         self._lent += min(SEGMENT_SIZE, self.missing)
         self._segments.append(segment)
 
-    def free(self, most: int) -> list[memoryview]:
+    def writable_views(self, most: int) -> list[memoryview]:
         """Return where the next bytes of the part belong, in order, as far as segments were lent, at most so many.
 
-        Whoever writes there says so with `note_filled` before anything else is done.
+        Whoever writes there says so with `advance` before anything else is done.
         """
         views = []
         position, end = self._filled, min(self._lent, self._filled + most)
@@ -146,7 +146,7 @@ class PartCutter:
             position += len(views[-1])
         return views
 
-    def note_filled(self, count: int) -> tuple[Segment, ...]:
+    def advance(self, count: int) -> tuple[Segment, ...]:
         """Note that so many bytes were written to what is `free`; return the segments that are empty, lent no more."""
         self._filled += count
         used = -(-self._filled // SEGMENT_SIZE)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["FIRST_LEVEL", "ConcurrencySearch"]
+__all__ = ["FIRST_LEVEL", "AdaptiveConcurrency"]
 
 FIRST_LEVEL: Final = 8
 """Parts in flight in the beginning: what is fixed otherwise, so that no stream is too short to be as fast as with that.
@@ -44,7 +44,7 @@ class _Samples:
     """Somebody had to wait because the level was reached."""
 
 
-class ConcurrencySearch:
+class AdaptiveConcurrency:
     """The level, and what is known of its worth."""
 
     def __init__(self, most: int) -> None:
@@ -52,8 +52,8 @@ class ConcurrencySearch:
         self._most = most
         self.level = min(FIRST_LEVEL, most)
         """Parts that may be in flight now; at least 1."""
-        self.generation = 0
-        """Grows with every change of the level: a part is a sample of the generation in which it began."""
+        self.epoch = 0
+        """Grows with every change of the level: a part is a sample of the epoch in which it began."""
         self._samples = _Samples()
         self._base: tuple[int, float] | None = None
         """The level that the present one is tried against, and what that yielded; ``None`` between trials."""
@@ -66,9 +66,9 @@ class ConcurrencySearch:
         """Note that a part had to wait because the level was reached."""
         self._samples.was_wanted = True
 
-    def stored(self, generation: int, size: int, seconds: float) -> None:
-        """Note that a part of `size` bytes, begun in `generation`, was acknowledged after so many seconds."""
-        if generation != self.generation:
+    def stored(self, epoch: int, size: int, seconds: float) -> None:
+        """Note that a part of `size` bytes, begun in `epoch`, was acknowledged after so many seconds."""
+        if epoch != self.epoch:
             return
         samples = self._samples
         samples.count += 1
@@ -78,18 +78,18 @@ class ConcurrencySearch:
             self._samples = _Samples()
             self._judge(samples)
 
-    def throttled(self, generation: int) -> None:
+    def throttled(self, epoch: int) -> None:
         """Note that the store throttled, which is no time for trials: the level is what it was before the last one.
 
         It is not lowered, because a store that counts requests does not mind how many are waiting.
         """
-        if generation == self.generation:
+        if epoch == self.epoch:
             level = self.level if self._base is None else min(self.level, self._base[0])
             self._rest_at(level)
 
-    def troubled(self, generation: int) -> None:
-        """Note that a part failed, or that the loop lags: the level is lowered, once a generation."""
-        if generation == self.generation:
+    def on_failure(self, epoch: int) -> None:
+        """Note that a part failed, or that the loop lags: the level is lowered, once a epoch."""
+        if epoch == self.epoch:
             self._rest_at(self.level * 3 // 4)
 
     def _rest_at(self, level: int) -> None:
@@ -140,5 +140,5 @@ class ConcurrencySearch:
 
     def _move_to(self, level: int) -> None:
         self.level = max(1, level)
-        self.generation += 1
+        self.epoch += 1
         self._samples = _Samples()

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-__all__ = ["RequestPace"]
+__all__ = ["AdaptiveRate"]
 
 _BELOW: Final = 0.9
 """Where the curve begins, of what is allowed."""
@@ -55,7 +55,7 @@ _LATENESS: Final = 0.02
 """Seconds that a timer may be late without a loss."""
 
 
-class RequestPace:
+class AdaptiveRate:
     """The rate, and what it was found from. All times are seconds of one clock."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from aios3.errors import (
 )
 from aios3.options import RetryPolicy
 
-__all__ = ["Repair", "Retry", "decide", "is_transient", "is_unclear", "repair_for"]
+__all__ = ["Repair", "Retry", "decide", "is_transient", "outcome_unknown", "repair_for"]
 
 Repair = Literal["clock", "credentials", "connection", "region"]
 """What is put right before an attempt that does not count: the clock offset, the credentials, a stale connection, the
@@ -65,9 +65,9 @@ class Retry:
     """Tokens to take from the driver's retry budget."""
     repair: Repair | None = None
     """What to put right first; each is worth one try per request."""
-    least: float = 0.0
+    min_delay: float = 0.0
     """The part of `delay` that the store asked for."""
-    is_hopeful: bool = False
+    may_retry_early: bool = False
     """So many attempts are left that the next one need not wait for proof that the store takes requests again."""
 
 
@@ -99,10 +99,10 @@ def decide(
         return None
     base = policy.throttle_base_delay if isinstance(failure, ThrottledError) else policy.base_delay
     longest = min(policy.max_delay, base * 2.0 ** min(attempt - 1, 60))
-    least = min(retry_after or 0.0, policy.max_delay)
+    min_delay = min(retry_after or 0.0, policy.max_delay)
     cost = _TIMEOUT_COST if isinstance(failure, TransportTimeoutError) else _RETRY_COST
-    is_hopeful = attempt <= policy.max_attempts // _HOPEFUL_SHARE
-    return Retry(max(random * longest, least), cost, least=least, is_hopeful=is_hopeful)
+    may_retry_early = attempt <= policy.max_attempts // _HOPEFUL_SHARE
+    return Retry(max(random * longest, min_delay), cost, min_delay=min_delay, may_retry_early=may_retry_early)
 
 
 def repair_for(failure: StorageError, *, names_region: bool = False) -> Repair | None:
@@ -125,7 +125,7 @@ def _is_wrong_region(failure: ResponseError) -> bool:
     )
 
 
-def is_unclear(failure: StorageError) -> bool:
+def outcome_unknown(failure: StorageError) -> bool:
     """Return whether the store may have done, or may still do, what it was asked although the attempt failed."""
     if isinstance(failure, DriverClosedError):
         return failure.was_sent

@@ -25,11 +25,11 @@ from typing import Protocol
 
 from aios3.errors import ConfigurationError
 
-__all__ = ["Lease", "MemoryBudget", "WayOut"]
+__all__ = ["MemoryBudget", "Overflow", "Reservation"]
 
 
 @dataclass(eq=False, slots=True)
-class Lease:
+class Reservation:
     """What one upload holds for the part that it is filling."""
 
     held: int = 0
@@ -42,7 +42,7 @@ class Lease:
     """All of the part is there already: with its bytes granted it is in flight."""
 
 
-class WayOut(Protocol):
+class Overflow(Protocol):
     """Where bytes can go for which there is no memory."""
 
     def is_open(self) -> bool:
@@ -56,17 +56,17 @@ class WayOut(Protocol):
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    lease: Lease
+    reservation: Reservation
     count: int
     granted: asyncio.Future[bool]
-    way_out: WayOut | None
+    overflow: Overflow | None
     needs_sources: bool = False
     """When it was last considered, it lacked what unfinished parts of others hold."""
 
     @property
     def is_stuck(self) -> bool:
         """Only sources of others can help it."""
-        is_open = self.way_out is not None and self.way_out.may_open()
+        is_open = self.overflow is not None and self.overflow.may_open()
         return self.needs_sources and not self.granted.done() and not is_open
 
     @property
@@ -90,7 +90,7 @@ class MemoryBudget:
     is larger than what remains may use them."""
     used: int = 0
     """Bytes granted and not given back, in filling parts and in parts in flight."""
-    _filling: set[Lease] = field(default_factory=set)
+    _filling: set[Reservation] = field(default_factory=set)
     _filling_held: int = 0
     _kinds: dict[tuple[int, int], int] = field(default_factory=dict)
     """How many of the filling parts miss and hold so many bytes: few kinds, however many uploads there are."""
@@ -98,18 +98,20 @@ class MemoryBudget:
     _is_blocked: bool = False
     """Somebody in line lacks only what parts in flight will give back, so nobody behind goes first."""
 
-    async def acquire(self, lease: Lease, count: int, missing: int, way_out: WayOut | None = None) -> bool:
-        """Grant `count` more bytes to `lease`, waiting for them if needed; return whether they were granted.
+    async def acquire(
+        self, reservation: Reservation, count: int, missing: int, overflow: Overflow | None = None
+    ) -> bool:
+        """Grant `count` more bytes to `reservation`, waiting for them if needed; return whether they were granted.
 
-        They always are without a `way_out`. With one they are not, and nobody waits, while the bytes would have to be
-        waited for that unfinished parts of other uploads hold, and `way_out` is open.
+        They always are without a `overflow`. With one they are not, and nobody waits, while the bytes would have to be
+        waited for that unfinished parts of other uploads hold, and `overflow` is open.
 
         Args:
-            lease: of the part being filled.
+            reservation: of the part being filled.
             count: bytes, at most `missing`.
-            missing: bytes that the part needs to be complete, `count` included; with what `lease` holds at most
+            missing: bytes that the part needs to be complete, `count` included; with what `reservation` holds at most
                 `limit`.
-            way_out: ``None``: there is none.
+            overflow: ``None``: there is none.
 
         Raises:
             ConfigurationError: the upload has ended meanwhile (`detach`); or the task that asks is the only one that
@@ -117,9 +119,9 @@ class MemoryBudget:
 
         A cancellation leaves nothing granted.
         """
-        if self.acquire_at_once(lease, count, missing):
+        if self.acquire_nowait(reservation, count, missing):
             return True
-        waiter = _Waiter(lease, count, asyncio.get_running_loop().create_future(), way_out)
+        waiter = _Waiter(reservation, count, asyncio.get_running_loop().create_future(), overflow)
         self._waiters.append(waiter)
         if not self._is_blocked:  # for those before it nothing has changed
             self._is_blocked = not self._consider(waiter, set())
@@ -137,38 +139,38 @@ class MemoryBudget:
 
         A cancellation leaves nothing granted.
         """
-        await self.acquire(Lease(is_whole=True), count, count)
+        await self.acquire(Reservation(is_whole=True), count, count)
 
     @property
     def stuck(self) -> int:
         """How many wait for the sources of others, and for nothing that ends by itself."""
         return sum(waiter.is_stuck for waiter in self._waiters)
 
-    def acquire_at_once(self, lease: Lease, count: int, missing: int) -> bool:
+    def acquire_nowait(self, reservation: Reservation, count: int, missing: int) -> bool:
         """Grant as `acquire` does, if nobody has to wait for it; return whether it was granted."""
-        self._change(lease, held=lease.held, missing=missing)
-        lease.task = asyncio.current_task()
-        if self._waiters or not self._is_free(count) or not self._is_safe(lease, count):
+        self._change(reservation, held=reservation.held, missing=missing)
+        reservation.task = asyncio.current_task()
+        if self._waiters or not self._is_free(count) or not self._is_safe(reservation, count):
             return False
-        self._grant(lease, count)
+        self._grant(reservation, count)
         return True
 
-    def give_back(self, lease: Lease, count: int) -> None:
-        """Take back `count` bytes that were granted to `lease` and not used; the part misses them again."""
-        self._change(lease, held=lease.held - count, missing=lease.missing + count)
+    def give_back(self, reservation: Reservation, count: int) -> None:
+        """Take back `count` bytes that were granted to `reservation` and not used; the part misses them again."""
+        self._change(reservation, held=reservation.held - count, missing=reservation.missing + count)
         self.used -= count
         self._serve()
 
-    def detach(self, lease: Lease) -> int:
-        """Turn what `lease` holds into bytes in flight, to be given back by `release`; return how many they are."""
-        for waiter in [waiter for waiter in self._waiters if waiter.lease is lease]:
+    def detach(self, reservation: Reservation) -> int:
+        """Make bytes in flight of what `reservation` holds, to be given back by `release`; return how many they are."""
+        for waiter in [waiter for waiter in self._waiters if waiter.reservation is reservation]:
             self._waiters.remove(waiter)
             if not waiter.granted.done():
                 waiter.granted.set_exception(ConfigurationError("the upload has ended; write inside its block"))
-        held = lease.held
-        self._change(lease, held=0, missing=0)
-        if lease in self._filling:
-            self._filling.remove(lease)
+        held = reservation.held
+        self._change(reservation, held=0, missing=0)
+        if reservation in self._filling:
+            self._filling.remove(reservation)
             self._forget_kind((0, 0))
         self._serve()
         return held
@@ -186,10 +188,10 @@ class MemoryBudget:
         """Take back what was granted to a waiter that does not want it any more, or its place in the queue."""
         if waiter in self._waiters:
             self._waiters.remove(waiter)
-        elif waiter.was_granted and waiter.lease.is_whole:
+        elif waiter.was_granted and waiter.reservation.is_whole:
             self.used -= waiter.count
-        elif waiter.was_granted and waiter.lease in self._filling:
-            self.give_back(waiter.lease, waiter.count)
+        elif waiter.was_granted and waiter.reservation in self._filling:
+            self.give_back(waiter.reservation, waiter.count)
             return
         self._serve()
 
@@ -207,24 +209,24 @@ class MemoryBudget:
 
         `unsafe` has what was found to make a deadlock possible, and so does again however much is granted meanwhile.
         """
-        lease, count = waiter.lease, waiter.count
-        kind = (lease.missing, lease.held, count, lease.is_whole)
+        reservation, count = waiter.reservation, waiter.count
+        kind = (reservation.missing, reservation.held, count, reservation.is_whole)
         if waiter.granted.done():
             return True
-        waiter.needs_sources = kind in unsafe or not self._is_safe(lease, count)
+        waiter.needs_sources = kind in unsafe or not self._is_safe(reservation, count)
         if waiter.needs_sources:
             unsafe.add(kind)
-            self._show_out(waiter)
+            self._divert_to_disk(waiter)
             return True  # so that in the end there is enough for this one
         if not self._is_free(count):
             return False  # it lacks only what parts in flight will give back, so nobody overtakes it
         self._waiters.remove(waiter)
-        self._grant(lease, count)
+        self._grant(reservation, count)
         waiter.granted.set_result(True)
         return True
 
-    def _show_out(self, waiter: _Waiter) -> None:
-        if waiter.way_out is not None and waiter.way_out.is_open():
+    def _divert_to_disk(self, waiter: _Waiter) -> None:
+        if waiter.overflow is not None and waiter.overflow.is_open():
             self._waiters.remove(waiter)
             waiter.granted.set_result(False)
 
@@ -232,14 +234,14 @@ class MemoryBudget:
         """Tell the waiters whose own tasks hold all there is, in unfinished parts of other uploads: nobody else can."""
         if not self._waiters or self.used != self._filling_held:
             return
-        holder = next((lease.task for lease in self._filling), None)
-        if holder is None or any(lease.task is not holder for lease in self._filling):
+        holder = next((reservation.task for reservation in self._filling), None)
+        if holder is None or any(reservation.task is not holder for reservation in self._filling):
             return
         for waiter in list(self._waiters):
-            others = len(self._filling) - (waiter.lease in self._filling)
-            if waiter.way_out is not None and waiter.way_out.may_open():
+            others = len(self._filling) - (waiter.reservation in self._filling)
+            if waiter.overflow is not None and waiter.overflow.may_open():
                 continue
-            if others and waiter.lease.task is holder and not waiter.granted.done():
+            if others and waiter.reservation.task is holder and not waiter.granted.done():
                 self._waiters.remove(waiter)
                 waiter.granted.set_exception(
                     ConfigurationError(
@@ -251,13 +253,13 @@ class MemoryBudget:
     def _is_free(self, count: int) -> bool:
         return self.used + count <= self.limit
 
-    def _is_safe(self, lease: Lease, count: int) -> bool:
+    def _is_safe(self, reservation: Reservation, count: int) -> bool:
         """Return whether all filling parts could still be filled one after the other, once nothing is in flight.
 
         They could before, so it is enough to find a turn for this one: from then on as much is free as without it.
         """
-        free = self._limit_of(lease) - self._filling_held - count
-        missing = lease.missing - count
+        free = self._limit_of(reservation) - self._filling_held - count
+        missing = reservation.missing - count
         if missing <= free:  # the common case: this part could be filled first
             return True
         for (lacking, held), parts in sorted(self._kinds.items()):
@@ -266,29 +268,33 @@ class MemoryBudget:
             free += held * parts
         return missing <= free
 
-    def _limit_of(self, lease: Lease) -> int:
+    def _limit_of(self, reservation: Reservation) -> int:
         """Return how much all unfinished parts, this one included, may hold at the time when this one is filled."""
         without_reserve = self.limit - self.reserve
-        return self.limit if lease.is_whole or lease.held + lease.missing > without_reserve else without_reserve
+        return (
+            self.limit
+            if reservation.is_whole or reservation.held + reservation.missing > without_reserve
+            else without_reserve
+        )
 
-    def _grant(self, lease: Lease, count: int) -> None:
-        if lease.is_whole:
+    def _grant(self, reservation: Reservation, count: int) -> None:
+        if reservation.is_whole:
             self.used += count
             return
-        if lease not in self._filling:
-            self._filling.add(lease)
-            self._note_kind((lease.missing, lease.held))
-        self._change(lease, held=lease.held + count, missing=lease.missing - count)
+        if reservation not in self._filling:
+            self._filling.add(reservation)
+            self._note_kind((reservation.missing, reservation.held))
+        self._change(reservation, held=reservation.held + count, missing=reservation.missing - count)
         self.used += count
 
-    def _change(self, lease: Lease, *, held: int, missing: int) -> None:
+    def _change(self, reservation: Reservation, *, held: int, missing: int) -> None:
         """Note what a part holds and misses now."""
-        before, after = (lease.missing, lease.held), (missing, held)
-        if before != after and lease in self._filling:
+        before, after = (reservation.missing, reservation.held), (missing, held)
+        if before != after and reservation in self._filling:
             self._forget_kind(before)
             self._note_kind(after)
-            self._filling_held += held - lease.held
-        lease.held, lease.missing = held, missing
+            self._filling_held += held - reservation.held
+        reservation.held, reservation.missing = held, missing
 
     def _note_kind(self, kind: tuple[int, int]) -> None:
         self._kinds[kind] = self._kinds.get(kind, 0) + 1

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from aios3._concurrency.threads import ThreadWork
-from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part, PartCutter
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part, PartBuffer
 from aios3._protocol.parts.part_plan import PartPlan
 from aios3.errors import ConfigurationError
 
-from .budget import Lease, MemoryBudget
+from .budget import MemoryBudget, Reservation
 from .segment_pool import SegmentPool
-from .spill import DiskRoom, Spill, SpilledPart
+from .spill import DiskOverflow, Spill, SpilledPart
 
-__all__ = ["PartFiller"]
+__all__ = ["PartAssembler"]
 
 
-class PartFiller:
+class PartAssembler:
     """Fills the parts of one upload with memory that the driver's budget has granted, or on the disk."""
 
     def __init__(
@@ -27,12 +27,12 @@ class PartFiller:
         spill: Spill | None = None,
     ) -> None:
         """Prepare; nothing is taken before `grow`, and nothing goes to the disk if `spill` is ``None``."""
-        self._cutter = PartCutter(plan, first_number)
-        self.fill = self._cutter.fill
+        self._buffer = PartBuffer(plan, first_number)
+        self.fill = self._buffer.fill
         """Copies from the front of a view as much as there is room for; returns how many bytes that were."""
         self._memory = memory
         self._pool = pool
-        self._lease = Lease()
+        self._reservation = Reservation()
         self._spill = spill
         self._spilled: SpilledPart | None = None
         self._disk_work = ThreadWork()
@@ -41,22 +41,22 @@ class PartFiller:
     @property
     def parts_taken(self) -> int:
         """Parts handed over so far, and those before the first number."""
-        return self._cutter.number - (1 if self._spilled is None else 2)
+        return self._buffer.number - (1 if self._spilled is None else 2)
 
     @property
     def is_full(self) -> bool:
         """The part is complete and must be taken before more comes."""
-        return self._cutter.is_full if self._spilled is None else self._spilled.is_full
+        return self._buffer.is_full if self._spilled is None else self._spilled.is_full
 
     @property
     def is_empty(self) -> bool:
         """No byte is in the part under way."""
-        return (self._cutter.filled if self._spilled is None else self._spilled.size) == 0
+        return (self._buffer.filled if self._spilled is None else self._spilled.size) == 0
 
     @property
     def room(self) -> int:
         """Bytes that `fill` would take now; 0 while the part is on the disk."""
-        return self._cutter.room
+        return self._buffer.room
 
     @property
     def room_on_disk(self) -> int:
@@ -66,12 +66,12 @@ class PartFiller:
     @property
     def holds_any(self) -> bool:
         """The part under way has memory, or room on the disk, that others may need."""
-        return self._spilled is not None or self._lease.held > 0
+        return self._spilled is not None or self._reservation.held > 0
 
     @property
     def is_at_limit(self) -> bool:
         """No further part can begin."""
-        return self._spilled is None and self._cutter.is_at_limit
+        return self._spilled is None and self._buffer.is_at_limit
 
     async def grow(self) -> None:
         """Wait until there is room for at least one byte, in memory (`fill`) or on the disk (`spill`).
@@ -86,35 +86,35 @@ class PartFiller:
         self._require_open()
         if self._spilled is not None:
             return
-        if not self._cutter.is_open:
-            self._cutter.begin()
-        if wants := self._cutter.wants:
-            missing = self._cutter.missing
-            if self._memory.acquire_at_once(self._lease, wants, missing) or await self._acquire(wants, missing):
-                self._cutter.lend(self._pool.take())
+        if not self._buffer.is_open:
+            self._buffer.begin()
+        if wants := self._buffer.wants:
+            missing = self._buffer.missing
+            if self._memory.acquire_nowait(self._reservation, wants, missing) or await self._acquire(wants, missing):
+                self._buffer.add_segment(self._pool.take())
 
     def open_memory(self, most: int) -> list[memoryview]:
         """Return memory to write the next bytes to, where there is `room`; at most so many bytes.
 
-        That is the room, and beyond it whatever is granted without a wait. `note_filled` gives back what stays empty.
+        That is the room, and beyond it whatever is granted without a wait. `advance` gives back what stays empty.
         """
-        while most > self._cutter.lent_ahead and (missing := self._cutter.missing):
-            if not self._memory.acquire_at_once(self._lease, min(SEGMENT_SIZE, missing), missing):
+        while most > self._buffer.writable_ahead and (missing := self._buffer.missing):
+            if not self._memory.acquire_nowait(self._reservation, min(SEGMENT_SIZE, missing), missing):
                 break
-            self._cutter.lend_ahead(self._pool.take())
-        return self._cutter.free(most)
+            self._buffer.add_segment_ahead(self._pool.take())
+        return self._buffer.writable_views(most)
 
-    def note_filled(self, count: int) -> None:
+    def advance(self, count: int) -> None:
         """Note that so many bytes were written to the memory that was opened, from its front."""
-        missing = self._cutter.missing
-        self._pool.give_back(self._cutter.note_filled(count))
-        self._memory.give_back(self._lease, self._cutter.missing - missing)
+        missing = self._buffer.missing
+        self._pool.give_back(self._buffer.advance(count))
+        self._memory.give_back(self._reservation, self._buffer.missing - missing)
 
     async def _acquire(self, wants: int, missing: int) -> bool:
         """Wait for memory and return True; or move the part to the disk."""
-        size = self._cutter.filled + missing
-        way_out = None if self._spill is None else DiskRoom(self._spill, size)
-        while not await self._memory.acquire(self._lease, wants, missing, way_out):
+        size = self._buffer.filled + missing
+        overflow = None if self._spill is None else DiskOverflow(self._spill, size)
+        while not await self._memory.acquire(self._reservation, wants, missing, overflow):
             self._require_open()
             if self._spill is not None and self._spill.has_room(size) and await self._move_to_disk(self._spill, size):
                 return False
@@ -123,7 +123,7 @@ class PartFiller:
 
     async def _move_to_disk(self, spill: Spill, size: int) -> bool:
         """Move the part; return whether the disk took it."""
-        spilled = spill.begin(self._cutter.number, size, self._disk_work)
+        spilled = spill.begin(self._buffer.number, size, self._disk_work)
         is_prepared = False
         try:
             is_prepared = await spilled.prepare() and not self._is_closed
@@ -164,8 +164,8 @@ class PartFiller:
         return part
 
     def _take_from_memory(self) -> Part:
-        part = self._cutter.take()
-        self._memory.release(self._memory.detach(self._lease) - part.size)
+        part = self._buffer.take()
+        self._memory.release(self._memory.detach(self._reservation) - part.size)
         return part
 
     def abandon(self) -> None:

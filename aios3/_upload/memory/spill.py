@@ -38,7 +38,7 @@ from .segment_pool import SegmentPool
 if sys.platform != "win32":  # pragma: no branch - decided by the platform
     import resource
 
-__all__ = ["DiskRoom", "Spill", "SpillFile", "SpilledPart", "check_directory", "most_files"]
+__all__ = ["DiskOverflow", "Spill", "SpillFile", "SpilledPart", "check_directory", "most_files"]
 
 
 class SpillFile:
@@ -197,7 +197,7 @@ class Spill:
 
 
 @dataclass(frozen=True, slots=True)
-class DiskRoom:
+class DiskOverflow:
     """The way out of waiting for memory that one part has."""
 
     spill: Spill

@@ -9,7 +9,7 @@ from typing import Final
 
 from aios3._client.client import OperationClient
 from aios3._protocol.operations import AbortMultipartUpload, ListParts
-from aios3._protocol.policies.retry import is_transient, is_unclear
+from aios3._protocol.policies.retry import is_transient, outcome_unknown
 from aios3.errors import ResponseError, StorageError
 
 __all__ = ["Abort", "AbortOutcome"]
@@ -59,7 +59,7 @@ class Abort:
         except ResponseError as error:
             if error.status != 404:
                 raise
-            is_doubtful = any(is_unclear(failure) for failure in failures[:-1])
+            is_doubtful = any(outcome_unknown(failure) for failure in failures[:-1])
             return AbortOutcome.VANISHED if is_doubtful else AbortOutcome.GONE
         finally:
             self.failures.extend(failures)

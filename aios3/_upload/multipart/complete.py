@@ -19,8 +19,8 @@ from typing import Final
 
 from aios3._client.client import OperationClient
 from aios3._protocol.operations import Committed, CompleteMultipartUpload, HeadObject
-from aios3._protocol.policies.retry import is_unclear
-from aios3._upload.shared.ownership import Evidence, multipart_etag, was_stored_since
+from aios3._protocol.policies.retry import outcome_unknown
+from aios3._upload.shared.ownership import ObjectProof, multipart_etag, stored_after
 from aios3.errors import CompletionUnknownError, StorageError, UploadNotFoundError
 from aios3.models import StorageObject
 
@@ -45,7 +45,7 @@ class Completion:
     """Bytes of the object."""
     began_at: float
     """When the upload began, by the client's monotonic clock."""
-    answer_timeout: float
+    read_timeout: float
     """Seconds that the store may be silent: it can take minutes to put thousands of parts together."""
     failures: list[StorageError]
     """Receives failed attempts."""
@@ -56,8 +56,8 @@ class Completion:
     """In the object's metadata, if it has one."""
 
     @property
-    def _evidence(self) -> Evidence:
-        return Evidence(self.size, self.checksum, self.nonce)
+    def _proof(self) -> ObjectProof:
+        return ObjectProof(self.size, self.checksum, self.nonce)
 
     async def run(self) -> Committed:
         """Commit, and return what the store says of the object.
@@ -69,7 +69,7 @@ class Completion:
         """
         failures: list[StorageError] = []
         try:
-            committed = await self.client.run(self.operation, failures=failures, answer_timeout=self.answer_timeout)
+            committed = await self.client.run(self.operation, failures=failures, read_timeout=self.read_timeout)
         except Exception as error:  # noqa: BLE001 - credentials may fail with anything, at a repetition too
             refusal = error
         else:
@@ -77,7 +77,7 @@ class Completion:
             return committed
         finally:
             self.failures.extend(failures)
-        if not any(is_unclear(failure) for failure in failures):
+        if not any(outcome_unknown(failure) for failure in failures):
             raise refusal
         return await self._settle(refusal)
 
@@ -104,14 +104,14 @@ class Completion:
     async def _look(self) -> StorageObject | None:
         """Return what the key holds; ``None`` if nothing, or if it cannot be looked at."""
         try:
-            headers = self._evidence.asking(self.head_headers)
+            headers = self._proof.asking(self.head_headers)
             return await self.client.run(HeadObject(self.operation.bucket, self.operation.key, headers))
         except Exception:  # noqa: BLE001 - credentials may fail with anything
             return None
 
     def _is_surely_ours(self, found: StorageObject) -> bool:
         """Same size, and our nonce or checksum, or else the ETag that our parts make."""
-        verdict = self._evidence.judge(found)
+        verdict = self._proof.matches(found)
         if verdict is not None:
             return verdict
         etag = multipart_etag([etag for _, etag, _ in self.operation.parts])
@@ -125,11 +125,11 @@ class Completion:
         if self._is_surely_ours(found):
             return True
         parts = _PART_COUNT.search(found.etag)
-        if self._evidence.judge(found) is False:
+        if self._proof.matches(found) is False:
             return False
         if parts is not None and int(parts.group(1)) != len(self.operation.parts):
             return False
-        return was_stored_since(self.client, found, self.began_at)
+        return stored_after(self.client, found, self.began_at)
 
     def _found(self, ours: StorageObject) -> Committed:
         self.guard.completed()

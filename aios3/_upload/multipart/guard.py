@@ -11,8 +11,8 @@ from aios3._client.client import Attempt, OperationClient
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.shielding import INTERRUPTS, finish_despite_cancellation
 from aios3._protocol.operations import CreateMultipartUpload
-from aios3._protocol.policies.retry import is_unclear
-from aios3._upload.shared.journal_interface import NoLog, UploadLog
+from aios3._protocol.policies.retry import outcome_unknown
+from aios3._upload.shared.journal_interface import JournalRecord, NoRecord
 from aios3.errors import StorageError, UploadSuspendedError
 
 from .abort import Abort, AbortOutcome
@@ -43,7 +43,7 @@ class CancellationGuard:
         deadline: float,
         failures: list[StorageError],
         known_uploads: set[str],
-        log: UploadLog | None = None,
+        log: JournalRecord | None = None,
     ) -> None:
         """Take what is needed to reach the upload.
 
@@ -64,7 +64,7 @@ class CancellationGuard:
         self._deadline = deadline
         self._failures = failures
         self._known_uploads = known_uploads
-        self._log = NoLog() if log is None else log
+        self._log = NoRecord() if log is None else log
         self._orphans = OrphanSweep(client, bucket, key, headers=headers, known_uploads=known_uploads)
         self._creating: asyncio.Task[Attempt[str]] | None = None
         self._is_completed = False
@@ -97,7 +97,7 @@ class CancellationGuard:
             self.adopt(await self._client.run(operation, failures=failures, shield=self._watch_attempt))
         finally:
             self._failures.extend(failures)
-            if any(is_unclear(failure) for failure in failures):
+            if any(outcome_unknown(failure) for failure in failures):
                 self._orphans.answer_was_lost()
         assert self.upload_id is not None
         await self._log.created(self.upload_id)
@@ -135,7 +135,7 @@ class CancellationGuard:
         attempt = self._creating.result()
         if attempt.failure is None:
             self.adopt(attempt.unwrap())
-        elif is_unclear(attempt.failure):
+        elif outcome_unknown(attempt.failure):
             self._orphans.answer_was_lost()
 
     @property
@@ -267,6 +267,6 @@ class CancellationGuard:
         if self.unproved_by is not None:
             return AbortOutcome.UNKNOWN
         is_open_question = isinstance(trouble, TimeoutError) or (
-            isinstance(trouble, StorageError) and is_unclear(trouble)
+            isinstance(trouble, StorageError) and outcome_unknown(trouble)
         )
         return self._outcome or (AbortOutcome.UNKNOWN if is_open_question else AbortOutcome.FAILED)

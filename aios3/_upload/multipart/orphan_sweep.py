@@ -110,8 +110,8 @@ class OrphanSweep:
             return False
         if upload.initiated_at is None or self._began is None or self._lost is None:
             return False
-        began = self._client.store_clock.translate(self._began) - _SLACK
-        lost = self._client.store_clock.translate(self._lost) + _SLACK
+        began = self._client.clock_skew.to_server_time(self._began) - _SLACK
+        lost = self._client.clock_skew.to_server_time(self._lost) + _SLACK
         return began <= upload.initiated_at <= lost
 
     async def _has_no_parts(self, upload: PendingUpload) -> bool:

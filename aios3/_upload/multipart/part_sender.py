@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
 
-from aios3._client.concurrency_limiter import Pass
+from aios3._client.concurrency_limiter import Permit
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.operations import UploadPart
 from aios3._protocol.parts.part_buffer import Part
@@ -61,7 +61,7 @@ class PartSender:
         self._upload_id = upload_id
         self._ended = ended
         self._slots = asyncio.Semaphore(job.concurrency)
-        self._gate = engine.gate if job.is_adaptive else None
+        self._concurrency = engine.concurrency if job.is_adaptive else None
         self.tracker = PartTracker()
 
     async def send(self, part: Part | SpilledPart) -> None:
@@ -79,21 +79,21 @@ class PartSender:
             raise
         task.add_done_callback(lambda finished: self._finish(part, held, finished, failures))
 
-    async def _enter(self) -> Pass | None:
+    async def _enter(self) -> Permit | None:
         await self._slots.acquire()
         try:
-            return None if self._gate is None else await self._gate.enter()
+            return None if self._concurrency is None else await self._concurrency.enter()
         except BaseException:
             self._slots.release()
             raise
 
-    def _leave(self, held: Pass | None, stored: int | None = None, failures: Sequence[StorageError] = ()) -> None:
+    def _leave(self, held: Permit | None, stored: int | None = None, failures: Sequence[StorageError] = ()) -> None:
         self._slots.release()
-        if self._gate is not None and held is not None:
-            self._gate.leave(held, stored, failures)
+        if self._concurrency is not None and held is not None:
+            self._concurrency.leave(held, stored, failures)
 
     def _finish(
-        self, part: Part | SpilledPart, held: Pass | None, task: asyncio.Task[None], failures: list[StorageError]
+        self, part: Part | SpilledPart, held: Permit | None, task: asyncio.Task[None], failures: list[StorageError]
     ) -> None:
         failure = asyncio.CancelledError() if task.cancelled() else task.exception()
         self._leave(held, part.size if failure is None else None, failures)

@@ -11,13 +11,13 @@ from aios3._protocol.parts.part_buffer import Part
 from aios3._upload.memory.spill import SpilledPart
 from aios3.errors import StorageError
 
-__all__ = ["Handover"]
+__all__ = ["BodyChannel"]
 
 _MOST_WAITING: Final = 2
 """Pieces handed over and not yet taken by the socket: one that goes out and one that follows it at once."""
 
 
-class Handover:
+class BodyChannel:
     """The body of one request: a beginning that can be sent again, and after it what can be sent only once.
 
     Two sides use it, in one event loop. The feeding side gives up the beginning
@@ -153,8 +153,8 @@ class Handover:
 class _Pieces:
     """One attempt's way through the body."""
 
-    def __init__(self, handover: Handover, beginning: Part | SpilledPart) -> None:
-        self._handover = handover
+    def __init__(self, channel: BodyChannel, beginning: Part | SpilledPart) -> None:
+        self._channel = channel
         self._beginning = beginning.body
         self._passed = 0
         """Slices of the beginning."""
@@ -166,8 +166,8 @@ class _Pieces:
         if self._passed < len(self._beginning):
             self._passed += 1
             return self._beginning[self._passed - 1]
-        self._handover.beginning_left()
-        piece = await self._handover.next_piece()
+        self._channel.beginning_left()
+        piece = await self._channel.next_piece()
         if piece is None:
             raise StopAsyncIteration
         return piece

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from aios3._client.client import OperationClient
 from aios3._client.hashing import hash_body, md5_hex
 from aios3._protocol.operations import Committed, HeadObject, PutObject
-from aios3._protocol.policies.retry import is_unclear
-from aios3._upload.shared.ownership import Evidence, was_stored_since
+from aios3._protocol.policies.retry import outcome_unknown
+from aios3._upload.shared.ownership import ObjectProof, stored_after
 from aios3.errors import (
     CompletionUnknownError,
     ContainerNotFoundError,
@@ -26,7 +26,7 @@ async def put_object(
     operation: PutObject,
     failures: list[StorageError],
     head_headers: Mapping[str, str],
-    evidence: Evidence,
+    proof: ObjectProof,
     began_at: float,
 ) -> Committed:
     """Put the object, and tell our own success from somebody else's.
@@ -46,17 +46,17 @@ async def put_object(
         committed = await client.run(operation, failures=failures)
     except Exception as error:
         refusal: Exception = error  # of the store, of the closed driver, or of credentials at a repetition
-        if not any(is_unclear(failure) for failure in failures[before:]):
+        if not any(outcome_unknown(failure) for failure in failures[before:]):
             raise
     else:
         if committed.etag is not None:
             return committed
         refusal = _without_etag(operation)
     was_answered = not any(_is_open(failure) for failure in (refusal, *failures[before:]))
-    found = await _look(client, operation, evidence.asking(head_headers), refusal, was_answered=was_answered)
-    verdict = evidence.judge(found)
+    found = await _look(client, operation, proof.asking(head_headers), refusal, was_answered=was_answered)
+    verdict = proof.matches(found)
     if verdict is None:
-        is_new = found.last_modified is None or was_stored_since(client, found, began_at)
+        is_new = found.last_modified is None or stored_after(client, found, began_at)
         verdict = is_new and found.etag == await hash_body(md5_hex, operation.body)
     if not verdict:
         raise refusal
@@ -92,7 +92,7 @@ def _is_open(failure: Exception) -> bool:
     """Return whether an attempt has no answer of the store's own: one with its code is as good as a no."""
     return (
         isinstance(failure, StorageError)
-        and is_unclear(failure)
+        and outcome_unknown(failure)
         and not (isinstance(failure, ResponseError) and failure.code is not None)
     )
 

@@ -9,12 +9,12 @@ from typing import Final
 from aios3._client.client import OperationClient
 from aios3._client.hashing import RunningMD5
 from aios3._protocol.operations import Committed, HeadObject, PutObject
-from aios3._protocol.policies.retry import is_unclear
-from aios3._upload.shared.ownership import Evidence, was_stored_since
+from aios3._protocol.policies.retry import outcome_unknown
+from aios3._upload.shared.ownership import ObjectProof, stored_after
 from aios3.errors import CompletionUnknownError, ResponseError, StorageError
 from aios3.models import StorageObject
 
-from .body_channel import Handover
+from .body_channel import BodyChannel
 
 __all__ = ["put_stream"]
 
@@ -24,10 +24,10 @@ _OF_PARTS: Final = re.compile(r"-\d{1,5}\Z")
 async def put_stream(
     client: OperationClient,
     operation: PutObject,
-    body: Handover,
+    body: BodyChannel,
     *,
     failures: list[StorageError],
-    answer_timeout: float,
+    read_timeout: float,
     head_headers: Mapping[str, str],
     began_at: float,
     nonce: str | None = None,
@@ -40,7 +40,7 @@ async def put_stream(
         operation: without a body.
         body: sent again only as long as it can be rewound.
         failures: receives failed attempts.
-        answer_timeout: seconds without a byte of the answer.
+        read_timeout: seconds without a byte of the answer.
         head_headers: for HEAD.
         began_at: when the upload began, by the client's monotonic clock.
         nonce: in the object's metadata, if it has one.
@@ -53,17 +53,17 @@ async def put_stream(
     """
     trouble: StorageError | None = None
     try:
-        committed = await client.run(operation, failures=failures, answer_timeout=answer_timeout, feed=body)
+        committed = await client.run(operation, failures=failures, read_timeout=read_timeout, feed=body)
     except StorageError as error:
-        if not (body.may_be_whole and is_unclear(error)):
+        if not (body.may_be_whole and outcome_unknown(error)):
             raise
         trouble = error
     else:
         if committed.etag is not None:  # without one it may be anybody's answer: a proxy's, a portal's
             return committed
     found = await _look(client, HeadObject(operation.bucket, operation.key, head_headers))
-    evidence = Evidence(body.bytes_passed, nonce=nonce)
-    verdict = False if found is None else _judge(client, found, evidence, began_at, md5)
+    proof = ObjectProof(body.bytes_passed, nonce=nonce)
+    verdict = False if found is None else _judge(client, found, proof, began_at, md5)
     if found is not None and verdict:
         return Committed(found.etag, found.version_id, checksum=None, request_id=None)
     if verdict is False and isinstance(trouble, ResponseError) and trouble.code is not None:
@@ -80,19 +80,19 @@ async def _look(client: OperationClient, operation: HeadObject) -> StorageObject
 
 
 def _judge(
-    client: OperationClient, found: StorageObject, evidence: Evidence, began_at: float, md5: RunningMD5 | None
+    client: OperationClient, found: StorageObject, proof: ObjectProof, began_at: float, md5: RunningMD5 | None
 ) -> bool | None:
     """Return whether an object is ours; ``None`` if it may be, but shows nothing to tell by.
 
     Neither size nor age will do: another writer's object can have both, and so can the one that was there before, since
     times are whole seconds.
     """
-    verdict = evidence.judge(found)
+    verdict = proof.matches(found)
     if verdict is not None:
         return verdict
     if _OF_PARTS.search(found.etag):
         return False
-    if found.last_modified is not None and not was_stored_since(client, found, began_at):
+    if found.last_modified is not None and not stored_after(client, found, began_at):
         return False
     return True if md5 is not None and found.etag == md5.hex() else None
 

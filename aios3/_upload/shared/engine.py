@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from aios3._client.client import OperationClient
-from aios3._client.concurrency_limiter import Gate
+from aios3._client.concurrency_limiter import ConcurrencyLimiter
 from aios3._protocol.parts.part_plan import reading_reserve
 from aios3._upload.memory.budget import MemoryBudget
 from aios3._upload.memory.segment_pool import SegmentPool
@@ -71,7 +71,7 @@ class Engine:
     """``None``: nothing goes to the disk."""
     watch: SilenceWatch = field(init=False)
     """Over the sources of the uploads that run."""
-    gate: Gate = field(init=False)
+    gate: ConcurrencyLimiter = field(init=False)
     """For parts of uploads whose concurrency is found by trying."""
     known_uploads: set[str] = field(default_factory=set)
     """Ids of multipart uploads that are open."""
@@ -79,7 +79,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         self.memory = MemoryBudget(self.transfer.memory_limit, reading_reserve(self.transfer))
-        self.gate = Gate(self.client.clock.monotonic)
+        self.concurrency = ConcurrencyLimiter(self.client.clock.monotonic)
         self.pool = SegmentPool(min(_IDLE_MEMORY, self.transfer.memory_limit))
         self.watch = SilenceWatch(self.timeouts.source, lambda: self.memory.stuck, self.pool.trim)
         self.spill = self._make_spill(self.transfer)

@@ -6,10 +6,10 @@ from typing import Protocol
 
 from .job import UploadJob
 
-__all__ = ["NoJournal", "NoLog", "UploadJournal", "UploadLog"]
+__all__ = ["JournalRecord", "NoJournal", "NoRecord", "UploadJournal"]
 
 
-class UploadLog(Protocol):
+class JournalRecord(Protocol):
     """Takes down what a later process must know of one upload."""
 
     async def creating(self) -> None:
@@ -43,12 +43,12 @@ class UploadJournal(Protocol):
     keeps: bool
     """Uploads that are stopped by the end of the driver are left open, to go on later."""
 
-    def begin(self, job: UploadJob) -> UploadLog:
+    def begin(self, job: UploadJob) -> JournalRecord:
         """Return the log of a new upload; nothing is written yet."""
         ...  # pragma: no cover - a protocol has no body
 
 
-class NoLog:
+class NoRecord:
     """Forgets everything."""
 
     async def creating(self) -> None:
@@ -69,6 +69,6 @@ class NoJournal:
 
     keeps = False
 
-    def begin(self, job: UploadJob) -> UploadLog:
+    def begin(self, job: UploadJob) -> JournalRecord:
         """Return a log that forgets everything."""
-        return NoLog()
+        return NoRecord()

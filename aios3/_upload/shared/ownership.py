@@ -11,7 +11,7 @@ from typing import Final
 from aios3._client.client import OperationClient
 from aios3.models import StorageObject
 
-__all__ = ["NONCE_NAME", "Evidence", "multipart_etag", "was_stored_since"]
+__all__ = ["NONCE_NAME", "ObjectProof", "multipart_etag", "stored_after"]
 
 _MD5: Final = re.compile(r'"?([0-9a-f]{32})"?\Z')
 _SLACK: Final = 2.0
@@ -21,7 +21,7 @@ NONCE_NAME: Final = "aios3-nonce"
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class ObjectProof:
     """What is known of the object that we made. Its ETag is weighed elsewhere: not every store makes the same."""
 
     size: int
@@ -35,7 +35,7 @@ class Evidence:
         """Return the headers of a HEAD that looks for it."""
         return {**headers, "x-amz-checksum-mode": "ENABLED"} if self.checksum is not None else dict(headers)
 
-    def judge(self, found: StorageObject) -> bool | None:
+    def matches(self, found: StorageObject) -> bool | None:
         """Return whether an object is ours; ``None`` if this cannot tell."""
         if found.size != self.size:
             return False
@@ -56,7 +56,7 @@ def multipart_etag(part_etags: list[str]) -> str | None:
     return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(digests)}"
 
 
-def was_stored_since(client: OperationClient, found: StorageObject, began_at: float) -> bool:
+def stored_after(client: OperationClient, found: StorageObject, began_at: float) -> bool:
     """Return whether an object may be no older than `began_at`, by the client's monotonic clock.
 
     What we stored since then always is; of what is a little older it is not known where no answer of the store's was
@@ -64,5 +64,5 @@ def was_stored_since(client: OperationClient, found: StorageObject, began_at: fl
     """
     if found.last_modified is None:
         return False
-    age = (client.store_clock.earliest(client.clock.now()) - found.last_modified).total_seconds()
+    age = (client.clock_skew.earliest_server_time(client.clock.now()) - found.last_modified).total_seconds()
     return age <= client.clock.monotonic() - began_at + _SLACK

@@ -7,10 +7,10 @@ from typing import NoReturn
 
 from aios3.errors import ObjectTooLargeError, SizeMismatchError
 
-__all__ = ["SourceBounds"]
+__all__ = ["SourceLength"]
 
 
-class SourceBounds:
+class SourceLength:
     """Counts what is read of one source."""
 
     def __init__(self, *, size: int | None, max_size: int | None, read: int = 0) -> None:
@@ -22,7 +22,7 @@ class SourceBounds:
         """Bytes so far."""
 
     @property
-    def askable(self) -> int:
+    def max_read(self) -> int:
         """Bytes to ask for at most: one more than the source may still have, which is enough to refuse it."""
         return self._most - self.read + 1
 

@@ -14,7 +14,7 @@ from aios3._client import client
 from aios3._concurrency.shielding import Finished, finish_despite_cancellation
 from aios3._protocol.operations.multipart import CompleteMultipartUpload
 from aios3._protocol.policies import retry
-from aios3._transport.exceptions import Translated
+from aios3._transport.exceptions import MappedExceptions
 from aios3._upload.multipart import complete as completion
 from aios3._upload.multipart import guard
 from aios3._upload.multipart.abort import Abort, AbortOutcome
@@ -169,17 +169,17 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("a repeated Complete that is refused counts as a failure")
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(completion, "is_unclear", lambda failure: False)
+    patch.setattr(completion, "outcome_unknown", lambda failure: False)
 
 
 @mutant("a defect of the HTTP client is raised as it is")
 def _(patch: pytest.MonkeyPatch) -> None:
-    original = Translated._translate
+    original = MappedExceptions._translate
 
-    def translate(self: Translated, error: BaseException) -> Exception | None:
+    def translate(self: MappedExceptions, error: BaseException) -> Exception | None:
         return None if isinstance(error, AttributeError) else original(self, error)
 
-    patch.setattr(Translated, "_translate", translate)
+    patch.setattr(MappedExceptions, "_translate", translate)
 
 
 @mutant("a success without its document is clear unless its status is 200")

@@ -14,7 +14,7 @@ from aios3._driver import uploads
 from aios3._protocol.operations import Committed
 from aios3._protocol.wire.messages import Body
 from aios3._upload import bytes_upload as whole_upload
-from aios3._upload.bytes_upload import WholeUpload
+from aios3._upload.bytes_upload import BytesUpload
 from aios3._upload.commit import Commit
 from aios3.errors import CompletionUnknownError
 from aios3.models import UploadReceipt
@@ -45,9 +45,9 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("bytes that the end of the driver has cut off count as stored")
 def _(patch: pytest.MonkeyPatch) -> None:
-    original = WholeUpload.run
+    original = BytesUpload.run
 
-    async def run(self: WholeUpload) -> UploadReceipt:
+    async def run(self: BytesUpload) -> UploadReceipt:
         try:
             return await original(self)
         except CompletionUnknownError:
@@ -56,17 +56,17 @@ def _(patch: pytest.MonkeyPatch) -> None:
             commit = Commit(self._engine, self._job, None, [], 0.0)
             return commit.receipt(Committed('"e"', None, None, None), len(self._data), ())
 
-    patch.setattr(WholeUpload, "run", run)
+    patch.setattr(BytesUpload, "run", run)
 
 
 @mutant("a cancellation of bytes is taken for the end of the driver")
 def _(patch: pytest.MonkeyPatch) -> None:
-    original = WholeUpload.run
+    original = BytesUpload.run
 
-    async def run(self: WholeUpload) -> UploadReceipt:
+    async def run(self: BytesUpload) -> UploadReceipt:
         try:
             return await original(self)
         except asyncio.CancelledError:
             raise Commit(self._engine, self._job, None, [], 0.0).given_up() from None
 
-    patch.setattr(WholeUpload, "run", run)
+    patch.setattr(BytesUpload, "run", run)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from aios3._client.concurrency_limiter import Gate, Pass
+from aios3._client.concurrency_limiter import ConcurrencyLimiter, Permit
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.operations.multipart import UploadPart
 from aios3._protocol.parts.part_buffer import Part
@@ -269,10 +269,10 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("a part that was not stored keeps its pass")
 def _(patch: pytest.MonkeyPatch) -> None:
-    original = Gate.leave
+    original = ConcurrencyLimiter.leave
 
-    def leave(self: Gate, held: Pass, stored: int | None, *more: Any) -> None:
+    def leave(self: ConcurrencyLimiter, held: Permit, stored: int | None, *more: Any) -> None:
         if stored is not None:
             original(self, held, stored, *more)
 
-    patch.setattr(Gate, "leave", leave)
+    patch.setattr(ConcurrencyLimiter, "leave", leave)

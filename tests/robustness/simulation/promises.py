@@ -186,8 +186,8 @@ def broken_by_the_driver(world: World) -> Iterator[str]:
             yield f"the disk was not given back: {spill}"
         if engine.running or engine.known_uploads:
             yield f"still registered: {len(engine.running)} uploads, {engine.known_uploads}"
-        if engine.gate.in_flight:
-            yield f"{engine.gate.in_flight} passes of the gate are still held"
+        if engine.concurrency.in_flight:
+            yield f"{engine.concurrency.in_flight} passes of the gate are still held"
 
 
 def broken_by_the_world(world: World, uploads: list[Upload]) -> Iterator[str]:

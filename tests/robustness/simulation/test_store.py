@@ -142,7 +142,7 @@ def test_what_gets_no_answer_may_have_been_done(
         upload_id = await scene.create()
         scene.plan = replace(OK, kind=kind, breaks_after=1)
         with pytest.raises(error) as caught:
-            await scene.send(scene.part(upload_id), answer_timeout=7.0)
+            await scene.send(scene.part(upload_id), read_timeout=7.0)
         assert isinstance(caught.value, TransportTimeoutError) == (error is TransportTimeoutError)
         assert caught.value.on_reused_connection == kind.startswith("reset")
         await asyncio.sleep(10)
@@ -159,7 +159,7 @@ async def test_no_answer_comes_in_time(scene: Scene) -> None:
     for timeout, seconds in ((7.0, 7.0), (None, scene.world.timeouts.answer)):
         began = scene.loop.time()
         with pytest.raises(TransportTimeoutError):
-            await scene.send(CreateMultipartUpload(BUCKET, "key", {}), answer_timeout=timeout)
+            await scene.send(CreateMultipartUpload(BUCKET, "key", {}), read_timeout=timeout)
         assert scene.loop.time() - began == pytest.approx(seconds)
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from aios3._protocol.wire.messages import Request, Response
 from aios3._transport.base import BodyFeed, StreamedResponse
-from aios3._transport.exceptions import Translated
+from aios3._transport.exceptions import MappedExceptions
 from aios3.errors import TransportError, TransportTimeoutError
 from aios3.options import Timeouts
 
@@ -47,13 +47,13 @@ class SimulatedTransport:
         self.last_begun: dict[str, Exchange] = {}
         """By key."""
 
-    async def send(self, request: Request, *, answer_timeout: float | None = None) -> Response:
+    async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
         """See `Transport.send`."""
-        return await self._exchange(request, _slices(request.body), answer_timeout)
+        return await self._exchange(request, _slices(request.body), read_timeout)
 
-    async def send_stream(self, request: Request, body: BodyFeed, *, answer_timeout: float | None = None) -> Response:
+    async def send_stream(self, request: Request, body: BodyFeed, *, read_timeout: float | None = None) -> Response:
         """See `Transport.send_stream`."""
-        return await self._exchange(request, body.pieces(), answer_timeout)
+        return await self._exchange(request, body.pieces(), read_timeout)
 
     @asynccontextmanager
     async def open(self, request: Request, *, chunk_size: int) -> AsyncIterator[StreamedResponse]:
@@ -68,7 +68,7 @@ class SimulatedTransport:
             if not exchange.answer.done():
                 exchange.answer.set_exception(TransportError(f"{exchange}: the session was closed"))
 
-    async def _exchange(self, request: Request, body: AsyncIterator[Piece], answer_timeout: float | None) -> Response:
+    async def _exchange(self, request: Request, body: AsyncIterator[Piece], read_timeout: float | None) -> Response:
         if self._is_closed:
             raise _never_sent("the driver was closed", is_permanent=True)
         self.begun += 1
@@ -78,8 +78,8 @@ class SimulatedTransport:
         self.last_begun[exchange.key] = exchange
         self._note("begins", exchange)
         try:
-            with Translated(request, is_owner=True, is_closed=lambda: self._is_closed):
-                response = await self._play(exchange, body, answer_timeout)
+            with MappedExceptions(request, is_owner=True, is_closed=lambda: self._is_closed):
+                response = await self._play(exchange, body, read_timeout)
         except BaseException as error:
             if isinstance(error, TransportError) and plan.kind.startswith("reset"):
                 error.on_reused_connection = request.method in ("PUT", "POST") and plan.is_reused
@@ -96,12 +96,12 @@ class SimulatedTransport:
             exchange.answer.cancel()
             self.in_flight.remove(exchange)
 
-    async def _play(self, exchange: Exchange, body: AsyncIterator[Piece], answer_timeout: float | None) -> Response:
+    async def _play(self, exchange: Exchange, body: AsyncIterator[Piece], read_timeout: float | None) -> Response:
         plan = exchange.plan
         for _ in range(plan.turns):
             await asyncio.sleep(0)
         await self._pass(plan.connecting)
-        answer = self._timeouts.answer if answer_timeout is None else answer_timeout
+        answer = self._timeouts.answer if read_timeout is None else read_timeout
         if plan.kind == "refused":
             raise _never_sent(f"{exchange}: refused")
         if plan.kind == "stall_connect":

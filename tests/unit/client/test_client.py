@@ -177,7 +177,7 @@ async def test_a_clock_that_the_store_does_not_tell_stays(client: OperationClien
     """There is nothing to correct it by; the repeated attempt is all there is."""
     store.on("PutObject", refusal(403, "RequestTimeTooSkewed", date="nonsense"))
     await client.run(PUT)
-    assert client.store_clock.offset == timedelta()
+    assert client.clock_skew.offset == timedelta()
 
 
 async def test_expired_credentials_are_replaced_once(store: FakeStore, clock: FakeClock) -> None:
@@ -289,12 +289,12 @@ async def test_the_answers_time_is_the_operations_own(store: FakeStore, clock: F
     told: list[float | None] = []
 
     class Listening(FakeStore):
-        async def send(self, request: Request, *, answer_timeout: float | None = None) -> Response:
-            told.append(answer_timeout)
+        async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
+            told.append(read_timeout)
             return await super().send(request)
 
     client = make_client(Listening(clock), clock)
-    await client.run(PUT, answer_timeout=300.0)
+    await client.run(PUT, read_timeout=300.0)
     await client.run(PUT)
     assert told == [300.0, None]
 
@@ -356,29 +356,29 @@ async def test_moments_are_told_by_the_stores_clock(
 ) -> None:
     """By its last answer, else by what it once corrected."""
     moment = clock.moment
-    client.store_clock.offset = timedelta(seconds=5)
-    assert client.store_clock.translate(moment) == moment + timedelta(seconds=5)
+    client.clock_skew.offset = timedelta(seconds=5)
+    assert client.clock_skew.to_server_time(moment) == moment + timedelta(seconds=5)
     store.skew = timedelta(minutes=-3)
     await client.run(PUT)
     clock.advance(100)
-    assert client.store_clock.translate(moment) == moment - timedelta(minutes=3)
+    assert client.clock_skew.to_server_time(moment) == moment - timedelta(minutes=3)
     store.on("PutObject", Response(200, {"date": "nonsense"}))
     await client.run(PUT)
-    assert client.store_clock.translate(moment) == moment + timedelta(seconds=5)
+    assert client.clock_skew.to_server_time(moment) == moment + timedelta(seconds=5)
 
 
 async def test_an_answer_without_a_date_changes_nothing(clock: FakeClock) -> None:
     """The one before it still tells the time."""
 
     class Dateless(FakeStore):
-        async def send(self, request: Request, *, answer_timeout: float | None = None) -> Response:
+        async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
             response = await super().send(request)
             return Response(response.status, {"etag": "e"}, response.body)
 
     store = Dateless(clock)
     client = make_client(store, clock)
     await client.run(PUT)
-    assert client.store_clock.translate(clock.moment) == clock.moment
+    assert client.clock_skew.to_server_time(clock.moment) == clock.moment
 
 
 async def test_an_answer_is_opened_and_read_as_it_comes(store: FakeStore, clock: FakeClock) -> None:
@@ -443,7 +443,7 @@ async def test_while_the_store_throttles_requests_are_paced(
         await turns(20)
         assert ending.done(), overtaking.name
         ending.exception()  # not all of them find what they ask for
-    assert client.limiter._overtaken == 4
+    assert client.limiter._charged == 4
     for gate in slow:
         gate.opened.set()
     await asyncio.wait(sending)
@@ -554,8 +554,8 @@ class Streaming(FakeStore):
         super().__init__(clock)
         self.streamed: list[tuple[object, float | None]] = []
 
-    async def send_stream(self, request: Request, body: object, *, answer_timeout: float | None = None) -> Response:
-        self.streamed.append((body, answer_timeout))
+    async def send_stream(self, request: Request, body: object, *, read_timeout: float | None = None) -> Response:
+        self.streamed.append((body, read_timeout))
         return await self.send(request)
 
 
@@ -570,7 +570,7 @@ async def test_a_streamed_body_goes_again_if_it_can_be_rewound(
     store.open_upload("id")
     client = make_client(store, clock, credentials=Rotating())
     store.on(operation.name, refusal(500, "InternalError"))
-    await client.run(operation, feed=again, answer_timeout=7.0)  # type: ignore[arg-type]
+    await client.run(operation, feed=again, read_timeout=7.0)  # type: ignore[arg-type]
     assert store.streamed == [(again, 7.0)] * 2
     assert {request.headers["x-amz-content-sha256"] for request in store.sent} == {"UNSIGNED-PAYLOAD"}
     store.on(operation.name, refusal(500, "InternalError"))
@@ -592,13 +592,13 @@ async def test_every_kind_of_request_may_have_its_own_patience(clock: FakeClock)
     told: list[float | None] = []
 
     class Listening(FakeStore):
-        async def send(self, request: Request, *, answer_timeout: float | None = None) -> Response:
-            told.append(answer_timeout)
+        async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
+            told.append(read_timeout)
             return await super().send(request)
 
     store = Listening(clock)
     store.put("key", b"abc")
-    await make_client(store, clock).run(HEAD, answer_timeout=9.0)
+    await make_client(store, clock).run(HEAD, read_timeout=9.0)
     assert told == [9.0]
 
 
@@ -690,10 +690,10 @@ async def test_each_repair_leaves_the_rest_alone(store: FakeStore, clock: FakeCl
     client = make_client(store, clock, credentials=credentials)
     store.on("PutObject", refusal(400, "ExpiredToken"))
     await client.run(PUT)
-    assert (credentials.refused, client.store_clock.offset) == (["KEY1"], timedelta())
+    assert (credentials.refused, client.clock_skew.offset) == (["KEY1"], timedelta())
     store.on("PutObject", refusal(403, "RequestTimeTooSkewed"))
     await client.run(PUT)
-    assert (credentials.refused, client.store_clock.offset) == (["KEY1"], timedelta(hours=1))
+    assert (credentials.refused, client.clock_skew.offset) == (["KEY1"], timedelta(hours=1))
 
 
 async def test_a_region_that_is_named_beside_another_trouble_is_not_learnt(store: FakeStore, clock: FakeClock) -> None:
@@ -703,7 +703,7 @@ async def test_a_region_that_is_named_beside_another_trouble_is_not_learnt(store
     client = make_client(store, clock, credentials=Rotating(), attempts=1)
     client.regional_endpoint = regional
     await client.run(PUT)
-    assert (client.region_of("bucket"), client.store_clock.offset) == ("us-east-1", timedelta(hours=1))
+    assert (client.region_of("bucket"), client.clock_skew.offset) == ("us-east-1", timedelta(hours=1))
     assert [request.host for request in store.sent] == ["store.test"] * 2
 
 

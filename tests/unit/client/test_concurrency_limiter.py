@@ -1,4 +1,4 @@
-"""Parts of all adaptive uploads go through one gate, first come, first served."""
+"""Parts of all adaptive uploads go through one limiter, first come, first served."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import asyncio
 
 import pytest
 
-from aios3._client.concurrency_limiter import Gate, Pass
+from aios3._client.concurrency_limiter import ConcurrencyLimiter, Permit
 from aios3.errors import ThrottledError, TransportError
 from tests.support.fakes import FakeClock, turns
 
 
 class Scene:
-    """A gate whose search stays where it is put."""
+    """A limiter whose search stays where it is put."""
 
     def __init__(self, level: int = 2) -> None:
         self.clock = FakeClock()
-        self.gate = Gate(self.clock().monotonic)
-        self.gate.search.level = level
+        self.limiter = ConcurrencyLimiter(self.clock().monotonic)
+        self.limiter.search.level = level
 
 
 @pytest.fixture
@@ -31,40 +31,40 @@ def _slow_down() -> ThrottledError:
 
 async def run_round(scene: Scene, *, seconds: float, size: int = 100) -> None:
     """Let as many parts through as the level says, with one more that has to wait for them."""
-    passes = [await scene.gate.enter() for _ in range(scene.gate.search.level)]
-    waiting = asyncio.create_task(scene.gate.enter())
+    passes = [await scene.limiter.enter() for _ in range(scene.limiter.search.level)]
+    waiting = asyncio.create_task(scene.limiter.enter())
     await turns()
     scene.clock.advance(seconds)
     for held in passes:
-        scene.gate.leave(held, size)
-    scene.gate.leave(await waiting, None)
+        scene.limiter.leave(held, size)
+    scene.limiter.leave(await waiting, None)
 
 
-async def crowd(gate: Gate, count: int) -> list[asyncio.Task[Pass]]:
-    tasks = [asyncio.create_task(gate.enter()) for _ in range(count)]
+async def crowd(limiter: ConcurrencyLimiter, count: int) -> list[asyncio.Task[Permit]]:
+    tasks = [asyncio.create_task(limiter.enter()) for _ in range(count)]
     await turns()
     return tasks
 
 
 async def test_as_many_go_through_as_the_level_says(scene: Scene) -> None:
     """The others wait, and each that comes back lets the next one in, in their order."""
-    first, second, third, fourth = await crowd(scene.gate, 4)
+    first, second, third, fourth = await crowd(scene.limiter, 4)
     assert [task.done() for task in (first, second, third, fourth)] == [True, True, False, False]
-    scene.gate.leave(first.result(), 10)
+    scene.limiter.leave(first.result(), 10)
     await turns()
     assert third.done()
     assert not fourth.done()
-    scene.gate.leave(second.result(), None)
+    scene.limiter.leave(second.result(), None)
     await turns()
     assert fourth.done()
-    assert scene.gate.in_flight == 2
+    assert scene.limiter.in_flight == 2
 
 
 async def test_nobody_overtakes(scene: Scene) -> None:
     """A pass that is free belongs to who waits, also before they have had their turn."""
-    first, _, waiting = await crowd(scene.gate, 3)
-    scene.gate.leave(first.result(), None)
-    late = asyncio.create_task(scene.gate.enter())
+    first, _, waiting = await crowd(scene.limiter, 3)
+    scene.limiter.leave(first.result(), None)
+    late = asyncio.create_task(scene.limiter.enter())
     await turns()
     assert waiting.done()
     assert not late.done()
@@ -73,93 +73,93 @@ async def test_nobody_overtakes(scene: Scene) -> None:
 
 async def test_a_higher_level_lets_several_in(scene: Scene) -> None:
     """At the next return."""
-    tasks = await crowd(scene.gate, 6)
-    scene.gate.search.level = 5
-    scene.gate.leave(tasks[0].result(), None)
+    tasks = await crowd(scene.limiter, 6)
+    scene.limiter.search.level = 5
+    scene.limiter.leave(tasks[0].result(), None)
     await turns()
     assert [task.done() for task in tasks] == [True] * 6
-    assert scene.gate.in_flight == 5
+    assert scene.limiter.in_flight == 5
 
 
 async def test_a_lower_level_lets_nobody_in_before_enough_came_back(scene: Scene) -> None:
     """What is in flight is not called back."""
-    tasks = await crowd(scene.gate, 3)
-    scene.gate.search.level = 1
-    scene.gate.leave(tasks[0].result(), None)
+    tasks = await crowd(scene.limiter, 3)
+    scene.limiter.search.level = 1
+    scene.limiter.leave(tasks[0].result(), None)
     await turns()
     assert not tasks[2].done()
-    scene.gate.leave(tasks[1].result(), None)
+    scene.limiter.leave(tasks[1].result(), None)
     await turns()
     assert tasks[2].done()
 
 
 async def test_a_cancelled_wait_holds_nothing(scene: Scene) -> None:
     """Neither before it was served nor in the same turn."""
-    first, second, third, fourth = await crowd(scene.gate, 4)
+    first, second, third, fourth = await crowd(scene.limiter, 4)
     third.cancel()
-    scene.gate.leave(first.result(), None)
+    scene.limiter.leave(first.result(), None)
     await turns()
-    assert (third.cancelled(), fourth.done(), scene.gate.in_flight) == (True, True, 2)
-    fifth, sixth = await crowd(scene.gate, 2)
-    scene.gate.leave(second.result(), None)
+    assert (third.cancelled(), fourth.done(), scene.limiter.in_flight) == (True, True, 2)
+    fifth, sixth = await crowd(scene.limiter, 2)
+    scene.limiter.leave(second.result(), None)
     fifth.cancel()  # it has its pass by now, and does not know
     await turns()
-    assert (fifth.cancelled(), sixth.done(), scene.gate.in_flight) == (True, True, 2)
+    assert (fifth.cancelled(), sixth.done(), scene.limiter.in_flight) == (True, True, 2)
 
 
 async def test_the_search_learns_what_was_stored(scene: Scene) -> None:
     """Bytes, and the seconds from the pass to its return; and that somebody had to wait."""
     scene = Scene(level=4)
     await run_round(scene, seconds=1.0)
-    assert scene.gate.search.level == 8
+    assert scene.limiter.search.level == 8
 
 
 async def test_what_was_not_stored_is_no_sample(scene: Scene) -> None:
     """An upload that ends early says nothing of the store."""
     scene = Scene(level=4)
     for _ in range(40):
-        scene.gate.leave(await scene.gate.enter(), None)
-    assert (scene.gate.search.level, scene.gate.search.generation) == (4, 0)
+        scene.limiter.leave(await scene.limiter.enter(), None)
+    assert (scene.limiter.search.level, scene.limiter.search.epoch) == (4, 0)
 
 
 async def test_trouble_lowers_the_level(scene: Scene) -> None:
     """A part that had to be repeated, stored or not."""
     scene = Scene(level=4)
-    scene.gate.leave(await scene.gate.enter(), 100, [TransportError("reset")])
-    assert scene.gate.search.level == 3
+    scene.limiter.leave(await scene.limiter.enter(), 100, [TransportError("reset")])
+    assert scene.limiter.search.level == 3
 
 
 async def test_throttling_does_not(scene: Scene) -> None:
     """There are others who see to it that less is sent; but it is no sample either."""
     scene = Scene(level=4)
     for _ in range(20):
-        scene.gate.leave(await scene.gate.enter(), 100, [_slow_down()])
-    assert scene.gate.search.level == 4
-    scene.gate.leave(await scene.gate.enter(), 100, [_slow_down(), TransportError("reset")])
-    assert scene.gate.search.level == 3
+        scene.limiter.leave(await scene.limiter.enter(), 100, [_slow_down()])
+    assert scene.limiter.search.level == 4
+    scene.limiter.leave(await scene.limiter.enter(), 100, [_slow_down(), TransportError("reset")])
+    assert scene.limiter.search.level == 3
 
 
 async def test_a_loop_that_lags_lowers_the_level() -> None:
     """Who was let in and could not go on for long had to wait for the loop."""
     scene = Scene(level=1)
-    first, waiting = await crowd(scene.gate, 2)
-    scene.gate.search.level = 4
-    scene.gate.leave(first.result(), None)
+    first, waiting = await crowd(scene.limiter, 2)
+    scene.limiter.search.level = 4
+    scene.limiter.leave(first.result(), None)
     scene.clock.advance(0.06)
     await waiting
-    assert scene.gate.search.level == 3
-    scene.gate.leave(waiting.result(), None)
+    assert scene.limiter.search.level == 3
+    scene.limiter.leave(waiting.result(), None)
 
 
 async def test_a_loop_that_is_quick_enough_does_not(scene: Scene) -> None:
     """Up to a twentieth of a second."""
     scene = Scene(level=1)
-    first, waiting = await crowd(scene.gate, 2)
-    scene.gate.leave(first.result(), None)
+    first, waiting = await crowd(scene.limiter, 2)
+    scene.limiter.leave(first.result(), None)
     scene.clock.advance(0.05)
     await waiting
-    assert scene.gate.search.level == 1
-    assert scene.gate.search.generation == 0
+    assert scene.limiter.search.level == 1
+    assert scene.limiter.search.epoch == 0
 
 
 async def test_seconds_are_counted_from_the_pass() -> None:
@@ -168,23 +168,23 @@ async def test_seconds_are_counted_from_the_pass() -> None:
     scene.clock.advance(1000.0)
     for seconds in (1.0, 2.0):
         await run_round(scene, seconds=seconds)
-    assert scene.gate.search.level == 4
+    assert scene.limiter.search.level == 4
 
 
 async def test_throttling_ends_the_trial_of_more() -> None:
     """The level is again what it was before."""
     scene = Scene(level=4)
     await run_round(scene, seconds=1.0)
-    assert scene.gate.search.level == 8
-    scene.gate.leave(await scene.gate.enter(), 100, [_slow_down()])
-    assert scene.gate.search.level == 4
+    assert scene.limiter.search.level == 8
+    scene.limiter.leave(await scene.limiter.enter(), 100, [_slow_down()])
+    assert scene.limiter.search.level == 4
 
 
 async def test_a_pass_that_is_cancelled_late_is_one_pass() -> None:
     """The others stay held."""
     scene = Scene(level=3)
-    first, _, _, waiting = await crowd(scene.gate, 4)
-    scene.gate.leave(first.result(), None)
+    first, _, _, waiting = await crowd(scene.limiter, 4)
+    scene.limiter.leave(first.result(), None)
     waiting.cancel()
     await turns()
-    assert (waiting.cancelled(), scene.gate.in_flight) == (True, 2)
+    assert (waiting.cancelled(), scene.limiter.in_flight) == (True, 2)

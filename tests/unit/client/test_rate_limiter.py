@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from aios3._client.attempt import Attempt
-from aios3._client.rate_limiter import RequestLimiter
+from aios3._client.rate_limiter import RateLimiter
 from aios3._protocol.policies.retry import Retry
 from aios3.errors import StorageError, ThrottledError, TransportError
 from tests.support.fakes import FakeClock, turns
@@ -28,7 +28,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.limiter = RequestLimiter(self.clock())
+        self.limiter = RateLimiter(self.clock())
         self.order: list[int] = []
         self._answers: dict[int, asyncio.Future[Attempt[None]]] = {}
         self.tasks: list[asyncio.Task[Attempt[None]]] = []
@@ -45,7 +45,7 @@ class Scene:
         try:
             self.order.append(number)
             self._answers[number] = asyncio.get_running_loop().create_future()
-            return self.limiter.judge(began, await self._answers[number])
+            return self.limiter.record(began, await self._answers[number])
         finally:
             self.limiter.leave()
 
@@ -203,13 +203,13 @@ async def test_a_request_that_was_refused_more_often_is_left_a_longer_gap() -> N
 async def test_only_the_first_of_a_crowd_is_news() -> None:
     """Those begun before it was refused are marked, so that they cost the driver nothing."""
     scene = await throttled()
-    assert not scene.tasks[0].result().is_echo
-    assert (await scene.answer(1, refused())).is_echo
-    assert not (await scene.answer(2, Attempt(None, TransportError("reset"), None))).is_echo
-    assert not (await scene.answer(3)).is_echo
+    assert not scene.tasks[0].result().in_same_burst
+    assert (await scene.answer(1, refused())).in_same_burst
+    assert not (await scene.answer(2, Attempt(None, TransportError("reset"), None))).in_same_burst
+    assert not (await scene.answer(3)).in_same_burst
     scene.clock.advance(1)
     await scene.send()
-    assert not (await scene.answer(8, refused())).is_echo
+    assert not (await scene.answer(8, refused())).in_same_burst
     await scene.end()
 
 
@@ -218,7 +218,7 @@ async def test_the_others_leave_time_for_those_that_overtake() -> None:
     for overtaking, gap in ((0, 1 / 40), (2, 3 / 40), (100, 5 / 40)):
         scene = await throttled()
         for _ in range(overtaking):
-            scene.limiter.overtake()
+            scene.limiter.charge()
         await scene.send()
         await scene.answer(1)
         await turns(20)
@@ -238,7 +238,7 @@ class SlowSleep(FakeClock):
 async def test_another_failure_is_slept_off() -> None:
     """As long as the retry says."""
     scene = Scene()
-    await scene.limiter.rest(TransportError("reset"), Retry(3.0, 5, is_hopeful=True))
+    await scene.limiter.back_off(TransportError("reset"), Retry(3.0, 5, may_retry_early=True))
     assert scene.clock.slept == [3.0]
 
 
@@ -246,18 +246,18 @@ async def test_another_failure_is_slept_off() -> None:
     ("retry", "slept"),
     [
         (Retry(3.0, 5), [3.0]),
-        (Retry(7.0, 5, least=7.0), [7.0]),
-        (Retry(9.0, 5, least=7.0), [7.0, 2.0]),
-        (Retry(9.0, 5, least=7.0, is_hopeful=True), [7.0]),
-        (Retry(3.0, 5, is_hopeful=True), [1 / 40]),
-        (Retry(0.01, 5, is_hopeful=True), [0.01]),
+        (Retry(7.0, 5, min_delay=7.0), [7.0]),
+        (Retry(9.0, 5, min_delay=7.0), [7.0, 2.0]),
+        (Retry(9.0, 5, min_delay=7.0, may_retry_early=True), [7.0]),
+        (Retry(3.0, 5, may_retry_early=True), [1 / 40]),
+        (Retry(0.01, 5, may_retry_early=True), [0.01]),
         (Retry(0.0, 5), []),
     ],
 )
 async def test_a_rest_without_news(retry: Retry, slept: list[float]) -> None:
     """It lasts to its end, or, as long as there is hope, until the pace allows a request; at least as long as asked."""
     scene = await throttled()
-    await scene.limiter.rest(slow_down(), retry)
+    await scene.limiter.back_off(slow_down(), retry)
     assert scene.clock.slept == pytest.approx(slept)
     await scene.end()
 
@@ -266,11 +266,11 @@ async def test_a_rest_ends_when_something_comes_through() -> None:
     """Not when that was sent before the refusal."""
     scene = Scene()
     scene.clock = SlowSleep()
-    scene.limiter = RequestLimiter(scene.clock())
+    scene.limiter = RateLimiter(scene.clock())
     await scene.send(3)
     scene.clock.advance(0.1)
     await scene.answer(0, refused())
-    resting = [asyncio.create_task(scene.limiter.rest(slow_down(), Retry(8.0, 5))) for _ in range(3)]
+    resting = [asyncio.create_task(scene.limiter.back_off(slow_down(), Retry(8.0, 5))) for _ in range(3)]
     await turns(5)
     resting[1].cancel()
     await turns(5)
@@ -285,21 +285,21 @@ async def test_a_rest_ends_when_something_comes_through() -> None:
     await scene.end()
     await turns(5)
     assert len(asyncio.all_tasks()) == 1
-    assert scene.limiter._resting == {}
+    assert scene.limiter._in_backoff == {}
 
 
 async def test_a_rest_that_is_cancelled_leaves_no_task_behind() -> None:
     """Not even for one turn: whoever was cancelled has ended by then."""
     scene = Scene()
     scene.clock = SlowSleep()
-    scene.limiter = RequestLimiter(scene.clock())
+    scene.limiter = RateLimiter(scene.clock())
     await scene.send()
     await scene.answer(0, refused())
     left: list[str] = []
 
     async def caller() -> None:
         try:
-            await scene.limiter.rest(slow_down(), Retry(8.0, 5))
+            await scene.limiter.back_off(slow_down(), Retry(8.0, 5))
         finally:
             left.extend(task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("aios3"))
 
@@ -313,7 +313,7 @@ async def test_a_rest_that_is_cancelled_leaves_no_task_behind() -> None:
 
 def test_the_first_request_begins_at_once() -> None:
     """It need not even ask for its turn."""
-    assert RequestLimiter(FakeClock()()).enter() is not None
+    assert RateLimiter(FakeClock()()).enter() is not None
 
 
 async def test_a_longer_gap_is_left_behind_a_request_that_was_refused_often_too() -> None:
@@ -336,14 +336,14 @@ async def test_who_waited_has_been_left_time_for_by_those_that_overtook() -> Non
     """Those that overtake from then on are counted anew."""
     scene = await throttled()
     for _ in range(100):
-        scene.limiter.overtake()
+        scene.limiter.charge()
     await scene.send()
     await scene.answer(1)
     await turns(20)
     assert scene.order[8:] == [8]
     scene.clock.slept.clear()
     for _ in range(100):
-        scene.limiter.overtake()
+        scene.limiter.charge()
     await scene.send()
     await scene.answer(2)
     await turns(20)
@@ -355,6 +355,6 @@ async def test_who_waited_has_been_left_time_for_by_those_that_overtook() -> Non
 async def test_half_a_second_that_the_store_asked_for_is_waited() -> None:
     """However short, and whatever comes through meanwhile."""
     scene = await throttled()
-    await scene.limiter.rest(slow_down(), Retry(0.5, 5, least=0.5))
+    await scene.limiter.back_off(slow_down(), Retry(0.5, 5, min_delay=0.5))
     assert scene.clock.slept == [0.5]
     await scene.end()

@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from aios3._protocol.policies.retry import is_unclear
+from aios3._protocol.policies.retry import outcome_unknown
 from aios3._protocol.wire.messages import Request
-from aios3._transport.exceptions import Translated, subject_of, words_of
+from aios3._transport.exceptions import MappedExceptions, subject_of, words_of
 from aios3.errors import ConfigurationError, DriverClosedError, IntegrityError, TransportError, TransportTimeoutError
 
 REQUEST = Request("PutObject", "PUT", "https", "store.example", "/bucket/key")
@@ -24,7 +24,7 @@ def translated(error: BaseException, *, is_owner: bool = True, is_closed: bool =
 
     async def attempt() -> BaseException:
         closed: list[bool] = []
-        translation = Translated(REQUEST, is_owner=is_owner, is_closed=lambda: bool(closed))
+        translation = MappedExceptions(REQUEST, is_owner=is_owner, is_closed=lambda: bool(closed))
         with pytest.raises(BaseException) as caught, translation:  # noqa: PT011 - any
             closed.extend([True] * is_closed)
             raise error
@@ -88,7 +88,7 @@ def test_whatever_else_is_raised_leaves_open_what_the_store_did(error: Exception
     assert isinstance(found, TransportError)
     assert str(found) == f"PutObject at https://store.example: the HTTP client failed with {type(error).__name__}"
     assert (found.was_sent, found.is_permanent, found.__cause__) == (True, False, error)
-    assert is_unclear(found)
+    assert outcome_unknown(found)
 
 
 async def test_a_cancellation_passes() -> None:
@@ -96,7 +96,7 @@ async def test_a_cancellation_passes() -> None:
     task = asyncio.current_task()
     assert task is not None
     task.cancel()
-    with pytest.raises(asyncio.CancelledError), Translated(REQUEST, is_owner=True, is_closed=lambda: False):
+    with pytest.raises(asyncio.CancelledError), MappedExceptions(REQUEST, is_owner=True, is_closed=lambda: False):
         await asyncio.sleep(0)
     task.uncancel()
 
@@ -109,7 +109,7 @@ def test_the_cancellation_of_something_else_is_no_cancellation_of_this_task() ->
 
 async def test_a_block_that_ends_well() -> None:
     """Nothing is raised."""
-    with Translated(REQUEST, is_owner=True, is_closed=lambda: False):
+    with MappedExceptions(REQUEST, is_owner=True, is_closed=lambda: False):
         pass
 
 
@@ -137,7 +137,7 @@ def test_a_transport_that_is_closed_already() -> None:
     """Nothing is begun, also in a session of the caller's, which is open."""
     with (
         pytest.raises(DriverClosedError, match="the driver is closed") as caught,
-        Translated(REQUEST, is_owner=False, is_closed=lambda: True),
+        MappedExceptions(REQUEST, is_owner=False, is_closed=lambda: True),
     ):
         pytest.fail("it was begun")
     assert not caught.value.was_sent
@@ -148,7 +148,7 @@ async def test_a_cancellation_stays_one_although_the_transport_is_closed() -> No
     closed: list[bool] = []
 
     async def attempt() -> None:
-        with Translated(REQUEST, is_owner=True, is_closed=lambda: bool(closed)):
+        with MappedExceptions(REQUEST, is_owner=True, is_closed=lambda: bool(closed)):
             closed.append(True)
             await asyncio.Event().wait()
 

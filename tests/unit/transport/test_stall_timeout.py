@@ -9,7 +9,7 @@ import socket
 import aiohttp
 import pytest
 
-from aios3._transport.stall_timeout import Patrol, Watchdog
+from aios3._transport.stall_timeout import StallMonitor, StallTimer
 from aios3.errors import TransportTimeoutError
 from tests.support.wire import OK, answer, turns
 
@@ -19,15 +19,15 @@ LARGE = [PIECE] * 64
 
 
 @pytest.fixture
-async def watchdog():
-    """A watchdog of 10 s for connecting, 20 s for sending, 30 s for the answer."""
-    return Watchdog("UploadPart", Patrol(), connect=10, send=20, answer=30)
+async def timer():
+    """A timer of 10 s for connecting, 20 s for sending, 30 s for the answer."""
+    return StallTimer("UploadPart", StallMonitor(), connect=10, send=20, answer=30)
 
 
-async def stand_still(watchdog: Watchdog, *phases) -> None:
-    with watchdog:
+async def stand_still(timer: StallTimer, *phases) -> None:
+    with timer:
         for phase in phases:
-            watchdog.enter(*phase)
+            timer.enter(*phase)
         await asyncio.Event().wait()
 
 
@@ -40,9 +40,9 @@ async def stand_still(watchdog: Watchdog, *phases) -> None:
         ([("sending the body", lambda: 7), ("waiting for the answer",)], 30, "waiting for the answer"),
     ],
 )
-async def test_each_phase_has_its_own_time(watchdog, loop_clock, phases, limit, words):
+async def test_each_phase_has_its_own_time(timer, loop_clock, phases, limit, words):
     """The error says which phase stood still, for how long, and in which operation."""
-    task = asyncio.create_task(stand_still(watchdog, *phases))
+    task = asyncio.create_task(stand_still(timer, *phases))
     await turns()
     await loop_clock.advance(limit - 1)
     assert not task.done()
@@ -51,50 +51,50 @@ async def test_each_phase_has_its_own_time(watchdog, loop_clock, phases, limit, 
         await task
 
 
-async def test_a_new_phase_begins_its_time_anew(watchdog, loop_clock):
+async def test_a_new_phase_begins_its_time_anew(timer, loop_clock):
     """What the phase before has used up does not count."""
-    with watchdog:
+    with timer:
         await loop_clock.advance(9)
-        watchdog.enter("waiting for the answer")
+        timer.enter("waiting for the answer")
         await loop_clock.advance(29)
 
 
-async def test_a_position_that_changes_keeps_it_alive(watchdog, loop_clock):
+async def test_a_position_that_changes_keeps_it_alive(timer, loop_clock):
     """One byte now and then is moving."""
     position = 0
-    with watchdog:
-        watchdog.enter("sending the body", lambda: position)
+    with timer:
+        timer.enter("sending the body", lambda: position)
         for _ in range(10):
             await loop_clock.advance(19)
             position += 1
             await loop_clock.advance(2)
 
 
-async def test_moving_keeps_it_alive(watchdog, loop_clock):
+async def test_moving_keeps_it_alive(timer, loop_clock):
     """Every piece of an answer counts."""
-    with watchdog:
-        watchdog.enter("waiting for the answer")
+    with timer:
+        timer.enter("waiting for the answer")
         for _ in range(10):
             await loop_clock.advance(29)
-            watchdog.moved()
+            timer.moved()
 
 
-async def test_an_answer_may_drip_for_ten_times_its_limit(watchdog, loop_clock):
+async def test_an_answer_may_drip_for_ten_times_its_limit(timer, loop_clock):
     """Pieces keep it alive until then; the time of the phases before does not count."""
-    with watchdog:
+    with timer:
         await loop_clock.advance(9)
-        watchdog.enter("waiting for the answer")
+        timer.enter("waiting for the answer")
         for _ in range(15):
             await loop_clock.advance(19.9)
-            watchdog.received()
+            timer.received()
         await loop_clock.advance(2)
         with pytest.raises(TransportTimeoutError, match="UploadPart: the answer had no end after 300 s"):
-            watchdog.received()
+            timer.received()
 
 
-async def test_nothing_is_left_after_it(watchdog, loop_clock):
+async def test_nothing_is_left_after_it(timer, loop_clock):
     """Its timer is gone: time that passes after the attempt ends nothing."""
-    with watchdog:
+    with timer:
         pass
     await loop_clock.advance(1000)
 
@@ -102,23 +102,23 @@ async def test_nothing_is_left_after_it(watchdog, loop_clock):
 async def test_phases_that_may_last_for_ever(loop_clock):
     """An endless limit is one; where all are, nothing looks at all."""
     for send in (10, math.inf):
-        with Watchdog("UploadPart", Patrol(), connect=math.inf, send=send, answer=math.inf) as watchdog:
+        with StallTimer("UploadPart", StallMonitor(), connect=math.inf, send=send, answer=math.inf) as timer:
             await loop_clock.advance(1000)
-            watchdog.enter("waiting for the answer", lambda: 7)
+            timer.enter("waiting for the answer", lambda: 7)
             await loop_clock.advance(1000)
 
 
 @pytest.mark.parametrize("error", [KeyError("k"), TimeoutError("the source's own"), asyncio.CancelledError()])
-async def test_other_errors_pass(watchdog, error):
+async def test_other_errors_pass(timer, error):
     """Only its own timeout is translated."""
-    with pytest.raises(type(error)) as caught, watchdog:
+    with pytest.raises(type(error)) as caught, timer:
         raise error
     assert caught.value is error
 
 
-async def test_a_cancellation_is_not_mistaken_for_its_timeout(watchdog, loop_clock):
+async def test_a_cancellation_is_not_mistaken_for_its_timeout(timer, loop_clock):
     """A caller who cancels gets the cancellation."""
-    task = asyncio.create_task(stand_still(watchdog))
+    task = asyncio.create_task(stand_still(timer))
     await turns()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -126,13 +126,13 @@ async def test_a_cancellation_is_not_mistaken_for_its_timeout(watchdog, loop_clo
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-async def test_a_cancellation_in_the_same_turn_goes_on(watchdog, loop_clock, is_first):
+async def test_a_cancellation_in_the_same_turn_goes_on(timer, loop_clock, is_first):
     """Whoever came first; and no cancellation is left behind that nobody asked for."""
-    task = asyncio.create_task(stand_still(watchdog))
+    task = asyncio.create_task(stand_still(timer))
     await turns()
     if is_first:
         task.cancel()
-    watchdog.strike()
+    timer.expire()
     if not is_first:
         task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -140,10 +140,10 @@ async def test_a_cancellation_in_the_same_turn_goes_on(watchdog, loop_clock, is_
     assert task.cancelling() == 1
 
 
-async def test_a_timeout_leaves_no_cancellation_behind(watchdog, loop_clock):
+async def test_a_timeout_leaves_no_cancellation_behind(timer, loop_clock):
     """The task can go on waiting."""
-    with pytest.raises(TransportTimeoutError), watchdog:
-        watchdog.strike()
+    with pytest.raises(TransportTimeoutError), timer:
+        timer.expire()
         await asyncio.Event().wait()
     await asyncio.sleep(0)
     task = asyncio.current_task()
@@ -152,17 +152,17 @@ async def test_a_timeout_leaves_no_cancellation_behind(watchdog, loop_clock):
 
 
 def timers() -> int:
-    """Return how many timers the loop has that will strike."""
+    """Return how many timers the loop has that will expire."""
     return sum(not handle.cancelled() for handle in asyncio.get_running_loop()._scheduled)
 
 
 async def test_one_timer_looks_after_all_attempts(loop_clock):
     """Each has its own time all the same, whenever it began."""
-    patrol, before = Patrol(), timers()
+    monitor, before = StallMonitor(), timers()
     tasks = []
     for limit in (30, 10, 20):
         tasks.append(
-            asyncio.create_task(stand_still(Watchdog("UploadPart", patrol, connect=limit, send=40, answer=40)))
+            asyncio.create_task(stand_still(StallTimer("UploadPart", monitor, connect=limit, send=40, answer=40)))
         )
         await turns()
         await loop_clock.advance(3)
@@ -176,16 +176,16 @@ async def test_one_timer_looks_after_all_attempts(loop_clock):
     assert timers() == before
 
 
-async def test_a_closed_patrol_has_no_timer_once_nothing_is_on_its_way(watchdog, loop_clock):
+async def test_a_closed_patrol_has_no_timer_once_nothing_is_on_its_way(timer, loop_clock):
     """An attempt that outlives the closing, in a session of the caller's, still ends in time."""
-    patrol, before = Patrol(), timers()
-    task = asyncio.create_task(stand_still(Watchdog("UploadPart", patrol, connect=10, send=20, answer=30)))
+    monitor, before = StallMonitor(), timers()
+    task = asyncio.create_task(stand_still(StallTimer("UploadPart", monitor, connect=10, send=20, answer=30)))
     await turns()
-    patrol.close()
+    monitor.close()
     await stands_still(loop_clock, task, 10)
-    with Watchdog("UploadPart", patrol, connect=10, send=20, answer=30):
+    with StallTimer("UploadPart", monitor, connect=10, send=20, answer=30):
         assert timers() == before + 1
-    patrol.close()
+    monitor.close()
     assert timers() == before
 
 
@@ -208,13 +208,13 @@ async def stands_still(loop_clock, task: asyncio.Task, limit: float) -> Transpor
     return caught.value
 
 
-async def test_a_stop_is_noticed_soon(watchdog, loop_clock):
+async def test_a_stop_is_noticed_soon(timer, loop_clock):
     """The time counts from the last movement, not from when somebody looked."""
     position = 0
 
     async def moves_once():
-        with watchdog:
-            watchdog.enter("sending the body", lambda: position)
+        with timer:
+            timer.enter("sending the body", lambda: position)
             await asyncio.Event().wait()
 
     task = asyncio.create_task(moves_once())
@@ -229,7 +229,7 @@ async def test_a_store_that_does_not_answer(make_transport, wire, request_to, lo
     peer = await wire(silent)
     transport = make_transport(connect=10, send=20, answer=30)
     for given, limit in ((None, 30), (300, 300)):
-        task = asyncio.create_task(transport.send(request_to(peer, body=[b"abc"]), answer_timeout=given))
+        task = asyncio.create_task(transport.send(request_to(peer, body=[b"abc"]), read_timeout=given))
         while len(peer.peers) <= (given is not None) or not peer.peers[-1].body:
             await asyncio.sleep(0)
         error = await stands_still(loop_clock, task, limit)

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from aios3._transport.body import StreamedBody
-from aios3._transport.stall_timeout import Patrol, Watchdog
+from aios3._transport.stall_timeout import StallMonitor, StallTimer
 from aios3.errors import TransportError, TransportTimeoutError
 from tests.support.wire import OK, answer, turns
 
@@ -243,16 +243,16 @@ async def test_nothing_waits_in_this_process_when_the_next_piece_is_asked_for(
 
 async def test_the_time_of_a_piece_counts_from_its_arrival(request_to):
     """Whatever the source took before it."""
-    watchdog = SimpleNamespace(moves=0, enter=lambda *_: None)
-    watchdog.moved = lambda: setattr(watchdog, "moves", watchdog.moves + 1)
+    timer = SimpleNamespace(moves=0, enter=lambda *_: None)
+    timer.moved = lambda: setattr(timer, "moves", timer.moves + 1)
     feed = Feed()
-    body = StreamedBody(request_to(SimpleNamespace(scheme="http", host="h")), feed, watchdog, set())  # type: ignore[arg-type]
+    body = StreamedBody(request_to(SimpleNamespace(scheme="http", host="h")), feed, timer, set())  # type: ignore[arg-type]
     writing = asyncio.create_task(body.write(Protocol(Transport())))  # type: ignore[arg-type]
     await turns()
-    assert watchdog.moves == 0
+    assert timer.moves == 0
     feed.put(b"a")
     await turns()
-    assert watchdog.moves == 1
+    assert timer.moves == 1
     writing.cancel()
     await asyncio.wait({writing})
 
@@ -315,7 +315,7 @@ async def test_the_answer_has_its_own_time(make_transport, wire, request_to, loo
     peer = await wire(Taking(says=b""))
     feed = Feed(b"a", ends=True)
     transport = make_transport(ssl_context=None, send=5, answer=5)
-    sending = asyncio.create_task(transport.send_stream(request_to(peer), feed, answer_timeout=100))
+    sending = asyncio.create_task(transport.send_stream(request_to(peer), feed, read_timeout=100))
     await feed.was_asked(2)
     while not peer.peers or not peer.peers[0].body.endswith(END):
         await asyncio.sleep(0)
@@ -470,8 +470,8 @@ async def test_a_body_whose_connection_is_gone_does_not_end(request_to, transpor
     """No more is asked of the feed, and `write` does not return, or aiohttp would write the end."""
     feed = Feed(b"a", ends=True)
     request = request_to(SimpleNamespace(scheme="http", host="h"))
-    with Watchdog("op", Patrol(), connect=5, send=5, answer=5) as watchdog:
-        body = StreamedBody(request, feed, watchdog, set())
+    with StallTimer("op", StallMonitor(), connect=5, send=5, answer=5) as timer:
+        body = StreamedBody(request, feed, timer, set())
         body._moved = lambda: 0  # type: ignore[method-assign]
         writing = asyncio.create_task(body.write(Protocol(transport)))  # type: ignore[arg-type]
         await turns()
@@ -485,7 +485,7 @@ async def test_a_body_whose_connection_is_gone_does_not_end(request_to, transpor
 async def test_a_body_shows_its_length_and_nothing_else(request_to, length, words):
     """Logs must not hold content."""
     request = request_to(SimpleNamespace(scheme="http", host="h"))
-    watchdog = Watchdog("op", Patrol(), connect=5, send=5, answer=5)
-    body = StreamedBody(request, Feed(b"secret", length=length), watchdog, set())
+    timer = StallTimer("op", StallMonitor(), connect=5, send=5, answer=5)
+    body = StreamedBody(request, Feed(b"secret", length=length), timer, set())
     assert repr(body) == f"<StreamedBody of {words}>"
     assert body.size == length

@@ -16,7 +16,7 @@ from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._protocol.parts.part_plan import PartPlan
 from aios3._protocol.parts.put_plan import StreamPlan
 from aios3._protocol.wire.messages import Request, Response
-from aios3._upload.bytes_upload import WholeUpload, is_whole
+from aios3._upload.bytes_upload import BytesUpload, is_whole
 from aios3._upload.shared.job import UploadJob
 from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError
 from aios3.credentials import Credentials
@@ -42,7 +42,7 @@ class Scene(UploadScene):
 
     def __init__(self, **engine: Any) -> None:
         super().__init__(**engine)
-        self.last: WholeUpload | None = None
+        self.last: BytesUpload | None = None
 
     def slices_sent(self) -> list[Any]:
         """Return what will hold the slices of the next PutObject: the request lets them go when it is over."""
@@ -51,10 +51,10 @@ class Scene(UploadScene):
         return slices
 
     async def put(self, data: bytes = DATA, **job: Any) -> UploadReceipt:
-        self.last = WholeUpload(self.engine, make_job(**job), data)
+        self.last = BytesUpload(self.engine, make_job(**job), data)
         return await self.last.run()
 
-    async def begin(self, data: bytes = DATA, **job: Any) -> tuple[asyncio.Task[UploadReceipt], WholeUpload]:
+    async def begin(self, data: bytes = DATA, **job: Any) -> tuple[asyncio.Task[UploadReceipt], BytesUpload]:
         """Return when the request is held by whatever is scripted."""
         task = asyncio.create_task(self.put(data, **job))
         await turns()

@@ -247,8 +247,8 @@ async def test_a_commit_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> No
     send = scene.store.send
     patience: list[float | None] = []
 
-    async def recording(request: Request, *, answer_timeout: float | None = None) -> Response:
-        patience.append(answer_timeout)
+    async def recording(request: Request, *, read_timeout: float | None = None) -> Response:
+        patience.append(read_timeout)
         return await send(request)
 
     monkeypatch.setattr(scene.store, "send", recording)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aios3._upload.memory.budget import Lease
+from aios3._upload.memory.budget import Reservation
 from aios3._upload.source.readers import SourceReader
 from aios3._upload.uploader import Uploader
 from aios3.errors import (
@@ -562,9 +562,9 @@ async def test_a_driver_that_closes_cuts_the_connection(scene: Scene, parts: flo
 async def test_a_stream_goes_over_the_disk_rather_than_wait_for_slow_sources(tmp_path: Path, parts: float) -> None:
     """Its beginning and each piece after it; they are read back to be sent."""
     scene = Scene(spill_directory=tmp_path)
-    memory, holder = scene.engine.memory, Lease()
+    memory, holder = scene.engine.memory, Reservation()
     free = memory.limit - memory.reserve
-    assert memory.acquire_at_once(holder, free - 1, free)
+    assert memory.acquire_nowait(holder, free - 1, free)
     await scene.upload(content(parts))
     assert scene.object() == content(parts)
     memory.release(memory.detach(holder))

@@ -10,7 +10,7 @@ import pytest
 
 from aios3._protocol.parts.part_plan import PartPlan
 from aios3._upload.shared.job import UploadJob
-from aios3._upload.shared.journal_interface import NoJournal, NoLog
+from aios3._upload.shared.journal_interface import NoJournal, NoRecord
 from aios3._upload.source.readers import SourceReader
 from aios3._upload.uploader import Uploader
 from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError
@@ -111,7 +111,7 @@ async def test_the_journal_is_told_of_every_step(scene: Scene) -> None:
     """Of the upload that was asked for, with the id that the store gave it."""
     events: list[object] = []
 
-    class Log(NoLog):
+    class Log(NoRecord):
         async def creating(self) -> None:
             events.append("creating")
 
@@ -122,7 +122,7 @@ async def test_the_journal_is_told_of_every_step(scene: Scene) -> None:
             events.append("ended")
 
     class Journal(NoJournal):
-        def begin(self, job: UploadJob) -> NoLog:
+        def begin(self, job: UploadJob) -> NoRecord:
             events.append((job.bucket, job.key))
             return Log()
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from aios3._concurrency.fair_lock import Turn
+from aios3._concurrency.fair_lock import FairLock
 from aios3._protocol.parts.part_plan import PartPlan
 from aios3._upload import uploader
 from aios3._upload.lifecycle import run_upload
@@ -336,13 +336,13 @@ async def test_small_writes_cost_no_more_than_a_source_of_the_same_rows(monkeypa
     """Where nothing has to be waited for, neither a lock nor a coroutine stands between a row and its part."""
     asked = 0
 
-    class Counting(Turn):
+    class Counting(FairLock):
         async def acquire(self) -> Literal[True]:
             nonlocal asked
             asked += 1
             return await super().acquire()
 
-    monkeypatch.setattr(uploader, "Turn", Counting)
+    monkeypatch.setattr(uploader, "FairLock", Counting)
 
     async def rows(writer: UploadWriter) -> None:
         for _ in range(6400):

@@ -55,7 +55,7 @@ def test_a_named_profile_must_exist(tmp_path, name):
 
 
 def test_files_are_found_where_the_environment_says(tmp_path):
-    """AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE replace the usual places, with ~ for the home directory."""
+    """AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE replace the usual context, with ~ for the home directory."""
     (tmp_path / "c").write_text("[default]\nregion = a")
     (tmp_path / "s").write_text("[default]\naws_access_key_id = K")
     write(tmp_path, "config", "[broken")

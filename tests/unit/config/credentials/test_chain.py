@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
-from aios3._config.credentials.chain import Places, find_credentials
+from aios3._config.credentials.chain import LookupContext, find_credentials
 from aios3._config.credentials.container import ContainerCredentials
 from aios3._config.credentials.role_providers import WebIdentityCredentials
 from aios3.credentials import Credentials
@@ -21,48 +21,48 @@ FILE_KEYS = "aws_access_key_id = FILE\naws_secret_access_key = hidden\n"
 
 
 @pytest.fixture
-def places(tmp_path, clock):
+def make_context(tmp_path, clock):
     """Make places with one profile, the default one or one that is named."""
 
-    def make(environ: dict[str, str], settings: str = "", *, named: bool = False) -> Places:
+    def make(environ: dict[str, str], settings: str = "", *, named: bool = False) -> LookupContext:
         config = f"[{'profile p' if named else 'default'}]\n{settings}\n[profile base]\n{FILE_KEYS}"
         return make_places(tmp_path, environ, config=config, profile="p" if named else None, clock=clock)
 
     return make
 
 
-async def found(where: Places) -> Credentials:
+async def found(where: LookupContext) -> Credentials:
     return await find_credentials(where).get_credentials()
 
 
-async def test_environment_keys_win_over_the_default_profile(places):
+async def test_environment_keys_win_over_the_default_profile(make_context):
     """Whatever it has."""
     for settings in (FILE_KEYS, "role_arn = a\nsource_profile = base", "sso_account_id = half"):
-        assert (await found(places({**KEYS, **IDENTITY, **CONTAINER}, settings))).access_key_id == "ENV"
+        assert (await found(make_context({**KEYS, **IDENTITY, **CONTAINER}, settings))).access_key_id == "ENV"
 
 
-async def test_a_named_profile_wins_over_environment_keys(places):
+async def test_a_named_profile_wins_over_environment_keys(make_context):
     """Whoever names a profile gets its keys."""
-    assert (await found(places({**KEYS, **IDENTITY}, FILE_KEYS, named=True))).access_key_id == "FILE"
+    assert (await found(make_context({**KEYS, **IDENTITY}, FILE_KEYS, named=True))).access_key_id == "FILE"
 
 
-async def test_a_named_profile_without_credentials_leaves_them_to_the_environment(places):
+async def test_a_named_profile_without_credentials_leaves_them_to_the_environment(make_context):
     """A profile that only sets, say, a region is no reason to ignore keys that are there."""
-    assert (await found(places(KEYS, "region = a", named=True))).access_key_id == "ENV"
-    assert isinstance(find_credentials(places(IDENTITY, named=True)), WebIdentityCredentials)
-    assert isinstance(find_credentials(places(CONTAINER, named=True)), ContainerCredentials)
+    assert (await found(make_context(KEYS, "region = a", named=True))).access_key_id == "ENV"
+    assert isinstance(find_credentials(make_context(IDENTITY, named=True)), WebIdentityCredentials)
+    assert isinstance(find_credentials(make_context(CONTAINER, named=True)), ContainerCredentials)
 
 
-def test_half_a_named_profile_is_an_error(places):
+def test_half_a_named_profile_is_an_error(make_context):
     """No other identity is used instead."""
     with pytest.raises(ConfigurationError, match="profile 'p' has source_profile, but no role_arn"):
-        find_credentials(places(KEYS, "source_profile = base", named=True))
+        find_credentials(make_context(KEYS, "source_profile = base", named=True))
 
 
-def test_half_a_pair_in_the_environment_is_an_error(places):
+def test_half_a_pair_in_the_environment_is_an_error(make_context):
     """It does not fall through to the profile's keys."""
     with pytest.raises(ConfigurationError, match="AWS_SECRET_ACCESS_KEY is not"):
-        find_credentials(places({"AWS_ACCESS_KEY_ID": "ENV"}, FILE_KEYS))
+        find_credentials(make_context({"AWS_ACCESS_KEY_ID": "ENV"}, FILE_KEYS))
 
 
 @pytest.mark.parametrize(
@@ -77,18 +77,18 @@ def test_half_a_pair_in_the_environment_is_an_error(places):
         ({}, "", "instance metadata credentials"),
     ],
 )
-def test_the_default_profile_is_in_the_order_of_the_sdks(places, environ, settings, name):
+def test_the_default_profile_is_in_the_order_of_the_sdks(make_context, environ, settings, name):
     """Role, web identity of the environment, of the profile, the rest of the profile, container, machine."""
     import re
 
-    assert re.search(name, repr(find_credentials(places(environ, settings))))
+    assert re.search(name, repr(find_credentials(make_context(environ, settings))))
 
 
-def test_nothing_is_asked_before_credentials_are_needed(places):
+def test_nothing_is_asked_before_credentials_are_needed(make_context):
     """Looking for a source sends no request and runs no program."""
     with pytest.raises(RuntimeError, match="no running event loop"):
         asyncio.get_running_loop()
-    assert isinstance(find_credentials(places({})), RefreshingCredentials)
+    assert isinstance(find_credentials(make_context({})), RefreshingCredentials)
 
 
 HINTS = (
@@ -104,18 +104,18 @@ HINTS = (
 )
 
 
-def test_nothing_found_says_what_to_do(places):
+def test_nothing_found_says_what_to_do(make_context):
     """At once, where the metadata service is switched off: where it was looked, and every way out."""
     with pytest.raises(ConfigurationError) as caught:
-        find_credentials(places(OFF))
+        find_credentials(make_context(OFF))
     for hint in (*HINTS, "the instance metadata service is not asked (AWS_EC2_METADATA_DISABLED)"):
         assert hint in str(caught.value)
 
 
-async def test_a_silent_metadata_service_means_that_nothing_was_found(places, stand_in, loop_clock):
+async def test_a_silent_metadata_service_means_that_nothing_was_found(make_context, stand_in, loop_clock):
     """After a second and one try; the error says so."""
     stand_in.on(SILENCE)
-    provider = find_credentials(places({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}))
+    provider = find_credentials(make_context({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}))
     fetching = asyncio.ensure_future(provider.get_credentials())
     await stand_in.arrived.wait()
     await loop_clock.advance(1)
@@ -126,10 +126,10 @@ async def test_a_silent_metadata_service_means_that_nothing_was_found(places, st
     assert len(stand_in.asked) == 1
 
 
-async def test_a_machine_without_a_role_means_the_same(places, stand_in):
+async def test_a_machine_without_a_role_means_the_same(make_context, stand_in):
     """The reason is in the error."""
     stand_in.on(Answer(404))
-    provider = find_credentials(places({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}))
+    provider = find_credentials(make_context({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}))
     with pytest.raises(ConfigurationError, match="no credentials were found.*knows no role"):
         await provider.get_credentials()
 
@@ -150,17 +150,17 @@ async def test_a_machine_without_a_role_means_the_same(places, stand_in):
         (Answer(200, b"\xff" * 9 * 1024 * 1024), "is longer than"),
     ],
 )
-async def test_a_metadata_service_that_is_no_help_means_the_same(places, stand_in, earlier, answer, told):
+async def test_a_metadata_service_that_is_no_help_means_the_same(make_context, stand_in, earlier, answer, told):
     """It was only a guess, so what it answers hides neither that nothing was found, nor what to do."""
     stand_in.on(*earlier, answer)
-    provider = find_credentials(places({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}))
+    provider = find_credentials(make_context({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}))
     with pytest.raises(ConfigurationError, match=told) as caught:
         await provider.get_credentials()
     for hint in (*HINTS, f"the instance metadata service at {stand_in.url} ("):
         assert hint in str(caught.value)
 
 
-async def test_something_else_in_its_place_means_the_same(places):
+async def test_something_else_in_its_place_means_the_same(make_context):
     """It does not speak HTTP, or nothing is there at all."""
 
     async def babble(reader, writer):
@@ -171,29 +171,29 @@ async def test_something_else_in_its_place_means_the_same(places):
     async with await asyncio.start_server(babble, "127.0.0.1", 0) as service:
         url = f"http://127.0.0.1:{service.sockets[0].getsockname()[1]}"
         with pytest.raises(ConfigurationError, match=f"no credentials were found.*at {url} .*does not speak HTTP"):
-            await found(places({"AWS_EC2_METADATA_SERVICE_ENDPOINT": url}))
+            await found(make_context({"AWS_EC2_METADATA_SERVICE_ENDPOINT": url}))
     with pytest.raises(ConfigurationError, match=f"no credentials were found.*at {url} .*Cannot connect"):
-        await found(places({"AWS_EC2_METADATA_SERVICE_ENDPOINT": url}))
+        await found(make_context({"AWS_EC2_METADATA_SERVICE_ENDPOINT": url}))
 
 
 @pytest.mark.parametrize("settings", ["role_arn = arn:p\ncredential_source = Ec2InstanceMetadata"])
-async def test_one_that_the_profile_names_is_no_guess(places, stand_in, settings):
+async def test_one_that_the_profile_names_is_no_guess(make_context, stand_in, settings):
     """Its refusal is what went wrong."""
     stand_in.on(Answer(403))
     with pytest.raises(AccessDeniedError, match="was answered 403"):
-        await found(places({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}, settings))
+        await found(make_context({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}, settings))
 
 
-async def test_a_metadata_service_that_has_answered_once_is_there(places):
+async def test_a_metadata_service_that_has_answered_once_is_there(make_context):
     """Its trouble later is trouble that passes, not an absence."""
     async with StandIn() as stand_in:
         stand_in.on(Answer(body=b"t"), Answer(body=b"r"), metadata())
-        provider = find_credentials(places({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}))
+        provider = find_credentials(make_context({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}))
         provider.invalidate(await provider.get_credentials())
     with pytest.raises(TransportError, match="GetInstanceMetadataToken"):
         await provider.get_credentials()
 
 
-def test_places_do_not_show_the_environment(places):
+def test_places_do_not_show_the_environment(make_context):
     """Neither the variables nor the profile's values are in the repr."""
-    assert "hidden" not in repr(places(KEYS, FILE_KEYS))
+    assert "hidden" not in repr(make_context(KEYS, FILE_KEYS))

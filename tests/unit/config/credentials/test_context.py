@@ -7,15 +7,15 @@ import pytest
 
 from aios3._config.aws_files.profiles import Section, SharedConfig
 from aios3._config.aws_files.shared_files import Profile
-from aios3._config.credentials.context import Places
+from aios3._config.credentials.context import LookupContext
 from aios3._config.endpoints.regions import fips_sts_url
 from aios3.errors import ConfigurationError
 
 SERVICES = {"s": Section(nested={"sts": {"endpoint_url": "http://service-sts"}})}
 
 
-def places(environ: dict[str, str], values: dict[str, str] | None = None) -> Places:
-    return Places(environ, Profile(settings=Section(values or {}), services=SERVICES))
+def make_context(environ: dict[str, str], values: dict[str, str] | None = None) -> LookupContext:
+    return LookupContext(environ, Profile(settings=Section(values or {}), services=SERVICES))
 
 
 @pytest.mark.parametrize(
@@ -33,43 +33,44 @@ def places(environ: dict[str, str], values: dict[str, str] | None = None) -> Pla
 )
 def test_endpoints_of_services_are_looked_up_in_order(environ, values, url):
     """The service's own variable, everybody's, the service's setting, the profile's; or none if they are ignored."""
-    assert places(environ, values).endpoint_url("sts") == url
+    assert make_context(environ, values).endpoint_url("sts") == url
 
 
 def test_sts_is_asked_at_its_fips_endpoint_unless_another_is_configured():
     """SSO has none of its own name."""
-    found = dataclasses.replace(places({}), uses_fips=True, region="us-west-2")
+    found = dataclasses.replace(make_context({}), uses_fips=True, region="us-west-2")
     assert found.endpoint_url("sts") == "https://sts-fips.us-west-2.amazonaws.com"
     assert found.endpoint_url("sso") is None
     assert found.below(Profile("x")).endpoint_url("sts") == "https://sts-fips.us-west-2.amazonaws.com"
     ignored = {"AWS_ENDPOINT_URL": "http://e", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
     assert (
-        dataclasses.replace(places({"AWS_ENDPOINT_URL": "http://e"}), uses_fips=True).endpoint_url("sts") == "http://e"
+        dataclasses.replace(make_context({"AWS_ENDPOINT_URL": "http://e"}), uses_fips=True).endpoint_url("sts")
+        == "http://e"
     )
-    assert dataclasses.replace(places(ignored), uses_fips=True).endpoint_url("sts") == fips_sts_url("us-east-1")
+    assert dataclasses.replace(make_context(ignored), uses_fips=True).endpoint_url("sts") == fips_sts_url("us-east-1")
 
 
 def test_a_services_section_must_exist():
     """As for S3."""
     with pytest.raises(ConfigurationError, match="services section 'x'"):
-        places({}, {"services": "x"}).endpoint_url("sts")
+        make_context({}, {"services": "x"}).endpoint_url("sts")
 
 
 def test_empty_variables_are_unset():
     """As everywhere in AWS's tools."""
-    found = places({"A": "", "B": "x", "C": "TRUE", "AWS_CA_BUNDLE": "/ca"})
+    found = make_context({"A": "", "B": "x", "C": "TRUE", "AWS_CA_BUNDLE": "/ca"})
     assert (found.variable("A"), found.variable("B"), found.variable("D")) == (None, "x", None)
     assert (found.is_on("A"), found.is_on("B"), found.is_on("C")) == (False, False, True)
     assert found.ca_bundle == "/ca"
-    assert places({}).ca_bundle is None
+    assert make_context({}).ca_bundle is None
 
 
 def test_going_below_remembers_the_way():
     """So that a circle is noticed; everything else stays."""
-    top = Places({"A": "b"}, Profile("top"), "eu-west-1", Path("/home"))
+    top = LookupContext({"A": "b"}, Profile("top"), "eu-west-1", Path("/home"))
     below = top.below(Profile("source"))
-    assert (below.profile.name, below.roles_above) == ("source", ("top",))
-    assert below.below(Profile("x")).roles_above == ("top", "source")
+    assert (below.profile.name, below.role_chain) == ("source", ("top",))
+    assert below.below(Profile("x")).role_chain == ("top", "source")
     assert (below.environ, below.region, below.home, below.clock) == (top.environ, top.region, top.home, top.clock)
 
 
@@ -77,5 +78,5 @@ def test_secrets_do_not_show_in_repr():
     """Neither the variables nor any profile's values."""
     section = Section({"aws_secret_access_key": "hidden"}, {"a": {"b": "hidden"}})
     shared = SharedConfig({"p": section}, {"p": section}, {"p": section})
-    found = Places({"X": "hidden"}, Profile(settings=section, services={"p": section}, shared=shared))
+    found = LookupContext({"X": "hidden"}, Profile(settings=section, services={"p": section}, shared=shared))
     assert "hidden" not in repr(found)

@@ -22,23 +22,23 @@ RELATIVE, FULL = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDEN
 
 
 @pytest.fixture
-def places(tmp_path):
+def make_context(tmp_path):
     return lambda **environ: make_places(tmp_path, environ)
 
 
-def test_keys_are_read(places):
+def test_keys_are_read(make_context):
     """Or there are none."""
-    found = from_environment_keys(places(AWS_ACCESS_KEY_ID="K", AWS_SECRET_ACCESS_KEY="s"))
+    found = from_environment_keys(make_context(AWS_ACCESS_KEY_ID="K", AWS_SECRET_ACCESS_KEY="s"))
     assert found == StaticCredentials(Credentials("K", "s"))
-    assert from_environment_keys(places()) is None
+    assert from_environment_keys(make_context()) is None
 
 
-async def test_a_web_identity_is_exchanged(places, stand_in, tmp_path):
+async def test_a_web_identity_is_exchanged(make_context, stand_in, tmp_path):
     """With the role and the session's name of the environment, at the configured STS."""
     (tmp_path / "token").write_text("jwt")
     stand_in.on(sts("AssumeRoleWithWebIdentity"))
     found = from_environment_web_identity(
-        places(
+        make_context(
             AWS_WEB_IDENTITY_TOKEN_FILE=str(tmp_path / "token"),
             AWS_ROLE_ARN="arn:role",
             AWS_ROLE_SESSION_NAME="pod",
@@ -52,14 +52,14 @@ async def test_a_web_identity_is_exchanged(places, stand_in, tmp_path):
     assert attribute(attribute(found, "sts"), "region") == "eu-west-1"
 
 
-def test_a_web_identity_needs_both(places):
+def test_a_web_identity_needs_both(make_context):
     """A role alone is nobody's error: others use the variable too."""
     with pytest.raises(ConfigurationError, match="AWS_ROLE_ARN is not"):
-        from_environment_web_identity(places(AWS_WEB_IDENTITY_TOKEN_FILE="/t"))
-    assert from_environment_web_identity(places(AWS_ROLE_ARN="arn")) is None
+        from_environment_web_identity(make_context(AWS_WEB_IDENTITY_TOKEN_FILE="/t"))
+    assert from_environment_web_identity(make_context(AWS_ROLE_ARN="arn")) is None
 
 
-async def test_a_container_is_asked(places, stand_in: StandIn, tmp_path):
+async def test_a_container_is_asked(make_context, stand_in: StandIn, tmp_path):
     """The relative address first; with the token, or the file that has it."""
     (tmp_path / "token").write_text("from-file")
     stand_in.on(metadata())
@@ -70,27 +70,27 @@ async def test_a_container_is_asked(places, stand_in: StandIn, tmp_path):
             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(tmp_path / "token"),
         },
     ):
-        found = from_container(places(**{FULL: f"{stand_in.url}/full", **more}))
+        found = from_container(make_context(**{FULL: f"{stand_in.url}/full", **more}))
         assert isinstance(found, ContainerCredentials)
         assert (await found.get_credentials()).access_key_id == "KEY1"
     assert [asked.headers["authorization"] for asked in stand_in.asked] == ["given", "from-file"]
-    found = from_container(places(**{RELATIVE: "/x", FULL: "http://localhost/y"}))
+    found = from_container(make_context(**{RELATIVE: "/x", FULL: "http://localhost/y"}))
     assert attribute(found, "url") == "http://169.254.170.2/x"
-    assert from_container(places()) is None
+    assert from_container(make_context()) is None
 
 
 @pytest.mark.parametrize("uri", ["@evil.example/x", ".evil.example/x", "http://localhost/x", ":80/x"])
-def test_a_relative_address_begins_with_a_slash(places, uri):
+def test_a_relative_address_begins_with_a_slash(make_context, uri):
     """Anything else could lead to another host."""
     with pytest.raises(ConfigurationError, match="RELATIVE_URI must begin with a slash"):
-        from_container(places(**{RELATIVE: uri}))
+        from_container(make_context(**{RELATIVE: uri}))
 
 
-def test_the_metadata_service_can_be_switched_off(places):
+def test_the_metadata_service_can_be_switched_off(make_context):
     """It is on by default, and off by ``true`` in any case."""
-    assert isinstance(from_metadata(places()), InstanceMetadataCredentials)
-    assert isinstance(from_metadata(places(AWS_EC2_METADATA_DISABLED="false")), InstanceMetadataCredentials)
-    assert from_metadata(places(AWS_EC2_METADATA_DISABLED="True")) is None
+    assert isinstance(from_metadata(make_context()), InstanceMetadataCredentials)
+    assert isinstance(from_metadata(make_context(AWS_EC2_METADATA_DISABLED="false")), InstanceMetadataCredentials)
+    assert from_metadata(make_context(AWS_EC2_METADATA_DISABLED="True")) is None
 
 
 @pytest.mark.parametrize(
@@ -105,19 +105,19 @@ def test_the_metadata_service_can_be_switched_off(places):
         ),
     ],
 )
-def test_the_metadata_service_can_be_elsewhere(places, environ, url):
+def test_the_metadata_service_can_be_elsewhere(make_context, environ, url):
     """At an address, or in the other family."""
-    assert attribute(from_metadata(places(**environ)), "url") == url
-    assert (find_metadata_url(places(**environ)) or "http://169.254.169.254").rstrip("/") == url
+    assert attribute(from_metadata(make_context(**environ)), "url") == url
+    assert (find_metadata_url(make_context(**environ)) or "http://169.254.169.254").rstrip("/") == url
 
 
-def test_the_metadata_services_patience_and_version_can_be_set(places):
+def test_the_metadata_services_patience_and_version_can_be_set(make_context):
     """By the variables of the AWS SDKs."""
-    usual = from_metadata(places())
+    usual = from_metadata(make_context())
     assert [attribute(attribute(usual, "requests"), name) for name in ("seconds", "attempts")] == [1, 1]
     assert attribute(usual, "allows_v1")
     changed = from_metadata(
-        places(
+        make_context(
             AWS_METADATA_SERVICE_TIMEOUT="5", AWS_METADATA_SERVICE_NUM_ATTEMPTS="2", AWS_EC2_METADATA_V1_DISABLED="true"
         )
     )
@@ -126,7 +126,7 @@ def test_the_metadata_services_patience_and_version_can_be_set(places):
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "x", "1.5", "101", "²"])
-def test_patience_is_a_small_number(places, value):
+def test_patience_is_a_small_number(make_context, value):
     """Anything else is an error that names the variable."""
     with pytest.raises(ConfigurationError, match="AWS_METADATA_SERVICE_TIMEOUT must be a whole number"):
-        from_metadata(places(AWS_METADATA_SERVICE_TIMEOUT=value))
+        from_metadata(make_context(AWS_METADATA_SERVICE_TIMEOUT=value))

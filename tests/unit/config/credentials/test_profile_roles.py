@@ -12,7 +12,7 @@ BASE = "[profile base]\naws_access_key_id = BASE\naws_secret_access_key = hidden
 
 
 @pytest.fixture
-def places(tmp_path, stand_in):
+def make_context(tmp_path, stand_in):
     """Make places of the text of a config file, whose STS is the stand-in; the profile is ``r``."""
 
     def make(config: str, profile: str = "r", **environ: str):
@@ -26,11 +26,11 @@ def signer(asked) -> str:
     return asked.headers["authorization"].split("Credential=")[1].split("/")[0]
 
 
-async def test_a_role_is_assumed_with_another_profiles_keys(places, stand_in):
+async def test_a_role_is_assumed_with_another_profiles_keys(make_context, stand_in):
     """With all that the profile says about it."""
     stand_in.on(sts())
     found = from_profile_role(
-        places(
+        make_context(
             "[profile r]\nrole_arn = arn:r\nsource_profile = base\nexternal_id = x\nrole_session_name = me\n"
             "duration_seconds = 1800\n"
         ),
@@ -45,13 +45,13 @@ async def test_a_role_is_assumed_with_another_profiles_keys(places, stand_in):
     assert "/eu-west-1/sts/" in stand_in.asked[0].headers["authorization"]
 
 
-async def test_roles_are_chained(places, stand_in):
+async def test_roles_are_chained(make_context, stand_in):
     """As long as profiles name sources."""
     stand_in.on(sts(number=1), sts(number=2), sts(number=3))
     config = "".join(
         f"[profile {a}]\nrole_arn = arn:{a}\nsource_profile = {b}\n" for a, b in ("rs", "st", ("t", "base"))
     )
-    assert (await from_profile_role(places(config), from_profile).get_credentials()).access_key_id == "KEY3"
+    assert (await from_profile_role(make_context(config), from_profile).get_credentials()).access_key_id == "KEY3"
     assert [asked.form["RoleArn"] for asked in stand_in.asked] == ["arn:t", "arn:s", "arn:r"]
     assert [signer(asked) for asked in stand_in.asked] == ["BASE", "KEY1", "KEY2"]
 
@@ -60,11 +60,11 @@ async def test_roles_are_chained(places, stand_in):
     ("edges", "circle"),
     [(["rs", "sr"], "r -> s -> r"), (["rr"], "r -> r"), (["rs", "st", "ts"], "r -> s -> t -> s")],
 )
-def test_a_circle_is_an_error(places, edges, circle):
+def test_a_circle_is_an_error(make_context, edges, circle):
     """It is shown."""
     config = "".join(f"[profile {a}]\nrole_arn = arn:{a}\nsource_profile = {b}\n" for a, b in edges)
     with pytest.raises(ConfigurationError, match=f"goes round in a circle: {circle}$"):
-        from_profile_role(places(config), from_profile)
+        from_profile_role(make_context(config), from_profile)
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ def test_a_circle_is_an_error(places, edges, circle):
         "[profile s]\nrole_arn = arn:s\nsource_profile = r\naws_access_key_id = OWN\naws_secret_access_key = hidden\n",
     ],
 )
-async def test_a_sources_own_keys_come_first(places, stand_in, config):
+async def test_a_sources_own_keys_come_first(make_context, stand_in, config):
     """Whatever else it says: so a profile may even name itself."""
     stand_in.on(sts())
-    await from_profile_role(places(config), from_profile).get_credentials()
+    await from_profile_role(make_context(config), from_profile).get_credentials()
     assert [signer(asked) for asked in stand_in.asked] == ["OWN"]
 
 
@@ -97,18 +97,18 @@ async def test_a_sources_own_keys_come_first(places, stand_in, config):
         ("source_profile = base\nduration_seconds = 60", "duration_seconds must be a whole number in 900..43200"),
     ],
 )
-def test_what_cannot_work_is_a_clear_error(places, settings, message):
+def test_what_cannot_work_is_a_clear_error(make_context, settings, message):
     """Before anything is sent."""
     config = f"[profile empty]\nregion = x\n[profile r]\nrole_arn = arn:r\n{settings}\n"
     with pytest.raises(ConfigurationError, match=message):
-        from_profile_role(places(config), from_profile)
+        from_profile_role(make_context(config), from_profile)
 
 
-async def test_a_role_is_assumed_with_the_environments_keys(places, stand_in):
+async def test_a_role_is_assumed_with_the_environments_keys(make_context, stand_in):
     """credential_source = Environment."""
     stand_in.on(sts())
     found = from_profile_role(
-        places(
+        make_context(
             "[profile r]\nrole_arn = arn:r\ncredential_source = Environment\n",
             AWS_ACCESS_KEY_ID="ENV",
             AWS_SECRET_ACCESS_KEY="hidden",
@@ -119,11 +119,11 @@ async def test_a_role_is_assumed_with_the_environments_keys(places, stand_in):
     assert signer(stand_in.asked[0]) == "ENV"
 
 
-async def test_a_role_is_assumed_with_the_containers_credentials(places, stand_in):
+async def test_a_role_is_assumed_with_the_containers_credentials(make_context, stand_in):
     """credential_source = EcsContainer."""
     stand_in.on(metadata(7), sts())
     found = from_profile_role(
-        places(
+        make_context(
             "[profile r]\nrole_arn = arn:r\ncredential_source = EcsContainer\n",
             AWS_CONTAINER_CREDENTIALS_FULL_URI=stand_in.url,
         ),
@@ -133,30 +133,33 @@ async def test_a_role_is_assumed_with_the_containers_credentials(places, stand_i
     assert signer(stand_in.asked[1]) == "KEY7"
 
 
-async def test_a_role_is_assumed_with_the_machines_credentials(places, stand_in):
+async def test_a_role_is_assumed_with_the_machines_credentials(make_context, stand_in):
     """credential_source = Ec2InstanceMetadata, unless that is switched off."""
     config = "[profile r]\nrole_arn = arn:r\ncredential_source = Ec2InstanceMetadata\n"
-    found = from_profile_role(places(config, AWS_EC2_METADATA_SERVICE_ENDPOINT=stand_in.url), from_profile)
+    found = from_profile_role(make_context(config, AWS_EC2_METADATA_SERVICE_ENDPOINT=stand_in.url), from_profile)
     answer = metadata(8)
     stand_in.on(answer, answer, answer, sts())
     await found.get_credentials()
     assert signer(stand_in.asked[3]) == "KEY8"
     with pytest.raises(ConfigurationError, match="Ec2InstanceMetadata, where there are no credentials"):
-        from_profile_role(places(config, AWS_EC2_METADATA_DISABLED="true"), from_profile)
+        from_profile_role(make_context(config, AWS_EC2_METADATA_DISABLED="true"), from_profile)
 
 
-def test_a_profile_without_a_role_goes_another_way(places):
+def test_a_profile_without_a_role_goes_another_way(make_context):
     """Also one whose role is for a web identity."""
-    assert from_profile_role(places("", "base"), from_profile) is None
-    assert from_profile_role(places("[profile r]\nrole_arn = a\nweb_identity_token_file = /t\n"), from_profile) is None
+    assert from_profile_role(make_context("", "base"), from_profile) is None
+    assert (
+        from_profile_role(make_context("[profile r]\nrole_arn = a\nweb_identity_token_file = /t\n"), from_profile)
+        is None
+    )
 
 
-async def test_a_web_identity_of_a_profile_is_exchanged(places, stand_in, tmp_path):
+async def test_a_web_identity_of_a_profile_is_exchanged(make_context, stand_in, tmp_path):
     """With all that the profile says about it."""
     (tmp_path / "token").write_text("jwt")
     stand_in.on(sts("AssumeRoleWithWebIdentity"))
     found = from_profile_web_identity(
-        places(
+        make_context(
             f"[profile r]\nrole_arn = arn:r\nweb_identity_token_file = {tmp_path}/token\nrole_session_name = me\n"
             "duration_seconds = 1800\n"
         )
@@ -169,6 +172,6 @@ async def test_a_web_identity_of_a_profile_is_exchanged(places, stand_in, tmp_pa
 
 
 @pytest.mark.parametrize("settings", ["role_arn = a", "web_identity_token_file = /t", "region = x"])
-def test_half_a_web_identity_is_none(places, settings):
+def test_half_a_web_identity_is_none(make_context, settings):
     """Others say what is missing."""
-    assert from_profile_web_identity(places(f"[profile r]\n{settings}\n")) is None
+    assert from_profile_web_identity(make_context(f"[profile r]\n{settings}\n")) is None

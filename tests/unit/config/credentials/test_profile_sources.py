@@ -23,7 +23,7 @@ PROCESS = "credential_process = /bin/true\n"
 
 
 @pytest.fixture
-def places(tmp_path):
+def make_context(tmp_path):
     def make(settings: str, *, credentials: str = "", more: str = "", **environ: str):
         config = f"[profile base]\n{KEYS.format('BASE')}\n{more}\n[profile p]\n{settings}\n"
         in_file = f"[p]\n{credentials}\n" if credentials else ""
@@ -44,28 +44,28 @@ def places(tmp_path):
         (f"sso_session = s\nlogin_session = l\n{KEYS.format('CONFIG')}", False, StaticCredentials),
     ],
 )
-def test_the_ways_are_tried_in_order(places, settings, in_credentials_file, kind):
+def test_the_ways_are_tried_in_order(make_context, settings, in_credentials_file, kind):
     """Role, web identity, SSO, keys of the credentials file, process, keys of the config file."""
-    found = from_profile(places(settings, credentials=KEYS.format("FILE") if in_credentials_file else ""))
+    found = from_profile(make_context(settings, credentials=KEYS.format("FILE") if in_credentials_file else ""))
     assert type(found) is kind
 
 
-def test_the_environment_does_not_matter(places):
+def test_the_environment_does_not_matter(make_context):
     """A profile that is a source speaks for itself alone."""
-    found = places("region = x", AWS_ACCESS_KEY_ID="ENV", AWS_SECRET_ACCESS_KEY="hidden")
+    found = make_context("region = x", AWS_ACCESS_KEY_ID="ENV", AWS_SECRET_ACCESS_KEY="hidden")
     assert from_profile(found) is None
 
 
-async def test_a_process_is_run(places):
+async def test_a_process_is_run(make_context):
     """As the profile says."""
     document = json.dumps({"Version": 1, "AccessKeyId": "K", "SecretAccessKey": "hidden"})
     command = shlex.join([sys.executable, "-I", "-S", "-c", f"print('{document}')"])
-    found = from_profile(places(f"credential_process = {command}"))
+    found = from_profile(make_context(f"credential_process = {command}"))
     assert await found.get_credentials() == Credentials("K", "hidden")
 
 
 @pytest.mark.parametrize("has_session", [True, False])
-async def test_sso_is_used(places, stand_in, tmp_path, has_session):
+async def test_sso_is_used(make_context, stand_in, tmp_path, has_session):
     """With a section of its own for the session, or in the older form."""
     cache = tmp_path / ".aws" / "sso" / "cache"
     if has_session:
@@ -73,7 +73,7 @@ async def test_sso_is_used(places, stand_in, tmp_path, has_session):
         more = "[sso-session s]\nsso_region = eu-west-1\nsso_start_url = https://start\n"
     else:
         settings, more = SSO, ""
-    found = from_profile(places(settings, more=more, AWS_ENDPOINT_URL_SSO=stand_in.url))
+    found = from_profile(make_context(settings, more=more, AWS_ENDPOINT_URL_SSO=stand_in.url))
     with pytest.raises(ConfigurationError, match="run `aws sso login --profile p`"):
         await found.get_credentials()
     cache.mkdir(parents=True)
@@ -101,19 +101,19 @@ async def test_sso_is_used(places, stand_in, tmp_path, has_session):
         ("aws_access_key_id = K", "aws_secret_access_key is not"),
     ],
 )
-def test_half_a_configuration_is_an_error(places, settings, message):
+def test_half_a_configuration_is_an_error(make_context, settings, message):
     """It never leads on to another identity."""
     more = "[sso-session s]\nsso_region = eu-west-1\nsso_start_url = https://start\n"
     with pytest.raises(ConfigurationError, match=message):
-        from_profile(places(settings, more=more))
+        from_profile(make_context(settings, more=more))
 
 
-def test_the_first_that_has_something_ends_the_search(places):
+def test_the_first_that_has_something_ends_the_search(make_context):
     """Those after it are not asked."""
 
-    def never(places):
+    def never(context):
         raise AssertionError("asked")
 
     one = StaticCredentials(Credentials("a", "b"))
-    assert first_of(places(""), (lambda places: None, lambda places: one, never)) is one
-    assert first_of(places(""), ()) is None
+    assert first_of(make_context(""), (lambda context: None, lambda context: one, never)) is one
+    assert first_of(make_context(""), ()) is None

@@ -13,7 +13,7 @@ from aios3._protocol.operations import (
     CreateMultipartUpload,
     ListedPart,
     ListParts,
-    PartAnswer,
+    PartResponse,
     PartsPage,
     UploadPart,
 )
@@ -74,8 +74,8 @@ def test_a_part_is_put_under_its_number() -> None:
 
 def test_a_part_reads_its_etag_verbatim() -> None:
     """Complete must repeat it."""
-    assert PART.read(Response(200, {"etag": '"e"', "x-amz-checksum-crc32": "c="})) == PartAnswer('"e"', "c=")
-    assert PART.read(Response(200, {"etag": "e"})) == PartAnswer("e", None)
+    assert PART.read(Response(200, {"etag": '"e"', "x-amz-checksum-crc32": "c="})) == PartResponse('"e"', "c=")
+    assert PART.read(Response(200, {"etag": "e"})) == PartResponse("e", None)
 
 
 def test_a_part_without_an_etag_is_an_error() -> None:

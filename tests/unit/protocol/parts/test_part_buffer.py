@@ -6,26 +6,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part, PartCutter
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part, PartBuffer
 from aios3._protocol.parts.part_plan import PartPlan
 from aios3.errors import PartLimitError
 
 
 def cut(chunks: list[bytes], plan: PartPlan) -> list[Part]:
-    """Drive a cutter as an upload does."""
-    cutter, parts = PartCutter(plan), []
+    """Drive a buffer as an upload does."""
+    buffer, parts = PartBuffer(plan), []
     for chunk in chunks:
         data = memoryview(chunk)
         while data:
-            if cutter.is_full:
-                parts.append(cutter.take())
-            if not cutter.is_open:
-                cutter.begin()
-            if cutter.wants:
-                cutter.lend(bytearray(b"\xff" * SEGMENT_SIZE))
-            data = data[cutter.fill(data) :]
-    if cutter.filled:
-        parts.append(cutter.take())
+            if buffer.is_full:
+                parts.append(buffer.take())
+            if not buffer.is_open:
+                buffer.begin()
+            if buffer.wants:
+                buffer.add_segment(bytearray(b"\xff" * SEGMENT_SIZE))
+            data = data[buffer.fill(data) :]
+    if buffer.filled:
+        parts.append(buffer.take())
     return parts
 
 
@@ -69,103 +69,103 @@ def test_growing_parts_are_cut_as_planned() -> None:
 
 def test_a_new_cutter_is_empty() -> None:
     """It wants nothing until a part is begun."""
-    cutter = PartCutter(PartPlan(10, 10, 2))
-    state = (cutter.is_open, cutter.is_full, cutter.is_at_limit, cutter.filled, cutter.room, cutter.missing)
+    buffer = PartBuffer(PartPlan(10, 10, 2))
+    state = (buffer.is_open, buffer.is_full, buffer.is_at_limit, buffer.filled, buffer.room, buffer.missing)
     assert state == (False, False, False, 0, 0, 0)
-    assert cutter.wants == 0
-    assert cutter.number == 1
+    assert buffer.wants == 0
+    assert buffer.number == 1
 
 
 def test_a_part_wants_one_segment_at_a_time() -> None:
     """And tells how much it will use of it, so that no more is granted than is used."""
-    cutter = PartCutter(PartPlan(SEGMENT_SIZE + 10, SEGMENT_SIZE + 10, 2))
-    cutter.begin()
-    assert (cutter.wants, cutter.missing, cutter.room) == (SEGMENT_SIZE, SEGMENT_SIZE + 10, 0)
-    cutter.lend(bytearray(SEGMENT_SIZE))
-    assert (cutter.wants, cutter.missing, cutter.room) == (0, 10, SEGMENT_SIZE)
-    assert cutter.fill(memoryview(bytes(SEGMENT_SIZE + 5))) == SEGMENT_SIZE
-    assert (cutter.wants, cutter.missing, cutter.room, cutter.filled) == (10, 10, 0, SEGMENT_SIZE)
-    cutter.lend(bytearray(SEGMENT_SIZE))
-    assert cutter.fill(memoryview(b"12345")) == 5
-    assert not cutter.is_full
-    assert cutter.fill(memoryview(b"1234567")) == 5
-    assert (cutter.is_full, cutter.wants, cutter.missing) == (True, 0, 0)
+    buffer = PartBuffer(PartPlan(SEGMENT_SIZE + 10, SEGMENT_SIZE + 10, 2))
+    buffer.begin()
+    assert (buffer.wants, buffer.missing, buffer.room) == (SEGMENT_SIZE, SEGMENT_SIZE + 10, 0)
+    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    assert (buffer.wants, buffer.missing, buffer.room) == (0, 10, SEGMENT_SIZE)
+    assert buffer.fill(memoryview(bytes(SEGMENT_SIZE + 5))) == SEGMENT_SIZE
+    assert (buffer.wants, buffer.missing, buffer.room, buffer.filled) == (10, 10, 0, SEGMENT_SIZE)
+    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    assert buffer.fill(memoryview(b"12345")) == 5
+    assert not buffer.is_full
+    assert buffer.fill(memoryview(b"1234567")) == 5
+    assert (buffer.is_full, buffer.wants, buffer.missing) == (True, 0, 0)
 
 
 def test_nothing_is_copied_without_a_segment() -> None:
     """There is no room."""
-    cutter = PartCutter(PartPlan(10, 10, 2))
-    cutter.begin()
-    assert cutter.fill(memoryview(b"abc")) == 0
-    assert cutter.filled == 0
+    buffer = PartBuffer(PartPlan(10, 10, 2))
+    buffer.begin()
+    assert buffer.fill(memoryview(b"abc")) == 0
+    assert buffer.filled == 0
 
 
 def test_a_part_may_be_taken_early() -> None:
     """As the last one is: it is as long as what was copied in, and the next one begins empty."""
-    cutter = PartCutter(PartPlan(10, 10, 2))
-    cutter.begin()
-    cutter.lend(bytearray(SEGMENT_SIZE))
-    cutter.fill(memoryview(b"abc"))
-    part = cutter.take()
+    buffer = PartBuffer(PartPlan(10, 10, 2))
+    buffer.begin()
+    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    buffer.fill(memoryview(b"abc"))
+    part = buffer.take()
     assert (part.number, part.size, body(part), len(part.segments)) == (1, 3, b"abc", 1)
-    assert (cutter.is_open, cutter.number, cutter.filled, cutter.room) == (False, 2, 0, 0)
+    assert (buffer.is_open, buffer.number, buffer.filled, buffer.room) == (False, 2, 0, 0)
 
 
 def test_an_empty_part_has_no_body() -> None:
-    """A cutter that was never fed can be asked as well."""
-    part = PartCutter(PartPlan(10, 10, 2)).take()
+    """A buffer that was never fed can be asked as well."""
+    part = PartBuffer(PartPlan(10, 10, 2)).take()
     assert (part.size, part.segments, list(part.body)) == (0, (), [])
 
 
 def test_bytes_are_copied_on_arrival() -> None:
     """The producer may overwrite its buffer at once."""
-    cutter, chunk = PartCutter(PartPlan(10, 10, 2)), bytearray(b"abc")
-    cutter.begin()
-    cutter.lend(bytearray(SEGMENT_SIZE))
-    cutter.fill(memoryview(chunk))
+    buffer, chunk = PartBuffer(PartPlan(10, 10, 2)), bytearray(b"abc")
+    buffer.begin()
+    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    buffer.fill(memoryview(chunk))
     chunk[:] = b"xyz"
-    assert body(cutter.take()) == b"abc"
+    assert body(buffer.take()) == b"abc"
 
 
 def test_a_part_beyond_the_stores_number_cannot_begin() -> None:
     """The limit shows as soon as the last part was taken; until then it may be filled."""
-    cutter = PartCutter(PartPlan(1, 1, 1))
-    assert not cutter.is_at_limit
-    cutter.begin()
-    cutter.lend(bytearray(SEGMENT_SIZE))
-    cutter.fill(memoryview(b"a"))
-    assert not cutter.is_at_limit
-    cutter.take()
-    assert cutter.is_at_limit
+    buffer = PartBuffer(PartPlan(1, 1, 1))
+    assert not buffer.is_at_limit
+    buffer.begin()
+    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    buffer.fill(memoryview(b"a"))
+    assert not buffer.is_at_limit
+    buffer.take()
+    assert buffer.is_at_limit
     with pytest.raises(PartLimitError):
-        cutter.begin()
+        buffer.begin()
 
 
-def filled_in_place(cutter: PartCutter, data: bytes, most: int) -> tuple[int, tuple[bytearray, ...]]:
+def filled_in_place(buffer: PartBuffer, data: bytes, most: int) -> tuple[int, tuple[bytearray, ...]]:
     """Write `data` to what is free, as a thread does that reads a file; return how much fitted, and what came back."""
     count = 0
-    for piece in cutter.free(most):
+    for piece in buffer.writable_views(most):
         bytes_ = data[count : count + len(piece)]
         piece[: len(bytes_)] = bytes_
         count += len(bytes_)
-    return count, cutter.note_filled(count)
+    return count, buffer.advance(count)
 
 
 def test_free_memory_is_in_order_and_no_more_than_asked_for() -> None:
     """Across segments, from where the part is filled to."""
-    cutter = PartCutter(PartPlan(2 * SEGMENT_SIZE + 10, 2 * SEGMENT_SIZE + 10, 2))
-    assert cutter.free(100) == []
-    cutter.begin()
-    cutter.lend(bytearray(SEGMENT_SIZE))
-    cutter.fill(memoryview(b"abc"))
-    cutter.lend_ahead(bytearray(SEGMENT_SIZE))
-    assert (cutter.lent_ahead, cutter.missing, cutter.room) == (2 * SEGMENT_SIZE - 3, 10, SEGMENT_SIZE - 3)
-    assert [len(piece) for piece in cutter.free(SEGMENT_SIZE)] == [SEGMENT_SIZE - 3, 3]
-    assert [len(piece) for piece in cutter.free(5)] == [5]
-    cutter.lend_ahead(bytearray(SEGMENT_SIZE))
-    assert [len(piece) for piece in cutter.free(9 * SEGMENT_SIZE)] == [SEGMENT_SIZE - 3, SEGMENT_SIZE, 10]
-    assert filled_in_place(cutter, bytes(2 * SEGMENT_SIZE + 7), 9 * SEGMENT_SIZE) == (2 * SEGMENT_SIZE + 7, ())
-    assert (cutter.is_full, cutter.room, cutter.wants, cutter.free(1)) == (True, 0, 0, [])
+    buffer = PartBuffer(PartPlan(2 * SEGMENT_SIZE + 10, 2 * SEGMENT_SIZE + 10, 2))
+    assert buffer.writable_views(100) == []
+    buffer.begin()
+    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    buffer.fill(memoryview(b"abc"))
+    buffer.add_segment_ahead(bytearray(SEGMENT_SIZE))
+    assert (buffer.writable_ahead, buffer.missing, buffer.room) == (2 * SEGMENT_SIZE - 3, 10, SEGMENT_SIZE - 3)
+    assert [len(piece) for piece in buffer.writable_views(SEGMENT_SIZE)] == [SEGMENT_SIZE - 3, 3]
+    assert [len(piece) for piece in buffer.writable_views(5)] == [5]
+    buffer.add_segment_ahead(bytearray(SEGMENT_SIZE))
+    assert [len(piece) for piece in buffer.writable_views(9 * SEGMENT_SIZE)] == [SEGMENT_SIZE - 3, SEGMENT_SIZE, 10]
+    assert filled_in_place(buffer, bytes(2 * SEGMENT_SIZE + 7), 9 * SEGMENT_SIZE) == (2 * SEGMENT_SIZE + 7, ())
+    assert (buffer.is_full, buffer.room, buffer.wants, buffer.writable_views(1)) == (True, 0, 0, [])
 
 
 @pytest.mark.parametrize(
@@ -182,19 +182,19 @@ def test_free_memory_is_in_order_and_no_more_than_asked_for() -> None:
 def test_segments_that_stay_empty_are_lent_no_more(before: int, count: int, kept: int, room: int) -> None:
     """The part misses them again; the one that is not full yet can be filled by either way."""
     size = 2 * SEGMENT_SIZE + 10
-    cutter = PartCutter(PartPlan(size, size, 2))
-    cutter.begin()
+    buffer = PartBuffer(PartPlan(size, size, 2))
+    buffer.begin()
     segments = [bytearray(SEGMENT_SIZE) for _ in range(3)]
-    cutter.lend(segments[0])
-    cutter.fill(memoryview(b"x" * before))
+    buffer.add_segment(segments[0])
+    buffer.fill(memoryview(b"x" * before))
     for segment in segments[1:]:
-        cutter.lend_ahead(segment)
-    written, empty = filled_in_place(cutter, b"y" * count, size)
+        buffer.add_segment_ahead(segment)
+    written, empty = filled_in_place(buffer, b"y" * count, size)
     assert (written, [id(segment) for segment in empty]) == (count, [id(segment) for segment in segments[kept:]])
-    assert (cutter.filled, cutter.room, cutter.lent_ahead) == (before + count, room, room)
-    assert cutter.missing == size - min(size, kept * SEGMENT_SIZE)
-    assert cutter.fill(memoryview(b"z" * size)) == room
-    assert body(cutter.take()) == b"x" * before + b"y" * count + b"z" * room
+    assert (buffer.filled, buffer.room, buffer.writable_ahead) == (before + count, room, room)
+    assert buffer.missing == size - min(size, kept * SEGMENT_SIZE)
+    assert buffer.fill(memoryview(b"z" * size)) == room
+    assert body(buffer.take()) == b"x" * before + b"y" * count + b"z" * room
 
 
 @given(
@@ -204,21 +204,21 @@ def test_segments_that_stay_empty_are_lent_no_more(before: int, count: int, kept
 @settings(max_examples=40, deadline=None)
 def test_both_ways_of_filling_give_the_same_bytes(steps: list[tuple[bool, int, int]], size: int) -> None:
     """In any order: copied in, or written in place with some segments lent ahead."""
-    cutter, whole, taken = PartCutter(PartPlan(size, size, 10_000)), b"", b""
+    buffer, whole, taken = PartBuffer(PartPlan(size, size, 10_000)), b"", b""
     for number, (in_place, ahead, length) in enumerate(steps):
-        if cutter.is_full:
-            taken += body(cutter.take())
-        if not cutter.is_open:
-            cutter.begin()
-        if cutter.wants:
-            cutter.lend(bytearray(SEGMENT_SIZE))
+        if buffer.is_full:
+            taken += body(buffer.take())
+        if not buffer.is_open:
+            buffer.begin()
+        if buffer.wants:
+            buffer.add_segment(bytearray(SEGMENT_SIZE))
         data = bytes([number + 1]) * length
         if in_place:
             for _ in range(ahead):
-                if cutter.missing:
-                    cutter.lend_ahead(bytearray(SEGMENT_SIZE))
-            count, _ = filled_in_place(cutter, data, length)
+                if buffer.missing:
+                    buffer.add_segment_ahead(bytearray(SEGMENT_SIZE))
+            count, _ = filled_in_place(buffer, data, length)
         else:
-            count = cutter.fill(memoryview(data))
+            count = buffer.fill(memoryview(data))
         whole += data[:count]
-    assert taken + body(cutter.take()) == whole
+    assert taken + body(buffer.take()) == whole

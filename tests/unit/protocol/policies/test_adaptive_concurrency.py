@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.policies.adaptive_concurrency import FIRST_LEVEL, ConcurrencySearch
+from aios3._protocol.policies.adaptive_concurrency import FIRST_LEVEL, AdaptiveConcurrency
 
 PART = 5 << 20
 Network = Callable[[int], float]
@@ -22,17 +22,17 @@ def line(each: float, together: float = math.inf) -> Network:
     return lambda level: min(each * level, together)
 
 
-def run_round(search: ConcurrencySearch, network: Network, *, is_wanted: bool = True, noise: float = 0.0) -> None:
+def run_round(search: AdaptiveConcurrency, network: Network, *, has_waiters: bool = True, noise: float = 0.0) -> None:
     """Let as many parts through as one judgement needs."""
-    generation, level = search.generation, search.level
+    epoch, level = search.epoch, search.level
     for _ in range(max(4, level)):
-        if is_wanted:
+        if has_waiters:
             search.wanted()
-        seconds = PART * level / network(level) * (1 + noise * (random.Random(search.generation).random() - 0.5))
-        search.stored(generation, PART, seconds)
+        seconds = PART * level / network(level) * (1 + noise * (random.Random(search.epoch).random() - 0.5))
+        search.stored(epoch, PART, seconds)
 
 
-def levels(search: ConcurrencySearch, network: Network, rounds: int, **how: float) -> list[int]:
+def levels(search: AdaptiveConcurrency, network: Network, rounds: int, **how: float) -> list[int]:
     """Return the level after each round."""
     found = []
     for _ in range(rounds):
@@ -43,27 +43,27 @@ def levels(search: ConcurrencySearch, network: Network, rounds: int, **how: floa
 
 def test_it_begins_small() -> None:
     """Or smaller, if no more are allowed."""
-    assert (ConcurrencySearch(128).level, ConcurrencySearch(2).level) == (FIRST_LEVEL, 2)
+    assert (AdaptiveConcurrency(128).level, AdaptiveConcurrency(2).level) == (FIRST_LEVEL, 2)
 
 
 def test_while_connections_are_the_limit_the_level_doubles_every_round() -> None:
     """Up to the most, in as few rounds as doubling takes."""
-    assert levels(ConcurrencySearch(128), line(10e6), 5) == [16, 32, 64, 128, 128]
+    assert levels(AdaptiveConcurrency(128), line(10e6), 5) == [16, 32, 64, 128, 128]
 
 
 def test_the_most_need_not_be_a_power_of_two() -> None:
     """The last step is as long as there is room."""
-    assert levels(ConcurrencySearch(20), line(10e6), 3) == [16, 20, 20]
+    assert levels(AdaptiveConcurrency(20), line(10e6), 3) == [16, 20, 20]
 
 
 def test_a_store_nearby_keeps_it_small() -> None:
     """More parts at once would only wait for each other: one trial, and back."""
-    assert levels(ConcurrencySearch(128), line(1e9, 1e9), 2) == [16, 8]
+    assert levels(AdaptiveConcurrency(128), line(1e9, 1e9), 2) == [16, 8]
 
 
 def test_fewer_that_yield_as_much_are_kept() -> None:
     """Where one connection fills the line, one is found to be enough; and one is what stays."""
-    search = ConcurrencySearch(128)
+    search = AdaptiveConcurrency(128)
     found = levels(search, line(1e9, 1e9), 60)
     assert 1 in found
     assert found[-1] in (1, 2)  # two are tried now and then
@@ -73,7 +73,7 @@ def test_fewer_that_yield_as_much_are_kept() -> None:
 @pytest.mark.parametrize("needed", [3, 6, 12, 40])
 def test_what_the_line_needs_is_found_and_kept(needed: int) -> None:
     """Within a step, and for most of the time."""
-    search = ConcurrencySearch(128)
+    search = AdaptiveConcurrency(128)
     found = levels(search, line(1e6, needed * 1e6), 400)
     settled = found[100:]
     good = [level for level in settled if 0.9 * needed <= level <= max(needed + 2, 1.6 * needed)]
@@ -82,7 +82,7 @@ def test_what_the_line_needs_is_found_and_kept(needed: int) -> None:
 
 def test_a_line_that_becomes_faster_is_noticed() -> None:
     """Trials go on, though ever more rarely."""
-    search = ConcurrencySearch(128)
+    search = AdaptiveConcurrency(128)
     before = levels(search, line(10e6, 40e6), 60)
     after = levels(search, line(10e6, 400e6), 400)
     assert before[-1] <= 8
@@ -91,7 +91,7 @@ def test_a_line_that_becomes_faster_is_noticed() -> None:
 
 def test_pauses_between_trials_that_are_not_worth_it_grow() -> None:
     """To 64 rounds: the level that is right is left alone."""
-    found = levels(ConcurrencySearch(128), line(1e6, 12e6), 2000)
+    found = levels(AdaptiveConcurrency(128), line(1e6, 12e6), 2000)
     changes = [number for number, (one, two) in enumerate(itertools.pairwise(found)) if one != two]
     late = [change for change in changes if change > 1000]
     assert 0 < len(late) <= 2 * 1000 / 64 + 2
@@ -99,27 +99,27 @@ def test_pauses_between_trials_that_are_not_worth_it_grow() -> None:
 
 def test_a_source_that_is_slower_than_the_store_never_needs_more() -> None:
     """Nobody waits at the level, so nothing is to be gained above it."""
-    search = ConcurrencySearch(128)
-    found = levels(search, line(10e6), 100, is_wanted=False)
+    search = AdaptiveConcurrency(128)
+    found = levels(search, line(10e6), 100, has_waiters=False)
     assert max(found) <= FIRST_LEVEL
     assert found[-1] == 1
 
 
 def test_more_that_nobody_wants_are_not_kept() -> None:
     """A trial upwards whose level was never reached proves nothing."""
-    search = ConcurrencySearch(128)
+    search = AdaptiveConcurrency(128)
     run_round(search, line(10e6))
     assert search.level == 16
-    run_round(search, line(10e6), is_wanted=False)
+    run_round(search, line(10e6), has_waiters=False)
     assert search.level == 8
 
 
 def test_trouble_lowers_the_level_at_once() -> None:
     """By a quarter, and the search goes on from there in small steps."""
-    search = ConcurrencySearch(128)
+    search = AdaptiveConcurrency(128)
     levels(search, line(10e6), 2)
     assert search.level == 32
-    search.troubled(search.generation)
+    search.on_failure(search.epoch)
     assert search.level == 24
     found = levels(search, line(10e6), 6)
     assert found[:4] == [24] * 4  # a pause first
@@ -128,49 +128,49 @@ def test_trouble_lowers_the_level_at_once() -> None:
 
 def test_trouble_of_parts_that_were_sent_together_counts_once() -> None:
     """They all met the same thing."""
-    search = ConcurrencySearch(128)
+    search = AdaptiveConcurrency(128)
     levels(search, line(10e6), 2)
-    generation = search.generation
+    epoch = search.epoch
     for _ in range(32):
-        search.troubled(generation)
+        search.on_failure(epoch)
     assert search.level == 24
 
 
 def test_throttling_ends_the_trial_and_no_more() -> None:
     """The level is the one from before, or stays; the next trial comes after a pause, and is a small one."""
-    search = ConcurrencySearch(128)
+    search = AdaptiveConcurrency(128)
     levels(search, line(10e6), 1)
     assert search.level == 16
-    search.throttled(search.generation - 1)  # of a part from before
+    search.throttled(search.epoch - 1)  # of a part from before
     assert search.level == 16
-    search.throttled(search.generation)
+    search.throttled(search.epoch)
     assert search.level == 8
-    search.throttled(search.generation)
+    search.throttled(search.epoch)
     assert search.level == 8
     assert levels(search, line(10e6), 6) == [8, 8, 8, 8, 10, 12]
 
 
 def test_throttling_while_fewer_are_tried_keeps_the_fewer() -> None:
     """There is no reason to go back up."""
-    search = ConcurrencySearch(128)
+    search = AdaptiveConcurrency(128)
     while search.level >= 4:
         run_round(search, line(1e9, 1e9))
-    search.throttled(search.generation)
+    search.throttled(search.epoch)
     assert search.level == 3
 
 
 def test_trouble_never_ends_everything() -> None:
     """One part may always be in flight."""
-    search = ConcurrencySearch(128)
+    search = AdaptiveConcurrency(128)
     for _ in range(20):
-        search.troubled(search.generation)
+        search.on_failure(search.epoch)
         assert search.level >= 1
     assert search.level == 1
 
 
 def test_parts_that_began_at_another_level_are_no_samples() -> None:
     """They say nothing of the present one."""
-    search = ConcurrencySearch(128)
+    search = AdaptiveConcurrency(128)
     run_round(search, line(10e6))
     assert search.level == 16
     for _ in range(100):
@@ -180,17 +180,17 @@ def test_parts_that_began_at_another_level_are_no_samples() -> None:
 
 def test_noise_is_no_reason_to_leave_a_good_level() -> None:
     """A tenth more or less in every round keeps it near what the line needs."""
-    found = levels(ConcurrencySearch(128), line(1e6, 16e6), 600, noise=0.1)
+    found = levels(AdaptiveConcurrency(128), line(1e6, 16e6), 600, noise=0.1)
     settled = sorted(found[200:])
     assert 10 <= settled[len(settled) // 2] <= 28
 
 
 def test_no_time_at_all_is_no_error() -> None:
     """Clocks are coarse."""
-    search = ConcurrencySearch(128)
+    search = AdaptiveConcurrency(128)
     for _ in range(20):
         search.wanted()
-        search.stored(search.generation, PART, 0.0)
+        search.stored(search.epoch, PART, 0.0)
     assert 1 <= search.level <= 128
 
 
@@ -199,7 +199,7 @@ def test_no_time_at_all_is_no_error() -> None:
     st.lists(
         st.one_of(
             st.just("wanted"),
-            st.just("troubled"),
+            st.just("on_failure"),
             st.just("throttled"),
             st.tuples(st.booleans(), st.integers(0, 1 << 30), st.floats(0, 1e6)),
         ),
@@ -208,15 +208,15 @@ def test_no_time_at_all_is_no_error() -> None:
 )
 def test_whatever_happens_the_level_stays_in_its_bounds(most: int, events: list[object]) -> None:
     """At least one, at most the most."""
-    search = ConcurrencySearch(most)
+    search = AdaptiveConcurrency(most)
     for event in events:
         if event == "wanted":
             search.wanted()
-        elif event == "troubled":
-            search.troubled(search.generation)
+        elif event == "on_failure":
+            search.on_failure(search.epoch)
         elif event == "throttled":
-            search.throttled(search.generation)
+            search.throttled(search.epoch)
         else:
             is_current, size, seconds = event  # type: ignore[misc]
-            search.stored(search.generation if is_current else search.generation - 1, size, seconds)
+            search.stored(search.epoch if is_current else search.epoch - 1, size, seconds)
         assert 1 <= search.level <= most

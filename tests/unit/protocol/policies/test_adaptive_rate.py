@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.policies.adaptive_rate import RequestPace
+from aios3._protocol.policies.adaptive_rate import AdaptiveRate
 
 
 class Bucket:
@@ -32,7 +32,7 @@ class Sender:
 
     def __init__(self, store: Bucket) -> None:
         self.store = store
-        self.pace = RequestPace()
+        self.pace = AdaptiveRate()
         self.now = 100.0
         self.accepted = self.refused = 0
 
@@ -50,15 +50,15 @@ class Sender:
                 self.pace.refused(self.now, self.now - 1e-3, 1)
 
 
-def throttled(now: float = 10.0, latency: float = 0.1, in_flight: int = 8) -> RequestPace:
-    pace = RequestPace()
+def throttled(now: float = 10.0, latency: float = 0.1, in_flight: int = 8) -> AdaptiveRate:
+    pace = AdaptiveRate()
     assert pace.refused(now, now - latency, in_flight)
     return pace
 
 
 def test_there_is_no_limit_until_the_store_throttles() -> None:
     """However much is sent and accepted."""
-    pace = RequestPace()
+    pace = AdaptiveRate()
     for _ in range(1000):
         assert (pace.wait(5.0), pace.width(5.0)) == (0.0, math.inf)
         pace.spend(5.0)
@@ -117,7 +117,7 @@ def test_a_known_rate_is_where_the_next_throttling_begins() -> None:
     assert not pace.is_limited
     pace.refused(sender.now, sender.now - 0.001, 8)
     assert 10 < pace.rate(sender.now) < 40
-    later = RequestPace()
+    later = AdaptiveRate()
     later.__dict__.update(pace.__dict__, is_limited=False)
     later.refused(sender.now + 100, sender.now + 99.999, 8)
     assert later.rate(sender.now + 100) == pytest.approx(4000)
@@ -234,7 +234,7 @@ def test_a_request_may_need_a_longer_gap() -> None:
     assert pace.wait(10.075) == pytest.approx(1 / 40)
 
 
-def known(width: int = 9) -> RequestPace:
+def known(width: int = 9) -> AdaptiveRate:
     """Return a pace whose rate was found: ten that came through in the second between two refusals."""
     pace = throttled(now=10.0)
     for tenth in range(1, 11):
@@ -284,7 +284,7 @@ def test_an_idle_time_saves_up_no_burst() -> None:
 )
 def test_whatever_happens_there_is_a_way_on(events: list[tuple[float, float, int, str]]) -> None:
     """The wait is finite and ends; one request at least may be on its way; no limit comes without a refusal."""
-    pace, now, was_refused = RequestPace(), 0.0, False
+    pace, now, was_refused = AdaptiveRate(), 0.0, False
     for seconds, latency, count, event in events:
         now += seconds
         if event == "refused":

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.policies.retry import Repair, Retry, decide, is_unclear, repair_for
+from aios3._protocol.policies.retry import Repair, Retry, decide, outcome_unknown, repair_for
 from aios3._protocol.wire.error_responses import read_error
 from aios3._protocol.wire.messages import Response
 from aios3.errors import (
@@ -254,7 +254,7 @@ def test_most_failures_cannot_be_put_right(failure: StorageError) -> None:
 )
 def test_whether_the_store_may_have_done_it_all_the_same(failure: StorageError, unclear: bool) -> None:
     """No answer, a server's error, or a success that cannot be read: it may. A clear no: it has not."""
-    assert is_unclear(failure) is unclear
+    assert outcome_unknown(failure) is unclear
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_what_the_store_asked_for_is_told_apart() -> None:
     for retry_after, least in ((None, 0.0), (1.5, 1.5), (99.0, 10.0)):
         retry = decide(answered(503, "SlowDown"), attempt=1, policy=POLICY, random=1.0, retry_after=retry_after)
         assert retry is not None
-        assert (retry.least, retry.delay) == (least, max(2.0, least))
+        assert (retry.min_delay, retry.delay) == (least, max(2.0, least))
 
 
 @pytest.mark.parametrize(("most", "hopeful"), [(2, 0), (3, 1), (6, 2), (9, 3)])
@@ -322,7 +322,7 @@ def test_the_first_third_of_the_attempts_may_be_quick(most: int, hopeful: int) -
     """The others have to last for as long as a store may need."""
     policy = RetryPolicy(max_attempts=most)
     found = [decide(answered(503, "SlowDown"), attempt=number, policy=policy, random=0.5) for number in range(1, most)]
-    assert [retry is not None and retry.is_hopeful for retry in found] == [True] * hopeful + [False] * (
+    assert [retry is not None and retry.may_retry_early for retry in found] == [True] * hopeful + [False] * (
         most - 1 - hopeful
     )
 
@@ -332,5 +332,5 @@ def test_what_the_end_of_the_driver_cut_off(was_sent: bool) -> None:
     """It is not tried again; the store may have done it if it was on its way."""
     failure = DriverClosedError("closed")
     failure.was_sent = was_sent
-    assert is_unclear(failure) is was_sent
+    assert outcome_unknown(failure) is was_sent
     assert decide(failure, attempt=1, policy=RetryPolicy(), random=0.5) is None

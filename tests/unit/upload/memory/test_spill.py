@@ -16,8 +16,8 @@ from aios3._concurrency import threads
 from aios3._concurrency.threads import ThreadWork
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._protocol.wire.messages import Body
-from aios3._upload.memory.budget import Lease
-from aios3._upload.memory.spill import DiskRoom, SpillFile
+from aios3._upload.memory.budget import Reservation
+from aios3._upload.memory.spill import DiskOverflow, SpillFile
 from aios3._upload.source.readers import END
 from aios3._upload.uploader import Uploader
 from aios3.errors import ConfigurationError, StorageError
@@ -343,7 +343,7 @@ async def test_a_full_disk_ends_the_upload(scene: SpillScene, room: int) -> None
             if start > SIZE:
                 scene.make_file = Full
 
-    holders: list[Lease] = []
+    holders: list[Reservation] = []
     with pytest.raises(OSError, match="No space left") as caught:
         await scene.upload(feed)
     assert caught.value.errno == errno.ENOSPC
@@ -418,7 +418,7 @@ async def test_a_moving_part_is_given_back_once_it_has_moved(scene: SpillScene) 
         holders.append(scene.hold_memory())
         await upload.add(memoryview(b"more"))
 
-    holders: list[Lease] = []
+    holders: list[Reservation] = []
     task = asyncio.create_task(scene.upload(feed))
     while not entered.is_set():
         await asyncio.sleep(0)
@@ -439,7 +439,7 @@ async def test_a_cancellation_at_any_turn_leaves_nothing(tmp_path: Path, times: 
     step = ended = 0
     while not ended:
         scene = SpillScene(tmp_path)
-        holders: list[Lease] = []
+        holders: list[Reservation] = []
         task = asyncio.create_task(scene.upload(moving(scene, holders), concurrency=1))
         plan = Turns(*((step + 3 * index, task.cancel) for index in range(times)))
         await asyncio.wait({task})
@@ -457,7 +457,7 @@ async def test_a_cancellation_at_any_turn_leaves_nothing(tmp_path: Path, times: 
 MOVED = data(2 * SIZE + 5)
 
 
-def moving(scene: SpillScene, holders: list[Lease]) -> Block:
+def moving(scene: SpillScene, holders: list[Reservation]) -> Block:
     async def feed(upload: Uploader) -> None:
         await upload.add(memoryview(MOVED)[:SEGMENT_SIZE])
         holders.append(scene.hold_memory())
@@ -513,7 +513,7 @@ async def test_threads_that_are_gone_keep_nothing(scene: SpillScene, monkeypatch
 def test_the_way_out(scene: SpillScene) -> None:
     """Is open while the part fits, and may open when others are in flight there."""
     scene.spill.limit = 3 * SIZE
-    room = DiskRoom(scene.spill, SIZE)
+    room = DiskOverflow(scene.spill, SIZE)
     assert (room.is_open(), room.may_open()) == (True, False)
     part = scene.spill.begin(1, SIZE, ThreadWork())
     part.size = 10
@@ -521,7 +521,7 @@ def test_the_way_out(scene: SpillScene) -> None:
     assert (room.is_open(), room.may_open()) == (False, False)
     part.end()
     assert (room.is_open(), room.may_open(), scene.spill.used) == (False, True, 2 * SIZE + 10)
-    assert not DiskRoom(scene.spill, SIZE + 1).is_open()
+    assert not DiskOverflow(scene.spill, SIZE + 1).is_open()
 
 
 async def test_one_put_that_waits_to_be_read_back_can_be_stopped(scene: SpillScene) -> None:

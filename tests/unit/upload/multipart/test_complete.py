@@ -13,7 +13,7 @@ from aios3._protocol.operations import CompleteMultipartUpload
 from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.complete import Completion
 from aios3._upload.multipart.guard import CancellationGuard
-from aios3._upload.shared.ownership import multipart_etag, was_stored_since
+from aios3._upload.shared.ownership import multipart_etag, stored_after
 from aios3.errors import (
     AccessDeniedError,
     CompletionUnknownError,
@@ -23,7 +23,16 @@ from aios3.errors import (
     TransportError,
 )
 from aios3.models import StorageObject
-from tests.support.fakes import FakeClock, FakeStore, Gate, make_client, md5, multipart_md5, refusal, turns
+from tests.support.fakes import (
+    FakeClock,
+    FakeStore,
+    Gate,
+    make_client,
+    md5,
+    multipart_md5,
+    refusal,
+    turns,
+)
 
 CONTENTS = [b"a" * 10, b"b" * 10, b"c" * 4]
 WHOLE = b"".join(CONTENTS)
@@ -56,7 +65,7 @@ class Scene:
             operation=CompleteMultipartUpload("bucket", "key", "id", parts, None, {"if-none-match": "*"}),
             size=len(WHOLE),
             began_at=0.0,
-            answer_timeout=300.0,
+            read_timeout=300.0,
             failures=self.failures,
             head_headers={"x-head": "h"},
         )
@@ -94,8 +103,8 @@ async def test_the_store_may_be_silent_for_long(scene: Scene) -> None:
     told: list[float | None] = []
     send = scene.store.send
 
-    async def listening(request: object, *, answer_timeout: float | None = None) -> Response:
-        told.append(answer_timeout)
+    async def listening(request: object, *, read_timeout: float | None = None) -> Response:
+        told.append(read_timeout)
         return await send(request)  # type: ignore[arg-type]
 
     scene.store.send = listening  # type: ignore[method-assign, assignment]
@@ -382,7 +391,7 @@ async def test_an_object_may_be_ours_if_it_is_not_older_than_the_upload(
     after = seconds_after_the_beginning
     modified = None if after is None else beginning + timedelta(seconds=after)
     found = StorageObject("bucket", "key", 1, "etag", last_modified=modified)
-    assert was_stored_since(client, found, began_at) is is_new
+    assert stored_after(client, found, began_at) is is_new
 
 
 async def test_what_the_store_shows_of_a_commit_whose_answer_was_lost_is_handed_on(scene: Scene) -> None:

@@ -12,7 +12,7 @@ from aios3._protocol.operations import CreateMultipartUpload
 from aios3._protocol.wire.messages import Request, Response
 from aios3._upload.multipart.abort import AbortOutcome
 from aios3._upload.multipart.guard import CancellationGuard
-from aios3._upload.shared.journal_interface import NoLog
+from aios3._upload.shared.journal_interface import NoRecord
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import AccessDeniedError, StorageError, TransportError
 from tests.conftest import LoopClock
@@ -428,7 +428,7 @@ async def test_the_upload_of_this_call_is_never_swept(scene: Scene) -> None:
 async def test_an_upload_that_cannot_be_taken_into_care_is_left_as_it_was(scene: Scene, error: BaseException) -> None:
     """The journal could not be written, or nobody waits any more: nothing was asked of the source yet."""
 
-    class FullLog(NoLog):
+    class FullLog(NoRecord):
         def __init__(self) -> None:
             self.events: list[str] = []
 
@@ -571,7 +571,7 @@ async def test_a_question_that_is_refused_otherwise_is_no_proof(scene: Scene) ->
 async def test_the_log_is_told_of_every_step() -> None:
     """Before there is something to abort, with its id when there is, and at the end."""
 
-    class Log(NoLog):
+    class Log(NoRecord):
         def __init__(self) -> None:
             self.events: list[str] = []
 
@@ -598,7 +598,7 @@ async def test_the_log_is_told_of_every_step() -> None:
 async def test_the_log_is_told_of_an_abort_that_was_not_proved() -> None:
     """So that the upload is looked for again."""
 
-    class Log(NoLog):
+    class Log(NoRecord):
         was_left_open = False
 
         def left_open(self) -> None:
@@ -718,7 +718,7 @@ async def test_the_log_is_told_whether_anything_may_be_open(
     """At the very end, so that a later process knows whether there is something to look for."""
     events: list[str] = []
 
-    class Log(NoLog):
+    class Log(NoRecord):
         def ended(self) -> None:
             events.append("ended")
 

@@ -16,7 +16,17 @@ from aios3._upload.multipart.part_sender import PartSender
 from aios3._upload.shared.progress import ProgressReporter
 from aios3.errors import AccessDeniedError, StorageError
 from tests.conftest import EAGER_TASKS
-from tests.support.fakes import HEADERS, FakeClock, FakeStore, Gate, make_engine, make_job, md5, refusal, turns
+from tests.support.fakes import (
+    HEADERS,
+    FakeClock,
+    FakeStore,
+    Gate,
+    make_engine,
+    make_job,
+    md5,
+    refusal,
+    turns,
+)
 
 
 class SenderScene:
@@ -160,20 +170,20 @@ async def test_adaptive_uploads_share_what_is_worth_it() -> None:
     scene = SenderScene(concurrency=9, is_adaptive=True)
     gates = [Gate() for _ in range(9)]
     scene.store.on("UploadPart", *gates)
-    search = scene.engine.gate.search
+    search = scene.engine.concurrency.search
     async with PartTasks() as group:
         scene.tasks.begin(group)
         for number in range(1, search.level + 1):
             await scene.send(number)
         waiting = asyncio.create_task(scene.send(9))
         await turns()
-        assert (search.level, waiting.done(), scene.engine.gate.in_flight) == (8, False, 8)
+        assert (search.level, waiting.done(), scene.engine.concurrency.in_flight) == (8, False, 8)
         scene.clock.advance(1.0)
         for gate in gates:
             gate.opened.set()
         await waiting
         await scene.sender.drain()
-    assert (search.level, scene.engine.gate.in_flight) == (16, 0)
+    assert (search.level, scene.engine.concurrency.in_flight) == (16, 0)
 
 
 async def test_a_part_that_had_to_be_repeated_is_trouble_for_all() -> None:
@@ -184,7 +194,7 @@ async def test_a_part_that_had_to_be_repeated_is_trouble_for_all() -> None:
         scene.tasks.begin(group)
         await scene.send(1)
         await scene.sender.drain()
-    assert (scene.engine.gate.search.level, scene.engine.gate.in_flight, len(scene.failures)) == (6, 0, 1)
+    assert (scene.engine.concurrency.search.level, scene.engine.concurrency.in_flight, len(scene.failures)) == (6, 0, 1)
 
 
 async def test_a_part_that_fails_is_trouble_for_all() -> None:
@@ -196,13 +206,13 @@ async def test_a_part_that_fails_is_trouble_for_all() -> None:
             scene.tasks.begin(group)
             await scene.send(1)
             await asyncio.Event().wait()
-    assert (scene.engine.gate.search.level, scene.engine.gate.in_flight) == (6, 0)
+    assert (scene.engine.concurrency.search.level, scene.engine.concurrency.in_flight) == (6, 0)
 
 
 async def test_a_part_that_is_cancelled_at_the_gate_gives_its_slot_back() -> None:
     """And one that is cancelled on its way says nothing of the store."""
     scene = SenderScene(concurrency=9, is_adaptive=True)
-    scene.engine.gate.search.level = 1
+    scene.engine.concurrency.search.level = 1
     scene.store.on("UploadPart", Gate())
     with pytest.raises(StorageError, match="enough"):
         async with PartTasks() as group:
@@ -212,10 +222,10 @@ async def test_a_part_that_is_cancelled_at_the_gate_gives_its_slot_back() -> Non
             await turns()
             waiting.cancel()
             await asyncio.wait({waiting})
-            assert (waiting.cancelled(), scene.engine.gate.in_flight) == (True, 1)
+            assert (waiting.cancelled(), scene.engine.concurrency.in_flight) == (True, 1)
             raise StorageError("enough")
     await scene.sender.drain()
-    assert (scene.engine.gate.search.level, scene.engine.gate.in_flight) == (1, 0)
+    assert (scene.engine.concurrency.search.level, scene.engine.concurrency.in_flight) == (1, 0)
 
 
 async def test_an_upload_that_cannot_send_leaves_the_gate() -> None:
@@ -231,4 +241,4 @@ async def test_an_upload_that_cannot_send_leaves_the_gate() -> None:
                 with pytest.raises(StorageError, match="takes no more bytes"):
                     await scene.send(1)
     await scene.sender.drain()
-    assert scene.engine.gate.in_flight == 0
+    assert scene.engine.concurrency.in_flight == 0

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part
-from aios3._upload.put.body_channel import Handover
+from aios3._upload.put.body_channel import BodyChannel
 from aios3.errors import StorageError
 from tests.support.fakes import turns
 
@@ -21,7 +21,7 @@ def part(number: int, content: bytes) -> Part:
 class Scene:
     def __init__(self, *, length: int | None = None, beginning: bytes = b"begin") -> None:
         self.given_back: list[int] = []
-        self.handover = Handover(
+        self.handover = BodyChannel(
             part(1, beginning), length=length, give_back=lambda piece: self.given_back.append(piece.number)
         )
 

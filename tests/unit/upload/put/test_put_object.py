@@ -8,13 +8,13 @@ from aios3._client.client import OperationClient
 from aios3._protocol.operations import PutObject
 from aios3._protocol.wire.messages import Response
 from aios3._upload.put.put_object import put_object
-from aios3._upload.shared.ownership import Evidence
+from aios3._upload.shared.ownership import ObjectProof
 from aios3.errors import CompletionUnknownError, PreconditionFailedError, ResponseError, StorageError, TransportError
 from tests.support.fakes import FakeClock, FakeStore, make_client, md5, refusal
 
 PUT = PutObject("bucket", "key", {"if-none-match": "*"}, (b"ab", bytearray(b"c")))
 EXISTS = refusal(412, "PreconditionFailed")
-EVIDENCE = Evidence(3)
+EVIDENCE = ObjectProof(3)
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ async def test_a_nonce_says_whose_object_it_is(client: OperationClient, store: F
     for nonce in ("n", "another"):
         store.on("PutObject", TransportError("reset"), EXISTS)
         store.on("HeadObject", Response(200, head))
-        put = put_object(client, PUT, [], {}, Evidence(3, nonce=nonce), 0.0)
+        put = put_object(client, PUT, [], {}, ObjectProof(3, nonce=nonce), 0.0)
         if nonce == "n":
             assert (await put).etag == "encrypted"
         else:

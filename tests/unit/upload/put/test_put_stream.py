@@ -11,7 +11,7 @@ from aios3._client.hashing import RunningMD5
 from aios3._protocol.operations import Committed, PutObject
 from aios3._protocol.parts.part_buffer import Part
 from aios3._protocol.wire.messages import Response
-from aios3._upload.put.body_channel import Handover
+from aios3._upload.put.body_channel import BodyChannel
 from aios3._upload.put.put_stream import put_stream
 from aios3.errors import CompletionUnknownError, ResponseError, StorageError, ThrottledError, TransportError
 from tests.support.fakes import Answer, FakeClock, make_client, md5, refusal
@@ -31,7 +31,7 @@ class Scene:
         """Put `BODY`, whose beginning is given up, and whose end was passed on or not."""
         digest = RunningMD5()
         await digest.add((BODY,))
-        handover = Handover(Part(1, len(BODY), (bytearray(BODY),)), length=None, give_back=lambda _: None)
+        handover = BodyChannel(Part(1, len(BODY), (bytearray(BODY),)), length=None, give_back=lambda _: None)
         if has_ended:
             handover.end()
         self.store.on("PutObject", *answers)
@@ -43,7 +43,7 @@ class Scene:
                 PutObject("bucket", "key", {"if-none-match": "*"}, ()),
                 handover,
                 failures=self.failures,
-                answer_timeout=300.0,
+                read_timeout=300.0,
                 head_headers={"x-head": "h"},
                 began_at=0.0,
                 nonce=nonce,

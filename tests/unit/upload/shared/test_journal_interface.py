@@ -8,7 +8,7 @@ import errno
 import pytest
 
 from aios3._upload.shared.job import UploadJob
-from aios3._upload.shared.journal_interface import NoJournal, NoLog
+from aios3._upload.shared.journal_interface import NoJournal, NoRecord
 from aios3._upload.uploader import Uploader
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import StorageError
@@ -130,7 +130,7 @@ async def test_an_upload_that_creates_nothing_cannot_be_suspended() -> None:
 async def test_without_a_journal_nothing_is_kept() -> None:
     """An upload that is stopped is aborted, and its caller gets an ordinary error."""
     log = NoJournal().begin(make_job())
-    assert isinstance(log, NoLog)
+    assert isinstance(log, NoRecord)
     scene = UploadScene()
 
     async def feed(upload: Uploader) -> None:
