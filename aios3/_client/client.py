@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeVar
@@ -18,13 +18,14 @@ from aios3._protocol.wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign
 from aios3._protocol.wire.uri import Endpoint
 from aios3._transport.base import BodyFeed, StreamedResponse, Transport
 from aios3.credentials import Credentials, CredentialsProvider
-from aios3.errors import DriverClosedError, ResponseError, StorageError, TransportError
+from aios3.errors import DriverClosedError, ResponseError, TransportError
 from aios3.options import RetryPolicy
 
 from .attempt import Attempt, Shield
 from .clock_skew import ClockSkew
 from .hashing import hash_body
 from .rate_limiter import RateLimiter
+from .request_log import RequestLog
 from .retry_budget import RetryBudget
 from .signers import OrdinarySigner, Signer
 
@@ -80,7 +81,7 @@ class OperationClient:
         self,
         operation: Operation[T],
         *,
-        failures: list[StorageError] | None = None,
+        log: RequestLog | None = None,
         read_timeout: float | None = None,
         is_cleanup: bool = False,
         shield: Shield[T] | None = None,
@@ -93,7 +94,7 @@ class OperationClient:
 
         Args:
             operation: what to do.
-            failures: receives every failed attempt, for callers who count or weigh them.
+            log: receives every failed attempt of this request; ``None`` for callers that need none of them.
             read_timeout: seconds without a byte of the answer; ``None`` for the transport's own.
             is_cleanup: retry even when the driver's retry budget is used up, and as often as by default at least.
             shield: awaits each attempt in the caller's stead, for callers who must see its end although they are
@@ -107,26 +108,24 @@ class OperationClient:
         """
         request = operation.build(self._endpoint_for(operation))
         payload_hash = UNSIGNED_PAYLOAD if feed is not None else await self._payload_hash(request)
-        own_failures: list[StorageError] = []
+        log = RequestLog() if log is None else log
         repaired: set[Repair] = set()
         while True:
             request = operation.build(self._endpoint_for(operation)) if repaired else request
             credentials = await self.signer.keys_for(operation)  # outside the shield: nothing has been sent yet
-            attempt = self._attempt(operation, request, payload_hash, credentials, read_timeout, feed, own_failures)
+            attempt = self._attempt(operation, request, payload_hash, credentials, read_timeout, feed, log)
             outcome = await (attempt if shield is None else shield(attempt))
             if outcome.failure is None:
                 self.budget.succeeded()
                 return outcome.unwrap()
-            own_failures.append(outcome.failure)
-            if failures is not None:
-                failures.append(outcome.failure)
-            await self._prepare_retry(operation, outcome, own_failures, repaired, is_cleanup=is_cleanup, feed=feed)
+            log.add(outcome.failure)
+            await self._prepare_retry(operation, outcome, log, repaired, is_cleanup=is_cleanup, feed=feed)
 
     async def _prepare_retry(
         self,
         operation: Operation[Any],
         outcome: Attempt[Any],
-        failures: list[StorageError],
+        log: RequestLog,
         repaired: set[Repair],
         *,
         is_cleanup: bool,
@@ -137,7 +136,7 @@ class OperationClient:
         Args:
             operation: what is being done.
             outcome: of the last attempt.
-            failures: all failed attempts of this request, the last one included.
+            log: failed attempts of this request, the last one included.
             repaired: what was put right so far; what is put right now is added.
             is_cleanup: see `run`.
             feed: the body, if it is made while it is sent.
@@ -146,7 +145,7 @@ class OperationClient:
         region = self._other_region(operation.bucket, outcome.response)
         retry = decide(
             outcome.failure,
-            attempt=len(failures) - len(repaired),
+            attempt=len(log) - len(repaired),
             policy=self._cleanup_policy if is_cleanup else self.policy,
             random=self.clock.random(),
             retry_after=None if outcome.response is None else retry_after(outcome.response.headers),
@@ -155,8 +154,8 @@ class OperationClient:
         )
         is_lost = feed is not None and not feed.rewind()
         if retry is None or is_lost or not (outcome.in_same_burst or self.budget.take(retry.cost) or is_cleanup):
-            if len(failures) > 1:
-                note(outcome.failure, f"aios3: gave up after {len(failures)} attempts")
+            if len(log) > 1:
+                note(outcome.failure, f"aios3: gave up after {len(log)} attempts")
             raise outcome.failure
         if retry.repair is not None:
             repaired.add(retry.repair)
@@ -173,7 +172,7 @@ class OperationClient:
         credentials: Credentials | None,
         read_timeout: float | None,
         feed: BodyFeed | None,
-        failures: Sequence[StorageError],
+        log: RequestLog,
     ) -> Attempt[T]:
         # A streamed body waits for no turn: while it waits for its source, others might wait for it, and it for them.
         if operation.name not in _LIMITED or feed is not None:
@@ -181,7 +180,7 @@ class OperationClient:
             return await self._attempt_now(operation, request, payload_hash, credentials, read_timeout, feed)
         began = self.limiter.enter()
         if began is None:
-            began = await self.limiter.wait(failures)
+            began = await self.limiter.wait(log.failures)
         try:
             outcome = await self._attempt_now(operation, request, payload_hash, credentials, read_timeout, feed)
             return self.limiter.record(began, outcome)
@@ -219,7 +218,7 @@ class OperationClient:
             TransportError: no answer came.
             DriverClosedError: the transport was closed.
         """
-        failures: list[StorageError] = []
+        log = RequestLog()
         repaired: set[Repair] = set()
         async with AsyncExitStack() as stack:
             while True:
@@ -228,8 +227,8 @@ class OperationClient:
                 if outcome.failure is None:
                     break
                 await stack.aclose()
-                failures.append(outcome.failure)
-                await self._prepare_retry(operation, outcome, failures, repaired, is_cleanup=False)
+                log.add(outcome.failure)
+                await self._prepare_retry(operation, outcome, log, repaired, is_cleanup=False)
             self.budget.succeeded()
             yield outcome.unwrap()
 

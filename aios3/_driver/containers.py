@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from aios3._client.paging import check_prefix, iterate_pages
+from aios3._client.request_log import RequestLog
 from aios3._driver.base import DriverBase
 from aios3._protocol.operations import (
     CreateBucket,
@@ -15,9 +16,8 @@ from aios3._protocol.operations import (
     ListBuckets,
     ListObjectsV2,
 )
-from aios3._protocol.policies.retry import outcome_unknown
 from aios3._protocol.wire.uri import check_bucket
-from aios3.errors import ConflictError, ContainerNotFoundError, StorageError
+from aios3.errors import ConflictError, ContainerNotFoundError
 from aios3.models import Container, StorageObject
 
 __all__ = ["create_container", "delete_container", "get_container", "iterate_container_objects", "iterate_containers"]
@@ -48,11 +48,11 @@ async def create_container(driver: DriverBase, bucket: str) -> Container:
     location = region if driver._provider.needs_location and region != driver._provider.default_region else None
     is_zonal = driver._provider.has_zones and engine.client.data_endpoint is not None
     operation = CreateDirectoryBucket(bucket) if is_zonal else CreateBucket(bucket, location)
-    failures: list[StorageError] = []
+    log = RequestLog()
     try:
-        await engine.client.run(operation, failures=failures)
+        await engine.client.run(operation, log=log)
     except ConflictError as error:
-        if error.code != "BucketAlreadyOwnedByYou" or not _is_any_unclear(failures):
+        if error.code != "BucketAlreadyOwnedByYou" or not log.has_unknown_outcome:
             raise
     return Container(bucket)
 
@@ -61,12 +61,12 @@ async def delete_container(driver: DriverBase, bucket: str) -> None:
     """See `S3StorageDriver.delete_container`."""
     check_bucket(bucket)
     engine = await driver._open()
-    failures: list[StorageError] = []
+    log = RequestLog()
     try:
-        await engine.client.run(DeleteBucket(bucket), failures=failures)
+        await engine.client.run(DeleteBucket(bucket), log=log)
     except ContainerNotFoundError:
         # After a lost answer it is our own success that is in the way.
-        if not _is_any_unclear(failures):
+        if not log.has_unknown_outcome:
             raise
 
 
@@ -84,7 +84,3 @@ async def iterate_container_objects(
                 # Whoever deletes what is listed relies on it, also where a store ignores the parameter.
                 if found.key.startswith(prefix):
                     yield found
-
-
-def _is_any_unclear(failures: list[StorageError]) -> bool:
-    return any(outcome_unknown(failure) for failure in failures)

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from aios3._client.client import OperationClient
 from aios3._client.paging import check_prefix, iterate_pages
+from aios3._client.request_log import RequestLog
 from aios3._driver.base import DriverBase
 from aios3._protocol.operations import AbortMultipartUpload, ListMultipartUploads
-from aios3._protocol.policies.retry import outcome_unknown
 from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3.errors import ConfigurationError, DriverClosedError, ResponseError, StorageError
 from aios3.models import PendingUpload
@@ -76,13 +76,13 @@ def _go_back(moment: datetime, span: timedelta) -> datetime:
 
 async def _has_been_aborted(client: OperationClient, upload: PendingUpload) -> bool:
     """Abort and return whether it was this that ended the upload."""
-    failures: list[StorageError] = []
+    log = RequestLog()
     try:
         check_key(upload.key)  # a listed key that is not UTF-8 cannot be named in a request
-        await client.run(AbortMultipartUpload(upload.bucket, upload.key, upload.upload_id), failures=failures)
+        await client.run(AbortMultipartUpload(upload.bucket, upload.key, upload.upload_id), log=log)
     except DriverClosedError:
         raise
     except StorageError as error:
         is_gone = isinstance(error, ResponseError) and error.status == 404
-        return is_gone and any(outcome_unknown(failure) for failure in failures)
+        return is_gone and log.has_unknown_outcome
     return True

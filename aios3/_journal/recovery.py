@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final, Literal
 
+from aios3._client.request_log import RequestLog
 from aios3._protocol.attributes.headers import ObjectHeaders, read_attributes
 from aios3._upload.multipart.abort import AbortOutcome
 from aios3._upload.multipart.guard import CancellationGuard
@@ -204,7 +205,7 @@ async def _abort_upload(
         key,
         headers=headers,
         deadline=engine.timeouts.cleanup,
-        failures=[],
+        log=RequestLog(),
         known_uploads=engine.known_uploads,
     )
     guard.adopt(upload_id)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TypeGuard
 
+from aios3._client.request_log import RequestLog
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
@@ -55,10 +56,10 @@ class BytesUpload:
             CompletionUnknownError: the driver was closed meanwhile, or see `Commit.put`.
             StorageError: as `Commit.put`.
         """
-        failures: list[StorageError] = []
+        log = RequestLog(self._engine.client.clock.monotonic())
         size, body = len(self._data), _slices(self._data)
         self._data = b""
-        commit = Commit(self._engine, self._job, None, failures, self._engine.client.clock.monotonic())
+        commit = Commit(self._engine, self._job, None, log)
         self._engine.running.add(self)
         try:
             async with self._cut:

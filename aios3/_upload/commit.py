@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aios3._client.request_log import RequestLog
 from aios3._protocol.operations import (
     Committed,
     CompleteMultipartUpload,
@@ -23,7 +24,7 @@ from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.integrity import part_checksum
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.ownership import NONCE_NAME, ObjectProof
-from aios3.errors import CompletionUnknownError, StorageError
+from aios3.errors import CompletionUnknownError
 from aios3.models import UploadedPart, UploadReceipt, Verification
 
 from .receipts import verification_of_multipart, verification_of_put, verification_of_stream
@@ -39,10 +40,8 @@ class Commit:
     job: UploadJob
     guard: CancellationGuard | None
     """Of the multipart upload; ``None`` where there never is one."""
-    failures: list[StorageError]
-    """Receives failed attempts."""
-    began_at: float
-    """By the client's monotonic clock."""
+    log: RequestLog
+    """Of the upload."""
     _verification: Verification | None = None
     """Of what `put` or `complete` has made; a body that was made while it was sent goes past them."""
 
@@ -73,9 +72,7 @@ class Commit:
         sent = await part_checksum(job.checksum, body)
         operation = PutObject(job.bucket, job.key, headers, body, sent)
         proof = ObjectProof(sum(len(piece) for piece in body), None if sent is None else sent[1], job.nonce)
-        committed = await put_object(
-            self.engine.client, operation, self.failures, job.headers.part, proof, self.began_at
-        )
+        committed = await put_object(self.engine.client, operation, self.log, job.headers.part, proof)
         if job.checksum is not None and sent is not None:
             job.checksum.compare(sent[1], committed, bucket=job.bucket, key=job.key)
         self._verification = verification_of_put(job, operation, committed, is_signed=self._signs_bodies)
@@ -118,9 +115,8 @@ class Commit:
             guard=self.guard,
             operation=operation,
             size=size,
-            began_at=self.began_at,
             read_timeout=self.engine.timeouts.complete,
-            failures=self.failures,
+            log=self.log,
             head_headers=self.job.headers.part,
             checksum=checksum,
             nonce=self.job.nonce,
@@ -170,8 +166,8 @@ class Commit:
             parts=parts,
             checksum=committed.checksum,
             request_id=committed.request_id,
-            retries=len(self.failures),
-            elapsed=self.engine.client.clock.monotonic() - self.began_at,
+            retries=len(self.log),
+            elapsed=self.engine.client.clock.monotonic() - self.log.began_at,
             verification=self._verification or verification_of_stream(self.job),
         )
 

@@ -125,10 +125,9 @@ class StreamingUploader(Uploader):
             self._engine.client,
             operation,
             channel,
-            failures=self._failures,
+            log=self._log,
             read_timeout=self._engine.timeouts.complete,
             head_headers=job.headers.part,
-            began_at=self._commit.began_at,
             nonce=job.nonce,
             md5=self._md5,
         )

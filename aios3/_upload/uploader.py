@@ -19,6 +19,7 @@ import asyncio
 from functools import cached_property
 from typing import Final
 
+from aios3._client.request_log import RequestLog
 from aios3._concurrency.fair_lock import FairLock
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.parts.part_buffer import Part
@@ -63,7 +64,7 @@ class Uploader:
         first = parts_done + 1
         self._assembler = PartAssembler(job.plan, engine.memory, engine.pool, first_number=first, spill=engine.spill)
         self._progress = ProgressReporter(job.on_progress, job.size)
-        self._failures: list[StorageError] = []
+        self._log = RequestLog(engine.client.clock.monotonic())
         self._bounds = SourceLength(size=job.size, max_size=job.max_size, read=offset)
         self._turn = FairLock()
         self.is_asking = False
@@ -78,13 +79,13 @@ class Uploader:
             job.key,
             headers=job.headers.every,
             deadline=engine.timeouts.cleanup,
-            failures=self._failures,
+            log=self._log,
             known_uploads=engine.known_uploads,
-            log=engine.journal.begin(job),
+            record=engine.journal.begin(job),
         )
         self.tasks = UploadTasks()
         self.is_suspendable = job.is_suspendable
-        self._commit = Commit(engine, job, self.guard, self._failures, engine.client.clock.monotonic())
+        self._commit = Commit(engine, job, self.guard, self._log)
         self._creation = Creation(self.guard, self.tasks, self._commit.creation, f"aios3: create {job.key!r}")
         self.ended = asyncio.Event()
         self.receipt: UploadReceipt | None = None
@@ -139,7 +140,7 @@ class Uploader:
 
     def has_met(self, error: StorageError) -> bool:
         """Return whether `error` is what a request of this upload came to, not one of the caller's own."""
-        return any(failure is error for failure in self._failures)
+        return self._log.includes(error)
 
     def checkpoint(self) -> UploadCheckpoint:
         """Return what an upload that was left open can go on from."""
@@ -293,7 +294,7 @@ class Uploader:
         """Made for the first part. It refers back, so without it an upload is gone as soon as it has ended."""
         upload_id, ended = self._creation.upload_id, self._part_ended
         return PartSender(
-            self._engine, self._job, self.tasks, self._progress, self._failures, upload_id=upload_id, ended=ended
+            self._engine, self._job, self.tasks, self._progress, self._log, upload_id=upload_id, ended=ended
         )
 
     async def _send_part(self) -> None:

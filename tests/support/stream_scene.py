@@ -26,7 +26,7 @@ class StreamStore(FakeStore):
         self.received = bytearray()
         """Of the last body, also if it broke off."""
         self.lengths: list[int | None] = []
-        self.answer_timeouts: list[float | None] = []
+        self.read_timeouts: list[float | None] = []
         self.failures: list[tuple[int, Response | Exception]] = []
         """Bytes of the body after which the next requests are answered, one each."""
         self.may_read = asyncio.Event()
@@ -36,7 +36,7 @@ class StreamStore(FakeStore):
 
     async def send_stream(self, request: Request, body: BodyFeed, *, read_timeout: float | None = None) -> Response:
         self.lengths.append(body.length)
-        self.answer_timeouts.append(read_timeout)
+        self.read_timeouts.append(read_timeout)
         self.received = received = bytearray()
         limit, answer = self.failures.pop(0) if self.failures else (None, None)
         if limit != 0:

@@ -8,9 +8,10 @@ from enum import Enum
 from typing import Final
 
 from aios3._client.client import OperationClient
+from aios3._client.request_log import RequestLog
 from aios3._protocol.operations import AbortMultipartUpload, ListParts
-from aios3._protocol.policies.retry import is_transient, outcome_unknown
-from aios3.errors import ResponseError, StorageError
+from aios3._protocol.policies.retry import is_transient
+from aios3.errors import ResponseError
 
 __all__ = ["Abort", "AbortOutcome"]
 
@@ -43,7 +44,7 @@ class Abort:
     upload_id: str
     headers: Mapping[str, str]
     """That every request about this upload carries."""
-    failures: list[StorageError]
+    log: RequestLog
     """Receives failed attempts of the aborts."""
 
     async def send(self) -> AbortOutcome:
@@ -53,16 +54,15 @@ class Abort:
             StorageError: the store refused, or could not be reached.
         """
         operation = AbortMultipartUpload(self.bucket, self.key, self.upload_id, self.headers)
-        failures: list[StorageError] = []
+        request = self.log.begin()
         try:
-            await self.client.run(operation, failures=failures, is_cleanup=True)
+            await self.client.run(operation, log=request, is_cleanup=True)
         except ResponseError as error:
             if error.status != 404:
                 raise
-            is_doubtful = any(outcome_unknown(failure) for failure in failures[:-1])
+            # The 404 itself is a clear response, so only an attempt before it can have aborted.
+            is_doubtful = request.has_unknown_outcome
             return AbortOutcome.VANISHED if is_doubtful else AbortOutcome.GONE
-        finally:
-            self.failures.extend(failures)
         return AbortOutcome.ABORTED
 
     async def prove(self) -> bool:

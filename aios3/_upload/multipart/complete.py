@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aios3._client.client import OperationClient
+from aios3._client.request_log import RequestLog
 from aios3._protocol.operations import Committed, CompleteMultipartUpload, HeadObject
-from aios3._protocol.policies.retry import outcome_unknown
 from aios3._upload.shared.ownership import ObjectProof, multipart_etag, stored_after
-from aios3.errors import CompletionUnknownError, StorageError, UploadNotFoundError
+from aios3.errors import CompletionUnknownError, UploadNotFoundError
 from aios3.models import StorageObject
 
 from .abort import AbortOutcome
@@ -43,12 +43,10 @@ class Completion:
     operation: CompleteMultipartUpload
     size: int
     """Bytes of the object."""
-    began_at: float
-    """When the upload began, by the client's monotonic clock."""
     read_timeout: float
     """Seconds that the store may be silent: it can take minutes to put thousands of parts together."""
-    failures: list[StorageError]
-    """Receives failed attempts."""
+    log: RequestLog
+    """Of the upload."""
     head_headers: Mapping[str, str] = field(default_factory=dict)
     checksum: str | None = None
     """Of the object, as the store would report it, if it has one."""
@@ -67,17 +65,15 @@ class Completion:
             TransportError: no answer came, and nothing was committed.
             CompletionUnknownError: whether it was committed could not be found out.
         """
-        failures: list[StorageError] = []
+        request = self.log.begin()
         try:
-            committed = await self.client.run(self.operation, failures=failures, read_timeout=self.read_timeout)
+            committed = await self.client.run(self.operation, log=request, read_timeout=self.read_timeout)
         except Exception as error:  # noqa: BLE001 - credentials may fail with anything, at a repetition too
             refusal = error
         else:
             self.guard.completed()
             return committed
-        finally:
-            self.failures.extend(failures)
-        if not any(outcome_unknown(failure) for failure in failures):
+        if not request.has_unknown_outcome:
             raise refusal
         return await self._settle(refusal)
 
@@ -129,7 +125,7 @@ class Completion:
             return False
         if parts is not None and int(parts.group(1)) != len(self.operation.parts):
             return False
-        return stored_after(self.client, found, self.began_at)
+        return stored_after(self.client, found, self.log.began_at)
 
     def _found(self, ours: StorageObject) -> Committed:
         self.guard.completed()

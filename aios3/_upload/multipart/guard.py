@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from aios3._client.client import Attempt, OperationClient
+from aios3._client.request_log import RequestLog
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.shielding import INTERRUPTS, finish_despite_cancellation
 from aios3._protocol.operations import CreateMultipartUpload
@@ -41,9 +42,9 @@ class CancellationGuard:
         *,
         headers: Mapping[str, str],
         deadline: float,
-        failures: list[StorageError],
+        log: RequestLog,
         known_uploads: set[str],
-        log: JournalRecord | None = None,
+        record: JournalRecord | None = None,
     ) -> None:
         """Take what is needed to reach the upload.
 
@@ -53,18 +54,18 @@ class CancellationGuard:
             key: of the upload.
             headers: that every request about this upload carries.
             deadline: seconds for the whole clean-up.
-            failures: receives failed attempts, to be counted as retries.
+            log: of the upload.
             known_uploads: ids of all uploads that run on this driver; this one's is in it while it is open.
-            log: is told before and after there is something to abort.
+            record: is told before and after there is something to abort.
         """
         self._client = client
         self._bucket = bucket
         self._key = key
         self._headers = headers
         self._deadline = deadline
-        self._failures = failures
+        self._log = log
         self._known_uploads = known_uploads
-        self._log = NoRecord() if log is None else log
+        self._record = NoRecord() if record is None else record
         self._orphans = OrphanSweep(client, bucket, key, headers=headers, known_uploads=known_uploads)
         self._creating: asyncio.Task[Attempt[str]] | None = None
         self._is_completed = False
@@ -90,17 +91,16 @@ class CancellationGuard:
             StorageError: the store refused, or does not answer.
             OSError: the journal cannot be written.
         """
-        await self._log.creating()
+        await self._record.creating()
         self._orphans.begin()
-        failures: list[StorageError] = []
+        request = self._log.begin()
         try:
-            self.adopt(await self._client.run(operation, failures=failures, shield=self._watch_attempt))
+            self.adopt(await self._client.run(operation, log=request, shield=self._watch_attempt))
         finally:
-            self._failures.extend(failures)
-            if any(outcome_unknown(failure) for failure in failures):
+            if request.has_unknown_outcome:
                 self._orphans.answer_was_lost()
         assert self.upload_id is not None
-        await self._log.created(self.upload_id)
+        await self._record.created(self.upload_id)
         return self.upload_id
 
     async def _watch_attempt(self, attempt: Coroutine[Any, Any, Attempt[str]]) -> Attempt[str]:
@@ -164,7 +164,7 @@ class CancellationGuard:
         return self._outcome
 
     async def _abort_and_prove(self, upload_id: str) -> AbortOutcome:
-        abort = Abort(self._client, self._bucket, self._key, upload_id, self._headers, self._failures)
+        abort = Abort(self._client, self._bucket, self._key, upload_id, self._headers, self._log)
         outcome = await abort.send()
         if not self.may_have_parts:
             return outcome
@@ -177,7 +177,7 @@ class CancellationGuard:
     async def __aenter__(self) -> CancellationGuard:
         if self.upload_id is not None:
             try:
-                await self._log.created(self.upload_id)
+                await self._record.created(self.upload_id)
             except BaseException:
                 self._give_up_care(self.upload_id)
                 raise
@@ -186,7 +186,7 @@ class CancellationGuard:
     def _give_up_care(self, upload_id: str) -> None:
         """Leave an upload as it was found, because it was not gone on with."""
         self._known_uploads.discard(upload_id)
-        self._log.left_open()
+        self._record.left_open()
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -233,9 +233,9 @@ class CancellationGuard:
     def _forget(self) -> None:
         self._known_uploads.discard(self.upload_id or "")
         if self._may_be_open:
-            self._log.left_open()
+            self._record.left_open()
         else:
-            self._log.ended()
+            self._record.ended()
 
     @property
     def _may_be_open(self) -> bool:

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Awaitable, Callable, Sequence
 
 from aios3._client.concurrency_limiter import Permit
+from aios3._client.request_log import RequestLog
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.operations import UploadPart
 from aios3._protocol.parts.part_buffer import Part
@@ -37,7 +38,7 @@ class PartSender:
         job: UploadJob,
         tasks: UploadTasks,
         progress: ProgressReporter,
-        failures: list[StorageError],
+        log: RequestLog,
         *,
         upload_id: Callable[[], Awaitable[str]],
         ended: Callable[[Part | SpilledPart, BaseException | None], None],
@@ -49,7 +50,7 @@ class PartSender:
             job: what is uploaded.
             tasks: to run in.
             progress: is told of every part stored.
-            failures: receives failed attempts.
+            log: of the upload.
             upload_id: waits for the id of the multipart upload.
             ended: takes a part's memory back, and what its task failed with, if it did.
         """
@@ -57,7 +58,7 @@ class PartSender:
         self._job = job
         self._tasks = tasks
         self._progress = progress
-        self._failures = failures
+        self._log = log
         self._upload_id = upload_id
         self._ended = ended
         self._slots = asyncio.Semaphore(job.concurrency)
@@ -71,13 +72,13 @@ class PartSender:
             StorageError: the upload has failed already; the part stays with the caller.
         """
         held = await self._enter()
-        failures: list[StorageError] = []
+        request = self._log.begin()
         try:
-            task = self._tasks.run(self._send(part, failures), f"aios3: part {part.number} of {self._job.key!r}")
+            task = self._tasks.run(self._send(part, request), f"aios3: part {part.number} of {self._job.key!r}")
         except BaseException:
             self._leave(held)
             raise
-        task.add_done_callback(lambda finished: self._finish(part, held, finished, failures))
+        task.add_done_callback(lambda finished: self._finish(part, held, finished, request))
 
     async def _enter(self) -> Permit | None:
         await self._slots.acquire()
@@ -93,11 +94,10 @@ class PartSender:
             self._concurrency.leave(held, stored, failures)
 
     def _finish(
-        self, part: Part | SpilledPart, held: Permit | None, task: asyncio.Task[None], failures: list[StorageError]
+        self, part: Part | SpilledPart, held: Permit | None, task: asyncio.Task[None], request: RequestLog
     ) -> None:
         failure = asyncio.CancelledError() if task.cancelled() else task.exception()
-        self._leave(held, part.size if failure is None else None, failures)
-        self._failures.extend(failures)
+        self._leave(held, part.size if failure is None else None, request.failures)
         self._ended(part, failure)
 
     async def drain(self) -> None:
@@ -113,7 +113,7 @@ class PartSender:
         algorithm = None if job.checksum is None else job.checksum.algorithm
         return UploadCheckpoint(job.bucket, job.key, upload_id, size, parts, algorithm, job.size)
 
-    async def _send(self, part: Part | SpilledPart, failures: list[StorageError]) -> None:
+    async def _send(self, part: Part | SpilledPart, request: RequestLog) -> None:
         job = self._job
         if isinstance(part, SpilledPart):
             await self._upload_id()  # before there is memory for the part: others could use that meanwhile
@@ -122,7 +122,7 @@ class PartSender:
         headers = {**job.headers.part, **await content_md5(job, part.body)}
         upload_id = await self._upload_id()
         operation = UploadPart(job.bucket, job.key, upload_id, part.number, part.body, headers, checksum)
-        answer = await self._client.run(operation, failures=failures)
+        answer = await self._client.run(operation, log=request)
         sent = None if checksum is None else checksum[1]
         self.tracker.record(part.number, size=part.size, etag=answer.etag, checksum=sent)
         self._progress.note_stored(self.tracker)

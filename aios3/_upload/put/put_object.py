@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from aios3._client.client import OperationClient
 from aios3._client.hashing import hash_body, md5_hex
+from aios3._client.request_log import RequestLog
 from aios3._protocol.operations import Committed, HeadObject, PutObject
 from aios3._protocol.policies.retry import outcome_unknown
 from aios3._upload.shared.ownership import ObjectProof, stored_after
@@ -24,16 +25,15 @@ __all__ = ["put_object"]
 async def put_object(
     client: OperationClient,
     operation: PutObject,
-    failures: list[StorageError],
+    log: RequestLog,
     head_headers: Mapping[str, str],
     proof: ObjectProof,
-    began_at: float,
 ) -> Committed:
     """Put the object, and tell our own success from somebody else's.
 
     An answer without an ETag is no proof that a store has answered, and a lost answer is none of a failure; with
     ``if_none_match`` a repetition is then refused because the first attempt succeeded. In all these cases `evidence`
-    decides, or else the key's MD5, if it was stored since `began_at` (by the client's monotonic clock): the same bytes
+    decides, or else the key's MD5, if it was stored since the upload began: the same bytes
     may have been there before, with other metadata.
 
     Raises:
@@ -41,22 +41,22 @@ async def put_object(
         TransportError: no answer came, and the key does not hold the source (a store that is slow may still take it).
         CompletionUnknownError: an answer was lost, and the key cannot be looked at.
     """
-    before = len(failures)
+    request = log.begin()
     try:
-        committed = await client.run(operation, failures=failures)
+        committed = await client.run(operation, log=request)
     except Exception as error:
         refusal: Exception = error  # of the store, of the closed driver, or of credentials at a repetition
-        if not any(outcome_unknown(failure) for failure in failures[before:]):
+        if not request.has_unknown_outcome:
             raise
     else:
         if committed.etag is not None:
             return committed
         refusal = _without_etag(operation)
-    was_answered = not any(_is_open(failure) for failure in (refusal, *failures[before:]))
+    was_answered = not any(_is_open(failure) for failure in (refusal, *request))
     found = await _look(client, operation, proof.asking(head_headers), refusal, was_answered=was_answered)
     verdict = proof.matches(found)
     if verdict is None:
-        is_new = found.last_modified is None or stored_after(client, found, began_at)
+        is_new = found.last_modified is None or stored_after(client, found, log.began_at)
         verdict = is_new and found.etag == await hash_body(md5_hex, operation.body)
     if not verdict:
         raise refusal

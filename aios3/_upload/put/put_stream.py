@@ -8,6 +8,7 @@ from typing import Final
 
 from aios3._client.client import OperationClient
 from aios3._client.hashing import RunningMD5
+from aios3._client.request_log import RequestLog
 from aios3._protocol.operations import Committed, HeadObject, PutObject
 from aios3._protocol.policies.retry import outcome_unknown
 from aios3._upload.shared.ownership import ObjectProof, stored_after
@@ -26,10 +27,9 @@ async def put_stream(
     operation: PutObject,
     body: BodyChannel,
     *,
-    failures: list[StorageError],
+    log: RequestLog,
     read_timeout: float,
     head_headers: Mapping[str, str],
-    began_at: float,
     nonce: str | None = None,
     md5: RunningMD5 | None = None,
 ) -> Committed:
@@ -39,10 +39,9 @@ async def put_stream(
         client: to send with.
         operation: without a body.
         body: sent again only as long as it can be rewound.
-        failures: receives failed attempts.
+        log: of the upload.
         read_timeout: seconds without a byte of the answer.
         head_headers: for HEAD.
-        began_at: when the upload began, by the client's monotonic clock.
         nonce: in the object's metadata, if it has one.
         md5: of the body, when all of it has been passed.
 
@@ -53,7 +52,7 @@ async def put_stream(
     """
     trouble: StorageError | None = None
     try:
-        committed = await client.run(operation, failures=failures, read_timeout=read_timeout, feed=body)
+        committed = await client.run(operation, log=log.begin(), read_timeout=read_timeout, feed=body)
     except StorageError as error:
         if not (body.may_be_whole and outcome_unknown(error)):
             raise
@@ -63,7 +62,7 @@ async def put_stream(
             return committed
     found = await _look(client, HeadObject(operation.bucket, operation.key, head_headers))
     proof = ObjectProof(body.bytes_passed, nonce=nonce)
-    verdict = False if found is None else _judge(client, found, proof, began_at, md5)
+    verdict = False if found is None else _judge(client, found, proof, log.began_at, md5)
     if found is not None and verdict:
         return Committed(found.etag, found.version_id, checksum=None, request_id=None)
     if verdict is False and isinstance(trouble, ResponseError) and trouble.code is not None:

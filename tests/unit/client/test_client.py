@@ -12,6 +12,7 @@ import pytest
 
 from aios3._client.attempt import Attempt
 from aios3._client.client import OperationClient
+from aios3._client.request_log import RequestLog
 from aios3._client.signers import OrdinarySigner
 from aios3._protocol.operations import (
     AbortMultipartUpload,
@@ -84,8 +85,8 @@ async def test_a_clear_refusal_is_raised_at_once(client: OperationClient, store:
 async def test_what_may_pass_is_repeated(client: OperationClient, store: FakeStore, clock: FakeClock) -> None:
     """Byte by byte the same, after waits that grow."""
     store.on("PutObject", refusal(500, "InternalError"), TransportError("reset"), refusal(503, "SlowDown"))
-    failures: list[StorageError] = []
-    await client.run(PUT, failures=failures)
+    failures = RequestLog()
+    await client.run(PUT, log=failures)
     assert store.bodies == [b"abc"] * 4
     assert clock.slept == [0.2, 0.4, 4.0]
     assert [type(failure).__name__ for failure in failures] == ["ResponseError", "TransportError", "ThrottledError"]
@@ -109,10 +110,10 @@ async def test_attempts_end(client: OperationClient, store: FakeStore) -> None:
 
 async def test_only_its_own_attempts_are_told(client: OperationClient, store: FakeStore) -> None:
     """Also where several operations share a list of failures."""
-    shared: list[StorageError] = [TransportError("of another part")] * 7
+    shared = RequestLog(failures=[TransportError("of another part")] * 7)
     store.on("PutObject", *[refusal(500, "InternalError")] * 9)
     with pytest.raises(ResponseError) as caught:
-        await client.run(PUT, failures=shared)
+        await client.run(PUT, log=shared.begin())
     assert caught.value.__notes__ == ["aios3: gave up after 4 attempts"]
     assert len(shared) == 11
 

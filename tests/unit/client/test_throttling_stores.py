@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from aios3._client.client import OperationClient
+from aios3._client.request_log import RequestLog
 from aios3._concurrency.clock import Clock
 from aios3._protocol.operations import UploadPart
 from aios3._protocol.wire.messages import Request, Response
 from aios3._protocol.wire.uri import Endpoint
-from aios3.errors import StorageError
 from aios3.options import RetryPolicy
 from tests.robustness.simulation.loop import VirtualLoop
 from tests.support.fakes import refusal
@@ -102,12 +102,12 @@ async def _upload(store: Store, parts: int, concurrency: int) -> Outcome:
         clock=Clock(monotonic=store.loop.time, random=store.random.random),
     )
     slots = asyncio.Semaphore(concurrency)
-    failures: list[list[StorageError]] = [[] for _ in range(parts)]
+    failures = [RequestLog() for _ in range(parts)]
 
     async def send(number: int) -> None:
         async with slots:
             part = UploadPart("bucket", "key", "id", number, (b"x",), {})
-            await client.run(part, failures=failures[number - 1])
+            await client.run(part, log=failures[number - 1])
 
     ended = await asyncio.gather(*(send(number) for number in range(1, parts + 1)), return_exceptions=True)
     failed = sum(isinstance(end, BaseException) for end in ended)

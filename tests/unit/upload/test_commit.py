@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from aios3._client.request_log import RequestLog
 from aios3._protocol.checksums.digests import checksum_of
 from aios3._protocol.operations import Committed
 from aios3._protocol.parts.part_tracker import PartTracker
@@ -15,7 +16,7 @@ from aios3._upload.commit import Commit
 from aios3._upload.multipart.guard import CancellationGuard
 from aios3._upload.shared.integrity import ObjectChecksum
 from aios3.credentials import Credentials
-from aios3.errors import AccessDeniedError, IntegrityError, StorageError, TransportError
+from aios3.errors import AccessDeniedError, IntegrityError, TransportError
 from aios3.models import UploadedPart, UploadReceipt, Verification
 from tests.support.fakes import (
     HEADERS,
@@ -40,19 +41,19 @@ class Scene:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         self.engine = make_engine(self.store, self.clock, provider=provider)
-        self.failures: list[StorageError] = []
+        self.failures = RequestLog()
         guard = CancellationGuard(
             self.engine.client,
             "bucket",
             "key",
             headers={},
             deadline=60,
-            failures=self.failures,
+            log=self.failures,
             known_uploads=self.engine.known_uploads,
         )
         guard.upload_id = "id"
         self.store.uploads["id"] = ("key", self.clock.moment, {1: b"abc", 2: b"def"})
-        self.commit = Commit(self.engine, make_job(**job), guard, self.failures, began_at=0.0)
+        self.commit = Commit(self.engine, make_job(**job), guard, self.failures)
 
     async def complete(self) -> Committed:
         tracker = PartTracker()
@@ -138,7 +139,7 @@ async def test_a_refused_commit_is_raised() -> None:
 def test_the_receipt() -> None:
     """Everything that is known, without quotes; failed attempts are retries."""
     scene = Scene()
-    scene.failures.append(TransportError("reset"))
+    scene.failures.add(TransportError("reset"))
     scene.clock.advance(12.5)
     parts = (UploadedPart(1, 6, "e"),)
     receipt = scene.commit.receipt(Committed('"etag"', "v", "sum", "request"), 6, parts)
@@ -227,7 +228,7 @@ async def test_a_lost_commit_is_known_by_its_age() -> None:
     """Where the store tells no more: it was stored since the upload began."""
     scene = Scene()
     scene.clock.advance(60)
-    scene.commit.began_at = 60.0
+    scene.commit.log.began_at = 60.0
     scene.store.on("CompleteMultipartUpload", scene.store.lose, refusal(404, "NoSuchUpload"))
     dates = {"last-modified": "Mon, 04 May 2026 03:03:01 GMT"}
     scene.store.on("HeadObject", *[Response(200, {"content-length": "6", "etag": '"encrypted"', **dates})] * 2)
@@ -320,7 +321,7 @@ def test_the_receipt_of_a_stream() -> None:
     """Its time runs from its beginning, and a declared length is all that was compared."""
     scene = Scene(size=6)
     scene.clock.advance(12.5)
-    scene.commit.began_at = 2.5
+    scene.commit.log.began_at = 2.5
     receipt = receipt_of(scene, Committed(None, None, None, None))
     assert receipt.elapsed == 10
     assert receipt.verification == Verification(whole="size")

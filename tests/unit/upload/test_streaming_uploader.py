@@ -89,7 +89,7 @@ async def test_the_headers_are_those_of_the_commit_too(scene: Scene) -> None:
     await scene.upload(content(2))
     headers = scene.store.requests("PutObject")[0].headers
     assert headers == {"content-type": "video/mp4", "if-none-match": "*"}
-    assert scene.store.answer_timeouts == [scene.engine.timeouts.complete]
+    assert scene.store.read_timeouts == [scene.engine.timeouts.complete]
 
 
 async def test_the_object_is_marked_by_its_nonce(scene: Scene) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from aios3._client.request_log import RequestLog
 from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.abort import Abort, AbortOutcome
-from aios3.errors import AccessDeniedError, StorageError, ThrottledError, TransportError
+from aios3.errors import AccessDeniedError, ThrottledError, TransportError
 from tests.support.fakes import FakeClock, FakeStore, make_client, refusal
 
 STILL_THERE = Response(200, {}, b"<ListPartsResult></ListPartsResult>")
@@ -18,7 +19,7 @@ class Scene:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         self.store.open_upload("id")
-        self.failures: list[StorageError] = []
+        self.failures = RequestLog()
         client = make_client(self.store, self.clock, attempts=1)
         self.abort = Abort(client, "bucket", "key", "id", {"x-every": "e"}, self.failures)
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from aios3._client.request_log import RequestLog
 from aios3._protocol.operations import CompleteMultipartUpload
 from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.complete import Completion
@@ -19,7 +20,6 @@ from aios3.errors import (
     CompletionUnknownError,
     PreconditionFailedError,
     ResponseError,
-    StorageError,
     TransportError,
 )
 from aios3.models import StorageObject
@@ -50,9 +50,9 @@ class Scene:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         client = make_client(self.store, self.clock, attempts=attempts)
-        self.failures: list[StorageError] = []
+        self.failures = RequestLog()
         self.guard = CancellationGuard(
-            client, "bucket", "key", headers={}, deadline=60, failures=self.failures, known_uploads=set()
+            client, "bucket", "key", headers={}, deadline=60, log=self.failures, known_uploads=set()
         )
         self.guard.upload_id = "id"
         self.guard.may_have_parts = True
@@ -64,9 +64,8 @@ class Scene:
             guard=self.guard,
             operation=CompleteMultipartUpload("bucket", "key", "id", parts, None, {"if-none-match": "*"}),
             size=len(WHOLE),
-            began_at=0.0,
             read_timeout=300.0,
-            failures=self.failures,
+            log=self.failures,
             head_headers={"x-head": "h"},
         )
 

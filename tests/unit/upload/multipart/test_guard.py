@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aios3._client.request_log import RequestLog
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._protocol.wire.messages import Request, Response
 from aios3._upload.multipart.abort import AbortOutcome
@@ -28,7 +29,7 @@ class Scene:
     def __init__(self, *, deadline: float = 60.0, attempts: int = 4) -> None:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
-        self.failures: list[StorageError] = []
+        self.failures = RequestLog()
         self.known: set[str] = set()
         self.guard = CancellationGuard(
             make_client(self.store, self.clock, attempts=attempts),
@@ -36,7 +37,7 @@ class Scene:
             "key",
             headers={"x-every": "e"},
             deadline=deadline,
-            failures=self.failures,
+            log=self.failures,
             known_uploads=self.known,
         )
 
@@ -440,7 +441,7 @@ async def test_an_upload_that_cannot_be_taken_into_care_is_left_as_it_was(scene:
             self.events.append("left open")
 
     scene.store.open_upload("id")
-    scene.guard._log = log = FullLog()
+    scene.guard._record = log = FullLog()
     scene.guard.adopt("id")
     with pytest.raises(type(error)):
         async with scene.guard:
@@ -587,7 +588,7 @@ async def test_the_log_is_told_of_every_step() -> None:
     clock, log = FakeClock(), Log()
     client = make_client(FakeStore(clock), clock)
     guard = CancellationGuard(
-        client, "bucket", "key", headers={}, deadline=60, failures=[], known_uploads=set(), log=log
+        client, "bucket", "key", headers={}, deadline=60, log=RequestLog(), known_uploads=set(), record=log
     )
     async with guard:
         await guard.create(CREATE)
@@ -608,7 +609,14 @@ async def test_the_log_is_told_of_an_abort_that_was_not_proved() -> None:
     store = FakeStore(clock)
     store.on("ListParts", *[TransportError("reset")] * 6)
     guard = CancellationGuard(
-        make_client(store, clock), "bucket", "key", headers={}, deadline=60, failures=[], known_uploads=set(), log=log
+        make_client(store, clock),
+        "bucket",
+        "key",
+        headers={},
+        deadline=60,
+        log=RequestLog(),
+        known_uploads=set(),
+        record=log,
     )
     with pytest.raises(ValueError, match="source"):
         async with guard:
@@ -725,7 +733,7 @@ async def test_the_log_is_told_whether_anything_may_be_open(
         def left_open(self) -> None:
             events.append("left open")
 
-    scene.guard._log = Log()
+    scene.guard._record = Log()
     scene.store.on(operation, *answers)
     scene.store.on("ListMultipartUploads", refusal(403, "AccessDenied"))
     with pytest.raises((KeyError, StorageError)):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from aios3._client.request_log import RequestLog
 from aios3._concurrency.task_group import PartTasks, UploadTasks
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part
 from aios3._upload.multipart.part_sender import PartSender
@@ -37,7 +38,7 @@ class SenderScene:
         self.store = FakeStore(self.clock)
         self.store.open_upload("id")
         self.ended: list[tuple[int, type[BaseException] | None]] = []
-        self.failures: list[StorageError] = []
+        self.failures = RequestLog()
         self.tasks = UploadTasks()
         self.progress = ProgressReporter(None, None)
         self.engine = make_engine(self.store, self.clock)

@@ -8,12 +8,13 @@ import dataclasses
 import pytest
 
 from aios3._client.hashing import RunningMD5
+from aios3._client.request_log import RequestLog
 from aios3._protocol.operations import Committed, PutObject
 from aios3._protocol.parts.part_buffer import Part
 from aios3._protocol.wire.messages import Response
 from aios3._upload.put.body_channel import BodyChannel
 from aios3._upload.put.put_stream import put_stream
-from aios3.errors import CompletionUnknownError, ResponseError, StorageError, ThrottledError, TransportError
+from aios3.errors import CompletionUnknownError, ResponseError, ThrottledError, TransportError
 from tests.support.fakes import Answer, FakeClock, make_client, md5, refusal
 from tests.support.stream_scene import StreamStore
 
@@ -25,7 +26,7 @@ class Scene:
         self.clock = FakeClock()
         self.store = StreamStore(self.clock)
         self.client = make_client(self.store, self.clock)
-        self.failures: list[StorageError] = []
+        self.failures = RequestLog()
 
     async def put(self, *answers: Answer, has_ended: bool = True, nonce: str | None = None) -> Committed:
         """Put `BODY`, whose beginning is given up, and whose end was passed on or not."""
@@ -42,10 +43,9 @@ class Scene:
                 self.client,
                 PutObject("bucket", "key", {"if-none-match": "*"}, ()),
                 handover,
-                failures=self.failures,
+                log=self.failures,
                 read_timeout=300.0,
                 head_headers={"x-head": "h"},
-                began_at=0.0,
                 nonce=nonce,
                 md5=digest if nonce is None else None,
             )
@@ -64,7 +64,7 @@ async def test_an_answer_with_an_etag_is_believed(scene: Scene) -> None:
     assert (committed.etag, committed.version_id) == (f'"{md5(BODY)}"', "v1")
     assert scene.store.operations == ["PutObject"]
     assert scene.store.sent[0].headers == {"if-none-match": "*"}
-    assert scene.store.answer_timeouts == [300.0]
+    assert scene.store.read_timeouts == [300.0]
 
 
 async def test_a_lost_answer_is_settled_by_a_look(scene: Scene) -> None:
