@@ -11,7 +11,7 @@ from typing import Any, Literal
 from aios3.errors import ConfigurationError, StorageError, UploadSuspendedError
 from aios3.models import UploadedPart, UploadReceipt
 
-__all__ = ["FileIdentity", "RecoveredUpload", "UploadCheckpoint", "UploadSuspendedError"]
+__all__ = ["FileIdentity", "MultipartUpload", "RecoveredUpload", "UploadCheckpoint", "UploadSuspendedError"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,26 @@ class FileIdentity:
     """Bytes."""
     modified_ns: int
     """The time of its last change, in nanoseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class MultipartUpload:
+    """An open multipart upload. It holds no secret."""
+
+    bucket: str
+    key: str
+    upload_id: str
+    part_size: int
+    """Bytes of the first parts."""
+    checksum: str | None = None
+    """Algorithm of the parts' checksums, as in ``TransferConfig``; ``None`` if they have none."""
+    size: int | None = None
+    """Declared size in bytes; ``None`` if there is none."""
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Bucket, key and upload id, as every request about it names them."""
+        return self.bucket, self.key, self.upload_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +73,11 @@ class UploadCheckpoint:
         for number, part in enumerate(self.parts, 1):
             if part.number != number or part.size < self.part_size:
                 raise ConfigurationError(f"a checkpoint's part {number} is missing, or shorter than {self.part_size}")
+
+    @property
+    def upload(self) -> MultipartUpload:
+        """The upload, without its parts."""
+        return MultipartUpload(self.bucket, self.key, self.upload_id, self.part_size, self.checksum, self.size)
 
     @property
     def offset(self) -> int:

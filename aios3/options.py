@@ -84,8 +84,7 @@ class TransferConfig:
     ``"stream"``: one PutObject that goes out while the source is read, with Content-Length if ``size`` is declared,
     else chunked (which Amazon S3 itself refuses). Its limits: after the first ``part_size`` bytes no failure can be
     made good, so the upload ends by it; the body is signed with UNSIGNED-PAYLOAD and has no checksum; and it may not
-    be longer than the store takes in one PutObject. If its answer is lost, the ETag that HEAD shows is compared with
-    the MD5 of what was sent; where the store's ETags are no MD5s the outcome stays unknown, unless there is a `nonce`.
+    be longer than the store takes in one PutObject. It always carries a `nonce`, which settles a lost response.
     ``"auto"``: multipart wherever the provider has it."""
     nonce: bool = False
     """Mark the object by a random value in its metadata (``aios3-nonce``). If the answer to the commit is lost, it

@@ -12,7 +12,6 @@ from aios3._protocol.wire.messages import Body
 from aios3.options import KIB
 
 __all__ = [
-    "RunningMD5",
     "hash_body",
     "md5_hex",
 ]
@@ -36,22 +35,3 @@ def md5_hex(body: Pieces) -> str:
     for piece in body:
         digest.update(piece)
     return digest.hexdigest()
-
-
-class RunningMD5:
-    """The MD5 of a body that comes bit by bit."""
-
-    def __init__(self) -> None:
-        self._digest = hashlib.md5(usedforsecurity=False)
-
-    async def add(self, body: Body) -> None:
-        """Take what comes next; one after the other."""
-        await hash_body(self._update, body)
-
-    def _update(self, body: Body) -> None:
-        for piece in body:
-            self._digest.update(piece)
-
-    def hex(self) -> str:
-        """Return the MD5 of all that was taken, as ETags have it."""
-        return self._digest.hexdigest()

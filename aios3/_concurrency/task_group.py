@@ -26,6 +26,10 @@ class UploadTasks:
         self._group: PartTasks | None = None
         self._reason: StorageError | None = None
         self._known: set[asyncio.Task[object] | None] = {asyncio.current_task()}
+        self.is_committing = False
+        """The commit has begun: only `cut_off` ends the upload from outside."""
+        self.failure: BaseException | None = None
+        """The first failure of a task that sends for the upload, for other tasks that feed it later."""
 
     def begin(self, group: PartTasks) -> None:
         """Take the group that the work will run in; an upload that was stopped before fails at once."""
@@ -49,8 +53,13 @@ class UploadTasks:
         except RuntimeError:  # the group is shutting down: this is a task of the caller's that goes on writing
             work.close()
             raise StorageError("the upload has failed, and takes no more bytes") from None
-        task.add_done_callback(lambda _: work.close())  # a task that is cancelled before its first step runs nothing
+        task.add_done_callback(lambda ended: self._ended(ended, work))
         return task
+
+    def _ended(self, task: asyncio.Task[Any], work: Coroutine[Any, Any, Any]) -> None:
+        work.close()  # a task that is cancelled before its first step runs nothing
+        failure = asyncio.CancelledError() if task.cancelled() else task.exception()
+        self.failure = self.failure or failure
 
     async def _known_work(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.current_task()
@@ -61,16 +70,26 @@ class UploadTasks:
             self._known.discard(task)
 
     def stop(self, reason: StorageError) -> None:
-        """Make the upload fail with `reason`, unless it is ending already."""
+        """Make the upload fail with `reason`. Has no effect if it is being committed or is ending."""
+        if not self.is_committing:
+            self.cut_off(reason)
+
+    def cut_off(self, reason: StorageError) -> None:
+        """Make the upload fail with `reason`, even while it is being committed. Has no effect if it is ending."""
         if self._group is None:
             self._reason = reason
         elif not self._group.is_ending:
             self._group.fail(reason)
 
-    def require_no_failure(self) -> None:
-        """Raise what has ended the upload, if anything has: then no commit may begin."""
+    def begin_commit(self) -> None:
+        """Begin the commit, after which `stop` has no effect.
+
+        Raises:
+            BaseException: the failure that has ended the upload.
+        """
         if self._group is not None and self._group.failure is not None:
             raise self._group.failure
+        self.is_committing = True
 
 
 class PartTasks:

@@ -60,11 +60,14 @@ def make_job(
     _check_sizes(provider, size, max_size)
     if resume is not None:
         transfer = _transfer_of(resume, transfer, bucket, key, size, max_size)
+    plan = _plan(provider, transfer, driver_transfer, size=size, is_resumed=resume is not None)
+    # Nothing else could prove whose object it is after a lost response.
+    is_nonce_needed = plan.is_streamed and (size is None or size > plan.first_size)
     job = UploadJob(
         bucket=bucket,
         key=key,
         headers=headers,
-        plan=_plan(provider, transfer, driver_transfer, size=size, is_resumed=resume is not None),
+        plan=plan,
         concurrency=_concurrency(provider, transfer),
         is_adaptive=transfer.concurrency == "auto",
         checksum=_checksum(provider, transfer),
@@ -73,7 +76,7 @@ def make_job(
         on_progress=on_progress,
         attributes=attributes,
         file=file,
-        nonce=secrets.token_hex(16) if transfer.nonce and resume is None else None,
+        nonce=secrets.token_hex(16) if (transfer.nonce or is_nonce_needed) and resume is None else None,
         resume=resume,
         is_suspendable=transfer.suspendable,
     )

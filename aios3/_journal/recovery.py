@@ -9,12 +9,11 @@ from typing import Final, Literal
 
 from aios3._client.request_log import RequestLog
 from aios3._protocol.attributes.headers import ObjectHeaders, read_attributes
-from aios3._upload.multipart.abort import AbortOutcome
-from aios3._upload.multipart.guard import CancellationGuard
+from aios3._upload.multipart.abort import Abort, AbortOutcome
 from aios3._upload.multipart.orphan_sweep import OrphanSweep
 from aios3._upload.multipart.resume import holds_parts, list_stored_parts, usable_parts
 from aios3._upload.shared.engine import Engine
-from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint
+from aios3.checkpoints import FileIdentity, MultipartUpload, RecoveredUpload, UploadCheckpoint
 from aios3.errors import ContainerNotFoundError, DriverClosedError, StorageError, UploadNotFoundError
 
 from .entries import JournalEntry
@@ -79,16 +78,16 @@ class Leftovers:
         """
         if entry.upload_id is None:
             return None
-        place = entry.bucket, entry.key, entry.upload_id
+        upload = _upload_of(entry, entry.upload_id)
         with_key = entry.has_customer_key and headers is not None
         try:
             listing = headers.part if with_key and headers is not None else self._headers(entry)
-            stored = await list_stored_parts(self._engine.client, *place, listing)
+            stored = await list_stored_parts(self._engine.client, upload, listing)
         except (UploadNotFoundError, ContainerNotFoundError):
             self._journal.end(number)
             return None
         parts = usable_parts(stored, part_size=entry.part_size, checksum=entry.checksum)
-        return UploadCheckpoint(*place, entry.part_size, parts, entry.checksum, entry.size)
+        return UploadCheckpoint(*upload.place, entry.part_size, parts, entry.checksum, entry.size)
 
     async def abort(self, number: int, entry: JournalEntry) -> RecoveredUpload:
         """End an upload, and say what became of it; one that cannot be aborted stays.
@@ -101,8 +100,7 @@ class Leftovers:
             if upload_id is None:
                 upload_id, outcome = await self._abort_unknown(entry)
             else:
-                place = entry.bucket, entry.key, upload_id
-                outcome = await _abort_upload(self._engine, *place, self._headers(entry))
+                outcome = await _abort_upload(self._engine, _upload_of(entry, upload_id), self._headers(entry))
         except DriverClosedError:
             raise
         except Exception as error:  # noqa: BLE001 - credentials may fail with anything, and the others must be ended
@@ -182,7 +180,7 @@ async def discard(
     number = None if journal is None else journal.resume(checkpoint.upload_id)
     outcome: AbortOutcome | None = None
     try:
-        outcome = await _abort_upload(engine, checkpoint.bucket, checkpoint.key, checkpoint.upload_id, headers)
+        outcome = await _abort_upload(engine, checkpoint.upload, headers)
     finally:
         if journal is not None and number is not None:
             if outcome in _ENDS:
@@ -191,29 +189,20 @@ async def discard(
                 journal.leave(number, checkpoint.upload_id)
 
 
-async def _abort_upload(
-    engine: Engine, bucket: str, key: str, upload_id: str, headers: Mapping[str, str]
-) -> AbortOutcome:
-    """Abort an upload that nobody works on, and prove that nothing remained.
+def _upload_of(entry: JournalEntry, upload_id: str) -> MultipartUpload:
+    return MultipartUpload(entry.bucket, entry.key, upload_id, entry.part_size, entry.checksum, entry.size)
+
+
+async def _abort_upload(engine: Engine, upload: MultipartUpload, headers: Mapping[str, str]) -> AbortOutcome:
+    """Abort an upload on which no process works, and prove that nothing remained.
 
     Raises:
         StorageError: the store refused, or does not answer.
     """
-    guard = CancellationGuard(
-        engine.client,
-        bucket,
-        key,
-        headers=headers,
-        deadline=engine.timeouts.cleanup,
-        log=RequestLog(),
-        known_uploads=engine.known_uploads,
-    )
-    guard.adopt(upload_id)
-    guard.may_have_parts = True
+    abort = Abort(engine.client, upload, headers, RequestLog())
+    engine.known_uploads.add(upload.upload_id)
     try:
-        outcome = await guard.abort()
-        if guard.unproved_by is not None:
-            raise guard.unproved_by
-        return outcome
+        outcome = await abort.send()
+        return outcome if await abort.prove() else AbortOutcome.FAILED
     finally:
-        engine.known_uploads.discard(upload_id)
+        engine.known_uploads.discard(upload.upload_id)

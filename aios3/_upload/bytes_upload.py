@@ -59,7 +59,7 @@ class BytesUpload:
         log = RequestLog(self._engine.client.clock.monotonic())
         size, body = len(self._data), _slices(self._data)
         self._data = b""
-        commit = Commit(self._engine, self._job, None, log)
+        commit = Commit(self._engine, self._job, log)
         self._engine.running.add(self)
         try:
             async with self._cut:
@@ -67,12 +67,12 @@ class BytesUpload:
         except TimeoutError:
             if not self._cut.expired():
                 raise
-            raise commit.given_up() from None
+            raise commit.given_up(None) from None
         finally:
             body.clear()  # an error that the caller keeps would keep the bytes
             self._engine.upload_ended(self)
             self.ended.set()
-        return commit.receipt(committed, size, ())
+        return commit.receipt(committed, size)
 
     def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
         """Return whether `task` is the one that waits for the store."""

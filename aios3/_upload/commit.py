@@ -38,8 +38,6 @@ class Commit:
 
     engine: Engine
     job: UploadJob
-    guard: CancellationGuard | None
-    """Of the multipart upload; ``None`` where there never is one."""
     log: RequestLog
     """Of the upload."""
     _verification: Verification | None = None
@@ -78,8 +76,14 @@ class Commit:
         self._verification = verification_of_put(job, operation, committed, is_signed=self._signs_bodies)
         return committed
 
-    async def complete(self, upload_id: str, tracker: PartTracker, count: int, size: int) -> Committed:
+    async def complete(self, guard: CancellationGuard, tracker: PartTracker, count: int, size: int) -> Committed:
         """Make the object out of its `count` parts, and return it with the ETag that HEAD will report.
+
+        Args:
+            guard: of the multipart upload, which is open.
+            tracker: of its parts.
+            count: of its parts.
+            size: of the object, in bytes.
 
         Raises:
             IntegrityError: parts are missing, or the store reports another checksum than the parts make.
@@ -88,8 +92,9 @@ class Commit:
         job = self.job
         parts = tracker.finish(count=count, size=size)
         checksum = None if job.checksum is None else await job.checksum.of_parts(tracker.checksums())
-        operation = self._completing(upload_id, parts, size, checksum)
-        committed = await self._complete(operation, size, checksum)
+        assert guard.upload_id is not None
+        operation = self._completing(guard.upload_id, parts, size, checksum)
+        committed = await self._complete(guard, operation, size, checksum)
         if job.checksum is not None and checksum is not None:
             job.checksum.compare(checksum, committed, bucket=job.bucket, key=job.key)
         self._verification = verification_of_multipart(
@@ -108,11 +113,12 @@ class Commit:
         told_size = size if self.engine.provider.checks_object_size else None
         return CompleteMultipartUpload(job.bucket, job.key, upload_id, parts, algorithm, headers, told_size)
 
-    async def _complete(self, operation: CompleteMultipartUpload, size: int, checksum: str | None) -> Committed:
-        assert self.guard is not None
+    async def _complete(
+        self, guard: CancellationGuard, operation: CompleteMultipartUpload, size: int, checksum: str | None
+    ) -> Committed:
         completion = Completion(
             client=self.engine.client,
-            guard=self.guard,
+            guard=guard,
             operation=operation,
             size=size,
             read_timeout=self.engine.timeouts.complete,
@@ -140,29 +146,27 @@ class Commit:
         version_id = committed.version_id or found.version_id
         return Committed(found.etag, version_id, committed.checksum, committed.request_id)
 
-    def given_up(self) -> CompletionUnknownError:
+    def given_up(self, upload_id: str | None) -> CompletionUnknownError:
         """Return the error for a commit that the end of the driver has cut off."""
         job = self.job
         return CompletionUnknownError(
             f"the driver was closed while {job.bucket}/{job.key} was being committed; HEAD shows whether it was",
             bucket=job.bucket,
             key=job.key,
-            upload_id=self._upload_id,
+            upload_id=upload_id,
         )
 
-    @property
-    def _upload_id(self) -> str | None:
-        return None if self.guard is None else self.guard.upload_id
-
-    def receipt(self, committed: Committed, size: int, parts: tuple[UploadedPart, ...]) -> UploadReceipt:
-        """Return what the caller is told of an object that was committed."""
+    def receipt(
+        self, committed: Committed, size: int, parts: tuple[UploadedPart, ...] = (), upload_id: str | None = None
+    ) -> UploadReceipt:
+        """Return the receipt of the committed object; `upload_id` and `parts` are those of a multipart upload."""
         return UploadReceipt(
             bucket=self.job.bucket,
             key=self.job.key,
             size=size,
             etag=unquote_etag(committed.etag or ""),
             version_id=committed.version_id,
-            upload_id=self._upload_id,
+            upload_id=upload_id,
             parts=parts,
             checksum=committed.checksum,
             request_id=committed.request_id,

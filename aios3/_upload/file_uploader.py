@@ -54,7 +54,6 @@ class FileUploader(Uploader):
     async def _take_read(self, count: int) -> None:
         self._count(count)
         self._assembler.advance(count)
-        if count and self._is_surely_multipart:
-            self._creation.begin()
-        if self._assembler.is_full and self._creation.has_begun:
-            await self._send_part()
+        if count:
+            self.sink.expect(self._job.size)
+        await self._send_early()

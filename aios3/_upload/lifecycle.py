@@ -6,13 +6,11 @@ from collections.abc import AsyncGenerator
 
 from aios3._concurrency.caller_errors import async_block, note
 from aios3._concurrency.task_group import PartTasks
-from aios3._protocol.parts.put_plan import StreamPlan
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3.errors import UploadNotFoundError, UploadSuspendedError
 
 from .file_uploader import FileUploader
-from .streaming_uploader import StreamingUploader
 from .uploader import Uploader
 
 __all__ = ["run_upload"]
@@ -27,11 +25,11 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
     that fails, by cancelling the block. Afterwards nothing of the upload is left
     but its receipt; or the open upload and its checkpoint, when it is suspended.
     """
-    upload = _uploader(engine, job)
+    upload = Uploader(engine, job) if job.file is None or job.plan.is_streamed else FileUploader(engine, job)
     engine.running.add(upload)
     engine.watch.begin(upload)
     try:
-        async with upload.guard, PartTasks() as group:
+        async with upload.sink.guard, PartTasks() as group:
             upload.tasks.begin(group)
             try:
                 yield upload
@@ -39,8 +37,8 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
             finally:
                 upload.close()
     except UploadSuspendedError as error:
-        if error is upload.guard.suspended_by:  # another upload's may pass through the block
-            error.checkpoint = upload.checkpoint() if upload.guard.is_kept else None
+        if error is upload.stopped_by:  # the error of another upload may pass through the block
+            error.checkpoint = upload.sink.checkpoint()
         raise
     except UploadNotFoundError as error:
         if engine.provider.aborts_uploads_after is not None and upload.has_met(error):
@@ -53,9 +51,3 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
             engine.watch.end(upload)
             engine.upload_ended(upload)
             upload.ended.set()
-
-
-def _uploader(engine: Engine, job: UploadJob) -> Uploader:
-    if isinstance(job.plan, StreamPlan):
-        return StreamingUploader(engine, job, job.plan)
-    return Uploader(engine, job) if job.file is None else FileUploader(engine, job)

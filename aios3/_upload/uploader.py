@@ -1,33 +1,22 @@
 """One upload, from its first byte to its receipt.
 
-The source is pulled in the caller's task, never under a timeout of ours. Its
-chunks are copied into segments that the memory budget has granted *before*
-anything was asked of the source; a full part takes one of `concurrency` slots
-and becomes a task (`PartSender`). While all slots are taken the source is not
-asked, which is the whole backpressure: at most ``concurrency + 1`` parts are held.
+The caller's task pulls the source, never under a timeout of ours. Its chunks are copied into segments that the memory
+budget has granted *before* the source was asked. A full part goes to the sink, which sends it in a task. While the sink
+takes no part the source is not asked: that is the whole backpressure, and at most ``concurrency + 1`` parts are held.
 
-The first part is kept until a byte beyond it comes: a source that ends in it
-becomes one PutObject. Otherwise the multipart upload is created while the
-source is read on, and committed only after the source has ended cleanly and
-all slots have come back: every part is acknowledged. With a checkpoint it is
-multipart from its first byte, and the checkpoint's parts count as stored.
+The first part is kept until a byte follows it. A source that ends within it becomes one PutObject. Otherwise the sink
+begins, and commits only after the source has ended cleanly.
 """
 
 from __future__ import annotations
 
 import asyncio
-from functools import cached_property
 from typing import Final
 
 from aios3._client.request_log import RequestLog
 from aios3._concurrency.fair_lock import FairLock
 from aios3._concurrency.task_group import UploadTasks
-from aios3._protocol.parts.part_buffer import Part
 from aios3._upload.memory.part_assembler import PartAssembler
-from aios3._upload.memory.spill import SpilledPart
-from aios3._upload.multipart.create import Creation
-from aios3._upload.multipart.guard import CancellationGuard
-from aios3._upload.multipart.part_sender import PartSender
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.progress import ProgressReporter
@@ -35,12 +24,15 @@ from aios3._upload.source.closing_deadline import ClosingDeadline
 from aios3._upload.source.kinds import as_view
 from aios3._upload.source.length import SourceLength
 from aios3._upload.source.readers import END, SourceReader
-from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError
+from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import ConfigurationError, StorageError
 from aios3.models import UploadReceipt
 from aios3.options import KIB
 
 from .commit import Commit
+from .multipart_sink import MultipartSink
+from .part_sink import PartSink
+from .put_sink import PutSink
 
 __all__ = ["Uploader"]
 
@@ -49,57 +41,40 @@ _LOOKAHEAD: Final = 64 * KIB
 
 _CHUNKS_PER_TURN: Final = 64
 _BYTES_PER_TURN: Final = 512 * KIB
-"""What is pulled before other tasks get their turn, for sources that never wait for anything. With more bytes the
-reading outruns the sending, and nearby stores are sent to from 47 MiB of waiting parts instead of 15."""
+"""Chunks and bytes pulled before other tasks get their turn, for sources that never wait. With more bytes reading
+outruns sending: an upload to a nearby store then holds 47 MiB of waiting parts instead of 15."""
 
 
 class Uploader:
-    """Cuts, sends and commits; to be fed inside `run_upload`."""
+    """Reads a source into parts and passes them to a sink; to be fed inside `run_upload`."""
 
     def __init__(self, engine: Engine, job: UploadJob) -> None:
         """Prepare; nothing is sent or taken before the first byte."""
         self._engine = engine
         self._job = job
         parts_done, offset = (0, 0) if job.resume is None else (len(job.resume.parts), job.resume.offset)
-        first = parts_done + 1
-        self._assembler = PartAssembler(job.plan, engine.memory, engine.pool, first_number=first, spill=engine.spill)
+        self._assembler = PartAssembler(
+            job.plan, engine.memory, engine.pool, first_number=parts_done + 1, spill=engine.spill
+        )
         self._progress = ProgressReporter(job.on_progress, job.size)
-        self._log = RequestLog(engine.client.clock.monotonic())
-        self._bounds = SourceLength(size=job.size, max_size=job.max_size, read=offset)
+        self._bounds = SourceLength(size=job.size, max_size=job.max_size, put_limit=job.plan.put_limit, read=offset)
         self._turn = FairLock()
         self.is_asking = False
         """The source has been asked for more, and has not answered."""
         self._chunks_left, self._turn_at = _CHUNKS_PER_TURN, offset + _BYTES_PER_TURN
         """How many writes, and until which byte, before other tasks get their turn."""
-        self._is_open, self._is_committing = True, False
+        self._is_open = True
         self._broken_by: BaseException | None = None
-        self.guard = CancellationGuard(
-            engine.client,
-            job.bucket,
-            job.key,
-            headers=job.headers.every,
-            deadline=engine.timeouts.cleanup,
-            log=self._log,
-            known_uploads=engine.known_uploads,
-            record=engine.journal.begin(job),
-        )
+        self._log = RequestLog(engine.client.clock.monotonic())
         self.tasks = UploadTasks()
+        self._commit = Commit(engine, job, self._log)
+        kind: type[PutSink | MultipartSink] = PutSink if job.plan.is_streamed else MultipartSink
+        self.sink: PartSink = kind(self._commit, self.tasks, self._progress)
         self.is_suspendable = job.is_suspendable
-        self._commit = Commit(engine, job, self.guard, self._log)
-        self._creation = Creation(self.guard, self.tasks, self._commit.creation, f"aios3: create {job.key!r}")
         self.ended = asyncio.Event()
         self.receipt: UploadReceipt | None = None
         self.stopped_by: StorageError | None = None
-        """Why it was stopped, if it was."""
-        if job.resume is not None:
-            self._go_on_from(job.resume)
-
-    def _go_on_from(self, checkpoint: UploadCheckpoint) -> None:
-        self.guard.adopt(checkpoint.upload_id)
-        self.guard.may_have_parts = True
-        self._sender.tracker.restore(checkpoint.parts)
-        self._progress.bytes_read = checkpoint.offset
-        self._progress.note_stored(self._sender.tracker)
+        """Reason for which the upload was stopped; ``None`` if it was not."""
 
     @property
     def bytes_durable(self) -> int:
@@ -113,16 +88,16 @@ class Uploader:
 
     @property
     def is_idle(self) -> bool:
-        """It would take bytes at once, and its caller gives none."""
+        """The upload would take bytes at once, and its caller gives none."""
         return self._is_open and not self._turn.locked()
 
     @property
     def holds_any(self) -> bool:
-        """Its unfinished part has memory, or room on the disk, that others may need."""
+        """The unfinished part has memory, or room on disk, that other uploads may need."""
         return self._assembler.holds_any
 
     def closing_deadline(self, source: object) -> ClosingDeadline:
-        """Return what sees to it that a source of this upload ends."""
+        """Return the deadline under which a source of this upload is closed."""
         return ClosingDeadline(source, f"{self._job.bucket}/{self._job.key}", self._engine.timeouts.cleanup)
 
     def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
@@ -130,34 +105,27 @@ class Uploader:
         return self.tasks.includes(task)
 
     def stop(self, reason: StorageError) -> None:
-        """Make the upload fail with `reason`, unless its commit is on its way or it is ending already."""
-        if self._is_committing:
+        """Make the upload fail with `reason`. Has no effect if it is being committed or is ending."""
+        if self.tasks.is_committing:
             return
         self.stopped_by = reason
         if isinstance(reason, UploadSuspendedError):
-            self.guard.suspended_by = reason
+            self.sink.suspend(reason)
         self.tasks.stop(reason)
 
     def has_met(self, error: StorageError) -> bool:
-        """Return whether `error` is what a request of this upload came to, not one of the caller's own."""
+        """Return whether a request of this upload failed with `error`, this very object."""
         return self._log.includes(error)
 
-    def checkpoint(self) -> UploadCheckpoint:
-        """Return what an upload that was left open can go on from."""
-        assert self.guard.upload_id is not None
-        return self._sender.checkpoint(self.guard.upload_id)
-
     def give_up_commit(self) -> None:
-        """Cut the commit off, if it is on its way."""
-        if self._is_committing:
-            self.tasks.stop(self._commit.given_up())
+        """Cut the commit off, if it is in flight."""
+        if self.tasks.is_committing:
+            self.tasks.cut_off(self._commit.given_up(self.sink.upload_id))
 
     async def abandon(self) -> None:
-        """Abort the multipart upload although the block has not been left; not a second time."""
-        if self._is_committing or self.guard.is_cleaning_up:
+        """End the upload at the store although its block has not been left; not a second time."""
+        if not await self.sink.abort():
             await self.ended.wait()
-        else:
-            await self.guard.abort()
 
     # feeding
 
@@ -203,9 +171,14 @@ class Uploader:
         Return whether it was taken. What a small write costs is what is done here.
         """
         self._chunks_left -= 1
-        is_allowed = self._is_open and self._broken_by is None and self._turn.is_free and self._creation.is_settled
+        is_allowed = self._is_open and self._is_whole and self._turn.is_free and self.sink.is_settled
         is_in_bounds = len(data) < self._bounds.max_read
         return is_allowed and is_in_bounds and not self._is_turn_due and self._take_at_once(data)
+
+    @property
+    def _is_whole(self) -> bool:
+        """No byte was lost."""
+        return self._broken_by is None and self.tasks.failure is None
 
     @property
     def _is_turn_due(self) -> bool:
@@ -229,17 +202,18 @@ class Uploader:
                 if self._is_turn_due:
                     await self._give_turn()
                 await self._take(data)
-                await self._creation.wait()  # who writes learns of a refusal here, and finds the upload open
+                await self.sink.wait_until_open()  # raises here if the store refused to create the upload
             except BaseException as error:
                 self._broken_by = error
                 raise
 
     def _require_open(self) -> None:
-        """Refuse to go on after bytes were lost, whatever the caller made of the error, or after the end."""
-        if isinstance(self._broken_by, Exception):
-            raise self._broken_by
-        if self._broken_by is not None:
-            raise StorageError(f"the upload cannot go on: {self._broken_by!r}") from self._broken_by
+        """Refuse bytes after bytes were lost, even if the caller has caught that error, and after the end."""
+        broken_by = self._broken_by or self.tasks.failure
+        if isinstance(broken_by, Exception):
+            raise broken_by
+        if broken_by is not None:
+            raise StorageError(f"the upload cannot go on: {broken_by!r}") from broken_by
         if not self._is_open:
             raise ConfigurationError("the upload has ended; write inside its block")
 
@@ -261,7 +235,7 @@ class Uploader:
 
     def _take_at_once(self, data: memoryview) -> bool:
         """Take `data` if that needs no waiting and completes nothing; return whether it did."""
-        if not (self._progress.bytes_read and 0 < len(data) < self._assembler.room):
+        if not (self._progress.bytes_read and 0 < len(data) < self._assembler.room) or self.sink.is_starved:
             return False
         self._progress.bytes_read = self._bounds.count(len(data))
         self._assembler.fill(data)
@@ -269,79 +243,51 @@ class Uploader:
 
     async def _take(self, data: memoryview) -> None:
         self._count(len(data))
-        if data and self._is_surely_multipart:
-            self._creation.begin()
+        if data:
+            self.sink.expect(self._job.size)
         while data:
             if not self._assembler.room:
                 if self._assembler.is_full:
                     await self._send_part()
                 await self._assembler.grow()
             data = data[self._assembler.fill(data) or await self._assembler.spill(data) :]
-        if self._assembler.is_full and self._creation.has_begun:
-            await self._send_part()
+        await self._send_early()
 
     def _count(self, count: int) -> None:
         self._progress.bytes_read = self._bounds.count(count)
 
-    @property
-    def _is_surely_multipart(self) -> bool:
-        return (self._job.size or 0) > self._job.plan.first_size
+    async def _send_early(self) -> None:
+        """Send the part under way, if that should not wait for the next byte."""
+        is_last = self._bounds.read == self._job.size
+        if not self._assembler.is_empty and self.sink.wants(is_full=self._assembler.is_full, is_last=is_last):
+            await self._send_part()
 
     # parts
 
-    @cached_property
-    def _sender(self) -> PartSender:
-        """Made for the first part. It refers back, so without it an upload is gone as soon as it has ended."""
-        upload_id, ended = self._creation.upload_id, self._part_ended
-        return PartSender(
-            self._engine, self._job, self.tasks, self._progress, self._log, upload_id=upload_id, ended=ended
-        )
-
     async def _send_part(self) -> None:
-        part = self._assembler.take()
-        try:
-            self._creation.begin()
-            await self._progress.report()
-            await self._sender.send(part)
-        except BaseException:
-            self._assembler.give_back(part)
-            raise
+        await self.sink.send(self._assembler.take())
         await asyncio.sleep(0)  # a source that is never waited for must not keep the loop from sending
 
-    def _part_ended(self, part: Part | SpilledPart, failure: BaseException | None) -> None:
-        self._broken_by = self._broken_by or failure  # for a block that other tasks feed or leave
-        self._assembler.give_back(part)
-
     async def finish(self) -> None:
-        """Send what is left, wait until every part is acknowledged, and commit.
+        """Send the rest, wait until every part is acknowledged, and commit.
 
         Raises:
             SizeMismatchError: the source was shorter than declared.
             StorageError: the commit failed.
         """
         size = await self._end_reading()
-        if not self._creation.has_begun:
+        if not self.sink.has_begun:
             self.receipt = await self._finish_single()
             return
         if not self._assembler.is_empty or not self._assembler.parts_taken:
             await self._send_part()
         else:
-            await self._progress.report()  # after a checkpoint that lacked nothing there was no report yet
-        await self._sender.drain()
-        self._begin_commit()
-        tracker = self._sender.tracker
-        committed = await self._commit.complete(
-            await self._creation.upload_id(), tracker, self._assembler.parts_taken, size
-        )
-        self.receipt = self._commit.receipt(committed, size, tracker.uploaded_parts())
-
-    def _begin_commit(self) -> None:
-        self.tasks.require_no_failure()
-        self._is_committing = True
+            await self._progress.report()  # a checkpoint that lacked nothing has had no report yet
+        self.receipt = await self.sink.complete(self._assembler.parts_taken, size)
 
     async def _end_reading(self) -> int:
         """Take no more bytes, and return how many there were."""
-        async with self._turn:  # a write of another task that has begun is let end
+        async with self._turn:  # waits for a write that another task has begun
             self._require_open()
             self._is_open = False
         return self._bounds.end()
@@ -350,11 +296,10 @@ class Uploader:
         part = self._assembler.take()
         try:
             await self._progress.report()
-            if isinstance(part, SpilledPart):
-                await part.load()
-            self._begin_commit()
+            await part.open()
+            self.tasks.begin_commit()
             committed = await self._commit.put(part.body)
         finally:
-            self._assembler.give_back(part)
+            part.close()
         await self._progress.report_committed()
-        return self._commit.receipt(committed, part.size, ())
+        return self._commit.receipt(committed, part.size)

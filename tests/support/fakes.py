@@ -16,15 +16,19 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from aios3._client.client import OperationClient
+from aios3._client.request_log import RequestLog
 from aios3._concurrency.clock import Clock
 from aios3._protocol.attributes.headers import ObjectHeaders
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._protocol.parts.part_plan import PartPlan
 from aios3._protocol.wire.messages import Request, Response
 from aios3._protocol.wire.uri import Endpoint
 from aios3._transport.base import StreamedResponse
+from aios3._upload.multipart.guard import CancellationGuard
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.integrity import ObjectChecksum
 from aios3._upload.shared.job import UploadJob
+from aios3._upload.shared.journal_interface import JournalRecord
 from aios3.errors import TransportError
 from aios3.options import KIB, RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider
@@ -100,6 +104,7 @@ class FakeStore:
         self.uploads: dict[str, tuple[str, datetime | None, dict[int, bytes]]] = {}
         """Key, beginning and parts of the open uploads, by id."""
         self.objects: dict[str, tuple[bytes, str, datetime]] = {}
+        self.nonces: dict[str, str | None] = {}
         """Bytes, ETag and time, by key."""
         self.parts_in_flight = 0
         self.most_parts_in_flight = 0
@@ -219,7 +224,7 @@ class FakeStore:
 
     def _put_object(self, request: Request, key: str, *_: object) -> Response:
         body = b"".join(request.body)
-        self.put(key, body, f'"{md5(body)}"')
+        self.put(key, body, f'"{md5(body)}"', nonce=request.headers.get("x-amz-meta-aios3-nonce"))
         return Response(200, {"etag": f'"{md5(body)}"', "x-amz-version-id": "v1"})
 
     def _head_object(self, request: Request, key: str, *_: object) -> Response:
@@ -227,11 +232,14 @@ class FakeStore:
             return refusal(404)
         body, etag, at = self.objects[key]
         headers = {"content-length": str(len(body)), "etag": etag, "last-modified": format_datetime(at, usegmt=True)}
+        if self.nonces[key] is not None:
+            headers["x-amz-meta-aios3-nonce"] = str(self.nonces[key])
         return Response(200, {**headers, "x-amz-version-id": "v2"})
 
-    def put(self, key: str, body: bytes, etag: str = '"other"') -> None:
+    def put(self, key: str, body: bytes, etag: str = '"other"', *, nonce: str | None = None) -> None:
         """Put an object there."""
         self.objects[key] = (body, etag, self._clock.moment + self.skew)
+        self.nonces[key] = nonce
 
 
 def md5(body: bytes) -> str:
@@ -267,6 +275,24 @@ def make_engine(
 ) -> Engine:
     transfer = TransferConfig(part_size=PART, memory_limit=memory_limit, **transfer_options)
     return Engine(make_client(store, clock), provider, transfer, timeouts)
+
+
+def make_guard(
+    client: OperationClient,
+    log: RequestLog,
+    *,
+    deadline: float = 60.0,
+    known: set[str] | None = None,
+    record: JournalRecord | None = None,
+    **job: object,
+) -> CancellationGuard:
+    """Return a guard of one upload, with `deadline` seconds for its clean-up."""
+    engine = Engine(client, SMALL_PARTS, TransferConfig(part_size=PART), Timeouts(cleanup=deadline))
+    engine.known_uploads = set() if known is None else known
+    guard = CancellationGuard(engine, make_job(**job), log)
+    if record is not None:
+        guard._record = record
+    return guard
 
 
 def make_job(**changes: object) -> UploadJob:
@@ -320,3 +346,22 @@ async def turns(count: int = 20) -> None:
     """Let everything run that can."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+class FakePart:
+    """A part in memory that counts how often it was closed."""
+
+    is_on_disk = False
+
+    def __init__(self, number: int, content: bytes, closed: Callable[[int], object] = lambda _: None) -> None:
+        starts = range(0, len(content), SEGMENT_SIZE)
+        self.number = number
+        self.size = len(content)
+        self.body = [memoryview(content)[at : at + SEGMENT_SIZE] for at in starts]
+        self._closed = closed
+
+    async def open(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        self._closed(self.number)

@@ -66,4 +66,4 @@ class StreamScene(UploadScene):
 
     async def upload(self, body: bytes | Block, **job: Any) -> UploadReceipt:
         """Upload as one stream what is longer than a part."""
-        return await super().upload(body, **{"plan": StreamPlan(PART, PART, 1 << 62, LIMIT), **job})
+        return await super().upload(body, **{"plan": StreamPlan(PART, PART, 1 << 62, LIMIT), "nonce": "n", **job})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from aios3._protocol.parts.part_plan import PartPlan
-from aios3._protocol.parts.put_plan import StreamPlan
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
 
@@ -16,7 +15,7 @@ __all__ = ["check_conditions", "possible_commits"]
 
 def possible_commits(plan: PartPlan, size: int | None) -> frozenset[str]:
     """Return the names of the operations that may commit an upload of `size` bytes, ``None`` if unknown."""
-    if isinstance(plan, StreamPlan) or (size is not None and size <= plan.first_size):
+    if plan.is_streamed or (size is not None and size <= plan.first_size):
         return frozenset({"PutObject"})
     if size is not None:
         return frozenset({"CompleteMultipartUpload"})

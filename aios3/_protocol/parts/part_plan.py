@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from aios3.errors import ConfigurationError, PartLimitError
 from aios3.options import MIB, TransferConfig
@@ -26,6 +27,13 @@ class PartPlan:
     largest_size: int
     """Bytes; equal to `first_size` where parts must not grow."""
     max_parts: int
+    is_streamed: ClassVar = False
+    """The upload becomes one request without parts."""
+
+    @property
+    def put_limit(self) -> int | None:
+        """Most bytes of an upload without parts; ``None`` for one with parts, which `max_parts` limits."""
+        return None
 
     def size_of(self, number: int) -> int:
         """Return the bytes of part `number` (from 1), unless the source ends in it.

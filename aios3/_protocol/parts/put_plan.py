@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from aios3.errors import ConfigurationError, ObjectTooLargeError
 from aios3.options import TransferConfig
@@ -23,6 +23,12 @@ class StreamPlan(PartPlan):
 
     limit: int
     """Bytes that the store takes in one PutObject."""
+    is_streamed: ClassVar = True
+
+    @property
+    def put_limit(self) -> int:
+        """Most bytes of the object."""
+        return self.limit
 
     def size_of(self, number: int) -> int:
         """Return the bytes of the beginning (number 1), or the most of any piece after it."""

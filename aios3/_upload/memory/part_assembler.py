@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from aios3._concurrency.threads import ThreadWork
-from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part, PartBuffer
+from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, PartBuffer
 from aios3._protocol.parts.part_plan import PartPlan
 from aios3.errors import ConfigurationError
 
 from .budget import MemoryBudget, Reservation
+from .held_part import HeldPart, PartInMemory
 from .segment_pool import SegmentPool
 from .spill import DiskOverflow, Spill, SpilledPart
 
@@ -135,7 +136,7 @@ class PartAssembler:
         if is_prepared:
             part, self._spilled = self._take_from_memory(), spilled
             if part.size:
-                await spilled.take_over(part, lambda: self._give_memory_back(part))
+                await spilled.take_over(part.body, part.size, part.close)
                 self._require_open()
         return is_prepared
 
@@ -155,39 +156,28 @@ class PartAssembler:
         if self._is_closed:
             raise ConfigurationError("the upload has ended; write inside its block")
 
-    def take(self) -> Part | SpilledPart:
-        """Hand over the part under way as far as it is filled; its bytes come back by `give_back`."""
+    def take(self) -> HeldPart:
+        """Return the part under way as far as it is filled; its taker closes it."""
         if self._spilled is None:
             return self._take_from_memory()
         part, self._spilled = self._spilled, None
         part.end()
         return part
 
-    def _take_from_memory(self) -> Part:
+    def _take_from_memory(self) -> PartInMemory:
         part = self._buffer.take()
         self._memory.release(self._memory.detach(self._reservation) - part.size)
-        return part
+        return PartInMemory(part, self._memory, self._pool)
 
     def abandon(self) -> None:
-        """Drop the part under way: a thread may still write to its memory, so no other part can have that."""
+        """Drop the part under way. Its memory is never used again, because a thread may still write to it."""
         self._memory.release(self._take_from_memory().size)
 
     def close(self) -> None:
-        """Give everything back and take no more; who waits for room is told."""
+        """Give everything back and take no more bytes. A task that waits for room gets a `ConfigurationError`."""
         self._is_closed = True
-        self.give_back(self.take())
+        self.take().close()
 
     async def settle(self) -> None:
-        """Wait until everything on the disk that was given back has gone; a cancellation is raised after that."""
+        """Wait until the files of closed parts are gone; a cancellation is raised after that."""
         await self._disk_work.settle()
-
-    def give_back(self, part: Part | SpilledPart) -> None:
-        """Take the memory of a part back, and its room on the disk; nobody may hold a view of it any more."""
-        if isinstance(part, SpilledPart):
-            part.close()
-        else:
-            self._give_memory_back(part)
-
-    def _give_memory_back(self, part: Part) -> None:
-        self._pool.give_back(part.give_up())
-        self._memory.release(part.size)

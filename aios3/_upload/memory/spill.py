@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from io import FileIO
-from typing import Final
+from typing import ClassVar, Final
 
 from aios3._concurrency.caller_errors import Outcome, note
 from aios3._concurrency.named_files import naming
@@ -33,6 +33,7 @@ from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part
 from aios3._protocol.wire.messages import Body
 
 from .budget import MemoryBudget
+from .held_part import PartInMemory
 from .segment_pool import SegmentPool
 
 if sys.platform != "win32":  # pragma: no branch - decided by the platform
@@ -216,6 +217,8 @@ class DiskOverflow:
 class SpilledPart:
     """A part on the disk: written piece by piece, then loaded to be sent like any other, then closed."""
 
+    is_on_disk: ClassVar = True
+
     def __init__(self, spill: Spill, number: int, capacity: int, work: ThreadWork) -> None:
         self.number = number
         self.capacity = capacity
@@ -227,11 +230,11 @@ class SpilledPart:
         self._file = spill.make_file(spill.directory)
         self._writing: asyncio.Future[Outcome[None]] | None = None
         self._promised = capacity
-        self._loaded: Part | None = None
+        self._loaded: PartInMemory | None = None
 
     @property
     def body(self) -> Body:
-        """The slices to send, between `load` and `close`."""
+        """The slices to send, between `open` and `close`."""
         assert self._loaded is not None
         return self._loaded.body
 
@@ -260,13 +263,13 @@ class SpilledPart:
             return False
         return True
 
-    async def take_over(self, part: Part, give_back: Callable[[], object]) -> None:
-        """Take over what memory holds of the part; `give_back` is called when nobody uses that memory any more.
+    async def take_over(self, body: Body, size: int, ended: Callable[[], object]) -> None:
+        """Write the `size` bytes of the part that are in memory; `ended` is called when no thread reads them.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: they cannot be written.
         """
-        await self._write(part.body, part.size, give_back)
+        await self._write(body, size, ended)
 
     async def write(self, data: memoryview) -> int:
         """Take from the front of `data` what the part misses; return how many bytes that were.
@@ -296,7 +299,7 @@ class SpilledPart:
     def _is_busy(self) -> bool:
         return self._writing is not None and not self._writing.done()
 
-    async def load(self) -> None:
+    async def open(self) -> None:
         """Wait for the memory of the whole part, and read it back.
 
         Raises:
@@ -304,15 +307,15 @@ class SpilledPart:
         """
         await self._spill.memory.acquire_whole(self.size)
         segments = tuple(self._spill.pool.take() for _ in range(-(-self.size // SEGMENT_SIZE)))
-        self._loaded = Part(self.number, self.size, segments)
-        await self._work.run(partial(self._file.read, self._loaded.body))
+        part = Part(self.number, self.size, segments)
+        self._loaded = PartInMemory(part, self._spill.memory, self._spill.pool)
+        await self._work.run(partial(self._file.read, part.body))
 
     def close(self) -> None:
         """Give everything back, the file when its last write has ended; nobody may hold a slice any more."""
         loaded, self._loaded = self._loaded, None
         if loaded is not None:
-            self._spill.pool.give_back(loaded.give_up())
-            self._spill.memory.release(loaded.size)
+            loaded.close()
         if self._writing is not None and self._is_busy:  # by a task of the caller's that has not ended with the upload
             self._writing.add_done_callback(lambda _: self._close_file())
         else:

@@ -11,6 +11,7 @@ from aios3._client.client import OperationClient
 from aios3._client.request_log import RequestLog
 from aios3._protocol.operations import AbortMultipartUpload, ListParts
 from aios3._protocol.policies.retry import is_transient
+from aios3.checkpoints import MultipartUpload
 from aios3.errors import ResponseError
 
 __all__ = ["Abort", "AbortOutcome"]
@@ -39,9 +40,7 @@ class Abort:
     """Ends one upload."""
 
     client: OperationClient
-    bucket: str
-    key: str
-    upload_id: str
+    upload: MultipartUpload
     headers: Mapping[str, str]
     """That every request about this upload carries."""
     log: RequestLog
@@ -53,7 +52,7 @@ class Abort:
         Raises:
             StorageError: the store refused, or could not be reached.
         """
-        operation = AbortMultipartUpload(self.bucket, self.key, self.upload_id, self.headers)
+        operation = AbortMultipartUpload(*self.upload.place, self.headers)
         request = self.log.begin()
         try:
             await self.client.run(operation, log=request, is_cleanup=True)
@@ -83,7 +82,7 @@ class Abort:
 
     async def _is_still_there(self) -> bool | None:
         """Return whether the store still lists the upload; ``None`` where it will not say, and raise if it does not."""
-        operation = ListParts(self.bucket, self.key, self.upload_id, headers=self.headers)
+        operation = ListParts(*self.upload.place, headers=self.headers)
         try:
             await self.client.run(operation, is_cleanup=True)
         except ResponseError as error:

@@ -19,8 +19,8 @@ from typing import Final
 
 from aios3._client.client import OperationClient
 from aios3._client.request_log import RequestLog
-from aios3._protocol.operations import Committed, CompleteMultipartUpload, HeadObject
-from aios3._upload.shared.ownership import ObjectProof, multipart_etag, stored_after
+from aios3._protocol.operations import Committed, CompleteMultipartUpload
+from aios3._upload.shared.ownership import Finding, ObjectProof, look_for, multipart_etag, stored_after
 from aios3.errors import CompletionUnknownError, UploadNotFoundError
 from aios3.models import StorageObject
 
@@ -53,10 +53,6 @@ class Completion:
     nonce: str | None = None
     """In the object's metadata, if it has one."""
 
-    @property
-    def _proof(self) -> ObjectProof:
-        return ObjectProof(self.size, self.checksum, self.nonce)
-
     async def run(self) -> Committed:
         """Commit, and return what the store says of the object.
 
@@ -78,10 +74,10 @@ class Completion:
         return await self._settle(refusal)
 
     async def _settle(self, refusal: Exception) -> Committed:
-        """Find out what a commit came to whose answers were not clear."""
-        found = await self._look()
-        if found is not None and self._is_surely_ours(found):
-            return self._found(found)
+        """Find out what became of a commit whose responses were not clear."""
+        finding = await self._look()
+        if finding.found is not None and self._is_surely_ours(finding):
+            return self._found(finding.found)
         outcome = AbortOutcome.GONE
         if not isinstance(refusal, UploadNotFoundError):
             try:
@@ -90,42 +86,36 @@ class Completion:
                 raise self._unknown("the store answers neither the commit nor the abort") from error
             if outcome not in (AbortOutcome.GONE, AbortOutcome.VANISHED):
                 raise refusal
-            found = await self._look()
-        # What our own abort may have ended is no sign of a commit, so that only proof counts then.
+            finding = await self._look()
+        # If our own abort may have ended the upload, its end is no sign of a commit: then only proof counts.
         is_ours = self._is_likely_ours if outcome is AbortOutcome.GONE else self._is_surely_ours
-        if found is not None and is_ours(found):
-            return self._found(found)
+        if finding.found is not None and is_ours(finding):
+            return self._found(finding.found)
         raise self._unknown("the upload is gone, and the key does not show that it holds it") from refusal
 
-    async def _look(self) -> StorageObject | None:
-        """Return what the key holds; ``None`` if nothing, or if it cannot be looked at."""
-        try:
-            headers = self._proof.asking(self.head_headers)
-            return await self.client.run(HeadObject(self.operation.bucket, self.operation.key, headers))
-        except Exception:  # noqa: BLE001 - credentials may fail with anything
-            return None
+    async def _look(self) -> Finding:
+        proof = ObjectProof(self.size, self.checksum, self.nonce)
+        return await look_for(self.client, self.operation.bucket, self.operation.key, self.head_headers, proof)
 
-    def _is_surely_ours(self, found: StorageObject) -> bool:
-        """Same size, and our nonce or checksum, or else the ETag that our parts make."""
-        verdict = self._proof.matches(found)
-        if verdict is not None:
-            return verdict
+    def _is_surely_ours(self, finding: Finding) -> bool:
+        """Return whether size and nonce or checksum match, or else the ETag that our parts make."""
+        if finding.found is None or finding.is_ours is not None:
+            return bool(finding.is_ours)
         etag = multipart_etag([etag for _, etag, _ in self.operation.parts])
-        return etag is not None and found.etag == etag
+        return etag is not None and finding.found.etag == etag
 
-    def _is_likely_ours(self, found: StorageObject) -> bool:
-        """Where the upload was consumed: same size, not older than our beginning, not made of another number of parts.
+    def _is_likely_ours(self, finding: Finding) -> bool:
+        """Return the same, or whether size, age and number of parts allow it, for an upload that is gone.
 
         Encrypted objects, and those of stores with ETags of their own, can show no more than that.
         """
-        if self._is_surely_ours(found):
-            return True
+        found = finding.found
+        if found is None or finding.is_ours is False:
+            return False
         parts = _PART_COUNT.search(found.etag)
-        if self._proof.matches(found) is False:
-            return False
-        if parts is not None and int(parts.group(1)) != len(self.operation.parts):
-            return False
-        return stored_after(self.client, found, self.log.began_at)
+        is_of_others = parts is not None and int(parts.group(1)) != len(self.operation.parts)
+        is_possible = not is_of_others and stored_after(self.client, found, self.log.began_at)
+        return is_possible or self._is_surely_ours(finding)
 
     def _found(self, ours: StorageObject) -> Committed:
         self.guard.completed()

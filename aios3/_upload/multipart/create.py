@@ -61,8 +61,8 @@ class Creation:
         task.result()
         self._task = None
 
-    async def upload_id(self) -> str:
-        """Wait for the id, for a part that is about to be sent.
+    async def id_for_part(self) -> str:
+        """Wait for the id and note that the upload may have parts from now on.
 
         Raises:
             StorageError: as `wait`.

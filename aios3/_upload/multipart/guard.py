@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any
 
-from aios3._client.client import Attempt, OperationClient
+from aios3._client.client import Attempt
 from aios3._client.request_log import RequestLog
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.shielding import INTERRUPTS, finish_despite_cancellation
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._protocol.policies.retry import outcome_unknown
-from aios3._upload.shared.journal_interface import JournalRecord, NoRecord
+from aios3._upload.shared.engine import Engine
+from aios3._upload.shared.job import UploadJob
+from aios3.checkpoints import MultipartUpload
 from aios3.errors import StorageError, UploadSuspendedError
 
 from .abort import Abort, AbortOutcome
@@ -34,39 +36,26 @@ class CancellationGuard:
     very error in `suspended_by` leaves the upload open, if it has parts.
     """
 
-    def __init__(
-        self,
-        client: OperationClient,
-        bucket: str,
-        key: str,
-        *,
-        headers: Mapping[str, str],
-        deadline: float,
-        log: RequestLog,
-        known_uploads: set[str],
-        record: JournalRecord | None = None,
-    ) -> None:
-        """Take what is needed to reach the upload.
+    def __init__(self, engine: Engine, job: UploadJob, log: RequestLog) -> None:
+        """Prepare; nothing is open.
 
         Args:
-            client: to send with.
-            bucket: of the upload.
-            key: of the upload.
-            headers: that every request about this upload carries.
-            deadline: seconds for the whole clean-up.
+            engine: whose client, cleanup timeout, journal and set of known uploads are used.
+            job: the upload.
             log: of the upload.
-            known_uploads: ids of all uploads that run on this driver; this one's is in it while it is open.
-            record: is told before and after there is something to abort.
         """
-        self._client = client
-        self._bucket = bucket
-        self._key = key
-        self._headers = headers
-        self._deadline = deadline
+        self._client = engine.client
+        self._bucket = job.bucket
+        self._key = job.key
+        self._part_size = job.plan.first_size
+        self._headers = job.headers.every
+        self._deadline = engine.timeouts.cleanup
         self._log = log
-        self._known_uploads = known_uploads
-        self._record = NoRecord() if record is None else record
-        self._orphans = OrphanSweep(client, bucket, key, headers=headers, known_uploads=known_uploads)
+        self._known_uploads = engine.known_uploads
+        self._record = engine.journal.begin(job)
+        self._orphans = OrphanSweep(
+            engine.client, job.bucket, job.key, headers=self._headers, known_uploads=engine.known_uploads
+        )
         self._creating: asyncio.Task[Attempt[str]] | None = None
         self._is_completed = False
         self._is_aborting = False
@@ -164,7 +153,8 @@ class CancellationGuard:
         return self._outcome
 
     async def _abort_and_prove(self, upload_id: str) -> AbortOutcome:
-        abort = Abort(self._client, self._bucket, self._key, upload_id, self._headers, self._log)
+        upload = MultipartUpload(self._bucket, self._key, upload_id, self._part_size)
+        abort = Abort(self._client, upload, self._headers, self._log)
         outcome = await abort.send()
         if not self.may_have_parts:
             return outcome

@@ -1,18 +1,17 @@
-"""Sends parts, several at once, and records what the store acknowledges."""
+"""Sender of the parts of one upload: several at once, and a record of those that the store acknowledged."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from aios3._client.concurrency_limiter import Permit
 from aios3._client.request_log import RequestLog
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.operations import UploadPart
-from aios3._protocol.parts.part_buffer import Part
 from aios3._protocol.parts.part_tracker import PartTracker
-from aios3._upload.memory.spill import SpilledPart
+from aios3._upload.memory.held_part import HeldPart
 from aios3._upload.shared.content_md5 import content_md5
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.integrity import part_checksum
@@ -21,15 +20,16 @@ from aios3._upload.shared.progress import ProgressReporter
 from aios3.checkpoints import UploadCheckpoint
 from aios3.errors import StorageError
 
+from .create import Creation
+
 __all__ = ["PartSender"]
 
 
 class PartSender:
-    """At most ``job.concurrency`` parts of one upload are on their way.
+    """Keeps at most ``job.concurrency`` parts of one upload in flight.
 
-    A part's slot comes back, and `ended` is called, in its task's done-callback,
-    because a task that is cancelled before its first step never runs its own
-    ``finally``.
+    The done-callback of a part's task releases its slot and closes the part, because a task that is cancelled before
+    its first step never runs its own ``finally``.
     """
 
     def __init__(
@@ -39,48 +39,44 @@ class PartSender:
         tasks: UploadTasks,
         progress: ProgressReporter,
         log: RequestLog,
-        *,
-        upload_id: Callable[[], Awaitable[str]],
-        ended: Callable[[Part | SpilledPart, BaseException | None], None],
+        creation: Creation,
     ) -> None:
         """Prepare.
 
         Args:
             engine: whose client sends.
-            job: what is uploaded.
+            job: the upload.
             tasks: to run in.
             progress: is told of every part stored.
             log: of the upload.
-            upload_id: waits for the id of the multipart upload.
-            ended: takes a part's memory back, and what its task failed with, if it did.
+            creation: gives the id of the multipart upload.
         """
         self._client = engine.client
         self._job = job
         self._tasks = tasks
         self._progress = progress
         self._log = log
-        self._upload_id = upload_id
-        self._ended = ended
+        self._creation = creation
         self._slots = asyncio.Semaphore(job.concurrency)
         self._concurrency = engine.concurrency if job.is_adaptive else None
         self.tracker = PartTracker()
 
-    async def send(self, part: Part | SpilledPart) -> None:
-        """Wait for a slot, and send `part` in a task of its own, whose failure ends the upload.
+    async def send(self, part: HeldPart) -> None:
+        """Wait for a slot, then send `part` in a task of its own, whose failure ends the upload.
 
         Raises:
-            StorageError: the upload has failed already; the part stays with the caller.
+            StorageError: the upload has failed already; the caller closes the part.
         """
-        held = await self._enter()
+        permit = await self._acquire()
         request = self._log.begin()
         try:
             task = self._tasks.run(self._send(part, request), f"aios3: part {part.number} of {self._job.key!r}")
         except BaseException:
-            self._leave(held)
+            self._release(permit)
             raise
-        task.add_done_callback(lambda finished: self._finish(part, held, finished, request))
+        task.add_done_callback(lambda ended: self._ended(part, permit, ended, request))
 
-    async def _enter(self) -> Permit | None:
+    async def _acquire(self) -> Permit | None:
         await self._slots.acquire()
         try:
             return None if self._concurrency is None else await self._concurrency.enter()
@@ -88,17 +84,15 @@ class PartSender:
             self._slots.release()
             raise
 
-    def _leave(self, held: Permit | None, stored: int | None = None, failures: Sequence[StorageError] = ()) -> None:
+    def _release(self, permit: Permit | None, stored: int | None = None, failures: Sequence[StorageError] = ()) -> None:
         self._slots.release()
-        if self._concurrency is not None and held is not None:
-            self._concurrency.leave(held, stored, failures)
+        if self._concurrency is not None and permit is not None:
+            self._concurrency.leave(permit, stored, failures)
 
-    def _finish(
-        self, part: Part | SpilledPart, held: Permit | None, task: asyncio.Task[None], request: RequestLog
-    ) -> None:
-        failure = asyncio.CancelledError() if task.cancelled() else task.exception()
-        self._leave(held, part.size if failure is None else None, request.failures)
-        self._ended(part, failure)
+    def _ended(self, part: HeldPart, permit: Permit | None, task: asyncio.Task[None], request: RequestLog) -> None:
+        is_stored = not task.cancelled() and task.exception() is None
+        self._release(permit, part.size if is_stored else None, request.failures)
+        part.close()
 
     async def drain(self) -> None:
         """Wait until every part is acknowledged; nothing can be sent afterwards."""
@@ -106,24 +100,24 @@ class PartSender:
             await self._slots.acquire()
 
     def checkpoint(self, upload_id: str) -> UploadCheckpoint:
-        """Return how far the upload has come, without a short last part, which nothing could follow."""
+        """Return the checkpoint of the upload. A short last part is left out, because no part could follow it."""
         job = self._job
         size = job.plan.first_size
         parts = tuple(itertools.takewhile(lambda part: part.size >= size, self.tracker.durable_parts()))
         algorithm = None if job.checksum is None else job.checksum.algorithm
         return UploadCheckpoint(job.bucket, job.key, upload_id, size, parts, algorithm, job.size)
 
-    async def _send(self, part: Part | SpilledPart, request: RequestLog) -> None:
+    async def _send(self, part: HeldPart, request: RequestLog) -> None:
         job = self._job
-        if isinstance(part, SpilledPart):
-            await self._upload_id()  # before there is memory for the part: others could use that meanwhile
-            await part.load()
+        if part.is_on_disk:
+            await self._creation.id_for_part()  # before the part takes memory that others could use meanwhile
+            await part.open()
         checksum = await part_checksum(job.checksum, part.body)
         headers = {**job.headers.part, **await content_md5(job, part.body)}
-        upload_id = await self._upload_id()
+        upload_id = await self._creation.id_for_part()
         operation = UploadPart(job.bucket, job.key, upload_id, part.number, part.body, headers, checksum)
-        answer = await self._client.run(operation, log=request)
+        response = await self._client.run(operation, log=request)
         sent = None if checksum is None else checksum[1]
-        self.tracker.record(part.number, size=part.size, etag=answer.etag, checksum=sent)
+        self.tracker.record(part.number, size=part.size, etag=response.etag, checksum=sent)
         self._progress.note_stored(self.tracker)
         await self._progress.report()

@@ -13,7 +13,7 @@ from aios3._protocol.operations import ListedPart, ListParts
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._protocol.wire.error_responses import unquote_etag
 from aios3._upload.source.files import OpenedFile
-from aios3.checkpoints import UploadCheckpoint
+from aios3.checkpoints import MultipartUpload, UploadCheckpoint
 from aios3.errors import IntegrityError
 from aios3.models import UploadedPart
 
@@ -21,7 +21,7 @@ __all__ = ["check_checkpoint", "holds_parts", "list_stored_parts", "usable_parts
 
 
 async def list_stored_parts(
-    client: OperationClient, bucket: str, key: str, upload_id: str, headers: Mapping[str, str]
+    client: OperationClient, upload: MultipartUpload, headers: Mapping[str, str]
 ) -> list[ListedPart]:
     """Return all parts that the store lists, in its order.
 
@@ -30,7 +30,7 @@ async def list_stored_parts(
         StorageError: the store refused, or does not answer.
     """
     parts: list[ListedPart] = []
-    operation = ListParts(bucket, key, upload_id, headers=headers)
+    operation = ListParts(*upload.place, headers=headers)
     while True:
         page = await client.run(operation)
         parts.extend(page.parts)
@@ -62,8 +62,7 @@ async def check_checkpoint(client: OperationClient, checkpoint: UploadCheckpoint
         IntegrityError: a part is gone, or was replaced since.
         StorageError: the store refused, or does not answer.
     """
-    place = checkpoint.bucket, checkpoint.key, checkpoint.upload_id
-    stored = await list_stored_parts(client, *place, headers)
+    stored = await list_stored_parts(client, checkpoint.upload, headers)
     held = {part.number: (part.size, unquote_etag(part.etag)) for part in stored}
     for part in checkpoint.parts:
         if held.get(part.number) != (part.size, part.etag):

@@ -7,8 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from aios3._protocol.parts.part_buffer import Part
-from aios3._upload.memory.spill import SpilledPart
+from aios3._upload.memory.held_part import HeldPart
 from aios3.errors import StorageError
 
 __all__ = ["BodyChannel"]
@@ -28,21 +27,17 @@ class BodyChannel:
     body that was cut off for a whole one.
     """
 
-    def __init__(
-        self, beginning: Part | SpilledPart, *, length: int | None, give_back: Callable[[Part | SpilledPart], None]
-    ) -> None:
+    def __init__(self, beginning: HeldPart, *, length: int | None) -> None:
         """Take over the beginning.
 
         Args:
             beginning: sent first, and again by every further attempt, until `give_up_beginning`.
             length: bytes of the whole body, or ``None`` if unknown.
-            give_back: takes the memory of a part, once each.
         """
         self.length = length
-        self._beginning: Part | SpilledPart | None = beginning
-        self._give_back = give_back
-        self._waiting: deque[Part | SpilledPart] = deque()
-        self._going_out: Part | SpilledPart | None = None
+        self._beginning: HeldPart | None = beginning
+        self._waiting: deque[HeldPart] = deque()
+        self._going_out: HeldPart | None = None
         self._bytes_passed = beginning.size
         self._has_beginning_left = False
         self._has_ended = False
@@ -72,7 +67,7 @@ class BodyChannel:
         await self._until(self._taken, lambda: self._has_beginning_left)
         self._drop_beginning()
 
-    async def put(self, part: Part | SpilledPart) -> None:
+    async def put(self, part: HeldPart) -> None:
         """Hand over a piece, as soon as there are not too many that wait; if this raises the piece is the caller's.
 
         Raises:
@@ -92,14 +87,14 @@ class BodyChannel:
         self._is_closed = True
         self._piece_left()
         while self._waiting:
-            self._give_back(self._waiting.popleft())
+            self._waiting.popleft().close()
         self._drop_beginning()
         self._taken.set()
 
     def _drop_beginning(self) -> None:
         beginning, self._beginning = self._beginning, None
         if beginning is not None:
-            self._give_back(beginning)
+            beginning.close()
 
     async def _until(self, event: asyncio.Event, condition: Callable[[], object]) -> None:
         while not self._is_closed and not condition():
@@ -146,14 +141,14 @@ class BodyChannel:
     def _piece_left(self) -> None:
         gone, self._going_out = self._going_out, None
         if gone is not None:
-            self._give_back(gone)
+            gone.close()
             self._taken.set()
 
 
 class _Pieces:
     """One attempt's way through the body."""
 
-    def __init__(self, channel: BodyChannel, beginning: Part | SpilledPart) -> None:
+    def __init__(self, channel: BodyChannel, beginning: HeldPart) -> None:
         self._channel = channel
         self._beginning = beginning.body
         self._passed = 0

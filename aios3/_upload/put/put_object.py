@@ -1,4 +1,4 @@
-"""A source that fits one part becomes one PutObject."""
+"""PutObject of a whole body, whose success is told from that of another writer."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from collections.abc import Mapping
 from aios3._client.client import OperationClient
 from aios3._client.hashing import hash_body, md5_hex
 from aios3._client.request_log import RequestLog
-from aios3._protocol.operations import Committed, HeadObject, PutObject
+from aios3._protocol.operations import Committed, PutObject
 from aios3._protocol.policies.retry import outcome_unknown
-from aios3._upload.shared.ownership import ObjectProof, stored_after
+from aios3._upload.shared.ownership import ObjectProof, look_for, stored_after
 from aios3.errors import (
     CompletionUnknownError,
-    ContainerNotFoundError,
-    ObjectNotFoundError,
     ResponseError,
     StorageError,
 )
-from aios3.models import StorageObject
 
 __all__ = ["put_object"]
 
@@ -52,40 +49,22 @@ async def put_object(
         if committed.etag is not None:
             return committed
         refusal = _without_etag(operation)
-    was_answered = not any(_is_open(failure) for failure in (refusal, *request))
-    found = await _look(client, operation, proof.asking(head_headers), refusal, was_answered=was_answered)
-    verdict = proof.matches(found)
-    if verdict is None:
-        is_new = found.last_modified is None or stored_after(client, found, log.began_at)
-        verdict = is_new and found.etag == await hash_body(md5_hex, operation.body)
-    if not verdict:
-        raise refusal
-    return Committed(found.etag, found.version_id, checksum=found.checksum, request_id=None)
-
-
-async def _look(
-    client: OperationClient,
-    operation: PutObject,
-    headers: Mapping[str, str],
-    refusal: Exception,
-    *,
-    was_answered: bool,
-) -> StorageObject:
-    """Return what the key holds, or raise `refusal` if it holds nothing, or nobody can tell and all was answered."""
-    try:
-        return await client.run(HeadObject(operation.bucket, operation.key, headers))
-    except (ObjectNotFoundError, ContainerNotFoundError):
-        raise refusal from None
-    except Exception as error:  # noqa: BLE001 - credentials may fail with anything
-        if was_answered:
-            raise refusal from None
+    finding = await look_for(client, operation.bucket, operation.key, head_headers, proof)
+    if finding.trouble is not None and any(_is_open(failure) for failure in (refusal, *request)):
         raise CompletionUnknownError(
-            f"whether {operation.bucket}/{operation.key} was stored is unknown: the answer to PutObject was lost "
-            f"({refusal}), and the key cannot be looked at ({error})",
+            f"whether {operation.bucket}/{operation.key} was stored is unknown: the response to PutObject was lost "
+            f"({refusal}), and the key cannot be looked at ({finding.trouble})",
             bucket=operation.bucket,
             key=operation.key,
             upload_id=None,
         ) from refusal
+    found, is_ours = finding.found, finding.is_ours
+    if found is not None and is_ours is None:
+        is_new = found.last_modified is None or stored_after(client, found, log.began_at)
+        is_ours = is_new and found.etag == await hash_body(md5_hex, operation.body)
+    if found is None or not is_ours:
+        raise refusal
+    return Committed(found.etag, found.version_id, checksum=found.checksum, request_id=None)
 
 
 def _is_open(failure: Exception) -> bool:

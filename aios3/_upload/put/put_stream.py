@@ -1,4 +1,4 @@
-"""One PutObject whose body is made while it is sent: no second chance, but a definite end."""
+"""PutObject whose body is made while it is sent, with a definite end."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from aios3._client.client import OperationClient
-from aios3._client.hashing import RunningMD5
 from aios3._client.request_log import RequestLog
-from aios3._protocol.operations import Committed, HeadObject, PutObject
+from aios3._protocol.operations import Committed, PutObject
 from aios3._protocol.policies.retry import outcome_unknown
-from aios3._upload.shared.ownership import ObjectProof, stored_after
+from aios3._upload.shared.ownership import ObjectProof, look_for, stored_after
 from aios3.errors import CompletionUnknownError, ResponseError, StorageError
 from aios3.models import StorageObject
 
@@ -30,8 +29,7 @@ async def put_stream(
     log: RequestLog,
     read_timeout: float,
     head_headers: Mapping[str, str],
-    nonce: str | None = None,
-    md5: RunningMD5 | None = None,
+    nonce: str,
 ) -> Committed:
     """Put the object, and find out by HEAD what became of it where the answer does not tell.
 
@@ -42,8 +40,7 @@ async def put_stream(
         log: of the upload.
         read_timeout: seconds without a byte of the answer.
         head_headers: for HEAD.
-        nonce: in the object's metadata, if it has one.
-        md5: of the body, when all of it has been passed.
+        nonce: in the object's metadata.
 
     Raises:
         ResponseError: the store refused.
@@ -60,46 +57,27 @@ async def put_stream(
     else:
         if committed.etag is not None:  # without one it may be anybody's answer: a proxy's, a portal's
             return committed
-    found = await _look(client, HeadObject(operation.bucket, operation.key, head_headers))
     proof = ObjectProof(body.bytes_passed, nonce=nonce)
-    verdict = False if found is None else _judge(client, found, proof, log.began_at, md5)
-    if found is not None and verdict:
-        return Committed(found.etag, found.version_id, checksum=None, request_id=None)
-    if verdict is False and isinstance(trouble, ResponseError) and trouble.code is not None:
+    finding = await look_for(client, operation.bucket, operation.key, head_headers, proof)
+    if finding.found is not None and finding.is_ours:
+        return Committed(finding.found.etag, finding.found.version_id, checksum=None, request_id=None)
+    may_be_ours = finding.is_ours is None and finding.found is not None and _may_be_ours(client, finding.found, log)
+    if not may_be_ours and isinstance(trouble, ResponseError) and trouble.code is not None:
         raise trouble
-    raise _unknown(operation, body.bytes_passed, may_be_there=verdict is None) from trouble
+    raise _unknown(operation, body.bytes_passed, may_be_there=may_be_ours) from trouble
 
 
-async def _look(client: OperationClient, operation: HeadObject) -> StorageObject | None:
-    """Return what the key holds; ``None`` if nothing, or if it cannot be looked at."""
-    try:
-        return await client.run(operation)
-    except Exception:  # noqa: BLE001 - credentials may fail with anything
-        return None
-
-
-def _judge(
-    client: OperationClient, found: StorageObject, proof: ObjectProof, began_at: float, md5: RunningMD5 | None
-) -> bool | None:
-    """Return whether an object is ours; ``None`` if it may be, but shows nothing to tell by.
-
-    Neither size nor age will do: another writer's object can have both, and so can the one that was there before, since
-    times are whole seconds.
-    """
-    verdict = proof.matches(found)
-    if verdict is not None:
-        return verdict
+def _may_be_ours(client: OperationClient, found: StorageObject, log: RequestLog) -> bool:
+    """Return whether an object of our size that shows no nonce may be ours: a store can drop metadata."""
     if _OF_PARTS.search(found.etag):
         return False
-    if found.last_modified is not None and not stored_after(client, found, began_at):
-        return False
-    return True if md5 is not None and found.etag == md5.hex() else None
+    return found.last_modified is None or stored_after(client, found, log.began_at)
 
 
 def _unknown(operation: PutObject, size: int, *, may_be_there: bool) -> CompletionUnknownError:
     place = f"{operation.bucket}/{operation.key}"
     why = (
-        f"the object there may be it, of {size} bytes, but has no ETag that could tell; TransferConfig.nonce would"
+        f"the object there may be it, of {size} bytes, but does not show the nonce that it was sent with"
         if may_be_there
         else f"the key does not show it. If HEAD shows {size} bytes, stored since, it was"
     )

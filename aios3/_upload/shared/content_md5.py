@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 
 from aios3._client.hashing import hash_body, md5_hex
-from aios3._protocol.parts.put_plan import StreamPlan
 from aios3._protocol.wire.messages import Body
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
@@ -28,7 +27,7 @@ def check_lock(job: UploadJob, provider: Provider) -> None:
     """
     if not job.headers.is_locked:
         return
-    if isinstance(job.plan, StreamPlan) and (job.size is None or job.size > job.plan.first_size):
+    if job.plan.is_streamed and (job.size is None or job.size > job.plan.first_size):
         raise ConfigurationError(
             "an object lock needs Content-MD5 or a checksum of the whole body before its first byte is sent; a "
             "streamed upload has neither"

@@ -1,4 +1,4 @@
-"""What tells our own object from another's, when the answer to the request that made it was lost."""
+"""Proof that the object at a key is ours, for a commit whose response was lost."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from aios3._client.client import OperationClient
+from aios3._protocol.operations import HeadObject
+from aios3.errors import ContainerNotFoundError, ObjectNotFoundError
 from aios3.models import StorageObject
 
-__all__ = ["NONCE_NAME", "ObjectProof", "multipart_etag", "stored_after"]
+__all__ = ["NONCE_NAME", "Finding", "ObjectProof", "look_for", "multipart_etag", "stored_after"]
 
 _MD5: Final = re.compile(r'"?([0-9a-f]{32})"?\Z')
 _SLACK: Final = 2.0
@@ -22,21 +24,17 @@ NONCE_NAME: Final = "aios3-nonce"
 
 @dataclass(frozen=True, slots=True)
 class ObjectProof:
-    """What is known of the object that we made. Its ETag is weighed elsewhere: not every store makes the same."""
+    """Facts about the object that we made. Its ETag is compared elsewhere, because stores compute it differently."""
 
     size: int
     """Bytes."""
     checksum: str | None = None
-    """As the store would report it."""
+    """Checksum as the store would report it; ``None`` if there is none."""
     nonce: str | None = None
-    """The value of its `NONCE_NAME`, if it was given one."""
-
-    def asking(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Return the headers of a HEAD that looks for it."""
-        return {**headers, "x-amz-checksum-mode": "ENABLED"} if self.checksum is not None else dict(headers)
+    """Value of its metadata `NONCE_NAME`; ``None`` if it has none."""
 
     def matches(self, found: StorageObject) -> bool | None:
-        """Return whether an object is ours; ``None`` if this cannot tell."""
+        """Return whether an object is ours; ``None`` if these facts cannot tell."""
         if found.size != self.size:
             return False
         theirs = found.metadata.get(NONCE_NAME)
@@ -45,6 +43,33 @@ class ObjectProof:
         if self.checksum is not None and found.checksum is not None and len(self.checksum) == len(found.checksum):
             return self.checksum == found.checksum
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Result of one look at a key."""
+
+    found: StorageObject | None = None
+    """Object at the key; ``None`` if there is none, or the key cannot be looked at."""
+    is_ours: bool | None = None
+    """Whether the proof matches the object; ``None`` if it cannot tell, or there is no object."""
+    trouble: Exception | None = None
+    """Reason why the key cannot be looked at; ``None`` if it can."""
+
+
+async def look_for(
+    client: OperationClient, bucket: str, key: str, headers: Mapping[str, str], proof: ObjectProof
+) -> Finding:
+    """Look at a key by one HEAD, with `headers`, and compare what it holds with `proof`. It raises nothing."""
+    if proof.checksum is not None:
+        headers = {**headers, "x-amz-checksum-mode": "ENABLED"}
+    try:
+        found = await client.run(HeadObject(bucket, key, headers))
+    except (ObjectNotFoundError, ContainerNotFoundError):
+        return Finding()
+    except Exception as error:  # noqa: BLE001 - credentials may fail with anything
+        return Finding(trouble=error)
+    return Finding(found, proof.matches(found))
 
 
 def multipart_etag(part_etags: list[str]) -> str | None:
@@ -57,10 +82,10 @@ def multipart_etag(part_etags: list[str]) -> str | None:
 
 
 def stored_after(client: OperationClient, found: StorageObject, began_at: float) -> bool:
-    """Return whether an object may be no older than `began_at`, by the client's monotonic clock.
+    """Return whether an object may be as young as `began_at`, by the client's monotonic clock.
 
-    What we stored since then always is; of what is a little older it is not known where no answer of the store's was
-    quick enough to tell its time.
+    True for every object that was stored after that. Slightly older objects also pass if no quick response has shown
+    the server's clock.
     """
     if found.last_modified is None:
         return False

@@ -13,11 +13,19 @@ __all__ = ["SourceLength"]
 class SourceLength:
     """Counts what is read of one source."""
 
-    def __init__(self, *, size: int | None, max_size: int | None, read: int = 0) -> None:
-        """Take the declared size, the most that is allowed, and what was read before; all in bytes."""
+    def __init__(self, *, size: int | None, max_size: int | None, put_limit: int | None = None, read: int = 0) -> None:
+        """Take the limits in bytes; ``None`` is no limit.
+
+        Args:
+            size: as declared.
+            max_size: the most that the caller allows.
+            put_limit: the most that the store takes, if the upload has no parts.
+            read: bytes that were read before.
+        """
         self._size = size
         self._max_size = max_size
-        self._most = min(sys.maxsize if size is None else size, sys.maxsize if max_size is None else max_size)
+        self._put_limit = put_limit
+        self._most = min(sys.maxsize if limit is None else limit for limit in (size, max_size, put_limit))
         self.read = read
         """Bytes so far."""
 
@@ -30,7 +38,7 @@ class SourceLength:
         """Note that `count` bytes more were read; return how many there are.
 
         Raises:
-            ObjectTooLargeError: that is more than is allowed.
+            ObjectTooLargeError: that is more than the caller allows, or the store takes.
             SizeMismatchError: that is more than was declared.
         """
         read = self.read + count
@@ -42,7 +50,12 @@ class SourceLength:
     def _refuse(self, read: int) -> NoReturn:
         if self._max_size is not None and read > self._max_size:
             raise ObjectTooLargeError(f"the source is longer than max_size={self._max_size} bytes")
-        raise SizeMismatchError(f"the source is longer than its declared size of {self._size} bytes")
+        if self._size is not None and read > self._size:
+            raise SizeMismatchError(f"the source is longer than its declared size of {self._size} bytes")
+        raise ObjectTooLargeError(
+            f"the source is longer than {self._put_limit} bytes, the most that the store takes in one PutObject, and "
+            "this upload has no parts"
+        )
 
     def end(self) -> int:
         """Note that the source has ended; return how many bytes it had.

@@ -19,6 +19,7 @@ from aios3._protocol.parts.part_buffer import Part
 from aios3._protocol.parts.part_tracker import PartTracker
 from aios3._protocol.policies import retry
 from aios3._upload.memory.budget import MemoryBudget
+from aios3._upload.memory.held_part import HeldPart, PartInMemory
 from aios3._upload.memory.segment_pool import SegmentPool
 from aios3._upload.multipart.part_sender import PartSender
 from aios3._upload.shared.progress import ProgressReporter
@@ -49,12 +50,14 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("a slot is not given back after a failure")
 def _(patch: pytest.MonkeyPatch) -> None:
-    def finish(self: PartSender, part: Part, task: asyncio.Task[None]) -> None:
-        if part.number % 3:
-            self._slots.release()
-        self._ended(part, asyncio.CancelledError() if task.cancelled() else task.exception())
+    original = PartSender._release
 
-    patch.setattr(PartSender, "_finish", finish)
+    def release(self: PartSender, permit: Permit | None, stored: int | None = None, *more: Any) -> None:
+        if stored is None:
+            self._slots._value -= 1
+        original(self, permit, stored, *more)
+
+    patch.setattr(PartSender, "_release", release)
 
 
 @mutant("one part too many is sent at once")
@@ -70,22 +73,24 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("the memory of a part that was cancelled is not given back")
 def _(patch: pytest.MonkeyPatch) -> None:
-    def ended(self: Uploader, part: Part, failure: BaseException | None) -> None:
-        self._broken_by = self._broken_by or failure
-        if not isinstance(failure, asyncio.CancelledError):
-            self._filler.give_back(part)
+    original = PartSender._ended
 
-    patch.setattr(Uploader, "_part_ended", ended)
+    def ended(self: PartSender, part: HeldPart, permit: Permit | None, task: asyncio.Task[None], *more: Any) -> None:
+        if not task.cancelled():
+            original(self, part, permit, task, *more)
+        else:
+            self._release(permit)
+
+    patch.setattr(PartSender, "_ended", ended)
 
 
 @mutant("the memory of a part is given back while it is sent")
 def _(patch: pytest.MonkeyPatch) -> None:
     original = PartSender.send
 
-    async def send(self: PartSender, part: Part, *more: Any) -> None:
+    async def send(self: PartSender, part: PartInMemory, *more: Any) -> None:
         await original(self, part, *more)
-        filler = self._ended.__self__._filler  # type: ignore[attr-defined]
-        filler._pool._free.extend(part.segments)
+        part._pool._free.extend(part._part.segments)
 
     patch.setattr(PartSender, "send", send)
 

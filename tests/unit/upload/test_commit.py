@@ -13,7 +13,6 @@ from aios3._protocol.operations import Committed
 from aios3._protocol.parts.part_tracker import PartTracker
 from aios3._protocol.wire.messages import Request, Response
 from aios3._upload.commit import Commit
-from aios3._upload.multipart.guard import CancellationGuard
 from aios3._upload.shared.integrity import ObjectChecksum
 from aios3.credentials import Credentials
 from aios3.errors import AccessDeniedError, IntegrityError, TransportError
@@ -24,6 +23,7 @@ from tests.support.fakes import (
     FakeClock,
     FakeStore,
     make_engine,
+    make_guard,
     make_job,
     md5,
     multipart_md5,
@@ -42,24 +42,16 @@ class Scene:
         self.store = FakeStore(self.clock)
         self.engine = make_engine(self.store, self.clock, provider=provider)
         self.failures = RequestLog()
-        guard = CancellationGuard(
-            self.engine.client,
-            "bucket",
-            "key",
-            headers={},
-            deadline=60,
-            log=self.failures,
-            known_uploads=self.engine.known_uploads,
-        )
-        guard.upload_id = "id"
+        self.guard = make_guard(self.engine.client, self.failures, known=self.engine.known_uploads)
+        self.guard.upload_id = "id"
         self.store.uploads["id"] = ("key", self.clock.moment, {1: b"abc", 2: b"def"})
-        self.commit = Commit(self.engine, make_job(**job), guard, self.failures)
+        self.commit = Commit(self.engine, make_job(**job), self.failures)
 
     async def complete(self) -> Committed:
         tracker = PartTracker()
         for number, content in ((1, b"abc"), (2, b"def")):
             tracker.record(number, size=3, etag=f'"{md5(content)}"')
-        return await self.commit.complete("id", tracker, 2, len(BODY))
+        return await self.commit.complete(self.guard, tracker, 2, len(BODY))
 
 
 @pytest.mark.parametrize("checksum", [None, "crc32"])
@@ -142,7 +134,7 @@ def test_the_receipt() -> None:
     scene.failures.add(TransportError("reset"))
     scene.clock.advance(12.5)
     parts = (UploadedPart(1, 6, "e"),)
-    receipt = scene.commit.receipt(Committed('"etag"', "v", "sum", "request"), 6, parts)
+    receipt = scene.commit.receipt(Committed('"etag"', "v", "sum", "request"), 6, parts, "id")
     assert (receipt.bucket, receipt.key, receipt.size, receipt.etag) == ("bucket", "key", 6, "etag")
     assert (receipt.version_id, receipt.upload_id, receipt.parts) == ("v", "id", parts)
     assert (receipt.checksum, receipt.request_id, receipt.retries, receipt.elapsed) == ("sum", "request", 1, 12.5)
@@ -174,7 +166,7 @@ async def complete_checked(scene: Scene) -> Committed:
     tracker = PartTracker()
     for number, content in ((1, b"abc"), (2, b"def")):
         tracker.record(number, size=3, etag=f'"{md5(content)}"', checksum=checksum_of("crc32", [content]))
-    return await scene.commit.complete("id", tracker, 2, len(BODY))
+    return await scene.commit.complete(scene.guard, tracker, 2, len(BODY))
 
 
 def receipt_of(scene: Scene, committed: Committed) -> UploadReceipt:
@@ -312,7 +304,7 @@ async def test_a_look_at_the_etag_keeps_the_checksum() -> None:
 
 def test_the_error_of_a_commit_that_was_cut_off() -> None:
     """It names all that the caller needs to find out."""
-    error = Scene().commit.given_up()
+    error = Scene().commit.given_up("id")
     assert (error.bucket, error.key, error.upload_id) == ("bucket", "key", "id")
     assert "closed while bucket/key was being committed" in str(error)
 

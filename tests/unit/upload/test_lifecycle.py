@@ -494,13 +494,13 @@ async def test_no_commit_begins_after_a_stop(scene: Scene, parts: float) -> None
 
     async def add(upload: Uploader) -> None:
         await upload.add(memoryview(content(parts)))
-        drain = upload._sender.drain
+        drain = upload.sink._sender.drain
 
         async def drain_and_stop() -> None:
             await drain()
             upload.stop(StorageError("closed"))
 
-        upload._sender.drain = drain_and_stop  # type: ignore[method-assign]
+        upload.sink._sender.drain = drain_and_stop  # type: ignore[method-assign]
         if parts < 1:
             upload.stop(StorageError("closed"))
 

@@ -89,7 +89,7 @@ async def test_a_full_part_is_taken_and_given_back() -> None:
     part = scene.assembler.take()
     assert (part.number, part.size, scene.memory.used) == (1, 100, 100)
     assert (scene.assembler.parts_taken, scene.assembler.is_full) == (1, False)
-    scene.assembler.give_back(part)
+    part.close()
     assert (scene.memory.used, scene.pool.idle_bytes) == (0, SEGMENT_SIZE)
 
 
@@ -118,7 +118,7 @@ async def test_the_stores_limit_shows() -> None:
     scene = Scene(part=1, max_parts=1)
     await scene.assembler.grow()
     scene.assembler.fill(memoryview(b"a"))
-    scene.assembler.give_back(scene.assembler.take())
+    scene.assembler.take().close()
     assert scene.assembler.is_at_limit
     with pytest.raises(PartLimitError):
         await scene.assembler.grow()
@@ -206,7 +206,7 @@ async def test_a_part_on_the_disk_looks_like_one_in_memory(tmp_path: Path) -> No
     assert (assembler.is_full, assembler.is_at_limit) == (True, False)
     part = assembler.take()
     assert (part.number, part.size, assembler.parts_taken, assembler.is_at_limit) == (1, 100, 1, True)
-    assembler.give_back(part)
+    part.close()
     await assembler.settle()
     assert scene.spill.used == 0
 
@@ -218,7 +218,7 @@ async def test_what_the_last_part_does_not_need_of_the_disk_comes_back_at_once(t
     await scene.assembler.spill(memoryview(b"abc"))
     part = scene.assembler.take()
     assert (part.size, scene.spill.used, scene.spill.under_way) == (3, 3, 0)
-    scene.assembler.give_back(part)
+    part.close()
     await scene.assembler.settle()
     assert scene.spill.used == 0
 

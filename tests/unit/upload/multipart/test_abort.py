@@ -7,6 +7,7 @@ import pytest
 from aios3._client.request_log import RequestLog
 from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.abort import Abort, AbortOutcome
+from aios3.checkpoints import MultipartUpload
 from aios3.errors import AccessDeniedError, ThrottledError, TransportError
 from tests.support.fakes import FakeClock, FakeStore, make_client, refusal
 
@@ -21,7 +22,7 @@ class Scene:
         self.store.open_upload("id")
         self.failures = RequestLog()
         client = make_client(self.store, self.clock, attempts=1)
-        self.abort = Abort(client, "bucket", "key", "id", {"x-every": "e"}, self.failures)
+        self.abort = Abort(client, MultipartUpload("bucket", "key", "id", 5), {"x-every": "e"}, self.failures)
 
 
 @pytest.fixture

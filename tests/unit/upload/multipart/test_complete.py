@@ -13,7 +13,6 @@ from aios3._client.request_log import RequestLog
 from aios3._protocol.operations import CompleteMultipartUpload
 from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.complete import Completion
-from aios3._upload.multipart.guard import CancellationGuard
 from aios3._upload.shared.ownership import multipart_etag, stored_after
 from aios3.errors import (
     AccessDeniedError,
@@ -28,6 +27,7 @@ from tests.support.fakes import (
     FakeStore,
     Gate,
     make_client,
+    make_guard,
     md5,
     multipart_md5,
     refusal,
@@ -51,9 +51,7 @@ class Scene:
         self.store = FakeStore(self.clock)
         client = make_client(self.store, self.clock, attempts=attempts)
         self.failures = RequestLog()
-        self.guard = CancellationGuard(
-            client, "bucket", "key", headers={}, deadline=60, log=self.failures, known_uploads=set()
-        )
+        self.guard = make_guard(client, self.failures)
         self.guard.upload_id = "id"
         self.guard.may_have_parts = True
         self.store.uploads["id"] = ("key", self.clock.moment, dict(enumerate(CONTENTS, 1)))

@@ -53,7 +53,7 @@ async def test_it_is_created_once_and_nobody_waits_for_it() -> None:
         assert (guard.asked, guard.upload_id) == (1, None)
         assert [task.get_name() for task in asyncio.all_tasks() if task.get_name() == "create it"] == ["create it"]
         guard.answer.set()
-        assert await creation.upload_id() == "upload of key"
+        assert await creation.id_for_part() == "upload of key"
     assert guard.asked == 1
 
 
@@ -63,7 +63,7 @@ async def test_parts_may_be_there_once_an_id_was_given_out() -> None:
     async with asyncio.TaskGroup() as group:
         tasks.begin(group)
         creation.begin()
-        waiting = asyncio.create_task(creation.upload_id())
+        waiting = asyncio.create_task(creation.id_for_part())
         await turns()
         assert not guard.may_have_parts
         guard.answer.set()
@@ -79,7 +79,7 @@ async def test_an_upload_that_is_open_already_is_not_created() -> None:
     await turns()
     assert creation.has_begun
     assert guard.asked == 0
-    assert await creation.upload_id() == "of a checkpoint"
+    assert await creation.id_for_part() == "of a checkpoint"
 
 
 async def test_who_waits_is_told_of_a_refusal() -> None:

@@ -12,12 +12,11 @@ from aios3._client.request_log import RequestLog
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._protocol.wire.messages import Request, Response
 from aios3._upload.multipart.abort import AbortOutcome
-from aios3._upload.multipart.guard import CancellationGuard
 from aios3._upload.shared.journal_interface import NoRecord
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import AccessDeniedError, StorageError, TransportError
 from tests.conftest import LoopClock
-from tests.support.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
+from tests.support.fakes import FakeClock, FakeStore, Gate, make_client, make_guard, refusal, turns
 
 CREATE = CreateMultipartUpload("bucket", "key", {})
 WHERE = "aios3: multipart upload upload-1 of bucket/key: "
@@ -31,15 +30,8 @@ class Scene:
         self.store = FakeStore(self.clock)
         self.failures = RequestLog()
         self.known: set[str] = set()
-        self.guard = CancellationGuard(
-            make_client(self.store, self.clock, attempts=attempts),
-            "bucket",
-            "key",
-            headers={"x-every": "e"},
-            deadline=deadline,
-            log=self.failures,
-            known_uploads=self.known,
-        )
+        client = make_client(self.store, self.clock, attempts=attempts)
+        self.guard = make_guard(client, self.failures, deadline=deadline, known=self.known)
 
     async def fail(self, error: BaseException, *, parts: bool = False) -> list[str]:
         """Create, fail with `error`, and return the notes on it."""
@@ -587,9 +579,7 @@ async def test_the_log_is_told_of_every_step() -> None:
 
     clock, log = FakeClock(), Log()
     client = make_client(FakeStore(clock), clock)
-    guard = CancellationGuard(
-        client, "bucket", "key", headers={}, deadline=60, log=RequestLog(), known_uploads=set(), record=log
-    )
+    guard = make_guard(client, RequestLog(), record=log)
     async with guard:
         await guard.create(CREATE)
         guard.completed()
@@ -608,16 +598,7 @@ async def test_the_log_is_told_of_an_abort_that_was_not_proved() -> None:
     clock, log = FakeClock(), Log()
     store = FakeStore(clock)
     store.on("ListParts", *[TransportError("reset")] * 6)
-    guard = CancellationGuard(
-        make_client(store, clock),
-        "bucket",
-        "key",
-        headers={},
-        deadline=60,
-        log=RequestLog(),
-        known_uploads=set(),
-        record=log,
-    )
+    guard = make_guard(make_client(store, clock), RequestLog(), record=log)
     with pytest.raises(ValueError, match="source"):
         async with guard:
             await guard.create(CREATE)

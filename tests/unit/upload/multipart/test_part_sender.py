@@ -12,7 +12,8 @@ import pytest
 
 from aios3._client.request_log import RequestLog
 from aios3._concurrency.task_group import PartTasks, UploadTasks
-from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, Part
+from aios3._protocol.operations import CreateMultipartUpload
+from aios3._upload.multipart.create import Creation
 from aios3._upload.multipart.part_sender import PartSender
 from aios3._upload.shared.progress import ProgressReporter
 from aios3.errors import AccessDeniedError, StorageError
@@ -20,9 +21,11 @@ from tests.conftest import EAGER_TASKS
 from tests.support.fakes import (
     HEADERS,
     FakeClock,
+    FakePart,
     FakeStore,
     Gate,
     make_engine,
+    make_guard,
     make_job,
     md5,
     refusal,
@@ -37,28 +40,24 @@ class SenderScene:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         self.store.open_upload("id")
-        self.ended: list[tuple[int, type[BaseException] | None]] = []
+        self.closed: list[int] = []
         self.failures = RequestLog()
         self.tasks = UploadTasks()
         self.progress = ProgressReporter(None, None)
         self.engine = make_engine(self.store, self.clock)
+        guard = make_guard(self.engine.client, self.failures)
+        guard.adopt("id")
         self.sender = PartSender(
             self.engine,
             make_job(**job),
             self.tasks,
             self.progress,
             self.failures,
-            upload_id=self.get_upload_id,
-            ended=lambda part, failure: self.ended.append((part.number, failure and type(failure))),
+            Creation(guard, self.tasks, lambda: CreateMultipartUpload("bucket", "key", {}), "create"),
         )
 
-    async def get_upload_id(self) -> str:
-        return "id"
-
     async def send(self, number: int) -> None:
-        segment = bytearray(SEGMENT_SIZE)
-        segment[:4] = b"part"
-        await self.sender.send(Part(number, 4, (segment,)))
+        await self.sender.send(FakePart(number, b"part", self.closed.append))
 
 
 async def test_a_part_is_recorded_when_it_is_acknowledged() -> None:
@@ -77,7 +76,7 @@ async def test_a_part_is_recorded_when_it_is_acknowledged() -> None:
         base64.b64encode(zlib.crc32(b"part").to_bytes(4, "big")).decode(),
     )
     assert (scene.progress.bytes_durable, scene.progress.parts_stored) == (4, 1)
-    assert scene.ended == [(1, None)]
+    assert scene.closed == [1]
 
 
 async def test_no_more_parts_are_on_their_way_than_there_are_slots() -> None:
@@ -110,7 +109,8 @@ async def test_a_part_that_fails_ends_the_upload() -> None:
             await scene.send(1)
             await scene.send(2)
             await asyncio.Event().wait()
-    assert scene.ended == [(1, AccessDeniedError), (2, asyncio.CancelledError)]
+    assert scene.closed == [1, 2]
+    assert isinstance(scene.tasks.failure, AccessDeniedError)
     assert len(scene.failures) == 1
 
 
@@ -122,7 +122,8 @@ async def test_a_part_that_is_cancelled_before_its_first_step_gives_all_back() -
             scene.tasks.begin(group)
             await scene.send(1)
             raise ValueError("source")
-    assert scene.ended == [(1, asyncio.CancelledError)]
+    assert scene.closed == [1]
+    assert isinstance(scene.tasks.failure, asyncio.CancelledError)
     assert scene.store.sent == [] or EAGER_TASKS
     await scene.sender.drain()
 
@@ -136,7 +137,7 @@ async def test_an_upload_that_has_failed_sends_nothing() -> None:
             raise ValueError("source")
     with pytest.raises(StorageError, match="takes no more"):
         await scene.send(1)
-    assert scene.ended == []
+    assert scene.closed == []
 
 
 async def test_a_part_is_for_the_key_and_carries_its_checksum() -> None:

@@ -8,7 +8,7 @@ from aios3._client.client import OperationClient
 from aios3._protocol.operations import ListedPart
 from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.resume import check_checkpoint, list_stored_parts, usable_parts
-from aios3.checkpoints import UploadCheckpoint
+from aios3.checkpoints import MultipartUpload, UploadCheckpoint
 from aios3.errors import IntegrityError, UploadNotFoundError
 from aios3.models import UploadedPart
 from tests.support.fakes import PART, FakeClock, FakeStore, make_client, md5
@@ -40,7 +40,7 @@ async def test_all_pages_are_listed(store: FakeStore) -> None:
         b'<Part><PartNumber>7</PartNumber><Size>3</Size><ETag>"e"</ETag></Part></ListPartsResult>'
     )
     store.on("ListParts", Response(200, {}, page))
-    parts = await list_stored_parts(client_of(store), "bucket", "key", "id", {"x-every": "e"})
+    parts = await list_stored_parts(client_of(store), MultipartUpload("bucket", "key", "id", 3), {"x-every": "e"})
     assert [part.number for part in parts] == [7, 1, 2]
     assert [dict(request.query).get("part-number-marker") for request in store.sent] == [None, "7"]
     assert [request.headers["x-every"] for request in store.sent] == ["e", "e"]
@@ -49,7 +49,7 @@ async def test_all_pages_are_listed(store: FakeStore) -> None:
 async def test_an_upload_that_is_not_open_cannot_be_listed(store: FakeStore) -> None:
     """It was completed or aborted."""
     with pytest.raises(UploadNotFoundError):
-        await list_stored_parts(client_of(store), "bucket", "key", "other", {})
+        await list_stored_parts(client_of(store), MultipartUpload("bucket", "key", "other", 3), {})
 
 
 @pytest.mark.parametrize(

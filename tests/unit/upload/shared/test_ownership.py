@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._upload.shared.ownership import NONCE_NAME, ObjectProof
+from aios3._upload.shared.ownership import NONCE_NAME, ObjectProof, look_for
 from aios3.models import StorageObject
+from tests.support.fakes import FakeClock, FakeStore, make_client
 
 
 def found(size: int = 5, *, nonce: str | None = None, checksum: str | None = None) -> StorageObject:
@@ -35,9 +36,13 @@ def test_what_it_tells(evidence: ObjectProof, theirs: StorageObject, verdict: bo
     assert evidence.matches(theirs) is verdict
 
 
-def test_the_store_is_asked_for_a_checksum_only_where_one_is_known() -> None:
+@pytest.mark.parametrize("checksum", [None, "A"])
+async def test_the_store_is_asked_for_a_checksum_only_where_one_is_known(checksum: str | None) -> None:
     """The caller's headers go along, and are not changed."""
-    headers = {"x-head": "h"}
-    assert ObjectProof(5).asking(headers) == {"x-head": "h"}
-    assert ObjectProof(5, checksum="A").asking(headers) == {"x-head": "h", "x-amz-checksum-mode": "ENABLED"}
+    store, headers = FakeStore(FakeClock()), {"x-head": "h"}
+    finding = await look_for(make_client(store, FakeClock()), "bucket", "key", headers, ObjectProof(5, checksum))
+    assert (finding.found, finding.is_ours, finding.trouble) == (None, None, None)
+    asked = store.requests("HeadObject")[0].headers
+    assert {"x-head": "h", **({"x-amz-checksum-mode": "ENABLED"} if checksum else {})}.items() <= asked.items()
+    assert ("x-amz-checksum-mode" in asked) is (checksum is not None)
     assert headers == {"x-head": "h"}

@@ -1,0 +1,84 @@
+"""Parts whose bytes a driver holds, in memory or on disk, as their sender sees them."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol
+
+from aios3._protocol.parts.part_buffer import Part
+from aios3._protocol.wire.messages import Body
+
+from .budget import MemoryBudget
+from .segment_pool import SegmentPool
+
+__all__ = ["HeldPart", "PartInMemory"]
+
+
+class HeldPart(Protocol):
+    """A part that is ready to be sent."""
+
+    @property
+    def number(self) -> int:
+        """Part number, from 1."""
+        ...  # pragma: no cover - a protocol has no body
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+        ...  # pragma: no cover - a protocol has no body
+
+    @property
+    def is_on_disk(self) -> bool:
+        """`open` has to wait for memory and to read a file."""
+        ...  # pragma: no cover - a protocol has no body
+
+    @property
+    def body(self) -> Body:
+        """The slices to send, between `open` and `close`."""
+        ...  # pragma: no cover - a protocol has no body
+
+    async def open(self) -> None:
+        """Bring the bytes into memory. A part in memory does nothing.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        ...  # pragma: no cover - a protocol has no body
+
+    def close(self) -> None:
+        """Give memory and file back, once. No request may use a slice any longer."""
+        ...  # pragma: no cover - a protocol has no body
+
+
+class PartInMemory:
+    """A part in granted memory."""
+
+    is_on_disk: ClassVar = False
+
+    def __init__(self, part: Part, memory: MemoryBudget, pool: SegmentPool) -> None:
+        """Take over a part whose bytes count as in flight in `memory`."""
+        self._part = part
+        self._memory = memory
+        self._pool = pool
+
+    @property
+    def number(self) -> int:
+        """Part number, from 1."""
+        return self._part.number
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+        return self._part.size
+
+    @property
+    def body(self) -> Body:
+        """The slices to send, until `close`."""
+        return self._part.body
+
+    async def open(self) -> None:
+        """Do nothing: the bytes are in memory."""
+
+    def close(self) -> None:
+        """Give the memory back, once."""
+        self._pool.give_back(self._part.give_up())
+        self._memory.release(self._part.size)

@@ -1,0 +1,132 @@
+"""Multipart upload as a sink: one UploadPart for each part, then CompleteMultipartUpload."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from aios3._concurrency.task_group import UploadTasks
+from aios3._upload.memory.held_part import HeldPart
+from aios3._upload.multipart.create import Creation
+from aios3._upload.multipart.guard import CancellationGuard
+from aios3._upload.multipart.part_sender import PartSender
+from aios3._upload.shared.progress import ProgressReporter
+from aios3.checkpoints import UploadCheckpoint
+from aios3.errors import UploadSuspendedError
+from aios3.models import UploadReceipt
+
+from .commit import Commit
+
+__all__ = ["MultipartSink"]
+
+
+class MultipartSink:
+    """Creates the multipart upload in a task while the source is read on, and sends several parts at once.
+
+    With a checkpoint the upload is open from the beginning, and the checkpoint's parts count as stored.
+    """
+
+    is_starved = False
+
+    def __init__(self, commit: Commit, tasks: UploadTasks, progress: ProgressReporter) -> None:
+        """Prepare; nothing is sent before `expect` or `send`."""
+        engine, job = commit.engine, commit.job
+        self._commit = commit
+        self._tasks = tasks
+        self._progress = progress
+        self.guard = CancellationGuard(engine, job, commit.log)
+        self._creation = Creation(self.guard, tasks, commit.creation, f"aios3: create {job.key!r}")
+        if job.resume is not None:
+            self.guard.adopt(job.resume.upload_id)
+            self.guard.may_have_parts = True
+            self._sender.tracker.restore(job.resume.parts)
+            progress.bytes_read = job.resume.offset
+            progress.note_stored(self._sender.tracker)
+
+    @cached_property
+    def _sender(self) -> PartSender:
+        """Made for the first part, because most uploads have none."""
+        commit = self._commit
+        return PartSender(commit.engine, commit.job, self._tasks, self._progress, commit.log, self._creation)
+
+    @property
+    def upload_id(self) -> str | None:
+        """Id of the multipart upload; ``None`` before the store has given it."""
+        return self.guard.upload_id
+
+    @property
+    def has_begun(self) -> bool:
+        """The multipart upload was begun, or was open before."""
+        return self._creation.has_begun
+
+    @property
+    def is_settled(self) -> bool:
+        """`wait_until_open` has nothing to wait for."""
+        return self._creation.is_settled
+
+    def wants(self, *, is_full: bool, is_last: bool) -> bool:
+        """Return whether a part should be sent at once: it is full, and surely not the only one."""
+        return is_full and self.has_begun
+
+    def expect(self, size: int | None) -> None:
+        """Begin the multipart upload if a source of `size` bytes does not fit the first part.
+
+        Raises:
+            StorageError: the upload has failed already.
+        """
+        if (size or 0) > self._commit.job.plan.first_size:
+            self._creation.begin()
+
+    async def wait_until_open(self) -> None:
+        """Wait for the response to Create, if it was begun here.
+
+        Raises:
+            StorageError: the store refused, or the upload has failed meanwhile.
+        """
+        await self._creation.wait()
+
+    async def send(self, part: HeldPart) -> None:
+        """Send `part` as soon as a slot is free. The sink closes it, also if this raises.
+
+        Raises:
+            StorageError: the upload has failed.
+        """
+        try:
+            self._creation.begin()
+            await self._progress.report()
+            await self._sender.send(part)
+        except BaseException:
+            part.close()
+            raise
+
+    async def complete(self, count: int, size: int) -> UploadReceipt:
+        """Wait until all `count` parts are acknowledged, then make the object, of `size` bytes.
+
+        Raises:
+            StorageError: a part or the commit failed; see `Commit.complete`.
+        """
+        await self._sender.drain()
+        self._tasks.begin_commit()
+        tracker = self._sender.tracker
+        committed = await self._commit.complete(self.guard, tracker, count, size)
+        return self._commit.receipt(committed, size, tracker.uploaded_parts(), self.upload_id)
+
+    async def abort(self) -> bool:
+        """Abort the multipart upload; return ``False`` while its own task commits or aborts it.
+
+        Raises:
+            StorageError: the store refused, or could not be reached.
+        """
+        if self._tasks.is_committing or self.guard.is_cleaning_up:
+            return False
+        await self.guard.abort()
+        return True
+
+    def suspend(self, reason: UploadSuspendedError) -> None:
+        """Leave the upload open if `reason`, this very object, ends its block and parts may be stored."""
+        self.guard.suspended_by = reason
+
+    def checkpoint(self) -> UploadCheckpoint | None:
+        """Return the checkpoint of an upload that was left open; ``None`` if nothing is open."""
+        if not self.guard.is_kept or self.upload_id is None:
+            return None
+        return self._sender.checkpoint(self.upload_id)
