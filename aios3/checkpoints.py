@@ -40,6 +40,12 @@ class MultipartUpload:
     size: int | None = None
     """Declared size in bytes; ``None`` if there is none."""
 
+    @classmethod
+    def of(cls, checkpoint: UploadCheckpoint) -> MultipartUpload:
+        """Return the upload of a checkpoint, without its parts."""
+        known = checkpoint.bucket, checkpoint.key, checkpoint.upload_id, checkpoint.part_size
+        return cls(*known, checkpoint.checksum, checkpoint.size)
+
     @property
     def place(self) -> tuple[str, str, str]:
         """Bucket, key and upload id, as every request about it names them."""
@@ -73,11 +79,6 @@ class UploadCheckpoint:
         for number, part in enumerate(self.parts, 1):
             if part.number != number or part.size < self.part_size:
                 raise ConfigurationError(f"a checkpoint's part {number} is missing, or shorter than {self.part_size}")
-
-    @property
-    def upload(self) -> MultipartUpload:
-        """The upload, without its parts."""
-        return MultipartUpload(self.bucket, self.key, self.upload_id, self.part_size, self.checksum, self.size)
 
     @property
     def offset(self) -> int:

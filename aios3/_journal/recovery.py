@@ -180,7 +180,7 @@ async def discard(
     number = None if journal is None else journal.resume(checkpoint.upload_id)
     outcome: AbortOutcome | None = None
     try:
-        outcome = await _abort_upload(engine, checkpoint.upload, headers)
+        outcome = await _abort_upload(engine, MultipartUpload.of(checkpoint), headers)
     finally:
         if journal is not None and number is not None:
             if outcome in _ENDS:

@@ -62,7 +62,7 @@ async def check_checkpoint(client: OperationClient, checkpoint: UploadCheckpoint
         IntegrityError: a part is gone, or was replaced since.
         StorageError: the store refused, or does not answer.
     """
-    stored = await list_stored_parts(client, checkpoint.upload, headers)
+    stored = await list_stored_parts(client, MultipartUpload.of(checkpoint), headers)
     held = {part.number: (part.size, unquote_etag(part.etag)) for part in stored}
     for part in checkpoint.parts:
         if held.get(part.number) != (part.size, part.etag):

@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from aios3._client import client
+from aios3._client import client, request_log
 from aios3._concurrency.shielding import Finished, finish_despite_cancellation
 from aios3._protocol.operations.multipart import CompleteMultipartUpload
 from aios3._protocol.policies import retry
 from aios3._transport.exceptions import MappedExceptions
-from aios3._upload.multipart import complete as completion
 from aios3._upload.multipart import guard
 from aios3._upload.multipart.abort import Abort, AbortOutcome
 from aios3._upload.multipart.complete import Completion
@@ -169,7 +168,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("a repeated Complete that is refused counts as a failure")
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(completion, "outcome_unknown", lambda failure: False)
+    patch.setattr(request_log, "outcome_unknown", lambda failure: False)
 
 
 @mutant("a defect of the HTTP client is raised as it is")

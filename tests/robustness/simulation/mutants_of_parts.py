@@ -50,14 +50,14 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("a slot is not given back after a failure")
 def _(patch: pytest.MonkeyPatch) -> None:
-    original = PartSender._release
+    original = PartSender._ended
 
-    def release(self: PartSender, permit: Permit | None, stored: int | None = None, *more: Any) -> None:
-        if stored is None:
+    def ended(self: PartSender, part: HeldPart, *more: Any) -> None:
+        if part.number % 3 == 0:
             self._slots._value -= 1
-        original(self, permit, stored, *more)
+        original(self, part, *more)
 
-    patch.setattr(PartSender, "_release", release)
+    patch.setattr(PartSender, "_ended", ended)
 
 
 @mutant("one part too many is sent at once")

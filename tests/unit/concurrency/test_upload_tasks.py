@@ -83,7 +83,7 @@ async def test_a_stop_after_the_block_comes_to_nothing() -> None:
         asyncio.get_running_loop().call_later(0, lambda: tasks.stop(StorageError("too late")))
     assert work.done()
     tasks.stop(StorageError("too late"))
-    tasks.require_no_failure()
+    tasks.begin_commit()
 
 
 async def test_no_commit_begins_after_a_failure() -> None:
@@ -92,11 +92,10 @@ async def test_no_commit_begins_after_a_failure() -> None:
     with pytest.raises(StorageError) as caught:
         async with PartTasks() as group:
             tasks.begin(group)
-            tasks.require_no_failure()
             tasks.stop(reason)
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.Event().wait()
-            tasks.require_no_failure()
+            tasks.begin_commit()
             has_begun = True
     assert caught.value is reason
     assert not has_begun
@@ -111,3 +110,32 @@ async def test_work_that_is_cancelled_before_its_first_step_is_closed() -> None:
             tasks.run(turns(1), "work")
             tasks.stop(StorageError("the end"))
     assert not tasks.includes(None)
+
+
+async def test_a_commit_is_ended_by_a_cut_only() -> None:
+    """Not by a stop, which comes too late."""
+    tasks, reason = UploadTasks(), StorageError("cut off")
+    with pytest.raises(StorageError) as caught:
+        async with PartTasks() as group:
+            tasks.begin(group)
+            tasks.begin_commit()
+            tasks.stop(StorageError("too late"))
+            await asyncio.sleep(0)
+            tasks.cut_off(reason)
+            await asyncio.Event().wait()
+    assert caught.value is reason
+
+
+async def test_the_first_failure_is_kept_for_tasks_that_feed_the_upload_later() -> None:
+    """The group forgets it when it is left."""
+    tasks, reason = UploadTasks(), StorageError("refused")
+
+    async def fail() -> None:
+        raise reason
+
+    with pytest.raises(StorageError):
+        async with PartTasks() as group:
+            tasks.begin(group)
+            tasks.run(fail(), "work")
+            await asyncio.Event().wait()
+    assert tasks.failure is reason
