@@ -78,8 +78,8 @@ class RateLimiter:
     async def _until_due(self, cost: int) -> None:
         while True:
             now = self._clock.monotonic()
-            seconds = self.pace.wait(now, cost)
-            if self.in_flight >= self.pace.width(now):
+            seconds = self.pace.delay(now, cost)
+            if self.in_flight >= self.pace.max_in_flight(now):
                 self._left = asyncio.get_running_loop().create_future()
                 await self._left
             elif seconds > _SOON:
@@ -102,12 +102,12 @@ class RateLimiter:
                 self._came_through(began)
         elif isinstance(outcome.failure, ThrottledError):
             self._is_open = False
-            is_news = self.pace.refused(self._clock.monotonic(), began, self.in_flight)
+            is_news = self.pace.on_throttled(self._clock.monotonic(), began, self.in_flight)
             return outcome if is_news else replace(outcome, in_same_burst=True)
         return outcome
 
     def _came_through(self, began: float) -> None:
-        self.pace.accepted(self._clock.monotonic(), began)
+        self.pace.on_accepted(self._clock.monotonic(), began)
         for news, refused_at in self._in_backoff.items():
             if began >= refused_at and not news.done():
                 news.set_result(None)
@@ -132,7 +132,7 @@ class RateLimiter:
             await self._clock.sleep(retry.min_delay)
         seconds = retry.delay - retry.min_delay
         if retry.may_retry_early:
-            seconds = min(seconds, self.pace.wait(self._clock.monotonic()))
+            seconds = min(seconds, self.pace.delay(self._clock.monotonic()))
         if seconds > 0:
             await self._sleep_until_news(seconds, refused_at)
 

@@ -328,7 +328,7 @@ async def test_a_longer_gap_is_left_behind_a_request_that_was_refused_often_too(
     await turns(20)
     assert scene.order[8:] == [8, 9]
     assert sum(scene.clock.slept) == pytest.approx(1 / 40, abs=1e-3)
-    assert scene.limiter.pace.wait(scene.clock().monotonic()) == pytest.approx(1 / 40, abs=1e-3)
+    assert scene.limiter.pace.delay(scene.clock().monotonic()) == pytest.approx(1 / 40, abs=1e-3)
     await scene.end()
 
 

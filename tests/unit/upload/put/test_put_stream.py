@@ -177,7 +177,7 @@ async def test_a_streamed_body_waits_for_nobody_while_the_store_throttles() -> N
     """It lasts as long as its source, which may wait for the memory of the very parts that would wait for it."""
     scene = Scene()
     limiter = scene.client.limiter
-    limiter.pace.refused(0.0, 0.0, 1)
+    limiter.pace.on_throttled(0.0, 0.0, 1)
     limiter._is_open = False
     await limiter.wait()
     await limiter.wait()
