@@ -201,7 +201,7 @@ class CubicRate:
         return self._base
 
     def lower(self, allowed: float) -> None:
-        """Lower the allowed rate to `allowed` if it is higher."""
+        """Lower the allowed rate to `allowed` if it is higher, but not below one request a second."""
         self._base = max(_LOWEST_RATE, min(self._base, allowed))
 
     def begin_curve(self, now: float, latency: float) -> None:
