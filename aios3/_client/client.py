@@ -34,7 +34,7 @@ __all__ = ["Attempt", "OperationClient"]
 T = TypeVar("T")
 
 _LIMITED: Final = frozenset({"PutObject", "UploadPart"})
-"""Operations that are paced while the store throttles. Those that begin or end an upload go on."""
+"""Operations that wait while the store throttles. Operations that begin or end an upload never wait."""
 
 _CLEANUP_ATTEMPTS: Final = RetryPolicy().max_attempts
 """The least for a request that cleans up, whatever the caller's policy says of those that transfer."""
@@ -174,16 +174,17 @@ class OperationClient:
         feed: BodyFeed | None,
         log: RequestLog,
     ) -> Attempt[T]:
-        # A streamed body waits for no turn: while it waits for its source, others might wait for it, and it for them.
+        # A streamed body is not limited. It lasts as long as its source, and limited requests would wait for its end.
+        # The source may in turn wait for the memory of those requests, so both would wait without end.
         if operation.name not in _LIMITED or feed is not None:
             self.limiter.charge()
             return await self._attempt_now(operation, request, payload_hash, credentials, read_timeout, feed)
-        began = self.limiter.enter()
-        if began is None:
-            began = await self.limiter.wait(log.failures)
+        began_at = self.limiter.enter_nowait()
+        if began_at is None:
+            began_at = await self.limiter.enter(log.failures)
         try:
             outcome = await self._attempt_now(operation, request, payload_hash, credentials, read_timeout, feed)
-            return self.limiter.record(began, outcome)
+            return self.limiter.record(began_at, outcome)
         finally:
             self.limiter.leave()
 

@@ -1,4 +1,4 @@
-"""While the store throttles, all go at one pace; and soon as fast as before."""
+"""Tests of the rate limiter that all uploads of a driver share."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def slow_down() -> ThrottledError:
     return ThrottledError("slow down", operation="UploadPart", status=503, code="SlowDown")
 
 
-def refused() -> Attempt[None]:
+def throttling() -> Attempt[None]:
     return Attempt(None, slow_down(), None)
 
 
 class Scene:
-    """A limiter, and requests that each are on their way until they are told what came of them."""
+    """A limiter, and requests that each stay in flight until `respond` gives their outcome."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.limiter = RateLimiter(self.clock())
         self.order: list[int] = []
-        self._answers: dict[int, asyncio.Future[Attempt[None]]] = {}
+        self._responses: dict[int, asyncio.Future[Attempt[None]]] = {}
         self.tasks: list[asyncio.Task[Attempt[None]]] = []
 
     async def send(self, count: int = 1, failures: tuple[StorageError, ...] = ()) -> None:
@@ -39,21 +39,21 @@ class Scene:
         await turns(5)
 
     async def _request(self, number: int, failures: tuple[StorageError, ...]) -> Attempt[None]:
-        began = self.limiter.enter()
+        began = self.limiter.enter_nowait()
         if began is None:
-            began = await self.limiter.wait(failures)
+            began = await self.limiter.enter(failures)
         try:
             self.order.append(number)
-            self._answers[number] = asyncio.get_running_loop().create_future()
-            return self.limiter.record(began, await self._answers[number])
+            self._responses[number] = asyncio.get_running_loop().create_future()
+            return self.limiter.record(began, await self._responses[number])
         finally:
             self.limiter.leave()
 
-    async def answer(self, number: int, outcome: Attempt[None] = DONE) -> Attempt[None]:
-        self._answers[number].set_result(outcome)
-        answered = await self.tasks[number]
+    async def respond(self, number: int, outcome: Attempt[None] = DONE) -> Attempt[None]:
+        self._responses[number].set_result(outcome)
+        recorded = await self.tasks[number]
         await turns(5)
-        return answered
+        return recorded
 
     async def end(self) -> None:
         for task in self.tasks:
@@ -63,31 +63,31 @@ class Scene:
 
 
 async def throttled(count: int = 8, latency: float = 0.1) -> Scene:
-    """Return a scene in which as many were sent, and the first of them was refused."""
+    """Return a scene with `count` requests, of which the store has throttled the first."""
     scene = Scene()
     await scene.send(count)
     scene.clock.advance(latency)
-    await scene.answer(0, refused())
+    await scene.respond(0, throttling())
     return scene
 
 
-async def test_without_throttling_nobody_waits() -> None:
-    """However many there are, whatever else comes of them."""
+async def test_requests_without_throttling_do_not_wait() -> None:
+    """Other failures have no effect."""
     scene = Scene()
     await scene.send(300)
-    await scene.answer(0)
-    await scene.answer(1, Attempt(None, TransportError("reset"), None))
+    await scene.respond(0)
+    await scene.respond(1, Attempt(None, TransportError("reset"), None))
     await scene.send(10)
     assert len(scene.order) == 310
     assert scene.clock.slept == []
     await scene.end()
 
 
-async def test_after_a_refusal_requests_follow_one_another_at_a_pace() -> None:
-    """Eight that took a tenth of a second were 80 a second: now it is half of that."""
+async def test_requests_after_throttling_are_spaced_at_half_the_sent_rate() -> None:
+    """Eight requests of 0.1 s each are 80 a second."""
     scene = await throttled()
     for number in range(1, 8):
-        await scene.answer(number)
+        await scene.respond(number)
     await scene.send(4)
     await turns(20)
     assert scene.order[8:] == [8, 9, 10, 11]
@@ -95,53 +95,52 @@ async def test_after_a_refusal_requests_follow_one_another_at_a_pace() -> None:
     await scene.end()
 
 
-async def test_too_many_on_their_way_are_waited_for_first() -> None:
-    """The one refused was one too many, and so was the next."""
+async def test_request_over_the_limit_in_flight_waits_for_a_departure() -> None:
+    """Each of the two throttled requests lowers the limit."""
     scene = await throttled()
-    await scene.answer(1, refused())
+    await scene.respond(1, throttling())
     await scene.send()
     await turns(20)
     assert scene.order[8:] == []
-    await scene.answer(2)
+    await scene.respond(2)
     await turns(20)
     assert scene.order[8:] == [8]
     await scene.end()
 
 
-async def test_who_waits_is_served_in_order() -> None:
-    """First come, first served, also where somebody in between has given up."""
+async def test_waiting_requests_are_served_in_order() -> None:
+    """A cancelled request between them changes nothing."""
     scene = await throttled(2)
-    await scene.answer(1)
+    await scene.respond(1)
     await scene.send(2)
     await scene.send(3)
     scene.tasks[4].cancel()
     for number in (2, 3, 5):
         await turns(20)
-        await scene.answer(number)
+        await scene.respond(number)
     await turns(20)
     assert scene.order[2:] == [2, 3, 5, 6]
     await scene.end()
 
 
-async def test_a_cancelled_waiter_leaves_nothing_held() -> None:
-    """Wherever it waits: in the queue, for somebody to leave, or for its time."""
+async def test_cancelled_waiting_request_leaves_nothing_held() -> None:
+    """It may wait in the queue or at its head."""
     scene = await throttled(3)
-    await scene.send(3)  # one waits for somebody to leave, two for their turn
+    await scene.send(3)  # one waits for a departure, two in the queue
     for task in scene.tasks[3:5]:
         task.cancel()
         await turns(5)
-    await scene.answer(1)
-    await scene.answer(2)
+    await scene.respond(1)
+    await scene.respond(2)
     await turns(20)
     assert scene.order[3:] == [5]
     await scene.end()
 
 
-async def test_a_cancellation_in_the_turn_of_being_let_go_gives_the_turn_on() -> None:
-    """Nothing is lost between the two."""
+async def test_cancellation_of_a_request_that_was_just_woken_lets_the_next_one_go() -> None:
     scene = await throttled(3)
     await scene.send(2)
-    scene._answers[1].set_result(DONE)
+    scene._responses[1].set_result(DONE)
     while scene.limiter.in_flight == 2:
         await asyncio.sleep(0)
     scene.tasks[3].cancel()  # it has been woken, and has not run yet
@@ -150,37 +149,37 @@ async def test_a_cancellation_in_the_turn_of_being_let_go_gives_the_turn_on() ->
     await scene.end()
 
 
-async def test_when_the_limit_ends_those_who_wait_go_first_and_then_nobody_waits() -> None:
-    """It is found out by whoever asks next."""
+async def test_waiting_requests_go_at_once_when_the_limit_has_ended() -> None:
+    """Later requests do not wait at all."""
     scene = await throttled(2)
-    await scene.answer(1)
+    await scene.respond(1)
     scene.clock.advance(100)
     scene.clock.slept.clear()
     await scene.send(5)
     await turns(20)
     assert scene.order[2:] == [2, 3, 4, 5, 6]
     assert scene.clock.slept == []
-    assert scene.limiter.enter() is not None
+    assert scene.limiter.enter_nowait() is not None
     scene.limiter.leave()
     await scene.end()
 
 
-async def test_nobody_overtakes_those_who_wait_when_the_limit_ends() -> None:
-    """Not even in the very turn in which the first of them goes."""
+async def test_new_request_does_not_overtake_waiting_ones_when_the_limit_ends() -> None:
+    """It does not even in the loop turn in which the first of them goes."""
     scene = await throttled(3)
     await scene.send(2)
     scene.clock.advance(100)
-    scene._answers[1].set_result(DONE)
+    scene._responses[1].set_result(DONE)
     while len(scene.order) == 3:
         await asyncio.sleep(0)
-    assert scene.limiter.enter() is None
+    assert scene.limiter.enter_nowait() is None
     await turns(5)
     assert scene.order[3:] == [3, 4]
     await scene.end()
 
 
-async def test_a_long_gap_is_looked_at_again() -> None:
-    """The pace may have changed: nobody sleeps for more than a second at once."""
+async def test_long_delay_is_slept_in_steps_of_a_second() -> None:
+    """The rate may have changed in the meantime."""
     scene = await throttled(1, latency=10.0)
     await scene.send(1, (slow_down(),) * 3)
     await turns(20)
@@ -189,38 +188,38 @@ async def test_a_long_gap_is_looked_at_again() -> None:
     await scene.end()
 
 
-async def test_a_request_that_was_refused_more_often_is_left_a_longer_gap() -> None:
-    """Other failures do not count; nor does the first refusal."""
+async def test_request_throttled_several_times_waits_for_as_many_intervals() -> None:
+    """Other failures do not count, and one throttling response changes nothing."""
     for failures, gap in (((slow_down(), TransportError("reset")), 1 / 40), ((slow_down(),) * 3, 3 / 40)):
         scene = await throttled()
         await scene.send(1, failures)
-        await scene.answer(1)
+        await scene.respond(1)
         await turns(20)
         assert sum(scene.clock.slept) == pytest.approx(gap, abs=1e-3)
         await scene.end()
 
 
-async def test_only_the_first_of_a_crowd_is_news() -> None:
-    """Those begun before it was refused are marked, so that they cost the driver nothing."""
+async def test_outcomes_of_a_burst_after_its_first_are_marked() -> None:
+    """A burst is made of the requests that began before the first of them was throttled."""
     scene = await throttled()
     assert not scene.tasks[0].result().in_same_burst
-    assert (await scene.answer(1, refused())).in_same_burst
-    assert not (await scene.answer(2, Attempt(None, TransportError("reset"), None))).in_same_burst
-    assert not (await scene.answer(3)).in_same_burst
+    assert (await scene.respond(1, throttling())).in_same_burst
+    assert not (await scene.respond(2, Attempt(None, TransportError("reset"), None))).in_same_burst
+    assert not (await scene.respond(3)).in_same_burst
     scene.clock.advance(1)
     await scene.send()
-    assert not (await scene.answer(8, refused())).in_same_burst
+    assert not (await scene.respond(8, throttling())).in_same_burst
     await scene.end()
 
 
-async def test_the_others_leave_time_for_those_that_overtake() -> None:
-    """But not for so many that they could never go."""
-    for overtaking, gap in ((0, 1 / 40), (2, 3 / 40), (100, 5 / 40)):
+async def test_limited_request_waits_for_up_to_four_charged_ones() -> None:
+    """More could keep it waiting without end."""
+    for charged, gap in ((0, 1 / 40), (2, 3 / 40), (100, 5 / 40)):
         scene = await throttled()
-        for _ in range(overtaking):
+        for _ in range(charged):
             scene.limiter.charge()
         await scene.send()
-        await scene.answer(1)
+        await scene.respond(1)
         await turns(20)
         assert scene.order[8:] == [8]
         assert sum(scene.clock.slept) == pytest.approx(gap, abs=1e-3)
@@ -228,15 +227,14 @@ async def test_the_others_leave_time_for_those_that_overtake() -> None:
 
 
 class SlowSleep(FakeClock):
-    """Whose sleepers sleep until they are cancelled."""
+    """A clock on which each sleep lasts until it is cancelled."""
 
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         await asyncio.Event().wait()
 
 
-async def test_another_failure_is_slept_off() -> None:
-    """As long as the retry says."""
+async def test_backoff_after_another_failure_lasts_the_delay() -> None:
     scene = Scene()
     await scene.limiter.back_off(TransportError("reset"), Retry(3.0, 5, may_retry_early=True))
     assert scene.clock.slept == [3.0]
@@ -254,47 +252,49 @@ async def test_another_failure_is_slept_off() -> None:
         (Retry(0.0, 5), []),
     ],
 )
-async def test_a_rest_without_news(retry: Retry, slept: list[float]) -> None:
-    """It lasts to its end, or, as long as there is hope, until the pace allows a request; at least as long as asked."""
+async def test_backoff_without_a_success_lasts_the_delay_or_until_the_rate_allows_a_retry(
+    retry: Retry, slept: list[float]
+) -> None:
+    """The minimum delay is waited in any case."""
     scene = await throttled()
     await scene.limiter.back_off(slow_down(), retry)
     assert scene.clock.slept == pytest.approx(slept)
     await scene.end()
 
 
-async def test_a_rest_ends_when_something_comes_through() -> None:
-    """Not when that was sent before the refusal."""
+async def test_backoff_ends_when_a_later_request_succeeds() -> None:
+    """A request that was sent before the throttling response does not end it."""
     scene = Scene()
     scene.clock = SlowSleep()
     scene.limiter = RateLimiter(scene.clock())
     await scene.send(3)
     scene.clock.advance(0.1)
-    await scene.answer(0, refused())
-    resting = [asyncio.create_task(scene.limiter.back_off(slow_down(), Retry(8.0, 5))) for _ in range(3)]
+    await scene.respond(0, throttling())
+    backing_off = [asyncio.create_task(scene.limiter.back_off(slow_down(), Retry(8.0, 5))) for _ in range(3)]
     await turns(5)
-    resting[1].cancel()
+    backing_off[1].cancel()
     await turns(5)
-    assert resting[1].cancelled()
-    await scene.answer(1)
-    assert not resting[0].done()
+    assert backing_off[1].cancelled()
+    await scene.respond(1)
+    assert not backing_off[0].done()
     scene.clock.advance(1)
     await scene.send()
-    await scene.answer(3)
-    assert resting[0].done()
-    assert resting[2].done()
+    await scene.respond(3)
+    assert backing_off[0].done()
+    assert backing_off[2].done()
     await scene.end()
     await turns(5)
     assert len(asyncio.all_tasks()) == 1
     assert scene.limiter._in_backoff == {}
 
 
-async def test_a_rest_that_is_cancelled_leaves_no_task_behind() -> None:
-    """Not even for one turn: whoever was cancelled has ended by then."""
+async def test_cancelled_backoff_leaves_no_task() -> None:
+    """Its task has ended before the caller gets the `CancelledError`."""
     scene = Scene()
     scene.clock = SlowSleep()
     scene.limiter = RateLimiter(scene.clock())
     await scene.send()
-    await scene.answer(0, refused())
+    await scene.respond(0, throttling())
     left: list[str] = []
 
     async def caller() -> None:
@@ -303,57 +303,54 @@ async def test_a_rest_that_is_cancelled_leaves_no_task_behind() -> None:
         finally:
             left.extend(task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("aios3"))
 
-    resting = asyncio.create_task(caller())
+    backing_off = asyncio.create_task(caller())
     await turns(5)
-    resting.cancel()
+    backing_off.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await resting
+        await backing_off
     assert left == []
 
 
-def test_the_first_request_begins_at_once() -> None:
-    """It need not even ask for its turn."""
-    assert RateLimiter(FakeClock()()).enter() is not None
+def test_first_request_begins_at_once() -> None:
+    assert RateLimiter(FakeClock()()).enter_nowait() is not None
 
 
-async def test_a_longer_gap_is_left_behind_a_request_that_was_refused_often_too() -> None:
-    """What it took is missing to the next one."""
+async def test_request_throttled_several_times_spends_the_tokens_of_several() -> None:
+    """The next request waits for the usual interval."""
     scene = await throttled()
-    await scene.answer(1)
+    await scene.respond(1)
     await scene.send(1, (slow_down(),) * 3)
     await turns(20)
     scene.clock.slept.clear()
-    await scene.answer(2)
+    await scene.respond(2)
     await scene.send()
     await turns(20)
     assert scene.order[8:] == [8, 9]
     assert sum(scene.clock.slept) == pytest.approx(1 / 40, abs=1e-3)
-    assert scene.limiter.pace.wait(scene.clock().monotonic()) == pytest.approx(1 / 40, abs=1e-3)
+    assert scene.limiter.rate.delay(scene.clock().monotonic()) == pytest.approx(1 / 40, abs=1e-3)
     await scene.end()
 
 
-async def test_who_waited_has_been_left_time_for_by_those_that_overtook() -> None:
-    """Those that overtake from then on are counted anew."""
+async def test_charged_requests_are_counted_from_the_last_limited_one() -> None:
     scene = await throttled()
     for _ in range(100):
         scene.limiter.charge()
     await scene.send()
-    await scene.answer(1)
+    await scene.respond(1)
     await turns(20)
     assert scene.order[8:] == [8]
     scene.clock.slept.clear()
     for _ in range(100):
         scene.limiter.charge()
     await scene.send()
-    await scene.answer(2)
+    await scene.respond(2)
     await turns(20)
     assert scene.order[9:] == [9]
     assert sum(scene.clock.slept) == pytest.approx(5 / 40, abs=1e-3)
     await scene.end()
 
 
-async def test_half_a_second_that_the_store_asked_for_is_waited() -> None:
-    """However short, and whatever comes through meanwhile."""
+async def test_backoff_of_half_a_second_that_the_store_asked_for_is_waited() -> None:
     scene = await throttled()
     await scene.limiter.back_off(slow_down(), Retry(0.5, 5, min_delay=0.5))
     assert scene.clock.slept == [0.5]

@@ -1,4 +1,4 @@
-"""Stores that throttle in several ways, on simulated time: how much of what they allow is used, and what fails."""
+"""Uploads to stores that throttle in several ways, in virtual time: duration, throttled requests and failures."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from tests.support.fakes import refusal
 
 @dataclass
 class Store:
-    """Answers after `latency`, more or less; refuses what is too much, until throttling ends."""
+    """A store that responds after about `latency` seconds, and throttles until `ends`."""
 
     loop: VirtualLoop
     random: Random
     latency: float = 0.01
     rate: float | None = None
-    """Requests a second, and a tenth of that and one more at once."""
+    """Requests a second; a burst may have a tenth of that and one more."""
     most: int | None = None
-    """Requests on their way."""
+    """Requests in flight."""
     ends: float = float("inf")
     refused: int = 0
     taken: list[float] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Store:
 
 @dataclass
 class Outcome:
-    """What came of an upload of so many parts."""
+    """Result of an upload."""
 
     seconds: float
     refused: int
@@ -85,7 +85,7 @@ class Outcome:
 
 
 def upload(parts: int, concurrency: int, *, seed: int = 1, **store: Any) -> Outcome:
-    """Send parts, so many at a time."""
+    """Send so many parts with this concurrency."""
     loop, random = VirtualLoop(), Random(seed)
     loop._most_turns = 10**7
     return loop.run(_upload(Store(loop, random, **store), parts, concurrency))
@@ -116,8 +116,10 @@ async def _upload(store: Store, parts: int, concurrency: int) -> Outcome:
 
 @pytest.mark.parametrize("concurrency", [1, 8, 128])
 @pytest.mark.parametrize(("rate", "latency"), [(20, 0.01), (20, 0.03), (200, 0.005)])
-def test_a_rate_is_used_and_kept(rate: float, latency: float, concurrency: int) -> None:
-    """Beyond the crowd that was on its way when it began few requests are refused, and no part often."""
+def test_upload_to_a_store_with_a_rate_uses_it_with_little_throttling(
+    rate: float, latency: float, concurrency: int
+) -> None:
+    """Only the first burst, few later requests, and no part more than four times."""
     found = upload(400, concurrency, rate=rate, latency=latency)
     assert found.failed == 0
     assert found.seconds < 1.12 * 400 / rate + latency
@@ -126,16 +128,15 @@ def test_a_rate_is_used_and_kept(rate: float, latency: float, concurrency: int) 
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_short_upload_is_not_long(seed: int) -> None:
-    """What the store allows is found out within a few requests."""
+def test_short_upload_takes_little_more_than_the_ideal_time(seed: int) -> None:
+    """The allowed rate is found within a few requests."""
     found = upload(26, 8, seed=seed, rate=20)
     assert found.seconds < 1.25 * 26 / 20
     assert found.refused <= 22
 
 
 @pytest.mark.parametrize(("most", "latency", "worst"), [(2, 0.01, 1.3), (4, 0.1, 1.4), (16, 0.1, 1.4), (16, 1.0, 1.4)])
-def test_a_store_that_counts_what_is_on_its_way(most: int, latency: float, worst: float) -> None:
-    """Nearly that many are, for most of the time."""
+def test_upload_to_a_store_with_a_limit_in_flight_uses_it(most: int, latency: float, worst: float) -> None:
     found = upload(400, 32, most=most, latency=latency)
     assert found.failed == 0
     assert found.seconds < worst * 400 * latency / most
@@ -143,8 +144,7 @@ def test_a_store_that_counts_what_is_on_its_way(most: int, latency: float, worst
 
 
 @pytest.mark.parametrize("limits", [{"rate": 20}, {"most": 2, "latency": 0.1}, {"rate": 20, "latency": 1.0}])
-def test_full_speed_soon_after_throttling_ends(limits: dict[str, Any]) -> None:
-    """Within five seconds."""
+def test_upload_has_full_speed_five_seconds_after_throttling_ends(limits: dict[str, Any]) -> None:
     found = upload(4000, 32, ends=10.0, **limits)
     full = 32 / limits.get("latency", 0.01)
     second = sum(15 <= moment < 16 for moment in found.taken)
@@ -155,15 +155,16 @@ def test_full_speed_soon_after_throttling_ends(limits: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("concurrency", [8, 32])
 @pytest.mark.parametrize("seconds", [1.0, 5.0])
-def test_a_store_that_refuses_everything_for_a_while(seconds: float, concurrency: int) -> None:
-    """Parts are patient enough for it, and the more there are the less each has to try."""
+def test_upload_to_a_store_that_throttles_everything_for_seconds_loses_no_part(
+    seconds: float, concurrency: int
+) -> None:
+    """Each request in flight is throttled about twice."""
     found = [upload(100, concurrency, seed=seed, most=0, rate=0.0, ends=seconds, latency=0.05) for seed in range(5)]
     assert [outcome.failed for outcome in found] == [0] * 5
     assert max(outcome.refused for outcome in found) <= 2.5 * concurrency + 5
 
 
-def test_many_uploads_together_lose_none() -> None:
-    """The crowd of sixteen drivers' worth of parts is larger than the retry budget has tokens for."""
+def test_upload_with_a_burst_larger_than_the_retry_budget_loses_no_part() -> None:
     found = upload(400, 256, rate=20)
     assert found.failed == 0
     assert found.seconds < 1.15 * 400 / 20

@@ -1,18 +1,19 @@
-"""How fast requests may follow one another while a store throttles."""
+"""Tests of the adaptive rate and its parts."""
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.policies.adaptive_rate import AdaptiveRate
+from aios3._protocol.policies.adaptive_rate import AdaptiveRate, CubicRate, RateEstimator, TokenBucket
 
 
-class Bucket:
-    """A store that lets so many requests a second through, and a burst of three."""
+class Store:
+    """A store that accepts `rate` requests a second, and bursts of three."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
@@ -28,117 +29,113 @@ class Bucket:
 
 
 class Sender:
-    """One that always has something to send, and is answered at once."""
+    """A client that always has a request to send, and gets each response at once."""
 
-    def __init__(self, store: Bucket) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
-        self.pace = AdaptiveRate()
+        self.adaptive = AdaptiveRate()
         self.now = 100.0
         self.accepted = self.refused = 0
 
     def send_until(self, end: float) -> None:
         while True:
-            self.now += max(self.pace.wait(self.now), 1e-3)
+            self.now += max(self.adaptive.delay(self.now), 1e-3)
             if self.now >= end:
                 return
-            self.pace.spend(self.now)
+            self.adaptive.spend(self.now)
             if self.store.takes(self.now):
                 self.accepted += 1
-                self.pace.accepted(self.now, self.now)
+                self.adaptive.on_accepted(self.now, self.now)
             else:
                 self.refused += 1
-                self.pace.refused(self.now, self.now - 1e-3, 1)
+                self.adaptive.on_throttled(self.now, self.now - 1e-3, 1)
 
 
 def throttled(now: float = 10.0, latency: float = 0.1, in_flight: int = 8) -> AdaptiveRate:
-    pace = AdaptiveRate()
-    assert pace.refused(now, now - latency, in_flight)
-    return pace
+    adaptive = AdaptiveRate()
+    assert adaptive.on_throttled(now, now - latency, in_flight)
+    return adaptive
 
 
-def test_there_is_no_limit_until_the_store_throttles() -> None:
-    """However much is sent and accepted."""
-    pace = AdaptiveRate()
+def test_rate_without_throttling_has_no_limit() -> None:
+    adaptive = AdaptiveRate()
     for _ in range(1000):
-        assert (pace.wait(5.0), pace.width(5.0)) == (0.0, math.inf)
-        pace.spend(5.0)
-        pace.accepted(5.0, 4.0)
-    assert not pace.is_limited
+        assert (adaptive.delay(5.0), adaptive.max_in_flight(5.0)) == (0.0, math.inf)
+        adaptive.spend(5.0)
+        adaptive.on_accepted(5.0, 4.0)
+    assert not adaptive.is_limited
 
 
-def test_the_first_refusal_halves_what_was_sent() -> None:
-    """Eight that took a tenth of a second each were 80 a second; the seven others may stay on their way."""
-    pace = throttled()
-    assert pace.rate(10.0) == pytest.approx(40)
-    assert pace.wait(10.0) == pytest.approx(1 / 40)
-    assert pace.width(10.0) == 7
-    assert pace.wait(10.02) == pytest.approx(1 / 40 - 0.02)
-    assert pace.wait(10.03) == 0
+def test_first_throttling_response_halves_the_sent_rate() -> None:
+    """Eight requests of 0.1 s each are 80 a second. The seven others may stay in flight."""
+    adaptive = throttled()
+    assert adaptive.rate(10.0) == pytest.approx(40)
+    assert adaptive.delay(10.0) == pytest.approx(1 / 40)
+    assert adaptive.max_in_flight(10.0) == 7
+    assert adaptive.delay(10.02) == pytest.approx(1 / 40 - 0.02)
+    assert adaptive.delay(10.03) == 0
 
 
-def test_a_refusal_of_a_request_from_before_says_nothing_new() -> None:
-    """Only that fewer may be on their way; but a pair always may."""
-    pace = throttled()
-    assert [pace.refused(10.01, 9.95, left) for left in (7, 6, 2, 1)] == [False] * 4
-    assert (pace.rate(10.01), pace.width(10.01)) == (pytest.approx(40), 2)
-    assert pace.refused(10.05, 10.02, 3)
+def test_throttling_of_the_same_burst_lowers_only_the_limit_in_flight() -> None:
+    """That limit never falls below two."""
+    adaptive = throttled()
+    assert [adaptive.on_throttled(10.01, 9.95, left) for left in (7, 6, 2, 1)] == [False] * 4
+    assert (adaptive.rate(10.01), adaptive.max_in_flight(10.01)) == (pytest.approx(40), 2)
+    assert adaptive.on_throttled(10.05, 10.02, 3)
 
 
-def test_while_nothing_comes_through_one_at_a_time_is_sent_ever_more_rarely() -> None:
-    """Up to a second apart: then it is the requests' own waits that grow."""
-    pace, now, gaps = throttled(), 10.0, []
+def test_hold_doubles_the_pause_up_to_a_second_with_one_request_in_flight() -> None:
+    adaptive, now, gaps = throttled(), 10.0, []
     for _ in range(7):
-        wait = pace.wait(now)
+        wait = adaptive.delay(now)
         gaps.append(wait)
         now += wait
-        pace.spend(now)
-        assert pace.refused(now, now, 1)
-        assert pace.width(now) == 1
+        adaptive.spend(now)
+        assert adaptive.on_throttled(now, now, 1)
+        assert adaptive.max_in_flight(now) == 1
     assert gaps == pytest.approx([1 / 40, 2 / 40, 4 / 40, 8 / 40, 16 / 40, 32 / 40, 1.0])
 
 
-def test_after_a_hold_the_rate_is_what_came_through_in_it() -> None:
-    """One request in half a second, not the forty that it was tried with."""
-    pace = throttled()
-    pace.spend(10.1)
-    pace.refused(10.1, 10.1, 1)
-    pace.accepted(10.5, 10.4)
-    assert 2 < pace.rate(10.5) < 4
-    assert pace.wait(10.5) == pytest.approx(1 / pace.rate(10.5))
+def test_rate_after_a_hold_is_the_rate_accepted_in_it() -> None:
+    """One request in half a second, instead of the forty a second before the hold."""
+    adaptive = throttled()
+    adaptive.spend(10.1)
+    adaptive.on_throttled(10.1, 10.1, 1)
+    adaptive.on_accepted(10.5, 10.4)
+    assert 2 < adaptive.rate(10.5) < 4
+    assert adaptive.delay(10.5) == pytest.approx(1 / adaptive.rate(10.5))
 
 
-def test_a_known_rate_is_where_the_next_throttling_begins() -> None:
-    """It need not be searched for again, for a minute."""
-    sender = Sender(Bucket(20))
+def test_known_rate_is_reused_within_a_minute() -> None:
+    sender = Sender(Store(20))
     sender.send_until(110)
     sender.store.rate = 1e6
     sender.send_until(120)
-    pace = sender.pace
-    assert not pace.is_limited
-    pace.refused(sender.now, sender.now - 0.001, 8)
-    assert 10 < pace.rate(sender.now) < 40
-    later = AdaptiveRate()
-    later.__dict__.update(pace.__dict__, is_limited=False)
-    later.refused(sender.now + 100, sender.now + 99.999, 8)
+    adaptive = sender.adaptive
+    assert not adaptive.is_limited
+    adaptive.on_throttled(sender.now, sender.now - 0.001, 8)
+    assert 10 < adaptive.rate(sender.now) < 40
+    later = copy.deepcopy(adaptive)
+    later.is_limited = False
+    later.on_throttled(sender.now + 100, sender.now + 99.999, 8)
     assert later.rate(sender.now + 100) == pytest.approx(4000)
 
 
-def test_requests_accepted_between_refusals_are_what_is_allowed() -> None:
-    """The curve begins a little below, is there after a while, and then goes past it."""
-    sender = Sender(Bucket(20))
+def test_rate_after_a_cut_follows_the_curve_from_the_accepted_rate() -> None:
+    """The curve begins at 0.9 of the allowed rate, reaches it after K time units, and then exceeds it."""
+    sender = Sender(Store(20))
     sender.send_until(120)
-    pace, now = sender.pace, sender.now
-    pace.refused(now, now, 2)
-    allowed = pace.rate(now) / 0.9
+    adaptive, now = sender.adaptive, sender.now
+    adaptive.on_throttled(now, now, 2)
+    allowed = adaptive.rate(now) / 0.9
     assert 14 < allowed < 28
-    assert pace.rate(now + 0.63) == pytest.approx(allowed, rel=0.01)
-    assert allowed * 1.5 < pace.rate(now + 2) < allowed * 2.5
+    assert adaptive.rate(now + 0.63) == pytest.approx(allowed, rel=0.01)
+    assert allowed * 1.5 < adaptive.rate(now + 2) < allowed * 2.5
 
 
 @pytest.mark.parametrize("allowed", [2, 5, 20, 100, 400])
-def test_the_rate_of_a_store_is_held(allowed: float) -> None:
-    """Nearly all of it is used, and few requests are refused."""
-    sender = Sender(Bucket(allowed))
+def test_constant_store_rate_is_used_with_little_throttling(allowed: float) -> None:
+    sender = Sender(Store(allowed))
     sender.send_until(105)
     sender.accepted = sender.refused = 0
     sender.send_until(145)
@@ -148,9 +145,8 @@ def test_the_rate_of_a_store_is_held(allowed: float) -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [(20, 100), (100, 20), (50, 2)])
-def test_another_rate_is_found(before: float, after: float) -> None:
-    """Within seconds."""
-    sender = Sender(Bucket(before))
+def test_changed_store_rate_is_found_within_seconds(before: float, after: float) -> None:
+    sender = Sender(Store(before))
     sender.send_until(110)
     sender.store.rate = after
     sender.send_until(120)
@@ -161,114 +157,108 @@ def test_another_rate_is_found(before: float, after: float) -> None:
 
 
 @pytest.mark.parametrize(("allowed", "seconds"), [(2, 16), (20, 5), (200, 5)])
-def test_when_throttling_ends_so_does_the_limit(allowed: float, seconds: float) -> None:
-    """The slower the store was the more slowly, or it would be refusals that it was found out with."""
-    sender = Sender(Bucket(allowed))
+def test_limit_ends_soon_after_throttling_ends(allowed: float, seconds: float) -> None:
+    """It lasts longer for a slow store, because its time unit is longer."""
+    sender = Sender(Store(allowed))
     sender.send_until(120)
     sender.store.rate = 1e6
     sender.send_until(120 + seconds)
-    assert not sender.pace.is_limited
+    assert not sender.adaptive.is_limited
 
 
-def test_the_limit_is_not_forgotten_while_nothing_comes_through() -> None:
-    """Only after a minute, when nothing is known of the store any more."""
-    pace = throttled()
-    pace.refused(10.1, 10.1, 1)
-    pace.wait(60.0)
-    assert pace.is_limited
-    pace.wait(70.2)
-    assert not pace.is_limited
+def test_limit_in_a_hold_ends_after_a_minute_without_requests() -> None:
+    adaptive = throttled()
+    adaptive.on_throttled(10.1, 10.1, 1)
+    adaptive.delay(60.0)
+    assert adaptive.is_limited
+    adaptive.delay(70.2)
+    assert not adaptive.is_limited
 
 
-def test_a_search_goes_up_by_half_but_no_faster_than_answers_allow() -> None:
-    """A request more per round for every one accepted: twice as many a round, however many are on their way."""
+def test_slow_start_grows_by_one_request_per_latency_and_at_most_by_half() -> None:
     near, far = throttled(), throttled(latency=1.0)
     assert far.rate(10.0) == pytest.approx(4)
-    near.accepted(10.2, 10.19)
-    far.accepted(11.0, 10.0)
+    near.on_accepted(10.2, 10.19)
+    far.on_accepted(11.0, 10.0)
     assert near.rate(10.2) == pytest.approx(60)
     assert far.rate(11.0) == pytest.approx(5)
-    assert near.width(10.2) == 8
+    assert near.max_in_flight(10.2) == 8
 
 
-def test_a_search_that_finds_nothing_ends_as_any_limit_does() -> None:
-    """Everything that was sent before comes through again."""
-    pace, now = throttled(), 10.0
+def test_slow_start_above_its_threshold_continues_on_the_curve() -> None:
+    """The store accepts again the rate that it throttled, and the limit ends after 3.2 time units."""
+    adaptive, now = throttled(), 10.0
     for _ in range(2):
         now += 0.3
-        pace.accepted(now, now)
-    assert pace.rate(now) == pytest.approx(0.9 * 90)
-    pace.wait(now + 3)
-    assert pace.is_limited
-    pace.wait(now + 4)
-    assert not pace.is_limited
+        adaptive.on_accepted(now, now)
+    assert adaptive.rate(now) == pytest.approx(0.9 * 90)
+    adaptive.delay(now + 3)
+    assert adaptive.is_limited
+    adaptive.delay(now + 4)
+    assert not adaptive.is_limited
 
 
 @pytest.mark.parametrize(("latency", "unit"), [(0.1, 1.0), (3.0, 6.0), (100.0, 8.0)])
-def test_the_curve_takes_longer_where_refusals_come_late(latency: float, unit: float) -> None:
-    """But not for ever."""
-    pace = throttled(in_flight=800)
-    pace.accepted(10.1, 10.0)
-    pace.accepted(10.2, 10.1)
+def test_time_unit_is_twice_the_latency_up_to_eight_seconds(latency: float, unit: float) -> None:
+    adaptive = throttled(in_flight=800)
+    adaptive.on_accepted(10.1, 10.0)
+    adaptive.on_accepted(10.2, 10.1)
     now = 10.5 + latency
-    pace.refused(now, 10.5, 800)
-    assert pace.rate(now + 0.63 * unit) == pytest.approx(pace.rate(now) / 0.9, rel=0.01)
-    assert pace.rate(now + 1.5 * unit) == pytest.approx(pace.rate(now) / 0.9 * 1.264, rel=0.01)
+    adaptive.on_throttled(now, 10.5, 800)
+    assert adaptive.rate(now + 0.63 * unit) == pytest.approx(adaptive.rate(now) / 0.9, rel=0.01)
+    assert adaptive.rate(now + 1.5 * unit) == pytest.approx(adaptive.rate(now) / 0.9 * 1.264, rel=0.01)
 
 
-def test_a_crowd_shows_when_the_store_had_nothing_left_last() -> None:
-    """What comes through is counted from there."""
-    pace = throttled()
-    pace.refused(10.2, 9.99, 7)
-    pace.accepted(10.25, 10.21)
-    pace.refused(10.3, 10.26, 2)
-    assert pace.rate(10.3) == pytest.approx(1.5 / 0.1)
+def test_accepted_rate_is_measured_from_the_last_response_of_a_burst() -> None:
+    adaptive = throttled()
+    adaptive.on_throttled(10.2, 9.99, 7)
+    adaptive.on_accepted(10.25, 10.21)
+    adaptive.on_throttled(10.3, 10.26, 2)
+    assert adaptive.rate(10.3) == pytest.approx(1.5 / 0.1)
 
 
-def test_a_request_may_need_a_longer_gap() -> None:
-    """One that was refused three times waits for three."""
-    pace = throttled()
-    assert pace.wait(10.0, 3) == pytest.approx(3 / 40)
-    assert pace.wait(10.075, 3) == pytest.approx(0, abs=1e-9)
-    pace.spend(10.075, 3)
-    assert pace.wait(10.075) == pytest.approx(1 / 40)
+def test_cost_of_a_request_multiplies_its_delay() -> None:
+    adaptive = throttled()
+    assert adaptive.delay(10.0, 3) == pytest.approx(3 / 40)
+    assert adaptive.delay(10.075, 3) == pytest.approx(0, abs=1e-9)
+    adaptive.spend(10.075, 3)
+    assert adaptive.delay(10.075) == pytest.approx(1 / 40)
 
 
 def known(width: int = 9) -> AdaptiveRate:
-    """Return a pace whose rate was found: ten that came through in the second between two refusals."""
-    pace = throttled(now=10.0)
+    """Return a rate on the curve: ten requests were accepted in the second between two throttling responses."""
+    adaptive = throttled(now=10.0)
     for tenth in range(1, 11):
-        pace.accepted(10.0 + tenth / 10, 9.99 + tenth / 10)
-    assert pace.refused(11.0, 10.95, width + 1)
-    return pace
+        adaptive.on_accepted(10.0 + tenth / 10, 9.99 + tenth / 10)
+    assert adaptive.on_throttled(11.0, 10.95, width + 1)
+    return adaptive
 
 
-def test_a_bound_on_those_on_their_way_holds_at_first_and_then_follows_the_curve() -> None:
-    """It never falls below what was on its way when the store last refused."""
-    pace = known()
-    assert [pace.width(11.0 + seconds) for seconds in (0.0, 0.3, 0.6)] == [9, 9, 9]
-    later = [pace.width(11.0 + seconds) for seconds in (1.0, 2.0, 3.0)]
-    growth = [pace.rate(11.0 + seconds) / pace.rate(11.0) * 0.9 for seconds in (1.0, 2.0, 3.0)]
+def test_limit_in_flight_follows_the_curve_above_its_first_value() -> None:
+    """It never falls below the requests in flight at the last cut."""
+    adaptive = known()
+    assert [adaptive.max_in_flight(11.0 + seconds) for seconds in (0.0, 0.3, 0.6)] == [9, 9, 9]
+    later = [adaptive.max_in_flight(11.0 + seconds) for seconds in (1.0, 2.0, 3.0)]
+    growth = [adaptive.rate(11.0 + seconds) / adaptive.rate(11.0) * 0.9 for seconds in (1.0, 2.0, 3.0)]
     assert later == pytest.approx([9 * factor for factor in growth])
     assert later[0] > 9.01
     assert later[2] > 30
 
 
-def test_while_the_rate_is_searched_the_bound_stays_as_it_is() -> None:
-    """Only what comes through lets it grow."""
-    pace = throttled()
-    assert [pace.width(10.0 + seconds) for seconds in (0.0, 3.0, 30.0)] == [7, 7, 7]
+def test_limit_in_flight_in_slow_start_does_not_grow_with_time() -> None:
+    adaptive = throttled()
+    assert [adaptive.max_in_flight(10.0 + seconds) for seconds in (0.0, 3.0, 30.0)] == [7, 7, 7]
 
 
-def test_an_idle_time_saves_up_no_burst() -> None:
-    """But a timer that is late loses nothing."""
-    pace = throttled()
+def test_idle_time_saves_up_no_burst() -> None:
+    """A timer that is 20 ms late loses nothing."""
+    adaptive = throttled()
     burst = 0
-    while pace.wait(11.0) <= 0:
-        pace.spend(11.0)
+    while adaptive.delay(11.0) <= 0:
+        adaptive.spend(11.0)
         burst += 1
     assert burst == 1
-    assert pace.wait(11.0) == pytest.approx(0.2 / 40)
+    assert adaptive.delay(11.0) == pytest.approx(0.2 / 40)
 
 
 @given(
@@ -282,20 +272,120 @@ def test_an_idle_time_saves_up_no_burst() -> None:
         max_size=60,
     )
 )
-def test_whatever_happens_there_is_a_way_on(events: list[tuple[float, float, int, str]]) -> None:
-    """The wait is finite and ends; one request at least may be on its way; no limit comes without a refusal."""
-    pace, now, was_refused = AdaptiveRate(), 0.0, False
+def test_rate_after_any_events_lets_a_request_pass(events: list[tuple[float, float, int, str]]) -> None:
+    """The delay ends, at least one request may be in flight, and no limit comes without a throttling response."""
+    adaptive, now, was_refused = AdaptiveRate(), 0.0, False
     for seconds, latency, count, event in events:
         now += seconds
         if event == "refused":
-            pace.refused(now, now - latency, count)
+            adaptive.on_throttled(now, now - latency, count)
             was_refused = True
         elif event == "accepted":
-            pace.accepted(now, now - latency)
+            adaptive.on_accepted(now, now - latency)
         elif event == "sent":
-            now += pace.wait(now)
-            pace.spend(now)
-        assert 0 <= pace.wait(now) <= 2.01
-        assert pace.wait(now + pace.wait(now)) < 1e-6
-        assert pace.width(now) >= 1
-        assert not pace.is_limited or (was_refused and pace.rate(now) >= 0.9)
+            now += adaptive.delay(now)
+            adaptive.spend(now)
+        assert 0 <= adaptive.delay(now) <= 2.01
+        assert adaptive.delay(now + adaptive.delay(now)) < 1e-6
+        assert adaptive.max_in_flight(now) >= 1
+        assert not adaptive.is_limited or (was_refused and adaptive.rate(now) >= 0.9)
+
+
+def test_bucket_refills_at_the_rate_up_to_one_token_and_those_of_20_ms() -> None:
+    bucket = TokenBucket(5.0)
+    assert bucket.delay(5.0, 10.0, 1) == pytest.approx(0.1)
+    assert bucket.delay(5.05, 10.0, 1) == pytest.approx(0.05)
+    assert bucket.delay(99.0, 10.0, 1) == pytest.approx(-0.02)
+    assert bucket.delay(99.0, 10.0, 3) == pytest.approx(0.18)
+    assert bucket.delay(99.5, 10.0, 3) == 0
+
+
+def test_bucket_may_be_in_debt_and_a_drain_keeps_the_debt() -> None:
+    bucket = TokenBucket(5.0)
+    bucket.spend(5.0, 10.0, 2)
+    bucket.drain(5.1)
+    assert bucket.delay(5.1, 10.0, 1) == pytest.approx(0.3)
+    bucket.refill(6.0, 10.0)
+    bucket.drain(6.0)
+    assert bucket.delay(6.0, 10.0, 1) == pytest.approx(0.1)
+
+
+def test_estimator_lets_earlier_samples_decay() -> None:
+    """Their weight is 1/e after one time constant, and half a request is added to the sum."""
+    estimator = RateEstimator(5.0)
+    for _ in range(8):
+        estimator.count()
+    assert estimator.end_sample(7.0, 2.0)
+    assert estimator.rate() == pytest.approx(8.5 / 2)
+    assert not estimator.end_sample(11.0, 4.0)
+    assert estimator.rate() == pytest.approx((8 / math.e + 0.5) / (2 / math.e + 4))
+
+
+def test_estimator_is_reliable_from_four_accepted_requests() -> None:
+    estimator = RateEstimator(0.0)
+    for count, is_reliable in ((3, False), (4, True)):
+        for _ in range(count):
+            estimator.count()
+        estimator.end_sample(1e6 * count, 1.0)
+        assert estimator.is_reliable() is is_reliable
+
+
+def test_estimator_postpones_only_a_sample_without_accepted_requests() -> None:
+    estimator = RateEstimator(0.0)
+    estimator.postpone(1.0)
+    estimator.count()
+    estimator.postpone(2.0)
+    estimator.end_sample(3.0, 1.0)
+    assert estimator.rate() == pytest.approx(1.5 / 2)
+
+
+def test_cubic_rate_with_a_known_rate_begins_on_the_curve() -> None:
+    """The lower one of the known rate and the throttled rate is the allowed rate."""
+    for sent_rate, allowed in ((30.0, 20.0), (10.0, 10.0)):
+        cubic = CubicRate()
+        cubic.lower(20.0)
+        cubic.begin(sent_rate, is_known=True)
+        cubic.begin_curve(7.0, 0.1)
+        assert cubic.at(7.0) == pytest.approx(0.9 * allowed)
+        assert not cubic.in_slow_start
+        assert not cubic.has_ended(10.22)
+        assert cubic.has_ended(10.23)
+
+
+def test_cubic_rate_that_never_left_slow_start_begins_it_again() -> None:
+    cubic = CubicRate()
+    for sent_rate, is_known in ((80.0, False), (20.0, True)):
+        cubic.begin(sent_rate, is_known=is_known)
+        cubic.begin_curve(7.0, 0.1)
+        assert cubic.in_slow_start
+        assert cubic.at(99.0) == sent_rate / 2
+        assert not cubic.has_ended(99.0)
+
+
+def test_cubic_rate_is_lowered_to_one_request_a_second_at_most() -> None:
+    cubic = CubicRate()
+    cubic.begin(80.0, is_known=False)
+    cubic.lower(50.0)
+    assert cubic.at(0.0) == 40
+    cubic.lower(0.5)
+    assert cubic.at(0.0) == 1
+
+
+def test_cubic_rate_frozen_on_the_curve_keeps_its_present_rate() -> None:
+    cubic = CubicRate()
+    cubic.begin(80.0, is_known=False)
+    cubic.in_slow_start = False
+    cubic.begin_curve(7.0, 0.1)
+    assert cubic.freeze(7.0) == pytest.approx(36)
+    cubic.begin_curve(8.0, 0.1)
+    assert cubic.at(8.0) == pytest.approx(0.9 * 36)
+
+
+def test_hold_on_the_curve_ends_in_slow_start_if_few_requests_were_accepted() -> None:
+    """The accepted requests from before the hold have lost their weight by then."""
+    for seconds, grows in ((0.1, True), (10.0, False)):
+        adaptive = known()
+        adaptive.on_throttled(11.0, 11.0, 1)
+        adaptive.on_accepted(11.0 + seconds, 11.0)
+        rate = adaptive.rate(11.0 + seconds)
+        assert (adaptive.rate(11.5 + seconds) > rate) is grows

@@ -168,15 +168,15 @@ async def test_a_success_without_an_etag_proves_nothing(scene: Scene) -> None:
     assert (await scene.put(Response(200, {}))).etag == md5(BODY)
 
 
-async def test_a_streamed_body_waits_for_nobody_while_the_store_throttles() -> None:
-    """It lasts as long as its source, which may wait for the memory of the very parts that would wait for it."""
+async def test_streamed_body_while_the_store_throttles_does_not_wait() -> None:
+    """Its source may wait for the memory of the limited parts, which would wait for the end of the body."""
     scene = Scene()
     limiter = scene.client.limiter
-    limiter.pace.refused(0.0, 0.0, 1)
+    limiter.rate.on_throttled(0.0, 0.0, 1)
     limiter._is_open = False
-    await limiter.wait()
-    await limiter.wait()
-    waiting = asyncio.create_task(limiter.wait())
+    await limiter.enter()
+    await limiter.enter()
+    waiting = asyncio.create_task(limiter.enter())
     assert (await scene.put()).etag is not None
     assert not waiting.done()
     waiting.cancel()
