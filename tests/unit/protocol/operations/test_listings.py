@@ -240,7 +240,7 @@ def test_what_is_no_listing_is_an_error(
     operation: ListBuckets | ListObjectsV2 | ListMultipartUploads, body: bytes
 ) -> None:
     """It is not an empty list."""
-    with pytest.raises(ResponseError, match="answered a success with") as caught:
+    with pytest.raises(ResponseError, match="sent a success with") as caught:
         operation.read(Response(200, {}, body))
     assert (caught.value.status, caught.value.code) == (200, None)
 
