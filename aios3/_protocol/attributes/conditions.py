@@ -1,4 +1,4 @@
-"""Check that the store obeys the conditions of a commit. A store that ignores them would silently overwrite."""
+"""Guard against stores that ignore the conditions of a commit, and would silently overwrite the object."""
 
 from __future__ import annotations
 
