@@ -133,7 +133,7 @@ async def test_an_upload_that_has_failed_sends_nothing() -> None:
         async with PartTasks() as group:
             scene.tasks.begin(group)
             raise ValueError("source")
-    with pytest.raises(StorageError, match="takes no more"):
+    with pytest.raises(StorageError, match="takes no further bytes"):
         await scene.send(1)
     assert scene.ended == []
 
