@@ -17,7 +17,7 @@ _MOST: Final = 128
 """Most parts in flight of all uploads together: the transport's limit of requests with bodies."""
 
 _LAG: Final = 0.05
-"""Seconds by which a served task may resume late. If it is later, the loop lags, and more parts would delay all tasks."""
+"""Seconds by which a served task may resume late. Beyond that the loop lags, and more parts would delay all tasks."""
 
 
 @dataclass(frozen=True, slots=True)

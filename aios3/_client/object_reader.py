@@ -129,7 +129,7 @@ class ObjectReader:
         return self.found is None or self._missing() > 0
 
     def _missing(self) -> int:
-        assert self._end is not None  # known from the first answer
+        assert self._end is not None  # known from the first response
         return self._end - self._position
 
     def _operation(self) -> GetObject:
@@ -169,7 +169,7 @@ class ObjectReader:
         if self._position == self._start and not self._is_version_known:
             self.found, self._end = None, self._asked_end  # no byte was given, so any version is good
         elif not (self.found and self.found.etag):
-            note(broken, "aios3: the store gave no ETag, so the rest cannot be asked for safely")
+            note(broken, "aios3: the store gave no ETag, so the rest cannot be requested safely")
             raise broken
         client = self._client
         retry = decide(broken, attempt=self._attempts, policy=client.policy, random=client.clock.random())

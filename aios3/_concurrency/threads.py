@@ -2,9 +2,9 @@
 
 Theory of operation. The caller's code may block for as long as it likes: a pipe
 has no writer, a disk hangs. So it never runs where other work would wait
-behind it: not in the pool, and not in the event loop's default executor, which
-the caller may fill with other work. A thread that hangs is left behind. It is a
-daemon, so it does not keep the process from ending.
+behind it, such as in the pool. It does not run in the event loop's default
+executor either, which the caller may fill with other work. A thread that hangs
+is left behind. It is a daemon, so it does not keep the process from ending.
 """
 
 from __future__ import annotations

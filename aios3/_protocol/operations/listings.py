@@ -60,7 +60,7 @@ class ListBuckets:
             raise unusable(self, response, "the store listed a bucket without its name")
         token = (document.text("ContinuationToken") or "").strip()
         if token and token == self.token:
-            raise unusable(self, response, "the store's list of buckets goes on without moving on")
+            raise unusable(self, response, "the store's list of buckets does not advance")
         return BucketsPage(buckets, token)
 
     def following(self, page: BucketsPage) -> ListBuckets | None:
@@ -120,7 +120,7 @@ class ListObjectsV2:
             return ObjectsPage(objects, "")
         token = (document.text("NextContinuationToken") or "").strip()
         if token in ("", self.token):
-            raise unusable(self, response, "the store's list of objects goes on without moving on")
+            raise unusable(self, response, "the store's list of objects does not advance")
         return ObjectsPage(objects, token)
 
     def following(self, page: ObjectsPage) -> ListObjectsV2 | None:
@@ -197,7 +197,7 @@ class ListMultipartUploads:
         key_marker = decode(document.text("NextKeyMarker") or "") or (last.key if last else "")
         id_marker = (document.text("NextUploadIdMarker") or "").strip() or (last.upload_id if last else "")
         if not key_marker or (key_marker, id_marker) == (self.key_marker, self.upload_id_marker):
-            raise unusable(self, response, "the store's list of uploads goes on without moving on")
+            raise unusable(self, response, "the store's list of uploads does not advance")
         return UploadsPage(uploads, is_truncated=True, next_key_marker=key_marker, next_upload_id_marker=id_marker)
 
 

@@ -87,7 +87,7 @@ class CreateMultipartUpload:
         document = parse_result(self, response, "InitiateMultipartUploadResult", "InitiateMultipartUpload")
         upload_id = (document.text("UploadId") or "").strip()
         if not upload_id:
-            raise unusable(self, response, "the store created a multipart upload without telling its id")
+            raise unusable(self, response, "the store created a multipart upload and sent no id")
         if len(upload_id) > _LONGEST_ID:
             raise unusable(self, response, f"the store sent an upload id of {len(upload_id)} characters")
         return upload_id
@@ -126,7 +126,7 @@ class UploadPart:
             raise refusal(self, response)
         etag = etag_of(response.headers)
         if etag is None:
-            raise unusable(self, response, "the store took the part without telling its ETag")
+            raise unusable(self, response, "the store took the part and sent no ETag")
         return PartResponse(etag, read_checksum(response.headers))
 
 
@@ -239,7 +239,7 @@ class ListParts:
         # Some stores send no marker, or one that does not advance; the last part number replaces it.
         marker = max(document.number("NextPartNumberMarker") or 0, last)
         if marker <= self.marker:
-            raise unusable(self, response, "the store's list of parts goes on without moving on")
+            raise unusable(self, response, "the store's list of parts does not advance")
         return PartsPage(parts, is_truncated=True, next_marker=marker)
 
 

@@ -51,8 +51,8 @@ class Part:
 class PartBuffer:
     """Fills one part after the other.
 
-    The owner begins a part when it expects bytes, lends a segment while the buffer
-    `wants` one, and takes the part when it `is_full` or the source has ended. Bytes
+    The owner begins a part when it expects bytes, and lends a segment while the buffer
+    `wants` one. It takes the part when the part `is_full` or the source has ended. Bytes
     are copied on arrival, so a producer may reuse its memory at once. A producer may
     also write directly to the `writable_views`.
     """

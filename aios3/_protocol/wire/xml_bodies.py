@@ -103,8 +103,8 @@ def parse_xml(body: bytes) -> Element:
     """Return the document's root element; characters that XML cannot hold are replaced by U+FFFD.
 
     Raises:
-        XmlError: the body is empty, truncated or not XML, has a document type
-            (so no entity is ever expanded), or is over 8 MiB, 32 levels,
+        XmlError: the body is empty, truncated or not XML, or has a document type
+            (so no entity is ever expanded). Also if it is over 8 MiB, 32 levels,
             100,000 elements or 256 KiB for one tag.
     """
     if len(body) > MAX_DOCUMENT_BYTES:
