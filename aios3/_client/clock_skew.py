@@ -1,4 +1,4 @@
-"""What the store's clock shows, as far as its answers tell."""
+"""Difference between the store's clock and ours, learnt from responses."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from aios3._protocol.wire.messages import Response
 __all__ = ["ClockSkew"]
 
 _QUICK: Final = timedelta(seconds=1)
-"""A slower answer does not tell when, between its request and its end, the store looked at its clock."""
+"""Longest duration of a quick response. A slower one does not show when the store read its clock."""
 
 
 class ClockSkew:
     """Compares the store's clock with ours."""
 
     def __init__(self, clock: Clock) -> None:
-        """Take our clock; the store's is believed to show the same until an answer says otherwise."""
+        """Take our clock. The store's clock counts as equal until a response shows otherwise."""
         self._clock = clock
         self.offset = timedelta()
-        """What requests are dated ahead of our time; learnt when the store refuses our time."""
+        """Time by which requests are dated ahead of our clock; learnt when the store refuses our time."""
         self._quick: tuple[Response, datetime] | None = None
-        """The last quick answer, and when it was asked for."""
+        """Last quick response, and the time of its request."""
         self._slow: tuple[Response, datetime] | None = None
-        """The last slow answer, and when it came."""
+        """Last slow response, and the time of its arrival."""
 
     def now(self) -> datetime:
         """Return the time to date a request with."""
         return self._clock.now() + self.offset
 
     def correct(self, response: Response) -> None:
-        """Take over the time of an answer that refuses ours."""
+        """Adopt the time of a response that refuses ours."""
         if (theirs := server_time(response)) is not None:
             self.offset = theirs - self._clock.now()
 
     def note(self, response: Response, sent_at: datetime) -> None:
-        """Keep what the store's clock said; it is only parsed if somebody asks."""
+        """Keep a response for its date, which is parsed only on demand."""
         if "date" not in response.headers:
             return
         now = self._clock.now()
@@ -48,20 +48,20 @@ class ClockSkew:
             self._slow = (response, now)
 
     def to_server_time(self, moment: datetime) -> datetime:
-        """Return what the store's clock showed at a `moment` of ours, judged by its last quick answer."""
+        """Return the store's time at our time `moment`, judged by its last quick response."""
         offset = _offset_by(self._quick)
         return moment + (self.offset if offset is None else offset)
 
     def earliest_server_time(self, moment: datetime) -> datetime:
-        """Return the earliest that the store's clock can have shown at a `moment` of ours.
+        """Return the earliest time that the store's clock can have shown at our time `moment`.
 
-        Where no answer was quick a slow one counts, as if the store had looked at its clock when the answer came.
+        If no response was quick, a slow one counts, as if the store had read its clock when the response came.
         """
         offset = _offset_by(self._slow) if self._quick is None else None
         return self.to_server_time(moment) if offset is None else moment + offset
 
 
-def _offset_by(answer: tuple[Response, datetime] | None) -> timedelta | None:
-    """Return how far ahead of ours the store's clock is, if at that moment of ours it said what the answer says."""
-    theirs = None if answer is None else server_time(answer[0])
-    return None if answer is None or theirs is None else theirs - answer[1]
+def _offset_by(noted: tuple[Response, datetime] | None) -> timedelta | None:
+    """Return how far the store's clock is ahead of ours, if the response shows its time at the moment of ours."""
+    theirs = None if noted is None else server_time(noted[0])
+    return None if noted is None or theirs is None else theirs - noted[1]

@@ -1,4 +1,4 @@
-"""As many parts at once as are worth it, over all uploads of a driver that leave it to us."""
+"""Limit of parts in flight for all uploads of a driver that use ``"auto"``."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from aios3.errors import ThrottledError
 __all__ = ["ConcurrencyLimiter", "Permit"]
 
 _MOST: Final = 128
-"""Parts in flight of all uploads together: as many requests with bodies as the transport has at once."""
+"""Most parts in flight of all uploads together: the transport's limit of requests with bodies."""
 
 _LAG: Final = 0.05
-"""Seconds after which a task that may go on has not: with more parts at once everything in that loop would wait."""
+"""Seconds by which a served task may resume late. Beyond that the loop lags, and more parts would delay all tasks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Lets one part through."""
+    """Right to send one part."""
 
     epoch: int
-    """Of the search, when the part began."""
+    """Epoch of the search when the part began."""
     began_at: float
-    """By the gate's clock."""
+    """Time when the part began, in seconds of the limiter's clock."""
 
 
 class ConcurrencyLimiter:
-    """First come, first served: every upload has one part at most that waits, so that all get their share."""
+    """Gives permits in the order of requests. Every upload has at most one waiting part, so all get their share."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        """Open it; `monotonic` gives seconds."""
+        """Begin without parts in flight; `monotonic` gives seconds."""
         self._monotonic = monotonic
         self.search = AdaptiveConcurrency(_MOST)
         self.in_flight = 0
         self._waiters: deque[asyncio.Future[float]] = deque()
 
     async def enter(self) -> Permit:
-        """Wait for a pass, to be given back by `leave`. A cancellation leaves nothing held."""
+        """Wait for a permit, which `leave` takes back. A cancellation leaves nothing held."""
         if self.in_flight < self.search.level and not self._waiters:
             self.in_flight += 1
         else:
@@ -55,7 +55,7 @@ class ConcurrencyLimiter:
         try:
             served_at = await waiter
         except asyncio.CancelledError:
-            if not waiter.cancelled():  # it was served in the same turn
+            if not waiter.cancelled():  # the permit came in the same turn of the loop
                 self.in_flight -= 1
             self._serve()
             raise
@@ -63,12 +63,12 @@ class ConcurrencyLimiter:
             self.search.on_failure(self.search.epoch)
 
     def leave(self, held: Permit, stored: int | None, failures: Sequence[BaseException] = ()) -> None:
-        """Give a pass back.
+        """Take a permit back.
 
         Args:
-            held: the pass.
+            held: the permit.
             stored: bytes that the store has acknowledged, or ``None`` if the part was not stored.
-            failures: those of attempts to store it.
+            failures: errors of the attempts to store the part.
         """
         self.in_flight -= 1
         if any(not isinstance(failure, ThrottledError) for failure in failures):

@@ -1,9 +1,9 @@
-"""Sessions of S3 Express One Zone: what is in a bucket is signed with keys that the bucket gave for five minutes.
+"""Sessions of S3 Express One Zone: requests about objects are signed with keys that the bucket gave for five minutes.
 
-There is one session for each bucket, opened at the first request that needs it
-and renewed about a minute before it ends, or when the store does not take it any
-more. However many requests wait for it, it is opened once; who is cancelled
-while it waits takes nothing from the others.
+There is one session for each bucket. It is opened at the first request that needs
+it, and renewed about a minute before it ends, or when the store refuses it. All
+requests that wait for a session share one opening, and the cancellation of one
+does not affect the others.
 """
 
 from __future__ import annotations
@@ -29,36 +29,36 @@ _WITHOUT_SESSION: Final = CONTROL_OPERATIONS | {CreateSession.name}
 
 
 class BucketSessions:
-    """A signer that opens sessions through its client, with the ordinary keys, and signs with theirs.
+    """A signer that opens sessions through its client, with the ordinary keys, and signs with the sessions' keys.
 
-    Nothing runs between calls. A client without credentials sends unsigned requests here, too.
+    No task runs between calls. A client without credentials sends unsigned requests here, too.
     """
 
     def __init__(self, client: OperationClient) -> None:
-        """Take the client that opens the sessions; its ``signer`` has to be set to this one."""
+        """Take the client that opens the sessions. Its ``signer`` must be set to this object."""
         self._client = client
         self._ordinary = OrdinarySigner(client.credentials, _SERVICE)
         self._by_bucket: dict[str, RefreshingCredentials] = {}
 
     async def keys_for(self, operation: Operation[Any]) -> Credentials | None:
-        """Return the keys of the bucket's session, opened now if need be; the ordinary ones where none is needed.
+        """Return the keys of the bucket's session, opened now if necessary; the ordinary keys if none is needed.
 
         Raises:
-            ConfigurationError: the session ended before it began.
+            ConfigurationError: the new session has expired already.
             DriverClosedError: `aclose` was called meanwhile.
-            StorageError: the store opens none; `CredentialsError` if it does not take the ordinary keys.
+            StorageError: the store opens no session; `CredentialsError` if it refuses the ordinary keys.
         """
         session = self._session_of(operation)
         return await (self._ordinary.keys_for(operation) if session is None else session.get_credentials())
 
     def scope_for(self, operation: Operation[Any], region: str) -> Scope:
-        """Return a scope whose token is the session's where a session signs."""
+        """Return the scope, with the name of a session's token if a session signs."""
         if self._session_of(operation) is None:
             return self._ordinary.scope_for(operation, region)
         return Scope(region, _SERVICE, _TOKEN_NAME)
 
     def refused(self, operation: Operation[Any], keys: Credentials) -> None:
-        """Forget the session unless there is a newer one, or tell the source of the ordinary keys."""
+        """Forget the session unless there is a newer one, or invalidate the ordinary keys at their source."""
         session = self._session_of(operation)
         if session is None:
             self._ordinary.refused(operation, keys)
@@ -66,7 +66,7 @@ class BucketSessions:
             session.invalidate(keys)
 
     async def aclose(self) -> None:
-        """End what is being opened; who waits for it gets an error. Harmless at any time."""
+        """Cancel the sessions that are being opened; their waiters get an error. Harmless at any time."""
         async with AsyncExitStack() as stack:
             for session in self._by_bucket.values():
                 stack.push_async_callback(session.aclose)
@@ -84,9 +84,8 @@ class BucketSessions:
 
     async def _open(self, bucket: str) -> Credentials:
         keys = await self._client.run(CreateSession(bucket))
-        assert keys.expires_at is not None  # what has no end is refused where it is read
+        assert keys.expires_at is not None  # `CreateSession` refuses a session without an end
         now = self._client.clock.now()
-        ahead = (
-            self._client.clock_skew.to_server_time(now) - now
-        )  # it ends by the store's clock, and is renewed by ours
+        # The session ends by the store's clock, and is renewed by ours.
+        ahead = self._client.clock_skew.to_server_time(now) - now
         return replace(keys, expires_at=keys.expires_at - ahead)

@@ -1,4 +1,4 @@
-"""The bytes of one version of an object, over as many answers as that takes."""
+"""Reader of one version of an object, over as many responses as necessary."""
 
 from __future__ import annotations
 
@@ -23,28 +23,27 @@ _RANGE_NOT_SATISFIABLE: Final = 416
 
 
 class ObjectReader:
-    """Reads an object from offset `start` up to but without `end`, once: iterate over it, and close it afterwards.
+    """Reads an object once, from offset `start` up to but not including `end`. Iterate over it, then close it.
 
-    `open` may come first: then the object is known before its first byte.
+    `open` may be called first: then the object is known before its first byte.
 
-    An answer that breaks off is followed by one for the rest, on the condition
-    that the object still has the ETag of the first answer. An answer that
-    brought bytes makes the count of attempts begin again, so that a long
-    download is not ended by the sum of its short breaks; the driver's retry
-    budget bounds them all.
+    After a response that breaks off, the rest is requested, on the condition that the
+    object still has the ETag of the first response. A response that brought bytes resets
+    the count of attempts, so the sum of short breaks does not end a long download. The
+    driver's retry budget bounds all breaks.
 
     Raises:
-        IntegrityError: the object was replaced meanwhile: the bytes given are of the version before.
+        IntegrityError: the object was replaced meanwhile; the bytes given are of the earlier version.
         ResponseError: the store refused; status 416 if the object ends before the start.
-        TransportError: no answer came, or they broke off too often.
+        TransportError: no response came, or responses broke off too often.
         DriverClosedError: the driver was closed meanwhile.
-        ConfigurationError: it is read further although it was closed, or has failed.
+        ConfigurationError: the reader is used after it was closed or has failed.
     """
 
     def __init__(
         self, client: OperationClient, bucket: str, key: str, *, chunk_size: int, start: int = 0, end: int | None = None
     ) -> None:
-        """Take what to read; `end` is not before `start`, and chunks are never longer than `chunk_size` bytes."""
+        """Take the range to read; `end` is not before `start`, and a chunk has at most `chunk_size` bytes."""
         self._client = client
         self._bucket = bucket
         self._key = key
@@ -52,21 +51,21 @@ class ObjectReader:
         self._start = self._position = start
         self._asked_end = self._end = end
         self._attempts = 0
-        """Answers in a row that brought nothing, and the last one that did."""
+        """Responses in a row without bytes, plus the last one with bytes."""
         self._is_closed = False
-        self._is_told = False
-        """The caller knows which version it is that is read."""
+        self._is_version_known = False
+        """Whether the caller knows the version that is read."""
         self.found: StorageObject | None = None
-        """The object as the first answer describes it; its size is that of the part to be read."""
+        """Object as the first response describes it; its size is that of the section to be read."""
         self.size = 0
-        """Bytes of the whole object, once it is found; as far as its end is known, where the store does not tell."""
+        """Bytes of the whole object, once it is found; its known end, if the store does not state its size."""
         self._pieces = self._read()
 
     async def open(self) -> StorageObject:
-        """Wait for the first answer, and return what it says of the object. From now on only that version is read."""
+        """Wait for the first response, and return the object as described. From then on only that version is read."""
         await anext(self._pieces, b"")
         assert self.found is not None
-        self._is_told = True
+        self._is_version_known = True
         return self.found
 
     def __aiter__(self) -> Self:
@@ -79,7 +78,7 @@ class ObjectReader:
                 return piece
         if self._is_closed or self._is_unfinished():
             raise ConfigurationError(
-                f"no more bytes of {self._bucket}/{self._key} can be read: the block of open_object was left, or "
+                f"no further bytes of {self._bucket}/{self._key} can be read: the block of open_object was left, or "
                 "reading them has failed"
             )
         raise StopAsyncIteration
@@ -90,19 +89,19 @@ class ObjectReader:
         await self._pieces.aclose()
 
     async def _read(self) -> AsyncGenerator[bytes]:
-        """Yield all the bytes, or raise; an empty piece says that an answer has come."""
-        if self._asked_end == self._start:  # HTTP knows no empty range
+        """Yield all the bytes, or raise. An empty piece reports that a response has come."""
+        if self._asked_end == self._start:  # HTTP has no empty range
             self._describe_nothing_of(await self._look())
         while self._is_unfinished():
             before, broken = self._position, None
             try:
-                async with self._client.open(self._operation(), chunk_size=self._chunk_size) as answer:
-                    self._compare(answer)
+                async with self._client.open(self._operation(), chunk_size=self._chunk_size) as response:
+                    self._compare(response)
                     yield b""
                     try:
-                        async for chunk in answer.chunks:
+                        async for chunk in response.chunks:
                             if not (wanted := chunk[: self._missing()]):
-                                break  # the store sends more than it was asked for
+                                break  # the store sends more than the range
                             self._position += len(wanted)
                             yield wanted
                     except TransportError as error:
@@ -116,13 +115,13 @@ class ObjectReader:
                 raise
             if self._is_unfinished():
                 self._attempts = 1 if self._position > before else self._attempts + 1
-                await self._wait_to_go_on(broken or TransportError("GetObject: the answer ended before its time"))
+                await self._wait_for_retry(broken or TransportError("GetObject: the response ended too early"))
 
     async def _look(self) -> StorageObject:
         return await self._client.run(HeadObject(self._bucket, self._key))
 
     def _describe_nothing_of(self, found: StorageObject) -> None:
-        """Note the object, of which no byte is to be read."""
+        """Record the object, of which no byte is to be read."""
         self.size, self._end = found.size, self._start
         self.found = replace(found, size=0)
 
@@ -130,47 +129,47 @@ class ObjectReader:
         return self.found is None or self._missing() > 0
 
     def _missing(self) -> int:
-        assert self._end is not None  # known from the first answer
+        assert self._end is not None  # known from the first response
         return self._end - self._position
 
     def _operation(self) -> GetObject:
         if_match = None if self.found is None else self.found.etag
         return GetObject(self._bucket, self._key, self._position, self._end, if_match)
 
-    def _compare(self, answer: StreamedResponse) -> None:
-        """Learn from the first answer what is read; hold every further one against it (some stores ignore If-Match)."""
-        found = self._operation().read(Response(answer.status, answer.headers))
+    def _compare(self, response: StreamedResponse) -> None:
+        """Learn the object from the first response, and compare later ones with it (some stores ignore If-Match)."""
+        found = self._operation().read(Response(response.status, response.headers))
         if self.found is not None:
             if found.etag != self.found.etag:
                 raise self._replaced()
             return
-        section = read_content_range(answer.headers)
+        section = read_content_range(response.headers)
         total = None if section is None else section.total
         last = self._position + found.size if total is None else total
         self.size, self._end = last, last if self._end is None else min(self._end, last)
         self.found = replace(found, size=self._missing())
 
     def _is_range_of_nothing(self, error: ResponseError) -> bool:
-        """Return whether the range was refused only because there is not even a first byte."""
+        """Return whether the range may have been refused only because the object is empty."""
         return error.status == _RANGE_NOT_SATISFIABLE and self._position == 0 and self.found is None
 
     def _is_replaced(self, error: ResponseError) -> bool:
-        """Return whether the rest was refused because the object is another one, or shorter, by now."""
+        """Return whether the rest was refused because the object has been replaced, perhaps by a shorter one."""
         is_other = isinstance(error, PreconditionFailedError) or error.status == _RANGE_NOT_SATISFIABLE
         return is_other and self.found is not None
 
     def _replaced(self) -> IntegrityError:
         return IntegrityError(
             f"{self._bucket}/{self._key} was replaced while it was read: "
-            f"what was given, up to offset {self._position}, is of the version before"
+            f"the bytes up to offset {self._position} are of the earlier version"
         )
 
-    async def _wait_to_go_on(self, broken: TransportError) -> None:
+    async def _wait_for_retry(self, broken: TransportError) -> None:
         """Return when the next attempt is due, or raise."""
-        if self._position == self._start and not self._is_told:
-            self.found, self._end = None, self._asked_end  # nothing was given, so any version will do
+        if self._position == self._start and not self._is_version_known:
+            self.found, self._end = None, self._asked_end  # no byte was given, so any version is good
         elif not (self.found and self.found.etag):
-            note(broken, "aios3: the store gave no ETag, so the rest cannot be asked for safely")
+            note(broken, "aios3: the store gave no ETag, so the rest cannot be requested safely")
             raise broken
         client = self._client
         retry = decide(broken, attempt=self._attempts, policy=client.policy, random=client.clock.random())

@@ -1,4 +1,4 @@
-"""One listing operation after the other, until the store has no further page."""
+"""Iteration over the pages of a listing operation, until the store has no further page."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class PagedOperation(Operation[Page], Protocol[Page]):
 
 
 async def iterate_pages(client: OperationClient, operation: PagedOperation[Page]) -> AsyncGenerator[Page]:
-    """Run `operation` and those that follow from its pages; no connection is held between two pages.
+    """Yield the pages of `operation` and of its following operations. No connection is held between two pages.
 
     Raises:
         ResponseError: the store refused, or its pages go round in a circle.
-        TransportError: no answer came.
+        TransportError: no response came.
     """
     following: PagedOperation[Page] | None = operation
-    # To compare with one earlier page, ever further back, finds any circle; remembering all would take memory.
+    # A comparison with one earlier page, ever further back, finds any circle. Keeping all pages would take memory.
     earlier, pages, pages_until_next = operation, 0, 1
     while following is not None:
         page = await client.run(following)
@@ -48,10 +48,10 @@ async def iterate_pages(client: OperationClient, operation: PagedOperation[Page]
 
 
 def check_prefix(prefix: object) -> None:
-    """Refuse what no key can begin with.
+    """Refuse a prefix that no key can have.
 
     Raises:
-        ConfigurationError: it is not a string, not encodable, or over 1,024 bytes of UTF-8.
+        ConfigurationError: the prefix is not a string, not encodable, or over 1,024 bytes of UTF-8.
     """
     if not isinstance(prefix, str):
         raise ConfigurationError(f"a prefix must be a string, not {prefix!r:.80}")

@@ -1,12 +1,13 @@
-"""Temporary credentials that are renewed in time: one fetch at once, however many wait for it.
+"""Temporary credentials that are renewed in time, by one fetch for all callers that wait.
 
-From 15 minutes before the end one caller fetches fresh ones while the others go
-on with the old; from 10 minutes before it everybody waits. Those are the numbers
-of the AWS SDKs, and they suit credentials that live an hour: for shorter lives
+From 15 minutes before the end, one caller fetches fresh credentials while the
+others use the old ones. From 10 minutes before the end, all callers wait. The AWS
+SDKs use these numbers, which suit credentials that live an hour. For shorter lives
 both windows shrink in proportion, or every request would be in one of them.
 
-A fetch runs in a task of its own for as long as somebody waits for it, so one
-waiter's cancellation is nobody else's, and the last one's leaves no task behind.
+A fetch runs in its own task while at least one caller waits for it. So the
+cancellation of one caller does not affect the others, and the cancellation of the
+last one leaves no task behind.
 """
 
 from __future__ import annotations
@@ -28,19 +29,19 @@ __all__ = ["RefreshingCredentials"]
 _EARLY: Final = timedelta(minutes=15)
 _LATE: Final = timedelta(minutes=10)
 _END_SECONDS: Final = 5.0
-"""How long a fetch may take to end after it was cancelled."""
+"""Seconds that a cancelled fetch may take to end."""
 
 
 class RefreshingCredentials:
-    """Keeps what ``fetch`` gave until shortly before it expires.
+    """Keeps the credentials of ``fetch`` until shortly before they expire.
 
-    Nothing runs between calls. It belongs to one event loop at a time.
+    No task runs between calls. An object belongs to one event loop at a time.
 
     Args:
-        fetch: gets credentials; called again when they are about to expire or were refused. Those without
+        fetch: gets credentials; called again when they are about to expire or were refused. Credentials without
             ``expires_at`` are kept until they are refused.
-        clock: tells when credentials expire.
-        name: what they are called in errors.
+        clock: decides when credentials expire.
+        name: name of the credentials in errors.
     """
 
     def __init__(
@@ -61,17 +62,17 @@ class RefreshingCredentials:
         return f"<{type(self).__name__}: {self._name}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_refresh": None}  # a fetch that runs belongs to this process and its loop
+        return {**self.__dict__, "_refresh": None}  # a running fetch belongs to this process and its loop
 
     async def get_credentials(self) -> Credentials:
-        """Return credentials that have not expired, fetched now if need be.
+        """Return credentials that have not expired, fetched now if necessary.
 
-        While there are some that have not expired, a failing fetch is not the caller's: it goes on with them.
+        If a fetch fails while the old credentials have not expired, the caller gets the old ones, and no error.
 
         Raises:
-            ConfigurationError: what was fetched had expired already.
+            ConfigurationError: the fetched credentials had expired already.
             DriverClosedError: `aclose` was called meanwhile, by the driver that made this source or by its owner.
-            Exception: whatever ``fetch`` raises.
+            Exception: the exception of ``fetch``.
         """
         held = self._held
         if held is not None and self._is_good_enough(held):
@@ -88,13 +89,13 @@ class RefreshingCredentials:
     def invalidate(self, credentials: Credentials) -> None:
         """Forget `credentials`, which the store refused, unless newer ones are here: the next call fetches.
 
-        If the source has no others yet it may give the same again; then the store's refusal stands.
+        A source without newer credentials may give the same again; then the store's refusal stands.
         """
         if self._held is not None and self._held.credentials == credentials:
             self._held = None
 
     async def aclose(self) -> None:
-        """End a fetch that runs and wait for its end; its waiters get a `DriverClosedError`. Harmless at any time."""
+        """Cancel a running fetch and wait for its end; its waiters get a `DriverClosedError`. Harmless at any time."""
         refresh, self._refresh = self._refresh, None
         if refresh is not None and refresh.is_joinable:
             await refresh.end()
@@ -123,7 +124,7 @@ class RefreshingCredentials:
         held = _Held(credentials, self._clock.now())
         if held.is_expired(held.fetched_at):
             raise ConfigurationError(
-                f"{self._name}: what was fetched expired at {credentials.expires_at}; is this machine's clock right?"
+                f"{self._name}: the fetched keys expired at {credentials.expires_at}; is this machine's clock right?"
             )
         self._held, self._paused_until = held, None
         return credentials
@@ -131,14 +132,14 @@ class RefreshingCredentials:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """Credentials, and how their windows lie."""
+    """Credentials, and the windows before their end."""
 
     credentials: Credentials
     fetched_at: datetime
     early: timedelta = field(init=False)
-    """Before the end, from when on one caller fetches fresh ones."""
+    """Time before the end from which one caller fetches fresh credentials."""
     late: timedelta = field(init=False)
-    """Before the end, from when on everybody waits for them."""
+    """Time before the end from which all callers wait for them."""
 
     def __post_init__(self) -> None:
         life = (self.credentials.expires_at or self.fetched_at) - self.fetched_at
@@ -147,7 +148,7 @@ class _Held:
 
     @property
     def pause(self) -> timedelta:
-        """After a fetch that failed while these are still good: a minute of those that live an hour."""
+        """Pause after a failed fetch while these are still valid: a minute for credentials that live an hour."""
         return self.early / 15
 
     def expires_within(self, span: timedelta, now: datetime) -> bool:
@@ -158,7 +159,7 @@ class _Held:
 
 
 class _Refresh:
-    """One fetch in its own task, for as long as somebody waits for it."""
+    """One fetch in its own task, which runs while at least one caller waits for it."""
 
     def __init__(self, work: Coroutine[Any, Any, Credentials], name: str) -> None:
         self._task = asyncio.get_running_loop().create_task(work, name=f"aios3: refresh {name}")
@@ -169,12 +170,12 @@ class _Refresh:
 
     @property
     def is_joinable(self) -> bool:
-        # A task left over in a loop that was dropped will never be done.
+        # A task of an abandoned loop is never done.
         is_ours = self._task.get_loop() is asyncio.get_running_loop()
         return is_ours and not self._is_ending and not self._task.done()
 
     async def join(self) -> Credentials:
-        """Wait for the result; the last waiter that is cancelled ends the fetch."""
+        """Wait for the result. A cancellation of the last waiter ends the fetch."""
         self._waiters += 1
         try:
             await asyncio.wait({self._task})
@@ -203,13 +204,13 @@ class _Refresh:
 
 
 def _look_at_failure(task: asyncio.Task[Credentials]) -> None:
-    # All who waited may have been cancelled in the very turn of the loop in which it failed.
+    # All waiters may have been cancelled in the turn of the loop in which the fetch failed.
     if not task.cancelled():
         task.exception()
 
 
 def _own_copy(failure: BaseException) -> BaseException:
-    """Return the failure for one waiter of many: each upload adds notes of its own to what it raises."""
+    """Return a copy of the failure for one of many waiters, because each upload adds its own notes to its error."""
     if not isinstance(failure, StorageError):
         return failure
     own = copy.copy(failure)

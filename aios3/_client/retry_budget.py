@@ -1,4 +1,4 @@
-"""A bucket of retry tokens shared by all requests of a driver, so that a dying store is not hammered."""
+"""Bucket of retry tokens for all requests of a driver, which protects a failing store from a flood of retries."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Final
 __all__ = ["RetryBudget"]
 
 _SECONDS_TO_FILL: Final = 100.0
-"""Seconds in which an empty bucket fills by itself: of the default budget that is one retry a second."""
+"""Seconds in which an empty bucket fills by itself. With the default budget that is one retry a second."""
 
 
 class RetryBudget:
-    """Begins full; a retry takes tokens. A success gives one back, and so does time, up to the capacity."""
+    """A bucket that begins full. A retry takes tokens. A success returns one token, and time fills the bucket again."""
 
     def __init__(self, capacity: int, monotonic: Callable[[], float]) -> None:
         """Fill the bucket; `monotonic` gives seconds."""
@@ -23,7 +23,7 @@ class RetryBudget:
 
     @property
     def tokens(self) -> float:
-        """What is there now."""
+        """Tokens in the bucket now."""
         now = self._monotonic()
         gained = (now - self._filled_at) * self._capacity / _SECONDS_TO_FILL
         self._filled_at = now
@@ -31,12 +31,12 @@ class RetryBudget:
         return self._tokens
 
     def take(self, cost: int) -> bool:
-        """Take `cost` tokens, or return whether there are too few."""
+        """Take `cost` tokens and return True, or return False if there are too few."""
         if cost > self.tokens:
             return False
         self._tokens -= cost
         return True
 
     def succeeded(self) -> None:
-        """Give one token back."""
+        """Return one token to the bucket, after a success."""
         self._tokens = min(self._capacity, self._tokens + 1)

@@ -1,4 +1,4 @@
-"""Who signs a request, and for what scope: the ordinary keys, unless a client is given another signer."""
+"""Signers, which choose the keys and the scope of a request. By default the ordinary keys sign."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["OrdinarySigner", "Signer"]
 
 
 class Signer(Protocol):
-    """Knows the keys for every operation."""
+    """Chooses keys and scope for every operation."""
 
     async def keys_for(self, operation: Operation[Any]) -> Credentials | None:
-        """Return the keys that are good for `operation` now; ``None`` sends it unsigned."""
+        """Return the keys that are valid for `operation` now; ``None`` sends it unsigned."""
         ...  # pragma: no cover - a protocol has no body
 
     def scope_for(self, operation: Operation[Any], region: str) -> Scope:
-        """Return what the signature of `operation` is made for."""
+        """Return the scope of the signature of `operation`."""
         ...  # pragma: no cover - a protocol has no body
 
     def refused(self, operation: Operation[Any], keys: Credentials) -> None:
-        """Note that the store takes `keys` no more: the next ones are fresh, where that can be."""
+        """Record that the store refuses `keys`. The next keys are fresh, if the signer can renew them."""
         ...  # pragma: no cover - a protocol has no body
 
 
@@ -33,7 +33,7 @@ class OrdinarySigner:
     """Signs everything with the same keys."""
 
     source: CredentialsProvider | None = field(repr=False)
-    """``None`` sends requests unsigned."""
+    """Source of the keys; ``None`` sends requests unsigned."""
     service: str = "s3"
 
     async def keys_for(self, operation: Operation[Any]) -> Credentials | None:
@@ -45,6 +45,6 @@ class OrdinarySigner:
         return Scope(region, self.service)
 
     def refused(self, operation: Operation[Any], keys: Credentials) -> None:
-        """Tell the source, if it can be told."""
+        """Invalidate `keys` at the source, if it can renew them."""
         if isinstance(self.source, RefreshableCredentials):
             self.source.invalidate(keys)

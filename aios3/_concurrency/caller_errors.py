@@ -1,8 +1,8 @@
 """The caller's exceptions: noted where they allow it, carried out of threads as values, never replaced.
 
-An exception class may refuse to be written to (frozen dataclasses do), and what
-it says of itself may raise in its turn. That the exception reaches the caller is
-more important than anything there is to say about it.
+An exception class may refuse new attributes (frozen dataclasses do), and its text
+may raise, too. It is more important that the exception reaches the caller than that
+it carries a note.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ def note(error: BaseException, text: str) -> None:
 
 
 def note_besides(error: BaseException, what: str, other: BaseException) -> None:
-    """Add a note to `error` of an error that came besides, unless it takes none, or the other says the same."""
+    """Add a note to `error` about the error `other`, unless `error` takes no note, or both have the same text."""
     with contextlib.suppress(Exception):
         if str(other) != str(error):
             error.add_note(f"aios3: {what}: {other!r}")
 
 
 class Outcome(Generic[T]):
-    """What a function returned or raised, as a value.
+    """Result or exception of a function, as a value.
 
-    A future does not carry every exception unchanged: it makes asyncio's of `concurrent.futures.CancelledError`, cannot
-    hold a StopIteration, and throws a GeneratorExit into the coroutine that waits, which ends it without its clean-up.
+    A future does not carry every exception unchanged. It turns `concurrent.futures.CancelledError` into asyncio's, and
+    cannot hold a StopIteration. A GeneratorExit from it ends the waiting coroutine without its clean-up.
     """
 
     __slots__ = ("_error", "_result")
 
     def __init__(self, function: Callable[[], T]) -> None:
-        """Call `function`."""
+        """Call `function`, and keep its outcome."""
         self._result: T | None = None
         self._error: BaseException | None = None
         try:
@@ -51,7 +51,7 @@ class Outcome(Generic[T]):
             self._error = error
 
     def unwrap(self) -> T:
-        """Return what the function returned, or raise what it raised, the same object. To be called once."""
+        """Return the result of the function, or raise its exception, the same object. Call this once."""
         error, self._error = self._error, None
         if error is None:
             return cast("T", self._result)
@@ -64,8 +64,8 @@ class Outcome(Generic[T]):
 def async_block(steps: Callable[P, AsyncGenerator[T]]) -> Callable[P, _Block[T]]:
     """Make an async context manager of a generator, as `contextlib.asynccontextmanager` does.
 
-    The exception that ends its block is the caller's: it goes through the generator, and is not written to. The
-    generator must not swallow it.
+    The exception that ends the block is the caller's: it passes through the generator unchanged. The generator must
+    not swallow it.
     """
 
     @functools.wraps(steps)

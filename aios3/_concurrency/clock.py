@@ -1,4 +1,4 @@
-"""Time, sleep and randomness, as one argument, so that tests neither wait nor guess."""
+"""Time, sleep and randomness as one argument, which lets tests neither wait nor guess."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The real ones by default."""
+    """Sources of time, sleep and randomness; the real ones by default."""
 
     now: Callable[[], datetime] = _utc_now
-    """The wall clock, aware: what signatures are dated with."""
+    """Wall clock as an aware datetime, for the dates of signatures."""
     monotonic: Callable[[], float] = time.monotonic
-    """Seconds that never jump: what elapsed times are measured with."""
+    """Seconds that never jump, for elapsed times."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     random: Callable[[], float] = random.random
-    """From 0 up to 1."""
+    """Random number from 0 up to 1."""

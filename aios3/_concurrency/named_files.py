@@ -1,4 +1,4 @@
-"""Names in the errors of the system: each tells a path that the caller knows."""
+"""Paths in the errors of the system: each error names a path that the caller knows."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["NamedFile", "naming"]
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Generator[None]:
-    """Put `path` into what the system raises in the block; its number, text and type stay.
+    """Put `path` into an `OSError` of the block; the number, text and type stay.
 
-    The system names what it was given, perhaps a temporary file, and nothing where it was given an open file.
+    The system names the path that it was given, perhaps of a temporary file, and no path for an open file.
     """
     try:
         yield
@@ -27,7 +27,7 @@ def naming(path: str | os.PathLike[str]) -> Generator[None]:
 
 
 class NamedFile(FileIO):
-    """An unbuffered file, open for reading, whose errors tell its path."""
+    """An unbuffered file, open for reading, whose errors name its path."""
 
     def read(self, size: int | None = -1, /) -> Any:
         """Read at most `size` bytes."""
@@ -35,6 +35,6 @@ class NamedFile(FileIO):
             return super().read(-1 if size is None else size)
 
     def readinto(self, buffer: Any, /) -> Any:
-        """Read as many bytes as `buffer` holds, at most, and return how many there were."""
+        """Read at most as many bytes as `buffer` holds, and return the number read."""
         with naming(self.name):
             return super().readinto(buffer)

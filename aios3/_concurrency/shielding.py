@@ -1,4 +1,4 @@
-"""Clean-up that reaches its end although the caller is being cancelled, perhaps more than once."""
+"""Clean-up that runs to its end although the caller is cancelled, perhaps more than once."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ __all__ = ["INTERRUPTS", "Finished", "finish_despite_cancellation", "shielded_fr
 T = TypeVar("T")
 
 INTERRUPTS: Final = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
-"""What ends a task from outside, wherever it stands."""
+"""Exceptions that end a task from outside, at any point."""
 
 _MOST_BEGINNINGS: Final = 4
-"""Of one clean-up. A program that is interrupted twice needs two; the others are there for patience with users."""
+"""Starts of one clean-up. A program that is interrupted twice needs two; the others allow for impatient users."""
 
 
 class Finished(Generic[T]):
-    """What became of a clean-up."""
+    """Outcome of a clean-up."""
 
     def __init__(self, result: T | None, error: Exception | None, cancellation: BaseException | None) -> None:
         self.result = result
-        """What it returned, or ``None`` if it failed or its time ran out."""
+        """Result of the clean-up, or ``None`` if it failed or its time ran out."""
         self.error = error
-        """What it raised; `TimeoutError` if its time ran out."""
+        """Exception of the clean-up; `TimeoutError` if its time ran out; ``None`` if it succeeded."""
         self.cancellation = cancellation
-        """The cancellation, or other interrupt, that came meanwhile, for the caller to raise; ``None`` if none came."""
+        """Cancellation, or other interrupt, that came meanwhile, for the caller to raise; ``None`` if none came."""
 
 
 async def finish_despite_cancellation(
     work: Callable[[], Coroutine[Any, Any, T]], *, deadline: float, name: str
 ) -> Finished[T]:
-    """Run `work` in a task of its own and wait for its end, at most `deadline` seconds.
+    """Run `work` in its own task and wait for its end, at most `deadline` seconds.
 
-    Cancellations of the caller that come meanwhile are kept for it in the result, never passed on; so is a
-    `KeyboardInterrupt` that strikes the caller's own code here. If the task itself is interrupted, `work` is begun
+    Cancellations of the caller that come meanwhile are kept in the result, and never passed on to `work`. The same
+    holds for a `KeyboardInterrupt` in the caller's code here. If the task itself is interrupted, `work` is begun
     again, three times at most, so it must be harmless to repeat. A loop that shuts down cancels all tasks, and a second
-    Ctrl-C strikes whatever code is running. An interrupt of the task is not kept: the loop has raised it already, to
-    the code that runs the loop. When this returns, no task is left.
+    Ctrl-C strikes any running code. An interrupt of the task is not kept: the loop has raised it already, to the code
+    that runs the loop. When this returns, no task is left.
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + deadline
@@ -56,7 +56,7 @@ async def finish_despite_cancellation(
                     if left <= 0 or not beginnings_left:
                         break
                     beginnings_left -= 1
-                    task = None  # an eager one can be interrupted before it is there
+                    task = None  # an eager task can be interrupted before it is assigned
                     task = loop.create_task(work(), name=name)
                 elif task.done():
                     break
@@ -81,10 +81,10 @@ def _was_interrupted(task: asyncio.Task[Any]) -> bool:
 
 
 def shielded_from_anyio(seconds: float) -> AbstractContextManager[object]:
-    """Keep a cancelled anyio scope around the block from cancelling it, for so many seconds.
+    """Keep a cancelled anyio scope around the block from cancelling the block, for `seconds` seconds.
 
-    anyio cancels again and again, at every turn of the loop, until the scope is left: nothing in the block could ever
-    wait for anything. anyio is no dependency: where nobody imported it, no scope of it can exist.
+    anyio cancels again at every turn of the loop until the scope is left, so the block could never wait for anything.
+    anyio is no dependency: if it was not imported, no scope of it can exist.
     """
     anyio = sys.modules.get("anyio")
     if anyio is None:

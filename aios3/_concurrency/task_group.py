@@ -1,4 +1,4 @@
-"""Tasks of one upload: those that send for it, and the one that feeds it."""
+"""Task group of one upload, in which the first failure ends the upload."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class UploadTasks:
     """Runs work in the upload's group, where a failure ends the upload."""
 
     def __init__(self) -> None:
-        """Note the task that the upload belongs to: the current one."""
+        """Record the current task as the owner of the upload."""
         self._group: PartTasks | None = None
         self._reason: StorageError | None = None
         self._known: set[asyncio.Task[object] | None] = {asyncio.current_task()}
@@ -32,13 +32,13 @@ class UploadTasks:
         """The first failure of a task that sends for the upload, for other tasks that feed it later."""
 
     def begin(self, group: PartTasks) -> None:
-        """Take the group that the work will run in; an upload that was stopped before fails at once."""
+        """Take the group that the work will run in. An upload that was stopped before fails at once."""
         self._group = group
         if self._reason is not None:
             group.fail(self._reason)
 
     def includes(self, task: asyncio.Task[object] | None) -> bool:
-        """Return whether `task` is the upload's owner, or runs work of it."""
+        """Return whether `task` owns the upload, or runs work of it."""
         return task in self._known
 
     def run(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
@@ -50,9 +50,9 @@ class UploadTasks:
         assert self._group is not None
         try:
             task = self._group.create_task(self._known_work(work), name=name)
-        except RuntimeError:  # the group is shutting down: this is a task of the caller's that goes on writing
+        except RuntimeError:  # the group is ending, and this task of the caller still writes
             work.close()
-            raise StorageError("the upload has failed, and takes no more bytes") from None
+            raise StorageError("the upload has failed, and takes no further bytes") from None
         task.add_done_callback(lambda ended: self._ended(ended, work))
         return task
 
@@ -63,7 +63,7 @@ class UploadTasks:
 
     async def _known_work(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.current_task()
-        self._known.add(task)  # by the task itself: an eager one runs before anybody else knows it
+        self._known.add(task)  # here, because an eager task runs before `run` knows it
         try:
             return await work
         finally:
@@ -93,23 +93,23 @@ class UploadTasks:
 
 
 class PartTasks:
-    """Async context manager: leaving it waits for all tasks, and raises the first failure bare.
+    """Async context manager that waits for all its tasks, and raises the first failure without an exception group.
 
-    The first failure, of a task or of the block, cancels the tasks and the block; later failures become notes of it.
+    The first failure, of a task or of the block, cancels the tasks and the block. Later failures become its notes.
     `asyncio.TaskGroup` differs in three points, each of which would break a promise here. It ignores a task that
-    ends by a cancellation that the group did not ask for: here that is a failure. It learns of most failures by a
+    ends by a cancellation that the group did not request: here that is a failure. It learns of most failures by a
     done-callback, which for an eager task comes too late: here a failure is known at once. Before Python 3.13 it
     loses a cancellation of the caller that comes together with a failure: here the cancellation is raised.
     """
 
     def __init__(self) -> None:
-        """Begin without tasks; `failure` is what ended the block, or would have."""
+        """Begin without tasks; `failure` is the error that ends the block."""
         self.failure: BaseException | None = None
         self._others: list[BaseException] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._owner: asyncio.Task[Any] | None = None
         self._cancellations = 0
-        """Of the owner, asked for by others before the block began."""
+        """Cancellation requests of the owner by others, before the block began."""
         self._has_cancelled_owner = False
         self._is_left = False
 
@@ -120,7 +120,7 @@ class PartTasks:
 
     @property
     def is_ending(self) -> bool:
-        """The block has failed or was left."""
+        """Whether the block has failed or was left."""
         return self._is_left or self.failure is not None
 
     def _count_cancellations(self) -> int:
@@ -135,7 +135,7 @@ class PartTasks:
         """
         if self.is_ending:
             work.close()
-            raise RuntimeError("the group takes no more tasks") from self.failure
+            raise RuntimeError("the group takes no further tasks") from self.failure
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         if task.done():  # an eager task that never waited
@@ -154,7 +154,7 @@ class PartTasks:
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """End the block with `error`, unless something else has ended it before."""
+        """End the block with `error`, unless another error has ended it before."""
         if self.failure is not None:
             self._others.append(error)
             return
@@ -181,7 +181,7 @@ class PartTasks:
         if self._has_cancelled_owner and self._owner is not None:
             self._owner.uncancel()
             self._has_cancelled_owner = False
-        failure, self.failure = self.failure, None  # else both would keep each other alive
+        failure, self.failure = self.failure, None  # otherwise both keep each other alive
         if failure is not None:
             self._note_others(failure)
         if self._is_cancelled or isinstance(interrupt, KeyboardInterrupt | SystemExit):
@@ -191,12 +191,12 @@ class PartTasks:
 
     @property
     def _is_cancelled(self) -> bool:
-        """The owner was cancelled since the block began, by the group itself or by others."""
+        """Whether the owner was cancelled since the block began, by the group itself or by others."""
         return self._has_cancelled_owner or self._count_cancellations() > self._cancellations
 
     def _block_failed(self, error: BaseException) -> None:
         if self.failure is None:
-            # A group inside the block may have left a cancellation behind, as before Python 3.13 they do.
+            # Before Python 3.13 a group inside the block may leave a cancellation behind.
             self._cancellations = self._count_cancellations()
             self.failure = error
         else:
@@ -212,13 +212,13 @@ class PartTasks:
                 interrupt = error
                 self._cancel_tasks()
         if is_failing or self._tasks or self.failure is not None:
-            # A task may have ended at this very turn; and a cancellation of ours that was not delivered yet must be so
-            # here, or what the caller awaits next would be cancelled.
+            # A task may have ended in this very turn. A pending cancellation of ours must also arrive here, or it
+            # would cancel the next await of the caller.
             try:
                 await asyncio.sleep(0)
             except INTERRUPTS as error:
                 interrupt = interrupt or error
-        for task in tuple(self._tasks):  # its callback was lost to an interrupt
+        for task in tuple(self._tasks):  # an interrupt lost its callback
             self._ended(task)
         return interrupt
 

@@ -1,10 +1,10 @@
-"""Threads: a pool for the library's own work, and a thread of its own for each of the caller's blocking objects.
+"""Threads: a pool for the library's own work, and one thread for each blocking object of the caller.
 
 Theory of operation. The caller's code may block for as long as it likes: a pipe
 has no writer, a disk hangs. So it never runs where other work would wait
-behind it, neither in the pool, nor in the event loop's default executor, which
-the caller may fill with work of their own. A thread that hangs is left behind;
-it is a daemon, so it does not keep the process from ending.
+behind it, such as in the pool. It does not run in the event loop's default
+executor either, which the caller may fill with other work. A thread that hangs
+is left behind. It is a daemon, so it does not keep the process from ending.
 """
 
 from __future__ import annotations
@@ -32,9 +32,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-# the library's own work
-
-
 def _make_pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(thread_name_prefix="aios3")
 
@@ -58,22 +55,19 @@ def library_threads() -> Executor:
 
 
 async def in_library_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what `function` returns, called in a thread of the pool, in the caller's context."""
+    """Call `function` in a thread of the pool, in the caller's context, and return its result."""
     call = partial(contextvars.copy_context().run, function, *args, **kwargs)
     return await asyncio.get_running_loop().run_in_executor(_pool, call)
 
 
-# the caller's blocking code
-
-
 class _Calls:
-    """What a `CallerThread` shares with its thread, which must not keep the former alive."""
+    """State shared by a `CallerThread` and its thread. The thread must not keep the `CallerThread` alive."""
 
     def __init__(self, target: object) -> None:
         self.target = target
         self.queue: SimpleQueue[tuple[Future[Outcome[Any]], Callable[[], Outcome[Any]]] | None] = SimpleQueue()
         self.begun = 0
-        """Calls that were asked for; counted by the loop, as those that have ended are by the thread."""
+        """Number of submitted calls, counted by the event loop; the thread counts `ended`."""
         self.ended = 0
 
     @property
@@ -88,22 +82,22 @@ class _Calls:
         while (call := self.queue.get()) is not None:
             future, function = call
             outcome = function() if future.set_running_or_notify_cancel() else None
-            self.ended += 1  # before the loop can learn of it
+            self.ended += 1  # before the loop can see the result
             self.forget_if_ended()
             if outcome is not None:
                 future.set_result(outcome)
-            del call, future, function, outcome  # a thread that waits holds no chunk
+            del call, future, function, outcome  # an idle thread must hold no chunk
 
 
 _left_running: Final[set[_Calls]] = set()
-"""Of threads that were closed while a call was running, until that has ended."""
+"""Calls of threads that were closed while a call was running; removed when it has ended."""
 
 
 def refuse_if_still_used(target: object) -> None:
     """Refuse an object in which a call of an earlier upload still runs.
 
     Raises:
-        ConfigurationError: one does, and what it reads would be missing in a later upload.
+        ConfigurationError: such a call runs, and the bytes that it reads would be missing in a later upload.
     """
     if any(calls.target is target for calls in tuple(_left_running)):
         raise ConfigurationError(
@@ -113,43 +107,42 @@ def refuse_if_still_used(target: object) -> None:
 
 
 class CallerThread(Executor):
-    """One daemon thread for the blocking code of one object of the caller's, one call after the other.
+    """One daemon thread for the blocking code of one of the caller's objects, one call after the other.
 
-    It begins with the first call, and ends after `close`. Nothing can stop a
-    call, so who waits for one may be cancelled while it runs on; what it then
-    returns is dropped.
+    It begins with the first call, and ends after `close`. Nothing can stop a call: if
+    its waiter is cancelled, the call continues, and its result is dropped.
     """
 
     def __init__(self, target: object = None) -> None:
-        """Prepare; no thread is begun before the first call.
+        """Prepare; the first call starts the thread.
 
         Args:
-            target: what `refuse_if_still_used` is to refuse while a call is running after `close`.
+            target: the object that `refuse_if_still_used` refuses while a call runs after `close`.
         """
         self._calls = _Calls(target)
 
     @property
     def is_running(self) -> bool:
-        """A call that was asked for has not ended."""
+        """Whether a submitted call has not ended."""
         return self._calls.is_running
 
     async def call(self, function: Callable[..., T], /, *args: object) -> T:
-        """Return what `function` returns, called in the context of the current task.
+        """Call `function` in the thread, in the context of the current task, and return its result.
 
         A cancellation does not wait for the thread.
 
         Raises:
-            BaseException: whatever `function` raises, the same object.
+            BaseException: the exception of `function`, the same object.
         """
         return (await self.begin(function, *args)).unwrap()
 
     def begin(self, function: Callable[..., T], /, *args: object) -> asyncio.Future[Outcome[T]]:
-        """Begin a call, whose outcome is the future's result."""
+        """Begin a call, and return a future of its outcome."""
         work = partial(contextvars.copy_context().run, function, *args)
         return asyncio.get_running_loop().run_in_executor(self, partial(Outcome, work))
 
     def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Begin work that makes an `Outcome`; for the event loop."""
+        """Begin work that returns an `Outcome`. The event loop calls this."""
         future: Future[Any] = Future()
         is_first = not self._calls.begun
         self._calls.begun += 1
@@ -159,38 +152,38 @@ class CallerThread(Executor):
         return future
 
     def close(self) -> None:
-        """Let the thread end after the calls that were begun; `refuse_if_still_used` refuses its target until then."""
+        """Let the thread end after the submitted calls. Until then `refuse_if_still_used` refuses its target."""
         _left_running.add(self._calls)
         self._calls.queue.put(None)
-        self._calls.forget_if_ended()  # else the thread does
+        self._calls.forget_if_ended()  # otherwise the thread calls this
 
     def __del__(self) -> None:
-        self._calls.queue.put(None)  # so that the thread ends with a reader that is not closed
+        self._calls.queue.put(None)  # ends the thread of a reader that was not closed
 
 
 def _nothing() -> None:
-    """Nothing is to be done when the work has ended."""
+    """Do nothing when the work has ended."""
 
 
 class ThreadWork:
-    """What one upload has done in threads.
+    """Work of one upload in threads.
 
-    There is no task around a thread that somebody could cancel while the thread goes on, and no deadline: whoever
-    waits for work returns when the thread does. A cancellation that comes meanwhile is raised then.
+    `run` starts no task for the thread, so a cancellation cannot end the wait early. There is no deadline either. The
+    wait ends when the thread does, and a cancellation that came meanwhile is raised then.
     """
 
     def __init__(self) -> None:
         self._running: set[asyncio.Future[Any]] = set()
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Return ``work()``, once its thread has ended."""
+        """Run `work` in a thread, and return its result when the thread has ended."""
         return await self.end_of(self.begin(work))
 
     def begin(self, work: Callable[[], T], ended: Callable[[], object] = _nothing) -> asyncio.Future[Outcome[T]]:
-        """Begin `work`; `ended` is called in the loop when its thread has ended, or cannot begin.
+        """Begin `work` in a thread. `ended` is called in the loop when the thread has ended, or cannot begin.
 
         Raises:
-            RuntimeError: the process is ending, and begins no more threads.
+            RuntimeError: the process is ending, and starts no further threads.
         """
         try:
             future = asyncio.get_running_loop().run_in_executor(library_threads(), Outcome, work)
@@ -208,7 +201,7 @@ class ThreadWork:
         return future.result().unwrap()
 
     async def settle(self) -> None:
-        """Wait until nothing runs, neither what has begun so far nor what that begins."""
+        """Wait until no work runs: neither work begun so far, nor work that it begins."""
         await _until_none_runs(lambda: self._running)
 
 

@@ -1,4 +1,4 @@
-"""The one place that does network I/O: requests over an aiohttp session."""
+"""Transport over an aiohttp session: the one place that does network I/O."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aios3._protocol.wire.uri import request_url
 from aios3.errors import ConfigurationError, DriverClosedError, TransportError, TransportTimeoutError
 from aios3.options import Timeouts
 
-from .base import MAX_ANSWER, BodyFeed, StreamedResponse
+from .base import MAX_RESPONSE, BodyFeed, StreamedResponse
 from .body import SlicedBody, StreamedBody
 from .exceptions import MappedExceptions, closed_during, subject_of, words_of
 from .resolver import Resolver
@@ -28,10 +28,10 @@ from .stall_timeout import RESPONSE_PATIENCE, StallMonitor, StallTimer
 __all__ = ["AiohttpTransport"]
 
 _IDLE_SECONDS: Final = 4.0
-"""How long an idle connection is kept: S3 closes them after 5 to 20 s, and a request should not meet a closed one."""
+"""Seconds for which an idle connection is kept. S3 closes it after 5 to 20 s, and a request should not meet that."""
 
 _MAX_CONNECTIONS: Final = 128
-"""PUT and POST requests at once, so that thousands of small objects do not run into the limit on open files."""
+"""PUT and POST requests in flight: thousands of small objects must not exceed the limit on open files."""
 
 _SKIPPED_HEADERS: Final = ("Accept", "Accept-Encoding", "Content-Type")
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)
@@ -41,10 +41,10 @@ class AiohttpTransport:
     """Sends requests as they are: URLs already encoded, redirects not followed, bodies in slices.
 
     Args:
-        timeouts: for the phases of each attempt.
-        ssl_context: for https; ``None`` where the endpoint is http.
-        session: one of the caller's, which is then never closed here.
-        threads: to look host names up in; ``None`` takes those of the event loop. A caller's session looks up itself.
+        timeouts: limits of the phases of each attempt, in seconds.
+        ssl_context: for https; ``None`` if the endpoint is http.
+        session: a session of the caller, which is never closed here; ``None`` makes one.
+        threads: for look-ups of host names; ``None`` takes those of the event loop. A caller's session has its own.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class AiohttpTransport:
         self._monitor = StallMonitor()
         self._used_connections: weakref.WeakSet[object] = weakref.WeakSet()
         self._with_body = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect)
-        # Ours watches whole attempts; of those in a caller's session only aiohttp knows when they begin.
+        # Our monitor watches whole attempts. In a caller's session only aiohttp knows when an attempt begins.
         self._without_body = aiohttp.ClientTimeout(
             total=None, sock_connect=timeouts.connect, sock_read=None if self._is_owner else timeouts.answer
         )
@@ -84,7 +84,7 @@ class AiohttpTransport:
         )
 
     async def aclose(self) -> None:
-        """Close the session if it was made here; requests that come later are refused. Closing twice is harmless."""
+        """Close the session if it was made here. Later requests are refused. Closing twice is harmless."""
         self._is_closed = True
         if self._is_owner:
             await self._session.close()
@@ -99,12 +99,12 @@ class AiohttpTransport:
             return await self._lend(request, SlicedBody(request, timer, self._used_connections), timer)
 
     async def send_stream(self, request: Request, body: BodyFeed, *, read_timeout: float | None = None) -> Response:
-        """See `Transport.send_stream`. It takes no slot: it lasts as long as its source, and others would wait."""
+        """See `Transport.send_stream`. It takes no slot, because it lasts as long as its source."""
         timer = self._timer_for(request, read_timeout, has_body=True)
         return await self._lend(request, StreamedBody(request, body, timer, self._used_connections), timer)
 
     async def _lend(self, request: Request, body: SlicedBody, timer: StallTimer) -> Response:
-        """Send `request` with `body`, whose slices are nobody's when this returns or raises."""
+        """Send `request` with `body`, whose slices are no longer in use when this returns or raises."""
         response = None
         try:
             response = await self._exchange(request, body, timer)
@@ -142,23 +142,25 @@ class AiohttpTransport:
         )
 
     def _timer_for(self, request: Request, read_timeout: float | None, *, has_body: bool = False) -> StallTimer:
-        answer = self._timeouts.answer if read_timeout is None else read_timeout
+        response = self._timeouts.answer if read_timeout is None else read_timeout
         connect = self._timeouts.connect
         if not (request.body or has_body):
-            connect += answer  # nothing tells where connecting ends when there is no body to write
+            connect += response  # without a body nothing shows when connecting ends
         if not self._is_owner:
-            connect = math.inf  # a session of the caller's may make requests wait for a connection, which is no stall
-        return StallTimer(subject_of(request), self._monitor, connect=connect, send=self._timeouts.send, answer=answer)
+            connect = math.inf  # a caller's session may make requests wait for a connection, which is no stall
+        return StallTimer(
+            subject_of(request), self._monitor, connect=connect, send=self._timeouts.send, response=response
+        )
 
     async def _exchange(self, request: Request, body: SlicedBody | None, timer: StallTimer) -> Response:
         with self._translated(request, timer), timer:
             response = await self._request(request, body)
             try:
-                timer.enter("waiting for the answer")
+                timer.enter("waiting for the response")
                 content = await _read_bounded(request, response, timer)
                 if body is not None and response.status < 300 and _came_too_early(response, body):
                     raise TransportError(
-                        f"{request.operation}: answered {response.status} before the whole body was sent"
+                        f"{request.operation}: status {response.status} came before the whole body was sent"
                     )
                 return Response(response.status, _lower(response), content)
             finally:
@@ -182,7 +184,7 @@ class AiohttpTransport:
                 timeout=self._without_body if body is None else self._with_body,
                 ssl=self._ssl,
             )
-        except ValueError as error:  # what the caller's session adds contradicts what the request must be
+        except ValueError as error:  # the caller's session adds something that contradicts the request
             if isinstance(error, aiohttp.ClientError) or not _was_never_sent(request, body):
                 raise
             raise ConfigurationError(f"the request cannot be made with this aiohttp session: {error}") from error
@@ -196,12 +198,12 @@ class AiohttpTransport:
                     chunk = await response.content.read(chunk_size)
             except TimeoutError as error:
                 raise TransportTimeoutError(
-                    f"{request.operation}: no byte of the answer for {self._timeouts.answer:g} s"
+                    f"{request.operation}: no byte of the response for {self._timeouts.answer:g} s"
                 ) from error
-            except Exception as error:  # also what is not the network's
+            except Exception as error:  # also errors that are not the network's
                 if self._is_closed and self._is_owner:
                     raise closed_during(request) from error
-                raise TransportError(f"{request.operation}: the answer broke off{words_of(error)}") from error
+                raise TransportError(f"{request.operation}: the response broke off{words_of(error)}") from error
             if not chunk:
                 return
             yield chunk
@@ -212,18 +214,18 @@ async def _read_bounded(request: Request, response: aiohttp.ClientResponse, time
     while piece := await response.content.readany():
         timer.received()
         body += piece
-        if len(body) > MAX_ANSWER:
-            body.clear()  # the error's traceback would keep it, and its repetitions theirs
-            error = TransportError(f"{request.operation}: the answer is longer than {MAX_ANSWER} bytes")
-            error.is_permanent = request.method in ("GET", "HEAD")  # of a change nobody knows whether it was made
+        if len(body) > MAX_RESPONSE:
+            body.clear()  # the error's traceback would keep it, once for each attempt
+            error = TransportError(f"{request.operation}: the response is longer than {MAX_RESPONSE} bytes")
+            error.is_permanent = request.method in ("GET", "HEAD")  # a change may have been made
             raise error
     return bytes(body)
 
 
 async def _never_repeat(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending a request again by itself: it does so for these two errors and no others.
+    """Keep aiohttp from sending a request again by itself, which it does for these two errors only.
 
-    A repetition that nobody sees is not counted, not signed anew, and its answer (404 to the second DELETE) misleads.
+    Such a repetition is not counted and not signed again, and its response (404 to the second DELETE) misleads.
     """
     try:
         return await handler(request)
@@ -234,15 +236,15 @@ async def _never_repeat(request: aiohttp.ClientRequest, handler: aiohttp.ClientH
 
 
 def _was_never_sent(request: Request, body: SlicedBody | None) -> bool:
-    """Return whether a failure must be one to make the request, and is the same at every attempt.
+    """Return whether the request cannot have been sent, so the failure is the same at every attempt.
 
-    Without a body nothing tells, but there is nothing to find out about a request that only reads.
+    Without a body that is unknown. Then a request that only reads counts as not sent, since it changes nothing.
     """
     return request.method in ("GET", "HEAD") if body is None else not body.consumed
 
 
 def _came_too_early(response: aiohttp.ClientResponse, body: SlicedBody) -> bool:
-    """Return whether a success cannot be about this body. (An answer without a version came over no connection.)"""
+    """Return whether a success cannot be about this body. (A response without a version came over no connection.)"""
     return body.size != 0 and not body.is_gone and response.version is not None
 
 

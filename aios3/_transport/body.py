@@ -1,4 +1,4 @@
-"""A request body for aiohttp that goes out in slices, once, and can be cut off for good."""
+"""Request bodies for aiohttp that are sent once, in slices, and can be cut off for good."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ __all__ = ["SlicedBody", "StreamedBody", "drain"]
 
 
 class SlicedBody(Payload):
-    """Writes a request's slices one by one, each waiting until the socket has taken most of the last.
+    """Writes a request's slices one by one. Each write waits until the socket has taken most of the last one.
 
-    One instance is one attempt: aiohttp's own silent repetition of a PUT on a
-    fresh connection is refused, because the attempt has to be signed and
-    counted anew.
+    One instance is one attempt. It prevents aiohttp's silent repetition of a PUT on a
+    fresh connection, because every attempt must be signed and counted.
     """
 
     def __init__(self, request: Request, timer: StallTimer, used_connections: MutableSet[object]) -> None:
-        """Take what to write; `used_connections` remembers weakly which connections carried a body before."""
+        """Take the request; `used_connections` holds weak references to the connections that have carried a body."""
         super().__init__(request.body)
         self._slices = request.body
         self._size = request.content_length
@@ -43,28 +42,28 @@ class SlicedBody(Payload):
 
     @property
     def consumed(self) -> bool:
-        """Whether an attempt has begun, so that aiohttp does not repeat it by itself."""
+        """Whether an attempt has begun. If so, aiohttp does not repeat it by itself."""
         return self._has_started
 
     @property
     def is_gone(self) -> bool:
-        """Every byte has left this process: nobody reads the slices any more."""
+        """Whether every byte has left this process, so the slices are no longer read."""
         if self._has_left or not self._is_written or self._connection is None:
             return self._has_left
-        return self._connection.unsent == 0  # as long as `write` has not ended, aiohttp has not closed it
+        return self._connection.unsent == 0  # aiohttp does not close it before `write` ends
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Refuse: a body is bytes. (aiohttp asks this only to log or to sign by its own middlewares.)"""
+        """Refuse, because a body is bytes. (aiohttp calls this only to log, or to sign in its own middlewares.)"""
         raise TypeError("a request body is bytes, not text")
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Write all slices; a connection that the store closes meanwhile ends the writing without an error.
+        """Write all slices. If the store closes the connection meanwhile, the writing ends without an error.
 
-        S3 answers some requests before it has read the body, then closes. What it answered is what the caller needs
-        to know, so the broken pipe is left to whoever waits for the answer.
+        S3 sends some responses before it has read the body, and then closes the connection. The caller needs such a
+        response, so the broken pipe is left to the task that waits for the response.
 
         Raises:
-            ConnectionResetError: it was closed before the first byte; aiohttp would notice where nobody looks.
+            ConnectionResetError: the connection was closed before the first byte. aiohttp's own error would be lost.
         """
         stream = cast("StreamWriter", writer)
         connection = self._begin(stream)
@@ -82,7 +81,7 @@ class SlicedBody(Payload):
         self._body_has_left()
 
     def _begin(self, writer: StreamWriter) -> Connection | None:
-        """Note what the body goes out on, and return it; ``None`` if it is gone already."""
+        """Record the connection of the body, and return it; ``None`` if it is closed already."""
         self._has_started = True
         protocol = writer.protocol
         self._connection = None if protocol.transport is None else Connection(protocol.transport)
@@ -93,9 +92,9 @@ class SlicedBody(Payload):
         return self._connection
 
     async def _leave(self, writer: StreamWriter, connection: Connection) -> None:
-        """Return when nothing of the body waits in this process.
+        """Wait until no byte of the body is left in this process.
 
-        It is noted here, because later nothing may tell: an answer with ``Connection: close`` closes the transport.
+        This is recorded now, since it may be unknown later: a response with ``Connection: close`` closes the transport.
 
         Raises:
             ConnectionResetError: the connection was lost first.
@@ -103,7 +102,7 @@ class SlicedBody(Payload):
         connection.drain_to_the_last_byte()
         try:
             await drain(writer)
-        except CancelledError:  # by the answer, which can be here before the news that all has left
+        except CancelledError:  # by the response, which may come before the notice that all bytes have left
             self._has_left = self.is_gone
             raise
         finally:
@@ -111,17 +110,17 @@ class SlicedBody(Payload):
 
     def _body_has_left(self) -> None:
         self._has_left = True
-        self._timer.enter("waiting for the answer", self._moved)  # the kernel still has some of it to send
+        self._timer.enter("waiting for the response", self._moved)  # the kernel still sends some bytes
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        """Write all slices: the content length is theirs."""
+        """Write all slices; `content_length` is always their length."""
         await self.write(writer)
 
     def _moved(self) -> int:
         return self._written if self._connection is None else self._connection.moved(self._written)
 
     def cut_off(self) -> None:
-        """Make sure that no byte of the slices leaves any more: drops the connection and what it has buffered."""
+        """Keep all further bytes of the slices from leaving: drop the connection and its buffered bytes."""
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
@@ -131,10 +130,10 @@ class SlicedBody(Payload):
 
 
 async def drain(writer: StreamWriter) -> None:
-    """Wait as the connection's limits say.
+    """Wait until the connection's buffer is within its limits.
 
     Raises:
-        ConnectionResetError: it is lost; aiohttp says nothing then.
+        ConnectionResetError: the connection is lost; aiohttp itself does not report that.
     """
     await writer.drain()
     if writer.transport is None:
@@ -142,17 +141,17 @@ async def drain(writer: StreamWriter) -> None:
 
 
 class StreamedBody(SlicedBody):
-    """Writes pieces as they come, and asks for the next one when the last has left this process.
+    """Writes pieces as they come, and asks for the next one when the last one has left this process.
 
-    With a length it is a plain body, without one it goes out in chunks. The end
-    of a chunked body is written by aiohttp when `write` returns, so it returns
-    only after the feed's own end.
+    With a length it is a plain body; without one it is sent in chunks. aiohttp writes
+    the end of a chunked body when `write` returns, so `write` returns only after the
+    feed's own end.
     """
 
     def __init__(
         self, request: Request, feed: BodyFeed, timer: StallTimer, used_connections: MutableSet[object]
     ) -> None:
-        """Take what to write; `used_connections` as for `SlicedBody`."""
+        """Take the pieces to write; `used_connections` as for `SlicedBody`."""
         super().__init__(request, timer, used_connections)
         self._size = feed.length
         self._pieces = feed.pieces()
@@ -160,9 +159,9 @@ class StreamedBody(SlicedBody):
         self._is_waiting = False
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Write all pieces; on a connection that the store closes meanwhile, wait to be cancelled.
+        """Write all pieces. If the store closes the connection meanwhile, wait to be cancelled.
 
-        What the store answered before it closed is left to whoever waits for the answer, as in `SlicedBody`.
+        The response that the store sent first is left to the task that waits for it, as in `SlicedBody`.
         """
         try:
             await self._write_all(cast("StreamWriter", writer))
@@ -185,11 +184,11 @@ class StreamedBody(SlicedBody):
         self._is_waiting = True
         piece = await anext(self._pieces, None)
         self._is_waiting = False
-        self._timer.moved()  # from now on it is the connection's turn
+        self._timer.moved()  # from now on a delay is the connection's
         return piece
 
     def _moved(self) -> int:
-        """Count the looks themselves while there is nothing to send: a slow source is no fault of the connection."""
+        """Count calls as progress while there is nothing to send: a slow source is no fault of the connection."""
         if self._is_waiting:
             self._waits += 1
         return super()._moved() + self._waits

@@ -1,4 +1,4 @@
-"""What aiohttp raises, in the library's own words."""
+"""Translation of aiohttp's exceptions to those of the library."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ __all__ = ["MappedExceptions", "closed_during", "subject_of", "words_of"]
 
 
 class MappedExceptions:
-    """A context manager around one attempt: only errors of the tree, and cancellations, leave it.
+    """Context manager around one attempt. Only a `StorageError` or a cancellation leaves it.
 
-    A defect of aiohttp, TLS, the event loop or the caller's session says as little of what the store has done as a lost
-    connection. So it becomes the same: a `TransportError`, to be retried or settled.
-
+    A defect of aiohttp, TLS, the event loop or the caller's session says as little about the store's action as a lost
+    connection. So it becomes a `TransportError` too, to be retried or settled.
 
     Raises:
-        DriverClosedError: the transport is closed, or was closed meanwhile, whatever aiohttp makes of that.
+        DriverClosedError: the transport is closed, or was closed meanwhile, whatever aiohttp raises then.
     """
 
     __slots__ = ("_is_closed", "_is_connecting", "_is_owner", "_request")
@@ -38,13 +37,13 @@ class MappedExceptions:
         is_closed: Callable[[], bool],
         is_connecting: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take what is attempted.
+        """Describe the attempt.
 
         Args:
             request: for the messages.
             is_owner: the session is the driver's own.
-            is_closed: tells whether the transport is closed.
-            is_connecting: tells whether, as far as is known, there is no connection yet.
+            is_closed: returns whether the transport is closed.
+            is_connecting: returns whether no connection is known yet.
         """
         self._request = request
         self._is_owner = is_owner
@@ -66,12 +65,12 @@ class MappedExceptions:
             raise translated from exc
 
     def _translate(self, error: BaseException) -> Exception | None:
-        """Return what to raise instead of `error`, or ``None`` where that is right as it is."""
+        """Return the exception to raise instead of `error`, or ``None`` to keep `error`."""
         is_stray = isinstance(error, asyncio.CancelledError) and not _is_cancelled()
         if self._is_closed() and (is_stray or (self._is_owner and isinstance(error, Exception))):
             is_unsent = is_stray or isinstance(error, aiohttp.ClientConnectorError)
             return closed_during(self._request, was_sent=not is_unsent)
-        if is_stray:  # a session that is closed cancels what waits for one of its connections
+        if is_stray:  # a closed session cancels the waiters for its connections
             return _transport_error(self._request, error)
         if isinstance(error, StorageError) or not isinstance(error, Exception):
             return None
@@ -84,31 +83,31 @@ class MappedExceptions:
 
 
 def _is_cancelled() -> bool:
-    """Return whether the current task has been cancelled; else a `CancelledError` is of something that it waits for."""
+    """Return whether the current task is cancelled. If not, a `CancelledError` comes from an object that it awaits."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 def subject_of(request: Request) -> str:
-    """Return what is attempted, for messages."""
+    """Return the name of the attempt for messages."""
     return f"{request.operation} at {request.scheme}://{request.host}"
 
 
 def words_of(error: BaseException) -> str:
-    """Return what is worth saying of why a body ended; not what aiohttp, or a defect, quotes of it."""
+    """Return why a body ended, for a message; without text that aiohttp, or a defect, quotes from the body."""
     is_quoting = isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError)
     return "" if is_quoting else f": {_words(error):.300}"
 
 
 def _words(error: BaseException) -> str:
-    """Return what an error of the network says of itself. Of any other only the name is safe to repeat."""
+    """Return the message of a network error. Of any other error only the name is safe to repeat."""
     name = type(error).__name__
     is_of_network = isinstance(error, aiohttp.ClientError | OSError)
     return str(error) or name if is_of_network else f"the HTTP client failed with {name}"
 
 
 def _note_proxies(request: Request, failure: TransportError) -> None:
-    """Say on the failure of a connection that a proxy of the environment is not used, if it names one for the host."""
+    """Add a note to a failed connection that the environment's proxy is not used, if it names one for the host."""
     wanted = (f"{request.scheme}_proxy", "all_proxy")
     names = sorted(name for name, value in os.environ.items() if value and name.lower() in wanted)
     if names and not proxy_bypass_environment(request.host):
@@ -119,7 +118,7 @@ def _note_proxies(request: Request, failure: TransportError) -> None:
 
 
 def closed_during(request: Request, *, was_sent: bool = True) -> DriverClosedError:
-    """Return the error for a request that closing the transport has cut off; it may have reached the store."""
+    """Return the error for a request that was cut off because the transport closed. It may have reached the store."""
     error = DriverClosedError(f"{subject_of(request)}: the driver was closed")
     error.was_sent = was_sent
     return error
@@ -131,10 +130,10 @@ def _transport_error(request: Request, error: BaseException) -> TransportError:
         timed_out = TransportTimeoutError(f"{subject}: {str(error) or 'timed out'}")
         timed_out.was_sent = not isinstance(error, aiohttp.ConnectionTimeoutError)
         return timed_out
-    if isinstance(error, aiohttp.ClientResponseError):  # aiohttp's word for bytes that are no answer; it quotes them
-        return TransportError(f"{subject}: what answers there does not speak HTTP; is it the right port and scheme?")
+    if isinstance(error, aiohttp.ClientResponseError):  # for bytes that are not HTTP; aiohttp quotes them
+        return TransportError(f"{subject}: the server there does not speak HTTP; is it the right port and scheme?")
     if isinstance(error, aiohttp.ClientPayloadError):
-        return TransportError(f"{subject}: the answer broke off, or its chunks are garbage")
+        return TransportError(f"{subject}: the response broke off, or its chunks are garbage")
     translated = TransportError(f"{subject}: {_words(error):.300}")
     translated.was_sent = not isinstance(error, aiohttp.ClientConnectorError)
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):

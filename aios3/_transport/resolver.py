@@ -1,4 +1,4 @@
-"""Look-ups of host names in threads that are given, where nothing of the caller's can be in their way."""
+"""Look-ups of host names in given threads, where the caller's work cannot delay them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Resolver"]
 
 
 class Resolver(AbstractResolver):
-    """Asks the system, as aiohttp's own resolver does in the event loop's default executor."""
+    """Uses the system's resolver, as aiohttp's own class does in the event loop's default executor."""
 
     def __init__(self, threads: Executor) -> None:
-        """Take the executor to wait in."""
+        """Take the executor of the look-ups."""
         self._threads = threads
 
     async def resolve(
@@ -26,7 +26,7 @@ class Resolver(AbstractResolver):
         """Return the addresses of a host.
 
         Raises:
-            OSError: there are none, or nobody could be asked.
+            OSError: there are none, or no name server could be reached.
         """
         ask = partial(
             socket.getaddrinfo, host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
@@ -45,10 +45,10 @@ class Resolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Do nothing: the threads are others'."""
+        """Do nothing: the threads belong to their creator."""
 
 
 def _host_of(address: tuple[Any, ...]) -> str:
-    """Return the host in an address; of one that is valid on one link only, with the number of that."""
+    """Return the host of an address; a link-local host has the number of its link."""
     scope = address[3] if len(address) == 4 else 0
     return f"{address[0]}%{scope}" if scope else str(address[0])

@@ -1,4 +1,4 @@
-"""Ends an attempt that stands still, however slowly a moving one goes."""
+"""Timer that ends an attempt without progress, however slow an attempt with progress is."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from aios3.errors import TransportTimeoutError
 __all__ = ["RESPONSE_PATIENCE", "Phase", "StallMonitor", "StallTimer"]
 
 _CHECKS_PER_LIMIT: Final = 8
-"""How often it is looked in the shortest time that a phase may stand still: a stall lasts at most an eighth longer."""
+"""Checks in the shortest stall limit of a phase. A stall lasts at most an eighth longer than its limit."""
 
 RESPONSE_PATIENCE: Final = 10
-"""Of its limit, how many times a whole answer may take that is read into memory: a store that drips must end, too."""
+"""Time for a whole response that is read into memory, in stall limits. It ends a response that drips without end."""
 
-Phase = Literal["connecting", "sending the body", "waiting for the answer"]
+Phase = Literal["connecting", "sending the body", "waiting for the response"]
 
 
 class StallMonitor:
-    """Looks now and then what has become of every attempt: one timer for all, since most are over before it strikes."""
+    """Checks every attempt from time to time. All share one timer, since most attempts end before it fires."""
 
     def __init__(self) -> None:
-        """Begin with nothing to look at, so without a timer; a loop must run."""
+        """Begin without attempts, so without a timer. An event loop must be running."""
         self._loop = asyncio.get_running_loop()
         self._watched: set[StallTimer] = set()
         self._pause = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, timer: StallTimer, shortest: float) -> None:
-        """Look after `timer`, whose phases may stand still for `shortest` seconds at least."""
+        """Watch `timer`, whose phases have stall limits of at least `shortest` seconds."""
         self._watched.add(timer)
         self._pause = min(self._pause, shortest / _CHECKS_PER_LIMIT)
         if self._timer is None:
             self._arm(math.inf)
 
     def end(self, timer: StallTimer) -> None:
-        """Look after it no more."""
+        """Stop watching `timer`. Does nothing if it is not watched."""
         self._watched.discard(timer)
 
     def _arm(self, end: float) -> None:
-        # A position tells that something moved, but not when, so it is asked often enough to know that well.
+        # A position shows that bytes have moved, but not when, so it is read often.
         if (next_look := min(end, self._loop.time() + self._pause)) < math.inf:
             self._timer = self._loop.call_at(next_look, self._look)
 
@@ -56,33 +56,33 @@ class StallMonitor:
             self._arm(min(timer.end for timer in self._watched))
 
     def close(self) -> None:
-        """Let the timer go, unless an attempt is still on its way: then it goes with the last one."""
+        """Cancel the timer, unless an attempt is still in flight; then the timer ends with the last attempt."""
         if self._timer is not None and not self._watched:
             self._timer.cancel()
             self._timer = None
 
 
 class StallTimer:
-    """A context manager around one attempt, in the task that makes it.
+    """Context manager around one attempt, in the task of the attempt.
 
-    It allows every phase its own time of standing still. What counts as moving
-    while the body is sent is told by `sending`'s function, so that a slow
-    connection that takes a byte now and then lives on. Entering a phase, or
-    noting progress, costs no timer: the monitor looks.
+    Every phase has its own limit without progress. While the body is sent, the
+    function given to `enter` measures progress, so a slow connection that takes a
+    byte now and then stays alive. Entering a phase, or recording progress, sets no
+    timer: the monitor checks.
 
     Raises:
-        TransportTimeoutError: on leaving, when a phase stood still for its time.
+        TransportTimeoutError: at the end of the block, if a phase had no progress for its limit.
     """
 
-    def __init__(self, subject: str, monitor: StallMonitor, *, connect: float, send: float, answer: float) -> None:
-        """Take what is attempted, for the message, who looks, and the seconds that each phase may stand still."""
+    def __init__(self, subject: str, monitor: StallMonitor, *, connect: float, send: float, response: float) -> None:
+        """Take the name of the attempt for messages, its monitor, and the stall limit of each phase in seconds."""
         self._subject = subject
-        self._limits = {"connecting": connect, "sending the body": send, "waiting for the answer": answer}
+        self._limits = {"connecting": connect, "sending the body": send, "waiting for the response": response}
         self._monitor = monitor
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[object] | None = None
         self._cancellations = 0
-        """Of the task, asked for when the attempt began."""
+        """Cancellation requests of the task before the attempt began."""
         self._has_expired = False
         self._phase: Phase = "connecting"
         self._entered_at = self._moved_at = 0.0
@@ -90,47 +90,47 @@ class StallTimer:
         self._last_position: int | None = None
 
     def enter(self, phase: Phase, position: Callable[[], int] | None = None) -> None:
-        """Begin a phase; `position` tells how many bytes have moved so far, if it is known that way."""
+        """Begin a phase; `position` returns the bytes moved so far, and ``None`` means that they are not counted."""
         self._phase = phase
         self._position = position
-        self._last_position = None  # most phases are over before it would be of use, and asking for it is not cheap
+        self._last_position = None  # most phases end before the first check, and reading it is not cheap
         self.moved()
         self._entered_at = self._moved_at
 
     def moved(self) -> None:
-        """Note that something moved just now."""
+        """Record progress at this moment."""
         self._moved_at = self._loop.time()
 
     def received(self) -> None:
-        """Note a piece of the answer.
+        """Record a piece of the response.
 
         Raises:
-            TransportTimeoutError: the whole answer takes longer than ten times what it may stand still.
+            TransportTimeoutError: the whole response takes longer than ten times its stall limit.
         """
         self.moved()
         longest = RESPONSE_PATIENCE * self._limits[self._phase]
         if self._moved_at > self._entered_at + longest:
-            raise TransportTimeoutError(f"{self._subject}: the answer had no end after {longest:g} s")
+            raise TransportTimeoutError(f"{self._subject}: the response had no end after {longest:g} s")
 
     @property
     def is_connecting(self) -> bool:
-        """There is no connection yet; or there is one, and the request has no body, so that nothing tells."""
+        """Whether no connection is known. A request without a body does not show when it is connected."""
         return self._phase == "connecting"
 
     @property
     def end(self) -> float:
-        """When the phase will have stood still for its time, on the loop's clock."""
+        """Time at which the phase reaches its limit without progress, in seconds of the loop's clock."""
         return self._moved_at + self._limits[self._phase]
 
     def is_due(self) -> bool:
-        """Look whether something has moved, and return whether the phase has stood still for its time."""
+        """Check for progress, and return whether the phase has reached its limit without any."""
         if self._position is not None and (position := self._position()) != self._last_position:
             self._last_position = position
             self.moved()
         return self._loop.time() >= self.end
 
     def expire(self) -> None:
-        """End the attempt: its task is cancelled, which leaving turns into the error."""
+        """Cancel the task of the attempt; the end of the block turns the cancellation into the error."""
         assert self._task is not None
         self._has_expired = True
         self._task.cancel()
@@ -152,6 +152,6 @@ class StallTimer:
             raise TransportTimeoutError(f"{self._subject}: nothing moved for {limit:g} s while {self._phase}") from exc
 
     def _was_only_expired(self) -> bool:
-        """Take our cancellation back, and return whether nobody else asked for one as well, which must go on."""
+        """Take our cancellation back, and return whether it was the only one. Any other must still be raised."""
         assert self._task is not None
         return self._task.uncancel() <= self._cancellations

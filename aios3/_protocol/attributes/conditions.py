@@ -1,4 +1,4 @@
-"""Whether the request that commits will heed its conditions: a store that ignores them would overwrite in silence."""
+"""Guard against stores that ignore the conditions of a commit, and would silently overwrite the object."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def check_conditions(headers: ObjectHeaders, provider: Provider, commits: Collec
     """Refuse conditions that one of the operations would ignore.
 
     Raises:
-        ConfigurationError: there are conditions, and the provider is known to ignore them there.
+        ConfigurationError: there are conditions, and the provider is known to ignore them in one of `commits`.
     """
     if not headers.has_conditions:
         return
-    heeds = {"PutObject": provider.conditional_put, "CompleteMultipartUpload": provider.conditional_complete}
+    obeys = {"PutObject": provider.conditional_put, "CompleteMultipartUpload": provider.conditional_complete}
     for name in sorted(commits):
-        if heeds[name] is False:
+        if obeys[name] is False:
             raise ConfigurationError(
-                f"{provider.name} ignores if_match and if_none_match at {name}, which may be what commits this upload"
+                f"{provider.name} ignores if_match and if_none_match at {name}, which may commit this upload"
             )

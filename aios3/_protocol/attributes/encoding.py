@@ -1,4 +1,4 @@
-"""One upload attribute's value to its headers, or a clear refusal before anything is sent."""
+"""Encoding of one upload attribute as headers. An unusable value is refused before anything is sent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
 Reader = Callable[[str, object], Mapping[str, str]]
 
 CUSTOMER_KEY_BYTES: Final = 32
-"""AES-256, the only algorithm of SSE-C."""
+"""Bytes of a key of AES-256, the only algorithm of SSE-C."""
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -39,7 +39,7 @@ _WORD_BYTES: Final = 45
 
 
 def read_text(header: str) -> Reader:
-    """Return a reader of plain text for that header."""
+    """Return a reader of plain text for `header`."""
 
     def read(name: str, value: object) -> Mapping[str, str]:
         text = _text(name, value)
@@ -51,7 +51,7 @@ def read_text(header: str) -> Reader:
 
 
 def read_flag(header: str) -> Reader:
-    """Return a reader of a bool for that header."""
+    """Return a reader of a bool for `header`."""
 
     def read(name: str, value: object) -> Mapping[str, str]:
         return {header: "true" if _flag(name, value) else "false"}
@@ -60,7 +60,7 @@ def read_flag(header: str) -> Reader:
 
 
 def read_etag(header: str) -> Reader:
-    """Return a reader of ``*`` or an ETag, with or without its quotes, for that header."""
+    """Return a reader of ``*`` or an ETag, with or without its quotes, for `header`."""
 
     def read(name: str, value: object) -> Mapping[str, str]:
         text = read_text(header)(name, value)[header].strip()
@@ -71,27 +71,27 @@ def read_etag(header: str) -> Reader:
 
 
 def read_expires(name: str, value: object) -> Mapping[str, str]:
-    """Return Expires from an aware datetime, or from text as it is."""
+    """Return Expires from an aware datetime, or from unchanged text."""
     if isinstance(value, datetime):
         return {"expires": format_datetime(_aware(name, value), usegmt=True)}
     return read_text("expires")(name, value)
 
 
 def read_metadata(name: str, value: object) -> Mapping[str, str]:
-    """Return one ``x-amz-meta-`` header for each item; what a plain header would not keep becomes encoded words."""
+    """Return one ``x-amz-meta-`` header for each item. Text that a plain header would change becomes encoded words."""
     headers: dict[str, str] = {}
     for item, text in _items(name, value):
         header = f"x-amz-meta-{item.lower()}"
         if not _TOKEN.fullmatch(item):
             raise ConfigurationError(f"the {name} name {item!r:.80} cannot be part of a header name")
         if header in headers:
-            raise ConfigurationError(f"the {name} name {item!r:.80} is there twice: case does not count")
+            raise ConfigurationError(f"the {name} name {item!r:.80} occurs twice; case is ignored")
         headers[header] = _encode_words(name, text)
     return headers
 
 
 def read_tags(name: str, value: object) -> Mapping[str, str]:
-    """Return the tags, form-encoded."""
+    """Return the form-encoded tags."""
     return {
         "x-amz-tagging": urlencode(
             [(_utf8(name, tag), _utf8(name, text)) for tag, text in _items(name, value)], quote_via=quote, safe=""
@@ -165,14 +165,14 @@ def _utf8(name: str, text: str) -> bytes:
 
 
 def _encode_words(name: str, text: str) -> str:
-    # Space at the ends is trimmed on the way, and what looks like an encoded word would be decoded at the far end.
+    # HTTP trims space at the ends, and a reader would decode text that looks like an encoded word.
     if text.isascii() and text == text.strip() and "=?" not in text:
         return text
     return " ".join(f"=?UTF-8?B?{b64encode(piece).decode()}?=" for piece in _pieces(_utf8(name, text)))
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:
-    """Cut between characters: every encoded word must be whole UTF-8 of its own."""
+    """Cut the bytes between characters, because every encoded word must be complete UTF-8."""
     start = 0
     while start < len(data):
         end = min(start + _WORD_BYTES, len(data))

@@ -1,7 +1,7 @@
-"""Upload attributes to the headers of each request of an upload.
+"""Conversion of upload attributes to the headers of each request of an upload.
 
-The order of the work: which attributes are there, may this provider have them,
-what header does each become, which requests carry it.
+The steps: find the given attributes, check that the provider takes them, convert
+each to headers, and choose the requests that carry each header.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["ObjectHeaders", "read_attributes"]
 DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 _COMPRESSED_TYPES: Final = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
 
-# The first guess reads the operating system's tables from files: at import, not in the middle of an upload.
+# The first guess reads tables of the operating system from files. Do that at import, not during an upload.
 mimetypes.guess_type("")
 
 _READERS: Final[Mapping[str, Callable[[str, object], Mapping[str, str]]]] = {
@@ -75,39 +75,39 @@ _LOCK_HEADERS: Final = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class ObjectHeaders:
-    """The headers of an upload, by request; those that may hold a customer key do not show in ``repr``.
+    """Headers of an upload, by request. Fields that may hold a customer key are not shown in ``repr``.
 
     A PutObject carries ``create | commit``.
     """
 
     create: Mapping[str, str] = field(repr=False)
-    """CreateMultipartUpload: all that describes the object."""
+    """Headers of CreateMultipartUpload: the whole description of the object."""
     part: Mapping[str, str] = field(repr=False)
-    """UploadPart and HeadObject: what says who pays and, with the customer's own key, what it was encrypted with."""
+    """Headers of UploadPart and HeadObject: the payer, the expected bucket owner, and the customer's own key."""
     commit: Mapping[str, str] = field(repr=False)
-    """CompleteMultipartUpload: the conditions, and what it needs besides."""
+    """Headers of CompleteMultipartUpload: the conditions, and those of `part`."""
     every: Mapping[str, str]
-    """Requests about the upload that touch no data: AbortMultipartUpload, ListParts, ListMultipartUploads."""
+    """Headers of requests that touch no data: AbortMultipartUpload, ListParts, ListMultipartUploads."""
 
     @property
     def is_locked(self) -> bool:
-        """The object gets an object lock that was asked for; a bucket may lock it all the same."""
+        """Whether the attributes ask for an object lock. The bucket may lock the object even if they do not."""
         return not _LOCK_HEADERS.isdisjoint(self.create)
 
     @property
     def has_conditions(self) -> bool:
-        """The commit depends on what the key holds."""
+        """Whether the commit depends on the object that the key holds."""
         return not self.commit.keys().isdisjoint({"if-match", "if-none-match"})
 
 
 def read_attributes(key: str, attributes: Mapping[str, object], provider: Provider) -> ObjectHeaders:
     """Return the headers for these `aios3.models.UploadAttributes`, which are not changed.
 
-    ``None`` and empty mappings count as absent; without a content type it is guessed from the key.
+    ``None`` and empty mappings count as absent. A missing content type is guessed from the key.
 
     Raises:
-        TypeError: there is no attribute of that name.
-        ConfigurationError: the provider does not take the attribute, or its value cannot be sent.
+        TypeError: an attribute is unknown.
+        ConfigurationError: the provider does not take an attribute, or its value cannot be sent.
     """
     if not attributes:
         return _of_content_type(_guess_content_type(key))
@@ -121,7 +121,7 @@ def read_attributes(key: str, attributes: Mapping[str, object], provider: Provid
     )
 
 
-# Most small objects have no attributes, and few content types.
+# Most small objects have no attributes, and one of few content types.
 @lru_cache(maxsize=64)
 def _of_content_type(content_type: str) -> ObjectHeaders:
     nothing: Mapping[str, str] = MappingProxyType({})
@@ -144,12 +144,12 @@ def _pick(by_name: Mapping[str, Mapping[str, str]], names: frozenset[str]) -> di
 
 
 def _guess_content_type(key: str) -> str:
-    # Only the last segment, behind a slash: a key may look like a URL, which mimetypes would take apart.
+    # Only the last segment, after a slash: mimetypes would parse a key that looks like a URL.
     name = key.rpartition("/")[2]
     if "." not in name:
         return DEFAULT_CONTENT_TYPE
     content_type, encoding = mimetypes.guess_type("/" + name)
     if encoding is not None:
-        # "a.html.gz" is not HTML unless Content-Encoding says so, and that is the caller's to say.
+        # "a.html.gz" is HTML only with a Content-Encoding, which is for the caller to set.
         return _COMPRESSED_TYPES.get(encoding, DEFAULT_CONTENT_TYPE)
     return content_type or DEFAULT_CONTENT_TYPE

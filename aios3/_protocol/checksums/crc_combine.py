@@ -1,6 +1,6 @@
-"""The checksum of an object from those of its parts, without the bytes.
+"""Checksum of an object, computed from those of its parts without the bytes.
 
-S3 knows two kinds. COMPOSITE is the digest over the parts' digests. FULL_OBJECT
+S3 has two kinds. COMPOSITE is the digest over the parts' digests. FULL_OBJECT
 is the CRC of all bytes: as CRCs are remainders of polynomials,
 ``crc(A + B) = crc(A) * x**(8 * len(B)) + crc(B)``, modulo the CRC's polynomial.
 The inversions at both ends cancel out.
@@ -18,12 +18,12 @@ __all__ = ["combine_crcs", "composite_checksum", "full_object_checksum"]
 
 
 def combine_crcs(algorithm: str, first: int, second: int, second_size: int) -> int:
-    """Return the CRC of two pieces that follow one another, the second of `second_size` bytes.
+    """Return the CRC of two adjacent pieces from their CRCs; the second piece has `second_size` bytes.
 
-    Costs some 10 microseconds; up to 1 millisecond for a size that was not there before.
+    Takes some 10 microseconds, and up to 1 millisecond for a size that is not cached.
 
     Raises:
-        KeyError: the algorithm is no CRC.
+        KeyError: the algorithm is not a CRC.
     """
     crc = CRCS[algorithm]
     return _multiply(crc, _power_of_x(crc, second_size), first) ^ second
@@ -32,10 +32,10 @@ def combine_crcs(algorithm: str, first: int, second: int, second_size: int) -> i
 def full_object_checksum(algorithm: str, parts: Iterable[tuple[str, int]]) -> str:
     """Return the FULL_OBJECT checksum of parts in order, each given as its checksum (base64) and its bytes.
 
-    For 10,000 parts that is 0.1 s of work, which belongs into a thread.
+    10,000 parts take 0.1 s, so that call belongs in a thread.
 
     Raises:
-        KeyError: the algorithm is no CRC, so it has none.
+        KeyError: the algorithm is not a CRC, so it has no such checksum.
     """
     combined = 0
     for checksum, size in parts:

@@ -2,8 +2,8 @@
 
 CRC32, SHA-1 and SHA-256 are in the standard library, written in C. CRC32C and
 CRC64NVME are not: they need the optional extra ``checksums`` (the package
-awscrt). Python alone computes them some hundred times slower (16 and 25 s/GiB,
-measured) and holds the GIL meanwhile, so it is not done here.
+awscrt). Pure Python is some hundred times slower (16 and 25 s/GiB, measured) and
+holds the GIL meanwhile, so this module does not use it.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ _EXTRA: Final = "awscrt.checksums"
 _IN_EXTRA: Final = frozenset({"crc32c", "crc64nvme"})
 
 _CrcFunction = Callable[[bytes | bytearray | memoryview, int], int]
-"""Takes bytes and the CRC of what went before them (0 at the beginning), and returns the CRC of both together."""
+"""Function of bytes and the CRC of the bytes before them (0 at the beginning); returns the CRC of both together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Crc:
-    """One CRC. Its register begins and ends inverted, and its lowest bit stands for the highest power of x."""
+    """Parameters of a CRC. Its register begins and ends inverted; its lowest bit stands for the highest power of x."""
 
     size: int
     """Bytes of the value."""
     polynomial: int
-    """Reflected, without the highest power."""
+    """Polynomial, reflected, without the highest power."""
 
 
 CRCS: Final = MappingProxyType(
     {"crc32": Crc(4, 0xEDB88320), "crc32c": Crc(4, 0x82F63B78), "crc64nvme": Crc(8, 0x9A6C9329AC4BC9B5)}
 )
-"""The CRCs that S3 takes, by its name for them."""
+"""CRCs that S3 takes, by S3's names."""
 
 
 class _Digest(Protocol):
-    """A checksum of bytes that come piece by piece."""
+    """Checksum of bytes that come piece by piece."""
 
     def update(self, data: bytes | bytearray | memoryview, /) -> None: ...
 
@@ -84,7 +84,7 @@ def _native_crc(algorithm: str) -> _CrcFunction | None:
     if algorithm == "crc32":
         return zlib.crc32
     try:
-        # Only here: it takes 0.1 s, and most uploads need none of it.
+        # Imported on demand: the import takes 0.1 s, and most uploads do not need it.
         function: _CrcFunction | None = getattr(importlib.import_module(_EXTRA), algorithm, None)
     except ImportError:
         return None
@@ -93,7 +93,7 @@ def _native_crc(algorithm: str) -> _CrcFunction | None:
 
 def _begin_crc(algorithm: str) -> _Digest:
     function = _native_crc(algorithm)
-    assert function is not None, "is_available has been asked"
+    assert function is not None, "the caller has checked is_available"
     return _RunningCrc(function, CRCS[algorithm].size)
 
 
@@ -104,11 +104,11 @@ CHECKSUMS: Final = MappingProxyType[str, Callable[[], _Digest]](
         "sha256": hashlib.sha256,
     }
 )
-"""Algorithm by S3's name for it: begins a digest. Those that are not available raise an `AssertionError`."""
+"""Functions that begin a digest, by S3's name of the algorithm. An unavailable algorithm raises `AssertionError`."""
 
 
 def is_available(algorithm: str) -> bool:
-    """Return whether the algorithm can be computed here: it needs nothing, or the extra ``checksums`` is installed.
+    """Return whether the algorithm can be computed here: it is built in, or the extra ``checksums`` is installed.
 
     The first call for an algorithm of the extra imports it, which takes 0.1 s.
     """
@@ -116,7 +116,7 @@ def is_available(algorithm: str) -> bool:
 
 
 def digest_of(algorithm: str, body: Pieces) -> bytes:
-    """Return the big-endian digest of a whole body. It runs in one call, so a large body belongs into a thread."""
+    """Return the big-endian digest of a whole body. The call blocks, so a large body belongs in a thread."""
     digest = CHECKSUMS[algorithm]()
     for piece in body:
         digest.update(piece)
@@ -134,5 +134,5 @@ def checksum_header(algorithm: str) -> str:
 
 
 def sha256_hex(body: Body) -> str:
-    """Return the SHA-256 as a signature wants it: lower-case hex."""
+    """Return the SHA-256 in lower-case hex, as a signature needs it."""
     return digest_of("sha256", body).hex()

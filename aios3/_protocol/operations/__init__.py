@@ -1,4 +1,4 @@
-"""The S3 operations that aios3 speaks, each a frozen value that builds its request and reads its answer."""
+"""S3 operations that aios3 uses, each a frozen value that builds its request and reads its response."""
 
 from __future__ import annotations
 

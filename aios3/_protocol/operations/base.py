@@ -1,4 +1,4 @@
-"""What every S3 operation has in common: build one request, read one answer."""
+"""Common interface of the S3 operations: each builds one request and reads one response."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from aios3.errors import ResponseError
 __all__ = ["CONTROL_OPERATIONS", "Operation", "build_request", "is_success", "parse_result", "refusal", "unusable"]
 
 CONTROL_OPERATIONS: Final = frozenset({"CreateBucket", "DeleteBucket", "ListBuckets"})
-"""Names of the operations that make, remove and list buckets. Some stores have another endpoint for what is in them."""
+"""Names of the operations that make, remove and list buckets. Some stores have another endpoint for the objects."""
 
 T_co = TypeVar("T_co", covariant=True)
 
 
 class Operation(Protocol[T_co]):
-    """One call of the S3 API as a value: repeatable, and free of any state."""
+    """One call of the S3 API as a value: repeatable and stateless."""
 
     @property
     def name(self) -> str:
-        """S3's name, for example ``"UploadPart"``."""
+        """S3's name of the operation, for example ``"UploadPart"``."""
         ...  # pragma: no cover - a protocol has no body
 
     @property
     def bucket(self) -> str | None:
-        """The bucket that the operation is about, or ``None`` for the service itself."""
+        """The bucket, or ``None`` for the service itself."""
         ...  # pragma: no cover - a protocol has no body
 
     @property
@@ -39,12 +39,12 @@ class Operation(Protocol[T_co]):
 
     @property
     def upload_id(self) -> str | None:
-        """The multipart upload, or ``None`` where there is none yet."""
+        """The id of the multipart upload, or ``None`` if there is none."""
         ...  # pragma: no cover - a protocol has no body
 
     @property
     def part_number(self) -> int | None:
-        """The part, or ``None`` for everything but UploadPart."""
+        """The number of the part, or ``None`` for every operation but UploadPart."""
         ...  # pragma: no cover - a protocol has no body
 
     def build(self, endpoint: Endpoint) -> Request:
@@ -52,11 +52,11 @@ class Operation(Protocol[T_co]):
         ...  # pragma: no cover - a protocol has no body
 
     def read(self, response: Response) -> T_co:
-        """Return what the answer says.
+        """Return the content of the response.
 
         Raises:
-            ResponseError: the answer is a refusal, or (with status 2xx and no
-                code) it is not what S3 answers.
+            ResponseError: the response is a refusal, or (with status 2xx and no
+                code) not what S3 sends.
         """
         ...  # pragma: no cover - a protocol has no body
 
@@ -76,12 +76,12 @@ def build_request(
 
 
 def is_success(response: Response) -> bool:
-    """Say whether the status is 2xx; redirects are not, since S3's need another signature."""
+    """Return whether the status is 2xx. A redirect is no success, since S3's redirects need another signature."""
     return 200 <= response.status < 300
 
 
 def refusal(operation: Operation[Any], response: Response) -> ResponseError:
-    """Return the error that the answer is."""
+    """Return the error that the response reports."""
     return read_error(
         response,
         operation=operation.name,
@@ -93,7 +93,7 @@ def refusal(operation: Operation[Any], response: Response) -> ResponseError:
 
 
 def unusable(operation: Operation[Any], response: Response, message: str) -> ResponseError:
-    """Return the error for a success that lacks what it must carry: the answer's status, no code."""
+    """Return the error for a success that lacks required content: with the response's status, and no code."""
     request_id, host_id = request_ids(response)
     return ResponseError(
         message,
@@ -109,10 +109,10 @@ def unusable(operation: Operation[Any], response: Response, message: str) -> Res
 
 
 def parse_result(operation: Operation[Any], response: Response, *roots: str) -> Element:
-    """Return the answer's document if its root has one of these names.
+    """Return the response's document if its root has one of these names.
 
     Raises:
-        ResponseError: the answer is a refusal (also inside a 200), or another or no document.
+        ResponseError: the response is a refusal (even inside a 200), or has another document or none.
     """
     if not is_success(response):
         raise refusal(operation, response)
@@ -120,11 +120,9 @@ def parse_result(operation: Operation[Any], response: Response, *roots: str) -> 
         document = parse_xml(response.body)
     except XmlError:
         came = describe_body(response)
-        raise unusable(operation, response, f"the store answered a success with {came}") from None
+        raise unusable(operation, response, f"the store sent a success with {came}") from None
     if document.name in roots:
         return document
     if document.name in ("Error", "ErrorResponse"):
         raise refusal(operation, response)
-    raise unusable(
-        operation, response, f"the store answered a success with an unexpected {document.name!r:.80} document"
-    )
+    raise unusable(operation, response, f"the store sent a success with an unexpected {document.name!r:.80} document")

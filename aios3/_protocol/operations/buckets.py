@@ -1,4 +1,4 @@
-"""Operations on one whole bucket: look at, create, delete."""
+"""Operations on one bucket: head, create, delete."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["CreateBucket", "DeleteBucket", "HeadBucket"]
 
 @dataclass(frozen=True, slots=True)
 class HeadBucket:
-    """Ask whether a bucket exists and may be used."""
+    """Check that a bucket exists and may be used."""
 
     name: ClassVar[str] = "HeadBucket"
     key: ClassVar[None] = None
@@ -30,10 +30,10 @@ class HeadBucket:
         return build_request(self, endpoint, "HEAD")
 
     def read(self, response: Response) -> None:
-        """Return if it does.
+        """Return if the bucket may be used.
 
         Raises:
-            ResponseError: it does not, or the store refused.
+            ResponseError: the bucket does not exist, or the store refused.
         """
         if not is_success(response):
             raise refusal(self, response)
@@ -41,7 +41,7 @@ class HeadBucket:
 
 @dataclass(frozen=True, slots=True)
 class CreateBucket:
-    """Make a bucket, in another region than the endpoint's if ``location`` names one."""
+    """Create a bucket in the region ``location``; ``None`` is the endpoint's region."""
 
     name: ClassVar[str] = "CreateBucket"
     key: ClassVar[None] = None
@@ -59,7 +59,7 @@ class CreateBucket:
         return build_request(self, endpoint, "PUT", headers={"content-type": "application/xml"}, body=(body,))
 
     def read(self, response: Response) -> None:
-        """Return if it was made.
+        """Return if the bucket was created.
 
         Raises:
             ResponseError: the store refused; `ConflictError` if the name is taken.
@@ -70,7 +70,7 @@ class CreateBucket:
 
 @dataclass(frozen=True, slots=True)
 class DeleteBucket:
-    """Remove a bucket that is empty."""
+    """Delete an empty bucket."""
 
     name: ClassVar[str] = "DeleteBucket"
     key: ClassVar[None] = None
@@ -84,7 +84,7 @@ class DeleteBucket:
         return build_request(self, endpoint, "DELETE")
 
     def read(self, response: Response) -> None:
-        """Return if it is gone.
+        """Return if the bucket is gone.
 
         Raises:
             ResponseError: the store refused; `ConflictError` if the bucket is not empty.

@@ -1,4 +1,4 @@
-"""Directory buckets of S3 Express One Zone: their names tell the zone that they are in.
+"""Directory buckets of S3 Express One Zone, whose names contain their zone.
 
 Source: Amazon S3 user guide, "Directory bucket naming rules".
 """
@@ -40,13 +40,13 @@ def zone_of(bucket: str) -> str:
 
 
 def folder_of(prefix: str) -> str:
-    """Return the prefix up to its last slash, which is as far as a directory bucket can be listed by."""
+    """Return the prefix up to its last slash: the longest prefix that can list a directory bucket."""
     return prefix[: prefix.rfind("/") + 1]
 
 
 @dataclass(frozen=True, slots=True)
 class CreateDirectoryBucket:
-    """Make a directory bucket in the zone that its name tells."""
+    """Create a directory bucket in the zone of its name."""
 
     name: ClassVar[str] = "CreateBucket"
     key: ClassVar[None] = None
@@ -65,7 +65,7 @@ class CreateDirectoryBucket:
         return build_request(self, endpoint, "PUT", headers={"content-type": "application/xml"}, body=(body,))
 
     def read(self, response: Response) -> None:
-        """Return if it was made.
+        """Return if the bucket was created.
 
         Raises:
             ResponseError: the store refused; `ConflictError` if the name is taken.
@@ -79,7 +79,7 @@ _NOTHING = Element("")
 
 @dataclass(frozen=True, slots=True)
 class CreateSession:
-    """Ask for keys that may read and write in a bucket for some minutes; signed with the ordinary keys."""
+    """Request keys that may read and write in a bucket for some minutes. The ordinary keys sign the request."""
 
     name: ClassVar[str] = "CreateSession"
     key: ClassVar[None] = None
@@ -94,10 +94,10 @@ class CreateSession:
         return build_request(self, endpoint, "GET", query=(("session", ""),), headers=headers)
 
     def read(self, response: Response) -> Credentials:
-        """Return the session's keys; they end by the store's clock.
+        """Return the session's keys, which expire by the store's clock.
 
         Raises:
-            ResponseError: the store refused, or the answer lacks a key, the token or the end.
+            ResponseError: the store refused, or the response lacks a key, the token or the expiry.
         """
         document = parse_result(self, response, "CreateSessionResult", "CreateSessionOutput")
         given = document.child("Credentials") or _NOTHING

@@ -1,6 +1,6 @@
-"""Operations that list what there is, one page each: buckets, objects, open multipart uploads.
+"""Listing operations, one page each: buckets, objects, open multipart uploads.
 
-Each can say which operation gets the page after the one that it read.
+Each operation can return the operation for the page after the one that it read.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class BucketsPage:
 
     buckets: tuple[Container, ...]
     next_token: str
-    """Where the next page goes on, never as asked for; empty on the last page, and where the store does not page."""
+    """Token of the next page, never that of this page; empty on the last page, and if the store does not page."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListBuckets:
-    """List the buckets of whoever signs, one page from the token on."""
+    """List the buckets of the signing account, one page from the token on."""
 
     name: ClassVar[str] = "ListBuckets"
     bucket: ClassVar[None] = None
@@ -51,7 +51,7 @@ class ListBuckets:
         """Return the page.
 
         Raises:
-            ResponseError: the store refused, or the page cannot be read or would repeat for ever.
+            ResponseError: the store refused, or the page cannot be read or would repeat without end.
         """
         document = parse_result(self, response, "ListAllMyBucketsResult", "ListAllMyDirectoryBucketsResult")
         groups = document.all("Buckets")
@@ -60,7 +60,7 @@ class ListBuckets:
             raise unusable(self, response, "the store listed a bucket without its name")
         token = (document.text("ContinuationToken") or "").strip()
         if token and token == self.token:
-            raise unusable(self, response, "the store's list of buckets goes on without moving on")
+            raise unusable(self, response, "the store's list of buckets does not advance")
         return BucketsPage(buckets, token)
 
     def following(self, page: BucketsPage) -> ListBuckets | None:
@@ -74,7 +74,7 @@ class ObjectsPage:
 
     objects: tuple[StorageObject, ...]
     next_token: str
-    """Where the next page goes on, never as asked for; empty on the last page."""
+    """Token of the next page, never that of this page; empty on the last page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,8 @@ class ListObjectsV2:
         """Return the page.
 
         Raises:
-            ResponseError: the store refused, or the page cannot be read or is not the last one and does not say how to
-                go on: better than a list that looks complete.
+            ResponseError: the store refused, the page cannot be read, or it is not the last one and has no token for
+                the next. Without this error the list would look complete.
         """
         document = parse_result(self, response, "ListBucketResult")
         decode = _key_decoder(document)
@@ -120,7 +120,7 @@ class ListObjectsV2:
             return ObjectsPage(objects, "")
         token = (document.text("NextContinuationToken") or "").strip()
         if token in ("", self.token):
-            raise unusable(self, response, "the store's list of objects goes on without moving on")
+            raise unusable(self, response, "the store's list of objects does not advance")
         return ObjectsPage(objects, token)
 
     def following(self, page: ObjectsPage) -> ListObjectsV2 | None:
@@ -135,7 +135,7 @@ class UploadsPage:
     uploads: tuple[PendingUpload, ...]
     is_truncated: bool
     next_key_marker: str
-    """Where the next page goes on, together with the next; never both as asked for when the page is truncated."""
+    """Key marker of the next page. If the page is truncated, its two markers are never both those of the request."""
     next_upload_id_marker: str
 
 
@@ -169,10 +169,10 @@ class ListMultipartUploads:
         """Return the page.
 
         Raises:
-            ResponseError: the store refused, or the page cannot be read or would repeat for ever.
+            ResponseError: the store refused, or the page cannot be read or would repeat without end.
         """
         if response.status == 404 and refusal(self, response).code == "NoSuchUpload":
-            # rclone's way of saying that no upload was ever begun in the bucket
+            # rclone sends this if no upload was ever begun in the bucket
             return UploadsPage((), is_truncated=False, next_key_marker="", next_upload_id_marker="")
         document = parse_result(self, response, "ListMultipartUploadsResult")
         decode = _key_decoder(document)
@@ -192,12 +192,12 @@ class ListMultipartUploads:
     ) -> UploadsPage:
         if not document.flag("IsTruncated"):
             return UploadsPage(uploads, is_truncated=False, next_key_marker="", next_upload_id_marker="")
-        # Swift gives empty markers on pages of one.
+        # Swift sends empty markers on pages of one upload.
         last = uploads[-1] if uploads else None
         key_marker = decode(document.text("NextKeyMarker") or "") or (last.key if last else "")
         id_marker = (document.text("NextUploadIdMarker") or "").strip() or (last.upload_id if last else "")
         if not key_marker or (key_marker, id_marker) == (self.key_marker, self.upload_id_marker):
-            raise unusable(self, response, "the store's list of uploads goes on without moving on")
+            raise unusable(self, response, "the store's list of uploads does not advance")
         return UploadsPage(uploads, is_truncated=True, next_key_marker=key_marker, next_upload_id_marker=id_marker)
 
 
@@ -207,7 +207,7 @@ def _key_decoder(document: Element) -> Callable[[str], str]:
 
 
 def _decode_url(text: str) -> str:
-    # A key that is not UTF-8 must not be taken for another one: with lone surrogates in it, every operation refuses it.
+    # A key that is not UTF-8 must not be mistaken for another key. Lone surrogates make every operation refuse it.
     return unquote_plus(text, errors="surrogateescape")
 
 

@@ -1,4 +1,4 @@
-"""The life of one multipart upload: create, upload parts, list them, complete or abort."""
+"""Operations on one multipart upload: create, upload parts, list them, complete, abort."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _LONGEST_ID: Final = 4096
-"""Characters. It goes into the URL of every further request, and the longest that are known have some hundred."""
+"""Characters of an upload id. Every later URL contains it, and the longest known ids have some hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class PartResponse:
     """A part that the store has acknowledged."""
 
     etag: str
-    """As sent, with its quotes; CompleteMultipartUpload must repeat it."""
+    """ETag as sent, with its quotes; CompleteMultipartUpload must repeat it."""
     checksum: str | None
-    """The checksum that the store echoed, or ``None``."""
+    """Checksum that the store echoed, or ``None``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ListedPart:
     size: int
     """Bytes."""
     etag: str
-    """As sent, with its quotes."""
+    """ETag as sent, with its quotes."""
     checksum: str | None
 
 
@@ -58,12 +58,12 @@ class PartsPage:
     parts: tuple[ListedPart, ...]
     is_truncated: bool
     next_marker: int
-    """Where the next page goes on; always beyond the marker that was asked for when the page is truncated."""
+    """Marker of the next page; always beyond the requested marker if the page is truncated."""
 
 
 @dataclass(frozen=True, slots=True)
 class CreateMultipartUpload:
-    """Begin a multipart upload; all that describes the object is said here."""
+    """Begin a multipart upload. This request carries the whole description of the object."""
 
     name: ClassVar[str] = "CreateMultipartUpload"
     upload_id: ClassVar[None] = None
@@ -81,21 +81,21 @@ class CreateMultipartUpload:
         """Return the upload id.
 
         Raises:
-            ResponseError: the store refused, or answered a success without an id.
+            ResponseError: the store refused, or sent a success without a usable id.
         """
         # rclone names the root element without "Result".
         document = parse_result(self, response, "InitiateMultipartUploadResult", "InitiateMultipartUpload")
         upload_id = (document.text("UploadId") or "").strip()
         if not upload_id:
-            raise unusable(self, response, "the store created a multipart upload without telling its id")
+            raise unusable(self, response, "the store created a multipart upload and sent no id")
         if len(upload_id) > _LONGEST_ID:
-            raise unusable(self, response, f"the store told an upload id of {len(upload_id)} characters")
+            raise unusable(self, response, f"the store sent an upload id of {len(upload_id)} characters")
         return upload_id
 
 
 @dataclass(frozen=True, slots=True)
 class UploadPart:
-    """Store one part; the same number again replaces it."""
+    """Store one part, or replace the part that has this number."""
 
     name: ClassVar[str] = "UploadPart"
 
@@ -117,22 +117,22 @@ class UploadPart:
         return build_request(self, endpoint, "PUT", query=query, headers=headers, body=self.body)
 
     def read(self, response: Response) -> PartResponse:
-        """Return the part's ETag.
+        """Return the part's ETag and checksum.
 
         Raises:
-            ResponseError: the store refused, or answered a success without an ETag.
+            ResponseError: the store refused, or sent a success without an ETag.
         """
         if not is_success(response):
             raise refusal(self, response)
         etag = etag_of(response.headers)
         if etag is None:
-            raise unusable(self, response, "the store took the part without telling its ETag")
+            raise unusable(self, response, "the store took the part and sent no ETag")
         return PartResponse(etag, read_checksum(response.headers))
 
 
 @dataclass(frozen=True, slots=True)
 class CompleteMultipartUpload:
-    """Make the object out of the parts."""
+    """Make the object from the parts."""
 
     name: ClassVar[str] = "CompleteMultipartUpload"
     part_number: ClassVar[None] = None
@@ -141,12 +141,12 @@ class CompleteMultipartUpload:
     key: str
     upload_id: str
     parts: Sequence[tuple[int, str, str | None]]
-    """Number, ETag as the part's answer had it, checksum; in ascending order."""
+    """Number, ETag as in the part's response, and checksum of each part, in ascending order."""
     checksum_algorithm: str | None
-    """``"crc32"`` and the like if one was named at Create: then, and only then, part checksums are listed."""
+    """Algorithm named at Create, such as ``"crc32"``, or ``None``. Part checksums are listed only with an algorithm."""
     headers: Mapping[str, str] = field(repr=False)
     object_size: int | None = None
-    """Bytes, for a store that refuses to commit another number; ``None`` does not tell."""
+    """Bytes of the object, for a store that refuses to commit another number; ``None`` is not sent."""
 
     def build(self, endpoint: Endpoint) -> Request:
         """Return the request, unsigned."""
@@ -158,11 +158,11 @@ class CompleteMultipartUpload:
         return build_request(self, endpoint, "POST", query=query, headers=headers, body=(body,))
 
     def read(self, response: Response) -> Committed:
-        """Return what was committed.
+        """Return the store's report on the object.
 
         Raises:
-            ResponseError: the store refused, also inside a 200; or, with a
-                status of 2xx and no code, the answer leaves the outcome open.
+            ResponseError: the store refused, even inside a 200; or, with a
+                status of 2xx and no code, the outcome is unknown.
         """
         document = parse_result(self, response, "CompleteMultipartUploadResult")
         return Committed(
@@ -223,7 +223,7 @@ class ListParts:
         """Return the page.
 
         Raises:
-            ResponseError: the store refused, or the page cannot be read or would repeat for ever.
+            ResponseError: the store refused, or the page cannot be read or would repeat without end.
         """
         document = parse_result(self, response, "ListPartsResult")
         try:
@@ -236,10 +236,10 @@ class ListParts:
         last = parts[-1].number if parts else self.marker
         if not document.flag("IsTruncated"):
             return PartsPage(parts, is_truncated=False, next_marker=last)
-        # Some stores send no marker, or one that does not move; the last number seen serves as well.
+        # Some stores send no marker, or one that does not advance; the last part number replaces it.
         marker = max(document.number("NextPartNumberMarker") or 0, last)
         if marker <= self.marker:
-            raise unusable(self, response, "the store's list of parts goes on without moving on")
+            raise unusable(self, response, "the store's list of parts does not advance")
         return PartsPage(parts, is_truncated=True, next_marker=marker)
 
 

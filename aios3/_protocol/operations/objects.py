@@ -1,4 +1,4 @@
-"""Operations on one whole object: put, look at, read, delete."""
+"""Operations on one object: put, head, get, delete."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ __all__ = ["Committed", "DeleteObject", "GetObject", "HeadObject", "PutObject"]
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What the store says about an object that it has just taken."""
+    """The store's report on an object that it has just committed."""
 
     etag: str | None
-    """As sent, with its quotes; ``None`` if the answer has none."""
+    """ETag as sent, with its quotes; ``None`` if the response has none."""
     version_id: str | None
     checksum: str | None
-    """The object's checksum as reported, or ``None``."""
+    """Checksum of the object as reported, or ``None``."""
     request_id: str | None
 
 
@@ -60,7 +60,7 @@ class PutObject:
         return build_request(self, endpoint, "PUT", headers=headers, body=self.body)
 
     def read(self, response: Response) -> Committed:
-        """Return what was committed.
+        """Return the store's report on the object.
 
         Raises:
             ResponseError: the store refused.
@@ -77,7 +77,7 @@ class PutObject:
 
 @dataclass(frozen=True, slots=True)
 class HeadObject:
-    """Look at an object without reading it."""
+    """Read the headers of an object without its bytes."""
 
     name: ClassVar[str] = "HeadObject"
     upload_id: ClassVar[None] = None
@@ -95,7 +95,7 @@ class HeadObject:
         """Return the object as its headers describe it.
 
         Raises:
-            ResponseError: there is no such object, the store refused, or the answer does not say the size.
+            ResponseError: the object does not exist, the store refused, or the response does not state the size.
         """
         if not is_success(response):
             raise refusal(self, response)
@@ -115,15 +115,15 @@ class GetObject:
     start: int | None = None
     end: int | None = None
     if_match: str | None = None
-    """An ETag without its quotes: the answer is 412 if the object has another one by now."""
+    """ETag without its quotes: the response is 412 if the object has another ETag by then."""
     overrides: tuple[tuple[str, str], ...] = ()
-    """Query parameters, such as ``("response-content-type", "text/plain")``, that replace headers of the answer."""
+    """Query parameters, such as ``("response-content-type", "text/plain")``, that replace headers of the response."""
 
     def build(self, endpoint: Endpoint) -> Request:
         """Return the request, unsigned.
 
         Raises:
-            ConfigurationError: the range is negative or empty, which HTTP cannot ask for.
+            ConfigurationError: the range is negative or empty, which HTTP cannot express.
         """
         byte_range = self._range()
         headers = {} if byte_range is None else {"range": byte_range}
@@ -132,17 +132,17 @@ class GetObject:
         return build_request(self, endpoint, "GET", query=self.overrides, headers=headers)
 
     def read(self, response: Response) -> StorageObject:
-        """Return the object as the headers describe it; its size is the length of this answer.
+        """Return the object as the headers describe it; its size is the length of this response.
 
         Only the status and the headers count, unless the status is an error.
 
         Raises:
-            ResponseError: the store refused, does not say the length, or sent everything, or another range, though a
-                range was asked.
+            ResponseError: the store refused, did not state the length, or sent the whole object or another range
+                although a range was asked for.
         """
         if not is_success(response):
             raise refusal(self, response)
-        # rclone answers a range with the right bytes and headers, but with 200.
+        # rclone's response to a range has the right bytes and headers, but status 200.
         is_partial = response.status == 206 or "content-range" in response.headers
         if not is_partial and self._range() is not None:
             raise unusable(self, response, "the store ignored the range that was asked for")
@@ -162,7 +162,7 @@ class GetObject:
 
 @dataclass(frozen=True, slots=True)
 class DeleteObject:
-    """Remove an object; S3 answers success also if there is none."""
+    """Delete an object. S3 reports a success even if there is none."""
 
     name: ClassVar[str] = "DeleteObject"
     upload_id: ClassVar[None] = None
@@ -176,7 +176,7 @@ class DeleteObject:
         return build_request(self, endpoint, "DELETE")
 
     def read(self, response: Response) -> None:
-        """Return if it is gone.
+        """Return if the object is gone.
 
         Raises:
             ResponseError: the store refused.
@@ -188,7 +188,7 @@ class DeleteObject:
 def _describe(operation: HeadObject | GetObject, response: Response) -> StorageObject:
     headers = response.headers
     length = headers.get("content-length", "").strip()
-    # Eighteen digits are more than any object has, and keep int() from refusing or labouring.
+    # Eighteen digits exceed every object size, and int() is fast and never fails on them.
     if not (length.isascii() and length.isdigit() and len(length) <= 18):
         raise unusable(operation, response, "the store did not say how long the object is")
     return StorageObject(

@@ -1,4 +1,4 @@
-"""Regroups chunks of any size into parts, by copying them into lent segments."""
+"""Buffer that regroups chunks of any size into parts, by copying them into lent segments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .part_plan import PartPlan
 __all__ = ["SEGMENT_SIZE", "Part", "PartBuffer", "Segment"]
 
 SEGMENT_SIZE: Final = 256 * KIB
-"""Bytes of one segment, which is also one write to the socket: over TLS the cheapest size that was measured."""
+"""Bytes of one segment, which is also one write to the socket: the cheapest measured size over TLS."""
 
 Segment = bytearray | memoryview
 """Memory of `SEGMENT_SIZE` bytes that can be written to."""
@@ -20,15 +20,15 @@ Segment = bytearray | memoryview
 
 @dataclass(eq=False, slots=True)
 class Part:
-    """A cut part: its bytes stay in its segments until whoever holds it gives them back."""
+    """A finished part. Its bytes stay in its segments until `give_up` returns them."""
 
     number: int
     size: int
     """Bytes."""
     segments: tuple[Segment, ...]
     body: list[memoryview] = field(init=False, repr=False)
-    """The slices to send; they are views, so the segments must not be reused before the request has ended. It is one
-    list, which requests refer to and do not copy: `give_up` empties it for all of them."""
+    """Slices to send. They are views, so the segments must not be reused before the request has ended. Requests refer
+    to this list and do not copy it, so `give_up` empties it for all of them."""
 
     def __post_init__(self) -> None:
         views = [memoryview(segment) for segment in self.segments]
@@ -38,10 +38,10 @@ class Part:
             self.body.append(views[full][:rest])
 
     def give_up(self) -> tuple[Segment, ...]:
-        """Return the segments, and refer to none of them any more, nor let requests do so.
+        """Return the segments, and drop every reference to them, also those of requests.
 
-        An error keeps the frames that it went through, and those keep requests and this part. Without this the memory
-        would stay for as long as the caller keeps the error.
+        An error keeps the frames that it passed, and the frames keep requests and this part. Without `give_up` the
+        memory would stay in use for as long as the caller keeps the error.
         """
         segments, self.segments = self.segments, ()
         self.body.clear()
@@ -51,16 +51,16 @@ class Part:
 class PartBuffer:
     """Fills one part after the other.
 
-    Whoever drives it begins a part when bytes for it are expected, lends a
-    segment while it `wants` one, and takes the part when it `is_full` or the
-    source has ended. Bytes are copied on arrival, so a producer may reuse its
-    buffer at once; or somebody writes them himself to what is `free`.
+    The owner begins a part when it expects bytes, and lends a segment while the buffer
+    `wants` one. It takes the part when the part `is_full` or the source has ended. Bytes
+    are copied on arrival, so a producer may reuse its memory at once. A producer may
+    also write directly to the `writable_views`.
     """
 
     def __init__(self, plan: PartPlan, first_number: int = 1) -> None:
         self._plan = plan
         self.number = first_number
-        """Of the current part, or of the next one while none `is_open`."""
+        """Number of the current part, or of the next one while no part is open."""
         self.is_open = False
         self._clear()
 
@@ -71,11 +71,11 @@ class PartBuffer:
         self._lent = 0
         self._filled = 0
         self.room = 0
-        """Bytes that can be copied in before another segment must be lent."""
+        """Bytes that fit before another segment must be lent."""
 
     @property
     def is_at_limit(self) -> bool:
-        """No further part can begin: the store takes no more of them."""
+        """Whether no further part can begin, because the store takes only ``max_parts``."""
         return not self.is_open and self.number > self._plan.max_parts
 
     @property
@@ -94,12 +94,12 @@ class PartBuffer:
 
     @property
     def missing(self) -> int:
-        """Bytes of the current part that were not lent yet."""
+        """Bytes of the current part for which no segment was lent yet."""
         return self._size - self._lent
 
     @property
     def writable_ahead(self) -> int:
-        """Bytes of the current part that were lent and are not filled."""
+        """Bytes of the current part that have a lent segment and are not filled yet."""
         return self._lent - self._filled
 
     def begin(self) -> None:
@@ -119,7 +119,7 @@ class PartBuffer:
         self._tail = memoryview(segment)  # assigning to a slice of a bytearray would copy twice
 
     def fill(self, data: memoryview) -> int:
-        """Copy from the front of `data` as much as there is room for; return how many bytes that were."""
+        """Copy the front of `data` as far as there is room, and return the number of bytes copied."""
         count = min(len(data), self.room)
         if count and self._tail is not None:
             offset = self._filled % SEGMENT_SIZE
@@ -129,14 +129,14 @@ class PartBuffer:
         return count
 
     def add_segment_ahead(self, segment: Segment) -> None:
-        """Take over another segment of `SEGMENT_SIZE` bytes, for bytes behind those that there is `room` for."""
+        """Take over another segment of `SEGMENT_SIZE` bytes, for the bytes after the current `room`."""
         self._lent += min(SEGMENT_SIZE, self.missing)
         self._segments.append(segment)
 
     def writable_views(self, most: int) -> list[memoryview]:
-        """Return where the next bytes of the part belong, in order, as far as segments were lent, at most so many.
+        """Return views of the lent memory for the next bytes of the part, in order, `most` bytes at most.
 
-        Whoever writes there says so with `advance` before anything else is done.
+        The writer must call `advance` before any other method.
         """
         views = []
         position, end = self._filled, min(self._lent, self._filled + most)
@@ -147,7 +147,7 @@ class PartBuffer:
         return views
 
     def advance(self, count: int) -> tuple[Segment, ...]:
-        """Note that so many bytes were written to what is `free`; return the segments that are empty, lent no more."""
+        """Record `count` bytes written to `writable_views`; return the empty segments, which are no longer lent."""
         self._filled += count
         used = -(-self._filled // SEGMENT_SIZE)
         empty = tuple(self._segments[used:])
@@ -158,7 +158,7 @@ class PartBuffer:
         return empty
 
     def take(self) -> Part:
-        """Return the current part as far as it is filled; the next one is not begun."""
+        """End the current part, and return it as far as it is filled. Does not begin the next part."""
         part = Part(self.number, self._filled, tuple(self._segments))
         self.number += 1
         self.is_open = False

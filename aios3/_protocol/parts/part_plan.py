@@ -1,4 +1,4 @@
-"""How large each part of an upload is: arithmetic only."""
+"""Sizes of the parts of an upload: arithmetic only."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class PartPlan:
     """The size of every part of one upload.
 
     The first half of the part numbers has one size. Where parts may grow, the
-    second half doubles in ten steps up to `largest_size`, so that a stream of
-    unknown length goes far beyond ``max_parts * first_size`` while one of
-    ordinary length has equal parts.
+    second half doubles in ten steps up to `largest_size`. So a stream of unknown
+    length can go far beyond ``max_parts * first_size``, while a stream of ordinary
+    length has equal parts.
     """
 
     first_size: int
-    """Bytes."""
+    """Bytes of the first part."""
     largest_size: int
-    """Bytes; equal to `first_size` where parts must not grow."""
+    """Bytes of the largest part; equal to `first_size` where parts must not grow."""
     max_parts: int
     is_streamed: ClassVar = False
     """The upload becomes one request without parts."""
@@ -36,7 +36,7 @@ class PartPlan:
         return None
 
     def size_of(self, number: int) -> int:
-        """Return the bytes of part `number` (from 1), unless the source ends in it.
+        """Return the bytes of part `number` (from 1); the part in which the source ends may be shorter.
 
         Raises:
             PartLimitError: the store takes no part of that number.
@@ -63,7 +63,7 @@ class PartPlan:
 
 
 def check_part_size(provider: Provider, transfer: TransferConfig) -> None:
-    """Raise `ConfigurationError` if the provider does not take parts of that size."""
+    """Raise `ConfigurationError` if the provider does not take parts of ``transfer.part_size`` bytes."""
     least, most = provider.min_part_size, provider.max_part_size
     if not least <= transfer.part_size <= most:
         raise ConfigurationError(
@@ -72,9 +72,9 @@ def check_part_size(provider: Provider, transfer: TransferConfig) -> None:
 
 
 def reading_reserve(driver: TransferConfig) -> int:
-    """Return the bytes of ``memory_limit`` that unfinished parts leave free, to read parts back from the disk.
+    """Return the bytes of ``memory_limit`` that are reserved for reading parts back from the disk.
 
-    Without them, 0, nothing can go there.
+    0 means that no part can be spilled.
     """
     is_enough = driver.memory_limit >= 4 * driver.part_size
     return driver.memory_limit // 4 if driver.spill_directory is not None and is_enough else 0
@@ -101,7 +101,7 @@ def plan_parts(provider: Provider, transfer: TransferConfig, *, size: int | None
 
 
 def plan_resumed(provider: Provider, transfer: TransferConfig, *, size: int | None, memory_limit: int) -> PartPlan:
-    """Lay out the further parts of an upload that was begun with parts of ``transfer.part_size`` bytes.
+    """Lay out the remaining parts of an upload that began with parts of ``transfer.part_size`` bytes.
 
     Raises:
         ConfigurationError: the parts do not suit the provider or cannot be held in `memory_limit` bytes.

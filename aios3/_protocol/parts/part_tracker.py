@@ -1,4 +1,4 @@
-"""The record of acknowledged parts: what CompleteMultipartUpload will list."""
+"""Record of acknowledged parts, which CompleteMultipartUpload will list."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ class _Acknowledged:
 
 
 class PartTracker:
-    """Part number -> size, ETag and checksum, in whatever order the answers come.
+    """Maps part numbers to sizes, ETags and checksums. Responses may come in any order.
 
-    ETags are kept as the store sent them, because that is what it wants back.
+    ETags are kept as sent, because the store expects them back unchanged.
     """
 
     def __init__(self) -> None:
         self._parts: dict[int, _Acknowledged] = {}
         self.bytes_stored = 0
-        """Bytes acknowledged: never goes down."""
+        """Bytes acknowledged; never decreases."""
         self.bytes_durable = 0
-        """Bytes of the parts before the first gap: never goes down."""
+        """Bytes of the parts before the first gap; never decreases."""
         self._parts_durable = 0
 
     def __len__(self) -> int:
         return len(self._parts)
 
     def record(self, number: int, *, size: int, etag: str, checksum: str | None = None) -> None:
-        """Note that the store has part `number`.
+        """Record that the store has part `number`, of `size` bytes.
 
         Raises:
-            IntegrityError: it was noted before; a part is uploaded once.
+            IntegrityError: the part was recorded before; a part is uploaded once.
         """
         if number in self._parts:
             raise IntegrityError(f"part {number} was acknowledged twice")
@@ -51,10 +51,10 @@ class PartTracker:
             self.bytes_durable += part.size
 
     def restore(self, parts: Iterable[UploadedPart]) -> None:
-        """Note parts that the store acknowledged before this tracker was made.
+        """Record parts that the store acknowledged before this tracker was made.
 
         Raises:
-            IntegrityError: one was noted before.
+            IntegrityError: a part was recorded before.
         """
         for part in parts:
             self.record(part.number, size=part.size, etag=f'"{part.etag}"', checksum=part.checksum)
@@ -63,7 +63,7 @@ class PartTracker:
         """Return (number, ETag, checksum) of all parts in order, as Complete lists them.
 
         Raises:
-            IntegrityError: not every part from 1 to `count` is there, or they are not `size` bytes together.
+            IntegrityError: the parts are not those from 1 to `count`, or do not hold `size` bytes together.
         """
         gaps = [number for number in range(1, count + 1) if number not in self._parts]
         if gaps or len(self._parts) != count:
@@ -81,7 +81,7 @@ class PartTracker:
         return self.uploaded_parts()[: self._parts_durable]
 
     def uploaded_parts(self) -> tuple[UploadedPart, ...]:
-        """Return what a receipt tells of the parts, in order."""
+        """Return the parts in order, as a receipt lists them."""
         return tuple(
             UploadedPart(number, part.size, unquote_etag(part.etag), part.checksum)
             for number, part in sorted(self._parts.items())

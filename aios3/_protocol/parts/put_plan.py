@@ -1,4 +1,4 @@
-"""Whether an upload may become one streamed request, and what that allows: arithmetic and rules only."""
+"""Choice between one streamed PutObject and a multipart upload: arithmetic and rules only."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NO_LIMIT: Final = 1 << 62
 
 @dataclass(frozen=True, slots=True)
 class StreamPlan(PartPlan):
-    """A buffered beginning of `first_size` bytes, then pieces that go out as they come."""
+    """Plan of a streamed PutObject: a buffered beginning of `first_size` bytes, then pieces sent as they come."""
 
     limit: int
-    """Bytes that the store takes in one PutObject."""
+    """Most bytes that the store takes in one PutObject."""
     is_streamed: ClassVar = True
 
     @property
@@ -31,18 +31,18 @@ class StreamPlan(PartPlan):
         return self.limit
 
     def size_of(self, number: int) -> int:
-        """Return the bytes of the beginning (number 1), or the most of any piece after it."""
+        """Return the bytes of the beginning (number 1), or of the largest piece after it."""
         return self.first_size if number == 1 else min(SEGMENT_SIZE, self.first_size)
 
 
 def plan_upload(provider: Provider, transfer: TransferConfig, driver: TransferConfig, *, size: int | None) -> PartPlan:
-    """Choose the mechanism and lay out the upload of `size` bytes, ``None`` if unknown.
+    """Choose the mechanism and lay out the upload of `size` bytes.
 
     Args:
-        provider: what the store takes.
-        transfer: of this upload.
-        driver: of the driver, whose memory limit and payload signing rule.
-        size: as declared.
+        provider: limits and abilities of the store.
+        transfer: options of this upload.
+        driver: options of the driver, for the memory limit and payload signing.
+        size: declared bytes, or ``None`` if unknown.
 
     Raises:
         ConfigurationError: the mechanism does not suit the provider or the other options.
@@ -72,7 +72,7 @@ def _plan_stream(provider: Provider, transfer: TransferConfig, driver: TransferC
 
 
 def _check_streamable(transfer: TransferConfig, driver: TransferConfig) -> None:
-    """Refuse what must be known of the bytes before they are sent."""
+    """Refuse options that need the whole body before its first byte is sent."""
     if "sha256" in (transfer.payload_signing, driver.payload_signing):
         raise ConfigurationError(
             "payload_signing='sha256' needs the whole body before its first byte is sent; a streamed upload is signed "

@@ -1,13 +1,14 @@
-"""How many parts should be in flight: found by trying, as a pure function of what was observed.
+"""Search for the best number of parts in flight, as a pure function of observations.
 
-Hill climbing on goodput. Parts that were sent at one number, the *level*, are
-samples of what it yields: by Little's law ``level * bytes / seconds in flight``,
-as long as the level was what held the parts back. Another level is tried, and
-kept if it is worth it: a higher one if more bytes came through, a lower one if
-no fewer did, because parts that only wait for each other cost memory. From the
-beginning the level doubles; once that was not worth it, steps are a quarter, up
-and down in turn, ever more rarely. Trouble (failures, an event loop that lags)
-lowers the level at once; throttling only ends the trial.
+The search is hill climbing on goodput. The number of parts that may be in flight
+is the *level*. Parts sent at one level are samples of its goodput: by Little's
+law ``level * bytes / seconds in flight``, as long as the level was the limit. A
+trial moves to another level and keeps it if it is worth it. A higher level is
+worth it if goodput rises. A lower one is worth it if goodput does not fall,
+because parts that only wait for each other cost memory. At first the level
+doubles. After the first trial that was not worth it, steps are a quarter, up and
+down in turn, ever more rarely. Trouble (failures, an event loop that lags) lowers
+the level at once. Throttling only ends the trial.
 """
 
 from __future__ import annotations
@@ -18,21 +19,21 @@ from typing import Final
 __all__ = ["FIRST_LEVEL", "AdaptiveConcurrency"]
 
 FIRST_LEVEL: Final = 8
-"""Parts in flight in the beginning: what is fixed otherwise, so that no stream is too short to be as fast as with that.
-A nearby store needs no more, and doubling soon reaches what a distant one does."""
+"""Parts in flight at the beginning: the usual fixed number, so even a short stream is as fast as with a fixed limit. It
+is enough for a nearby store, and doubling soon reaches the level of a distant one."""
 
 _LEAST_SAMPLES: Final = 4
-"""Parts that a level is judged by, at least; a whole round of it otherwise."""
+"""Fewest parts that a level is judged by; a higher level needs a whole round of parts."""
 
 _WORTH_MORE: Final = 1.1
-"""What a doubled level must yield, at least, to be kept; smaller steps their share of that tenth."""
+"""Least ratio of goodput that keeps a doubled level; a smaller step needs its share of that tenth."""
 
 _WORTH_LESS: Final = 0.95
-"""What a lower level may yield, at least, to be kept: noise, not a loss."""
+"""Least ratio of goodput that keeps a lower level: the difference is noise, not a loss."""
 
 _FIRST_PAUSE: Final = 4
 _LONGEST_PAUSE: Final = 64
-"""Rounds between trials, doubled by every trial that was not worth it: networks change, but not often."""
+"""Rounds between trials. Every trial that was not worth it doubles them: networks change, but not often."""
 
 
 @dataclass(slots=True)
@@ -41,33 +42,33 @@ class _Samples:
     size: int = 0
     seconds: float = 0.0
     was_wanted: bool = False
-    """Somebody had to wait because the level was reached."""
+    """Whether a part had to wait because the level was reached."""
 
 
 class AdaptiveConcurrency:
-    """The level, and what is known of its worth."""
+    """The current level, and the observations that decide the next one."""
 
     def __init__(self, most: int) -> None:
-        """Begin at `FIRST_LEVEL`, or at `most`, the highest level that is ever tried."""
+        """Begin at `FIRST_LEVEL`, or at `most` if that is lower; `most` is the highest level that is ever tried."""
         self._most = most
         self.level = min(FIRST_LEVEL, most)
         """Parts that may be in flight now; at least 1."""
         self.epoch = 0
-        """Grows with every change of the level: a part is a sample of the epoch in which it began."""
+        """Number of changes of the level so far. A part is a sample of the epoch in which it began."""
         self._samples = _Samples()
         self._base: tuple[int, float] | None = None
-        """The level that the present one is tried against, and what that yielded; ``None`` between trials."""
+        """Level before the trial, and its goodput in bytes a second; ``None`` between trials."""
         self._is_starting = True
         self._goes_up = True
         self._pause = _FIRST_PAUSE
         self._rounds_left = 0
 
     def wanted(self) -> None:
-        """Note that a part had to wait because the level was reached."""
+        """Record that a part had to wait because the level was reached."""
         self._samples.was_wanted = True
 
     def stored(self, epoch: int, size: int, seconds: float) -> None:
-        """Note that a part of `size` bytes, begun in `epoch`, was acknowledged after so many seconds."""
+        """Record that a part of `size` bytes, begun in `epoch`, was acknowledged after `seconds`."""
         if epoch != self.epoch:
             return
         samples = self._samples
@@ -79,16 +80,16 @@ class AdaptiveConcurrency:
             self._judge(samples)
 
     def throttled(self, epoch: int) -> None:
-        """Note that the store throttled, which is no time for trials: the level is what it was before the last one.
+        """End a running trial at the lower of its two levels, because the store throttles.
 
-        It is not lowered, because a store that counts requests does not mind how many are waiting.
+        The level is not lowered further: a store that counts requests does not mind how many are waiting.
         """
         if epoch == self.epoch:
             level = self.level if self._base is None else min(self.level, self._base[0])
             self._rest_at(level)
 
     def on_failure(self, epoch: int) -> None:
-        """Note that a part failed, or that the loop lags: the level is lowered, once a epoch."""
+        """Lower the level by a quarter, once an epoch, because a part failed or the loop lags."""
         if epoch == self.epoch:
             self._rest_at(self.level * 3 // 4)
 

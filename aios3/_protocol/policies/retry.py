@@ -1,4 +1,4 @@
-"""Whether a failed attempt is worth another one, and how long to wait: the whole decision, pure."""
+"""Retry policy as a pure function: decides about one more attempt and its delay."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from aios3.options import RetryPolicy
 __all__ = ["Repair", "Retry", "decide", "is_transient", "outcome_unknown", "repair_for"]
 
 Repair = Literal["clock", "credentials", "connection", "region"]
-"""What is put right before an attempt that does not count: the clock offset, the credentials, a stale connection, the
-region that the bucket is in."""
+"""Correction before an uncounted attempt: the clock offset, the credentials, a stale connection, or the region of the
+bucket."""
 
 _TRANSIENT_CODES: Final = frozenset(
     {
@@ -35,40 +35,40 @@ _TRANSIENT_CODES: Final = frozenset(
         "XAmzContentSHA256Mismatch",
     }
 )
-"""Codes that another attempt with the same bytes may not meet, whatever their status (many are 4xx)."""
+"""Error codes after which the same bytes may succeed, whatever the status (many are 4xx)."""
 
 _TRANSIENT_STATUSES: Final = frozenset({408, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524})
-"""Statuses that stand for themselves where there is no known code: 499 and 52x are proxies' own."""
+"""Statuses that are transient without a known code. Only proxies send 499 and 52x."""
 
 _CLOCK_CODES: Final = frozenset({"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"})
 _CREDENTIAL_CODES: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 
 _REPEATED_IF_BROKEN: Final = frozenset({"CompleteMultipartUpload", "CreateMultipartUpload", "UploadPart"})
-"""Operations whose success without what it must carry is taken for a failure on the way."""
+"""Operations that are repeated if a success lacks required content: it counts as damaged in transit."""
 
 _REGION_CODES: Final = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
 
 _RETRY_COST: Final = 5
 _TIMEOUT_COST: Final = 10
 
-_HOPEFUL_SHARE: Final = 3
-"""The first third of the attempts may be quick ones; the others have to last for as long as a store may need."""
+_EARLY_SHARE: Final = 3
+"""Divisor of the attempts: the first third may be early. The others must cover the time that a store may need."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try again."""
+    """The decision to make another attempt."""
 
     delay: float
-    """Seconds to wait first."""
+    """Seconds to wait before the attempt."""
     cost: int
     """Tokens to take from the driver's retry budget."""
     repair: Repair | None = None
-    """What to put right first; each is worth one try per request."""
+    """Correction to make first, or ``None``; each kind is made once per request."""
     min_delay: float = 0.0
-    """The part of `delay` that the store asked for."""
+    """Seconds of `delay` that the store asked for."""
     may_retry_early: bool = False
-    """So many attempts are left that the next one need not wait for proof that the store takes requests again."""
+    """Whether enough attempts are left to send the next one without proof that the store accepts requests again."""
 
 
 def decide(
@@ -81,16 +81,16 @@ def decide(
     repaired: Collection[Repair] = (),
     names_region: bool = False,
 ) -> Retry | None:
-    """Return how to go on after attempt number `attempt` (from 1) failed, or ``None`` to give up.
+    """Return the next attempt after attempt number `attempt` (from 1) failed, or ``None`` to give up.
 
     Args:
-        failure: what came of the attempt.
-        attempt: attempts made so far that count; repairs do not.
-        policy: the limits.
-        random: from 0 up to 1; the part of the longest wait that is waited.
+        failure: error of the attempt.
+        attempt: counted attempts so far; those after a repair do not count.
+        policy: limits and base delays.
+        random: share of the longest delay, from 0 up to 1.
         retry_after: seconds that the store asked for, or ``None``.
-        repaired: what was already put right for this request.
-        names_region: the answer names another region than the request was signed for.
+        repaired: repairs already made for this request.
+        names_region: the response names another region than the request was signed for.
     """
     repair = repair_for(failure, names_region=names_region)
     if repair is not None and repair not in repaired:
@@ -101,12 +101,12 @@ def decide(
     longest = min(policy.max_delay, base * 2.0 ** min(attempt - 1, 60))
     min_delay = min(retry_after or 0.0, policy.max_delay)
     cost = _TIMEOUT_COST if isinstance(failure, TransportTimeoutError) else _RETRY_COST
-    may_retry_early = attempt <= policy.max_attempts // _HOPEFUL_SHARE
+    may_retry_early = attempt <= policy.max_attempts // _EARLY_SHARE
     return Retry(max(random * longest, min_delay), cost, min_delay=min_delay, may_retry_early=may_retry_early)
 
 
 def repair_for(failure: StorageError, *, names_region: bool = False) -> Repair | None:
-    """Return what can be put right about `failure`, or ``None``."""
+    """Return the repair that `failure` calls for, or ``None``."""
     if isinstance(failure, TransportError):
         return "connection" if failure.on_reused_connection else None
     if names_region and isinstance(failure, ResponseError) and _is_wrong_region(failure):
@@ -119,14 +119,14 @@ def repair_for(failure: StorageError, *, names_region: bool = False) -> Repair |
 
 
 def _is_wrong_region(failure: ResponseError) -> bool:
-    """HEAD's answers have no code: there a redirect, or a 400 that names a region, must do."""
+    """Return whether the region was wrong. A response to HEAD has no code, so a redirect or a 400 counts there."""
     return (
         failure.status in (301, 307) or failure.code in _REGION_CODES or (failure.status, failure.code) == (400, None)
     )
 
 
 def outcome_unknown(failure: StorageError) -> bool:
-    """Return whether the store may have done, or may still do, what it was asked although the attempt failed."""
+    """Return whether the store may have carried out the failed request, or may still do so."""
     if isinstance(failure, DriverClosedError):
         return failure.was_sent
     if isinstance(failure, TransportError):
@@ -139,7 +139,7 @@ def outcome_unknown(failure: StorageError) -> bool:
 
 
 def is_transient(failure: StorageError) -> bool:
-    """Return whether another attempt may succeed where this one failed."""
+    """Return whether another attempt may succeed after this failure."""
     if isinstance(failure, TransportError):
         return not failure.is_permanent
     if not isinstance(failure, ResponseError):
@@ -152,10 +152,10 @@ def is_transient(failure: StorageError) -> bool:
 
 
 def _is_in_success(failure: ResponseError) -> bool:
-    """Return whether the status said yes, but the rest of the answer is an error, or cannot be read."""
+    """Return whether the status is a success, although the response is an error or cannot be read."""
     return 200 <= failure.status < 300
 
 
 def _is_lost_upload(failure: ResponseError) -> bool:
-    """A conflict at Complete makes the upload void: only a new one can succeed."""
+    """Return whether a conflict at Complete made the upload void: only a new upload can succeed."""
     return failure.code == "ConditionalRequestConflict" and failure.operation == "CompleteMultipartUpload"

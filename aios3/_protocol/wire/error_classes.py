@@ -1,4 +1,4 @@
-"""Which error class an answer is: S3's codes and HTTP's statuses as tables."""
+"""Tables that map S3's codes and HTTP's statuses to error classes."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ _CLASS_BY_STATUS: Final[dict[int, type[ResponseError]]] = {
     412: PreconditionFailedError,
     429: ThrottledError,
 }
-# Codes that say no more than the status.
-_SPEECHLESS: Final = frozenset({None, "NotFound", "404"})
+# Codes that add nothing to the status.
+_UNINFORMATIVE: Final = frozenset({None, "NotFound", "404"})
 _MISSING_BY_OPERATION: Final[dict[str, type[ResponseError]]] = {
     **dict.fromkeys(
         ("UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts"), UploadNotFoundError
@@ -68,15 +68,15 @@ _MISSING_BY_OPERATION: Final[dict[str, type[ResponseError]]] = {
 
 
 def error_class(operation: str, status: int, code: str | None) -> type[ResponseError]:
-    """Return the class to raise for a refusal: by S3's code first, since it says more, then by the status.
+    """Return the class to raise for a refusal: by S3's code first, since it is more specific, then by the status.
 
-    A 404 without a telling code (HEAD, some stores) is about what the operation is about.
+    A 404 without an informative code (HEAD, some stores) means that the target of the operation is missing.
     """
     if code in _CLASS_BY_CODE:
         return _CLASS_BY_CODE[code]
     if code is not None and code.startswith(_THROTTLING):
         return ThrottledError
-    if status == 404 and code in _SPEECHLESS:
+    if status == 404 and code in _UNINFORMATIVE:
         return _MISSING_BY_OPERATION.get(operation, ContainerNotFoundError)
     if status in (401, 403) and code is None:
         return AccessDeniedError

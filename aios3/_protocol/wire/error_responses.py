@@ -1,4 +1,4 @@
-"""From an answer to the error that it is: the right class, and words that help without giving secrets away."""
+"""Conversion of a response to its error: the right class, and a helpful message without secrets."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ __all__ = [
 ]
 
 MAX_MESSAGE: Final = 300
-"""Characters of the store's words that an error repeats."""
+"""Characters of the store's message that an error repeats."""
 
 MAX_ERROR_BYTES: Final = 256 * 1024
-"""Of an error document: it is parsed again for every question about it, and S3's have less than 10 KiB."""
+"""Bytes of the largest error document that is read. It is parsed for every look-up, and S3's have less than 10 KiB."""
 
 _CREDIBLE_YEARS: Final = range(2000, 2200)
-"""Of a store's clock. What is reckoned with another would leave the calendar, some day or at once."""
+"""Years of a store's clock that are believed. Arithmetic with others could leave the range of `datetime`."""
 
 _NOTHING: Final = Element("")
 _REGION: Final = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
-# The host of a URL, or a host alone, as the Endpoint of a redirect is.
+# The host of a URL, or a host alone, as in the Endpoint of a redirect.
 _PLACE: Final = re.compile(r"(?:https?://)?([a-z0-9._-]{1,320}(?::[0-9]{1,5})?)(?:[/?#].*)?", re.ASCII | re.DOTALL)
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,200}", re.ASCII)
-# Whatever looks like a part of a signature, a token or a key, in a URL, a header or JSON that the store quotes.
+# Text that looks like a part of a signature, a token or a key, in a URL, a header or JSON that the store quotes.
 _SECRETS: Final = re.compile(
     r"((?:signature|credential|token|authorization|secret|access[_-]?key|customer-key)[a-z_-]{0,20}"
     r"[\"']?\s{0,9}(?:[=:]|%3[ad])\s{0,9})\S+"
@@ -63,10 +63,10 @@ def read_error(
     upload_id: str | None,
     part_number: int | None,
 ) -> ResponseError:
-    """Return the error that the answer is, of the subclass that S3's code (else the status) calls for.
+    """Return the error of the response, of the subclass for S3's code, or else for the status.
 
-    Never raises, whatever the body. The message repeats at most 300 printable
-    characters of the store's, and never a signature, token or access key.
+    Never raises, whatever the body. The message repeats at most 300 printable characters
+    of the store's message, and never a signature, token or access key.
     """
     document = _error_document(response)
     code = _clean(document.text("Code"), 100) or None
@@ -96,14 +96,14 @@ def request_id(response: Response) -> str | None:
 
 
 def expected_region(response: Response) -> str | None:
-    """Return the region that the store says to sign for, or ``None`` if it does not (credibly) say."""
+    """Return the region that the store asks to sign for, or ``None`` if it names no credible one."""
     named = (response.headers.get("x-amz-bucket-region"), _error_document(response).text("Region"))
     regions = (region.strip() for region in named if region)
     return next((region for region in regions if _REGION.fullmatch(region)), None)
 
 
 def redirect_host(response: Response) -> str | None:
-    """Return the host that a redirect names, in lower case, or ``None``: to read a region from, never to go there."""
+    """Return the host that a redirect names, in lower case, or ``None``. Only a region is read from it."""
     for place in (response.headers.get("location"), _error_document(response).text("Endpoint")):
         if place and (found := _PLACE.fullmatch(place.strip().lower())):
             return found[1].removesuffix(":443").removesuffix(":80")
@@ -111,13 +111,13 @@ def redirect_host(response: Response) -> str | None:
 
 
 def server_time(response: Response) -> datetime | None:
-    """Return the store's clock at the time of the answer in UTC, or ``None`` if it does not (credibly) say."""
+    """Return the store's time at the response in UTC, or ``None`` if the response has no credible time."""
     time = read_http_date(response.headers.get("date")) or read_time(_error_document(response).text("ServerTime"))
     return time if time is not None and time.year in _CREDIBLE_YEARS else None
 
 
 def describe_body(response: Response) -> str:
-    """Say what kind of body came, for messages about bodies that are not what S3 sends."""
+    """Return the kind of a body that is not S3's, for messages."""
     body = response.body.lstrip(b"\xef\xbb\xbf \t\r\n")
     content_type = response.headers.get("content-type", "").lower()
     start = body[:200].lower()
@@ -133,7 +133,7 @@ def describe_body(response: Response) -> str:
 
 
 def _error_document(response: Response) -> Element:
-    """Return the Error element, also from inside a wrapper as other AWS services have it; empty if there is none."""
+    """Return the Error element, even from the wrapper of other AWS services; an empty element if there is none."""
     body = response.body.strip()
     if b"Error" not in body or len(body) > MAX_ERROR_BYTES:
         return _NOTHING
@@ -159,7 +159,7 @@ def _request_id(response: Response, document: Element) -> str | None:
 
 
 _HEAD_WORDS: Final = {"HeadBucket": "there is no such bucket", "HeadObject": "there is no such object"}
-_HEAD_DENIED: Final = "these credentials may not see it, or are not right; an answer to HEAD does not tell which"
+_HEAD_DENIED: Final = "these credentials are wrong, or may not see it; a response to HEAD does not say which"
 
 
 def _message(response: Response, document: Element, code: str | None, operation: str) -> str:
@@ -168,16 +168,16 @@ def _message(response: Response, document: Element, code: str | None, operation:
     if response.status in (301, 302, 307, 308):
         return _redirect_words(response)
     if document is not _NOTHING:
-        return _clean(document.text("Message"), MAX_MESSAGE) or "the store gave no further words"
+        return _clean(document.text("Message"), MAX_MESSAGE) or "the store gave no message"
     if response.body:
         came = describe_body(response)
         return f"{came} instead of S3's XML: is this the endpoint of an S3 store, or is a proxy in between?"
     if operation in _HEAD_WORDS and response.status in (403, 404):
         return _HEAD_WORDS[operation] if response.status == 404 else _HEAD_DENIED
-    # To a HEAD, a wrong region and an expired token are both a 400 without a body.
+    # After a HEAD, a wrong region and an expired token both give a 400 without a body.
     region = expected_region(response) if response.status == 400 else None
     hint = f"; is the region {region!r}, and the session token (if any) still good?" if region else ""
-    return f"the answer had no body that tells why{hint}"
+    return f"the response has no body that gives a reason{hint}"
 
 
 def _redirect_words(response: Response) -> str:
@@ -199,7 +199,7 @@ def _region_words(response: Response) -> str:
 
 
 def _signature_words(_response: Response) -> str:
-    # The store's own words may repeat the canonical request and the access key.
+    # The store's message may repeat the canonical request and the access key.
     return "the signature is not the one that the store computes: the secret access key, or the region, is wrong"
 
 
@@ -224,8 +224,8 @@ _OWN_WORDS: Final[dict[str | None, Callable[[Response], str]]] = {
 
 
 def _clean(text: str | None, limit: int) -> str:
-    """Return the text on one line, printable, without what looks secret, shortened to ``limit`` characters."""
-    # Cut roughly first: the patterns must not labour over megabytes.
+    """Return the text as one printable line of at most ``limit`` characters, without anything that looks secret."""
+    # Cut roughly first, because the patterns are slow on megabytes.
     cut = (text or "")[: 4 * limit]
     spaced = cut if cut.isprintable() else "".join([char if char.isprintable() else " " for char in cut])
     words = " ".join(_SECRETS.sub(_hide, spaced).split())

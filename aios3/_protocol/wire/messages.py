@@ -1,4 +1,4 @@
-"""One HTTP request and one HTTP answer, as values that every layer shares."""
+"""HTTP request and response, as values that every layer shares."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from dataclasses import dataclass, field
 __all__ = ["Body", "Request", "Response"]
 
 Body = Sequence[bytes | bytearray | memoryview]
-"""The slices of a body in order; each is written in one piece, so they should be 64 KiB to 1 MiB each."""
+"""Slices of a body in order. Each slice is one write, so it should have 64 KiB to 1 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request, unsigned or signed. What is signed is what is sent."""
+    """An HTTP request, unsigned or signed. A signed request is sent exactly as it was signed."""
 
     operation: str
-    """S3's name, for example ``"UploadPart"``; not sent."""
+    """S3's name of the operation, for example ``"UploadPart"``; not sent."""
     method: str
     scheme: str
     """``"http"`` or ``"https"``."""
     host: str
-    """Lower-case, as in the Host header: with the port unless it is the scheme's default."""
+    """Lower-case host as in the Host header: with the port unless it is the scheme's default."""
     path: str
-    """Percent-encoded once, never normalised; begins with ``/``."""
+    """Path, percent-encoded once and never normalised; begins with ``/``."""
     query: tuple[tuple[str, str], ...] = ()
     """Unencoded pairs; the value of a valueless parameter is empty."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """By lower-case name; without ``host`` and ``content-length``, which follow from the rest."""
+    """Headers by lower-case name, without ``host`` and ``content-length``, which follow from the other fields."""
     body: Body = field(default=(), repr=False)
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
@@ -42,9 +42,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A complete answer."""
+    """A complete HTTP response."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
-    """By lower-case name."""
+    """Headers by lower-case name."""
     body: bytes = field(default=b"", repr=False)

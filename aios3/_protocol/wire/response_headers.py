@@ -1,4 +1,4 @@
-"""What an answer's headers say, read with suspicion: a value that makes no sense counts as absent."""
+"""Readers of response headers. A value that makes no sense counts as absent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NOT_CHECKSUMS: Final = frozenset({"x-amz-checksum-type", "x-amz-checksum-algori
 _NUMBER: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 _ENCODED_WORD: Final = re.compile(r"=\?([^?]*)\?[BbQq]\?")
 _CHARSET: Final = re.compile(r"utf-8|us-ascii|iso-8859-[0-9]{1,2}|windows-125[0-9]", re.ASCII | re.IGNORECASE)
-"""Those that somebody writes; Python knows others that warn, or take long over what is meant to hurt."""
+"""Charsets that are in real use. Python knows others that cause warnings, or are slow on hostile input."""
 
 
 def unquote_etag(etag: str) -> str:
@@ -40,7 +40,7 @@ def unquote_etag(etag: str) -> str:
 
 
 def etag_of(headers: Mapping[str, str]) -> str | None:
-    """Return the ETag as sent, or ``None`` if there is none or it holds what no ETag can."""
+    """Return the ETag as sent, or ``None`` if there is none or it cannot be an ETag."""
     etag = headers.get("etag", "").strip()
     return etag if unquote_etag(etag) and etag.isprintable() else None
 
@@ -54,7 +54,7 @@ def read_checksum(headers: Mapping[str, str]) -> str | None:
 
 
 def read_metadata(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Return user metadata by lower-case name, RFC 2047 encoded words decoded."""
+    """Return user metadata by lower-case name, with RFC 2047 encoded words decoded."""
     found = {
         name.removeprefix(_METADATA_PREFIX): _decode_words(value)
         for name, value in headers.items()
@@ -73,11 +73,10 @@ def read_http_date(text: str | None) -> datetime | None:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds the store asks to wait, or ``None`` if it does not say.
+    """Return the seconds that the store asks to wait, or ``None`` if it does not ask.
 
-    Reads Retry-After (seconds, or a date, which is compared with the answer's
-    own Date so that no clock of ours is needed) and x-amz-retry-after
-    (milliseconds); the longer one counts.
+    Reads Retry-After (seconds or a date) and x-amz-retry-after (milliseconds); the longer
+    one counts. A date is compared with the response's own Date, which needs no clock of ours.
     """
     asked = [_retry_after_header(headers), _amz_retry_after(headers)]
     waits = [wait for wait in asked if wait is not None]
@@ -107,7 +106,7 @@ def _decode_words(value: str) -> str:
         return value
 
 
-# Eighteen digits are more than any object has, and keep int() from refusing or labouring.
+# Eighteen digits exceed every object size, and int() is fast and never fails on them.
 _CONTENT_RANGE: Final = re.compile(r"bytes\s+([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", re.ASCII | re.IGNORECASE)
 
 
@@ -124,7 +123,7 @@ class ContentRange:
 
 
 def read_content_range(headers: Mapping[str, str]) -> ContentRange | None:
-    """Return the section that an answer holds, or ``None`` if there is no such header or it makes no sense."""
+    """Return the section that a response holds, or ``None`` if the header is absent or makes no sense."""
     found = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
     if found is None:
         return None

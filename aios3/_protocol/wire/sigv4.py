@@ -1,7 +1,7 @@
-"""AWS Signature Version 4 as S3 wants it: the path encoded once, the payload's hash in a header.
+"""AWS Signature Version 4 in S3's form: the path encoded once, the payload's hash in a header.
 
 Four small steps, each on plain values: canonical request, string to sign,
-signing key, signature. `sign` and `presign` put them together.
+signing key, signature. `sign` and `presign` combine them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 UNSIGNED_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
-"""Stands for the hash of a body that is not signed; only right over https."""
+"""Value in place of the hash of a body that is not signed; safe only over https."""
 
 EMPTY_SHA256: Final = sha256(b"").hexdigest()
 
@@ -43,7 +43,7 @@ MAX_PRESIGNED_SECONDS: Final = 7 * 24 * 3600
 
 _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 
-# Proxies add, drop or change these, Google's also accept-encoding.
+# Proxies add, drop or change these headers; Google's also change accept-encoding.
 _UNSIGNED_HEADERS: Final = frozenset({
     "accept-encoding", "authorization", "baggage", "connection", "expect", "keep-alive", "te", "traceparent",
     "tracestate", "trailer", "transfer-encoding", "upgrade", "user-agent", "x-amzn-trace-id",
@@ -52,26 +52,26 @@ _UNSIGNED_HEADERS: Final = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a signature is good for."""
+    """Region and service that a signature is valid for."""
 
     region: str
     service: str = "s3"
     token_name: str = "X-Amz-Security-Token"  # noqa: S105 - a name, no token
-    """What the token of temporary credentials is called: in lower case as a header, just so in a query."""
+    """Name of the token of temporary credentials: in lower case as a header, unchanged in a query."""
 
     def on(self, date: str) -> str:
-        """Return the scope's text for a day, given as ``YYYYMMDD``."""
+        """Return the text of the scope for a day (``YYYYMMDD``)."""
         return f"{date}/{self.region}/{self.service}/aws4_request"
 
 
 def sign(request: Request, credentials: Credentials, scope: Scope, now: datetime, payload_hash: str) -> Request:
-    """Return the request with what S3 needs to authenticate it; the request given is not changed.
+    """Return the request with the headers that authenticate it. The given request is not changed.
 
     Args:
-        request: its headers are all signed but those that proxies change.
+        request: all its headers are signed, except those that proxies change.
         credentials: a session token becomes a signed header.
-        scope: region and service, and how a session token is sent.
-        now: an aware datetime; S3 takes a difference of 15 minutes.
+        scope: region, service, and the name of a session token.
+        now: an aware datetime; S3 tolerates a difference of 15 minutes.
         payload_hash: hex SHA-256 of the body, or `UNSIGNED_PAYLOAD`.
     """
     stamp = _stamp(now)
@@ -89,9 +89,9 @@ def sign(request: Request, credentials: Credentials, scope: Scope, now: datetime
 
 
 def presign(request: Request, credentials: Credentials, scope: Scope, now: datetime, expires_in: int) -> str:
-    """Return a URL that carries its own signature, good for ``expires_in`` seconds from ``now``.
+    """Return a URL that carries its own signature, valid for ``expires_in`` seconds from ``now``.
 
-    Whoever uses it must send the request's headers as they are. The URL is a secret.
+    The user of the URL must send the request's headers as they are. The URL is a secret.
 
     Raises:
         ConfigurationError: ``expires_in`` is not in 1..604800.
@@ -111,7 +111,7 @@ def canonical_headers(headers: Iterable[tuple[str, str]]) -> tuple[str, str]:
     """Return the canonical header lines and the list of their names.
 
     Args:
-        headers: in the order of sending; names in any case. Repeated ones are joined.
+        headers: in the order of sending; names in any case. Repeated headers are joined.
     """
     values: dict[str, str] = {}
     for name, value in headers:
@@ -124,23 +124,23 @@ def canonical_headers(headers: Iterable[tuple[str, str]]) -> tuple[str, str]:
 
 
 def canonical_request(method: str, path: str, query: str, headers: tuple[str, str], payload_hash: str) -> str:
-    """Return the text that stands for the whole request.
+    """Return the canonical text of the whole request.
 
-    Path and query are encoded already; headers are the two results of `canonical_headers`.
+    Path and query must be encoded; headers are the two results of `canonical_headers`.
     """
     lines, names = headers
     return f"{method}\n{path}\n{query}\n{lines}\n{names}\n{payload_hash}"
 
 
 def string_to_sign(canonical: str, scope: Scope, stamp: str) -> str:
-    """Return what is signed at the time ``stamp``, given as ``YYYYMMDDTHHMMSSZ``."""
+    """Return the text that is signed at the time ``stamp`` (``YYYYMMDDTHHMMSSZ``)."""
     return f"{_ALGORITHM}\n{stamp}\n{scope.on(stamp[:8])}\n{sha256(canonical.encode()).hexdigest()}"
 
 
 # A day, a region and a set of keys change rarely, and the derivation costs more than the signature.
 @lru_cache(maxsize=64)
 def signing_key(secret_access_key: str, date: str, region: str, service: str) -> bytes:
-    """Return the key of one day (``YYYYMMDD``), region and service. The last 64 are remembered."""
+    """Return the key of one day (``YYYYMMDD``), region and service. The last 64 are cached."""
     key = f"AWS4{secret_access_key}".encode()
     for text in (date, region, service, "aws4_request"):
         key = hmac.digest(key, text.encode(), "sha256")

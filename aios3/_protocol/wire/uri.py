@@ -47,13 +47,13 @@ def encode_path(text: str) -> str:
 def encode_query(text: str) -> str:
     """Percent-encode the UTF-8 of everything but ``A-Za-z0-9-._~``, once, in upper case.
 
-    Bytes that are no UTF-8, which a store's markers may hold and Python keeps as lone surrogates, become themselves.
+    Lone surrogates become the bytes that they stand for: a store's markers may hold bytes that are not UTF-8.
     """
     return quote(text, safe="", errors="surrogateescape")
 
 
 def canonical_query(pairs: Collection[tuple[str, str]]) -> str:
-    """Return the query as SigV4 wants it: encoded, then sorted by name and value; ``name=`` when valueless."""
+    """Return the query in SigV4's form: encoded, then sorted by name and value; ``name=`` without a value."""
     if not pairs:
         return ""
     encoded = sorted((encode_query(name), encode_query(value)) for name, value in pairs)
@@ -61,17 +61,17 @@ def canonical_query(pairs: Collection[tuple[str, str]]) -> str:
 
 
 def request_url(request: Request) -> str:
-    """Return the URL exactly as it goes on the wire."""
+    """Return the URL exactly as it is sent."""
     query = canonical_query(request.query)
     url = f"{request.scheme}://{request.host}{request.path}"
     return f"{url}?{query}" if query else url
 
 
 def check_bucket(bucket: object) -> None:
-    """Refuse a bucket name that could change what a URL means.
+    """Refuse a bucket name that could change the meaning of a URL.
 
     Raises:
-        ConfigurationError: it is not a string of 1 to 255 characters of ``A-Za-z0-9._-``, or it is ``.`` or ``..``.
+        ConfigurationError: the name is ``.`` or ``..``, or not a string of 1 to 255 characters of ``A-Za-z0-9._-``.
     """
     if not isinstance(bucket, str) or not _BUCKET.fullmatch(bucket) or bucket in (".", ".."):
         raise ConfigurationError(f"{bucket!r:.80} cannot be a bucket name: use letters, digits, '.', '-' and '_'")
@@ -81,7 +81,7 @@ def check_key(key: object) -> None:
     """Refuse a key that S3 cannot hold.
 
     Raises:
-        ConfigurationError: it is not a string, empty, not encodable, or over 1,024 bytes of UTF-8.
+        ConfigurationError: the key is not a string, empty, not encodable, or over 1,024 bytes of UTF-8.
     """
     if not isinstance(key, str) or not key:
         raise ConfigurationError(f"a key must be a string that is not empty, not {key!r:.80}")
@@ -95,14 +95,14 @@ def check_key(key: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a store is reached, and how a bucket is named there."""
+    """Address of a store, and its way to name a bucket."""
 
     scheme: str
     """``"http"`` or ``"https"``."""
     host: str
-    """Lower-case, with the port unless it is the scheme's default; IPv6 in brackets."""
+    """Lower-case host, with the port unless it is the scheme's default; IPv6 in brackets."""
     base_path: str = ""
-    """Put before every path: encoded, without a slash at the end."""
+    """Prefix of every path: encoded, without a slash at the end."""
     addressing: Literal["virtual", "path"] = "path"
 
     @classmethod
@@ -121,7 +121,7 @@ class Endpoint:
     def locate(self, bucket: str | None, key: str | None) -> tuple[str, str]:
         """Return the host and the encoded path of the service, a bucket, or a key in it.
 
-        The key is taken as given. Buckets that are not one DNS label, IP hosts
+        The key is not checked. Buckets that are not one DNS label, IP hosts
         and localhost are always addressed by path.
 
         Raises:
@@ -160,7 +160,7 @@ def _split(url: object) -> SplitResult:
 
 
 def _read_host(parts: SplitResult) -> str:
-    # The parser of the standard library drops what follows a bracket, so the shape is checked as a whole.
+    # The parser of the standard library drops text after a bracket, so the whole shape is checked here.
     if not _AUTHORITY.fullmatch(parts.netloc.lower()):
         raise _refuse(parts.geturl(), "has no usable host name, or a port that is not a number")
     try:
@@ -174,7 +174,7 @@ def _read_host(parts: SplitResult) -> str:
 
 
 def _read_base_path(path: str) -> str:
-    # Servers sign the decoded path encoded anew, so needless or lower-case escapes would break the signature.
+    # Servers decode and re-encode the path before signing, so needless or lower-case escapes would break the signature.
     if "%2f" in path.lower():
         raise ConfigurationError("the endpoint URL's path holds an encoded slash, which cannot be signed reliably")
     return quote(unquote_to_bytes(path), safe="/").rstrip("/")

@@ -1,8 +1,8 @@
-"""S3's XML: the two documents that are written, and a safe reader for those that come back.
+"""Writers of S3's XML request bodies, and a safe reader of its XML responses.
 
-Reading is tolerant of what stores really send (no namespace, other namespaces,
-prefixes, a byte order mark, white space first) and strict about what could
-hurt: size, depth and document types are refused before a tree is built.
+Reading tolerates variants that stores really send (no namespace, other namespaces,
+prefixes, a byte order mark, white space first). It is strict about harmful input:
+size, depth and document types are refused before a tree is built.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ __all__ = [
 ]
 
 MAX_DOCUMENT_BYTES: Final = 8 * 1024 * 1024
-"""Well above the largest honest answer: a page of 10,000 parts with checksums is some 3 MB."""
+"""Bytes of a document. The largest honest response, a page of 10,000 parts with checksums, has some 3 MB."""
 
 MAX_DEPTH: Final = 32
-"""S3's documents are four levels deep."""
+"""Levels of elements. S3's documents have four."""
 
 MAX_ELEMENTS: Final = 100_000
-"""That page has some 80,000; each costs a few hundred bytes of memory."""
+"""Elements of a document, each a few hundred bytes of memory. A page of 10,000 parts has some 80,000."""
 
 MAX_TAG_BYTES: Final = 256 * 1024
-"""A tag is read as a whole, and a million attributes in one would fill hundreds of megabytes. S3's have 100 bytes."""
+"""Bytes of a tag; S3's have 100. Tags are read as a whole, and a million attributes would fill hundreds of MB."""
 
 MAX_REPLACED: Final = 100_000
-"""Characters that are replaced; each costs more memory than it has bytes. Where there are more, it is no document."""
+"""Characters that are replaced; each costs more memory than its bytes. A body with more of them is no document."""
 
 _FEED_BYTES: Final = 64 * 1024
 
@@ -52,7 +52,7 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _FORBIDDEN: Final = re.compile(
     rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|x0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F]));"
 )
-"""Control characters but tab and line ends, raw or as references."""
+"""Control characters except tab and line ends, raw or as references."""
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
 
 
@@ -66,7 +66,7 @@ class Element:
 
     name: str
     content: str = ""
-    """Its own text as sent, white space included; for elements with children this is mere indentation."""
+    """Text of the element as sent, white space included; mere indentation if the element has children."""
     children: dict[str, list[Element]] = field(default_factory=dict)
 
     @property
@@ -89,13 +89,13 @@ class Element:
         return None if found is None else found.content
 
     def flag(self, name: str) -> bool:
-        """Say whether the child's text is ``true``, in any case; a missing child is false."""
+        """Return whether the child's text is ``true``, in any case; False without the child."""
         return (self.text(name) or "").strip().lower() == "true"
 
     def number(self, name: str) -> int | None:
         """Return the child's text as a number from 0 up, or ``None`` if it is missing or anything else."""
         text = (self.text(name) or "").strip()
-        # Eighteen digits are more than any size has, and keep int() from refusing or labouring.
+        # Eighteen digits exceed every size, and int() is fast and never fails on them.
         return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
@@ -103,14 +103,14 @@ def parse_xml(body: bytes) -> Element:
     """Return the document's root element; characters that XML cannot hold are replaced by U+FFFD.
 
     Raises:
-        XmlError: the body is empty, truncated or not XML, has a document type
-            (so no entity is ever expanded), or is over 8 MiB, 32 levels,
+        XmlError: the body is empty, truncated or not XML, or has a document type
+            (so no entity is ever expanded). Also if it is over 8 MiB, 32 levels,
             100,000 elements or 256 KiB for one tag.
     """
     if len(body) > MAX_DOCUMENT_BYTES:
         raise XmlError(f"the document is over {MAX_DOCUMENT_BYTES} bytes")
     text = body.lstrip(_WHITE_SPACE).removeprefix(_BYTE_ORDER_MARK).lstrip(_WHITE_SPACE)
-    # S3 repeats keys in its answers, also those with characters that XML 1.0 cannot hold.
+    # S3 repeats keys in its responses, even keys with characters that XML 1.0 cannot hold.
     text = _FORBIDDEN.sub(_REPLACEMENT, text, count=MAX_REPLACED)
     try:
         _check(text)
@@ -156,7 +156,7 @@ def write_create_bucket(location: str) -> bytes:
 
 def write_create_directory_bucket(zone: str) -> bytes:
     """Return the body of CreateBucket for a directory bucket in that zone."""
-    # Ids of availability zones have two words (use1-az4), those of local zones three (usw2-lax1-az1).
+    # Ids of availability zones have two words (use1-az4), ids of local zones three (usw2-lax1-az1).
     kind = "LocalZone" if zone.count("-") > 1 else "AvailabilityZone"
     place = f"<Location><Name>{_escape(zone)}</Name><Type>{kind}</Type></Location>"
     bucket = f"<Bucket><DataRedundancy>Single{kind}</DataRedundancy><Type>Directory</Type></Bucket>"
@@ -180,7 +180,7 @@ def _document(root: str, inner: str) -> bytes:
 
 
 class _Guard:
-    """Refuses a document while it streams by, before anything is built from it."""
+    """Refuses a harmful document while it is scanned, before a tree is built from it."""
 
     def __init__(self) -> None:
         self._depth = 0

@@ -57,7 +57,7 @@ class Creation:
             return
         await asyncio.wait({task})
         if task.cancelled():  # which is not the cancellation of the task that waits here
-            raise StorageError("the upload has failed, and takes no more bytes")
+            raise StorageError("the upload has failed, and takes no further bytes")
         task.result()
         self._task = None
 

@@ -101,7 +101,7 @@ class BodyChannel:
             event.clear()
             await event.wait()
         if self._is_closed:
-            raise StorageError("the upload has failed, and takes no more bytes")
+            raise StorageError("the upload has failed, and takes no further bytes")
 
     # the transport's side
 

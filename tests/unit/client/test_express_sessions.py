@@ -271,7 +271,7 @@ async def test_a_session_that_has_ended_already_is_no_session(client: OperationC
     keys = "<AccessKeyId>K</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
     inner = f"<Credentials>{keys}<Expiration>{ended}</Expiration></Credentials>"
     store.on("CreateSession", Response(200, {}, f"<CreateSessionResult>{inner}</CreateSessionResult>".encode()))
-    with pytest.raises(ConfigurationError, match="the session of bucket bucket: what was fetched expired"):
+    with pytest.raises(ConfigurationError, match="the session of bucket bucket: the fetched keys expired"):
         await client.run(HEAD)
 
 

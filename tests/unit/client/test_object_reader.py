@@ -35,7 +35,7 @@ class Answers:
         async def chunks():
             for piece in pieces:
                 if piece is BREAK:
-                    raise TransportError("GetObject: the answer broke off")
+                    raise TransportError("GetObject: the response broke off")
                 yield piece
 
         self.open_answers += 1

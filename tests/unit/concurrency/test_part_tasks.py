@@ -269,7 +269,7 @@ async def test_a_task_that_fails_as_soon_as_it_is_made_ends_the_block() -> None:
     with pytest.raises(ValueError, match="at once"):
         async with PartTasks() as group:
             group.create_task(fail_at_once())
-            with pytest.raises(RuntimeError, match="no more tasks"):
+            with pytest.raises(RuntimeError, match="no further tasks"):
                 group.create_task(fail_at_once())
             await asyncio.sleep(0)
             is_late = True

@@ -49,7 +49,7 @@ async def test_an_upload_that_has_failed_takes_no_work() -> None:
         async with PartTasks() as group:
             tasks.begin(group)
             raise ValueError("source")
-    with pytest.raises(StorageError, match=r"^the upload has failed, and takes no more bytes$"):
+    with pytest.raises(StorageError, match=r"^the upload has failed, and takes no further bytes$"):
         tasks.run(asyncio.sleep(0), "late")
     tasks.stop(StorageError("late"))
 

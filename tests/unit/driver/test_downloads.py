@@ -193,7 +193,7 @@ async def test_a_download_that_breaks_off_for_ever_is_an_error(server, driver, s
     """What came is right, but it never looks like all; and the number of requests is bounded."""
     server.faults.add(Fault("drop_mid_answer", "GetObject", times=1000))
     got = bytearray()
-    with pytest.raises(TransportError, match="GetObject: the answer broke off") as caught:  # noqa: PT012
+    with pytest.raises(TransportError, match="GetObject: the response broke off") as caught:  # noqa: PT012
         async for chunk in driver.download_object_as_stream("bucket", KEY, chunk_size=10):
             got += chunk
     assert bytes(got) == stored[:-1], "each answer halves what is missing, and half of one byte is none"

@@ -88,7 +88,7 @@ async def test_what_is_not_a_whole_answer_is_a_transport_error(transport, wire, 
 
 async def test_an_answer_without_end_is_given_up(transport, wire, request_to, monkeypatch):
     """What a store can send is bounded; more is a permanent error, and is not kept in memory."""
-    monkeypatch.setattr(aiohttp_transport, "MAX_ANSWER", 100_000)
+    monkeypatch.setattr(aiohttp_transport, "MAX_RESPONSE", 100_000)
 
     async def endless(peer):
         await peer.read_request()
@@ -143,7 +143,7 @@ async def test_garbage_between_chunks_is_not_quoted(transport, wire, request_to)
 async def test_an_answer_cut_off_is_said_in_own_words(transport, wire, request_to):
     """What aiohttp says of it would name statuses that nobody sent."""
     peer = await wire(after_request(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"))
-    with pytest.raises(TransportError, match=f"PutObject at http://{peer.host}: the answer broke off, or its chunks"):
+    with pytest.raises(TransportError, match=f"PutObject at http://{peer.host}: the response broke off, or its chunks"):
         await transport.send(request_to(peer, method="GET"))
 
 

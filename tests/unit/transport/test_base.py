@@ -118,7 +118,7 @@ async def test_a_download_that_breaks_off_is_an_error(transport, wire, request_t
 
     peer = await wire(script, secure=secure)
     async with transport.open(request_to(peer, operation="GetObject", method="GET"), chunk_size=100) as streamed:
-        with pytest.raises(TransportError, match="GetObject: the answer broke off"):
+        with pytest.raises(TransportError, match="GetObject: the response broke off"):
             [chunk async for chunk in streamed.chunks]
 
 

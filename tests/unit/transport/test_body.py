@@ -273,7 +273,7 @@ async def test_the_same_request_can_be_sent_again(transport, wire, request_to):
 async def test_a_body_shows_neither_its_bytes_nor_itself_as_text():
     """Debug logs of the HTTP library may show a payload."""
     request = Request("PutObject", "PUT", "http", "localhost", "/b/k", body=[b"secret"])
-    body = SlicedBody(request, StallTimer("PutObject", StallMonitor(), connect=1, send=1, answer=1), set())
+    body = SlicedBody(request, StallTimer("PutObject", StallMonitor(), connect=1, send=1, response=1), set())
     assert "secret" not in repr(body)
     assert "6 bytes" in repr(body)
     with pytest.raises(TypeError, match="bytes"):
@@ -314,7 +314,7 @@ class Line:
 
 def body_of(*pieces: bytes) -> SlicedBody:
     request = Request("PutObject", "PUT", "http", "localhost", "/bucket/key", body=pieces)
-    return SlicedBody(request, StallTimer("PutObject", StallMonitor(), connect=1, send=1, answer=1), set())
+    return SlicedBody(request, StallTimer("PutObject", StallMonitor(), connect=1, send=1, response=1), set())
 
 
 async def test_a_connection_that_closes_meanwhile_leaves_the_word_to_the_answer():

@@ -21,7 +21,7 @@ LARGE = [PIECE] * 64
 @pytest.fixture
 async def timer():
     """A timer of 10 s for connecting, 20 s for sending, 30 s for the answer."""
-    return StallTimer("UploadPart", StallMonitor(), connect=10, send=20, answer=30)
+    return StallTimer("UploadPart", StallMonitor(), connect=10, send=20, response=30)
 
 
 async def stand_still(timer: StallTimer, *phases) -> None:
@@ -36,8 +36,8 @@ async def stand_still(timer: StallTimer, *phases) -> None:
     [
         ([], 10, "nothing moved for 10 s while connecting"),
         ([("sending the body", lambda: 7)], 20, "nothing moved for 20 s while sending the body"),
-        ([("waiting for the answer",)], 30, "nothing moved for 30 s while waiting for the answer"),
-        ([("sending the body", lambda: 7), ("waiting for the answer",)], 30, "waiting for the answer"),
+        ([("waiting for the response",)], 30, "nothing moved for 30 s while waiting for the response"),
+        ([("sending the body", lambda: 7), ("waiting for the response",)], 30, "waiting for the response"),
     ],
 )
 async def test_each_phase_has_its_own_time(timer, loop_clock, phases, limit, words):
@@ -55,7 +55,7 @@ async def test_a_new_phase_begins_its_time_anew(timer, loop_clock):
     """What the phase before has used up does not count."""
     with timer:
         await loop_clock.advance(9)
-        timer.enter("waiting for the answer")
+        timer.enter("waiting for the response")
         await loop_clock.advance(29)
 
 
@@ -73,7 +73,7 @@ async def test_a_position_that_changes_keeps_it_alive(timer, loop_clock):
 async def test_moving_keeps_it_alive(timer, loop_clock):
     """Every piece of an answer counts."""
     with timer:
-        timer.enter("waiting for the answer")
+        timer.enter("waiting for the response")
         for _ in range(10):
             await loop_clock.advance(29)
             timer.moved()
@@ -83,12 +83,12 @@ async def test_an_answer_may_drip_for_ten_times_its_limit(timer, loop_clock):
     """Pieces keep it alive until then; the time of the phases before does not count."""
     with timer:
         await loop_clock.advance(9)
-        timer.enter("waiting for the answer")
+        timer.enter("waiting for the response")
         for _ in range(15):
             await loop_clock.advance(19.9)
             timer.received()
         await loop_clock.advance(2)
-        with pytest.raises(TransportTimeoutError, match="UploadPart: the answer had no end after 300 s"):
+        with pytest.raises(TransportTimeoutError, match="UploadPart: the response had no end after 300 s"):
             timer.received()
 
 
@@ -102,9 +102,9 @@ async def test_nothing_is_left_after_it(timer, loop_clock):
 async def test_phases_that_may_last_for_ever(loop_clock):
     """An endless limit is one; where all are, nothing looks at all."""
     for send in (10, math.inf):
-        with StallTimer("UploadPart", StallMonitor(), connect=math.inf, send=send, answer=math.inf) as timer:
+        with StallTimer("UploadPart", StallMonitor(), connect=math.inf, send=send, response=math.inf) as timer:
             await loop_clock.advance(1000)
-            timer.enter("waiting for the answer", lambda: 7)
+            timer.enter("waiting for the response", lambda: 7)
             await loop_clock.advance(1000)
 
 
@@ -162,7 +162,7 @@ async def test_one_timer_looks_after_all_attempts(loop_clock):
     tasks = []
     for limit in (30, 10, 20):
         tasks.append(
-            asyncio.create_task(stand_still(StallTimer("UploadPart", monitor, connect=limit, send=40, answer=40)))
+            asyncio.create_task(stand_still(StallTimer("UploadPart", monitor, connect=limit, send=40, response=40)))
         )
         await turns()
         await loop_clock.advance(3)
@@ -179,11 +179,11 @@ async def test_one_timer_looks_after_all_attempts(loop_clock):
 async def test_a_closed_patrol_has_no_timer_once_nothing_is_on_its_way(timer, loop_clock):
     """An attempt that outlives the closing, in a session of the caller's, still ends in time."""
     monitor, before = StallMonitor(), timers()
-    task = asyncio.create_task(stand_still(StallTimer("UploadPart", monitor, connect=10, send=20, answer=30)))
+    task = asyncio.create_task(stand_still(StallTimer("UploadPart", monitor, connect=10, send=20, response=30)))
     await turns()
     monitor.close()
     await stands_still(loop_clock, task, 10)
-    with StallTimer("UploadPart", monitor, connect=10, send=20, answer=30):
+    with StallTimer("UploadPart", monitor, connect=10, send=20, response=30):
         assert timers() == before + 1
     monitor.close()
     assert timers() == before
@@ -233,7 +233,7 @@ async def test_a_store_that_does_not_answer(make_transport, wire, request_to, lo
         while len(peer.peers) <= (given is not None) or not peer.peers[-1].body:
             await asyncio.sleep(0)
         error = await stands_still(loop_clock, task, limit)
-        assert f"{limit} s while waiting for the answer" in str(error)
+        assert f"{limit} s while waiting for the response" in str(error)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "POST"])
@@ -363,4 +363,4 @@ async def test_an_answer_that_stalls(make_transport, wire, request_to, loop_cloc
     for _ in range(10):
         await asyncio.sleep(0.001)  # the bytes go through the kernel
     error = await stands_still(loop_clock, task, 30)
-    assert "waiting for the answer" in str(error)
+    assert "waiting for the response" in str(error)

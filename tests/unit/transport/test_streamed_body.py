@@ -324,7 +324,7 @@ async def test_the_answer_has_its_own_time(make_transport, wire, request_to, loo
     assert not sending.done()
     for _ in range(9):
         await loop_clock.advance(15)
-    with pytest.raises(TransportTimeoutError, match="100 s while waiting for the answer"):
+    with pytest.raises(TransportTimeoutError, match="100 s while waiting for the response"):
         await sending
 
 
@@ -470,7 +470,7 @@ async def test_a_body_whose_connection_is_gone_does_not_end(request_to, transpor
     """No more is asked of the feed, and `write` does not return, or aiohttp would write the end."""
     feed = Feed(b"a", ends=True)
     request = request_to(SimpleNamespace(scheme="http", host="h"))
-    with StallTimer("op", StallMonitor(), connect=5, send=5, answer=5) as timer:
+    with StallTimer("op", StallMonitor(), connect=5, send=5, response=5) as timer:
         body = StreamedBody(request, feed, timer, set())
         body._moved = lambda: 0  # type: ignore[method-assign]
         writing = asyncio.create_task(body.write(Protocol(transport)))  # type: ignore[arg-type]
@@ -485,7 +485,7 @@ async def test_a_body_whose_connection_is_gone_does_not_end(request_to, transpor
 async def test_a_body_shows_its_length_and_nothing_else(request_to, length, words):
     """Logs must not hold content."""
     request = request_to(SimpleNamespace(scheme="http", host="h"))
-    timer = StallTimer("op", StallMonitor(), connect=5, send=5, answer=5)
+    timer = StallTimer("op", StallMonitor(), connect=5, send=5, response=5)
     body = StreamedBody(request, Feed(b"secret", length=length), timer, set())
     assert repr(body) == f"<StreamedBody of {words}>"
     assert body.size == length

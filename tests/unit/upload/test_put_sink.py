@@ -516,7 +516,7 @@ async def test_an_upload_whose_group_ends_begins_no_request(scene: Scene) -> Non
         try:
             await asyncio.Event().wait()
         finally:
-            with pytest.raises(StorageError, match="takes no more bytes"):
+            with pytest.raises(StorageError, match="takes no further bytes"):
                 await upload.add(memoryview(content(1)))
 
     with pytest.raises(StorageError, match="stopped"):

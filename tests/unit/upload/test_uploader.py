@@ -579,7 +579,7 @@ async def test_a_task_that_waits_for_the_create_learns_that_the_upload_has_faile
 
     task = await scene.start(add)
     gate.opened.set()
-    with pytest.raises(StorageError, match=r"^the upload has failed, and takes no more bytes$"):
+    with pytest.raises(StorageError, match=r"^the upload has failed, and takes no further bytes$"):
         await others[0]
     with pytest.raises(KeyError):
         await task

@@ -70,7 +70,7 @@ def test_a_result_is_the_document_of_the_expected_name() -> None:
             "AccessDenied",
             "no",
         ),
-        (200, b"<ErrorResponse><Error><Code>X</Code></Error></ErrorResponse>", ResponseError, "X", "no further words"),
+        (200, b"<ErrorResponse><Error><Code>X</Code></Error></ErrorResponse>", ResponseError, "X", "no message"),
         (200, b"", ResponseError, None, "a success with an empty body"),
         (200, b"<A><b>", ResponseError, None, "a success with XML that cannot be read"),
         (200, b"<html></html>", ResponseError, None, "an unexpected 'html' document"),

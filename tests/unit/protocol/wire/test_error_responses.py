@@ -126,7 +126,7 @@ def test_other_xml_is_not_taken_for_an_error_of_s3() -> None:
 
 def test_an_empty_body_is_named() -> None:
     """HEAD answers have none."""
-    assert read(500).message == "the answer had no body that tells why"
+    assert read(500).message == "the response has no body that gives a reason"
     assert describe_body(Response(200, {}, b"\xef\xbb\xbf  ")) == "an empty body"
 
 
@@ -138,10 +138,10 @@ def test_an_empty_body_is_named() -> None:
         (
             "HeadObject",
             403,
-            "these credentials may not see it, or are not right; an answer to HEAD does not tell which",
+            "these credentials are wrong, or may not see it; a response to HEAD does not say which",
         ),
-        ("HeadObject", 500, "the answer had no body that tells why"),
-        ("UploadPart", 404, "the answer had no body that tells why"),
+        ("HeadObject", 500, "the response has no body that gives a reason"),
+        ("UploadPart", 404, "the response has no body that gives a reason"),
     ],
 )
 def test_an_answer_to_head_is_told_by_its_status(operation: str, status: int, message: str) -> None:
@@ -153,14 +153,14 @@ def test_only_a_bad_request_without_a_body_hints_at_the_region() -> None:
     """S3 names the bucket's region in every answer to HEAD, also where it is the right one."""
     headers = {"x-amz-bucket-region": "eu-west-1"}
     hint = "; is the region 'eu-west-1', and the session token (if any) still good?"
-    assert read(400, headers=headers).message == f"the answer had no body that tells why{hint}"
-    assert read(500, headers=headers).message == "the answer had no body that tells why"
+    assert read(400, headers=headers).message == f"the response has no body that gives a reason{hint}"
+    assert read(500, headers=headers).message == "the response has no body that gives a reason"
 
 
 def test_an_error_without_words_is_still_an_error() -> None:
     """Some stores send only a code, or not even that."""
-    assert read(500, b"<Error><Code>InternalError</Code></Error>").message == "the store gave no further words"
-    assert read(500, b"<Error/>").message == "the store gave no further words"
+    assert read(500, b"<Error><Code>InternalError</Code></Error>").message == "the store gave no message"
+    assert read(500, b"<Error/>").message == "the store gave no message"
 
 
 def test_a_wrong_signature_names_the_cause_and_repeats_nothing() -> None:

@@ -135,7 +135,7 @@ async def test_an_upload_that_has_failed_sends_nothing() -> None:
         async with PartTasks() as group:
             scene.tasks.begin(group)
             raise ValueError("source")
-    with pytest.raises(StorageError, match="takes no more"):
+    with pytest.raises(StorageError, match="takes no further bytes"):
         await scene.send(1)
     assert scene.closed == []
 
@@ -240,7 +240,7 @@ async def test_an_upload_that_cannot_send_leaves_the_gate() -> None:
             try:
                 await asyncio.Event().wait()
             finally:
-                with pytest.raises(StorageError, match="takes no more bytes"):
+                with pytest.raises(StorageError, match="takes no further bytes"):
                     await scene.send(1)
     await scene.sender.drain()
     assert scene.engine.concurrency.in_flight == 0

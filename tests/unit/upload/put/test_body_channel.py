@@ -174,9 +174,9 @@ async def test_who_waits_for_a_request_that_failed_is_told(when: str) -> None:
     await turns()
     scene.channel.close()
     scene.channel.close()
-    with pytest.raises(StorageError, match="takes no more bytes"):
+    with pytest.raises(StorageError, match="takes no further bytes"):
         await waiting
-    with pytest.raises(StorageError, match="takes no more bytes"):
+    with pytest.raises(StorageError, match="takes no further bytes"):
         await scene.channel.put(scene.part(5, b"x"))
     assert scene.given_back == expected
 
