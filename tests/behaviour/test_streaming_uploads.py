@@ -227,7 +227,7 @@ async def test_an_ending_during_a_store_failure_leaves_nothing(kind):
 # failures of the one request
 
 
-@pytest.mark.parametrize("times", [1, FOR_EVER], ids=["once", "for ever"])
+@pytest.mark.parametrize("times", [1, FOR_EVER], ids=["once", "always"])
 @pytest.mark.parametrize("after", [0, 100, PART + 100, len(FOUR_PARTS) - 1])
 @pytest.mark.parametrize("kind", ALL_FAULT_KINDS)
 async def test_any_fault_ends_in_exact_bytes_or_a_typed_error(kind, after, times):

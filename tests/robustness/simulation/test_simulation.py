@@ -1,7 +1,7 @@
 """Thousands of simulated uploads, with faults and endings drawn from a seed, and checks of every promise.
 
-``AIOS3_SIMULATION_SCHEDULES`` says how many, ``AIOS3_SIMULATION_SEED`` which is the first. A failure names the seeds:
-``python -m tests.robustness.simulation SEED`` tells what happened.
+``AIOS3_SIMULATION_SCHEDULES`` is the number of simulations, ``AIOS3_SIMULATION_SEED`` the first seed. A failure names
+its seeds, and ``python -m tests.robustness.simulation SEED`` replays one.
 """
 
 from __future__ import annotations
