@@ -61,7 +61,7 @@ Server(uvicorn.Config("uvicorn_server:app", port=int(sys.argv[-3]), timeout_grac
 
 PROGRAMS = ("uvicorn", "aiohttp")
 CLEAN = {"uvicorn": {0, -signal.SIGTERM}, "aiohttp": {0}}
-"""Exit status of a clean end. uvicorn ends by the signal that it got."""
+"""Exit statuses of a clean end. uvicorn ends by the signal that it got."""
 
 README = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 
