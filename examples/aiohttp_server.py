@@ -2,9 +2,9 @@
 
     AWS_ENDPOINT_URL=... AWS_REGION=... python examples/aiohttp_server.py [--port 8000] [--grace 20]
 
-On SIGTERM or Ctrl-C it stops accepting connections at once, gives running uploads so many seconds to end, then aborts
-them; their clients get 503. A second Ctrl-C aborts at once. With ``JOURNAL`` in the environment, a directory, uploads
-that a killed process has left open are aborted at the next start.
+On SIGTERM or Ctrl-C the server stops accepting connections at once. Running uploads get ``--grace`` seconds to end, and
+are then aborted; their clients get 503. A second Ctrl-C aborts at once. If the environment names a directory in
+``JOURNAL``, each start aborts uploads that a killed process has left open.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ DRIVER = web.AppKey("driver", S3StorageDriver)
 
 async def driver(app: web.Application) -> AsyncIterator[None]:
     journal = os.environ.get("JOURNAL")
-    # A body cannot be read again from the middle, so its upload is not worth leaving open.
+    # A body cannot be read again from the middle, so an open upload could not be resumed.
     async with S3StorageDriver(journal=journal, transfer=TransferConfig(suspendable=False)) as driver:
-        await driver.get_container(BUCKET)  # wrong keys or a missing bucket are told now, not by the first request
+        await driver.get_container(BUCKET)  # reports wrong keys or a missing bucket at the start
         if journal is not None:
             await driver.recover()
         app[DRIVER] = driver
@@ -43,16 +43,16 @@ async def put(request: web.Request) -> web.Response:
     except ObjectTooLargeError:
         raise web.HTTPRequestEntityTooLarge(MAX_SIZE, request.content_length or 0) from None
     except DriverClosedError:
-        answer = web.HTTPServiceUnavailable(text="the server is shutting down")
-        answer.force_close()
-        raise answer from None
-    except ConnectionResetError:  # the client has gone; of the store it would be a TransportError
+        response = web.HTTPServiceUnavailable(text="the server is shutting down")
+        response.force_close()
+        raise response from None
+    except ConnectionResetError:  # of the client; the store's would be a TransportError
         raise web.HTTPBadRequest from None
     return web.json_response({"etag": receipt.etag, "size": receipt.size})
 
 
 async def serve(app: web.Application, port: int, grace: float) -> None:
-    """Serve until SIGTERM or Ctrl-C, and then end in the order that loses nothing."""
+    """Serve until SIGTERM or Ctrl-C, and then shut down in the order that loses nothing."""
     loop, signals = asyncio.get_running_loop(), asyncio.Queue[int]()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, number)
@@ -62,7 +62,7 @@ async def serve(app: web.Application, port: int, grace: float) -> None:
         site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
         await signals.get()
-        await site.stop()  # accepts no more; the bodies that are on their way are still read
+        await site.stop()  # accepts no connection; the bodies in flight are still read
         closing = asyncio.create_task(app[DRIVER].aclose(grace=grace))
         again = asyncio.create_task(signals.get())
         await asyncio.wait({closing, again}, return_when=asyncio.FIRST_COMPLETED)
@@ -70,7 +70,7 @@ async def serve(app: web.Application, port: int, grace: float) -> None:
         closing.cancel()  # a second signal ends the grace; the uploads are aborted nevertheless
         await asyncio.wait({closing})
     finally:
-        await runner.cleanup()  # reads no more of any body, so it comes last
+        await runner.cleanup()  # stops reading bodies, so it comes last
 
 
 def main() -> None:

@@ -2,11 +2,11 @@
 
     python examples/demo.py [--size-mib 256]
 
-The store is ``rclone serve s3`` on a port of this machine; it is started here,
-keeps objects as plain files in a temporary directory, and is gone at the end.
-The bytes come out of a generator, so nobody knows their number beforehand.
+The demo starts the store, ``rclone serve s3``, on a port of this machine. The store
+keeps objects as plain files in a temporary directory, and is stopped at the end.
+The bytes come from a generator, so their number is not known beforehand.
 
-Ctrl-C in the middle shows what an interrupted upload leaves behind: nothing.
+Ctrl-C in the middle shows that an interrupted upload leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ PEAK_LIMIT: Final = 150 * MIB
 BUCKET, KEY = "videos", "2026/demo.bin"
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
-"""Exit codes; the last is what a shell reports of a program that Ctrl-C ended."""
+"""Exit codes. A shell reports the last for a program that Ctrl-C ended."""
 
 
 class StoreError(Exception):
-    """The local store cannot be started; the message says why."""
+    """The local store cannot be started. The message says why."""
 
 
 @dataclass(frozen=True)
 class LocalStore:
-    """A running ``rclone serve s3``."""
+    """Running ``rclone serve s3``."""
 
     endpoint_url: str
     credentials: Credentials
     buckets: Path
-    """The directory in which every object is a plain file."""
+    """Directory in which every object is a plain file."""
 
 
 @contextlib.contextmanager
 def local_store() -> Iterator[LocalStore]:
-    """Run ``rclone serve s3`` on a free port with keys made for this run; stop it and remove its files at the end."""
+    """Run ``rclone serve s3`` on a free port, with keys made for this run. Remove its files at the end."""
     beside = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
     program = shutil.which(os.environ.get("AIOS3_RCLONE", "rclone"), path=os.pathsep.join(beside))
     if program is None:
@@ -69,7 +69,7 @@ def local_store() -> Iterator[LocalStore]:
         log, buckets = Path(home, "log"), Path(home, "buckets")
         buckets.mkdir()
         options = ["--config", f"{home}/rclone.conf", "--cache-dir", f"{home}/cache", "--addr", address]
-        # By environment, because anyone on the machine can read the arguments of a process.
+        # In the environment, because every user of the machine can read the arguments of a process.
         environment = {**os.environ, "RCLONE_AUTH_KEY": f'"{keys.access_key_id},{keys.secret_access_key}"'}
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -77,7 +77,7 @@ def local_store() -> Iterator[LocalStore]:
                 env=environment,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # Ctrl-C is for the demo, which asks the store afterwards what is left
+                start_new_session=True,  # Ctrl-C is for the demo, which queries the store afterwards
             )
         try:
             wait_until_listening(address, process, log)
@@ -88,7 +88,7 @@ def local_store() -> Iterator[LocalStore]:
 
 
 def wait_until_listening(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Return when something listens at `address`; raise `StoreError` when the process has ended, or after 45 s."""
+    """Wait until the store listens at `address`. Raise `StoreError` if the process ends, or after 45 s."""
     host, _, port = address.partition(":")
     deadline = time.monotonic() + 45
     while process.poll() is None and time.monotonic() < deadline:
@@ -99,7 +99,7 @@ def wait_until_listening(address: str, process: subprocess.Popen[bytes], log: Pa
 
 
 async def generate(size: int, digest: hashlib._Hash) -> AsyncIterator[bytes]:
-    """Yield `size` bytes in chunks of 64 KiB, each one another, the same in every run; feed them to `digest`."""
+    """Yield `size` bytes in different chunks of 64 KiB, the same in every run, and add them to `digest`."""
     noise = random.Random(2026).randbytes(4 * MIB)
     for offset in range(0, size, CHUNK):
         start = offset % len(noise)
@@ -112,8 +112,8 @@ async def generate(size: int, digest: hashlib._Hash) -> AsyncIterator[bytes]:
 class ProgressPrinter:
     """Shows an upload's progress: a bar on a terminal, else a line every 32 MiB.
 
-    The driver does not know how long the stream will be; this demo does, and
-    so can draw a bar.
+    The driver does not know the length of the stream, but the demo does, so it can
+    draw a bar.
     """
 
     def __init__(self, size: int) -> None:
@@ -123,7 +123,7 @@ class ProgressPrinter:
         self._next_line = 32 * MIB
 
     def __call__(self, progress: UploadProgress) -> None:
-        """Take a snapshot from the driver."""
+        """Show one snapshot of the progress."""
         stored = progress.bytes_stored
         rate = stored / MIB / max(time.monotonic() - self._began, 0.001)
         words = f"{progress.parts_stored:4} parts stored {stored / MIB:8.1f} MiB {rate:8.1f} MiB/s"
@@ -135,13 +135,13 @@ class ProgressPrinter:
             print(f"  {words}", flush=True)
 
     def end(self) -> None:
-        """Leave the line of the bar."""
+        """End the line of the bar."""
         if self._is_terminal:
             print(flush=True)
 
 
 async def upload(driver: S3StorageDriver, size: int, digest: hashlib._Hash) -> UploadReceipt:
-    """Upload the generator's bytes without telling the driver how many there are."""
+    """Upload the generator's bytes without declaring their number."""
     printer = ProgressPrinter(size)
     try:
         return await driver.upload_object_via_stream(generate(size, digest), BUCKET, KEY, on_progress=printer)
@@ -150,7 +150,7 @@ async def upload(driver: S3StorageDriver, size: int, digest: hashlib._Hash) -> U
 
 
 async def read_back(driver: S3StorageDriver) -> tuple[int, str]:
-    """Read the object as a stream and return its length and SHA-256."""
+    """Read the object as a stream, and return its length and SHA-256."""
     size, digest = 0, hashlib.sha256()
     async for chunk in driver.download_object_as_stream(BUCKET, KEY):
         size += len(chunk)
@@ -159,13 +159,13 @@ async def read_back(driver: S3StorageDriver) -> tuple[int, str]:
 
 
 def read_file(path: Path) -> tuple[int, str]:
-    """Return length and SHA-256 of a file."""
+    """Return the length and the SHA-256 of a file."""
     with path.open("rb") as file:
         return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def print_receipt(receipt: UploadReceipt) -> None:
-    """Show what the driver says about the upload."""
+    """Print the receipt of the upload."""
     print("Receipt")
     print(f"  object    {receipt.bucket}/{receipt.key}, {receipt.size} bytes, ETag {receipt.etag}")
     print(f"  upload    {receipt.upload_id}")
@@ -174,19 +174,19 @@ def print_receipt(receipt: UploadReceipt) -> None:
 
 
 def peak_memory() -> int:
-    """Return the most bytes of memory that this process ever had resident, its interpreter included."""
+    """Return the peak resident memory of this process in bytes, including its interpreter."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
     except (OSError, StopIteration):
-        import resource  # where there is no /proc; on Linux it would also count what the parent process once held
+        import resource  # without /proc; on Linux its figure would also include memory of the parent process
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
 
 
 async def print_leftovers(driver: S3StorageDriver) -> None:
-    """Ask the store what an interrupted run has left in it, and say so."""
+    """Print what an interrupted run has left in the store."""
     found = [pending async for pending in driver.iterate_multipart_uploads(BUCKET)]
     print("Uploads that are still open in the store:" if found else "No upload is open in the store.")
     for pending in found:
@@ -199,7 +199,7 @@ async def print_leftovers(driver: S3StorageDriver) -> None:
 
 
 async def show(store: LocalStore, size: int) -> int:
-    """Upload, read back, compare; return the exit code."""
+    """Upload, read back and compare. Return the exit code."""
     async with S3StorageDriver(
         "rclone", endpoint_url=store.endpoint_url, region="us-east-1", credentials=store.credentials
     ) as driver:
@@ -213,7 +213,7 @@ async def show(store: LocalStore, size: int) -> int:
 
 
 async def upload_and_compare(driver: S3StorageDriver, size: int, path: Path) -> int:
-    """Do what the demo is about; return the exit code."""
+    """Upload the stream, and compare it with the stored object. Return the exit code."""
     print(f"Uploading a stream of unknown length to {BUCKET}/{KEY}, in chunks of {CHUNK // 1024} KiB")
     digest = hashlib.sha256()
     receipt = await upload(driver, size, digest)
@@ -229,7 +229,7 @@ async def upload_and_compare(driver: S3StorageDriver, size: int, path: Path) -> 
 
 
 def main() -> int:
-    """Run the demo in a store of its own; return the exit code."""
+    """Run the demo with a store of its own. Return the exit code."""
     parser = argparse.ArgumentParser(description="Stream bytes of unknown length into a local S3 store.")
     parser.add_argument("--size-mib", type=int, default=256, help="how much to upload (default: %(default)s)")
     size = parser.parse_args().size_mib * MIB

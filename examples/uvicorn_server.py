@@ -2,9 +2,9 @@
 
     AWS_ENDPOINT_URL=... AWS_REGION=... python examples/uvicorn_server.py [--port 8000] [--grace 20]
 
-On SIGTERM or Ctrl-C it stops accepting connections at once, gives running uploads so many seconds to end, then aborts
-them; their clients get 503. A second Ctrl-C aborts at once. With ``JOURNAL`` in the environment, a directory, uploads
-that a killed process has left open are aborted at the next start.
+On SIGTERM or Ctrl-C the server stops accepting connections at once. Running uploads get ``--grace`` seconds to end, and
+are then aborted; their clients get 503. A second Ctrl-C aborts at once. If the environment names a directory in
+``JOURNAL``, each start aborts uploads that a killed process has left open.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_SIZE = int(os.environ.get("MAX_SIZE", "20000000000"))
 
 
 class State(TypedDict):
-    """What the server holds for the application."""
+    """State that the server holds for the application."""
 
     driver: S3StorageDriver
 
@@ -36,9 +36,9 @@ class State(TypedDict):
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[State]:
     journal = os.environ.get("JOURNAL")
-    # A body cannot be read again from the middle, so its upload is not worth leaving open.
+    # A body cannot be read again from the middle, so an open upload could not be resumed.
     async with S3StorageDriver(journal=journal, transfer=TransferConfig(suspendable=False)) as driver:
-        await driver.get_container(BUCKET)  # wrong keys or a missing bucket are told now, not by the first request
+        await driver.get_container(BUCKET)  # reports wrong keys or a missing bucket at the start
         if journal is not None:
             await driver.recover()
         yield {"driver": driver}
@@ -68,7 +68,7 @@ async def closed(request: Request, error: Exception) -> Response:
 
 @app.exception_handler(ClientDisconnect)
 async def gone(request: Request, error: Exception) -> Response:
-    return Response(status_code=400)  # nobody reads it; without it the server would log a traceback
+    return Response(status_code=400)  # for no client; without it the server would log a traceback
 
 
 class Server(uvicorn.Server):
@@ -92,9 +92,9 @@ def main() -> None:
     parser.add_argument("--grace", type=float, default=20.0)
     options = parser.parse_args()
     Server.grace = options.grace
-    # Other requests are cancelled five seconds after the last upload has had its time.
+    # Other requests are cancelled five seconds after the grace of the uploads.
     config = uvicorn.Config(app, port=options.port, timeout_graceful_shutdown=int(options.grace) + 5)
-    with suppress(KeyboardInterrupt):  # at its end uvicorn raises the signal that ended it
+    with suppress(KeyboardInterrupt):  # uvicorn raises its signal again after the shutdown
         Server(config).run()
 
 

@@ -1,4 +1,4 @@
-"""An S3 for tests: it is strict about the wire, and fails on command.
+"""Loopback S3 server for tests, which is strict about the wire and fails on command.
 
     async with S3Server() as server:
         server.faults.add(Fault("drop_after", "CompleteMultipartUpload"))
@@ -7,9 +7,9 @@
         assert server.objects["bucket", "key"].body == expected
         assert not server.open_uploads
 
-It runs in the test's own event loop; after a plain ``with`` it runs in a thread, so tests without a loop can use it.
-It shares no code with the library's own protocol layer, so that a mistake cannot be made twice in the same way.
-For pytest there is a fixture, ``s3_server``, in `aios3.testing.pytest_plugin`.
+After ``async with`` the server runs in the event loop of the test. After a plain ``with`` it runs in a thread, for
+tests without a loop. It shares no code with the library's protocol layer, because a mistake in shared code would stand
+on both sides of the wire. `aios3.testing.pytest_plugin` has the pytest fixture ``s3_server``.
 """
 
 from aios3.testing.server.server import TEST_CREDENTIALS, S3Server

@@ -1,7 +1,7 @@
-"""A pytest fixture: enable it with ``pytest_plugins = ["aios3.testing.pytest_plugin"]``.
+"""Pytest fixture ``s3_server``, enabled by ``pytest_plugins = ["aios3.testing.pytest_plugin"]``.
 
-It is a plain fixture, and the server runs in a thread of its own. So it serves tests without an event loop, and tests
-of any plugin that runs coroutines, in each of its modes.
+The fixture is synchronous, and its server runs in a thread of its own. It works in tests without an event loop, and
+with every mode of every plugin that runs coroutines.
 """
 
 from __future__ import annotations
@@ -17,6 +17,6 @@ __all__ = ["s3_server"]
 
 @pytest.fixture
 def s3_server() -> Iterator[S3Server]:
-    """Run a server with one bucket, ``"bucket"``, for the time of one test."""
+    """Run a server with one bucket, ``"bucket"``, during one test."""
     with S3Server() as server:
         yield server

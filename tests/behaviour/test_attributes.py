@@ -1,4 +1,4 @@
-"""Attributes and checksums on the wire: on which request each appears, and that the store keeps it."""
+"""Attributes and checksums on the wire: the requests that carry them, and their storage."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ ATTRIBUTES = [
 @pytest.mark.parametrize(
     ("attributes", "headers", "where"), ATTRIBUTES, ids=lambda value: next(iter(sorted(value)), "")
 )
-async def test_an_attribute_appears_where_s3_takes_it(server, driver, attributes, headers, where):
-    """On the PutObject of a small upload; on exactly these requests of a multipart one."""
+async def test_an_attribute_is_sent_with_the_requests_that_s3_takes_it_on(server, driver, attributes, headers, where):
+    """The PutObject of a small upload, and exactly these requests of a multipart upload."""
     await driver.upload_object_via_stream(b"x", "bucket", "small", **attributes)
     await driver.upload_object_via_stream(bytes(3 * PART), "bucket", "large", **attributes)
     put, *others = server.requests
@@ -59,8 +59,8 @@ async def test_an_attribute_appears_where_s3_takes_it(server, driver, attributes
             assert {request.operation for request in others if request.header(name) is not None} == where
 
 
-async def test_no_attribute_but_the_type_is_sent_without_being_asked_for(server, driver):
-    """Extras that a store may not know are never sent by default; Complete's own type is XML."""
+async def test_an_upload_without_attributes_sends_the_content_type_only(server, driver):
+    """A store may not know other headers. Complete's own type is XML."""
     await driver.upload_object_via_stream(bytes(3 * PART), "bucket", "large.bin")
     await driver.upload_object_via_stream(b"x", "bucket", "small.bin")
     usual = {"host", "user-agent", "accept-encoding", "content-length", "authorization", "content-type"}
@@ -72,8 +72,8 @@ async def test_no_attribute_but_the_type_is_sent_without_being_asked_for(server,
         assert request.header("Content-Type") == types.get(request.operation, "application/octet-stream")
 
 
-async def test_a_customer_key_goes_with_every_request_that_needs_it(make_driver, tls, small_provider):
-    """SSE-C over https: the three headers on PutObject, Create, the parts and Complete; it is never stored."""
+async def test_a_customer_key_is_sent_with_every_request_that_needs_it(make_driver, tls, small_provider):
+    """SSE-C over https: three headers on PutObject, Create, the parts and Complete. The key is never stored."""
     async with S3Server(small_provider, ssl_context=tls.server) as server:
         driver = make_driver(on=server, ssl_context=tls.client)
         key = bytes(range(32))
@@ -88,15 +88,15 @@ async def test_a_customer_key_goes_with_every_request_that_needs_it(make_driver,
             assert base64.b64decode(request.header(f"{prefix}key-md5")) == hashlib.md5(key).digest()
 
 
-async def test_a_customer_key_is_not_sent_in_the_clear(server, driver):
-    """Over http the store would refuse it, after everybody has read it."""
+async def test_a_customer_key_over_http_is_refused(server, driver):
+    """The store would refuse it too, but only after it was sent in the clear."""
     with pytest.raises(ConfigurationError, match="https"):
         await driver.upload_object_via_stream(b"x", "bucket", "key", sse_customer_key=bytes(32))
     assert server.requests == []
 
 
-async def test_conditions_hold_for_both_kinds_of_upload(server, driver):
-    """`if_none_match` does not overwrite, `if_match` only the version that was meant."""
+async def test_conditions_hold_for_put_and_multipart_uploads(server, driver):
+    """`if_none_match` overwrites nothing, and `if_match` only the named version."""
     first = await driver.upload_object_via_stream(b"x", "bucket", "key", if_none_match="*")
     for size in (1, 3 * PART):
         with pytest.raises(PreconditionFailedError):
@@ -116,7 +116,7 @@ async def test_conditions_hold_for_both_kinds_of_upload(server, driver):
     + [("conditional_complete", 3 * PART)],
 )
 async def test_a_condition_that_the_store_would_ignore_is_refused(make_driver, server, small_provider, ignored, size):
-    """Where the upload may end in the request that ignores it; silence would overwrite."""
+    """The upload may end in the request that ignores the condition, and would then overwrite."""
     driver = make_driver(provider=dataclasses.replace(small_provider, **{ignored: False}))
     with pytest.raises(ConfigurationError, match="generic ignores if_match and if_none_match at"):
         await driver.upload_object_via_stream(bytes(size or 1), "bucket", "key", size=size, if_none_match="*")
@@ -124,23 +124,22 @@ async def test_a_condition_that_the_store_would_ignore_is_refused(make_driver, s
 
 
 @pytest.mark.parametrize(("ignored", "size"), [("conditional_put", 3 * PART), ("conditional_complete", PART)])
-async def test_a_declared_size_saves_a_condition(make_driver, server, small_provider, ignored, size):
-    """The upload cannot end in the request that ignores it."""
+async def test_a_condition_with_a_declared_size_is_allowed(make_driver, server, small_provider, ignored, size):
+    """The size rules out the request that ignores the condition."""
     driver = make_driver(provider=dataclasses.replace(small_provider, **{ignored: False}))
     await driver.upload_object_via_stream(bytes(size), "bucket", "key", size=size, if_none_match="*")
     assert server.objects["bucket", "key"].size == size
 
 
-async def test_the_callers_mappings_are_not_changed(driver):
-    """Neither metadata nor tags."""
+async def test_metadata_and_tags_of_the_caller_are_not_changed(driver):
     metadata, tags = {"Name": "é"}, {"a": "b"}
     await driver.upload_object_via_stream(b"x", "bucket", "key", metadata=metadata, tags=tags)
     assert (metadata, tags) == ({"Name": "é"}, {"a": "b"})
 
 
 @pytest.mark.parametrize("name", ["google", "cloudflare", "rclone"])
-async def test_what_a_provider_does_not_take_is_refused_not_dropped(make_driver, server, name):
-    """Asking for it is a clear error before any request, never silence."""
+async def test_an_attribute_that_the_provider_does_not_take_is_refused(make_driver, server, name):
+    """Before any request. It is not left out silently."""
     provider = dataclasses.replace(PROVIDERS[name], min_part_size=PART)
     driver = make_driver(provider=provider)
     values = {"tags": {"a": "b"}, "sse_bucket_key": True, "object_lock_legal_hold": True}
@@ -152,15 +151,15 @@ async def test_what_a_provider_does_not_take_is_refused_not_dropped(make_driver,
 
 
 def checksum(algorithm: str, data: bytes) -> str:
-    """Return the base64 that the header carries."""
+    """Return a checksum in base64, as the header carries it."""
     raw = zlib.crc32(data).to_bytes(4, "big") if algorithm == "crc32" else hashlib.new(algorithm, data).digest()
     return base64.b64encode(raw).decode()
 
 
 @pytest.mark.parametrize("algorithm", ["crc32", "sha1", "sha256"])
 @pytest.mark.parametrize("name", ["aws", "minio", "swift"])
-async def test_checksums_are_sent_and_kept(make_driver, name, algorithm):
-    """Every part and the whole carry one that the store has verified, and the receipt tells it."""
+async def test_checksums_are_sent_stored_and_reported(make_driver, name, algorithm):
+    """The store verifies those of every part and of the whole, and the receipt names them."""
     provider = dataclasses.replace(PROVIDERS[name], min_part_size=PART)
     content = bytes(range(256)) * 10
     header = f"x-amz-checksum-{algorithm}"

@@ -1,4 +1,4 @@
-"""What is wrong is told in words that help, before anything is sent where that can be known, and nothing is left."""
+"""Invalid arguments: errors that name the cause, before any request if possible, and nothing is left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind(server):
-    """However the call ended: no upload is open and nothing was committed."""
+    """Check after each test that no upload is open and nothing was committed."""
     yield
     assert server.open_uploads == []
     assert server.objects == {}
@@ -45,7 +45,7 @@ async def coroutine():
     ids=lambda value: type(value).__name__,
 )
 async def test_a_source_of_the_wrong_type_is_a_type_error(server, driver, source, words):
-    """Nothing is sent, and the message says what a source may be."""
+    """Nothing is sent, and the message lists the kinds of sources."""
     with pytest.raises(TypeError, match=words):
         await driver.upload_object_via_stream(source, "bucket", "key")
     with pytest.raises(TypeError, match=words):
@@ -54,8 +54,8 @@ async def test_a_source_of_the_wrong_type_is_a_type_error(server, driver, source
     assert server.requests == []
 
 
-async def test_a_coroutine_is_no_source(server, driver):
-    """The forgotten ``await``; it leaves no warning either."""
+async def test_a_coroutine_as_source_is_a_type_error(server, driver):
+    """An ``await`` was forgotten. No "never awaited" warning follows."""
     with pytest.raises(TypeError, match="await it first"):
         await driver.upload_object_via_stream(coroutine(), "bucket", "key")
     assert server.requests == []
@@ -64,7 +64,7 @@ async def test_a_coroutine_is_no_source(server, driver):
 @pytest.mark.parametrize("good", [0, 10, 3 * PART])
 @pytest.mark.parametrize(("bad", "kind"), [("text", "str"), (None, "NoneType"), (7, "int"), ([b"x"], "list")])
 async def test_a_chunk_that_is_not_bytes_is_a_type_error(server, driver, good, bad, kind):
-    """It names the type that came, the upload is aborted and the source closed."""
+    """The error names the type. The upload is aborted and the source closed."""
     source = generator(bytes(good), bad, b"more")
     with pytest.raises(TypeError, match=f"the source gave {kind}, but its chunks must be bytes-like"):
         await driver.upload_object_via_stream(source, "bucket", "key")
@@ -74,8 +74,8 @@ async def test_a_chunk_that_is_not_bytes_is_a_type_error(server, driver, good, b
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, "5 MiB", None, True])
-def test_a_part_size_that_is_no_number_of_bytes_is_refused_at_once(size):
-    """Where it is written, not where it is used."""
+def test_an_invalid_part_size_is_refused_by_transfer_config(size):
+    """The error comes at the line that sets it, not at its use."""
     with pytest.raises(ConfigurationError, match="part_size must be a positive number of bytes"):
         TransferConfig(part_size=size)
 
@@ -88,14 +88,14 @@ def test_a_part_size_that_is_no_number_of_bytes_is_refused_at_once(size):
         (5 * 1024 * MIB, "cloudflare", "cloudflare takes parts of 5242880 to 5363466240 bytes"),
     ],
 )
-def test_a_part_size_that_the_provider_does_not_take_names_what_it_takes(size, provider, words):
-    """Both limits, and whose they are."""
+def test_a_part_size_outside_the_providers_limits_is_refused(size, provider, words):
+    """The error names both limits and the provider."""
     with pytest.raises(ConfigurationError, match=words):
         S3StorageDriver(provider, transfer=TransferConfig(part_size=size, memory_limit=6 * 1024 * MIB))
 
 
-async def test_a_calls_own_part_size_is_checked_before_anything_is_sent(server, driver):
-    """Against the provider, and against what the driver may hold."""
+async def test_a_part_size_of_the_call_is_checked_before_any_request(server, driver):
+    """Against the limits of the provider and the memory limit of the driver."""
     with pytest.raises(ConfigurationError, match="takes parts of 1024 to"):
         await driver.upload_object_via_stream(b"x", "bucket", "key", transfer=TransferConfig(part_size=PART - 1))
     large = TransferConfig(part_size=512 * MIB, memory_limit=512 * MIB)
@@ -105,8 +105,8 @@ async def test_a_calls_own_part_size_is_checked_before_anything_is_sent(server, 
 
 
 @pytest.mark.parametrize("bucket", ["", None, 5, b"bucket", "a/b", "..", "bucket?x", "buck et", "bücket", "b" * 256])
-async def test_a_bucket_name_that_cannot_be(server, driver, bucket):
-    """It could reach another place than the one that was meant; the message says which signs it may have."""
+async def test_an_invalid_bucket_name_is_refused(server, driver, bucket):
+    """It could reach another host or path. The message lists the allowed characters."""
     for call in (
         lambda: driver.upload_object_via_stream(b"x", bucket, "key"),
         lambda: driver.open_upload(bucket, "key").__aenter__(),
@@ -133,8 +133,8 @@ async def test_a_bucket_name_that_cannot_be(server, driver, bucket):
         ("\ud800", "surrogates"),
     ],
 )
-async def test_a_key_that_cannot_be(server, driver, key, words):
-    """The limit is told in bytes, since that is what counts."""
+async def test_an_invalid_key_is_refused(server, driver, key, words):
+    """The limit counts bytes, and the message says so."""
     for call in (
         lambda: driver.upload_object_via_stream(b"x", "bucket", key),
         lambda: driver.open_upload("bucket", key).__aenter__(),
@@ -151,8 +151,8 @@ async def test_a_key_that_cannot_be(server, driver, key, words):
 @pytest.mark.parametrize(
     "attribute", ["metadata", "name", "content_type", "cache_control", "content_disposition", "acl", "storage_class"]
 )
-async def test_a_line_break_in_an_attribute(server, driver, attribute, evil):
-    """A header of the attacker's choice is never sent; the message names the attribute."""
+async def test_a_line_break_in_an_attribute_is_refused(server, driver, attribute, evil):
+    """It could add another header. The message names the attribute."""
     attributes = {attribute: evil}
     if attribute == "metadata":
         attributes = {"metadata": {"name": evil}}
@@ -166,7 +166,7 @@ async def test_a_line_break_in_an_attribute(server, driver, attribute, evil):
 
 @pytest.mark.parametrize("name", ["colour", "contenttype", "ContentType", "content-type", "Metadata"])
 async def test_an_unknown_attribute_is_a_type_error(server, driver, name):
-    """It names the wrong one and all that there are."""
+    """The error names the unknown attribute and lists all known ones."""
     with pytest.raises(TypeError, match=f"no upload attribute '{name}'; known are: .*content_type.*metadata"):
         await driver.upload_object_via_stream(b"x", "bucket", "key", **{name: "x"})
     assert server.requests == []
@@ -174,16 +174,16 @@ async def test_an_unknown_attribute_is_a_type_error(server, driver, name):
 
 @pytest.mark.parametrize("name", ["size", "max_size"])
 @pytest.mark.parametrize("value", [-1, "5", 1.0, True])
-async def test_a_size_that_is_no_number_of_bytes(server, driver, name, value):
-    """The argument and its value are named."""
+async def test_an_invalid_size_is_refused(server, driver, name, value):
+    """The error names the argument and its value."""
     with pytest.raises(ConfigurationError, match=f"{name} must be a number of bytes, not {value!r}"):
         await driver.upload_object_via_stream(b"x", "bucket", "key", **{name: value})
     assert server.requests == []
 
 
 @pytest.mark.parametrize("name", ["transfer", "on_progress"])
-async def test_an_option_of_the_wrong_type(server, driver, name):
-    """It is named, and the source is not read for nothing."""
+async def test_an_option_of_the_wrong_type_is_refused(server, driver, name):
+    """The error names the option, and the source is not read."""
     source = generator(bytes(100))
     with pytest.raises((TypeError, ConfigurationError), match=name):
         await driver.upload_object_via_stream(source, "bucket", "key", **{name: 5})

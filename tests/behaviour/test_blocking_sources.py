@@ -1,4 +1,4 @@
-"""Sources that block, fail in odd ways or are of odd kinds: the whole object or none, and nothing left open."""
+"""Sources that block, raise unusual errors or are of unusual kinds: the whole object or none, and no open upload."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ NAMES = ["frozen", "futures' cancelled", "futures' timeout", "futures' state", "
 
 
 class Reader:
-    """Gives some bytes, then raises."""
+    """Reader that gives some bytes, then raises."""
 
     def __init__(self, error: BaseException, size: int) -> None:
         self.error = error
@@ -99,7 +99,7 @@ class Reader:
 
 
 class Iterable:
-    """An iterator that is no generator."""
+    """Iterator that is no generator."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -129,7 +129,7 @@ async def in_one_request(driver: S3StorageDriver, source: Any) -> None:
 @pytest.mark.parametrize("size", [0, 100, 3 * PART + 10], ids=["at once", "in the first part", "later"])
 @pytest.mark.parametrize("make_source", [lambda reader: reader, Iterable, Reader.chunks], ids=["read", "next", "yield"])
 @pytest.mark.parametrize("upload", [by_stream, by_writer, in_one_request])
-async def test_what_a_blocking_source_raises_is_raised_by_the_call(
+async def test_an_error_of_a_blocking_source_is_raised_unchanged(
     server: S3Server,
     driver: S3StorageDriver,
     make_error: Callable[[], BaseException],
@@ -137,7 +137,7 @@ async def test_what_a_blocking_source_raises_is_raised_by_the_call(
     make_source: Callable[[Reader], Any],
     upload: Callable[[S3StorageDriver, Any], Any],
 ) -> None:
-    """The same object, whatever its type means to asyncio; nothing is committed and nothing stays open."""
+    """The same object, even of a type with a meaning for asyncio. Nothing is committed and nothing stays open."""
     error = make_error()
     seen: BaseException | None = None
     try:
@@ -149,10 +149,10 @@ async def test_what_a_blocking_source_raises_is_raised_by_the_call(
 
 
 @pytest.mark.parametrize("make_source", [lambda reader: reader, Reader.chunks], ids=["read", "yield"])
-async def test_a_stop_iteration_of_a_source_is_a_runtime_error(
+async def test_a_stop_iteration_of_a_reader_is_a_runtime_error(
     server: S3Server, driver: S3StorageDriver, make_source: Callable[[Reader], Any]
 ) -> None:
-    """As that of a generator is; of an iterator it is the end."""
+    """As in a generator. In an iterator it is the end."""
     error = StopIteration()
     with pytest.raises(RuntimeError) as caught:
         await by_stream(driver, make_source(Reader(error, 2 * PART)))
@@ -163,7 +163,7 @@ async def test_a_stop_iteration_of_a_source_is_a_runtime_error(
 @pytest.mark.parametrize(
     "make_error", [concurrent.futures.CancelledError, GeneratorExit, TimeoutError, lambda: FrozenError(1)]
 )
-async def test_a_task_group_sees_what_a_blocking_source_raises(
+async def test_an_error_of_a_blocking_source_ends_the_callers_task_group(
     server: S3Server, driver: S3StorageDriver, make_error: Callable[[], BaseException]
 ) -> None:
     """It must not end as if all were well."""
@@ -176,10 +176,10 @@ async def test_a_task_group_sees_what_a_blocking_source_raises(
 
 
 @pytest.mark.parametrize("error", [FrozenError(1), GeneratorExit(), StopIteration(), StopAsyncIteration()], ids=repr)
-async def test_an_upload_is_aborted_by_any_error_of_its_block(
+async def test_any_error_in_an_upload_block_aborts_and_is_raised(
     server: S3Server, driver: S3StorageDriver, error: BaseException
 ) -> None:
-    """And the error goes on, the same object, although it may refuse to be written to."""
+    """The same object, even if it accepts no note."""
     seen: BaseException | None = None
     try:
         async with driver.open_upload("bucket", "key") as upload:
@@ -195,7 +195,7 @@ async def test_an_upload_is_aborted_by_any_error_of_its_block(
 async def test_a_frozen_error_of_an_async_source_is_raised(
     server: S3Server, driver: S3StorageDriver, closes_badly: bool
 ) -> None:
-    """Also if closing the source fails, which could not be noted."""
+    """Also if closing the source fails, which cannot be noted on a frozen error."""
     error = FrozenError(1)
 
     class Source:
@@ -213,7 +213,7 @@ async def test_a_frozen_error_of_an_async_source_is_raised(
 
 
 async def test_a_frozen_error_of_a_callback_is_raised(server: S3Server, driver: S3StorageDriver) -> None:
-    """Of a part's, and of the last one after the commit, which cannot be noted on it."""
+    """From the callback of a part, and from the last callback, after the commit."""
 
     def fail(progress: object) -> None:
         raise FrozenError(2)
@@ -227,7 +227,7 @@ async def test_a_frozen_error_of_a_callback_is_raised(server: S3Server, driver: 
 
 
 class Stalled:
-    """Gives more than a part, then nothing until it is released."""
+    """Source that gives more than a part, then nothing until it is released."""
 
     def __init__(self) -> None:
         self.release = threading.Event()
@@ -262,7 +262,7 @@ async def until_set(event: threading.Event) -> None:
 
 @pytest.fixture
 async def taken_threads() -> AsyncIterator[None]:
-    """The loop's threads are all taken by the caller."""
+    """Block all threads of the loop's default executor."""
     busy, threads = threading.Event(), ThreadPoolExecutor(2)
     asyncio.get_running_loop().set_default_executor(threads)
     for _ in range(2):
@@ -273,10 +273,10 @@ async def taken_threads() -> AsyncIterator[None]:
 
 @pytest.mark.usefixtures("taken_threads")
 @pytest.mark.parametrize("kind", [Stalled, StalledIterator])
-async def test_stalled_blocking_sources_hold_nothing_else_up(
+async def test_stalled_blocking_sources_delay_no_other_upload(
     server: S3Server, driver: S3StorageDriver, tmp_path: Path, kind: type[Stalled]
 ) -> None:
-    """Other uploads go on while the loop's threads are all taken, and a cancelled one is aborted at once."""
+    """Even if the loop's threads are all blocked. A cancelled upload is aborted at once."""
     sources = [kind() for _ in range(6)]
     uploads = [
         asyncio.create_task(driver.upload_object_via_stream(source, "bucket", f"stalled-{number}"))
@@ -304,10 +304,10 @@ async def test_stalled_blocking_sources_hold_nothing_else_up(
 
 
 @pytest.mark.usefixtures("taken_threads")
-async def test_a_pipe_that_nobody_writes_to_holds_nothing_up(
+async def test_an_upload_of_a_pipe_without_a_writer_can_be_cancelled(
     server: S3Server, driver: S3StorageDriver, tmp_path: Path
 ) -> None:
-    """Neither before it is open, nor afterwards."""
+    """While the pipe is opened, and while it is read."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     opening = asyncio.create_task(driver.upload_object(pipe, "bucket", "key"))
@@ -327,7 +327,7 @@ async def test_a_pipe_that_nobody_writes_to_holds_nothing_up(
 
 
 class SlowFile(io.BytesIO):
-    """Stands still in its second read, when told to."""
+    """File whose second read can block."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__(content)
@@ -352,10 +352,10 @@ async def end_in_a_read(driver: S3StorageDriver, source: Any, file: SlowFile) ->
 
 
 @pytest.mark.parametrize("wraps", [False, True], ids=["file", "of aiofiles"])
-async def test_a_second_try_is_refused_while_the_first_still_reads(
+async def test_a_source_whose_blocking_read_still_runs_is_refused(
     server: S3Server, driver: S3StorageDriver, wraps: bool
 ) -> None:
-    """It would lack what that reads. Afterwards it works, for who seeks back."""
+    """The second upload would lack the bytes of that read. After the read it works, if the caller seeks back."""
     file = SlowFile(CONTENT)
     source: Any = aiofiles.threadpool.AsyncBufferedReader(file, None, None) if wraps else file  # type: ignore[attr-defined]
     await end_in_a_read(driver, source, file)
@@ -383,7 +383,7 @@ async def test_a_second_try_is_refused_while_the_first_still_reads(
 
 
 class Opened:
-    """Makes iterators, and knows where each of them ended."""
+    """Iterable that records where each of its generators ended."""
 
     def __init__(self) -> None:
         self.ended_in: list[str] = []
@@ -413,7 +413,7 @@ class OpenedInThread(Opened):
 
 
 class OpenedByHand(Opened):
-    """Its iterator is no generator, but can be closed."""
+    """Iterable whose iterator is no generator, but has `close`."""
 
     def __iter__(self) -> Iterator[bytes]:
         source = self
@@ -444,7 +444,7 @@ async def test_the_iterator_of_an_object_is_closed_when_the_call_ends(
     upload: Callable[[S3StorageDriver, Any], Any],
     ending: str,
 ) -> None:
-    """Its ``finally`` has run, where it was read."""
+    """Its ``finally`` runs in the thread that read it."""
     source = make()
     if ending == "too long":
         with pytest.raises(StorageError):
@@ -466,7 +466,7 @@ async def test_the_iterator_of_an_object_is_closed_when_the_call_ends(
 
 
 async def test_a_generator_is_closed_and_a_file_is_not(server: S3Server, driver: S3StorageDriver) -> None:
-    """Whether it blocks or not; a file may be used again."""
+    """Blocking or not. A file can be used again."""
     opened = OpenedInThread()
     with pytest.raises(StorageError):
         await driver.upload_object_via_stream(iter(opened), "bucket", "key", max_size=2 * PART)
@@ -487,7 +487,7 @@ async def test_a_generator_is_closed_and_a_file_is_not(server: S3Server, driver:
 
 
 class ArrayLike:
-    """As numpy's or torch's: items that are numbers, which a constructor of bytes would take for a count of zeros."""
+    """Array of numbers, as of numpy or torch. `bytes` would take an item for a count of zeros."""
 
     def __init__(self, *items: int) -> None:
         self.items = items
@@ -533,10 +533,10 @@ MATRIX = memoryview(bytes(range(24))).cast("B", (4, 6))
         (lambda: iter([memoryview(CONTENT)[::-1]]), CONTENT[::-1]),
     ],
 )
-async def test_whatever_has_the_buffer_protocol_is_its_bytes(
+async def test_an_object_with_the_buffer_protocol_is_uploaded_as_its_bytes(
     server: S3Server, driver: S3StorageDriver, make: Callable[[], Any], content: bytes
 ) -> None:
-    """As a source, and as a chunk of one."""
+    """As a source, and as a chunk."""
     await by_stream(driver, make())
     assert server.objects["bucket", "key"].body == content
 
@@ -556,10 +556,10 @@ async def test_whatever_has_the_buffer_protocol_is_its_bytes(
         lambda: iter([b"small", *ArrayLike(5)]),
     ],
 )
-async def test_what_has_no_buffer_is_an_error(
+async def test_a_value_without_a_buffer_is_a_type_error(
     server: S3Server, driver: S3StorageDriver, make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Above all no number of zero bytes."""
+    """As a source and as a chunk. An integer is not a number of zero bytes."""
     monkeypatch.setattr(ArrayLike, "__array__", None, raising=False)
     for upload in (by_stream, by_writer):
         with pytest.raises(TypeError):

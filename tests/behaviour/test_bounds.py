@@ -1,4 +1,4 @@
-"""Uploads hold what they may hold, ask for what they may ask for, and none waits for ever."""
+"""Limits of memory, of parts in flight and of read-ahead, and the absence of deadlocks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PART = 1024
 
 
 class Counted:
-    """A source of `total` bytes in chunks of `chunk`; counts what was taken of it."""
+    """Source of `total` bytes in chunks of `chunk`, which counts the bytes that were read."""
 
     def __init__(self, total: int, chunk: int = 100) -> None:
         self.left = total
@@ -33,7 +33,7 @@ class Counted:
 
 
 class CountedReader:
-    """The same as something to read from."""
+    """The same source as a reader."""
 
     def __init__(self, total: int) -> None:
         self.left = total
@@ -47,14 +47,14 @@ class CountedReader:
 
 
 async def turns(count: int = 300) -> None:
-    """Let everything run that can."""
+    """Let every task run that can."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("concurrency", [1, 2, 5])
-async def test_a_source_is_not_read_ahead(server, make_driver, concurrency):
-    """While the store answers no part, at most ``concurrency + 1`` parts have been taken from the source."""
+async def test_a_source_is_read_for_concurrency_plus_one_parts_at_most(server, make_driver, concurrency):
+    """While no part gets a response."""
     server.hold("UploadPart")
     driver = make_driver(transfer=TransferConfig(part_size=PART, concurrency=concurrency))
     source = Counted(100 * PART)
@@ -68,8 +68,8 @@ async def test_a_source_is_not_read_ahead(server, make_driver, concurrency):
     assert server.max_parts_in_progress == concurrency
 
 
-async def test_an_adaptive_upload_begins_small_and_takes_more(server, make_driver):
-    """Eight parts, and no source byte for more than the ninth; more, while nothing but their number holds them up."""
+async def test_an_adaptive_upload_starts_with_eight_parts_and_takes_more(server, make_driver):
+    """The source is read for at most nine parts at first. The number grows while only concurrency limits the rate."""
     server.hold("UploadPart")
     driver = make_driver(transfer=TransferConfig(part_size=PART, concurrency="auto"))
     source = Counted(100 * PART)
@@ -83,8 +83,8 @@ async def test_an_adaptive_upload_begins_small_and_takes_more(server, make_drive
     assert 8 <= server.max_parts_in_progress <= 32
 
 
-async def test_an_adaptive_upload_keeps_to_what_the_store_can_hold(server, make_driver):
-    """A store that takes few parts before their turn gets few, whatever more would yield."""
+async def test_an_adaptive_upload_obeys_the_stores_limit_of_early_parts(server, make_driver):
+    """A store may take only few parts before their turn. Higher goodput does not raise that limit."""
     server.hold("UploadPart")
     few = dataclasses.replace(server.store.provider, reorder_buffer=2 * PART)
     driver = make_driver(provider=few, transfer=TransferConfig(part_size=PART, concurrency="auto"))
@@ -96,8 +96,7 @@ async def test_an_adaptive_upload_keeps_to_what_the_store_can_hold(server, make_
     assert server.max_parts_in_progress == 2
 
 
-async def test_a_reader_is_not_read_ahead(server, make_driver):
-    """Readers are asked for no more than there is room for."""
+async def test_a_reader_is_asked_for_no_more_bytes_than_memory_is_granted(server, make_driver):
     server.hold("UploadPart")
     driver = make_driver(transfer=TransferConfig(part_size=PART, concurrency=2))
     reader = CountedReader(100 * PART)
@@ -109,8 +108,8 @@ async def test_a_reader_is_not_read_ahead(server, make_driver):
     await upload
 
 
-async def test_a_source_is_read_no_further_than_may_be_held_while_the_upload_is_created(server, driver):
-    """Four parts that wait to be sent, and one that fills."""
+async def test_a_source_is_read_for_five_parts_while_create_is_in_flight(server, driver):
+    """Four parts wait, and one is being filled."""
     server.hold("CreateMultipartUpload")
     source = Counted(100 * PART)
     upload = asyncio.create_task(driver.upload_object_via_stream(source, "bucket", "key"))
@@ -121,7 +120,7 @@ async def test_a_source_is_read_no_further_than_may_be_held_while_the_upload_is_
     await upload
 
 
-async def test_a_writer_waits_while_the_store_does_not_answer(server, driver):
+async def test_a_writer_waits_while_no_part_gets_a_response(server, driver):
     """`write` is the backpressure: it returns only when the bytes are accepted."""
     server.hold("UploadPart")
     accepted = 0
@@ -143,7 +142,7 @@ async def test_a_writer_waits_while_the_store_does_not_answer(server, driver):
 
 
 async def test_hundreds_of_uploads_finish_at_a_limit_of_one_part(server, make_driver):
-    """No deadlock at any limit: whoever is first in line gets what it needs to finish a part."""
+    """No limit causes a deadlock: the first waiter gets the memory to finish a part."""
     driver = make_driver(transfer=TransferConfig(part_size=PART, concurrency=4, memory_limit=PART))
     receipts = await asyncio.gather(
         *(driver.upload_object_via_stream(Counted(3 * PART + 7), "bucket", f"key {number}") for number in range(200))
@@ -154,8 +153,8 @@ async def test_hundreds_of_uploads_finish_at_a_limit_of_one_part(server, make_dr
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7])
-async def test_all_uploads_together_keep_the_limit(server, make_driver, limit):
-    """Bytes taken from the sources and not yet acknowledged exceed it by no more than a chunk each."""
+async def test_all_uploads_together_keep_the_memory_limit(server, make_driver, limit):
+    """Bytes read and not yet acknowledged exceed the limit by at most a chunk per upload."""
     transfer = TransferConfig(part_size=PART, concurrency=4, memory_limit=limit * PART, spill_directory=None)
     driver = make_driver(transfer=transfer)
     sources = [Counted(5 * PART + number) for number in range(20)]
@@ -180,8 +179,8 @@ async def test_all_uploads_together_keep_the_limit(server, make_driver, limit):
     assert most > 0
 
 
-async def test_a_stalled_producer_does_not_stop_the_others(server, make_driver):
-    """What waits for its client holds only what it delivered."""
+async def test_a_stalled_producer_does_not_stop_other_uploads(server, make_driver):
+    """It holds only the bytes that it delivered."""
     driver = make_driver(transfer=TransferConfig(part_size=PART, concurrency=4, memory_limit=4 * PART))
     never = asyncio.Event()
 
@@ -202,16 +201,16 @@ async def test_a_stalled_producer_does_not_stop_the_others(server, make_driver):
     await asyncio.gather(*waiting)
 
 
-async def test_a_calls_own_memory_limit_cannot_lift_the_drivers(server, make_driver):
-    """The driver's limit is for all."""
+async def test_a_larger_memory_limit_of_a_call_has_no_effect(server, make_driver):
+    """The limit of the driver applies to all its uploads."""
     driver = make_driver(transfer=TransferConfig(part_size=PART, concurrency=8, memory_limit=2 * PART))
     own = TransferConfig(part_size=PART, concurrency=8, memory_limit=100 * PART)
     await driver.upload_object_via_stream(Counted(20 * PART), "bucket", "key", transfer=own)
     assert server.max_parts_in_progress <= 2
 
 
-async def test_memory_comes_back_after_failures(server, make_driver):
-    """Uploads that fail half-way leave the whole limit to the next ones."""
+async def test_memory_is_released_after_failures(server, make_driver):
+    """The next uploads get the whole limit."""
     driver = make_driver(transfer=TransferConfig(part_size=PART, concurrency=4, memory_limit=2 * PART))
 
     async def broken():
@@ -232,8 +231,8 @@ def spilling(directory, parts=8, **options):
 
 
 @pytest.mark.parametrize("spills", [True, False])
-async def test_a_fast_client_waits_for_slow_ones_unless_parts_are_spilled(server, make_driver, tmp_path, spills):
-    """Their half-filled parts hold all memory; the disk lets it by."""
+async def test_a_fast_upload_waits_for_slow_uploads_unless_parts_spill(server, make_driver, tmp_path, spills):
+    """Half-filled parts of the slow uploads hold all memory."""
     driver = make_driver(transfer=spilling(tmp_path if spills else None))
     go_on = asyncio.Event()
 
@@ -259,8 +258,7 @@ async def test_a_fast_client_waits_for_slow_ones_unless_parts_are_spilled(server
 
 
 @pytest.mark.parametrize("path", ["missing", "file"])
-async def test_a_directory_that_takes_no_files_is_told_when_the_driver_opens(server, make_driver, tmp_path, path):
-    """Before anything is sent."""
+async def test_an_unusable_spill_directory_is_refused_before_any_request(server, make_driver, tmp_path, path):
     (tmp_path / "file").write_bytes(b"")
     driver = make_driver(transfer=spilling(tmp_path / path))
     with pytest.raises(ConfigurationError, match=f"no file can be made in spill_directory '.*{path}'"):
@@ -268,8 +266,8 @@ async def test_a_directory_that_takes_no_files_is_told_when_the_driver_opens(ser
     assert server.requests == []
 
 
-async def test_a_call_cannot_switch_spilling_on(server, make_driver, tmp_path):
-    """It is the driver's, like the memory; and a part must fit into what is left of that."""
+async def test_spilling_options_of_a_call_are_ignored(server, make_driver, tmp_path):
+    """Spilling belongs to the driver, like its memory. A part must fit into the memory that the driver may hold."""
     driver = make_driver()
     await driver.upload_object_via_stream(Counted(PART), "bucket", "key", transfer=spilling(tmp_path / "missing"))
     assert driver._engine.spill.directory is None
@@ -280,8 +278,8 @@ async def test_a_call_cannot_switch_spilling_on(server, make_driver, tmp_path):
             await driver.upload_object_via_stream(Counted(PART), "bucket", "key", transfer=large)
 
 
-async def test_an_upload_with_larger_parts_than_are_spilled_can_be_resumed(server, make_driver, tmp_path):
-    """The checkpoint's part size rules, and its parts stay in memory."""
+async def test_a_resume_with_parts_too_large_to_spill_keeps_them_in_memory(server, make_driver, tmp_path):
+    """The part size of the checkpoint decides."""
     checkpoint = None
     async with make_driver(transfer=TransferConfig(part_size=3 * PART), journal=tmp_path / "journal") as driver:
 

@@ -1,4 +1,4 @@
-"""Directory buckets of S3 Express through the driver: sessions, zones, and everything that a driver does."""
+"""Directory buckets of S3 Express through the driver: sessions, zones, and every public method."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KEYS = Credentials("AKIAEXAMPLE", "s3cret-s3cret", "t0ken-t0ken")
 
 
 class ServerClock:
-    """The real time, and what is added to it."""
+    """Real time plus an offset."""
 
     def __init__(self) -> None:
         self.ahead = timedelta()
@@ -64,7 +64,7 @@ async def store_and_driver(
 
 
 async def parts(count: int, at: int = -1, event: Callable[[], object] = print) -> AsyncIterator[bytes]:
-    """Yield parts, and do something before one of them."""
+    """Yield parts, and run a call before one of them."""
     for number in range(count):
         if number == at:
             event()
@@ -80,8 +80,8 @@ def operations(server: S3Server) -> list[str]:
 
 @pytest.mark.parametrize("bucket", ["bucket", BUCKET])
 @pytest.mark.parametrize("count", [1, 6])
-async def test_uploads_arrive_whole(bucket: str, count: int) -> None:
-    """By put and by parts, in a bucket of any name where the endpoint is given; ETags are whatever the store says."""
+async def test_an_upload_to_a_directory_bucket_stores_every_byte(bucket: str, count: int) -> None:
+    """By PutObject and by parts, in a bucket of any name if the endpoint is given. ETags are those of the store."""
     async with store_and_driver() as (server, driver):
         receipt = await driver.upload_object_via_stream(parts(count), bucket, "a//b key")
         stored = server.objects[bucket, "a//b key"]
@@ -97,8 +97,7 @@ async def test_uploads_arrive_whole(bucket: str, count: int) -> None:
 
 @pytest.mark.parametrize("checksum", ["crc32", "sha256"])
 @pytest.mark.parametrize("count", [1, 6])
-async def test_checksums_are_taken(checksum: str, count: int) -> None:
-    """In the place of MD5s, which are not."""
+async def test_checksums_replace_md5_in_directory_buckets(checksum: str, count: int) -> None:
     transfer = TransferConfig(part_size=PART, checksum=checksum)  # type: ignore[arg-type]
     async with store_and_driver() as (server, driver):
         await driver.upload_object_via_stream(parts(count), "bucket", "key", transfer=transfer)
@@ -108,8 +107,8 @@ async def test_checksums_are_taken(checksum: str, count: int) -> None:
     assert all(request.header(f"x-amz-checksum-{checksum}") for request in bodies)
 
 
-async def test_everything_else_works_too() -> None:
-    """Buckets with the ordinary keys, what is in them with a session's."""
+async def test_every_other_method_works_on_directory_buckets() -> None:
+    """Requests to buckets use the ordinary keys, requests to objects the keys of a session."""
     async with store_and_driver() as (server, driver):
         assert await driver.create_container("new-bucket") == Container("new-bucket")
         await driver.upload_object_via_stream(b"x", "new-bucket", "dir/key")
@@ -123,8 +122,8 @@ async def test_everything_else_works_too() -> None:
         assert "new-bucket" not in server.store.buckets
 
 
-async def test_listings_by_any_prefix_are_right() -> None:
-    """The store takes whole folders only; what was not meant is left out here."""
+async def test_a_listing_by_a_partial_prefix_is_filtered_by_the_driver() -> None:
+    """The store lists whole folders only."""
     async with store_and_driver() as (server, driver):
         for key in ("dir/a", "dir/ab", "dir/b", "other"):
             await driver.upload_object_via_stream(b"x", "bucket", key)
@@ -144,8 +143,8 @@ async def test_listings_by_any_prefix_are_right() -> None:
     assert asked == [None, "dir/", "dir/", None, "missing/"]
 
 
-async def test_an_upload_whose_creation_was_lost_is_found_and_aborted() -> None:
-    """By the folder of its key; another upload in it is left alone."""
+async def test_the_upload_of_a_lost_create_is_found_and_aborted() -> None:
+    """By the folder of its key. Another upload in the folder is left alone."""
     async with store_and_driver() as (server, driver):
         server.faults.add(Fault("drop_after", "CreateMultipartUpload"))
         await driver.upload_object_via_stream(parts(3), "bucket", "dir/key")
@@ -155,8 +154,8 @@ async def test_an_upload_whose_creation_was_lost_is_found_and_aborted() -> None:
     assert server.objects["bucket", "dir/key"].size == 3 * PART
 
 
-async def test_many_uploads_at_once_are_one_session() -> None:
-    """Opened by the first request, while all others wait for it."""
+async def test_concurrent_uploads_share_one_session() -> None:
+    """The first request opens it while the others wait."""
     async with store_and_driver() as (server, driver):
         server.hold("CreateSession")
         uploads = [asyncio.ensure_future(driver.upload_object_via_stream(b"x", "bucket", str(n))) for n in range(20)]
@@ -172,8 +171,8 @@ async def test_many_uploads_at_once_are_one_session() -> None:
 
 @pytest.mark.parametrize("at", [1, 2, 5])
 @pytest.mark.parametrize("concurrency", [1, 4])
-async def test_a_session_that_ends_in_mid_upload_is_renewed(at: int, concurrency: int) -> None:
-    """The store says ExpiredToken; one new session, and the object is whole."""
+async def test_a_session_that_expires_during_an_upload_is_renewed(at: int, concurrency: int) -> None:
+    """After ExpiredToken the driver opens one new session, and the object is complete."""
     clock = ServerClock()
 
     def let_it_end() -> None:
@@ -190,8 +189,7 @@ async def test_a_session_that_ends_in_mid_upload_is_renewed(at: int, concurrency
     assert 400 in [request.status for request in server.requests]
 
 
-async def test_an_upload_is_aborted_with_a_session_too() -> None:
-    """Also if the session ended meanwhile; nothing is left behind."""
+async def test_an_abort_works_after_the_session_has_expired() -> None:
     clock = ServerClock()
 
     async def failing(server: S3Server) -> AsyncIterator[bytes]:
@@ -209,8 +207,8 @@ async def test_an_upload_is_aborted_with_a_session_too() -> None:
     assert operations(server).count("CreateSession") == 2
 
 
-async def test_an_etag_is_no_evidence_against_the_bytes() -> None:
-    """A lost answer to the commit is settled although no ETag is the MD5 that our parts make."""
+async def test_a_lost_commit_response_is_settled_without_md5_etags() -> None:
+    """No ETag of a directory bucket is the MD5 of our parts."""
     async with store_and_driver() as (server, driver):
         server.faults.add(Fault("drop_after", "CompleteMultipartUpload", times=9))
         receipt = await driver.upload_object_via_stream(parts(3), "bucket", "key")
@@ -218,8 +216,8 @@ async def test_an_etag_is_no_evidence_against_the_bytes() -> None:
     assert server.objects["bucket", "key"].size == receipt.size == 3 * PART
 
 
-async def test_a_corrupted_body_is_refused_all_the_same() -> None:
-    """By the signed SHA-256, since there is no MD5 to compare: the store's answer to that is repeated, then raised."""
+async def test_a_corrupted_body_is_refused_by_the_signed_sha256() -> None:
+    """There is no MD5 to compare. The refusal is retried, then raised."""
     async with store_and_driver() as (server, driver):
         server.faults.add(Fault("answer", "PutObject", status=400, code="BadDigest", times=99))
         with pytest.raises(Exception, match="BadDigest") as caught:
@@ -230,8 +228,8 @@ async def test_a_corrupted_body_is_refused_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("wrong", [Credentials("unknown", "secret"), Credentials("AIOS3TESTACCESSKEY", "wrong-secret")])
-async def test_wrong_keys_are_told_after_one_request(wrong: Credentials) -> None:
-    """No session, no retry, nothing of the source but its first part is asked for."""
+async def test_wrong_keys_raise_after_one_request(wrong: Credentials) -> None:
+    """No session, no retry, and the source is read for its first part only."""
     async with store_and_driver(wrong) as (server, driver):
         with pytest.raises(CredentialsError) as caught:
             await driver.upload_object_via_stream(parts(1), "bucket", "key")
@@ -241,8 +239,8 @@ async def test_wrong_keys_are_told_after_one_request(wrong: Credentials) -> None
     assert wrong.secret_access_key not in f"{caught.value} {caught.value!r}"
 
 
-async def test_an_upload_that_is_cancelled_while_its_session_is_opened_leaves_nothing() -> None:
-    """No task, no request that goes on, no upload."""
+async def test_an_upload_cancelled_while_its_session_opens_leaves_nothing() -> None:
+    """No task, no request in flight, no upload."""
     async with store_and_driver() as (server, driver):
         server.hold("CreateSession")
         upload = asyncio.ensure_future(driver.upload_object_via_stream(parts(6), "bucket", "key"))
@@ -255,8 +253,8 @@ async def test_an_upload_that_is_cancelled_while_its_session_is_opened_leaves_no
     assert operations(server) == ["CreateSession"]
 
 
-async def test_a_driver_that_is_closed_opens_no_session_any_more() -> None:
-    """Whoever waits for one is told, and no task is left."""
+async def test_closing_the_driver_ends_the_wait_for_a_session() -> None:
+    """The waiting call raises, and no task is left."""
     async with store_and_driver() as (server, driver):
         server.hold("CreateSession")
         looking = asyncio.ensure_future(driver.get_container("bucket"))
@@ -271,8 +269,8 @@ async def test_a_driver_that_is_closed_opens_no_session_any_more() -> None:
     assert operations(server) == ["CreateSession"]
 
 
-async def test_urls_are_signed_with_the_session() -> None:
-    """Its token is in the query, and the URL works for as long as the session does, both ways."""
+async def test_presigned_urls_carry_the_token_of_the_session() -> None:
+    """They work as long as the session, for reading and writing."""
     clock = ServerClock()
     async with store_and_driver(clock=clock) as (server, driver):
         upload = await driver.create_upload_url("bucket", "key", expires_in=3600)
@@ -295,7 +293,7 @@ async def test_urls_are_signed_with_the_session() -> None:
 
 
 class Recorder:
-    """A transport that opens sessions, and answers everything else with an empty success."""
+    """Transport that opens sessions, and gives every other request an empty success."""
 
     def __init__(self, **_: object) -> None:
         self.sent: list[Request] = []
@@ -325,8 +323,8 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     return made
 
 
-async def test_objects_go_to_the_zone_and_buckets_to_the_control_host(recorder: Recorder) -> None:
-    """No endpoint has to be given: the zone is in the bucket's name, the region is the driver's."""
+async def test_object_requests_go_to_the_zone_and_bucket_requests_to_the_control_host(recorder: Recorder) -> None:
+    """No endpoint is needed: the zone is in the bucket's name, and the region is the driver's."""
     zonal = f"https://{BUCKET}.s3express-use1-az4.us-east-1.amazonaws.com/"
     control = "https://s3express-control.us-east-1.amazonaws.com/"
     async with S3StorageDriver("s3express", region="us-east-1", credentials=KEYS) as driver:
@@ -351,8 +349,8 @@ async def test_objects_go_to_the_zone_and_buckets_to_the_control_host(recorder: 
     assert all("/us-east-1/s3express/" in request.headers["authorization"] for request in recorder.sent)
 
 
-async def test_a_bucket_without_a_zone_is_refused_before_anything_is_sent(recorder: Recorder) -> None:
-    """Whatever is asked of it."""
+async def test_a_bucket_name_without_a_zone_is_refused_by_every_method(recorder: Recorder) -> None:
+    """Before any request."""
     async with S3StorageDriver("s3express", region="us-east-1", credentials=KEYS) as driver:
         for call in (
             driver.upload_object_via_stream(b"x", "videos", "key"),

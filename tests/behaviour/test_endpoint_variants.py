@@ -20,7 +20,7 @@ CONTENT = bytes(range(256)) * 20
 
 
 class LoopbackResolver(AbstractResolver):
-    """Finds every host here."""
+    """Resolver that finds every host on loopback."""
 
     async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolveResult]:
         return [
@@ -28,12 +28,12 @@ class LoopbackResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the resolver holds nothing."""
 
 
 @asynccontextmanager
 async def driver_for(server: S3Server, region: str = "us-east-1", **options) -> AsyncIterator[S3StorageDriver]:
-    """Make a driver for a store with names of its own, at the server's port."""
+    """Make a driver for a store with its own host names, at the server's port."""
     port = server.endpoint_url.rpartition(":")[2]
     provider = dataclasses.replace(
         AWS,
@@ -61,7 +61,7 @@ async def driver_for(server: S3Server, region: str = "us-east-1", **options) -> 
 
 
 def hosts(server: S3Server) -> dict[str, set[str]]:
-    """Return the hosts that were asked, by operation, without the port."""
+    """Return the hosts of the requests by operation, without the port."""
     found: dict[str, set[str]] = {}
     for request in server.requests:
         name = (request.header("Host") or "").rpartition(":")[0].removesuffix(".store.test")
@@ -78,8 +78,8 @@ def hosts(server: S3Server) -> dict[str, set[str]]:
         ({}, "new.us-east-1", "us-east-1"),
     ],
 )
-async def test_what_is_in_buckets_is_accelerated_and_buckets_are_not(options, fast, own):
-    """The store takes making, deleting and listing of buckets at the region's host only."""
+async def test_object_requests_are_accelerated_and_bucket_requests_are_not(options, fast, own):
+    """The store takes creation, deletion and listing of buckets at the region's host only."""
     async with S3Server(ANY_HOST) as server, driver_for(server, **options) as driver:
         await driver.create_container("new")
         await driver.upload_object_via_stream(CONTENT, "new", "key")
@@ -95,8 +95,8 @@ async def test_what_is_in_buckets_is_accelerated_and_buckets_are_not(options, fa
     assert set.union(*asked.values()) == {fast}
 
 
-async def test_a_bucket_that_cannot_be_accelerated_is_told_before_anything_is_sent():
-    """But it can be made and deleted: by path, as any bucket with a dot."""
+async def test_a_bucket_with_a_dot_is_refused_for_acceleration_before_any_request():
+    """It can still be created and deleted, by path."""
     async with S3Server(ANY_HOST) as server, driver_for(server, use_accelerate=True) as driver:
         await driver.create_container("a.b")
         with pytest.raises(ConfigurationError, match=r"'a\.b' cannot be accelerated"):
@@ -108,7 +108,6 @@ async def test_a_bucket_that_cannot_be_accelerated_is_told_before_anything_is_se
 
 
 async def test_public_and_signed_urls_have_the_hosts_of_the_variant():
-    """Those that the driver itself uses."""
     async with S3Server(ANY_HOST) as server:
         port = server.endpoint_url.rpartition(":")[2]
         async with driver_for(server, use_accelerate=True) as driver:
@@ -121,8 +120,8 @@ async def test_public_and_signed_urls_have_the_hosts_of_the_variant():
                 assert url.partition("?")[0] == f"http://bucket.fast.store.test:{port}/key"
 
 
-async def test_a_wrong_region_is_healed_within_the_variant():
-    """A dualstack driver goes to the dualstack host of the other region, and stays there for that bucket."""
+async def test_a_wrong_region_is_corrected_within_the_variant():
+    """A dualstack driver uses the dualstack host of the other region, from then on for that bucket."""
     async with S3Server(ANY_HOST, region="eu-west-1") as server, driver_for(server, use_dualstack=True) as driver:
         await driver.upload_object_via_stream(b"x", "bucket", "key")
         await driver.upload_object_via_stream(b"x", "bucket", "key2")
@@ -131,7 +130,7 @@ async def test_a_wrong_region_is_healed_within_the_variant():
 
 
 async def test_an_accelerated_request_is_signed_for_the_right_region_at_the_same_host():
-    """Which is one for all regions; the region's own host is that of the other region from then on."""
+    """The accelerated host is one for all regions. Bucket requests use the other region's host from then on."""
     async with S3Server(ANY_HOST, region="eu-west-1") as server, driver_for(server, use_accelerate=True) as driver:
         await driver.upload_object_via_stream(b"x", "bucket", "key")
         await driver.delete_object("bucket", "key")
@@ -144,8 +143,8 @@ async def test_an_accelerated_request_is_signed_for_the_right_region_at_the_same
 @pytest.mark.parametrize("status", [301, 307])
 @pytest.mark.parametrize("host", ["bucket.old-eu-west-1", "bucket.eu-west-1", "dual-eu-west-1", "BUCKET.EU-WEST-1"])
 @pytest.mark.parametrize("size", [10, len(CONTENT)])
-async def test_a_redirect_that_names_only_a_host_is_healed_if_the_host_is_the_providers(host, status, size):
-    """By the region in its name, at the host that the driver's own pattern has for that region: never at that one."""
+async def test_a_redirect_to_a_host_of_the_provider_corrects_the_region(host, status, size):
+    """The region is read from the host. The request goes to the driver's own pattern for that region."""
     async with S3Server(ANY_HOST, region="eu-west-1") as server, driver_for(server) as driver:
         port = server.endpoint_url.rpartition(":")[2]
         location = f"http://{host}.store.test:{port}/key?a=b"
@@ -169,7 +168,7 @@ async def test_a_redirect_that_names_only_a_host_is_healed_if_the_host_is_the_pr
     ],
 )
 async def test_a_redirect_to_any_other_host_is_an_error(location):
-    """Nothing is sent anywhere else: neither elsewhere, nor where it came from once more."""
+    """Nothing is sent to that host, and the request is not repeated."""
     async with S3Server(ANY_HOST) as server, driver_for(server) as driver:
         headers = (("Location", location.format(port=server.endpoint_url.rpartition(":")[2])),)
         server.faults.add(Fault("answer", status=307, code="TemporaryRedirect", headers=headers))

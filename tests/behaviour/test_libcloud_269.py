@@ -1,7 +1,7 @@
-"""The steps of LIBCLOUD-269, asyncio style, against a mocked HTTP client, for each of the three driver classes.
+"""The steps of LIBCLOUD-269 in asyncio, against a mocked HTTP client, for each of the three driver classes.
 
-The mock cannot see bytes on a wire; tests/transport does. What is asserted here is which requests are made, in which
-order, how many, and what is in them.
+The mock cannot see bytes on the wire, which `tests/unit/transport` checks. These tests check the number, the order and
+the content of the requests.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ NO_UPLOAD = "<Error><Code>NoSuchUpload</Code><Message>gone</Message></Error>"
 
 @dataclass(frozen=True)
 class Store:
-    """How one driver class is made and where it must reach the object."""
+    """Construction of one driver class, and its expected URLs."""
 
     driver_class: type[S3StorageDriver]
     url: str
@@ -55,7 +55,7 @@ class Store:
 
     @property
     def looks_up_the_etag(self) -> bool:
-        """Whether the answer to Complete does not have the final one."""
+        """Whether the ETag in the response to Complete may not be the final one."""
         return not find_provider(self.driver_class.default_provider).complete_etag_is_final
 
     def make(self) -> S3StorageDriver:
@@ -85,13 +85,13 @@ STORES = [
 
 @pytest.fixture(params=STORES, ids=lambda store: store.driver_class.__name__)
 def store(request):
-    """Each of the driver classes."""
+    """One of the driver classes."""
     return request.param
 
 
 @pytest.fixture
 def http(monkeypatch):
-    """A mocked HTTP client; its answers get the constructor argument that newer versions of aiohttp ask for."""
+    """Mocked HTTP client. Its responses get the constructor argument that newer versions of aiohttp require."""
 
     class Answer(aiohttp.ClientResponse):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -105,7 +105,7 @@ def http(monkeypatch):
 
 
 def script_upload(http: Recorder, url: str, parts: int) -> None:
-    """Answer the three steps of one upload."""
+    """Script the responses to the three steps of one upload."""
     http.post(f"{url}?uploads=", body=CREATED)
     for number in range(1, parts + 1):
         http.put(f"{url}?partNumber={number}&uploadId={UPLOAD_ID}", headers={"ETag": f'"etag-{number}"'})
@@ -123,8 +123,8 @@ async def upload(driver: S3StorageDriver, source: Any) -> Any:
     return await driver.upload_object_via_stream(source, "videos", "2026/cat.mp4")
 
 
-async def test_the_three_steps(http, store):
-    """POST ?uploads, a PUT per 5 MiB with its number, POST with the list: these requests, and no others."""
+async def test_a_longer_stream_is_create_parts_and_complete(http, store):
+    """POST ?uploads, a PUT per 5 MiB with its number, POST with the list, and no other request."""
     script_upload(http, store.url, parts=3)
     async with store.make() as driver:
         receipt = await upload(driver, stream(CHUNK, CHUNK, 7))
@@ -142,8 +142,8 @@ async def test_the_three_steps(http, store):
 
 
 @pytest.mark.parametrize("chunk", [CHUNK, 1_000_000, 2 * CHUNK + 7])
-async def test_the_parts_are_5_mib_however_the_source_is_cut(http, store, chunk):
-    """Every part but the last has 5 MiB, with the right bytes, in the right order."""
+async def test_parts_have_5_mib_for_chunks_of_any_size(http, store, chunk):
+    """Every part except the last, with the right bytes in the right order."""
     script_upload(http, store.url, parts=3)
     content = b"A" * CHUNK + b"B" * CHUNK + b"C" * 7
     async with store.make() as driver:
@@ -170,7 +170,7 @@ async def test_the_commit_lists_every_part_with_its_etag(http, store):
 
 
 async def test_every_request_is_signed(http, store):
-    """By Signature Version 4, each anew, and with its length."""
+    """By Signature Version 4, again for each request, and with its length."""
     script_upload(http, store.url, parts=3)
     async with store.make() as driver:
         await upload(driver, stream(CHUNK, CHUNK, 7))
@@ -181,8 +181,7 @@ async def test_every_request_is_signed(http, store):
     assert len({call.headers["authorization"] for call in http.calls}) == len(http.calls)
 
 
-async def test_no_more_parts_at_once_than_allowed(http, store):
-    """Bounded concurrency."""
+async def test_parts_in_flight_do_not_exceed_the_concurrency(http, store):
     http.overlap = asyncio.Event()
     script_upload(http, store.url, parts=3)
     async with store.make() as driver:
@@ -192,7 +191,7 @@ async def test_no_more_parts_at_once_than_allowed(http, store):
 
 
 async def test_a_part_is_retried_alone(http, store):
-    """One failed PUT is repeated, byte by byte the same; nothing else is."""
+    """One failed PUT is repeated with the same bytes. No other request is."""
     http.put(f"{store.url}?partNumber=2&uploadId={UPLOAD_ID}", status=500, body="")
     script_upload(http, store.url, parts=3)
     async with store.make() as driver:
@@ -204,7 +203,7 @@ async def test_a_part_is_retried_alone(http, store):
 
 
 def script_cleanup(http: Recorder, url: str) -> None:
-    """Answer the abort, and the question whether anything is left."""
+    """Script the responses to the abort and to the check that nothing is left."""
     http.delete(f"{url}?uploadId={UPLOAD_ID}", status=204, body="")
     http.get(f"{url}?uploadId={UPLOAD_ID}", status=404, body=NO_UPLOAD)
 
@@ -224,7 +223,7 @@ async def test_a_failed_part_aborts(http, store):
 
 
 async def test_a_failed_source_aborts(http, store):
-    """The source's own error reaches the caller; the DELETE comes after every PUT has ended."""
+    """The source's own error reaches the caller. The DELETE comes after every PUT has ended."""
 
     async def broken():
         yield b"A" * CHUNK
@@ -243,7 +242,7 @@ async def test_a_failed_source_aborts(http, store):
 
 
 async def test_a_cancelled_upload_aborts(http, store):
-    """Before the cancellation reaches the caller the DELETE has been answered."""
+    """The response to the DELETE comes before the cancellation reaches the caller."""
     began = asyncio.Event()
 
     async def endless():
@@ -278,7 +277,7 @@ async def test_a_failed_commit_aborts(http, store):
 
 
 async def test_a_small_stream_is_one_put(http, store):
-    """Without a multipart upload, since it would cost three requests."""
+    """A multipart upload would need three requests."""
     http.put(store.url, headers={"ETag": '"small"'})
     async with store.make() as driver:
         receipt = await upload(driver, stream(7))

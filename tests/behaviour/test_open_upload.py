@@ -1,4 +1,4 @@
-"""Writing to an open upload."""
+"""Uploads by `open_upload` and its writer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aios3.testing import Fault
 PART = 1024
 
 
-async def test_what_is_written_is_committed_when_the_block_is_left(server, driver):
+async def test_leaving_the_block_commits_the_written_bytes(server, driver):
     """`write` takes any bytes-like data of any length, `write_from` any source, in the order of the calls."""
     async with driver.open_upload("bucket", "key", content_type="text/plain") as upload:
         await upload.write(b"")
@@ -32,7 +32,7 @@ async def test_what_is_written_is_committed_when_the_block_is_left(server, drive
 
 
 async def test_a_block_without_a_write_is_an_empty_object(server, driver):
-    """One request."""
+    """It costs one request."""
     async with driver.open_upload("bucket", "key") as upload:
         pass
     assert upload.receipt.size == 0
@@ -40,8 +40,8 @@ async def test_a_block_without_a_write_is_an_empty_object(server, driver):
     assert len(server.requests) == 1
 
 
-async def test_there_is_no_receipt_before_the_end(server, driver):
-    """Neither inside the block nor after one that failed."""
+async def test_a_receipt_before_the_commit_is_an_error(server, driver):
+    """Inside the block, and after a failed block."""
     with pytest.raises(KeyError):
         async with driver.open_upload("bucket", "key") as upload:
             with pytest.raises(ConfigurationError, match="no receipt"):
@@ -51,8 +51,7 @@ async def test_there_is_no_receipt_before_the_end(server, driver):
         _ = upload.receipt
 
 
-async def test_writing_after_the_end_is_told(server, driver):
-    """The writer belongs to its block."""
+async def test_writing_after_the_block_raises(server, driver):
     async with driver.open_upload("bucket", "key") as upload:
         await upload.write(b"x")
     with pytest.raises(ConfigurationError, match="inside its block"):
@@ -64,7 +63,7 @@ async def test_writing_after_the_end_is_told(server, driver):
 
 @pytest.mark.parametrize("size", [10, 5000])
 async def test_an_exception_in_the_block_aborts(server, driver, size):
-    """It comes out unchanged, and nothing is committed or left."""
+    """It is raised unchanged, and nothing is committed or left."""
     error = KeyError("mine")
     with pytest.raises(KeyError) as caught:
         async with driver.open_upload("bucket", "key") as upload:
@@ -75,8 +74,8 @@ async def test_an_exception_in_the_block_aborts(server, driver, size):
     assert server.objects == {}
 
 
-async def test_a_part_that_fails_cancels_the_block(server, driver):
-    """A block that waits for something else learns of it at once, and the part's error is raised."""
+async def test_a_failed_part_cancels_a_waiting_block(server, driver):
+    """At once. The part's error is raised."""
     server.faults.add(Fault("answer", "UploadPart", part_number=1, status=403, code="AccessDenied", times=100))
     reached = []
     with pytest.raises(AccessDeniedError, match="UploadPart of 'bucket/key', part 1, was answered 403") as caught:
@@ -91,8 +90,8 @@ async def test_a_part_that_fails_cancels_the_block(server, driver):
     assert asyncio.current_task().cancelling() == 0
 
 
-async def test_a_part_that_fails_stops_a_block_that_goes_on_writing(server, driver):
-    """The source is not read to its end for nothing."""
+async def test_a_failed_part_stops_a_writing_block(server, driver):
+    """The source is not read to its end."""
     server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied", times=10_000))
     written = 0
     with pytest.raises(AccessDeniedError):
@@ -104,15 +103,15 @@ async def test_a_part_that_fails_stops_a_block_that_goes_on_writing(server, driv
     assert server.open_uploads == []
 
 
-async def test_a_refused_create_reaches_the_write(server, driver):
-    """It needs no clean-up, and the block may handle nothing: it cannot be committed any more."""
+async def test_a_refused_create_is_raised_by_write(server, driver):
+    """There is nothing to abort, and the block cannot commit."""
     with pytest.raises(ResponseError, match="NoSuchBucket"):
         async with driver.open_upload("missing", "key") as upload:
             await upload.write(bytes(5000))
     assert [request.operation for request in server.requests] == ["CreateMultipartUpload"]
 
 
-async def test_a_write_error_that_the_block_swallows_does_not_commit(server, driver):
+async def test_a_block_that_swallows_a_write_error_does_not_commit(server, driver):
     """Promise 1: never a truncated object."""
     server.faults.add(Fault("answer", "CreateMultipartUpload", status=403, code="AccessDenied", times=100))
     with pytest.raises(AccessDeniedError):
@@ -123,7 +122,7 @@ async def test_a_write_error_that_the_block_swallows_does_not_commit(server, dri
 
 
 async def test_a_chunk_that_is_not_bytes_is_a_type_error_and_aborts(server, driver):
-    """Also after good ones."""
+    """Also after valid chunks."""
     with pytest.raises(TypeError, match="str.*bytes-like"):
         async with driver.open_upload("bucket", "key") as upload:
             await upload.write(bytes(5000))
@@ -132,8 +131,8 @@ async def test_a_chunk_that_is_not_bytes_is_a_type_error_and_aborts(server, driv
     assert server.objects == {}
 
 
-async def test_a_size_is_kept(server, driver):
-    """Too little and too much written are errors, and nothing is committed."""
+async def test_writing_another_size_than_declared_commits_nothing(server, driver):
+    """Too few and too many bytes are errors."""
     with pytest.raises(SizeMismatchError, match="after 4 of its declared 5"):
         async with driver.open_upload("bucket", "key", size=5) as upload:
             await upload.write(b"abcd")
@@ -155,8 +154,8 @@ async def test_writes_of_several_tasks_do_not_mix(server, driver):
     assert sorted(body[start : start + 777] for start in range(0, len(body), 777)) == pieces
 
 
-async def test_the_same_arguments_are_refused_as_by_the_other_methods(server, driver):
-    """Before anything is sent, on entering."""
+async def test_invalid_arguments_are_refused_on_entering_the_block(server, driver):
+    """Before any request, as in the other methods."""
     for arguments, options in ((("", "key"), {}), (("bucket", ""), {}), (("bucket", "key"), {"size": -1})):
         with pytest.raises(ConfigurationError):
             async with driver.open_upload(*arguments, **options):
@@ -181,7 +180,7 @@ async def test_a_buffer_may_be_reused_after_the_write(server, driver):
 
 
 async def test_a_cancelled_block_aborts(server, driver):
-    """`asyncio.timeout` around it stays a TimeoutError."""
+    """`asyncio.timeout` around the block still raises TimeoutError."""
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05), driver.open_upload("bucket", "key") as upload:
             await upload.write(bytes(5000))

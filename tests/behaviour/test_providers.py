@@ -1,4 +1,4 @@
-"""What a provider's record changes in an upload, besides its limits."""
+"""Effects of a provider's record on an upload, besides its limits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def parts_of(provider, content: bytes, **options) -> list[int]:
     return [part.size for part in receipt.parts]
 
 
-async def test_the_recommended_part_size_is_taken_by_default():
+async def test_the_recommended_part_size_of_a_provider_is_the_default():
     """Storj bills every part below 64 MiB like one of 64 MiB."""
     storj_like = dataclasses.replace(SMALL, recommended_part_size=6 * MIB)
 
@@ -35,16 +35,16 @@ async def test_the_recommended_part_size_is_taken_by_default():
     assert PROVIDERS["storj"].recommended_part_size == 64 * MIB
 
 
-async def test_a_part_size_of_the_callers_counts_more():
-    """Also the usual one, if it was asked for."""
+async def test_a_part_size_of_the_caller_replaces_the_recommended_one():
+    """Even the usual default, if it was given explicitly."""
     storj_like = dataclasses.replace(SMALL, recommended_part_size=6 * MIB)
 
     assert await parts_of(storj_like, bytes(7 * MIB), transfer=TransferConfig()) == [5 * MIB, 2 * MIB]
 
 
 @pytest.mark.parametrize(("buffer", "most"), [(None, 8), (3 * 4096, 3), (100, 1)])
-async def test_no_more_parts_are_in_flight_than_the_store_can_reorder(buffer, most):
-    """What comes before its turn beyond that would stand still until a timeout."""
+async def test_parts_in_flight_do_not_exceed_the_stores_reorder_limit(buffer, most):
+    """Further parts would stand still until a timeout."""
     ordered = dataclasses.replace(SMALL, reorder_buffer=buffer)
     transfer = TransferConfig(part_size=4096)
     async with S3Server(ordered) as server, driver_for(server, ordered, transfer=transfer) as driver:
@@ -57,8 +57,7 @@ async def test_no_more_parts_are_in_flight_than_the_store_can_reorder(buffer, mo
         assert server.max_parts_in_progress == most
 
 
-async def test_a_declared_size_beyond_the_largest_object_is_refused_at_once():
-    """Before anything is sent."""
+async def test_a_declared_size_above_the_largest_object_is_refused_before_any_request():
     limited = dataclasses.replace(SMALL, max_object_size=1000)
     async with S3Server(limited) as server, driver_for(server, limited) as driver:
         with pytest.raises(ObjectTooLargeError, match="generic takes objects of 1000 bytes at most, not of 1001"):
@@ -69,7 +68,7 @@ async def test_a_declared_size_beyond_the_largest_object_is_refused_at_once():
 
 
 async def test_a_default_checksum_that_needs_a_missing_extra_is_left_out(monkeypatch):
-    """TLS protects the bytes on the way."""
+    """TLS still protects the bytes in transit."""
     checked = dataclasses.replace(
         SMALL,
         checksums=frozenset({"crc64nvme"}),
@@ -85,8 +84,8 @@ async def test_a_default_checksum_that_needs_a_missing_extra_is_left_out(monkeyp
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # aiohttp is about to do without BasicAuth
-async def test_a_session_that_signs_in_its_own_way_is_told():
-    """aiohttp refuses two kinds of authorization; the caller learns whose session it is."""
+async def test_a_session_with_its_own_authorization_is_refused():
+    """aiohttp refuses two kinds of authorization. The error names the session."""
     keys = aiohttp.BasicAuth("user", "password")
     async with (
         S3Server(SMALL) as server,

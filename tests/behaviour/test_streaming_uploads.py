@@ -1,4 +1,4 @@
-"""Uploads to a store without multipart uploads: the same calls, the same promises, one request."""
+"""Uploads to a store without multipart uploads: the same calls and promises, with one request."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ async def chunks(content: bytes, size: int = 1500):
 
 
 @pytest.mark.parametrize("size", [None, len(BIG)])
-async def test_a_stream_is_one_request(driver, server, size):
-    """Exact bytes, chunked or with a length, signed without the payload."""
+async def test_a_longer_stream_is_one_put(driver, server, size):
+    """Exact bytes, chunked or with a length. The signature does not cover the payload."""
     receipt = await driver.upload_object_via_stream(chunks(BIG), "bucket", "key", size=size, metadata={"a": "b"})
     (request,) = server.requests
     assert request.operation == "PutObject"
@@ -71,7 +71,6 @@ async def test_a_stream_is_one_request(driver, server, size):
 
 
 async def test_a_file_is_sent_with_its_length(driver, server, tmp_path):
-    """It is known."""
     path = tmp_path / "file"
     path.write_bytes(BIG)
     assert (await driver.upload_object(path, "bucket", "key")).size == len(BIG)
@@ -79,7 +78,7 @@ async def test_a_file_is_sent_with_its_length(driver, server, tmp_path):
     assert server.objects["bucket", "key"].body == BIG
 
 
-async def test_a_writer_streams(driver, server):
+async def test_a_writer_streams_its_writes_as_one_put(driver, server):
     """Several writes, of buffers that are reused, and a source."""
     buffer = bytearray(BIG[: 10 * KIB])
     async with driver.open_upload("bucket", "key") as upload:
@@ -90,16 +89,15 @@ async def test_a_writer_streams(driver, server):
     assert server.objects["bucket", "key"].body == BIG
 
 
-async def test_what_is_short_is_an_ordinary_put(driver, server):
-    """With its hash, and repeated."""
+async def test_a_short_source_is_an_ordinary_put(driver, server):
+    """It is signed with its hash, and can be retried."""
     server.faults.add(Fault("drop_mid_body", after_bytes=10))
     receipt = await driver.upload_object_via_stream(chunks(BIG[:PART]), "bucket", "key")
     assert receipt.retries == 1
     assert server.requests[1].header("x-amz-content-sha256") == hashlib.sha256(BIG[:PART]).hexdigest()
 
 
-async def test_conditions_hold(driver, server):
-    """They go with the one request there is."""
+async def test_conditions_are_sent_with_the_streamed_put(driver, server):
     await driver.upload_object_via_stream(chunks(BIG), "bucket", "key", if_none_match="*")
     with pytest.raises(StorageError) as caught:
         await driver.upload_object_via_stream(chunks(BIG[::-1]), "bucket", "key", if_none_match="*")
@@ -110,8 +108,8 @@ async def test_conditions_hold(driver, server):
 # choosing
 
 
-async def test_the_caller_can_choose_to_stream():
-    """Where the store takes it; one that does not take chunks takes a declared size."""
+async def test_mechanism_stream_streams_to_any_store():
+    """A store that takes no chunked bodies needs a declared size."""
     async with (
         S3Server(SMALL_PARTS) as server,
         S3StorageDriver(SMALL_PARTS, endpoint_url=server.endpoint_url, credentials=server.credentials) as driver,
@@ -131,8 +129,8 @@ async def test_the_caller_can_choose_to_stream():
         ({"payload_signing": "sha256"}, "UNSIGNED-PAYLOAD"),
     ],
 )
-async def test_what_cannot_be_is_refused_before_anything_is_sent(server, options, words):
-    """And nothing is asked of the source."""
+async def test_impossible_streams_are_refused_before_any_request(server, options, words):
+    """The source is not read."""
     provider = dataclasses.replace(PLAIN, checksums=PROVIDERS["aws"].checksums)
     source = Source()
     async with S3StorageDriver(provider, endpoint_url=server.endpoint_url, credentials=server.credentials) as driver:
@@ -144,8 +142,7 @@ async def test_what_cannot_be_is_refused_before_anything_is_sent(server, options
     assert source.content == CONTENT
 
 
-async def test_a_size_over_the_limit_is_refused_before_anything_is_sent(driver, server):
-    """One PutObject takes no more."""
+async def test_a_size_above_the_largest_put_is_refused_before_any_request(driver, server):
     with pytest.raises(ObjectTooLargeError, match="in one PutObject"):
         await driver.upload_object_via_stream(chunks(BIG), "bucket", "key", size=PLAIN.max_part_size + 1)
     assert server.requests == []
@@ -166,8 +163,8 @@ async def test_another_size_than_declared_commits_nothing(driver, server, size):
 
 @pytest.mark.parametrize("size", [None, len(BIG)])
 @pytest.mark.parametrize("after", [0, PART, PART + 1, 10 * PART, len(BIG)])
-async def test_a_source_that_fails_commits_nothing(driver, server, after, size):
-    """Not even when its last byte has come before."""
+async def test_a_failed_source_commits_nothing(driver, server, after, size):
+    """Even if it fails after its last byte."""
 
     async def failing():
         async for chunk in chunks(BIG[:after]):
@@ -183,8 +180,8 @@ async def test_a_source_that_fails_commits_nothing(driver, server, after, size):
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("size", [None, len(CONTENT)], ids=["chunked", "declared"])
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-async def test_nothing_is_left_at_any_turn(way, size, times):
-    """No half object, task, connection in use or byte is left, and the source is closed."""
+async def test_an_ending_at_any_turn_leaves_nothing(way, size, times):
+    """No partial object, task, connection in use or byte is left, and the source is closed."""
 
     async def upload(driver, source):
         await driver.upload_object_via_stream(source, "bucket", "key", size=size)
@@ -197,9 +194,7 @@ async def test_nothing_is_left_at_any_turn(way, size, times):
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-async def test_nothing_is_left_of_a_writer_at_any_turn(way):
-    """The same for a block."""
-
+async def test_an_ending_of_a_writer_at_any_turn_leaves_nothing(way):
     async def upload(driver, source):
         async with driver.open_upload("bucket", "key") as writer:
             await writer.write_from(source)
@@ -211,8 +206,8 @@ async def test_nothing_is_left_of_a_writer_at_any_turn(way):
 
 
 @pytest.mark.parametrize("kind", ["drop_mid_body", "early_answer", "slow_read", "drop_after"])
-async def test_nothing_is_left_when_the_store_fails_at_the_same_time(kind):
-    """Whichever comes first."""
+async def test_an_ending_during_a_store_failure_leaves_nothing(kind):
+    """The ending or the failure comes first."""
 
     async def upload(driver, source):
         try:
@@ -232,11 +227,11 @@ async def test_nothing_is_left_when_the_store_fails_at_the_same_time(kind):
 # failures of the one request
 
 
-@pytest.mark.parametrize("times", [1, FOR_EVER], ids=["once", "for ever"])
+@pytest.mark.parametrize("times", [1, FOR_EVER], ids=["once", "always"])
 @pytest.mark.parametrize("after", [0, 100, PART + 100, len(FOUR_PARTS) - 1])
 @pytest.mark.parametrize("kind", ALL_FAULT_KINDS)
-async def test_whatever_fails_it_ends_in_exact_bytes_or_a_typed_error(kind, after, times):
-    """And nothing is reported as committed that is not, or the other way round."""
+async def test_any_fault_ends_in_exact_bytes_or_a_typed_error(kind, after, times):
+    """An upload is reported as committed if and only if it is."""
     body = {"raw": b"\x00\xff not HTTP at all\r\n\r\n", "garbage_200": b"<html>hello</html>"}.get(kind)
     fault = Fault(kind, "PutObject", times=times, after_bytes=after, body=body)
     outcome = await upload_with(fault, provider=PLAIN)
@@ -247,16 +242,14 @@ async def test_whatever_fails_it_ends_in_exact_bytes_or_a_typed_error(kind, afte
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_mid_answer", "stall_after", "no_etag"])
-async def test_a_lost_answer_is_settled(kind):
-    """The key shows what became of it."""
+async def test_a_lost_commit_response_is_settled_by_the_key(kind):
     outcome = await upload_with(Fault(kind, "PutObject"), provider=PLAIN)
 
     assert outcome.word == "exact"
     assert outcome.attempts == 1
 
 
-async def test_a_lost_answer_that_cannot_be_settled_is_unknown():
-    """Without a look at the key nobody knows."""
+async def test_a_lost_commit_response_without_a_readable_key_is_unknown():
     outcome = await upload_with(
         Fault("drop_after", "PutObject"), Fault("drop_before", "HeadObject", times=FOR_EVER), provider=PLAIN
     )
@@ -266,8 +259,8 @@ async def test_a_lost_answer_that_cannot_be_settled_is_unknown():
     assert outcome.committed
 
 
-async def test_an_early_refusal_stops_a_source_that_is_being_waited_for(driver, server):
-    """Its error is what the caller gets, at once."""
+async def test_an_early_refusal_ends_the_wait_for_the_source(driver, server):
+    """The caller gets its error at once."""
     never = asyncio.Event()
     closed = []
 
@@ -285,8 +278,8 @@ async def test_an_early_refusal_stops_a_source_that_is_being_waited_for(driver, 
     assert driver._engine.memory.used == 0
 
 
-async def test_a_store_that_does_not_read_stops_the_source(driver, server):
-    """After what the sockets between hold and three pieces."""
+async def test_a_source_is_not_read_while_the_store_does_not_read(driver, server):
+    """Except for the bytes that the sockets hold and three pieces."""
     server.faults.add(Fault("stall_before", "PutObject"))
     pulled = 0
 

@@ -1,4 +1,4 @@
-"""Objects given as bytes, through the public driver: all that is promised of a source holds for them."""
+"""Objects given as bytes, through the public driver: every promise about sources holds for them."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ OWN = {"authorization", "host", "x-amz-date", "x-amz-meta-aios3-nonce"}
 
 
 class Word(bytes):
-    """Bytes of a kind of the caller's own."""
+    """Subclass of `bytes`."""
 
 
 def sent(server: S3Server) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """Return what was asked of the store, but for what differs every time."""
+    """Return the requests to the store, without the values that differ every time."""
     return [
         (request.operation, request.target, sorted((n.lower(), t) for n, t in request.headers if n.lower() not in OWN))
         for request in server.requests
@@ -50,7 +50,7 @@ def told(receipt: UploadReceipt) -> UploadReceipt:
 
 @pytest.fixture
 def puts(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Receives what is put whole."""
+    """Record the contents that are sent by `BytesUpload`."""
     seen: list[bytes] = []
     original = whole_upload.BytesUpload.run
 
@@ -76,10 +76,10 @@ CALLS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("fault", [None, Fault("drop_after", "PutObject"), Fault("no_etag", "PutObject")])
-async def test_it_is_the_same_upload_as_of_any_other_source(
+async def test_bytes_are_uploaded_like_any_other_source(
     small_provider: Provider, make_driver: MakeDriver, puts: list[bytes], call: dict[str, Any], fault: Fault | None
 ) -> None:
-    """The same requests, also after a lost answer, and the same receipt."""
+    """The same requests, also after a lost response, and the same receipt."""
     provider = dataclasses.replace(small_provider, checksums=frozenset({"sha256"}), content_md5=True)
     outcomes = []
     for source in (DATA, [DATA]):
@@ -96,10 +96,10 @@ async def test_it_is_the_same_upload_as_of_any_other_source(
 
 @pytest.mark.parametrize("size", [0, 1, PART - 1, PART, PART + 1, 3 * PART])
 @pytest.mark.parametrize("kind", [bytes, Word, bytearray, memoryview])
-async def test_bytes_of_every_length_and_kind(
+async def test_bytes_of_every_length_and_kind_are_stored(
     server: S3Server, driver: S3StorageDriver, puts: list[bytes], kind: Any, size: int
 ) -> None:
-    """They are put whole where they cannot change and fit; elsewhere they are a source like any other."""
+    """Immutable bytes that fit one part are sent without a copy. Others are read like any source."""
     content = bytes(range(256)) * 12
     receipt = await driver.upload_object_via_stream(kind(content[:size]), "bucket", "key")
     assert (receipt.size, server.objects["bucket", "key"].body) == (size, content[:size])
@@ -116,10 +116,10 @@ async def test_bytes_of_every_length_and_kind(
         ({"size": len(DATA), "max_size": 2}, ObjectTooLargeError),
     ],
 )
-async def test_bytes_that_are_not_as_many_as_they_should_be(
+async def test_bytes_of_another_size_than_declared_are_refused(
     server: S3Server, driver: S3StorageDriver, limits: dict[str, int], error: type[StorageError]
 ) -> None:
-    """No PutObject, and the words of any other source."""
+    """Without a PutObject, and with the message of any other source."""
     texts = []
     for source in (DATA, [DATA]):
         with pytest.raises(error) as caught:
@@ -130,8 +130,9 @@ async def test_bytes_that_are_not_as_many_as_they_should_be(
     assert server.objects == {}
 
 
-async def test_a_store_without_multipart_uploads(make_driver: MakeDriver, puts: list[bytes]) -> None:
-    """It takes one PutObject anyhow."""
+async def test_bytes_are_one_put_at_a_store_without_multipart_uploads(
+    make_driver: MakeDriver, puts: list[bytes]
+) -> None:
     provider = dataclasses.replace(PROVIDERS["generic"], multipart=False, min_part_size=PART)
     async with S3Server(provider) as server, make_driver(on=server) as driver:
         await driver.upload_object_via_stream(DATA, "bucket", "key")
@@ -139,8 +140,8 @@ async def test_a_store_without_multipart_uploads(make_driver: MakeDriver, puts: 
     assert puts == [DATA]
 
 
-async def test_a_thousand_at_once(server: S3Server, driver: S3StorageDriver) -> None:
-    """Each is what it should be, and nothing is kept of any."""
+async def test_a_thousand_concurrent_uploads_of_bytes_leave_nothing(server: S3Server, driver: S3StorageDriver) -> None:
+    """Each object is exact."""
     contents = {f"key-{number}": b"%d" % number for number in range(1000)}
     await asyncio.gather(
         *(driver.upload_object_via_stream(content, "bucket", key) for key, content in contents.items())
@@ -151,8 +152,10 @@ async def test_a_thousand_at_once(server: S3Server, driver: S3StorageDriver) -> 
     assert (engine.running, engine.memory.used, engine.pool.idle_bytes) == (set(), 0, 0)
 
 
-async def test_it_passes_those_who_wait_for_memory(server: S3Server, make_driver: MakeDriver) -> None:
-    """Nothing of it is held but what its caller holds."""
+async def test_bytes_are_uploaded_while_other_uploads_wait_for_memory(
+    server: S3Server, make_driver: MakeDriver
+) -> None:
+    """Only the caller holds their memory."""
     driver = make_driver(transfer=TransferConfig(part_size=PART, memory_limit=PART))
     began, go_on = asyncio.Event(), asyncio.Event()
 
@@ -173,7 +176,7 @@ async def test_it_passes_those_who_wait_for_memory(server: S3Server, make_driver
 
 
 async def held(server: S3Server, driver: S3StorageDriver) -> asyncio.Task[UploadReceipt]:
-    """Return an upload whose request the store has, and does not answer."""
+    """Return an upload whose request the store holds without a response."""
     server.hold("PutObject")
     upload = asyncio.create_task(driver.upload_object_via_stream(DATA, "bucket", "key"))
     await server.wait_for(lambda s: s.held_requests)
@@ -182,10 +185,10 @@ async def held(server: S3Server, driver: S3StorageDriver) -> asyncio.Task[Upload
 
 @pytest.mark.parametrize("grace", [0.0, 30.0])
 @pytest.mark.parametrize("keeps_journal", [False, True])
-async def test_closing_the_driver_lets_it_end(
+async def test_closing_the_driver_lets_an_upload_of_bytes_end(
     server: S3Server, make_driver: MakeDriver, tmp_path: Path, keeps_journal: bool, grace: float
 ) -> None:
-    """Its commit is on its way; closing twice waits for the same."""
+    """Its commit is in flight. A second closing waits for the same upload."""
     driver = make_driver(journal=tmp_path / "journal" if keeps_journal else None)
     upload = await held(server, driver)
     closing = [asyncio.create_task(driver.aclose(grace=grace)) for _ in range(2)]
@@ -203,10 +206,10 @@ async def test_closing_the_driver_lets_it_end(
 
 
 @pytest.mark.parametrize("grace", [0.0, 0.01])
-async def test_closing_the_driver_cuts_it_off_in_the_end(
+async def test_closing_the_driver_ends_a_held_upload_of_bytes(
     server: S3Server, make_driver: MakeDriver, grace: float
 ) -> None:
-    """Its caller learns that the outcome is unknown; no connection is in use."""
+    """The caller learns that the outcome is unknown. No connection is in use."""
     driver = make_driver(timeouts=Timeouts(cleanup=0.05))
     upload = await held(server, driver)
     await driver.aclose(grace=grace)
@@ -216,8 +219,10 @@ async def test_closing_the_driver_cuts_it_off_in_the_end(
     await server.wait_for(lambda s: not s.requests_in_progress)
 
 
-async def test_closing_the_driver_from_within_it(server: S3Server, make_driver: MakeDriver) -> None:
-    """What the caller's task runs for the request may do so, and does not wait for itself."""
+async def test_closing_the_driver_from_the_uploads_own_task_does_not_deadlock(
+    server: S3Server, make_driver: MakeDriver
+) -> None:
+    """The caller's code may run in that task during the request."""
 
     class Closing:
         async def get_credentials(self) -> Credentials:

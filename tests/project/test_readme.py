@@ -40,7 +40,7 @@ HANDLER, SCRIPT, WRITER, AROUND, SERVING, CRASH, SHUTDOWN, STORES, CREDENTIALS, 
     "open_upload(",
     "cleanup_multipart_uploads(",
     "APIRouter(",
-    "tidy_up_after_the_dead(",
+    "recover_after_crash(",
     "uvicorn.Server",
     "GoogleStorageDriver(",
     "AssumeRoleCredentials(",
@@ -386,7 +386,7 @@ async def test_the_examples_of_what_comes_after_a_crash(videos: S3Server, tmp_pa
     async with S3StorageDriver(journal=tmp_path) as driver:
         assert await example["archive"](driver, read_from, saved) is None
     assert videos.objects["videos", "camera-7.log"].body == body
-    assert await example["tidy_up_after_the_dead"](tmp_path) == {}
+    assert await example["recover_after_crash"](tmp_path) == {}
 
 
 def test_the_example_of_shutting_down_is_one_that_runs() -> None:
@@ -423,7 +423,7 @@ async def test_the_example_of_a_test_passes() -> None:
     """As its readers would run it."""
     example = namespace_of(TESTING)
     async with S3Server() as server:
-        await example["test_a_lost_answer_does_no_harm"](server)
+        await example["test_a_lost_response_does_no_harm"](server)
     example["test_without_an_event_loop"]()
 
 

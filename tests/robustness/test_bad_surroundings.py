@@ -1,4 +1,4 @@
-"""Credentials, buckets, endpoints and stores that are not what they should be are told in words that help."""
+"""Wrong credentials, buckets, endpoints and stores: errors that name the cause, and nothing is left."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind(server):
-    """However the call ended: no upload is open and nothing was committed."""
+    """Check after each test that no upload is open and nothing was committed."""
     yield
     assert server.open_uploads == []
     assert server.objects == {}
 
 
-async def test_no_credentials(server, make_driver):
-    """The message says where was looked, and every way to give some."""
+async def test_missing_credentials_are_an_error(server, make_driver):
+    """The message names the searched places, and every way to give credentials."""
     with pytest.raises(ConfigurationError) as caught:
         await make_driver(credentials=None).upload_object_via_stream(b"x", "bucket", "key")
     message = str(caught.value)
@@ -46,16 +46,16 @@ async def test_no_credentials(server, make_driver):
     assert server.requests == []
 
 
-async def test_half_of_the_credentials(server, make_driver, monkeypatch):
-    """The missing half is named."""
+async def test_incomplete_credentials_are_an_error(server, make_driver, monkeypatch):
+    """The message names the missing half."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     with pytest.raises(ConfigurationError, match="AWS_ACCESS_KEY_ID is set but AWS_SECRET_ACCESS_KEY is not"):
         await make_driver(credentials=None).get_container("bucket")
 
 
 @pytest.mark.parametrize("size", [10, 5000])
-async def test_a_wrong_secret(server, make_driver, size):
-    """One request, no retry, and the words that matter."""
+async def test_a_wrong_secret_raises_after_one_request(server, make_driver, size):
+    """There is no retry, and the message names the cause."""
     driver = make_driver(credentials=Credentials(server.credentials.access_key_id, "wrong"))
     with pytest.raises(CredentialsError, match="SignatureDoesNotMatch: .*secret access key.*wrong") as caught:
         await driver.upload_object_via_stream(bytes(size), "bucket", "key")
@@ -63,45 +63,45 @@ async def test_a_wrong_secret(server, make_driver, size):
     assert len(server.requests) == 1
 
 
-async def test_an_unknown_access_key(server, make_driver):
-    """It is the id that is unknown, not the secret that is wrong."""
+async def test_an_unknown_access_key_is_reported_as_unknown(server, make_driver):
+    """Not as a wrong secret."""
     driver = make_driver(credentials=Credentials("UNKNOWN", "wrong"))
     with pytest.raises(CredentialsError, match="does not know the access key id"):
         await driver.upload_object_via_stream(b"x", "bucket", "key")
 
 
-async def test_an_anonymous_upload_to_a_private_bucket(server, make_driver):
-    """The store says no, and it is an `AccessDeniedError`."""
+async def test_an_anonymous_upload_to_a_private_bucket_is_denied(server, make_driver):
+    """The error is an `AccessDeniedError`."""
     with pytest.raises(AccessDeniedError, match="403"):
         await make_driver(credentials=ANONYMOUS).upload_object_via_stream(b"x", "bucket", "key")
 
 
-async def test_wrong_credentials_seen_by_a_head(server, make_driver):
-    """An answer to HEAD has no body, but the message still says what it may be."""
+async def test_wrong_credentials_of_a_head_are_explained(server, make_driver):
+    """The response to HEAD has no body, but the message still names possible causes."""
     driver = make_driver(credentials=Credentials(server.credentials.access_key_id, "wrong"))
     with pytest.raises(AccessDeniedError, match="credentials"):
         await driver.get_container("bucket")
 
 
 @pytest.mark.parametrize("size", [10, 5000])
-async def test_a_missing_bucket(server, driver, size):
-    """It is named, with the key; one request."""
+async def test_a_missing_bucket_raises_after_one_request(server, driver, size):
+    """The message names the bucket and the key."""
     with pytest.raises(ContainerNotFoundError, match="'missing/key' was answered 404 NoSuchBucket") as caught:
         await driver.upload_object_via_stream(bytes(size), "missing", "key")
     assert (caught.value.bucket, caught.value.key, caught.value.code) == ("missing", "key", "NoSuchBucket")
     assert len(server.requests) == 1
 
 
-async def test_missing_things_seen_by_a_head(driver):
-    """What is missing is said in words, although HEAD has no body."""
+async def test_a_missing_bucket_or_object_of_a_head_is_named(driver):
+    """Although the response to HEAD has no body."""
     with pytest.raises(ContainerNotFoundError, match=r"'missing' was answered 404: .*(no such|does not exist)"):
         await driver.get_container("missing")
     with pytest.raises(ObjectNotFoundError, match=r"'bucket/missing' was answered 404: .*(no such|does not exist)"):
         await driver.get_object("bucket", "missing")
 
 
-async def test_a_dead_endpoint(make_driver):
-    """The endpoint is named, and how often it was tried."""
+async def test_an_unreachable_endpoint_is_named(make_driver):
+    """With the number of attempts."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -123,22 +123,22 @@ async def test_a_dead_endpoint(make_driver):
         (5, "endpoint"),
     ],
 )
-async def test_an_endpoint_that_cannot_be(make_driver, url, words):
-    """The message says where it came from and what is wrong with it."""
+async def test_an_invalid_endpoint_is_refused(make_driver, url, words):
+    """The message names its origin and what is wrong."""
     with pytest.raises(ConfigurationError, match=f"endpoint_url=: .*{words}"):
         await make_driver(endpoint_url=url).get_container("bucket")
 
 
-async def test_an_endpoint_that_nobody_knows(make_driver):
-    """`generic` has none of its own."""
+async def test_a_missing_endpoint_is_an_error(make_driver):
+    """`generic` has no endpoint of its own."""
     with pytest.raises(ConfigurationError, match="pass endpoint_url=, or set AWS_ENDPOINT_URL"):
         await make_driver(endpoint_url=None).get_container("bucket")
 
 
 @pytest.mark.parametrize("status", [200, 403, 404, 502])
 @pytest.mark.parametrize("operation", ["PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"])
-async def test_a_web_page_is_not_a_store(server, make_driver, operation, status):
-    """A proxy's HTML in place of XML, also with a 200, is an error that says so."""
+async def test_a_web_page_instead_of_xml_is_an_error(server, make_driver, operation, status):
+    """Also with status 200, for example from a proxy. The message says so."""
     kind = "garbage_200" if status == 200 else "answer"
     server.faults.add(Fault(kind, operation, status=status, body=PAGE, times=1000))
     driver = make_driver(retry=RetryPolicy(max_attempts=2, base_delay=0, throttle_base_delay=0))
@@ -153,8 +153,7 @@ async def test_a_web_page_is_not_a_store(server, make_driver, operation, status)
         assert "an HTML page" in str(caught.value)
 
 
-async def test_amazons_driver_says_the_same(server, make_driver):
-    """The two preset classes are the same driver."""
+async def test_amazons_driver_raises_the_same_errors(server, make_driver):
     driver = make_driver(AmazonS3StorageDriver)
     with pytest.raises(ConfigurationError, match="not empty"):
         await driver.upload_object_via_stream(b"x", "bucket", "")

@@ -1,4 +1,4 @@
-"""However an upload is ended, at whatever turn of the event loop, nothing of it is left."""
+"""Endings of an upload at every turn of the event loop: nothing of the upload is left."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.sweep import IMPATIENT, PART, SMALL_PARTS, UPLOADS, WAYS, Sou
 
 
 def driver_for(server: S3Server, **options: object) -> S3StorageDriver:
-    """Make a driver with tiny parts, two of them in flight."""
+    """Make a driver with tiny parts, and two parts in flight."""
     options = {"credentials": server.credentials, "transfer": TransferConfig(part_size=PART, concurrency=2), **options}
     return S3StorageDriver(SMALL_PARTS, endpoint_url=server.endpoint_url, region=server.region, **options)
 
@@ -22,7 +22,7 @@ def driver_for(server: S3Server, **options: object) -> S3StorageDriver:
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("upload", UPLOADS.values(), ids=UPLOADS)
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-async def test_nothing_is_left_at_any_turn(way, upload, times):
+async def test_an_ending_at_any_turn_leaves_nothing(way, upload, times):
     """Promise 2: no open upload, task, connection in use, byte or slot is left, and the source is closed."""
     runs, ended_early, problems = await sweep(way, upload, times)
 
@@ -33,8 +33,8 @@ async def test_nothing_is_left_at_any_turn(way, upload, times):
 
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("way", WAYS)
-async def test_nothing_is_left_of_bytes_at_any_turn(way, times):
-    """Promise 2 where all is one request in the caller's task; closing the driver lets it end."""
+async def test_an_ending_of_a_bytes_upload_at_any_turn_leaves_nothing(way, times):
+    """Promise 2 for one request in the caller's task. Closing the driver lets it end."""
     runs, ended_early, problems = await sweep(WAYS[way], by_bytes, times)
 
     # The store may hear later of what had left before the end.
@@ -45,8 +45,8 @@ async def test_nothing_is_left_of_bytes_at_any_turn(way, times):
 
 @pytest.mark.parametrize(("way", "stride"), [("task.cancel()", 1), ("driver.aclose()", 1), ("anyio cancel scope", 4)])
 @pytest.mark.parametrize("times", [1, 2])
-async def test_nothing_is_left_at_any_turn_with_a_journal(way, stride, times, tmp_path):
-    """Promise 2 with the journal's waits in between: what is open is in the journal, and what is not open is not."""
+async def test_an_ending_with_a_journal_at_any_turn_leaves_nothing(way, stride, times, tmp_path):
+    """Promise 2 with the journal's waits in between. The journal has exactly the open uploads."""
     runs, ended_early, problems = await sweep(
         WAYS[way], UPLOADS["upload_object_via_stream"], times, stride, journal=tmp_path / "journal"
     )
@@ -57,7 +57,7 @@ async def test_nothing_is_left_at_any_turn_with_a_journal(way, stride, times, tm
 
 
 @pytest.mark.parametrize("distance", range(1, 12))
-async def test_nothing_is_left_when_the_second_cancel_comes_at_any_turn_after_the_first(distance):
+async def test_a_second_cancel_at_any_later_turn_leaves_nothing(distance):
     """Promise 2: a second cancel, however soon after the first, does not cut the clean-up off."""
     problems = []
     for step in range(0, 40, 2):
@@ -92,8 +92,8 @@ async def _cancel_twice(upload, driver, source, step, times, *, distance):
     ids=lambda fault: f"{fault.kind} {fault.operation}",
 )
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-async def test_nothing_is_left_when_the_store_fails_at_the_same_time(way, fault):
-    """Promise 2 holds also while requests, those of the clean-up included, are lost."""
+async def test_a_cancel_while_requests_are_lost_leaves_nothing(way, fault):
+    """Promise 2, also if requests of the clean-up are lost."""
     problems = []
     for step in range(0, 50, 3):
         ending = await end_at(way, UPLOADS["upload_object_via_stream"], step, 2, (fault,))
@@ -103,8 +103,8 @@ async def test_nothing_is_left_when_the_store_fails_at_the_same_time(way, fault)
 
 
 @pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"])
-async def test_a_request_that_is_held_by_the_store_does_not_keep_a_cancelled_upload_open(operation):
-    """A cancellation in the middle of any request ends with the upload aborted."""
+async def test_a_cancel_during_a_held_request_aborts_the_upload(operation):
+    """For every kind of request."""
     async with S3Server(SMALL_PARTS) as server:
         driver = driver_for(server)
         async with driver:
@@ -127,7 +127,7 @@ async def test_a_request_that_is_held_by_the_store_does_not_keep_a_cancelled_upl
 
 
 async def test_the_wait_for_an_abort_does_not_spin_under_an_anyio_scope():
-    """A cancelled anyio scope wakes a waiting task at every turn of the loop; the guard keeps that out."""
+    """A cancelled anyio scope wakes a waiting task at every turn of the loop. The guard prevents that."""
 
     async with S3Server(SMALL_PARTS) as server:
         driver = driver_for(server)
@@ -167,8 +167,8 @@ async def test_the_wait_for_an_abort_does_not_spin_under_an_anyio_scope():
             assert wakes < 20
 
 
-async def test_a_create_whose_answer_never_comes_is_found_and_aborted():
-    """Half of the clean-up's time is for waiting, the other half for finding what the store has made."""
+async def test_a_create_without_a_response_is_found_and_aborted():
+    """Half of the clean-up's time is for waiting, the other half for finding the upload."""
     async with S3Server(SMALL_PARTS) as server:
         server.faults.add(Fault("stall_after", "CreateMultipartUpload"))
         driver = driver_for(server, timeouts=Timeouts(cleanup=0.4))
@@ -184,8 +184,8 @@ async def test_a_create_whose_answer_never_comes_is_found_and_aborted():
 
 
 @pytest.mark.parametrize("where", ["progress", "source"])
-async def test_closing_the_driver_from_within_an_upload_does_not_wait_for_itself(where):
-    """The task that closes is one of those that the upload would have to wait for."""
+async def test_closing_the_driver_from_an_upload_does_not_deadlock(where):
+    """The closing task is one that the upload waits for."""
     async with S3Server(SMALL_PARTS) as server:
         driver = driver_for(server)
 
@@ -208,8 +208,8 @@ async def test_closing_the_driver_from_within_an_upload_does_not_wait_for_itself
         assert driver._engine is None
 
 
-async def test_a_cancel_while_credentials_are_waited_for_ends_at_once():
-    """Nothing was sent, so there is nothing to wait for and nothing to find."""
+async def test_a_cancel_during_the_wait_for_credentials_ends_at_once():
+    """Nothing was sent, so there is no response to wait for and no upload to find."""
 
     class Hanging:
         def __init__(self):

@@ -1,4 +1,4 @@
-"""A driver that is closed during a call, at every turn of the loop: the call succeeds, or says that it was closed."""
+"""Closing of a driver during a call, at every turn of the loop: the call succeeds, or raises `DriverClosedError`."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def leave_uploads_open(server: S3Server, journal: Path) -> None:
 
 
 async def run_closed_at(name: str, step: int, directory: Path, **options: Any) -> tuple[int, object]:
-    """Return how many turns the call took, and what it came to when the driver was closed at turn `step`."""
+    """Close the driver at turn `step` of a call. Return the number of turns and the outcome of the call."""
     async with S3Server(SMALL_PARTS, buckets=["bucket", "empty"], page_limit=1) as server:
         async with make_driver(server) as other:
             for key in ("key", "other"):
@@ -138,7 +138,7 @@ def is_right(name: str, outcome: object) -> bool:
 
 
 async def sweep(name: str, directory: Path, stride: int = 1, **options: Any) -> tuple[int, dict[int, object]]:
-    """Return how often the call was cut off, and what came of it where that was wrong."""
+    """Return how many calls were cut off, and the wrong outcomes."""
     cut_off, wrong, step, turns = 0, {}, 0, 0
     while step <= turns:
         turns, outcome = await run_closed_at(name, step, directory, **options)
@@ -150,14 +150,14 @@ async def sweep(name: str, directory: Path, stride: int = 1, **options: Any) -> 
 
 
 def test_every_public_call_is_swept() -> None:
-    """One that is added needs a line in the table."""
+    """A new method needs a row in the table."""
     public = {name for name in dir(S3StorageDriver) if not name.startswith("_")} - {"aclose", "default_provider"}
     assert {name.split(" ")[0] for name in CALLS} == public
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_a_driver_that_is_closed_says_so(name: str, server: S3Server, tmp_path: Path) -> None:
-    """Whatever it is asked for; so a web application can answer 503."""
+async def test_every_call_of_a_closed_driver_raises(name: str, server: S3Server, tmp_path: Path) -> None:
+    """A web application can send 503 for it."""
     driver = make_driver(server, journal=tmp_path)
     await driver.aclose()
     with pytest.raises(DriverClosedError, match="the driver is closed"):
@@ -166,10 +166,10 @@ async def test_a_driver_that_is_closed_says_so(name: str, server: S3Server, tmp_
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_a_call_whose_driver_is_closed_ends_well_or_says_so(
+async def test_a_call_during_closing_succeeds_or_raises_driver_closed(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At every turn of the loop, from before the driver is open: that takes a look at the profile, in a thread."""
+    """At every turn of the loop, also before the driver is open. Opening reads the profile in a thread."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", TEST_CREDENTIALS.access_key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", TEST_CREDENTIALS.secret_access_key)
     cut_off, wrong = await sweep(name, tmp_path, stride=5 if name in NEED_JOURNAL else 1, credentials=None)
@@ -180,16 +180,16 @@ async def test_a_call_whose_driver_is_closed_ends_well_or_says_so(
 @pytest.mark.parametrize(
     "name", ["get_object", "download_object_as_stream", "iterate_container_objects", "cleanup_multipart_uploads"]
 )
-async def test_a_session_of_the_callers_changes_nothing(name: str, tmp_path: Path) -> None:
-    """It stays open, so that what is on its way may end; what would be sent next is not."""
+async def test_closing_with_the_callers_session_sends_nothing_new(name: str, tmp_path: Path) -> None:
+    """The session stays open, and requests in flight may end."""
     async with aiohttp.ClientSession() as session:
         cut_off, wrong = await sweep(name, tmp_path, session=session)
     assert wrong == {}
     assert cut_off >= 1 or name in ("get_object", "download_object_as_stream")
 
 
-async def test_closing_ends_a_look_up_of_the_stores_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """aiohttp cancels who waits for it; that is no cancellation that anybody asked for."""
+async def test_closing_ends_a_name_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiohttp cancels the waiting task. The caller must not see that as a cancellation."""
     looking = asyncio.Event()
 
     async def look_up(*args: object, **options: object) -> None:
@@ -207,7 +207,7 @@ async def test_closing_ends_a_look_up_of_the_stores_name(monkeypatch: pytest.Mon
 
 
 async def test_closing_ends_a_wait_for_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the chain that the driver has made."""
+    """The driver made the credential chain itself."""
     asked = asyncio.Event()
 
     async def be_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -226,8 +226,8 @@ async def test_closing_ends_a_wait_for_credentials(monkeypatch: pytest.MonkeyPat
             await task
 
 
-async def test_what_was_on_its_way_is_said_to_be(server: S3Server) -> None:
-    """The store may have done it."""
+async def test_closing_during_a_request_reports_an_unknown_outcome(server: S3Server) -> None:
+    """The store may have processed the request."""
     server.hold("DeleteObject")
     driver = make_driver(server)
     task = asyncio.create_task(driver.delete_object("bucket", "key"))
@@ -239,8 +239,8 @@ async def test_what_was_on_its_way_is_said_to_be(server: S3Server) -> None:
 
 
 @pytest.mark.parametrize("by", ["write", "write_from"])
-async def test_other_tasks_that_write_are_told(server: S3Server, by: str) -> None:
-    """Only the task that opened the upload is cancelled; those that go on must not take it for a mistake of theirs."""
+async def test_closing_raises_in_other_writing_tasks(server: S3Server, by: str) -> None:
+    """Only the task that opened the upload is cancelled. The others must not see a usage error."""
     server.hold("UploadPart")
     driver = make_driver(server)
     is_open, outcome = asyncio.Event(), asyncio.get_running_loop().create_future()

@@ -1,4 +1,4 @@
-"""Whatever fails, an upload ends in exact bytes or in an error of the tree, with nothing left."""
+"""Faults at every request: an upload ends in exact bytes or in a documented error, with nothing left."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ LOOKS_ETAG_UP = dataclasses.replace(SMALL_PARTS, name="looks-etag-up", complete_
 
 @pytest.mark.parametrize("kind", ALL_FAULT_KINDS)
 @pytest.mark.parametrize(("operation", "part_number"), REQUESTS.values(), ids=REQUESTS)
-async def test_a_request_that_fails_once_is_made_good(operation, part_number, kind):
-    """Promises 1, 4 and 5: one failure of any kind at any request ends in exactly the source's bytes."""
+async def test_a_request_that_fails_once_does_not_fail_the_upload(operation, part_number, kind):
+    """Promises 1, 4 and 5: after one failure of any kind at any request the key holds exactly the source's bytes."""
     outcome = await upload_with(a_fault(kind, operation, part_number, 1))
 
     assert outcome.problems == []
@@ -29,7 +29,7 @@ async def test_a_request_that_fails_once_is_made_good(operation, part_number, ki
 @pytest.mark.parametrize("kind", ALL_FAULT_KINDS)
 @pytest.mark.parametrize(("operation", "part_number"), REQUESTS.values(), ids=REQUESTS)
 async def test_a_request_that_always_fails_ends_in_exact_bytes_or_a_typed_error(operation, part_number, kind):
-    """Promises 1, 2 and 5: a failure for ever ends definitely, and nothing is left open."""
+    """Promises 1, 2 and 5: the upload ends, and nothing is left open."""
     outcome = await upload_with(a_fault(kind, operation, part_number, FOR_EVER))
 
     assert outcome.problems == []
@@ -38,7 +38,7 @@ async def test_a_request_that_always_fails_ends_in_exact_bytes_or_a_typed_error(
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_mid_answer", "stall_after"])
-async def test_a_lost_answer_to_complete_is_settled_where_the_store_forgets_completed_uploads(kind):
+async def test_a_lost_complete_response_is_settled_after_no_such_upload(kind):
     """Promise 5: NoSuchUpload on the repeated Complete is no failure if the key holds our object."""
     outcome = await upload_with(a_fault(kind, "CompleteMultipartUpload", None, 1), forget_completed=True)
 
@@ -49,10 +49,10 @@ async def test_a_lost_answer_to_complete_is_settled_where_the_store_forgets_comp
 @pytest.mark.parametrize("is_sent", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("times", [1, FOR_EVER], ids=["once", "always"])
 @pytest.mark.parametrize(("operation", "part_number"), REQUESTS.values(), ids=REQUESTS)
-async def test_a_defect_of_the_http_client_is_made_good_or_is_a_typed_error(
+async def test_a_defect_of_the_http_client_ends_in_exact_bytes_or_a_typed_error(
     operation, part_number, times, is_sent, kind
 ):
-    """Promises 1, 2, 4 and 5: what no network raises, before a request is sent or after the store has done it."""
+    """Promises 1, 2, 4 and 5: an error that no network raises, before a request is sent or after it was processed."""
     defect = Defect(kind("defect"), operation, part_number, times, is_sent=is_sent)
     outcome = await upload_with(defect=defect)
 
@@ -65,8 +65,8 @@ async def test_a_defect_of_the_http_client_is_made_good_or_is_a_typed_error(
 
 @pytest.mark.parametrize("is_sent", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("cleanup", ["AbortMultipartUpload", "ListParts"])
-async def test_a_failed_upload_is_cleaned_up_although_the_http_client_has_a_defect(cleanup, is_sent):
-    """Promise 2: as after a lost answer."""
+async def test_clean_up_survives_a_defect_of_the_http_client(cleanup, is_sent):
+    """Promise 2: as after a lost response."""
     defect = Defect(ValueError("defect") if is_sent else AttributeError("defect"), cleanup, None, 2, is_sent=is_sent)
     outcome = await upload_with(a_fault("answer", "UploadPart", 2, FOR_EVER), defect=defect)
 
@@ -76,8 +76,8 @@ async def test_a_failed_upload_is_cleaned_up_although_the_http_client_has_a_defe
 
 
 @pytest.mark.parametrize("is_sent", [False, True], ids=["before", "after"])
-async def test_a_single_put_in_which_the_http_client_has_a_defect_is_settled(is_sent):
-    """Promise 5: the key shows whether it was stored."""
+async def test_a_put_with_a_defect_of_the_http_client_is_settled(is_sent):
+    """Promise 5: the key shows whether the object was stored."""
     outcome = await upload_with(
         way=ONE_PUT, defect=Defect(AttributeError("defect"), "PutObject", None, FOR_EVER, is_sent=is_sent)
     )
@@ -101,8 +101,8 @@ UNREADABLE = {
 @pytest.mark.parametrize("forget_completed", [False, True])
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 206])
-async def test_a_commit_whose_success_cannot_be_read_is_settled_as_a_lost_answer(status, body, forget_completed):
-    """Promise 5: also if every repetition is answered so; the key shows that it holds our object."""
+async def test_a_commit_with_an_unreadable_success_is_settled_by_the_key(status, body, forget_completed):
+    """Promise 5: even if the response to every repetition is unreadable."""
     fault = Fault("garbage_after", "CompleteMultipartUpload", times=FOR_EVER, status=status, body=body)
 
     assert (await upload_with(fault, forget_completed=forget_completed)).word == "exact"
@@ -110,8 +110,8 @@ async def test_a_commit_whose_success_cannot_be_read_is_settled_as_a_lost_answer
 
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 @pytest.mark.parametrize("status", [200, 204])
-async def test_a_commit_that_was_not_made_is_an_error_whatever_its_success_says(status, body):
-    """Promise 5: the upload is still there to be aborted."""
+async def test_a_false_success_of_a_commit_is_an_error(status, body):
+    """Promise 5: the upload still exists, and can be aborted."""
     outcome = await upload_with(Fault("answer", "CompleteMultipartUpload", times=FOR_EVER, status=status, body=body))
 
     assert outcome.problems == []
@@ -122,8 +122,8 @@ async def test_a_commit_that_was_not_made_is_an_error_whatever_its_success_says(
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 @pytest.mark.parametrize("times", [1, FOR_EVER])
-async def test_what_a_create_made_whose_success_cannot_be_read_is_found_and_aborted(status, body, times):
-    """Promise 2: nobody was told the ids."""
+async def test_the_upload_of_a_create_with_an_unreadable_success_is_aborted(status, body, times):
+    """Promise 2: although its id is unknown."""
     fault = Fault("garbage_after", "CreateMultipartUpload", times=times, status=status, body=body)
     outcome = await upload_with(fault)
 
@@ -135,7 +135,7 @@ async def test_what_a_create_made_whose_success_cannot_be_read_is_found_and_abor
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 @pytest.mark.parametrize("times", [1, FOR_EVER])
-async def test_a_part_whose_success_cannot_be_read_is_sent_again_or_fails_the_upload(status, times):
+async def test_a_part_with_an_unreadable_success_is_sent_again_or_fails_the_upload(status, times):
     """Promises 1 and 2."""
     outcome = await upload_with(Fault("garbage_after", "UploadPart", 2, times=times, status=status))
 
@@ -144,7 +144,7 @@ async def test_a_part_whose_success_cannot_be_read_is_sent_again_or_fails_the_up
 
 
 @pytest.mark.parametrize("kind", ["drop_before", "answer", "stall_before"])
-async def test_an_etag_that_cannot_be_looked_up_does_not_fail_a_committed_upload(kind):
+async def test_a_failed_etag_lookup_does_not_fail_a_committed_upload(kind):
     """After the commit nothing can turn success into an error."""
     outcome = await upload_with(a_fault(kind, "HeadObject", None, FOR_EVER), provider=LOOKS_ETAG_UP)
 
@@ -153,7 +153,7 @@ async def test_an_etag_that_cannot_be_looked_up_does_not_fail_a_committed_upload
 
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after", "drop_mid_answer", "answer", "raw"])
 @pytest.mark.parametrize("cleanup", ["AbortMultipartUpload", "ListParts"])
-async def test_a_failed_upload_is_cleaned_up_although_a_request_of_the_clean_up_fails(cleanup, kind):
+async def test_clean_up_retries_its_requests(cleanup, kind):
     """Promise 2: the abort and its proof are retried."""
     outcome = await upload_with(a_fault("answer", "UploadPart", 2, FOR_EVER), a_fault(kind, cleanup, None, 2))
 
@@ -161,8 +161,8 @@ async def test_a_failed_upload_is_cleaned_up_although_a_request_of_the_clean_up_
     assert isinstance(outcome.error, StorageError)
 
 
-async def test_an_abort_that_never_works_is_told_with_the_upload_id():
-    """A failing abort never replaces the first error, but the caller learns what may be billed."""
+async def test_a_failed_abort_is_noted_with_the_upload_id():
+    """It never replaces the first error, but the caller learns which upload may be billed."""
     outcome = await upload_with(
         Fault("answer", "UploadPart", 2, times=FOR_EVER, status=403, code="AccessDenied"),
         Fault("answer", "AbortMultipartUpload", times=FOR_EVER, status=403, code="AccessDenied"),
@@ -176,8 +176,8 @@ async def test_an_abort_that_never_works_is_told_with_the_upload_id():
     assert [problem for problem in outcome.problems if "open upload" not in problem] == []
 
 
-async def test_an_outcome_that_nobody_can_find_out_is_said_to_be_unknown():
-    """Promise 5: only where neither the key nor the upload can be asked is the outcome unknown."""
+async def test_an_outcome_is_unknown_if_neither_key_nor_upload_can_be_read():
+    """Promise 5: only then."""
     outcome = await upload_with(
         a_fault("drop_after", "CompleteMultipartUpload", None, FOR_EVER),
         a_fault("drop_before", "HeadObject", None, FOR_EVER),
@@ -190,7 +190,7 @@ async def test_an_outcome_that_nobody_can_find_out_is_said_to_be_unknown():
 
 
 async def test_every_lost_create_is_found_and_aborted():
-    """What a lost Create made is found by its key, also if all answers were lost."""
+    """Its upload is found by the key, even if all responses were lost."""
     outcome = await upload_with(a_fault("drop_after", "CreateMultipartUpload", None, 2))
 
     assert outcome.word == "exact"

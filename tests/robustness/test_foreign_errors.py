@@ -1,4 +1,4 @@
-"""What the caller's own code raises, or does to the task that it runs in, is told from what the library does itself."""
+"""Errors and cancellations of the caller's own code, which must be distinguished from those of the library."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHUNKS = 6
 
 
 class Source:
-    """Gives some parts, calls something before one of them, and remembers its end."""
+    """Source that gives some parts, runs a call before one of them, and records its closing."""
 
     def __init__(self, before: Callable[[], object] = lambda: None) -> None:
         self.is_closed = False
@@ -70,7 +70,7 @@ every_error = pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(e
 
 
 def raising(error: BaseException, *, at: int, is_async: bool) -> Callable[[UploadProgress], Awaitable[None] | None]:
-    """Return a callback that raises when so many parts are stored, which is reported in a task of the library's."""
+    """Return a callback that raises when enough parts are stored. It runs in a task of the library."""
 
     def report(progress: UploadProgress) -> None:
         if progress.parts_stored >= at:
@@ -84,7 +84,7 @@ def raising(error: BaseException, *, at: int, is_async: bool) -> Callable[[Uploa
 
 
 async def assert_ended(server: S3Server, driver: S3StorageDriver) -> None:
-    """Nothing is open, nothing is there, and the caller's task goes on undisturbed."""
+    """Check that nothing is open or stored, and that the caller's task is not cancelled."""
     assert server.open_uploads == []
     assert ("bucket", "key") not in server.objects
     engine = driver._engine
@@ -109,7 +109,7 @@ async def test_the_error_of_a_callback_is_raised_unchanged(
     is_async: bool,
     journal: bool,
 ) -> None:
-    """Whatever its type is: the upload is aborted, also where a driver's own stop would leave it open."""
+    """Of any type. The upload is aborted, even if the driver's own stop would leave it open."""
     driver = make_driver(journal=tmp_path / "journal") if journal else make_driver()
     source = Source()
     callback = raising(error, at=at, is_async=is_async)
@@ -126,7 +126,7 @@ async def test_the_error_of_a_callback_is_raised_unchanged(
 async def test_the_error_of_a_source_is_raised_unchanged(
     server: S3Server, make_driver: MakeDriver, error: BaseException, options: dict[str, Any]
 ) -> None:
-    """From an iterator; a generator could not raise all of them."""
+    """From an iterator, because a generator could not raise all types."""
 
     class Failing:
         left = CHUNKS
@@ -152,7 +152,7 @@ async def test_the_error_of_a_source_is_raised_unchanged(
 async def test_the_error_of_a_block_is_raised_unchanged(
     server: S3Server, make_driver: MakeDriver, error: BaseException, options: dict[str, Any]
 ) -> None:
-    """After some parts, with others in flight."""
+    """After some parts, while others are in flight."""
     driver = make_driver()
     with pytest.raises(type(error)) as caught:
         async with driver.open_upload("bucket", "key", **options) as upload:
@@ -167,7 +167,7 @@ async def test_the_error_of_a_block_is_raised_unchanged(
 async def test_the_error_of_a_credentials_provider_is_raised_unchanged(
     server: S3Server, make_driver: MakeDriver, error: BaseException
 ) -> None:
-    """It is asked in tasks of the library's, at every attempt; the clean-up has to ask it, too."""
+    """Tasks of the library call it at every attempt. The clean-up has to call it, too."""
 
     class Provider:
         asked = 0
@@ -190,7 +190,7 @@ async def test_the_error_of_a_credentials_provider_is_raised_unchanged(
 async def test_a_callback_that_cancels_its_task_ends_the_upload(
     server: S3Server, make_driver: MakeDriver, at: int, is_async: bool
 ) -> None:
-    """In a task of the library's as in the caller's own."""
+    """In a task of the library, and in the caller's own task."""
 
     def cancel(progress: UploadProgress) -> None:
         if progress.parts_stored >= at:
@@ -213,10 +213,10 @@ async def test_a_callback_that_cancels_its_task_ends_the_upload(
 
 @pytest.mark.parametrize("name", ["aios3: part", "aios3: create", "aios3: put"])
 @every_mechanism
-async def test_a_task_that_others_cancel_ends_the_upload(
+async def test_a_cancelled_task_of_the_library_ends_the_upload(
     server: S3Server, make_driver: MakeDriver, name: str, options: dict[str, Any]
 ) -> None:
-    """One of the library's, found in the list of all tasks."""
+    """The test finds it in the list of all tasks."""
     cancelled: Sequence[asyncio.Task[Any]] = []
 
     def cancel() -> None:
@@ -237,10 +237,10 @@ async def test_a_task_that_others_cancel_ends_the_upload(
 
 @pytest.mark.parametrize("closed", ["other", "both"])
 @pytest.mark.parametrize("journals", [(True, True), (False, True), (True, False)], ids=str)
-async def test_the_suspension_of_one_upload_ends_the_upload_around_it(
+async def test_a_suspended_upload_in_a_source_ends_the_outer_upload(
     server: S3Server, make_driver: MakeDriver, tmp_path: Path, closed: str, journals: tuple[bool, bool]
 ) -> None:
-    """A mirror: what the one driver is fed with goes to the other, which is closed meanwhile."""
+    """The source of the outer upload writes to another driver, which is closed meanwhile."""
     mine, other = (
         make_driver(**({"journal": tmp_path / name} if has_journal else {}))
         for name, has_journal in zip(("mine", "other"), journals, strict=True)
@@ -276,11 +276,11 @@ async def test_the_suspension_of_one_upload_ends_the_upload_around_it(
 
 
 class UnreachableError(Exception):
-    """What a vault raises; no error of the library's."""
+    """Error of a vault, which is no error of the library."""
 
 
 class Vault:
-    """A provider of credentials that fails once."""
+    """Credentials provider that fails once."""
 
     def __init__(self, credentials: Credentials, fails_at: int) -> None:
         self.asked = 0
@@ -303,10 +303,10 @@ COMMITS = {
 
 @pytest.mark.parametrize("name", COMMITS)
 @pytest.mark.parametrize("lost", [0, 1, 9], ids="{} answers lost".format)
-async def test_a_vault_that_fails_at_any_request_hides_no_commit(
+async def test_a_credentials_error_at_any_request_hides_no_commit(
     server: S3Server, make_driver: MakeDriver, name: str, lost: int
 ) -> None:
-    """An error that is not about the commit may not say that there was none; and nothing stays open."""
+    """An error that is not about the commit must not say that there was none. Nothing stays open."""
     parts, options = COMMITS[name]
     operation = "PutObject" if name == "streamed" else name
     for fails_at in range(1, 16):
@@ -331,10 +331,10 @@ async def test_a_vault_that_fails_at_any_request_hides_no_commit(
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks cannot be eager before Python 3.12")
 @pytest.mark.parametrize("size", [0, 1, 6], ids="{} parts".format)
 @pytest.mark.parametrize("is_declared", [False, True])
-async def test_an_error_that_comes_at_once_is_the_one_that_is_raised(
+async def test_an_error_of_an_eager_task_is_raised_unchanged(
     server: S3Server, make_driver: MakeDriver, size: int, is_declared: bool
 ) -> None:
-    """Where tasks are eager, one can fail before the code that makes it goes on; and what comes next is undisturbed."""
+    """An eager task can fail before the code that creates it continues. Later uploads are undisturbed."""
     asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]
     options = {"size": size * PART} if is_declared else {}
     for fails_at in range(1, size + 5):

@@ -1,4 +1,4 @@
-"""Programs that are interrupted, once or twice: no upload stays open."""
+"""Programs that get one or two interrupts: no upload stays open."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RUNS = 60
 
 
 async def test_two_interrupts_in_a_row_leave_nothing_open(server: S3Server) -> None:
-    """The first cancels; the second strikes whatever code is running, that of the clean-up too."""
+    """The first interrupt cancels. The second is raised in any running code, even in the clean-up."""
     environment = environment_of(server.endpoint_url, server.region, server.credentials)
     async with child(environment, "-c", INTERRUPTED, RUNS) as process:
         assert await line_of(process) == "ended"
@@ -32,7 +32,7 @@ async def test_two_interrupts_in_a_row_leave_nothing_open(server: S3Server) -> N
 
 @pytest.fixture
 def other_server(small_provider: Provider) -> Iterator[S3Server]:
-    """A store in a loop of its own, which goes on when that of the test is interrupted."""
+    """Yield a store in a loop of its own, which continues when the loop of the test is interrupted."""
     started, ended = threading.Event(), asyncio.Event()
     running: list[tuple[S3Server, asyncio.AbstractEventLoop]] = []
 
@@ -63,7 +63,7 @@ def driver_for(server: S3Server) -> S3StorageDriver:
 
 
 class Interrupter:
-    """Makes tasks, and throws an interrupt into one of their steps, wherever that task stands."""
+    """Task factory that raises an interrupt in one step of one task."""
 
     def __init__(self, step: int) -> None:
         self.steps_left = step
@@ -103,7 +103,7 @@ class Interrupter:
 
 
 def run_interrupted(server: S3Server, turn: int, step: int) -> bool:
-    """Cancel an upload at a turn of the loop, interrupt a task in a step after that; return whether it was early."""
+    """Cancel an upload at a turn of the loop, and interrupt a task at a later step. Return whether it ended early."""
     interrupter = Interrupter(step)
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -135,8 +135,8 @@ def run_interrupted(server: S3Server, turn: int, step: int) -> bool:
 # A loop that is interrupted while it ends drops what it would have run.
 @pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("turn", range(2, 80, 6))
-def test_nothing_is_left_open_wherever_the_second_interrupt_strikes(other_server: S3Server, turn: int) -> None:
-    """In a part, in the clean-up, in the closing of the driver: the loop is run once more, as `asyncio.run` does."""
+def test_a_second_interrupt_at_any_step_leaves_nothing_open(other_server: S3Server, turn: int) -> None:
+    """In a part, in the clean-up, in the closing of the driver. The loop runs once more, as in `asyncio.run`."""
     step, left = 0, []
     while run_interrupted(other_server, turn, step):
         left += [f"{step}: {upload.upload_id}" for upload in other_server.open_uploads if len(left) < 20]
@@ -150,7 +150,7 @@ def test_nothing_is_left_open_wherever_the_second_interrupt_strikes(other_server
 def test_an_interrupt_in_a_callback_ends_the_program_and_the_upload(
     other_server: S3Server, interrupt: type[BaseException], at: int, is_async: bool
 ) -> None:
-    """It strikes in the caller's task, or in one of the library's."""
+    """In the caller's task, or in a task of the library."""
 
     def report(progress: UploadProgress) -> None:
         if progress.parts_stored >= at:

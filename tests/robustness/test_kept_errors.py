@@ -1,4 +1,4 @@
-"""Errors that a caller keeps do not keep the memory of parts: frames of a traceback refer to much."""
+"""Errors that a caller keeps, whose traceback frames must not keep the memory of parts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PART = MIB + 7
 
 
 class LiveSegments:
-    """Counts the segments that anything refers to."""
+    """Counter of the segments that are still referenced."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = self.made = 0
@@ -55,7 +55,7 @@ async def chunks(count: int, failure: BaseException | None = None) -> AsyncItera
 
 
 def hold_memory(driver: S3StorageDriver) -> None:
-    """Hold what unfinished parts may, as a source does that stalls, so that all others go to the disk."""
+    """Hold all memory for unfinished parts, like a stalled source, so other parts go to disk."""
     assert driver._engine is not None
     memory = driver._engine.memory
     free = memory.limit - memory.reserve
@@ -146,7 +146,7 @@ KINDS: list[Failing] = [
 async def test_kept_errors_keep_no_memory(
     server: S3Server, make_driver: Any, live: LiveSegments, tmp_path: Path, fail: Failing, disk: bool
 ) -> None:
-    """Also while their tracebacks, contexts and notes are there."""
+    """With their tracebacks, contexts and notes."""
     path = tmp_path / "file"
     path.write_bytes(bytes(LENGTH))
     server.keep_bodies = False
@@ -170,8 +170,8 @@ async def test_kept_errors_keep_no_memory(
     assert live.count <= (ERRORS if fail is streams_are_dropped else 2)
 
 
-async def test_kept_errors_keep_no_bytes_that_were_given_whole(server: S3Server, make_driver: Any) -> None:
-    """The caller's own frames may; ours do not."""
+async def test_kept_errors_keep_no_uploaded_bytes(server: S3Server, make_driver: Any) -> None:
+    """The caller's own frames may keep them, frames of the library may not."""
     server.keep_bodies = False
     async with make_driver(transfer=TransferConfig(part_size=PART)) as driver:
         kept = []

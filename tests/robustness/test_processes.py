@@ -1,4 +1,4 @@
-"""Processes that die while they upload or clean up, and those that share a journal directory with them."""
+"""Processes that die during an upload or during clean-up, and live processes that share their journal directory."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SIZE = 16 * MIB + 5
 
 @pytest.fixture
 async def server() -> AsyncIterator[S3Server]:
-    """A store with the usual limits."""
+    """Store with the usual limits."""
     async with S3Server(buckets=["bucket"]) as running:
         yield running
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A file of four parts."""
+    """File of four parts."""
     file = tmp_path / "file"
     file.write_bytes(bytes(range(256)) * (SIZE // 256) + b"<end>")
     return file
@@ -35,7 +35,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(server: S3Server) -> dict[str, str]:
-    """How a child reaches the store."""
+    """Environment in which a child finds the store."""
     return environment_of(server.endpoint_url, server.region, server.credentials)
 
 
@@ -53,10 +53,10 @@ async def die(environment: dict[str, str], journal: Path, path: Path, *keys: str
 
 
 @pytest.mark.parametrize("tear", ["no", "cut", "zeros"])
-async def test_what_a_killed_process_left_is_ended(
+async def test_uploads_of_a_killed_process_are_aborted(
     server: S3Server, environment: dict[str, str], tmp_path: Path, path: Path, tear: str
 ) -> None:
-    """Also when the power went with it, in the middle of a line."""
+    """Also after a power cut in the middle of a line."""
     journal = tmp_path / "journal"
     await die(environment, journal, path, "key")
     (file,) = journal.iterdir()
@@ -72,10 +72,10 @@ async def test_what_a_killed_process_left_is_ended(
     assert list(journal.iterdir()) == []
 
 
-async def test_what_a_killed_process_left_is_completed(
+async def test_uploads_of_a_killed_process_are_completed(
     server: S3Server, environment: dict[str, str], tmp_path: Path, path: Path
 ) -> None:
-    """By another process, with the parts that are there."""
+    """By another process, with the stored parts."""
     await die(environment, tmp_path / "journal", path, "key")
     server.requests.clear()
     async with child(environment, "-c", RECOVER, "generic", tmp_path / "journal", "resume") as process:
@@ -84,7 +84,7 @@ async def test_what_a_killed_process_left_is_completed(
     assert sum(request.operation == "UploadPart" for request in server.requests) <= 2
 
 
-async def test_the_living_are_not_disturbed_and_the_dead_are_not_forgotten(
+async def test_uploads_of_a_process_are_recovered_only_after_its_death(
     server: S3Server, environment: dict[str, str], tmp_path: Path, path: Path
 ) -> None:
     """The same process, before it is killed and afterwards."""
@@ -104,7 +104,7 @@ async def test_the_living_are_not_disturbed_and_the_dead_are_not_forgotten(
 async def test_two_processes_that_recover_at_once_end_each_upload_once(
     server: S3Server, environment: dict[str, str], tmp_path: Path, path: Path
 ) -> None:
-    """Neither is told of what the other did."""
+    """Each reports only the uploads that it ended."""
     journal = tmp_path / "journal"
     await asyncio.gather(*(die(environment, journal, path, name) for name in "abc"))
     open_ids = {left.upload_id for left in server.open_uploads}
@@ -119,10 +119,10 @@ async def test_two_processes_that_recover_at_once_end_each_upload_once(
     assert list(journal.iterdir()) == []
 
 
-async def test_one_who_is_killed_while_it_recovers_is_followed_by_the_next(
+async def test_a_recovery_that_is_killed_is_finished_by_the_next(
     server: S3Server, environment: dict[str, str], tmp_path: Path, path: Path
 ) -> None:
-    """What it had ended is not ended again, and nothing is forgotten."""
+    """No upload is ended twice, and none is forgotten."""
     journal = tmp_path / "journal"
     await die(environment, journal, path, "a")
     await die(environment, journal, path, "b")
@@ -142,7 +142,6 @@ async def test_one_who_is_killed_while_it_recovers_is_followed_by_the_next(
 async def test_a_driver_for_another_endpoint_leaves_the_journal_alone(
     server: S3Server, environment: dict[str, str], tmp_path: Path, path: Path
 ) -> None:
-    """It has nothing to do with those uploads."""
     journal = tmp_path / "journal"
     await die(environment, journal, path, "key")
     before = [file.read_bytes() for file in journal.iterdir()]
@@ -154,10 +153,10 @@ async def test_a_driver_for_another_endpoint_leaves_the_journal_alone(
 
 
 @pytest.mark.parametrize("way", ["os.fork", "multiprocessing", "subprocess"])
-async def test_a_process_that_a_dead_one_has_made_does_not_keep_its_uploads(
+async def test_a_fork_does_not_hold_the_journal_lock_of_its_dead_parent(
     server: S3Server, environment: dict[str, str], tmp_path: Path, path: Path, way: str
 ) -> None:
-    """A fork shares the open files of the process that made it, and would share their locks."""
+    """A fork shares the open files of its parent, and would share their locks."""
     journal = tmp_path / "journal"
     async with child(environment, "-W", "ignore", "-c", FORK, way, "generic", journal, path) as process:
         helper = int(await line_of(process))
@@ -175,10 +174,10 @@ async def test_a_process_that_a_dead_one_has_made_does_not_keep_its_uploads(
     assert list(journal.iterdir()) == []
 
 
-async def test_a_living_process_keeps_its_uploads_although_it_has_forked(
+async def test_a_fork_does_not_release_the_journal_lock_of_its_parent(
     server: S3Server, environment: dict[str, str], tmp_path: Path, path: Path
 ) -> None:
-    """The fork closes its copy of the file, which must not unlock the other."""
+    """The fork closes its copy of the file, which must not unlock the parent's."""
     journal = tmp_path / "journal"
     async with child(environment, "-W", "ignore", "-c", FORK, "os.fork", "generic", journal, path) as process:
         helper = int(await line_of(process))
@@ -188,8 +187,10 @@ async def test_a_living_process_keeps_its_uploads_although_it_has_forked(
         assert len(server.open_uploads) == 1
 
 
-async def test_a_driver_is_used_in_one_process(server: S3Server, environment: dict[str, str], tmp_path: Path) -> None:
-    """In a fork it says so, and touches nothing; one that was made before the fork, and not used, is the fork's."""
+async def test_a_used_driver_refuses_calls_in_a_fork(
+    server: S3Server, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """It touches nothing. A driver that was not used before the fork works there."""
     told = "ConfigurationError the driver was opened in another process, o"
     journal = tmp_path / "journal"
     async with child(environment, "-W", "ignore", "-c", USE_IN_FORK, journal) as process:

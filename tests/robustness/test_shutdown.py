@@ -1,4 +1,4 @@
-"""Web servers that are told to end while clients upload through them, as programs of their own."""
+"""Shutdown of web servers, in processes of their own, while clients upload through them."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ Server(uvicorn.Config("uvicorn_server:app", port=int(sys.argv[-3]), timeout_grac
 
 PROGRAMS = ("uvicorn", "aiohttp")
 CLEAN = {"uvicorn": {0, -signal.SIGTERM}, "aiohttp": {0}}
-"""How a clean end looks: uvicorn ends by the signal that it was told to end by."""
+"""Exit statuses of a clean end. uvicorn ends by the signal that it got."""
 
 README = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 
 
 class Store:
-    """A store with a bucket, and how a child reaches it."""
+    """Store with a bucket, and the environment in which a child finds it."""
 
     def __init__(self, provider: str, environment: dict[str, str], options: dict[str, Any]) -> None:
         self.provider = provider
@@ -78,7 +78,7 @@ class Store:
         return S3StorageDriver(self.provider, **self._options, **options)
 
     async def open_keys(self) -> list[str]:
-        """Return the keys of the uploads that are open."""
+        """Return the keys of the open uploads."""
         async with self.driver() as driver:
             return [upload.key async for upload in driver.iterate_multipart_uploads("bucket")]
 
@@ -89,7 +89,7 @@ class Store:
 
 @asynccontextmanager
 async def run_store(name: str) -> AsyncIterator[Store]:
-    """Run our own store here, or rclone."""
+    """Run the loopback server or rclone."""
     async with AsyncExitStack() as stack:
         if name == "rclone":
             if not is_available("rclone"):
@@ -120,13 +120,13 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def ours() -> AsyncIterator[Store]:
-    """The loopback store."""
+    """Loopback server."""
     async with run_store("ours") as running:
         yield running
 
 
 class Client:
-    """Sends a body slowly: a beginning, and the rest when it is told to."""
+    """Client that sends a body slowly: the beginning, and later the rest."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -151,7 +151,7 @@ class Client:
         await self._writer.drain()
 
     async def status(self) -> int | None:
-        """Return the status of the answer; ``None`` if the connection ends without one."""
+        """Return the status of the response, or ``None`` if the connection ends without one."""
         with contextlib.suppress(ConnectionError):
             async with asyncio.timeout(LATEST):
                 line = await self._reader.readline()
@@ -159,7 +159,7 @@ class Client:
         return None
 
     async def put_again(self, path: str) -> int | None:
-        """Read the answer to its end, send a small request on the same connection, and return the status."""
+        """Read the response to its end, send a small request on the same connection, and return the status."""
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             head = await self._reader.readuntil(b"\r\n\r\n")
             await self._reader.readexactly(int(re.search(rb"(?i)content-length: (\d+)", head)[1]))  # type: ignore[index]
@@ -203,13 +203,13 @@ async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 
 async def stored(process: Process, parts: int, uploads: int = 1) -> None:
-    """Wait until the child has told so often that so many parts are stored."""
+    """Wait until the child has reported `uploads` times that `parts` parts are stored."""
     while uploads:
         uploads -= await line_of(process) == f"stored {parts}"
 
 
 async def end(process: Process, number: int = signal.SIGTERM) -> float:
-    """Tell the process to end, wait until it has, and return how many seconds that took."""
+    """Send a signal to the process, wait for its end, and return the seconds that it took."""
     began = time.monotonic()
     process.send_signal(number)
     async with asyncio.timeout(LATEST):
@@ -218,7 +218,7 @@ async def end(process: Process, number: int = signal.SIGTERM) -> float:
 
 
 class Served:
-    """An example that runs."""
+    """Running example."""
 
     def __init__(self, program: str, process: Process, port: int, log: Path) -> None:
         self.program = program
@@ -227,7 +227,7 @@ class Served:
         self.log = log
 
     def assert_clean(self) -> None:
-        """It has ended as told, and its log tells of no error."""
+        """Check that the process has ended as expected, without an error in its log."""
         assert self.process.returncode in CLEAN[self.program]
         log = self.log.read_text()
         assert "Traceback" not in log
@@ -269,8 +269,8 @@ BODY = bytes(range(256)) * (11 * MIB // 256)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-async def test_running_uploads_are_aborted(store: Store, program: str, start: Start, serve: Serve) -> None:
-    """Of three slow clients; they see 503, nothing is open or there, and the log is clean."""
+async def test_a_shutdown_aborts_running_uploads(store: Store, program: str, start: Start, serve: Serve) -> None:
+    """Three slow clients get 503, nothing is open or stored, and the log is clean."""
     async with serve(store, program) as served:
         clients = [await start(served.port, f"/{number}") for number in range(3)]
         await stored(served.process, 2, uploads=3)
@@ -282,10 +282,10 @@ async def test_running_uploads_are_aborted(store: Store, program: str, start: St
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-async def test_an_upload_that_can_end_within_the_grace_does(
+async def test_an_upload_that_ends_within_the_grace_succeeds(
     store: Store, program: str, start: Start, serve: Serve
 ) -> None:
-    """Its client gets its answer, and then nothing is waited for any more."""
+    """Its client gets the response, and the server ends at once."""
     async with serve(store, program, grace=10 * LATEST) as served:
         client = await start(served.port, "/key")
         await stored(served.process, 2)
@@ -301,8 +301,10 @@ async def test_an_upload_that_can_end_within_the_grace_does(
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-async def test_during_the_grace_nothing_new_is_accepted(ours: Store, program: str, start: Start, serve: Serve) -> None:
-    """At the socket; the short upload ends with 200, the long one with 503 after the grace, a new request with 503."""
+async def test_new_connections_and_uploads_are_refused_during_the_grace(
+    ours: Store, program: str, start: Start, serve: Serve
+) -> None:
+    """At the socket. A short upload ends with 200, a long one with 503 after the grace, a new request with 503."""
     async with serve(ours, program, grace=2) as served:
         short, long, idle = [await start(served.port, path) for path in ("/short", "/long", "/idle")]
         await stored(served.process, 2, uploads=3)
@@ -325,7 +327,7 @@ async def test_during_the_grace_nothing_new_is_accepted(ours: Store, program: st
 
 @pytest.mark.parametrize("program", PROGRAMS)
 async def test_a_second_interrupt_ends_the_grace(ours: Store, program: str, start: Start, serve: Serve) -> None:
-    """Ctrl-C twice aborts at once."""
+    """A second Ctrl-C aborts at once."""
     async with serve(ours, program, grace=10 * LATEST) as served:
         await start(served.port, "/key")
         await stored(served.process, 2)
@@ -339,8 +341,8 @@ async def test_a_second_interrupt_ends_the_grace(ours: Store, program: str, star
         served.assert_clean()
 
 
-async def test_an_import_string_will_do(ours: Store, start: Start, serve: Serve) -> None:
-    """As uvicorn needs it for reloading; the driver is found all the same."""
+async def test_a_server_started_by_import_string_finds_the_driver(ours: Store, start: Start, serve: Serve) -> None:
+    """uvicorn needs an import string for reloading."""
     async with serve(ours, "uvicorn", code=BY_IMPORT_STRING) as served:
         client = await start(served.port, "/key")
         async with asyncio.timeout(LATEST):
@@ -353,8 +355,10 @@ async def test_an_import_string_will_do(ours: Store, start: Start, serve: Serve)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-async def test_a_client_that_goes_away_leaves_no_trace(ours: Store, program: str, start: Start, serve: Serve) -> None:
-    """Neither an open upload nor an error in the log; one that sends too much is told so."""
+async def test_a_client_that_disconnects_leaves_no_upload_and_no_logged_error(
+    ours: Store, program: str, start: Start, serve: Serve
+) -> None:
+    """A client that sends too much gets 413."""
     async with serve(ours, program, MAX_SIZE=str(12 * MIB)) as served:
         client = await start(served.port, "/gone")
         await stored(served.process, 2)
@@ -372,10 +376,10 @@ async def test_a_client_that_goes_away_leaves_no_trace(ours: Store, program: str
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-async def test_with_a_journal_nothing_is_left_open_either(
+async def test_a_server_with_a_journal_leaves_nothing_open(
     store: Store, program: str, tmp_path: Path, start: Start, serve: Serve
 ) -> None:
-    """By a clean end; and what a killed server has left is aborted when the next one starts."""
+    """After a clean end. The next start aborts the uploads of a killed server."""
     journal = tmp_path / "journal"
     async with serve(store, program, journal=journal) as served:
         await start(served.port, "/key")
@@ -399,7 +403,7 @@ async def test_with_a_journal_nothing_is_left_open_either(
 
 
 async def test_the_handler_of_the_readme_ends_cleanly(tmp_path: Path, start: Start) -> None:
-    """As uvicorn's users start it, with a limit for requests that do not end."""
+    """It is started by uvicorn's own command, with a limit for requests that do not end."""
     (handler,) = [block for block in README if "FastAPI(" in block]
     (tmp_path / "app.py").write_text(handler)
     (port,) = pick_free_ports(1)
@@ -419,8 +423,8 @@ async def test_the_handler_of_the_readme_ends_cleanly(tmp_path: Path, start: Sta
 
 @pytest.mark.store
 @pytest.mark.parametrize("resume", [True, False])
-async def test_a_real_store_after_a_kill(tmp_path: Path, resume: bool) -> None:
-    """With a journal whose last line is torn; what was there is completed, or ended."""
+async def test_uploads_of_a_killed_server_are_recovered_at_a_real_store(tmp_path: Path, resume: bool) -> None:
+    """The last line of the journal is torn. The uploads are completed or aborted."""
     content = BODY + BODY[: 5 * MIB + 3]
     path, journal = tmp_path / "file", tmp_path / "journal"
     path.write_bytes(content)

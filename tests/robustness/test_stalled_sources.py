@@ -1,4 +1,4 @@
-"""Sources that stall: they keep no others from uploading, and `Timeouts.source` ends them."""
+"""Stalled sources: they do not stop other uploads, and `Timeouts.source` ends them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHUNK = bytes(256 * 1024)
 
 
 class Crowd:
-    """Uploads whose sources stall; they are cancelled in the end."""
+    """Uploads with stalled sources, which are cancelled at the end."""
 
     def __init__(self, driver: S3StorageDriver) -> None:
         self._driver = driver
@@ -68,8 +68,8 @@ async def moving(size: int) -> AsyncIterator[bytes]:
 
 
 @pytest.mark.parametrize(("number", "count"), [(60, 4_900_000), (60, 5 * MIB), (300, 4_900_000)])
-async def test_with_the_default_options_stalled_clients_stop_no_others(number: int, count: int) -> None:
-    """Neither a small stream nor a large one, nor bytes, nor a streamed upload; none of them is ended."""
+async def test_stalled_uploads_with_the_default_options_stop_no_other_upload(number: int, count: int) -> None:
+    """A small stream, a large one, bytes and a streamed upload. No stalled upload is ended."""
     async with (
         S3Server(keep_bodies=False, accept_chunked=True) as server,
         S3StorageDriver(
@@ -100,7 +100,7 @@ def small(parts: int, **options: Any) -> TransferConfig:
 @pytest.mark.parametrize("options", [{"spill_directory": None}, {"spill_limit": 2 * PART}])
 @pytest.mark.parametrize("mechanism", ["multipart", "stream"])
 @pytest.mark.parametrize("count", [1, PART - 1, PART, PART + 1, 3 * PART - 1])
-async def test_where_there_is_no_room_at_all_the_longest_silent_is_ended(
+async def test_without_memory_and_disk_the_upload_silent_longest_is_ended(
     server: S3Server,
     make_driver: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -108,7 +108,7 @@ async def test_where_there_is_no_room_at_all_the_longest_silent_is_ended(
     mechanism: str,
     count: int,
 ) -> None:
-    """Only as many as it takes, and their uploads are aborted."""
+    """Only as many uploads as needed are ended, and they are aborted."""
     monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
     server.store.accept_chunked = True
     driver = make_driver(transfer=small(4, **options))
@@ -124,10 +124,10 @@ async def test_where_there_is_no_room_at_all_the_longest_silent_is_ended(
     assert {key for _, key in server.objects} == {"100", str(5 * PART)}
 
 
-async def test_a_block_that_writes_nothing_is_ended_for_others_too(
+async def test_a_stalled_upload_block_is_ended_for_other_uploads(
     server: S3Server, make_driver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its caller is interrupted where it waits."""
+    """The block is interrupted at its wait."""
     monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
     driver = make_driver(transfer=small(1))
 
@@ -145,7 +145,7 @@ async def test_a_block_that_writes_nothing_is_ended_for_others_too(
 
 
 @pytest.mark.parametrize("trouble", ["no directory", "full", "files"])
-async def test_a_disk_that_cannot_be_had_is_done_without(
+async def test_an_unusable_default_spill_directory_is_logged_once(
     server: S3Server,
     make_driver: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -153,7 +153,7 @@ async def test_a_disk_that_cannot_be_had_is_done_without(
     tmp_path: Path,
     trouble: str,
 ) -> None:
-    """The caller did not name it: uploads wait for memory, and one line of the log says so."""
+    """The caller did not name it, so uploads wait for memory."""
     monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
     if trouble == "no directory":
         monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
@@ -181,7 +181,7 @@ class Free:
 
 
 class Reader:
-    """Gives some bytes, then waits in a thread."""
+    """Reader that gives some bytes, then waits in a thread."""
 
     def __init__(self) -> None:
         self.may_end = threading.Event()
@@ -215,10 +215,10 @@ def source_of(kind: str, reader: Reader) -> Any:
 @pytest.mark.parametrize("kind", ["stalls", "gives nothing", "blocks", "reader"])
 @pytest.mark.parametrize("way", ["stream", "writer"])
 @pytest.mark.parametrize("mechanism", ["multipart", "stream"])
-async def test_a_source_that_gives_nothing_ends_in_time(
+async def test_a_source_without_bytes_ends_with_a_timeout(
     server: S3Server, make_driver: Any, kind: str, way: str, mechanism: str
 ) -> None:
-    """The call raises an error that is a `TimeoutError`, and nothing of the upload is left."""
+    """The error is a `TimeoutError`, and nothing of the upload is left."""
     server.store.accept_chunked = True
     driver = make_driver(timeouts=Timeouts(source=0.2), transfer=small(50, mechanism=mechanism))
     reader = Reader()
@@ -239,8 +239,9 @@ async def test_a_source_that_gives_nothing_ends_in_time(
     await loop.run_in_executor(None, reader.may_end.wait)
 
 
-async def test_only_the_time_of_the_source_counts(server: S3Server, make_driver: Any, loop_clock: LoopClock) -> None:
-    """Neither a store that is slow, nor a caller who writes nothing."""
+async def test_the_source_timeout_ignores_slow_stores_and_pauses_between_writes(
+    server: S3Server, make_driver: Any, loop_clock: LoopClock
+) -> None:
     driver = make_driver(timeouts=Timeouts(source=5, answer=10_000, send=10_000), transfer=small(2, concurrency=1))
     server.hold("UploadPart")
     slow = asyncio.create_task(driver.upload_object_via_stream(moving(9 * PART), "bucket", "slow"))
@@ -254,8 +255,7 @@ async def test_only_the_time_of_the_source_counts(server: S3Server, make_driver:
     assert (await slow).size == 9 * PART
 
 
-async def test_a_file_that_gives_nothing_ends_in_time(server: S3Server, make_driver: Any, tmp_path: Path) -> None:
-    """A pipe without a writer."""
+async def test_a_pipe_without_bytes_ends_with_a_timeout(server: S3Server, make_driver: Any, tmp_path: Path) -> None:
     import os
 
     os.mkfifo(tmp_path / "pipe")

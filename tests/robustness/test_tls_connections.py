@@ -1,6 +1,6 @@
-"""Connections over TLS that end: however they do, an upload or a download ends in exact bytes or in a typed error.
+"""Endings of TLS connections: an upload or a download ends in exact bytes or in a typed error.
 
-Stores end every connection after about 100 requests, and what stands before them has habits of its own.
+Stores end every connection after about 100 requests, and proxies in front of stores end connections in other ways.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ def loop_factories() -> Iterator[object]:
 
 @pytest.fixture(params=loop_factories())
 def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
-    """An event loop of each kind."""
+    """Event loop of each kind."""
     with asyncio.Runner(loop_factory=request.param) as running:
         yield running
 
 
 @pytest.fixture(scope="session", params=[ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2], ids=["TLS 1.3", "TLS 1.2"])
 def contexts(request: pytest.FixtureRequest, tls: TlsContexts) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Both sides; with 1.3, tickets for sessions to resume come after the handshake, between the answers."""
+    """TLS contexts of both sides. With 1.3, session tickets come after the handshake, between the responses."""
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.authority.issue_cert("localhost").configure_cert(server)
     server.maximum_version = request.param
@@ -66,7 +66,7 @@ def contexts(request: pytest.FixtureRequest, tls: TlsContexts) -> tuple[ssl.SSLC
 
 
 def ends(kind: str, operation: str, part_number: int | None, times: int) -> Fault:
-    """Return a fault that ends the connection of such requests; ``"refused_close"`` refuses them as well."""
+    """Return a fault that ends the connection of matching requests. ``"refused_close"`` also refuses the request."""
     if kind == "refused_close":
         headers = (("Connection", "close"),)
         return Fault("answer", operation, part_number, times=times, headers=headers)
@@ -88,8 +88,8 @@ WAYS = {
 
 @pytest.mark.parametrize("kind", [*TOLD, *UNTOLD, *LOSING, "refused_close"])
 @pytest.mark.parametrize("way", WAYS)
-def test_whatever_ends_a_connection(runner, contexts, way, kind):
-    """Promises 1, 2, 4 and 5: one such end costs nothing; where every one is such, nothing is wrong or left."""
+def test_ended_connections_end_in_exact_bytes_or_a_typed_error(runner, contexts, way, kind):
+    """Promises 1, 2, 4 and 5: one ending has no effect. If every connection ends so, nothing is wrong or left."""
     play, surroundings, requests = WAYS[way]
     for operation, part_number in requests:
         for times in (1, FOR_EVER):
@@ -104,7 +104,7 @@ def test_whatever_ends_a_connection(runner, contexts, way, kind):
 
 @pytest.mark.parametrize("kind", [*TOLD, *UNTOLD, *LOSING, "refused_close"])
 @pytest.mark.parametrize("cleanup", ["AbortMultipartUpload", "ListParts"])
-def test_whatever_ends_a_connection_of_the_clean_up(runner, contexts, cleanup, kind):
+def test_an_ended_connection_does_not_fail_the_clean_up(runner, contexts, cleanup, kind):
     """Promise 2: the abort and its proof are repeated."""
     refused = Fault("answer", "UploadPart", 2, times=FOR_EVER, status=403, code="AccessDenied")
     outcome = runner.run(upload_with(refused, ends(kind, cleanup, None, 2), tls=contexts, timeouts=PATIENCE))
@@ -114,8 +114,8 @@ def test_whatever_ends_a_connection_of_the_clean_up(runner, contexts, cleanup, k
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 @pytest.mark.parametrize("way", WAYS)
-def test_connections_that_end_after_some_requests_cost_no_attempt(runner, contexts, way, limit):
-    """As every store's do: the answer says so, and the next request has a connection of its own."""
+def test_announced_connection_ends_cost_no_attempt(runner, contexts, way, limit):
+    """The response announces the end, and the next request has a new connection."""
     play, surroundings, _ = WAYS[way]
     outcome = runner.run(play(tls=contexts, timeouts=PATIENCE, requests_per_connection=limit, **surroundings))
     assert (outcome.problems, outcome.error) == ([], None)
@@ -123,7 +123,7 @@ def test_connections_that_end_after_some_requests_cost_no_attempt(runner, contex
         assert outcome.receipt.retries == 0
 
 
-def test_a_thousand_uploads_on_connections_that_end_after_a_hundred_requests(runner, tls):
+def test_a_thousand_uploads_survive_connections_of_a_hundred_requests(runner, tls):
     """Each is stored by the first attempt."""
 
     async def run() -> tuple[int, int, int, int]:

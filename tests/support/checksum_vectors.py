@@ -1,4 +1,4 @@
-"""The published checksum values, and the inputs that their recipes make."""
+"""Published checksum values, and the inputs of their recipes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALGORITHMS = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")
 
 
 def load(name: str) -> Any:
-    """Return the vectors of a file such as ``checksums/combine.json``."""
+    """Return the vectors of a file, for example ``checksums/combine.json``."""
     return json.loads((VECTORS / name).read_text(encoding="utf-8"))
 
 

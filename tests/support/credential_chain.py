@@ -1,4 +1,4 @@
-"""LookupContext made of a few lines, and what a provider found there is made of."""
+"""`LookupContext` made of a few lines, and access to the attributes of a provider."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def make_places(
     profile: str | None = None,
     clock: FakeClock | None = None,
 ) -> LookupContext:
-    """Write the shared files, and return the places around them."""
+    """Write the shared files, and return a `LookupContext` that reads them."""
     (home / ".aws").mkdir(exist_ok=True)
     (home / ".aws" / "config").write_text(config)
     (home / ".aws" / "credentials").write_text(credentials)
-    with ThreadPoolExecutor() as threads:  # files are never read on the loop
+    with ThreadPoolExecutor() as threads:  # because files are never read on the loop
         loaded = threads.submit(load_profile, Environment(profile=profile), home).result()
     return LookupContext(environ or {}, loaded, "eu-west-1", home, (clock or FakeClock())())
 
 
 def attribute(provider: CredentialsProvider | None, name: str) -> Any:
-    """Return what a provider was made with."""
+    """Return a private attribute of a provider, named without its underscore."""
     return vars(provider)[f"_{name}"]

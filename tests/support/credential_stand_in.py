@@ -1,4 +1,4 @@
-"""A stand-in for an HTTP endpoint that gives credentials: it answers as scripted, and keeps what it was asked."""
+"""Fake HTTP endpoint for credentials, with scripted responses and a record of requests."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
-"""Where `tests.support.fakes.FakeClock` begins."""
+"""Time at which `tests.support.fakes.FakeClock` starts."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request that came."""
+    """Received request."""
 
     method: str
     target: str
-    """Path and query, as sent."""
+    """Path and query as sent."""
     headers: dict[str, str]
-    """By lower-case name."""
+    """Headers by lower-case name."""
     body: bytes
 
     @property
     def form(self) -> dict[str, str]:
-        """The body as a form."""
+        """Fields of a body that is a form."""
         return dict(parse_qsl(self.body.decode()))
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered, or silence."""
+    """Response, or silence."""
 
     status: int = 200
     body: bytes = b""
@@ -48,17 +48,17 @@ SILENCE = Answer(is_silent=True)
 
 
 class StandIn:
-    """Answers the scripted answers in order, then the last one again and again."""
+    """Endpoint that sends the scripted responses in order, and repeats the last response."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.script: deque[Answer] = deque()
         self.arrived = asyncio.Event()
-        """A request has come since this was cleared."""
+        """Event that each request sets."""
         self._closing = asyncio.Event()
 
     def on(self, *answers: Answer) -> None:
-        """Answer like this from now on."""
+        """Replace the scripted responses."""
         self.script = deque(answers)
 
     async def __aenter__(self) -> Self:
@@ -87,18 +87,18 @@ class StandIn:
 
 
 def json_answer(document: object, status: int = 200) -> Answer:
-    """Return a JSON document as an answer."""
+    """Return a response with a JSON document."""
     return Answer(status, json.dumps(document).encode())
 
 
 def metadata(number: int = 1, *, expires_at: datetime = NOW + timedelta(hours=6), **more: object) -> Answer:
-    """Return what the container endpoint and the metadata service give."""
+    """Return a response of the container endpoint and the metadata service."""
     keys = {"AccessKeyId": f"KEY{number}", "SecretAccessKey": "hidden-secret", "Token": "hidden-token"}
     return json_answer({**keys, "Expiration": expires_at.isoformat(), **more})
 
 
 def sts(action: str = "AssumeRole", number: int = 1, *, expires_at: datetime = NOW + timedelta(hours=1)) -> Answer:
-    """Return what STS gives."""
+    """Return a response of STS with credentials."""
     return Answer(
         body=f"""<{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result>
         <AssumedRoleUser><Arn>arn:aws:sts::1:assumed-role/r/s</Arn></AssumedRoleUser>
@@ -109,7 +109,7 @@ def sts(action: str = "AssumeRole", number: int = 1, *, expires_at: datetime = N
 
 
 def sts_error(status: int, code: str, message: str = "no") -> Answer:
-    """Return a refusal of STS."""
+    """Return an error response of STS."""
     return Answer(
         status,
         f"""<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>

@@ -1,4 +1,4 @@
-"""Stand-ins for time, the network and the caller's source: they record, and never wait."""
+"""Fakes of time, the network and the caller's source, which record calls and never wait."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from aios3.options import KIB, RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider
 
 PART = 4 * KIB
-"""Bytes of a part in the jobs made here."""
+"""Bytes of a part in the jobs of `make_job`."""
 
 SMALL_PARTS = Provider("small", min_part_size=1, complete_etag_is_final=True)
 HEADERS = ObjectHeaders({"content-type": "video/mp4"}, {"x-part": "p"}, {"if-none-match": "*"}, {"x-every": "e"})
@@ -43,7 +43,7 @@ Answer = Response | Exception | Callable[[Request], Awaitable[Response | None] |
 
 
 class FakeClock:
-    """Time that moves only when somebody sleeps, which takes none."""
+    """Clock that moves only when a task sleeps. Sleeping takes no real time."""
 
     def __init__(self, *, random: float = 1.0) -> None:
         self.moment = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -69,19 +69,19 @@ class FakeClock:
 
 
 def refusal(status: int, code: str = "", **headers: str) -> Response:
-    """Return an answer that is no; an empty `code` sends no document."""
+    """Return an error response. An empty `code` sends no document."""
     body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode() if code else b""
     return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
 
 
 @dataclass(eq=False)
 class Gate:
-    """An answer that is held back until the gate opens."""
+    """Response that is held until the gate opens."""
 
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     answer: Response | Exception | None = None
-    """``None`` answers as the store does by itself."""
+    """Response or error; ``None`` lets the store process the request."""
 
     async def __call__(self, request: Request) -> Response | None:
         self.entered.set()
@@ -92,20 +92,20 @@ class Gate:
 
 
 class FakeStore:
-    """A transport with a small correct store behind it, that answers as scripted where something is scripted."""
+    """Transport with a small correct store behind it. Scripted responses come before those of the store."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
         self._script: dict[str, deque[Answer]] = {}
         self.skew = timedelta()
-        """What the store's clock is ahead."""
+        """Difference by which the store's clock is ahead."""
         self.sent: list[Request] = []
         self.bodies: list[bytes] = []
         self.uploads: dict[str, tuple[str, datetime | None, dict[int, bytes]]] = {}
-        """Key, beginning and parts of the open uploads, by id."""
+        """Key, start and parts of the open uploads, by id."""
         self.objects: dict[str, tuple[bytes, str, datetime]] = {}
+        """Bytes, ETag and time of each object, by key."""
         self.nonces: dict[str, str | None] = {}
-        """Bytes, ETag and time, by key."""
         self.parts_in_flight = 0
         self.most_parts_in_flight = 0
         self.is_closed = False
@@ -119,20 +119,22 @@ class FakeStore:
         return [request for request in self.sent if request.operation == operation]
 
     def on(self, operation: str, *answers: Answer) -> None:
-        """Answer the next requests of that operation like this, one each."""
+        """Script the responses to the next requests of an operation, one each."""
         self._script.setdefault(operation, deque()).extend(answers)
 
     def lose(self, request: Request) -> Response:
-        """As a scripted answer: do what was asked, and lose the answer."""
+        """Process a request and lose the response. For use as a scripted response."""
         self._process(request)
         raise TransportError("the connection was reset")
 
     def open_upload(self, upload_id: str, key: str = "key", *, at: datetime | None = None, parts: int = 0) -> None:
-        """Put an upload there, as another client would have."""
+        """Open an upload, as another client would."""
         self.uploads[upload_id] = (key, at, dict.fromkeys(range(1, parts + 1), b""))
 
     async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
-        self.sent.append(dataclasses.replace(request, body=tuple(request.body)))  # which is emptied after it was sent
+        self.sent.append(
+            dataclasses.replace(request, body=tuple(request.body))
+        )  # a copy, because the body is emptied after it was sent
         self.bodies.append(b"".join(request.body))
         is_part = request.operation == "UploadPart"
         self.parts_in_flight += is_part
@@ -171,7 +173,7 @@ class FakeStore:
     async def aclose(self) -> None:
         self.is_closed = True
 
-    # the store
+    # The store.
 
     def _process(self, request: Request) -> Response:
         key = unquote(request.path.removeprefix("/bucket").removeprefix("/"))
@@ -313,7 +315,7 @@ def make_job(**changes: object) -> UploadJob:
 
 
 class RecordingSource:
-    """Gives `chunks`, an exception among them being raised; remembers how often it was asked and closed."""
+    """Source that gives `chunks`, raises the exceptions among them, and counts its reads and its closings."""
 
     def __init__(self, *chunks: object, close_error: Exception | None = None) -> None:
         self._chunks = deque(chunks)
@@ -343,7 +345,7 @@ class RecordingSource:
 
 
 async def turns(count: int = 20) -> None:
-    """Let everything run that can."""
+    """Let every task run that can."""
     for _ in range(count):
         await asyncio.sleep(0)
 

@@ -1,6 +1,6 @@
-"""A four-part upload in which one request fails in one way, once or for ever, and how it ended.
+"""Sweep of a four-part upload in which one request fails in one way, once or always.
 
-``python -m tests.support.fault_sweep`` prints the whole table; `test_faults` runs the same.
+``python -m tests.support.fault_sweep`` prints the whole table. `test_faults` runs the same uploads.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ FOR_EVER = 1000
 
 @dataclass
 class Outcome:
-    """How one run ended; `problems` is empty if it kept every promise."""
+    """Outcome of one run. `problems` is empty if the run kept every promise."""
 
     error: BaseException | None = None
     committed: bool = False
     receipt: UploadReceipt | None = None
     attempts: int = 0
-    """Requests of the kind that failed."""
+    """Number of requests that a fault hit."""
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -71,7 +71,7 @@ def a_fault(kind: str, operation: str, part_number: int | None, times: int) -> F
 
 @dataclass(frozen=True)
 class Way:
-    """How the bytes go to the store."""
+    """Way in which the bytes go to the store."""
 
     content: bytes
     mechanism: Literal["auto", "stream"] = "auto"
@@ -84,7 +84,7 @@ IMPATIENCE = Timeouts(connect=0.2, send=0.2, answer=0.1, complete=0.1, cleanup=1
 
 
 class Defect:
-    """A middleware of an aiohttp session that raises what no network raises, before a request is sent or after."""
+    """Middleware of an aiohttp session that raises an error that no network raises, before or after a request."""
 
     def __init__(self, error: Exception, operation: str, part_number: int | None, times: int, *, is_sent: bool) -> None:
         self.error = error
@@ -107,7 +107,7 @@ class Defect:
 
 
 def _operation(method: str, query: Mapping[str, str]) -> str | None:
-    """Return which operation on the key it is."""
+    """Return the operation on the key that a request is."""
     if "uploadId" in query:
         names = {"PUT": "UploadPart", "POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload"}
         return names.get(method, "ListParts")
@@ -126,17 +126,17 @@ async def scene(
     defect: Defect | None = None,
     **options: Any,
 ) -> AsyncIterator[tuple[S3Server, S3StorageDriver]]:
-    """Give a server that fails so and a driver on it, and note in `outcome` what is left behind of what they did.
+    """Yield a server with faults and a driver on it, and record in `outcome` what they leave behind.
 
     Args:
         outcome: gets the problems.
-        faults: of the server, once the key holds `OLD`.
-        provider: of both.
-        way: how the driver uploads.
-        tls: the contexts of the server and of the driver; ``None`` is http.
-        timeouts: of the driver.
-        defect: of the driver's session.
-        options: of the server.
+        faults: faults of the server, from the time at which the key holds `OLD`.
+        provider: provider of the server and the driver.
+        way: the way in which the driver uploads.
+        tls: TLS contexts of the server and of the driver; ``None`` for http.
+        timeouts: timeouts of the driver.
+        defect: middleware of the driver's session.
+        options: options of the server.
     """
     before = asyncio.all_tasks()
     server_context, client_context = tls or (None, None)
@@ -186,7 +186,7 @@ async def scene(
 
 
 async def upload_with(*faults: Fault, way: Way = MULTIPART, **surroundings: Any) -> Outcome:
-    """Upload against a server with these faults, and look at what is left; `surroundings` are those of `scene`."""
+    """Upload to a server with these faults, and record what is left. `surroundings` are options of `scene`."""
     outcome = Outcome()
     async with scene(outcome, faults, way=way, **surroundings) as (server, driver):
         source = Source(way.content)
@@ -209,7 +209,7 @@ async def upload_with(*faults: Fault, way: Way = MULTIPART, **surroundings: Any)
 
 
 async def download_with(*faults: Fault, **surroundings: Any) -> Outcome:
-    """Download an object from a server with these faults, and look at what is left."""
+    """Download an object from a server with these faults, and record what is left."""
     outcome = Outcome()
     content = FOUR_PARTS * 20
     async with scene(outcome, faults, **surroundings) as (server, driver):
@@ -232,7 +232,7 @@ def _head_etag(server: S3Server) -> str:
 
 
 def main() -> None:
-    print("| request | fault | once | for ever |")
+    print("| request | fault | once | always |")
     print("| --- | --- | --- | --- |")
     for name, (operation, part_number) in REQUESTS.items():
         for kind in ALL_FAULT_KINDS:

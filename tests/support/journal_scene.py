@@ -1,4 +1,4 @@
-"""Entries, and a journal in a directory of its own, on a fake store."""
+"""Scene with journals in one directory and a fake store, and journal entries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def entry(**changes: Any) -> JournalEntry:
 
 
 class JournalScene:
-    """A store, and as many journals on one directory as a test opens."""
+    """Store, and as many journals in one directory as a test opens."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -45,7 +45,7 @@ class JournalScene:
 
     @property
     def files(self) -> list[str]:
-        """What is written, file by file."""
+        """Text of each journal file."""
         return [path.read_text() for path in sorted(self.directory.iterdir())]
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""A mocked HTTP client that keeps what it was asked."""
+"""Mocked HTTP client that records requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import aioresponses
 
 @dataclass(frozen=True)
 class Call:
-    """One request as it was handed to the HTTP client."""
+    """Request as the HTTP client got it."""
 
     method: str
     url: str
@@ -20,7 +20,7 @@ class Call:
 
 
 class Recorder(aioresponses.aioresponses):
-    """Keeps what was asked, with URLs as they were given and bodies as they were then."""
+    """Records requests, with URLs as they were given and a copy of each body."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Recorder(aioresponses.aioresponses):
         self.most_parts = 0
         self._parts = 0
         self.overlap: asyncio.Event | None = None
-        """If given, a part is answered only once another one has been sent."""
+        """If set, a part gets its response only after another part has been sent."""
 
     async def _wait_for_another(self) -> None:
         assert self.overlap is not None
@@ -39,7 +39,7 @@ class Recorder(aioresponses.aioresponses):
     async def _request_mock(self, orig_self: Any, method: str, url: Any, *args: Any, **kwargs: Any) -> Any:
         body = b"" if kwargs.get("data") is None else b"".join(kwargs["data"]._value)
         self.calls.append(Call(method, str(url), dict(kwargs["headers"]), body))
-        kwargs["data"] = body  # the mock makes deep copies of all arguments
+        kwargs["data"] = body  # because the mock makes deep copies of all arguments
         self._parts += method == "PUT"
         self.most_parts = max(self.most_parts, self._parts)
         try:
@@ -50,5 +50,5 @@ class Recorder(aioresponses.aioresponses):
             self._parts -= method == "PUT"
 
     def lines(self) -> list[str]:
-        """Return method and URL of each call."""
+        """Return the method and the URL of each call."""
         return [f"{call.method} {call.url}" for call in self.calls]

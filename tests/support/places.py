@@ -8,5 +8,5 @@ from typing import Final
 __all__ = ["DATA", "ROOT"]
 
 ROOT: Final = Path(__file__).parents[2]
-"""The project's own folder."""
+"""Root folder of the project."""
 DATA: Final = ROOT / "tests" / "data"

@@ -1,4 +1,4 @@
-"""Uploads in processes of their own, to be killed."""
+"""Programs that upload in child processes, for tests that kill these."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def main(provider, journal, path, bucket, *keys):
 
 asyncio.run(main(*sys.argv[1:]))
 """
-"""Uploads a file to each of the keys, and stops when two parts of one are stored."""
+"""Program that uploads a file to each of the keys, and stops when two parts of one key are stored."""
 
 FORK = """
 import asyncio, multiprocessing, os, subprocess, sys, time
@@ -60,7 +60,7 @@ async def main(way, provider, journal, path):
 
 asyncio.run(main(*sys.argv[1:]))
 """
-"""Uploads a file, and when two parts are stored makes a process that lives on; prints its id."""
+"""Program that uploads a file. When two parts are stored it starts a long-lived process, and prints its id."""
 
 USE_IN_FORK = """
 import asyncio, os, sys
@@ -94,7 +94,7 @@ print(len(os.listdir(sys.argv[1])), flush=True)
 loop.run_until_complete(used.aclose())
 print(len(os.listdir(sys.argv[1])), flush=True)
 """
-"""Uses a driver in a fork: one that was used before, and one that was not."""
+"""Program that uses two drivers in a fork: one was used before the fork, the other was not."""
 
 RECOVER = """
 import asyncio, json, sys
@@ -107,11 +107,11 @@ async def main(provider, journal, resume):
 
 asyncio.run(main(*sys.argv[1:]))
 """
-"""Prints what became of what was left."""
+"""Program that recovers open uploads, and prints the outcome of each."""
 
 
 def environment_of(endpoint_url: str, region: str, credentials: Credentials) -> dict[str, str]:
-    """Return the variables by which a child finds the store."""
+    """Return the environment in which a child finds the store."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "COV"))}
     return {
         **inherited,
@@ -127,7 +127,7 @@ def environment_of(endpoint_url: str, region: str, credentials: Credentials) -> 
 async def child(
     environment: Mapping[str, str], *arguments: object, cwd: Path | None = None, stderr: IO[Any] | None = None
 ) -> AsyncIterator[Process]:
-    """Run this Python with `arguments`; killed at the end of the block if it has not ended."""
+    """Run this Python with `arguments`, and kill it at the end of the block if it has not ended."""
     words = [str(argument) for argument in arguments]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *words, env=environment, stdout=PIPE, stderr=stderr, cwd=cwd
@@ -147,7 +147,7 @@ async def line_of(process: Process) -> str:
 
 
 async def outcomes_of(process: Process) -> list[tuple[str, str]]:
-    """Wait for the end of a child that recovers, and return what it did."""
+    """Read the output of a `RECOVER` child, and return the key and the outcome of each upload."""
     return [(key, outcome) for key, outcome in json.loads(await line_of(process))]
 
 
@@ -176,7 +176,7 @@ async def main(random):
         await asyncio.gather(*uploads)
 
 def on_interrupt(runner, number, frame, main_task, original=asyncio.Runner._on_sigint):
-    # Between taking a call out of its queue and making it, the loop would lose it, and a task would never wake up.
+    # Between taking a call out of its queue and running it, the loop would lose it, and a task would never wake up.
     is_in_loop = frame.f_code.co_filename.endswith(("base_events.py", "asyncio/events.py", "tasks.py"))
     if runner._interrupt_count and is_in_loop:
         start(threading.Timer(0.0001, os.kill, (os.getpid(), number)))
@@ -194,9 +194,9 @@ def run(seed):
     try:
         try:
             asyncio.run(main(Random(seed)))
-        except (KeyboardInterrupt, RuntimeError):  # a loop that is interrupted as it ends may say that it was stopped
+        except (KeyboardInterrupt, RuntimeError):  # an interrupted loop may report at its end that it was stopped
             pass
-        while any(thread.is_alive() for thread in interrupters):  # the second one may come after the end
+        while any(thread.is_alive() for thread in interrupters):  # the second interrupt may come after the end
             time.sleep(0.001)
     except KeyboardInterrupt:
         pass
@@ -205,4 +205,4 @@ for seed in range(int(sys.argv[1])):
     run(seed)
 print("ended", flush=True)
 """
-"""Uploads again and again, and is interrupted twice each time, as by a user who presses Ctrl-C once more."""
+"""Program that repeats uploads, and gets two interrupts each time, like two presses of Ctrl-C."""

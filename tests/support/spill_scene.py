@@ -1,4 +1,4 @@
-"""An engine that may spill to a folder, and another upload that holds its memory."""
+"""Scene with an engine that may spill to a folder, and another upload that holds its memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .fakes import make_job
 from .upload_scene import Block, UploadScene
 
 SIZE = 2 * SEGMENT_SIZE + 100
-"""Bytes of a part here."""
+"""Bytes of a part in this scene."""
 
 
 def data(size: int) -> bytes:
@@ -32,7 +32,7 @@ def data(size: int) -> bytes:
 
 
 class CountingPool(SegmentPool):
-    """Knows how many segments are in use, and the most that were."""
+    """Segment pool that counts the segments in use, and the peak."""
 
     lent = 0
     most = 0
@@ -48,7 +48,7 @@ class CountingPool(SegmentPool):
 
 
 class SpillScene(UploadScene):
-    """Parts of `SIZE` bytes; three of them fit into memory, and a fourth that is read back."""
+    """Scene with parts of `SIZE` bytes. Memory holds three parts, and a fourth that is read back."""
 
     def __init__(self, directory: Path, *, parts: float = 4, spill_limit: int = 1000 * SIZE, size: int = SIZE) -> None:
         super().__init__(memory_limit=int(parts * size), spill_directory=directory, spill_limit=spill_limit)
@@ -71,7 +71,7 @@ class SpillScene(UploadScene):
         return run_upload(self.engine, make_job(plan=self.plan, key=key))
 
     def hold_memory(self) -> Reservation:
-        """Hold all memory that unfinished parts may but one byte, as if a source never gave that byte."""
+        """Hold all memory for unfinished parts except one byte, as if a source never gave that byte."""
         memory, reservation = self.engine.memory, Reservation()
         free = memory.limit - memory.reserve - memory.used
         assert memory.acquire_nowait(reservation, free - 1, free)
@@ -87,7 +87,7 @@ class SpillScene(UploadScene):
 
 
 def let_threads_take_turns() -> None:
-    """Run in the loop's turns what the current loop has done in threads, whosever they are."""
+    """Let the current loop run the work of all its threads one item per turn."""
     loop = asyncio.get_running_loop()
     if not isinstance(loop.run_in_executor, partial):
         loop.run_in_executor = partial(_take_turns, loop.run_in_executor, TurnThreads(1))  # type: ignore[method-assign]
@@ -98,7 +98,7 @@ def _take_turns(run: Any, threads: TurnThreads, executor: object, work: Any, *ar
 
 
 class TurnThreads(ThreadPoolExecutor):
-    """Does one thing a turn, in a thread that the loop waits for: a run has as many turns every time."""
+    """Executor that runs one item per turn, in a thread that the loop waits for. So every run has the same turns."""
 
     def submit(self, work: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()

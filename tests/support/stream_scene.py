@@ -1,4 +1,4 @@
-"""A store that takes streamed bodies, and uploads into it."""
+"""Scene with a store that takes streamed bodies, and uploads to it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ LIMIT = 100 * PART
 
 
 class StreamStore(FakeStore):
-    """Reads streamed bodies to their end, or fails in the middle of them."""
+    """Store that reads streamed bodies to their end, or fails in the middle."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__(clock)
         self.received = bytearray()
-        """Of the last body, also if it broke off."""
+        """Received bytes of the last body, even if it broke off."""
         self.lengths: list[int | None] = []
         self.read_timeouts: list[float | None] = []
         self.failures: list[tuple[int, Response | Exception]] = []
-        """Bytes of the body after which the next requests are answered, one each."""
+        """Number of body bytes and the response or error after them, one for each of the next requests."""
         self.may_read = asyncio.Event()
         self.may_read.set()
         self.waits_for_the_end = True

@@ -1,6 +1,6 @@
-"""One small upload, ended in some way at one turn of the event loop, and what it left behind.
+"""Sweep that ends one small upload at every turn of the event loop, and records what it leaves behind.
 
-``python -m tests.support.sweep`` prints the whole table; `test_cancellation` runs the same.
+``python -m tests.support.sweep`` prints the whole table. `test_cancellation` runs the same uploads.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ OLD = b"what the key held before"
 
 
 class Source:
-    """Yields `CONTENT` in uneven chunks, waiting now and then, and remembers whether it was closed."""
+    """Source that yields `CONTENT` in chunks, lets the loop run before each, and records its closing."""
 
     def __init__(self, content: bytes = CONTENT) -> None:
         self.content = content
         self.is_closed = False
         self.interruptions = 0
-        """Of its closing: after two of them it is given up."""
+        """Number of cancellations while it was being closed. The driver stops closing after two."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -66,7 +66,7 @@ class Source:
 
 
 class AsyncIterable:
-    """Makes a generator of what a `Source` has left, which says in its end that it is closed."""
+    """Async generator of the rest of a `Source`, which marks the source as closed at its end."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -80,7 +80,7 @@ class AsyncIterable:
 
 
 class BlockingIterable:
-    """The same for a thread."""
+    """Blocking generator of the rest of a `Source`, which marks the source as closed at its end."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -116,7 +116,7 @@ async def by_blocking_iterable(driver: S3StorageDriver, source: Source) -> None:
 
 
 async def by_file(driver: S3StorageDriver, source: Source) -> None:
-    """The source is not asked; the threads take their turns."""
+    """Upload a file instead of the source, with one item of thread work per turn."""
     let_threads_take_turns()
     source.is_closed = True
     with NamedTemporaryFile() as file:
@@ -126,12 +126,12 @@ async def by_file(driver: S3StorageDriver, source: Source) -> None:
 
 
 async def by_bytes(driver: S3StorageDriver, source: Source) -> None:
-    """Give all at once, in one part; nothing is asked of the source."""
+    """Upload the content as `bytes` in one part, without reading the source."""
     await driver.upload_object_via_stream(source.content, "bucket", "key", transfer=TransferConfig(part_size=8 * PART))
 
 
 class Turns:
-    """Does something at one turn of the loop, counted from its start."""
+    """Counter of the loop's turns that runs each call of a plan at its turn."""
 
     def __init__(self, *plan: tuple[int, Callable[[], object]]) -> None:
         self.count = 0
@@ -153,7 +153,7 @@ class Turns:
 
 
 class TurnExecutor(Executor):
-    """Does one thing a turn, in a thread that the loop waits for: a run has as many turns every time."""
+    """Executor that runs one item per turn, in a thread that the loop waits for. So every run has the same turns."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1)
@@ -184,7 +184,7 @@ class TurnExecutor(Executor):
 
 @dataclass
 class Ending:
-    """What one run left behind; every field that is not empty or zero is a leak."""
+    """Outcome of one run. Every entry of `problems` is a leak."""
 
     turns: int = 0
     was_cancelled: bool = False
@@ -209,7 +209,7 @@ async def timeout(upload: Upload, driver: S3StorageDriver, source: Source, step:
     loop = asyncio.get_running_loop()
 
     async def limited() -> None:
-        await asyncio.sleep(0)  # an eager task runs before it is known by its name
+        await asyncio.sleep(0)  # because an eager task runs before `task` is assigned
         async with asyncio.timeout(None) as scope:
             plan = [(step, lambda: None if task.done() else scope.reschedule(loop.time()))]
             plan += [(step + 4 + 3 * index, task.cancel) for index in range(times - 1)]
@@ -316,9 +316,9 @@ async def end_at(
     provider: Provider = SMALL_PARTS,
     journal: Path | None = None,
 ) -> Ending:
-    """Run one upload, end it `way` at turn `step`, `times` times, and look at what is left.
+    """Run one upload, end it `times` times in one `way` from turn `step` on, and record what is left.
 
-    With a journal, closing the driver may leave the upload open: then another driver must be able to end it.
+    With a journal, closing the driver may leave the upload open. Then another driver must be able to end it.
     """
     ending = Ending()
     is_kept = journal is not None and way is aclose
@@ -378,7 +378,7 @@ async def end_at(
 
 
 async def _recover(server: S3Server, provider: Provider, journal: Path, *, may_be_left: bool) -> list[str]:
-    """End what the journal says was left, and return what must not be: more than that, or a file."""
+    """Recover the uploads in the journal. Return a problem for every other open upload and every journal file."""
     problems = [] if may_be_left else [f"journal {file.read_text()}" for file in journal.iterdir()]
     async with S3StorageDriver(
         provider,
@@ -400,7 +400,7 @@ async def sweep(
     provider: Provider = SMALL_PARTS,
     journal: Path | None = None,
 ) -> tuple[int, int, list[str]]:
-    """End the upload at every `stride`-th turn until it is faster; return runs, runs ended early, and problems."""
+    """End the upload at every `stride`-th turn until it ends before that. Return runs, early ends, and problems."""
     runs = cancelled = 0
     problems: list[str] = []
     step = 0

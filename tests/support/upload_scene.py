@@ -1,4 +1,4 @@
-"""An engine on a fake store, and uploads through it."""
+"""Scene with an engine on a fake store, and uploads through the engine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class UploadScene:
         self.engine: Engine = make_engine(self.store, self.clock, **engine)
 
     async def upload(self, body: bytes | Block, **job: Any) -> UploadReceipt:
-        """Upload bytes, or what a block adds."""
+        """Upload bytes, or the bytes that a block adds."""
 
         async def add(upload: Uploader) -> None:
             assert isinstance(body, bytes)
@@ -67,11 +67,11 @@ class UploadScene:
 
 
 def spilled_files(directory: str) -> int:
-    """Return how many files in it this process has open."""
+    """Return the number of files in a directory that this process has open."""
     links = []
     for descriptor in Path("/proc/self/fd").iterdir():
         try:
             links.append(os.readlink(descriptor))
-        except FileNotFoundError:  # the one that listed the folder
+        except FileNotFoundError:  # the descriptor that listed the folder
             continue
     return sum(link.startswith(directory) for link in links)

@@ -1,4 +1,4 @@
-"""A scripted peer: what it answers, and when, is the test's; it keeps every byte that arrived."""
+"""Scripted peer of a connection, which records every byte that it receives."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 def answer(status: int, body: bytes = b"", *headers: str) -> bytes:
-    """Return an HTTP answer as bytes."""
+    """Return an HTTP response as bytes."""
     lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 class Peer:
-    """The server's side of one connection."""
+    """Server's side of one connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         self._reader = reader
         self._writer = writer
         self.number = number
-        """0 is the first connection."""
+        """Number of the connection, from 0."""
         self.heads: list[bytes] = []
         self.body = bytearray()
         self.is_at_end = False
 
     async def read_head(self) -> bytes:
-        """Read up to the empty line of a request head, and return it with its line ends."""
+        """Read a request head up to its empty line, and return it with the line ends."""
         head = await self._reader.readuntil(b"\r\n\r\n")
         self.heads.append(head)
         return head
 
     async def read_body(self, count: int) -> bytes:
-        """Read that many bytes of a body."""
+        """Read `count` bytes of a body."""
         data = await self._reader.readexactly(count)
         self.body += data
         return data
 
     async def received(self, count: int) -> None:
-        """Return when `count` bytes of bodies have come, or the client has closed."""
+        """Wait until `count` bytes of bodies have come, or the client has closed."""
         while len(self.body) < count and not self.is_at_end:
             await asyncio.sleep(0)
 
     async def read_some(self, count: int) -> bytes:
-        """Read what is there, at most `count` bytes; nothing is the end."""
+        """Read the available bytes, at most `count`. No bytes mean the end."""
         data = await self._reader.read(count)
         self.is_at_end = not data
         self.body += data
@@ -66,7 +66,7 @@ class Peer:
         self.is_at_end = True
 
     async def read_request(self) -> bytes:
-        """Read a whole request by its content length; return the head."""
+        """Read a whole request by its Content-Length, and return the head."""
         head = await self.read_head()
         length = re.search(rb"(?i)\r\ncontent-length: *(\d+)\r\n", head)
         await self.read_body(int(length[1]) if length else 0)
@@ -81,7 +81,7 @@ class Peer:
         self._writer.close()
 
     def send_and_close(self, data: bytes) -> None:
-        """Send bytes and the end of TLS or of the connection in one segment, so that the client reads them at once."""
+        """Send bytes and the end of TLS or of the connection in one segment, which the client reads at once."""
         with socket.socket(fileno=os.dup(self._writer.get_extra_info("socket").fileno())) as sock:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
             self._writer.write(data)
@@ -89,7 +89,7 @@ class Peer:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
 
     def close_unread(self) -> None:
-        """Send what is written and close at once, as a process does that ends: unread data makes it a reset."""
+        """Send written bytes and close at once, like a process that ends. Unread data turns the close into a reset."""
         with socket.socket(fileno=os.dup(self._writer.get_extra_info("socket").fileno())) as sock:
             sock.shutdown(socket.SHUT_WR)
         self._writer.transport.abort()
@@ -101,7 +101,7 @@ class Peer:
         self._writer.transport.abort()
 
     async def closed(self) -> None:
-        """Return when the connection is gone."""
+        """Wait until the connection is closed."""
         with contextlib.suppress(OSError, ssl.SSLError):
             await self._writer.wait_closed()
 
@@ -110,9 +110,9 @@ Script = Callable[[Peer], Awaitable[object]]
 
 
 class Wire:
-    """Listens on localhost and plays `script` on every connection; a connection is closed when its script ends.
+    """Server on localhost that runs `script` on every connection, and closes the connection when the script ends.
 
-    Buffers are small, so that a peer that does not read is noticed after few bytes.
+    Buffers are small, because a peer that does not read must be noticed after few bytes.
     """
 
     def __init__(self, script: Script, ssl_context: ssl.SSLContext | None = None) -> None:
@@ -127,7 +127,7 @@ class Wire:
 
     @property
     def host(self) -> str:
-        """Host and port."""
+        """Host name and port."""
         return f"localhost:{self.port}"
 
     async def __aenter__(self) -> Self:
@@ -170,6 +170,6 @@ class Wire:
 
 
 async def turns(count: int = 20) -> None:
-    """Let everything run that can."""
+    """Let every task run that can."""
     for _ in range(count):
         await asyncio.sleep(0)

@@ -1,8 +1,7 @@
-"""One client's connection: bytes to requests, answers to bytes, and every way of breaking off.
+"""Connection of one client: reads requests, writes responses, and ends in every way that a fault asks for.
 
-It is a buffered protocol, not a pair of streams, because a fault has to hit an exact byte: the buffer that is
-offered to the event loop is never larger than what may still be read. There are no tasks, so nothing is left
-when the connection is closed.
+A connection is a buffered protocol, not a pair of streams, because a fault has to hit an exact byte. The buffer for the
+event loop is never larger than the bytes that may still be read. A connection has no tasks, so closing it leaves none.
 """
 
 from __future__ import annotations
@@ -25,62 +24,62 @@ from .peer_watch import PeerWatch
 __all__ = ["Connection", "ConnectionOwner", "Ending", "RequestReader"]
 
 Ending = Literal["close", "ragged", "half", "reset"]
-"""How a connection ends: as TLS wants it, without ``close_notify``, in the server's direction only, or by RST."""
+"""Ways to end a connection: as TLS wants it, without ``close_notify``, in the server's direction only, or by RST."""
 
 _BUFFER_SIZE: Final = 64 * 1024
 _HEAD_PIECE: Final = 16 * 1024
 _NO_LIMIT: Final = 1 << 62
 _TURNS_UNTIL_SENT: Final = 2
-"""Turns of the loop after which the kernel has what was written: uvloop writes at the end of a turn."""
+"""Turns of the loop after which the kernel has all written bytes: uvloop writes at the end of a turn."""
 
 
 class RequestReader(Protocol):
-    """Whoever answers one request."""
+    """Receiver of one request."""
 
     def begin(self) -> None:
         """Act on the head."""
         ...  # pragma: no cover - a protocol has no body
 
     def progress(self) -> None:
-        """Note that bytes of the body came."""
+        """Act on received bytes of the body."""
         ...  # pragma: no cover - a protocol has no body
 
     def body_arrived(self) -> None:
-        """Act on as much of the body as was asked for."""
+        """Act on the body, once all bytes that `Connection.read_body` wants have come."""
         ...  # pragma: no cover - a protocol has no body
 
     def lost(self) -> None:
-        """Note that the connection is gone, answered or not."""
+        """Act on the end of the connection, before or after the response."""
         ...  # pragma: no cover - a protocol has no body
 
 
 class ConnectionOwner(Protocol):
-    """Whoever accepts connections."""
+    """Server that accepts connections."""
 
     peer_watch: PeerWatch
 
     def disconnected(self, connection: Connection) -> None:
-        """Note a connection that is gone."""
+        """Forget a closed connection."""
         ...  # pragma: no cover - a protocol has no body
 
     def read_request(self, connection: Connection, head: RequestHead) -> RequestReader:
-        """Return who will answer the request of this head."""
+        """Return a reader for the request with this head."""
         ...  # pragma: no cover - a protocol has no body
 
     def refuse_head(self, connection: Connection, error: MalformedHeadError) -> None:
-        """Answer what is not a request."""
+        """Refuse bytes that are not a request."""
         ...  # pragma: no cover - a protocol has no body
 
 
 class _Reading(Enum):
     HEAD = auto()
     BODY = auto()
-    LATER = auto()  # an answer is due; what comes meanwhile is the next head
-    DISCARD = auto()  # the answer was early; what comes is thrown away
+    LATER = auto()  # a response is due; bytes that come meanwhile belong to the next head
+    DISCARD = auto()  # the response was early; bytes that come are thrown away
 
 
 class Connection(asyncio.BufferedProtocol):
-    """One connection, kept alive between requests."""
+    """Connection that is kept alive between requests."""
 
     def __init__(self, owner: ConnectionOwner) -> None:
         self._owner = owner
@@ -97,19 +96,19 @@ class Connection(asyncio.BufferedProtocol):
         self._discarding = 0
         self._watched = -1
         self.requests = 0
-        """Heads that came."""
+        """Number of received heads."""
 
     @property
     def is_open(self) -> bool:
-        """Whether an answer could still be sent."""
+        """Whether a response could still be sent."""
         return self._transport is not None and not self._transport.is_closing()
 
-    # What the event loop calls.
+    # For the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not every event loop derives its transports from this class.
+        # The cast is needed because not every event loop derives its transports from this class.
         self._transport = cast("asyncio.Transport", transport)
-        # Asked now, because a transport that both sides have closed may not tell.
+        # Read now, because a transport that both sides have closed may not give its socket.
         self._socket = transport.get_extra_info("socket")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -122,9 +121,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         if self._reading is _Reading.BODY:
-            # Framing is read byte by byte, so that not one byte more is read than was asked for.
+            # Framing is read byte by byte, because a larger read could go beyond the limit.
             return self._scratch[:1] if self._is_framing else self._body.room(self._scratch, self._most)
-        # What comes with a head is copied once more, so that is kept short.
+        # Bytes that come with a head are copied once more, so few are read.
         return self._scratch if self._reading is _Reading.DISCARD else self._scratch[:_HEAD_PIECE]
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -136,12 +135,15 @@ class Connection(asyncio.BufferedProtocol):
             self._pending += self._scratch[:nbytes]
             self._find_head()
 
-    # What the answering side calls.
+    # For the side that sends responses.
 
     def read_body(self, body: Body, *, limit: int | None = None, piece: int | None = None) -> None:
-        """Read that body, or only ``limit`` bytes of it, at most ``piece`` bytes per turn of the loop.
+        """Read a body.
 
-        A body without a length comes in chunks; its framing counts as nothing.
+        Args:
+            body: receives the bytes. A body without a length comes in chunks, whose framing is not counted.
+            limit: bytes after which reading stops; ``None`` reads the whole body.
+            piece: the most bytes per turn of the loop; ``None`` is no limit.
         """
         self._body = body
         self._chunks = ChunkReader() if body.length is None else None
@@ -158,16 +160,16 @@ class Connection(asyncio.BufferedProtocol):
         self._check_body()
 
     def send(self, *pieces: bytes) -> None:
-        """Send bytes, in one write each."""
+        """Send each piece in a write of its own."""
         for piece in pieces:
             if self.is_open and piece:
                 assert self._transport
                 self._transport.write(piece)
 
     def send_last(self, data: bytes, ending: Ending, then: Callable[[], None] | None = None) -> None:
-        """Send bytes, then end the connection; ``then`` is called between the two.
+        """Send bytes, call ``then``, and end the connection.
 
-        A ``"close"`` without ``then`` is one segment with the bytes, where the platform can.
+        A ``"close"`` without ``then`` is in one segment with the bytes, if the platform can do that.
         """
         if ending == "close" and then is None:
             with self._corked():
@@ -188,7 +190,7 @@ class Connection(asyncio.BufferedProtocol):
             self.reset()
         else:
             with contextlib.suppress(OSError), self._real_socket() as real:
-                real.shutdown(socket.SHUT_WR)  # below TLS, which therefore says nothing
+                real.shutdown(socket.SHUT_WR)  # below TLS, so no close_notify is sent
             self.abort() if ending == "ragged" else self._throw_away(_NO_LIMIT)
 
     def _after_turns(self, turns: int, act: Callable[[], None]) -> None:
@@ -198,19 +200,19 @@ class Connection(asyncio.BufferedProtocol):
             act()
 
     def next_request(self) -> None:
-        """Go on with the next request."""
+        """Read the next request."""
         if self.is_open:
             self._reading = _Reading.HEAD
             self._reader = None
             self._find_head()
 
     def close(self) -> None:
-        """Close when everything was sent."""
+        """Close after everything was sent."""
         if self._transport:
             self._transport.close()
 
     def linger(self, length: int | None) -> None:
-        """Close our side, and throw away ``length`` more bytes (``None``: whatever comes) before closing all."""
+        """Close the server's direction, throw away ``length`` bytes (``None``: until the client closes), and close."""
         if self._transport and self._transport.can_write_eof():
             self._transport.write_eof()
         self._throw_away(_NO_LIMIT if length is None else length)
@@ -223,16 +225,16 @@ class Connection(asyncio.BufferedProtocol):
         self._discard(came)
 
     def reset(self) -> None:
-        """Close at once, with a reset where the platform can."""
+        """Close at once, with a reset if the platform can do that."""
         if not self._transport:
             return
         with contextlib.suppress(OSError), self._real_socket() as real:
-            # Closing a socket that does not linger discards what is unsent and sends RST in place of FIN.
+            # Closing a socket that does not linger discards unsent bytes, and sends RST instead of FIN.
             real.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
     def stall(self) -> None:
-        """Read nothing more until the client closes; where that cannot be noticed, read and throw away."""
+        """Read nothing until the client closes. Read and throw away bytes on a platform that cannot watch for that."""
         if not self._owner.peer_watch.is_possible:
             self._reading = _Reading.DISCARD
             self._discarding = _NO_LIMIT
@@ -249,13 +251,13 @@ class Connection(asyncio.BufferedProtocol):
 
     @contextlib.contextmanager
     def _real_socket(self) -> Iterator[socket.socket]:
-        """Give a socket that can be asked everything: uvloop's own stand-in cannot."""
+        """Yield a real socket, because the one of uvloop lacks some methods."""
         with socket.socket(fileno=os.dup(self._socket.fileno())) as real:
             yield real
 
     @contextlib.contextmanager
     def _corked(self) -> Iterator[None]:
-        """Let the kernel keep what is sent until the block ends, so that it leaves as one segment."""
+        """Let the kernel keep sent bytes until the block ends, and send them as one segment."""
         cork = getattr(socket, "TCP_CORK", None)
         if cork is None or not self.is_open:  # pragma: no cover - decided by the platform
             yield
@@ -289,17 +291,17 @@ class Connection(asyncio.BufferedProtocol):
 
     @property
     def _most(self) -> int:
-        """Bytes of data that may be read now."""
+        """Number of data bytes that may be read now."""
         most = min(self._limit - self._body.received, self._piece)
         return most if self._chunks is None else min(most, self._chunks.data_left)
 
     @property
     def _is_body_whole(self) -> bool:
-        """All that is to be read of the body has come."""
+        """Whether all wanted bytes of the body have come."""
         return self._body.received >= self._limit or (self._chunks is not None and self._chunks.is_at_end)
 
     def _take_pending(self) -> None:
-        """Take what came of the body together with the head."""
+        """Take bytes of the body that came together with the head."""
         while self._pending and not self._is_body_whole:
             count = 1 if self._is_framing else self._most
             came = bytes(self._pending[:count])
@@ -312,7 +314,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._chunks.take_data(len(came))
 
     def _take_body(self, count: int) -> None:
-        """Take what was put into the buffer."""
+        """Take bytes that the loop put into the buffer."""
         try:
             if self._chunks is not None and self._is_framing:
                 self._chunks.take_framing(bytes(self._scratch[:count]))

@@ -1,4 +1,4 @@
-"""One request and its answer, played as its fault says."""
+"""Exchange of one request and one response, changed by a fault."""
 
 from __future__ import annotations
 
@@ -29,46 +29,46 @@ _ENDINGS: Final[Mapping[FaultKind, Ending]] = MappingProxyType(
     }
 )
 _UNANNOUNCED: Final = frozenset({"reset_after", "unasked_408"})
-"""Endings that the answer before them does not tell."""
+"""Endings that the response before them does not announce."""
 
 
 class Site(Protocol):
-    """What an exchange asks of its server."""
+    """Interface of the server to an exchange."""
 
     keep_bodies: bool
     check_signatures: bool
 
     def render(self, request: ReceivedRequest, answer: Answer, *, close: bool) -> tuple[bytes, bytes]:
-        """Return an answer's head and body as bytes."""
+        """Return the head and the body of a response as bytes."""
         ...  # pragma: no cover - a protocol has no body
 
     def admit(self, request: ReceivedRequest) -> None:
-        """Refuse what S3 refuses before it reads a body."""
+        """Refuse a request that S3 refuses before it reads the body."""
         ...  # pragma: no cover - a protocol has no body
 
     def gate(self, exchange: Exchange) -> None:
-        """Let a whole request through to `Exchange.respond`, now or when its operation is released."""
+        """Call `Exchange.respond` for a complete request, now or when its operation is released."""
         ...  # pragma: no cover - a protocol has no body
 
     def process(self, request: ReceivedRequest, body: Body) -> Answer:
-        """Do what the request asks for, and return the answer, also if it is a refusal."""
+        """Process a request, and return its response, which may be a refusal."""
         ...  # pragma: no cover - a protocol has no body
 
     def notify(self) -> None:
-        """Look again at what is waited for."""
+        """Check the predicates of `S3Server.wait_for` again."""
         ...  # pragma: no cover - a protocol has no body
 
     def finish(self, request: ReceivedRequest) -> None:
-        """Note that a request is over."""
+        """Record that a request has ended."""
         ...  # pragma: no cover - a protocol has no body
 
     def is_last_on_its_connection(self, connection: Connection) -> bool:
-        """Return whether a connection has had as many requests as it may."""
+        """Return whether a connection has had its last allowed request."""
         ...  # pragma: no cover - a protocol has no body
 
 
 class Exchange:
-    """Reads one request, has it processed, and answers."""
+    """Reads one request, lets the server process it, and sends the response."""
 
     def __init__(self, site: Site, connection: Connection, request: ReceivedRequest) -> None:
         self.request = request
@@ -79,7 +79,7 @@ class Exchange:
         self._body = Body(0)
 
     def begin(self) -> None:
-        """Act on the head: start reading the body, or do not."""
+        """Start to read the body, unless the fault prevents that."""
         if self._kind == "drop_before":
             self._connection.reset()
         elif self._kind == "stall_before":
@@ -92,7 +92,7 @@ class Exchange:
         try:
             self._site.admit(request)
         except Refusal as refusal:
-            self._answer_early(refusal.answer(request.request_id))
+            self._send_early(refusal.answer(request.request_id))
             return
         keep = self._site.keep_bodies or request.operation not in _DATA_OPERATIONS
         algorithms = _algorithms(request, check_signatures=self._site.check_signatures)
@@ -105,75 +105,75 @@ class Exchange:
         self._connection.read_body(self._body, limit=limit, piece=piece)
 
     def progress(self) -> None:
-        """Note how much of the body came."""
+        """Record the number of received bytes of the body."""
         self.request.body_received = self._body.received
         self._site.notify()
 
     def body_arrived(self) -> None:
-        """Go on to processing, or to the fault that is in its place."""
+        """Process the request, or apply the fault that comes instead."""
         self.request.body = self._body.kept
         if self._kind == "drop_mid_body":
             self._connection.reset()
         elif self._kind == "early_answer":
-            self._answer_early(self._scripted_answer())
+            self._send_early(self._scripted_response())
         else:
             if self._kind == "whitespace_200":
                 self._send_white_space()
             self._site.gate(self)
 
     def respond(self) -> None:
-        """Process the request and answer, as the fault says."""
+        """Process the request and send the response, as the fault says."""
         if self._kind == "raw":
             self._connection.send(self._fault.body or b"")
             self._finish_and_close()
         elif self._kind in {"answer", "error_in_200", "garbage_200"}:
-            self._answer(self._scripted_answer())
+            self._send(self._scripted_response())
         else:
             self._deliver(self._site.process(self.request, self._body))
 
     def lost(self) -> None:
-        """Note that the connection is gone."""
+        """Record that the connection has ended."""
         if self.request.body is None:
             self.request.body = self._body.kept
         self._site.finish(self.request)
 
-    def _deliver(self, answer: Answer) -> None:
+    def _deliver(self, response: Answer) -> None:
         if self._kind == "drop_after":
             self._connection.reset()
         elif self._kind in {"drop_mid_answer", "reset_mid_answer"}:
-            self._answer_half(answer)
+            self._send_half(response)
         elif self._kind == "garbage_after":
-            self._answer(Answer(self._fault.status, {}, self._fault.body or b""))
+            self._send(Answer(self._fault.status, {}, self._fault.body or b""))
         elif self._kind == "whitespace_200":
-            self._send_last_chunk(answer)
+            self._send_last_chunk(response)
         elif self._kind == "no_etag":
-            self._answer(answer.without_header("ETag"))
+            self._send(response.without_header("ETag"))
         elif self._kind != "stall_after":
-            self._answer(answer)
+            self._send(response)
 
-    def _scripted_answer(self) -> Answer:
+    def _scripted_response(self) -> Answer:
         fault, request_id = self._fault, self.request.request_id
         message = "A fault that the test asked for."
         if self._kind == "garbage_200":
-            answer = Answer(200, _XML, fault.body or b"")
+            response = Answer(200, _XML, fault.body or b"")
         elif self._kind == "error_in_200":
-            answer = Answer(200, _XML, error_document(fault.code, message, request_id))
+            response = Answer(200, _XML, error_document(fault.code, message, request_id))
         elif fault.body is not None:
-            answer = Answer(fault.status, {}, fault.body)
+            response = Answer(fault.status, {}, fault.body)
         else:
-            answer = Refusal(fault.status, fault.code, message).answer(request_id)
-        return answer.with_headers(fault.headers)
+            response = Refusal(fault.status, fault.code, message).answer(request_id)
+        return response.with_headers(fault.headers)
 
-    def _answer(self, answer: Answer) -> None:
-        answer = answer.with_headers(self._fault.headers)
-        is_to_close = answer.says_close or "close" in (self.request.header("Connection") or "").lower()
+    def _send(self, response: Answer) -> None:
+        response = response.with_headers(self._fault.headers)
+        is_to_close = response.says_close or "close" in (self.request.header("Connection") or "").lower()
         ending = _ENDINGS.get(self._kind) if self._kind else None
         if ending is None and (is_to_close or self._site.is_last_on_its_connection(self._connection)):
             ending = "close"
         is_announced = ending is not None and self._kind not in _UNANNOUNCED
         if not self._connection.is_open:
             return
-        data = self._render(answer, close=is_announced)
+        data = self._render(response, close=is_announced)
         if ending is None:
             self._connection.send(data)
         else:
@@ -183,37 +183,37 @@ class Exchange:
             self._connection.next_request()
 
     def _time_out(self) -> None:
-        """Send an answer that belongs to no request."""
+        """Send a response that belongs to no request."""
         refusal = Refusal(408, "RequestTimeout", "Idle connections will be closed.").answer(self.request.request_id)
         self._connection.send(b"".join(self._site.render(self.request, refusal, close=True)))
 
-    def _answer_early(self, answer: Answer) -> None:
+    def _send_early(self, response: Answer) -> None:
         if self._connection.is_open:
-            self._connection.send(self._render(answer, close=True))
+            self._connection.send(self._render(response, close=True))
         length = self.request.head.content_length
         without_length = self.request.header("Transfer-Encoding") is not None
         self._connection.linger(None if without_length else (length or 0) - self._body.received)
         self._site.finish(self.request)
 
-    def _answer_half(self, answer: Answer) -> None:
-        head, body = self._site.render(self.request, answer, close=False)
-        self.request.status = answer.status
+    def _send_half(self, response: Answer) -> None:
+        head, body = self._site.render(self.request, response, close=False)
+        self.request.status = response.status
         half = head + body[: len(body) // 2]
         self._connection.send_last(half, "reset" if self._kind == "reset_mid_answer" else "close")
         self._site.finish(self.request)
 
-    def _render(self, answer: Answer, *, close: bool) -> bytes:
-        """Return the answer as bytes, and note its status."""
-        self.request.status = answer.status
-        return b"".join(self._site.render(self.request, answer, close=close))
+    def _render(self, response: Answer, *, close: bool) -> bytes:
+        """Return the response as bytes, and record its status."""
+        self.request.status = response.status
+        return b"".join(self._site.render(self.request, response, close=close))
 
     def _send_white_space(self) -> None:
         head, _ = self._site.render(self.request, Answer(200, {**_XML, "Transfer-Encoding": "chunked"}), close=False)
         self.request.status = 200
         self._connection.send(head, *(_chunk(piece) for piece in (b" ", b"\n  ", b" " * 64)))
 
-    def _send_last_chunk(self, answer: Answer) -> None:
-        self._connection.send(_chunk(answer.body) if answer.body else b"", b"0\r\n\r\n")
+    def _send_last_chunk(self, response: Answer) -> None:
+        self._connection.send(_chunk(response.body) if response.body else b"", b"0\r\n\r\n")
         self._site.finish(self.request)
         self._connection.next_request()
 
@@ -227,7 +227,7 @@ def _chunk(data: bytes) -> bytes:
 
 
 def _algorithms(request: ReceivedRequest, *, check_signatures: bool) -> set[str]:
-    """Return the digests that processing will ask for."""
+    """Return the algorithms of the digests that processing compares."""
     wanted = {name for name in DIGEST_SIZES if request.header(CHECKSUM_PREFIX + name) is not None}
     if request.operation in _DATA_OPERATIONS or request.header("Content-MD5") is not None:
         wanted.add("md5")

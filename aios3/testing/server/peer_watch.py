@@ -1,4 +1,4 @@
-"""Notices that a client has closed a connection from which nobody reads."""
+"""Detection of a client that closes a connection while the server does not read."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["PeerWatch"]
 
 
 class PeerWatch:
-    """Watches connections that are not read for their other side's end.
+    """Watches sockets that are not read, and reports when the other side closes one.
 
-    An event loop tells of an end only to those who read up to it. On Linux the kernel tells of it apart from the
-    data. Elsewhere `is_possible` is false.
+    An event loop reports the end of a connection only to a reader of all bytes before it. The kernel of Linux reports
+    the end apart from the data. On other platforms `is_possible` is false.
     """
 
     is_possible = sys.platform == "linux"
@@ -25,7 +25,7 @@ class PeerWatch:
         self._poll: select.epoll | None = None
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
-        """Call back once, when the other side of that socket has closed or reset it."""
+        """Call ``callback`` once, when the other side of the socket has closed or reset it."""
         if self._poll is None:
             self._poll = select.epoll()
             asyncio.get_running_loop().add_reader(self._poll.fileno(), self._look)
@@ -40,7 +40,7 @@ class PeerWatch:
                 self._poll.unregister(fd)
 
     def close(self) -> None:
-        """Stop watching at all. Closing twice is harmless."""
+        """Stop watching every socket. A second call does nothing."""
         if self._poll:
             asyncio.get_running_loop().remove_reader(self._poll.fileno())
             self._poll.close()

@@ -1,4 +1,4 @@
-"""The server: accepts, counts, authenticates, and lets tests watch and hold what happens."""
+"""Server class: accepts connections, records requests, and lets tests inspect and hold them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .server_thread import LoopThread
 __all__ = ["TEST_CREDENTIALS", "S3Server"]
 
 TEST_CREDENTIALS: Final = Credentials("AIOS3TESTACCESSKEY", "aios3-test-secret-access-key")
-"""The keys that a server takes unless it is given others."""
+"""The default keys of a server."""
 
 
 def _now() -> datetime:
@@ -38,31 +38,34 @@ def _now() -> datetime:
 
 
 class S3Server:
-    """An S3 on the loopback interface that fails when it is told to.
+    """Loopback S3 server that fails on command.
 
-    ``async with S3Server() as server`` runs it in the event loop of the test. ``with S3Server() as server`` runs it in
-    a thread of its own, for tests without an event loop, or with fixtures that may not share one; all that is public
-    works from the test's thread, too. It holds everything in memory, has no task of its own while it
-    waits, never sleeps, and draws no random numbers: ids are counted. Leaving the block closes the listening
-    socket and every connection at once, also those that are stalled or held. It needs an event loop that can
-    watch a file descriptor (`asyncio.loop.add_reader`), which all have but the proactor of Windows.
+    ``async with S3Server() as server`` runs the server in the event loop of the test. ``with S3Server() as server``
+    runs it in a thread of its own, for tests without an event loop, or with fixtures that may not share one. Then
+    everything public also works from the test's thread.
+
+    The server holds everything in memory, has no task while it waits, never sleeps, and counts ids instead of drawing
+    random numbers. Leaving the block closes the listening socket and every connection at once, including stalled and
+    held ones. The event loop must be able to watch a file descriptor (`asyncio.loop.add_reader`). All loops can,
+    except the proactor of Windows.
 
     Args:
-        provider: whose limits to keep, and at whose host to be (before which buckets may stand); a name or a record.
-        credentials: the only ones that are taken; `TEST_CREDENTIALS` by default.
-        region: the region that signatures have to name, unless the provider's default region is ``"auto"``.
-        buckets: those that exist from the start.
-        ssl_context: makes it https on ``localhost``.
-        clock: the server's idea of now, aware; for skew, dates and expiry.
+        provider: name or record of the store whose limits apply and whose host name is known. A bucket may stand
+            before that host name.
+        credentials: the only accepted keys; `TEST_CREDENTIALS` by default.
+        region: the region that signatures must name, unless the provider's default region is ``"auto"``.
+        buckets: names of the buckets that exist from the start.
+        ssl_context: TLS context of the server, which is then https on ``localhost``; ``None`` for http.
+        clock: the server's time, aware; for skew, dates and expiry.
         check_signatures: whether signatures and the signed hashes of bodies are checked.
-        keep_bodies: whether object data stays in memory. Without it, GetObject answers 501.
-        public_buckets: those that take unsigned requests.
-        forget_completed: whether a repeated CompleteMultipartUpload is answered NoSuchUpload.
+        keep_bodies: whether object data stays in memory. If not, GetObject gets 501.
+        public_buckets: names of the buckets that take unsigned requests.
+        forget_completed: whether a repeated CompleteMultipartUpload gets NoSuchUpload.
         page_limit: the most entries on a page of any listing.
         accept_chunked: whether object data may come with ``Transfer-Encoding: chunked`` although the provider has
-            multipart uploads. S3 itself answers 501.
-        requests_per_connection: after how many requests a connection ends, its last answer with ``Connection: close``;
-            S3 takes about 100. ``None`` is no limit.
+            multipart uploads. S3 itself refuses that with 501.
+        requests_per_connection: number of requests after which a connection ends. Its last response has
+            ``Connection: close``. S3 takes about 100. ``None`` is no limit.
     """
 
     def __init__(
@@ -124,13 +127,13 @@ class S3Server:
         self._held.clear()
         for future in self._waiters:
             if not future.done():
-                future.set_exception(RuntimeError("the server was closed while it was waited for"))
+                future.set_exception(RuntimeError("the server was closed while wait_for was waiting"))
         for task in self._accepting:
             task.cancel()
         for connection in self._connections:
             connection.abort()
         try:
-            # Transports tell of their end in a later turn of the loop, and close their sockets after that.
+            # Transports report their end in a later turn of the loop, and close their sockets after that.
             await self.wait_for(lambda _: not self._connections and not self._accepting)
             await asyncio.sleep(0)
         finally:
@@ -156,55 +159,55 @@ class S3Server:
             self._thread = None
 
     def _other_thread(self) -> LoopThread | None:
-        """Return the thread that the server runs in, if it is not this one."""
+        """Return the thread of the server, or ``None`` if the caller runs in the server's loop."""
         return None if self._thread is None or self._thread.is_current else self._thread
 
-    # What tests look at.
+    # State for tests.
 
     @property
     def endpoint_url(self) -> str:
-        """Where it listens, for example ``"http://127.0.0.1:41234"``."""
+        """URL of the server, for example ``"http://127.0.0.1:41234"``."""
         assert self._listener, "the server runs inside its async with block"
         port = self._listener.getsockname()[1]
         return f"https://localhost:{port}" if self._ssl_context else f"http://127.0.0.1:{port}"
 
     @property
     def region(self) -> str:
-        """The region."""
+        """Region that signatures must name."""
         return self.store.region
 
     @property
     def objects(self) -> dict[tuple[str, str], StoredObject]:
-        """What is stored, by bucket and key."""
+        """Stored objects, by bucket and key."""
         return self.store.objects
 
     @property
     def open_uploads(self) -> list[OpenUpload]:
-        """The multipart uploads that are neither completed nor aborted, oldest first."""
+        """Multipart uploads that are neither completed nor aborted, oldest first."""
         return list(self.store.uploads.values())
 
     @property
     def open_connections(self) -> int:
-        """Connections accepted and not closed."""
+        """Number of connections that are accepted and not closed."""
         return len(self._connections)
 
     @property
     def requests_in_progress(self) -> int:
-        """Requests whose head came and that are neither answered nor given up by the client."""
+        """Number of requests with a received head, and without a response or the end of their connection."""
         return len(self._in_progress)
 
     @property
     def held_requests(self) -> list[ReceivedRequest]:
-        """Requests received whole that wait for `release`."""
+        """Complete requests that wait for `release`."""
         return [exchange.request for held in list(self._held.values()) for exchange in list(held)]
 
     async def wait_for(self, predicate: Callable[[S3Server], object]) -> None:
-        """Return once ``predicate(server)`` is true; it is asked now and after each event.
+        """Wait until ``predicate(server)`` is true. Call the predicate at once and after each event.
 
-        Where the server runs in a thread of its own, the predicate is called in that thread.
+        If the server runs in a thread of its own, the predicate is called in that thread.
 
-        Events: a connection made or closed, a head received, bytes of a body received, a request
-        held, processed, answered or lost.
+        An event is a connection that is made or closed, a received head, received bytes of a body, or a request that
+        is held, processed, lost, or has its response.
 
         Raises:
             RuntimeError: the server was closed first.
@@ -222,13 +225,13 @@ class S3Server:
             del self._waiters[future]
 
     def hold(self, operation: str) -> None:
-        """From now on receive requests of that operation whole, but neither process nor answer them."""
+        """Keep complete requests of an operation from now on: neither process them nor send a response."""
         self._held.setdefault(operation, [])
 
     def release(self, operation: str) -> None:
-        """Process and answer what was held, in order, before returning; hold no more.
+        """Process the held requests of an operation in order, and stop holding that operation.
 
-        A request whose client has gone is processed too, as by a real store that had received all of it.
+        A request is processed even if its client has disconnected. A store that has received all of it would do so.
         """
         if thread := self._other_thread():
             thread.run(self._release(operation))
@@ -239,15 +242,15 @@ class S3Server:
     async def _release(self, operation: str) -> None:
         self.release(operation)
 
-    # What connections and exchanges call.
+    # For connections and exchanges.
 
     def disconnected(self, connection: Connection) -> None:
-        """Note a connection that is gone."""
+        """Forget a closed connection."""
         self._connections.discard(connection)
         self.notify()
 
     def read_request(self, connection: Connection, head: RequestHead) -> Exchange:
-        """Record a request and choose its fault."""
+        """Record a request, and choose its fault."""
         provider = self.store.provider
         form = provider.endpoint or provider.endpoint_form
         request = understand(head, f"{next(self._request_ids):016X}", form)
@@ -260,24 +263,24 @@ class S3Server:
         return Exchange(self, connection, request)
 
     def refuse_head(self, connection: Connection, error: MalformedHeadError) -> None:
-        """Answer 400 to what is not HTTP, and close."""
+        """Refuse bytes that are not HTTP with 400, and close the connection."""
         self.protocol_errors.append(str(error))
         request_id = f"{next(self._request_ids):016X}"
-        answer = Refusal(400, "BadRequest", str(error)).answer(request_id)
-        connection.send(*render(answer, now=self.store.clock(), request_id=request_id, close=True))
+        response = Refusal(400, "BadRequest", str(error)).answer(request_id)
+        connection.send(*render(response, now=self.store.clock(), request_id=request_id, close=True))
         connection.linger(None)
 
     def render(self, request: ReceivedRequest, answer: Answer, *, close: bool) -> tuple[bytes, bytes]:
-        """Return an answer's head and body as bytes."""
+        """Return the head and the body of a response as bytes."""
         now, for_head = self.store.clock(), request.method == "HEAD"
         return render(answer, now=now, request_id=request.request_id, for_head=for_head, close=close)
 
     def admit(self, request: ReceivedRequest) -> None:
-        """Refuse what S3 refuses before it reads a body."""
+        """Refuse a request that S3 refuses before it reads the body."""
         admit(self.store, request, is_tls=self._ssl_context is not None)
 
     def gate(self, exchange: Exchange) -> None:
-        """Answer a whole request, now or when its operation is released."""
+        """Process a complete request now, or hold it until its operation is released."""
         held = self._held.get(exchange.request.operation)
         if held is None:
             exchange.respond()
@@ -286,34 +289,33 @@ class S3Server:
             self.notify()
 
     def process(self, request: ReceivedRequest, body: Body) -> Answer:
-        """Do what the request asks for."""
+        """Process a request, and return its response."""
         credentials = self.credentials if self.check_signatures else None
-        answer = process(self.store, request, body, credentials, self.public_buckets)
+        response = process(self.store, request, body, credentials, self.public_buckets)
         self.notify()
-        return answer
+        return response
 
     def finish(self, request: ReceivedRequest) -> None:
-        """Note that a request is over."""
+        """Record that a request has ended."""
         self._in_progress.pop(request.request_id, None)
         self.notify()
 
     def is_last_on_its_connection(self, connection: Connection) -> bool:
-        """Return whether a connection has had as many requests as it may."""
+        """Return whether a connection has had its last allowed request."""
         return self.requests_per_connection is not None and connection.requests >= self.requests_per_connection
 
     def notify(self) -> None:
-        """Ask again for what is waited for."""
+        """Check the predicates of `wait_for` again."""
         for future, predicate in tuple(self._waiters.items()):
             if future.done():
                 continue
             try:
                 if predicate(self):
                     future.set_result(None)
-            except Exception as error:  # noqa: BLE001 - it belongs to whoever waits
+            except Exception as error:  # noqa: BLE001 - raised by wait_for
                 future.set_exception(error)
 
-    # Accepting is done here, not by asyncio.Server, which cannot be closed without losing a connection that
-    # was accepted in the same turn of the loop.
+    # Not asyncio.Server: closing that one loses a connection that was accepted in the same turn of the loop.
 
     def _accept(self) -> None:
         assert self._listener
@@ -334,9 +336,9 @@ class S3Server:
 
     def _accepted(self, task: asyncio.Task[None]) -> None:
         connection, accepted = self._accepting.pop(task)
-        # A client that does not take our certificate, or leaves before it is served, is no failure of ours.
+        # A client that refuses the certificate, or disconnects during the handshake, is no failure of the server.
         if task.cancelled() or task.exception():
-            # A task that is cancelled before it began has closed nothing; a transport that exists does so itself.
+            # A task that is cancelled before its first step has closed nothing. A transport closes its socket itself.
             asyncio.get_running_loop().call_soon(accepted.close)
             self._connections.discard(connection)
         self.notify()

@@ -1,4 +1,4 @@
-"""Listings, a page at a time."""
+"""Listings of objects, uploads and parts, one page a request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aios3.testing.wire.bodies import CHECKSUM_PREFIX, Body
 from aios3.testing.wire.documents import leaf, timestamp, tree, write_document
 from aios3.testing.wire.received import ReceivedRequest
 
-from .objects import xml_answer
+from .objects import xml_response
 from .state import OpenUpload, Store, StoredObject, StoredPart
 
 __all__ = ["list_multipart_uploads", "list_objects_v2", "list_parts"]
@@ -40,17 +40,17 @@ def list_objects_v2(store: Store, request: ReceivedRequest, body: Body) -> Answe
     if truncated and page:
         fields.append(leaf("NextContinuationToken", base64.b64encode(page[-1].encode()).decode()))
     contents = [_object_entry(encode(key), store.objects[bucket, key]) for key in page]
-    return xml_answer(write_document("ListBucketResult", *fields, *contents))
+    return xml_response(write_document("ListBucketResult", *fields, *contents))
 
 
 def list_multipart_uploads(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """List open uploads by key, those of one key in the order of their beginning."""
+    """List open uploads by key, and uploads of one key by their start."""
     bucket = store.require_bucket(request)
     prefix, encode = _read_common(store, request)
     most = _read_count(request, "max-uploads", store.page_limit)
     key_marker = request.head.parameter("key-marker") or ""
     id_marker = request.head.parameter("upload-id-marker") or ""
-    # sorted() is stable and the uploads are in the order of their beginning.
+    # sorted() is stable, and the uploads are in the order of their start.
     uploads = sorted((u for u in store.uploads.values() if u.bucket == bucket), key=lambda upload: upload.key.encode())
     wanted = (u for u in _after_markers(uploads, key_marker, id_marker) if _is_wanted(u, prefix, store))
     page, truncated = _take(wanted, most)
@@ -61,7 +61,7 @@ def list_multipart_uploads(store: Store, request: ReceivedRequest, body: Body) -
         fields.append(leaf("NextKeyMarker", encode(page[-1].key)))
         fields.append(leaf("NextUploadIdMarker", page[-1].upload_id))
     entries = [_upload_entry(encode(upload.key), upload) for upload in page]
-    return xml_answer(write_document("ListMultipartUploadsResult", *fields, *entries))
+    return xml_response(write_document("ListMultipartUploadsResult", *fields, *entries))
 
 
 def list_parts(store: Store, request: ReceivedRequest, body: Body) -> Answer:
@@ -77,13 +77,13 @@ def list_parts(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     if upload.checksum_algorithm:
         fields.append(leaf("ChecksumAlgorithm", upload.checksum_algorithm.upper()))
         fields.append(leaf("ChecksumType", upload.checksum_type))
-    return xml_answer(write_document("ListPartsResult", *fields, *(_part_entry(part) for part in page)))
+    return xml_response(write_document("ListPartsResult", *fields, *(_part_entry(part) for part in page)))
 
 
 def _take(items: Iterable[_Item], most: int) -> tuple[list[_Item], bool]:
     rest = iter(items)
     page = list(islice(rest, most))
-    # S3 says "not truncated" to whoever asks for nothing.
+    # S3 calls a page of zero entries "not truncated".
     return page, most > 0 and next(rest, None) is not None
 
 
@@ -97,7 +97,7 @@ def _read_count(request: ReceivedRequest, name: str, most: int | None, absent: i
 
 
 class _Encoder:
-    """Writes keys as the request asked for."""
+    """Writes keys in the encoding that the request asked for."""
 
     def __init__(self, *, url: bool) -> None:
         self._url = url

@@ -1,4 +1,4 @@
-"""Multipart uploads: create, parts, and the rules by which they become an object."""
+"""Multipart uploads of the server: create, parts, complete and abort."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["abort_multipart_upload", "complete_multipart_upload", "create_multip
 
 
 def create_multipart_upload(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """Open an upload."""
+    """Create a multipart upload."""
     bucket, key = store.require_address(request)
     algorithm, kind = read_checksum_plan(request)
     upload_id = store.new_upload_id()
@@ -39,7 +39,7 @@ def create_multipart_upload(store: Store, request: ReceivedRequest, body: Body) 
 
 
 def upload_part(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """Store one part, in the place of any other of its number."""
+    """Store one part, instead of an earlier part with the same number."""
     number, most = request.part_number or 0, store.provider.max_parts
     if not 1 <= number <= most:
         message = f"Part number must be an integer between 1 and {most}, inclusive"
@@ -54,12 +54,12 @@ def upload_part(store: Store, request: ReceivedRequest, body: Body) -> Answer:
 
 
 def complete_multipart_upload(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """Make the listed parts the object, or change nothing."""
+    """Make an object of the listed parts, or change nothing."""
     try:
         listed = read_completion(body.kept or b"")
     except MalformedDocumentError as error:
         raise Refusal(400, "MalformedXML", f"The XML you provided was not well-formed: {error}") from None
-    repeated = _repeated_answer(store, request, listed)
+    repeated = _repeated_response(store, request, listed)
     if repeated:
         return repeated
     upload = store.require_upload(request)
@@ -73,23 +73,23 @@ def complete_multipart_upload(store: Store, request: ReceivedRequest, body: Body
     etag = store.opaque_etag() or multipart_etag(parts)
     store.objects[address] = _assemble(store, upload, parts, etag, checksums)
     del store.uploads[upload.upload_id]
-    answer = _completed_answer(request, upload, etag, checksums)
-    store.completed[upload.upload_id] = CompletedUpload(*address, listed, answer)
-    return answer
+    response = _completion_response(request, upload, etag, checksums)
+    store.completed[upload.upload_id] = CompletedUpload(*address, listed, response)
+    return response
 
 
 def abort_multipart_upload(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """Drop the upload and its parts."""
+    """Remove the upload and its parts."""
     del store.uploads[store.require_upload(request).upload_id]
     return Answer(204)
 
 
-def _repeated_answer(store: Store, request: ReceivedRequest, listed: list[ListedPart]) -> Answer | None:
+def _repeated_response(store: Store, request: ReceivedRequest, listed: list[ListedPart]) -> Answer | None:
     done = store.completed.get(request.upload_id or "")
     if done is None or store.forget_completed:
         return None
     same = (done.bucket, done.key) == (request.bucket, request.key) and done.listed == listed
-    return done.answer if same else None
+    return done.response if same else None
 
 
 def _match_parts(upload: OpenUpload, listed: list[ListedPart]) -> list[StoredPart]:
@@ -146,7 +146,7 @@ def _assemble(
     )
 
 
-def _completed_answer(request: ReceivedRequest, upload: OpenUpload, etag: str, checksums: dict[str, str]) -> Answer:
+def _completion_response(request: ReceivedRequest, upload: OpenUpload, etag: str, checksums: dict[str, str]) -> Answer:
     location = f"http://{request.header('Host')}{request.path}"
     fields = [leaf("Location", location), leaf("Bucket", upload.bucket), leaf("Key", upload.key), leaf("ETag", etag)]
     for name, value in checksums.items():

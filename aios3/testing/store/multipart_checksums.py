@@ -1,4 +1,4 @@
-"""Checksums over parts: which may be named, which have to be listed, and what they add up to."""
+"""Checksums of multipart uploads: choice at Create, comparison at Complete, combination for the object."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _CHECKSUM_TYPES: Final = {
     "sha1": ("COMPOSITE",),
     "sha256": ("COMPOSITE",),
 }
-"""The types that each algorithm can have in a multipart upload, the default first."""
+"""Checksum types that each algorithm can have in a multipart upload, the default first."""
 
 
 def read_checksum_plan(request: ReceivedRequest) -> tuple[str | None, str]:
-    """Return the algorithm and the type that a Create asks for; ``None`` and ``""`` where it names none.
+    """Return the algorithm and the type that a Create asks for. ``None`` and ``""`` mean that it names none.
 
     Raises:
-        Refusal: they are unknown, or do not go together.
+        Refusal: the algorithm is unknown, or does not have the type.
     """
     algorithm, kind = request.header(CHECKSUM_PREFIX + "algorithm"), request.header(CHECKSUM_PREFIX + "type")
     if algorithm is None:
@@ -45,10 +45,10 @@ def read_checksum_plan(request: ReceivedRequest) -> tuple[str | None, str]:
 
 
 def check_algorithm(upload: OpenUpload, checksums: Mapping[str, str]) -> None:
-    """Insist that a part carries the checksum of its upload.
+    """Check that a part has a checksum of the algorithm of its upload.
 
     Raises:
-        Refusal: it carries another one, or none.
+        Refusal: the part has another checksum, or none.
     """
     sent = next((name.removeprefix(CHECKSUM_PREFIX) for name in checksums), None)
     if upload.checksum_algorithm not in {None, sent}:
@@ -57,10 +57,10 @@ def check_algorithm(upload: OpenUpload, checksums: Mapping[str, str]) -> None:
 
 
 def check_listed_checksums(upload: OpenUpload, listed: list[ListedPart]) -> None:
-    """Compare the checksums that a Complete lists with those that came with the parts.
+    """Compare the checksums that a Complete lists with the checksums that came with the parts.
 
     Raises:
-        Refusal: one differs, is missing, or is there although the upload has none.
+        Refusal: a checksum differs, is missing, or is listed although the upload has no algorithm.
     """
     algorithm = upload.checksum_algorithm
     for part in listed:
@@ -77,10 +77,12 @@ def check_listed_checksums(upload: OpenUpload, listed: list[ListedPart]) -> None
 
 
 def object_checksums(request: ReceivedRequest, upload: OpenUpload, parts: list[StoredPart]) -> dict[str, str]:
-    """Return the whole object's checksum as a header, where it can be computed, and compare it with the client's.
+    """Compare the checksum of the whole object with the client's, and return it as a header.
+
+    The result is empty if the checksum cannot be computed.
 
     Raises:
-        Refusal: they differ, or are not of the same kind.
+        Refusal: the checksums differ, or have different algorithms or types.
     """
     kind = request.header(CHECKSUM_PREFIX + "type")
     if kind is not None and kind != upload.checksum_type:
@@ -106,5 +108,5 @@ def _combine(upload: OpenUpload, parts: list[StoredPart]) -> str | None:
         return f"{base64.b64encode(checksum_of(algorithm, raw)).decode()}-{len(parts)}"
     pieces = [part.content for part in parts if part.content is not None]
     if len(pieces) < len(parts):
-        return None  # the server keeps no bodies
+        return None  # because the server keeps no bodies
     return base64.b64encode(checksum_of(algorithm, pieces)).decode()

@@ -1,4 +1,4 @@
-"""Operations on buckets and on whole objects."""
+"""Operations of the server on buckets and on whole objects."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ _NOT_RETURNED: Final = frozenset({"x-amz-acl", "x-amz-tagging"})
 
 
 def list_buckets(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """Name every bucket."""
+    """List every bucket."""
     buckets = [
         tree("Bucket", leaf("Name", name), leaf("CreationDate", timestamp(created)))
         for name, created in sorted(store.buckets.items())
     ]
     owner = tree("Owner", leaf("ID", "owner"))
     root = "ListAllMyDirectoryBucketsResult" if store.has_sessions else "ListAllMyBucketsResult"
-    return xml_answer(write_document(root, owner, tree("Buckets", *buckets)))
+    return xml_response(write_document(root, owner, tree("Buckets", *buckets)))
 
 
 def create_bucket(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """Make a bucket, in the server's region and no other."""
+    """Create a bucket, only in the region of the server."""
     name = request.bucket or ""
     if not _BUCKET_NAME.fullmatch(name):
         raise Refusal(400, "InvalidBucketName", "The specified bucket is not valid.", BucketName=name)
@@ -68,7 +68,7 @@ def _check_location(store: Store, body: Body) -> None:
         raise Refusal(400, "MalformedXML", f"The XML you provided was not well-formed: {error}") from None
     if store.provider.default_region == "auto" or (constraint is None and not store.provider.needs_location):
         return
-    # us-east-1 is the region that has no name here; naming it is an error on Amazon.
+    # Amazon S3 refuses a location constraint that names us-east-1.
     if store.region == "us-east-1" and constraint == "us-east-1":
         raise Refusal(400, "InvalidLocationConstraint", "The specified location-constraint is not valid")
     if (constraint or "us-east-1") != store.region:
@@ -77,13 +77,13 @@ def _check_location(store: Store, body: Body) -> None:
 
 
 def head_bucket(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """Say that the bucket is there, and where."""
+    """Return 200 and the region if the bucket exists."""
     store.require_bucket(request)
     return Answer(200, {"x-amz-bucket-region": store.region})
 
 
 def delete_bucket(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """Remove a bucket without objects; uploads that are open in it go with it."""
+    """Remove a bucket without objects, and its open uploads."""
     name = store.require_bucket(request)
     if any(bucket == name for bucket, _ in store.objects):
         message = "The bucket you tried to delete is not empty"
@@ -108,7 +108,7 @@ def put_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
 
 
 def get_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """Answer the object, or one range of it."""
+    """Return the object, or one range of it."""
     found = _require_object(store, request)
     if found.pieces is None:
         raise Refusal(501, "NotImplemented", "This server does not keep bodies (keep_bodies=False).")
@@ -122,13 +122,13 @@ def get_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
 
 
 def head_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """Answer what GetObject would, without the body."""
+    """Return the headers that GetObject would return, without the body."""
     found = _require_object(store, request)
     return Answer(200, {**_object_headers(found, request), "Content-Length": str(found.size)})
 
 
 def delete_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """Remove the object; a missing one is fine."""
+    """Remove the object. A missing object is no error."""
     store.objects.pop(store.require_address(request), None)
     return Answer(204)
 
@@ -161,7 +161,7 @@ def _object_headers(found: StoredObject, request: ReceivedRequest) -> dict[str, 
 
 
 def _read_range(value: str | None, size: int) -> tuple[int, int] | None:
-    """Return first and last byte, or ``None`` for the whole: a range that cannot be read is as good as none."""
+    """Return the first and the last byte, or ``None`` for the whole. S3 ignores a range that it cannot read."""
     found = _RANGE.fullmatch(value or "")
     if not found or found.groups() == ("", ""):
         return None
@@ -177,10 +177,10 @@ def _read_range(value: str | None, size: int) -> tuple[int, int] | None:
 
 
 def http_date(moment: datetime) -> str:
-    """Write a time as HTTP headers do."""
+    """Return a time in the format of HTTP headers."""
     return format_datetime(moment, usegmt=True)
 
 
-def xml_answer(body: bytes) -> Answer:
-    """Answer 200 with a document."""
+def xml_response(body: bytes) -> Answer:
+    """Return a response with status 200 and a document."""
     return Answer(200, {"Content-Type": "application/xml"}, body)

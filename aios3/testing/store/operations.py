@@ -1,4 +1,4 @@
-"""From a request to its answer: who may, which operation, and what S3 refuses for all of them."""
+"""Processing of a request: checks that S3 makes for every operation, authentication, and dispatch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["admit", "process"]
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _DATA_OPERATIONS: Final = frozenset({"PutObject", "UploadPart"})
 _MAX_DOCUMENT_SIZE: Final = 8 * 1024 * 1024
-"""Bytes; 10,000 parts with checksums are some 1.2 MB."""
+"""Bytes. A document with 10,000 parts and checksums has some 1.2 MB."""
 
 _Handler = Callable[[Store, ReceivedRequest, Body], Answer]
 
@@ -50,7 +50,7 @@ _HANDLERS: Final[Mapping[str, _Handler]] = MappingProxyType(
 
 
 def admit(store: Store, request: ReceivedRequest, *, is_tls: bool) -> None:
-    """Apply what is known before the body is read.
+    """Apply the checks that need no body.
 
     Raises:
         Refusal: the body cannot or need not be read.
@@ -86,9 +86,9 @@ def process(
     credentials: Credentials | None,
     public_buckets: Collection[str],
 ) -> Answer:
-    """Check who asks, do it, and return the answer, also if it is a refusal.
+    """Authenticate a request, perform its operation, and return the response, which may be a refusal.
 
-    Without ``credentials`` everybody may do everything.
+    ``credentials`` of ``None`` allow every request.
     """
     try:
         _check_form(request)

@@ -1,4 +1,4 @@
-"""What a provider's record says that the store does not take. It is refused here, so that nobody sends it unseen."""
+"""Refusal of requests that a provider is known not to take, so a test sees when the library sends one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ATTRIBUTE_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
         "expected_bucket_owner": "x-amz-expected-bucket-owner",
     }
 )
-"""By upload attribute, the header that tells of it; a star stands for any end. Every object has a content type."""
+"""Header of each upload attribute. A star stands for any end. Every object has a content type, so it is left out."""
 
 _WRITES: Final = frozenset({"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"})
 _CONDITIONS: Final = ("if-match", "if-none-match")
@@ -50,16 +50,16 @@ _KINDS: Final = {"FULL_OBJECT": "full_object_checksums", "COMPOSITE": "composite
 
 
 def checked_region(store: Store) -> str | None:
-    """Return the region that a signature has to name, or ``None`` where any is taken."""
+    """Return the region that a signature must name, or ``None`` if the store takes any."""
     provider = store.provider
     return None if provider.default_region == "auto" or provider.checks_region is False else store.region
 
 
 def refuse_plain_http(provider: Provider, *, is_tls: bool) -> None:
-    """Insist on TLS where the provider does.
+    """Refuse plain http if the provider does.
 
     Raises:
-        Refusal: the request came without it.
+        Refusal: the request came without TLS, and the provider takes https only.
     """
     if provider.https_only and not is_tls:
         raise Refusal(400, "InvalidRequest", "This store is reached by https only.")
@@ -68,15 +68,15 @@ def refuse_plain_http(provider: Provider, *, is_tls: bool) -> None:
 def refuse_what_is_not_taken(store: Store, request: ReceivedRequest, size: int) -> None:
     """Refuse attributes, conditions, checksums and sizes that the provider is known not to take.
 
-    What is not known of the provider is taken.
+    If it is unknown whether the provider takes something, the server takes it.
 
     Args:
-        store: with the provider, and the uploads that are open.
-        request: what came.
+        store: state with the provider and the open uploads.
+        request: the received request.
         size: bytes of its body.
 
     Raises:
-        Refusal: one is there.
+        Refusal: the request has something that the provider does not take.
     """
     names = {name.lower() for name, _ in request.headers}
     for name in _refused_headers(store.provider, request.operation, names):

@@ -1,4 +1,4 @@
-"""Sessions of directory buckets: keys for five minutes, which what is in a bucket has to be signed with.
+"""Sessions of directory buckets: keys that sign the requests to one bucket for five minutes.
 
 Source: Amazon S3 API Reference, CreateSession.
 """
@@ -27,7 +27,7 @@ _WITHOUT_SESSION: Final = frozenset({"CreateSession", "CreateBucket", "DeleteBuc
 
 
 def create_session(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """Give keys for the bucket."""
+    """Open a session, and return its keys."""
     if not store.has_sessions:
         raise Refusal(501, "NotImplemented", "There are no sessions here.")
     bucket = store.require_bucket(request)
@@ -52,15 +52,15 @@ def create_session(store: Store, request: ReceivedRequest, body: Body) -> Answer
 def find_keys(
     store: Store, request: ReceivedRequest, claim: Authorization, ordinary: Credentials
 ) -> tuple[Authorization, Credentials]:
-    """Return the keys that have to have signed a request, and its claim with the token that goes with them.
+    """Return the authorization of a request, with the token to compare, and the keys that must have signed it.
 
     Raises:
-        Refusal: it needs the keys of a session of its bucket, and was signed with others.
+        Refusal: the request needs the keys of a session of its bucket, and was signed with others.
     """
     if not store.has_sessions or request.operation in _WITHOUT_SESSION:
         return claim, ordinary
     if claim.access_key_id == ordinary.access_key_id:
-        raise Refusal(403, "AccessDenied", "What is in a directory bucket is signed with the keys of a session.")
+        raise Refusal(403, "AccessDenied", "Requests to a directory bucket are signed with the keys of a session.")
     bucket, keys = store.sessions.get(claim.access_key_id, (None, ordinary))
     if bucket is not None and bucket != request.bucket:
         raise Refusal(403, "AccessDenied", "The session is for another bucket.")

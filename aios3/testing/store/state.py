@@ -1,4 +1,4 @@
-"""What the server holds: buckets, objects, uploads that are open, and those that were completed."""
+"""State of the server: buckets, objects, open uploads and completed uploads."""
 
 from __future__ import annotations
 
@@ -36,20 +36,21 @@ def _join(pieces: tuple[bytes, ...] | None) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class StoredPart:
-    """One part as it was acknowledged."""
+    """Acknowledged part."""
 
     number: int
     size: int
+    """Bytes."""
     etag: str
-    """Quoted, as sent."""
+    """ETag with quotes, as sent."""
     stored_at: datetime
     checksums: Mapping[str, str]
-    """Base64 by header name, of the checksum that came with it."""
+    """Checksum that came with the part: base64 by header name."""
     content: bytes | None = field(repr=False)
 
     @property
     def body(self) -> bytes:
-        """The bytes.
+        """Bytes of the part.
 
         Raises:
             LookupError: the server does not keep bodies.
@@ -59,23 +60,24 @@ class StoredPart:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object."""
+    """Stored object."""
 
     size: int
+    """Bytes."""
     etag: str
-    """Quoted, as sent."""
+    """ETag with quotes, as sent."""
     headers: Mapping[str, str]
-    """Those that describe the object, by lower-case name: content headers, metadata, tags, ACL, locks, encryption."""
+    """Headers that describe the object, by lower-case name: content headers, metadata, tags, ACL, locks, encryption."""
     stored_at: datetime
     parts: tuple[StoredPart, ...] = ()
-    """In order; empty for an object of one PutObject."""
+    """Parts in order; empty for an object of one PutObject."""
     checksums: Mapping[str, str] = field(default_factory=dict)
-    """Base64 by header name."""
+    """Checksums in base64, by header name."""
     pieces: tuple[bytes, ...] | None = field(default=None, repr=False)
 
     @property
     def body(self) -> bytes:
-        """The bytes, joined at each call.
+        """Bytes of the object, joined at each call.
 
         Raises:
             LookupError: the server does not keep bodies.
@@ -85,7 +87,7 @@ class StoredObject:
 
 @dataclass(slots=True)
 class OpenUpload:
-    """A multipart upload that is neither completed nor aborted."""
+    """Multipart upload that is neither completed nor aborted."""
 
     bucket: str
     key: str
@@ -93,25 +95,25 @@ class OpenUpload:
     initiated_at: datetime
     headers: Mapping[str, str]
     checksum_algorithm: str | None = None
-    """Lower-case, as named at Create; ``None`` if none was."""
+    """Lower-case name of the algorithm that Create chose, or ``None``."""
     checksum_type: str | None = None
-    """``"COMPOSITE"`` or ``"FULL_OBJECT"``."""
+    """``"COMPOSITE"`` or ``"FULL_OBJECT"``; empty or ``None`` without an algorithm."""
     parts: dict[int, StoredPart] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class CompletedUpload:
-    """What a repeated CompleteMultipartUpload is answered from."""
+    """Completed upload, with the response to a repeated CompleteMultipartUpload."""
 
     bucket: str
     key: str
     listed: list[ListedPart]
-    answer: Answer
+    response: Answer
 
 
 @dataclass(slots=True)
 class Store:
-    """The state behind the server, and the few rules that all operations share."""
+    """State of the server, and the rules that all operations share."""
 
     provider: Provider
     region: str
@@ -124,29 +126,29 @@ class Store:
     uploads: dict[str, OpenUpload] = field(default_factory=dict)
     completed: dict[str, CompletedUpload] = field(default_factory=dict)
     sessions: dict[str, tuple[str, Credentials]] = field(default_factory=dict)
-    """Bucket and keys of every session that was opened, by access key id."""
+    """Bucket and credentials of every opened session, by access key id."""
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     @property
     def has_sessions(self) -> bool:
-        """Buckets are directory buckets, and what is in them is signed with the keys of a session."""
+        """Whether buckets are directory buckets, whose requests are signed with the keys of a session."""
         return self.provider.signing_service == "s3express"
 
     def opaque_etag(self) -> str | None:
-        """Return a new ETag, quoted, that says nothing of the bytes, as directory buckets have it; else ``None``."""
+        """Return a new quoted ETag that does not depend on the bytes, for directory buckets; else ``None``."""
         if not self.has_sessions:
             return None
         return f'"{hashlib.md5(b"%d" % next(self._numbers), usedforsecurity=False).hexdigest()}"'
 
     def new_upload_id(self) -> str:
-        """Return an id that works only for clients that encode it: ids are opaque, and real ones hold such signs."""
+        """Return an upload id that has to be percent-encoded, as ids of real stores may have to be."""
         return f"{next(self._numbers)}~upload.with+every/sign=&%41_-"
 
     def require_bucket(self, request: ReceivedRequest) -> str:
-        """Return the bucket's name.
+        """Return the name of a request's bucket.
 
         Raises:
-            Refusal: there is no such bucket.
+            Refusal: the bucket does not exist.
         """
         if request.bucket is None or request.bucket not in self.buckets:
             message = "The specified bucket does not exist"
@@ -154,10 +156,10 @@ class Store:
         return request.bucket
 
     def require_address(self, request: ReceivedRequest) -> tuple[str, str]:
-        """Return bucket and key of a request to an object.
+        """Return the bucket and the key of a request to an object.
 
         Raises:
-            Refusal: there is no such bucket, or the key is longer than 1,024 bytes.
+            Refusal: the bucket does not exist, or the key is longer than 1,024 bytes.
         """
         bucket, key = self.require_bucket(request), request.key or ""
         size = len(key.encode())
@@ -169,7 +171,7 @@ class Store:
         """Return the open upload that a request names by id, bucket and key.
 
         Raises:
-            Refusal: there is none.
+            Refusal: no open upload has this id, bucket and key.
         """
         address = self.require_address(request)
         upload = self.uploads.get(request.upload_id or "")
@@ -201,15 +203,15 @@ def described(head: RequestHead) -> dict[str, str]:
 def _is_description(name: str) -> bool:
     if name in _NOT_DESCRIBING or name.startswith("x-amz-checksum-"):
         return False
-    # A key is a secret, and no store gives it back.
+    # The customer key is a secret, and no store returns it.
     return name.startswith("x-amz-") and name != "x-amz-server-side-encryption-customer-key"
 
 
 def check_conditions(head: RequestHead, current: StoredObject | None) -> None:
-    """Apply the conditions of a write.
+    """Check the conditions of a write.
 
     Raises:
-        Refusal: one does not hold, or S3 does not take its form.
+        Refusal: a condition does not hold, or S3 does not take its form.
     """
     if_none_match, if_match = head.header("If-None-Match"), head.header("If-Match")
     if (if_none_match not in {None, "*"}) or if_match == "*" or (if_none_match and if_match):
@@ -223,6 +225,6 @@ def check_conditions(head: RequestHead, current: StoredObject | None) -> None:
 
 
 def multipart_etag(parts: Iterable[StoredPart]) -> str:
-    """Return S3's ETag of a multipart object, quoted: MD5 of the parts' MD5s, a dash, their number."""
+    """Return S3's ETag of a multipart object, quoted: MD5 of the parts' MD5s, a dash, the number of parts."""
     digests = [bytes.fromhex(part.etag.strip('"')) for part in parts]
     return f'"{hashlib.md5(b"".join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"'

@@ -1,4 +1,4 @@
-"""A request's body as it arrives: counted, hashed on the way, kept if wanted; and the promises made about it."""
+"""Body of a request: counted, hashed and kept while it arrives, and compared with the digests in its headers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 CHECKSUM_PREFIX: Final = "x-amz-checksum-"
 
 DIGEST_SIZES: Final = {**CRC_SIZES, "sha1": 20, "sha256": 32}
-"""Bytes of the value of every checksum that can be sent."""
+"""Size in bytes of every checksum that can be sent, by algorithm."""
 
 _LOCK_PREFIX: Final = "x-amz-object-lock-"
 
@@ -42,25 +42,25 @@ def _new_digest(algorithm: str) -> _Digest:
 
 
 class Body:
-    """The body of one request. A kept body is held once, in a buffer of its whole length if that is known."""
+    """Body of one request. A kept body is held once, in a buffer of its whole length if that is known."""
 
     def __init__(self, length: int | None, *, keep: bool = True, algorithms: Iterable[str] = ()) -> None:
         self.length = length
-        """``None`` if it is not known before the end."""
+        """Bytes of the whole body; ``None`` if the length is not known before the end."""
         self.received = 0
         self._data = bytearray(length or 0) if keep else None
         self._digests = {algorithm: _new_digest(algorithm) for algorithm in algorithms}
         self._room = memoryview(b"")
 
     def room(self, scratch: memoryview, most: int) -> memoryview:
-        """Return where the next bytes, at most ``most``, are to be put; `advance` then takes them."""
+        """Return the buffer for at most ``most`` next bytes. `advance` takes them from there."""
         in_place = self._data is not None and self.length is not None
         whole = memoryview(self._data)[self.received :] if in_place and self._data is not None else scratch
         self._room = whole[: max(most, 1)]
         return self._room
 
     def advance(self, count: int) -> None:
-        """Take the bytes that were put into the room."""
+        """Take ``count`` bytes that were put into the buffer of `room`."""
         piece = self._room[:count]
         if self._data is not None and self.length is None:
             self._data += piece
@@ -79,16 +79,16 @@ class Body:
 
     @property
     def kept(self) -> bytes | None:
-        """What was received, or ``None`` if it is not kept."""
+        """Received bytes, or ``None`` if they are not kept."""
         return None if self._data is None else bytes(memoryview(self._data)[: self.received])
 
     def digest(self, algorithm: str) -> bytes:
-        """Return the digest of what was received, for an algorithm that was named at the start."""
+        """Return the digest of the received bytes, for an algorithm that was named at the start."""
         return self._digests[algorithm].digest()
 
 
 def checksum_of(algorithm: str, pieces: Iterable[bytes]) -> bytes:
-    """Return the digest of the pieces joined."""
+    """Return the digest of the joined pieces."""
     digest = _new_digest(algorithm)
     for piece in pieces:
         digest.update(piece)
@@ -96,10 +96,10 @@ def checksum_of(algorithm: str, pieces: Iterable[bytes]) -> bytes:
 
 
 def named_checksum(head: RequestHead) -> tuple[str, str] | None:
-    """Return the one checksum that a request carries, as algorithm and base64 value.
+    """Return the checksum that a request carries, as algorithm and base64 value; ``None`` without one.
 
     Raises:
-        Refusal: there are several, the algorithm is unknown, or the value cannot be one.
+        Refusal: there are several, the algorithm is unknown, or it is announced without a value.
     """
     names = {name.lower(): value for name, value in head.headers if name.lower().startswith(CHECKSUM_PREFIX)}
     found = {name.removeprefix(CHECKSUM_PREFIX): value for name, value in names.items()}
@@ -118,10 +118,10 @@ def named_checksum(head: RequestHead) -> tuple[str, str] | None:
 
 
 def verify_checksum(head: RequestHead, body: Body) -> dict[str, str]:
-    """Compare the body with the checksum that came with it; return that as a header to answer with.
+    """Compare the body with the checksum that came with it, and return the checksum as a response header.
 
     Raises:
-        Refusal: it differs, or is malformed.
+        Refusal: the checksum differs, or is malformed.
     """
     named = named_checksum(head)
     if named is None:
@@ -138,7 +138,7 @@ def verify_md5(head: RequestHead, body: Body) -> None:
     """Compare the body with its Content-MD5, if it has one.
 
     Raises:
-        Refusal: it differs, or is malformed.
+        Refusal: the digest differs, or is malformed.
     """
     value = head.header("Content-MD5")
     if value is None:
@@ -150,15 +150,15 @@ def verify_md5(head: RequestHead, body: Body) -> None:
 
 
 def require_lock_digest(head: RequestHead, names: Iterable[str], what: str) -> None:
-    """Insist on a digest beside a body that goes under an object lock; the one in the signature does not count.
+    """Require a digest for a body under an object lock. The hash in the signature does not count.
 
     Args:
         head: the request with the body.
-        names: lower-case headers that describe the object.
-        what: the operation, as the refusal calls it.
+        names: lower-case names of the headers that describe the object.
+        what: name of the operation in the refusal.
 
     Raises:
-        Refusal: the object is to be locked, and there is neither Content-MD5 nor a checksum.
+        Refusal: the object is to be locked, and the request has neither Content-MD5 nor a checksum.
     """
     is_locked = any(name.startswith(_LOCK_PREFIX) for name in names)
     if is_locked and head.header("Content-MD5") is None and named_checksum(head) is None:

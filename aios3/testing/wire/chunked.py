@@ -1,4 +1,4 @@
-"""The framing of a body of unknown length, read strictly: ``Transfer-Encoding: chunked`` without its options."""
+"""Strict reader of ``Transfer-Encoding: chunked``, the framing of a body of unknown length, without its options."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _MAX_LINE: Final = 14
 
 
 class ChunkReader:
-    """Told of every byte in order, it says which are data and where the body ends.
+    """Separates data from framing, and finds the end of the body. It needs every byte in order.
 
-    Chunk extensions and trailers are refused: S3's clients have no use for them.
+    Chunk extensions and trailers are refused, because clients of S3 do not use them.
     """
 
     def __init__(self) -> None:
         self.data_left = 0
-        """Bytes of data that come next; 0 while framing is expected."""
+        """Number of data bytes that come next; 0 while framing is expected."""
         self.is_at_end = False
         self._line = bytearray()
         self._is_after_data = False
         self._is_last = False
 
     def take_data(self, count: int) -> None:
-        """Note that ``count`` bytes of data came, at most ``data_left``."""
+        """Count received bytes of data, at most ``data_left``."""
         self.data_left -= count
         self._is_after_data = self.data_left == 0
 
@@ -36,7 +36,7 @@ class ChunkReader:
         """Take one byte of framing.
 
         Raises:
-            MalformedHeadError: no chunk is framed like this.
+            MalformedHeadError: the framing is wrong.
         """
         self._line += byte
         if self._line.endswith(b"\r\n"):

@@ -1,4 +1,4 @@
-"""The CRCs of S3's checksums, computed byte by byte from their polynomials, or by awscrt where it is installed.
+"""CRCs of S3's checksums, computed byte by byte from their polynomials, or by awscrt if it is installed.
 
 Sources: the parameters of CRC-32/ISO-HDLC, CRC-32/ISCSI and CRC-64/NVME in the catalogue of parametrised CRC
 algorithms: reflected, begun with all ones, inverted at the end.
@@ -16,20 +16,20 @@ from typing import Final
 __all__ = ["CRC_SIZES", "RunningCrc", "crc_by_table", "native_crc"]
 
 CRC_SIZES: Final = MappingProxyType({"crc32": 4, "crc32c": 4, "crc64nvme": 8})
-"""Bytes of the value, by algorithm."""
+"""Size of the value in bytes, by algorithm."""
 
 _POLYNOMIALS: Final = MappingProxyType({"crc32": 0x04C11DB7, "crc32c": 0x1EDC6F41, "crc64nvme": 0xAD93D23594C93659})
-"""As the catalogue writes them: the highest power first, the very highest left out."""
+"""Polynomials as the catalogue writes them: the highest power first, without the very highest."""
 
 _Crc = Callable[[bytes | memoryview, int], int]
-"""Takes bytes and the CRC of all before them, 0 at the beginning."""
+"""Function of bytes and of the CRC of all bytes before them, which is 0 at the start."""
 
 
 class RunningCrc:
-    """A CRC over bytes that come piece by piece."""
+    """CRC of bytes that come piece by piece."""
 
     def __init__(self, algorithm: str) -> None:
-        """Begin with no bytes."""
+        """Start with no bytes."""
         self._crc = native_crc(algorithm) or crc_by_table(algorithm)
         self._size = CRC_SIZES[algorithm]
         self._value = 0
@@ -45,7 +45,7 @@ class RunningCrc:
 
 @cache
 def native_crc(algorithm: str) -> _Crc | None:
-    """Return a function written in C, or ``None`` where there is none."""
+    """Return the function that is written in C, or ``None`` if it is not installed."""
     if algorithm == "crc32":
         return zlib.crc32
     try:
@@ -56,7 +56,7 @@ def native_crc(algorithm: str) -> _Crc | None:
 
 
 def crc_by_table(algorithm: str) -> _Crc:
-    """Return a function that needs nothing but Python; it takes some 0.1 s for a MiB."""
+    """Return a function in pure Python, which takes some 0.1 s for a MiB."""
     ones = (1 << 8 * CRC_SIZES[algorithm]) - 1
     table = _table(algorithm)
 

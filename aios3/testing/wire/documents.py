@@ -1,4 +1,4 @@
-"""S3's XML, written and read with nothing but the standard library."""
+"""XML documents of S3, written and read with the standard library only."""
 
 from __future__ import annotations
 
@@ -30,33 +30,33 @@ class MalformedDocumentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ListedPart:
-    """One part as CompleteMultipartUpload lists it."""
+    """Part in the list of a CompleteMultipartUpload."""
 
     number: int
     etag: str
-    """Without quotes, whichever way it was sent."""
+    """ETag without quotes, even if it was sent with them."""
     checksums: Mapping[str, str]
-    """By lower-case algorithm, for example ``"crc32"``."""
+    """Checksums by lower-case algorithm, for example ``"crc32"``."""
 
 
 def leaf(name: str, value: object) -> str:
-    """Write an element that holds text. S3 writes control characters as references, though XML 1.0 forbids most."""
+    """Return an element that holds text. S3 writes control characters as references, though XML 1.0 forbids most."""
     return f"<{name}>{_UNSAFE.sub(lambda found: f'&#{ord(found[0])};', str(value))}</{name}>"
 
 
 def tree(name: str, *children: str) -> str:
-    """Write an element that holds elements."""
+    """Return an element that holds elements."""
     return f"<{name}>{''.join(children)}</{name}>"
 
 
 def write_document(root: str, *children: str, namespace: bool = True) -> bytes:
-    """Write a whole document."""
+    """Return a whole document."""
     opening = f'<{root} xmlns="{_NAMESPACE}">' if namespace else f"<{root}>"
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{opening}{"".join(children)}</{root}>'.encode()
 
 
 def timestamp(moment: datetime) -> str:
-    """Write a time as S3's documents do, in UTC with milliseconds."""
+    """Return a time in the format of S3's documents, in UTC with milliseconds."""
     utc = moment.astimezone(UTC)
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
 
@@ -65,7 +65,7 @@ def read_completion(body: bytes) -> list[ListedPart]:
     """Read the parts of a CompleteMultipartUpload request, at least one.
 
     Raises:
-        MalformedDocumentError: it is another document, is broken, or lists nothing.
+        MalformedDocumentError: the body is another document, is broken, or lists no part.
     """
     root = _parse(body, "CompleteMultipartUpload")
     parts = [_read_part(child) for child in root]
@@ -75,10 +75,10 @@ def read_completion(body: bytes) -> list[ListedPart]:
 
 
 def read_location_constraint(body: bytes) -> str | None:
-    """Read the region out of a CreateBucket request; ``None`` where it names none.
+    """Read the region of a CreateBucket request; ``None`` if it names none.
 
     Raises:
-        MalformedDocumentError: it is another document, or broken.
+        MalformedDocumentError: the body is another document, or broken.
     """
     if not body:
         return None
@@ -87,7 +87,7 @@ def read_location_constraint(body: bytes) -> str | None:
 
 
 def _parse(body: bytes, expected: str) -> ET.Element:
-    # Entities are how a document makes its reader fetch files or fill memory; S3 takes none either.
+    # Entities can make a reader fetch files or fill memory. S3 takes none either.
     if b"<!" in body:
         raise MalformedDocumentError("a document type declaration")
     try:

@@ -1,4 +1,4 @@
-"""Faults as data: what goes wrong, and with which request."""
+"""Faults as data: kinds, the requests that they hit, and the plan of a test."""
 
 from __future__ import annotations
 
@@ -32,45 +32,45 @@ FaultKind = Literal[
 ]
 
 ALL_FAULT_KINDS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
-"""Every kind, in the order of the documentation of `Fault`."""
+"""Every kind, in the order of the table of `Fault`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong with the ``nth`` matching request, and with ``times`` of them in a row.
+    """Failure of ``times`` matching requests in a row, from the ``nth`` on.
 
-    Not processed means that the store is as if the request had never come.
+    "Not processed" means that the state of the store does not change.
 
     ====================  ==========================================================================
-    ``answer``            Reads the body, then answers ``status`` and ``code`` (or ``body``); not processed.
+    ``answer``            Reads the body, then sends ``status`` and ``code`` (or ``body``); not processed.
     ``drop_before``       Resets the connection after the head; not processed.
     ``drop_mid_body``     Reads ``after_bytes`` of the body, exactly, then resets; not processed.
-    ``drop_after``        Processes the request, then resets without an answer: the lost answer.
+    ``drop_after``        Processes the request, then resets without a response: the lost response.
     ``drop_mid_answer``   Processes, sends the whole head and half of the body, then closes.
-    ``stall_before``      Reads nothing more, and is silent until the client closes; not processed.
+    ``stall_before``      Reads nothing after the head, and is silent until the client closes; not processed.
     ``stall_after``       Processes, and is silent until the client closes.
-    ``error_in_200``      Answers 200 with an error document of ``code``; not processed.
-    ``slow_read``         Reads ``after_bytes`` (4,096 if 0) per turn of the loop, of what did not come with
-                          the head, then goes on as usual.
-    ``no_etag``           Processes, and leaves the ETag header out of the answer.
-    ``early_answer``      Answers ``status`` and ``code`` after the head and ``after_bytes`` of the body, and closes
-                          its side; what the client still sends is read and thrown away, so that no reset can
-                          overtake the answer; not processed.
-    ``raw``               Reads the body, sends ``body`` as it is in place of an HTTP answer, and closes; not processed.
-    ``garbage_200``       Answers 200 with ``body`` as its body (none if ``None``); not processed.
-    ``whitespace_200``    Sends a 200 and white space in chunks at once, then processes (held if the operation is)
-                          and sends the result, also an error: how S3 keeps a long CompleteMultipartUpload alive.
-    ``garbage_after``     Processes, then answers ``status`` with ``body`` and no header of what there is to say: a
-                          success (or an error) that says nothing of what was done.
-    ``close_after``       Processes, answers with ``Connection: close``, and closes. Over TLS the answer and the
-                          ``close_notify`` are in one segment, so that the client reads them at once.
-    ``ragged_close``      Processes, answers with ``Connection: close``, and closes without TLS's ``close_notify``.
-    ``half_close``        Processes, answers with ``Connection: close``, and closes its own direction only (without
-                          ``close_notify``); what the client still sends is read and thrown away.
-    ``reset_after``       Processes, answers as if the connection lived on, then resets it.
+    ``error_in_200``      Sends 200 with an error document of ``code``; not processed.
+    ``slow_read``         Reads ``after_bytes`` (4,096 if 0) per turn of the loop, except bytes that came with
+                          the head, then processes as usual.
+    ``no_etag``           Processes, and leaves the ETag header out of the response.
+    ``early_answer``      Sends ``status`` and ``code`` after the head and ``after_bytes`` of the body, and closes
+                          its direction. Later bytes of the client are read and thrown away, because a reset could
+                          overtake the response; not processed.
+    ``raw``               Reads the body, sends ``body`` alone instead of an HTTP response, and closes; not processed.
+    ``garbage_200``       Sends 200 with ``body`` as its body (none if ``None``); not processed.
+    ``whitespace_200``    Sends a 200 and white space in chunks at once. Then it processes (held if the operation is)
+                          and sends the result, also an error. S3 keeps a long CompleteMultipartUpload alive so.
+    ``garbage_after``     Processes, then sends ``status`` with ``body`` and no header of the operation: a success (or
+                          an error) without the result.
+    ``close_after``       Processes, sends ``Connection: close``, and closes. Over TLS the response and the
+                          ``close_notify`` are in one segment, so the client reads them at once.
+    ``ragged_close``      Processes, sends ``Connection: close``, and closes without TLS's ``close_notify``.
+    ``half_close``        Processes, sends ``Connection: close``, and closes its own direction only (without
+                          ``close_notify``). Later bytes of the client are read and thrown away.
+    ``reset_after``       Processes, sends a response that keeps the connection alive, then resets it.
     ``reset_mid_answer``  Processes, sends the whole head and half of the body, then resets.
-    ``unasked_408``       Processes, answers, then answers 408 to no request and closes: how some servers and proxies
-                          end a connection that has been idle.
+    ``unasked_408``       Processes, sends the response, then sends a 408 that belongs to no request, and closes. Some
+                          servers and proxies end an idle connection so.
     ====================  ==========================================================================
 
     Raises:
@@ -81,16 +81,16 @@ class Fault:
     operation: str | None = None
     """S3's name of the operation, for example ``"UploadPart"``; ``None`` for any."""
     part_number: int | None = None
-    """``None`` for any, and for requests without one."""
+    """Number of the part; ``None`` for any, and for requests without one."""
     nth: int = 1
-    """1 is the first request that matches after the fault was added."""
+    """First failing request, counted among matching requests after the fault was added. 1 is the first."""
     times: int = 1
-    """How many matching requests in a row fail, from the ``nth`` on."""
+    """Number of matching requests in a row that fail, from the ``nth`` on."""
     status: int = 503
     code: str = "SlowDown"
     after_bytes: int = 0
     headers: tuple[tuple[str, str], ...] = ()
-    """Added to whatever the fault answers, for example ``(("Retry-After", "1"),)``. After ``Connection: close`` the
+    """Headers that are added to the response, for example ``(("Retry-After", "1"),)``. After ``Connection: close`` the
     connection is closed."""
     body: bytes | None = None
 
@@ -101,34 +101,34 @@ class Fault:
             raise ValueError("nth and times count from 1, after_bytes from 0")
 
     def matches(self, operation: str, part_number: int | None) -> bool:
-        """Say whether a request is of the kind that this fault is about."""
+        """Return whether the fault applies to requests of this operation and part number."""
         return self.operation in {None, operation} and self.part_number in {None, part_number}
 
 
 class FaultPlan:
-    """The faults still to come, counted down by the requests that match them."""
+    """Faults of a server, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._seen: dict[int, int] = {}
         self._faults: list[Fault] = []
 
     def add(self, fault: Fault) -> Fault:
-        """Script a fault and return it. Where two want the same request, the one added first has it."""
+        """Add a fault and return it. If two faults match one request, the one added first hits it."""
         self._faults.append(fault)
         return fault
 
     def clear(self) -> None:
-        """Forget every fault."""
+        """Remove every fault."""
         self._faults.clear()
         self._seen.clear()
 
     @property
     def unused(self) -> tuple[Fault, ...]:
-        """The faults whose ``nth`` request has not come: a sweep over ``nth`` has reached its end."""
+        """Faults whose ``nth`` request has not come. A sweep over ``nth`` ends when there is one."""
         return tuple(fault for index, fault in enumerate(self._faults) if self._seen.get(index, 0) < fault.nth)
 
     def take(self, operation: str, part_number: int | None) -> Fault | None:
-        """Count one request and return the fault that hits it, if any."""
+        """Count one request, and return the fault that hits it, or ``None``."""
         chosen = None
         for index, fault in enumerate(self._faults):
             if not fault.matches(operation, part_number):

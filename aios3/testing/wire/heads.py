@@ -1,4 +1,4 @@
-"""The head of an HTTP/1.1 request, read strictly: what a lenient server would forgive is refused here."""
+"""Strict reader of the head of an HTTP/1.1 request, which refuses errors that a lenient server forgives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 __all__ = ["MAX_HEAD_SIZE", "MalformedHeadError", "RequestHead", "read_head", "take_head"]
 
 MAX_HEAD_SIZE: Final = 64 * 1024
-"""Bytes. S3 takes 8 KiB of headers; the rest is room for long keys and presigned queries."""
+"""Bytes. S3 takes 8 KiB of headers. The rest is room for long keys and presigned queries."""
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET: Final = re.compile(r"/[!-~]*")
@@ -23,44 +23,44 @@ class MalformedHeadError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """Request line and headers, as received."""
+    """Request line and headers as received."""
 
     method: str
     target: str
-    """The request target, untouched."""
+    """Request target as received."""
     path: str
-    """The target up to the question mark, percent-encoded as it came."""
+    """Target up to the question mark, percent-encoded as received."""
     query: tuple[tuple[str, str], ...]
-    """Decoded pairs in order; a valueless parameter has the value ``""``."""
+    """Decoded parameters in order. A parameter without a value has the value ``""``."""
     headers: tuple[tuple[str, str], ...]
-    """In order, names in their original case, values decoded as Latin-1."""
+    """Headers in order, with names in their original case and values decoded as Latin-1."""
 
     def header(self, name: str) -> str | None:
-        """Return the values of that header joined by a comma, or ``None`` without one."""
+        """Return the values of a header joined by a comma, or ``None`` without one."""
         values = [value for other, value in self.headers if other.lower() == name.lower()]
         return ",".join(values) if values else None
 
     def parameter(self, name: str) -> str | None:
-        """Return the first value of that query parameter, or ``None`` without one."""
+        """Return the first value of a query parameter, or ``None`` without one."""
         return next((value for other, value in self.query if other == name), None)
 
     @property
     def content_length(self) -> int | None:
-        """Bytes of the body, or ``None`` where the head does not say."""
+        """Bytes of the body, or ``None`` if the head does not say."""
         value = self.header("Content-Length")
         return None if value is None else int(value)
 
     @property
     def is_chunked(self) -> bool:
-        """Whether the body comes in chunks, so that its end is known only when it comes."""
+        """Whether the body comes in chunks, without a known length."""
         return self.header("Transfer-Encoding") == "chunked"
 
 
 def take_head(received: bytearray) -> RequestHead | None:
-    """Cut a head off the front of what was received; ``None`` while it is not whole.
+    """Remove a head from the front of received bytes, and return it; ``None`` while it is incomplete.
 
     Raises:
-        MalformedHeadError: it breaks a rule of HTTP/1.1, or is too long.
+        MalformedHeadError: the head breaks a rule of HTTP/1.1, or is too long.
     """
     end = received.find(b"\r\n\r\n")
     if (len(received) if end < 0 else end) > MAX_HEAD_SIZE:
@@ -75,10 +75,10 @@ def take_head(received: bytearray) -> RequestHead | None:
 
 
 def read_head(raw: bytes) -> RequestHead:
-    """Read a head, given without the blank line that ends it.
+    """Read a head, which is given without the blank line at its end.
 
     Raises:
-        MalformedHeadError: it breaks a rule of HTTP/1.1.
+        MalformedHeadError: the head breaks a rule of HTTP/1.1.
     """
     first, *rest = raw.decode("latin-1").split("\r\n")
     if any("\r" in line or "\n" in line for line in (first, *rest)):
@@ -111,7 +111,7 @@ def _read_query(query: str) -> tuple[tuple[str, str], ...]:
 
 
 def _decode_parameter(text: str) -> str:
-    # S3 reads "+" in a query, but not in a path, as a space; a client that sends a bare one meant something else.
+    # S3 reads "+" as a space in a query, but not in a path. So a "+" that a client did not encode is noticed.
     try:
         return unquote_to_bytes(text.replace("+", " ")).decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""A request as S3 understands it: which operation, on which bucket and key."""
+"""Received request, with the S3 operation, bucket and key that its head names."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _OPERATIONS: Final = {
     ("GET", "object", ("uploadId",)): "ListParts",
 }
 
-# Parameters that make another operation of the same path, the known ones and those of operations that are not here.
+# Parameters that choose another operation on the same path, including operations that the server lacks.
 _SUBRESOURCES: Final = frozenset({
     "uploads", "uploadId", "partNumber", "list-type", "acl", "tagging", "policy", "versioning", "versions",
     "versionId", "cors", "lifecycle", "location", "delete", "restore", "select", "torrent", "encryption",
@@ -48,70 +48,70 @@ _LOOPBACK: Final = r"localhost|127\.0\.0\.1"
 
 @dataclass(slots=True)
 class ReceivedRequest:
-    """One request, from its head on; what is not known yet is filled in as it comes."""
+    """Request of a client. Its fields are filled while it is received and processed."""
 
     head: RequestHead = field(repr=False)
     request_id: str
     operation: str
-    """S3's name, or ``"Unknown"``."""
+    """S3's name of the operation, or ``"Unknown"``."""
     bucket: str | None
     key: str | None
-    """Exactly as percent-decoded from the raw path; ``None`` for requests to the bucket or the service."""
+    """Key, percent-decoded from the raw path; ``None`` for requests to the bucket or the service."""
     body: bytes | None = field(default=None, repr=False)
-    """What arrived, once the request is over or whole; ``None`` for object data that is not kept."""
+    """Received body, once it is complete or the request has ended; ``None`` for object data that is not kept."""
     body_received: int = 0
-    """Bytes of the body that were read so far."""
+    """Number of bytes of the body that were read so far."""
     status: int | None = None
-    """The status that was answered, or ``None`` if none was."""
+    """Status of the response, or ``None`` without one."""
     fault: Fault | None = None
-    """The fault that was applied."""
+    """Fault that hit the request, or ``None``."""
 
     @property
     def method(self) -> str:
-        """The method."""
+        """HTTP method."""
         return self.head.method
 
     @property
     def target(self) -> str:
-        """The request target as it was on the wire."""
+        """Request target as it was on the wire."""
         return self.head.target
 
     @property
     def path(self) -> str:
-        """The path as it was on the wire, percent-encoded."""
+        """Path as it was on the wire, percent-encoded."""
         return self.head.path
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        """Decoded pairs in the order of the wire."""
+        """Decoded parameters in the order of the wire."""
         return list(self.head.query)
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """In the order and the case of the wire."""
+        """Headers in the order and the case of the wire."""
         return list(self.head.headers)
 
     @property
     def upload_id(self) -> str | None:
-        """The upload that the request is about, or ``None``."""
+        """Upload id of the request, or ``None``."""
         return self.head.parameter("uploadId")
 
     @property
     def part_number(self) -> int | None:
-        """The part's number, or ``None`` if there is none or it is not a number."""
+        """Part number of the request, or ``None`` if it has none or the value is not a number."""
         value = self.head.parameter("partNumber")
         return int(value) if value and re.fullmatch(r"[0-9]{1,9}", value) else None
 
     def header(self, name: str) -> str | None:
-        """Return the values of that header joined by a comma, or ``None`` without one."""
+        """Return the values of a header joined by a comma, or ``None`` without one."""
         return self.head.header(name)
 
 
 def understand(head: RequestHead, request_id: str, endpoint: str | None = None) -> ReceivedRequest:
-    """Find out what a request wants. Bytes of the path that are not UTF-8 become lone surrogates.
+    """Read operation, bucket and key from a request head. Bytes of the path that are not UTF-8 become lone surrogates.
 
-    Buckets may stand before the names of the loopback interface, and before the host of ``endpoint``: a URL in which
-    names in braces stand for any label. Its path, if it has one, may stand before the bucket's.
+    Buckets may stand before the names of the loopback interface, and before the host of ``endpoint``. That is a URL in
+    which a name in braces stands for any label. If the URL has a path, that path may stand before the bucket's.
     """
     bucket, key = _split_path(head, endpoint)
     scope = "object" if key is not None else "bucket" if bucket is not None else "service"
@@ -122,7 +122,7 @@ def understand(head: RequestHead, request_id: str, endpoint: str | None = None) 
 
 @lru_cache
 def _known_host(endpoint: str | None) -> re.Pattern[str]:
-    # What is outside the braces is literal.
+    # Only a name in braces is a pattern.
     own = "[a-z0-9-]+".join(map(re.escape, re.split(r"\{[a-z]+\}", urlsplit(endpoint or "").netloc)))
     names = f"{_LOOPBACK}|{own}" if own else _LOOPBACK
     return re.compile(rf"(?:(?P<bucket>.+)\.)?(?:{names})(?::[0-9]+)?", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Signature Version 4 from the receiving side: what was signed is computed again from what was received.
+"""Signature Version 4 on the server's side: the signature is computed again from the received request.
 
 Sources: Amazon S3 API Reference, "Authenticating Requests (AWS Signature Version 4)".
 """
@@ -43,7 +43,7 @@ _MAX_EXPIRY: Final = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """What a request says about its own signature."""
+    """Signature of a request, with the values that it was computed from."""
 
     access_key_id: str
     scope: tuple[str, ...]
@@ -51,10 +51,10 @@ class Authorization:
     signed_headers: tuple[str, ...]
     signature: str
     amz_date: str
-    """As it came, for example ``"20130524T000000Z"``."""
+    """Time of signing as received, for example ``"20130524T000000Z"``."""
     payload_hash: str
     expires: str | None = None
-    """Seconds, of a presigned query; ``None`` for the header form."""
+    """Seconds until a presigned URL expires, as received; ``None`` for the header form."""
     token: str | None = None
     session_token: str | None = None
     """The token of a directory bucket's session."""
@@ -66,10 +66,10 @@ class Authorization:
 
 
 def read_authorization(head: RequestHead) -> Authorization | None:
-    """Find the signature of a request: in its header, or in its query; ``None`` if it is unsigned.
+    """Read the signature of a request from its header or its query; ``None`` if it is unsigned.
 
     Raises:
-        Refusal: there is one that cannot be read, or there are two.
+        Refusal: the signature cannot be read, or there are two.
     """
     header = head.header("Authorization")
     presigned = head.parameter("X-Amz-Algorithm") is not None or head.parameter("X-Amz-Signature") is not None
@@ -133,15 +133,15 @@ def check_authorization(
     """Check everything about a signature but the payload.
 
     Args:
-        head: the request as received.
-        claim: what it says about its signature.
-        credentials: the only ones that are known.
-        region: the region to insist on, or ``None`` to take any.
-        now: the server's clock.
-        service: the one that the scope has to name.
+        head: the head of the request, as received.
+        claim: the signature that the request has.
+        credentials: the only known keys.
+        region: the region that the scope must name; ``None`` takes any.
+        now: the time of the server.
+        service: the service that the scope must name.
 
     Raises:
-        Refusal: with the code that S3 gives for what is wrong.
+        Refusal: the signature is wrong. The code is the one that S3 gives for the reason.
     """
     _check_credentials(claim, credentials, now)
     _check_scope(claim, region, service)
@@ -226,7 +226,7 @@ def _check_expiry(signed_at: datetime, expires: str, now: datetime) -> None:
 
 
 def canonical_request(head: RequestHead, signed_headers: Iterable[str], payload_hash: str) -> str:
-    """Return the canonical request, with the path just as it was received."""
+    """Return the canonical request, with the path as it was received."""
     names = list(signed_headers)
     query = sorted(
         (quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in head.query if name != "X-Amz-Signature"
@@ -243,7 +243,7 @@ def string_to_sign(request: str, amz_date: str, scope: Iterable[str]) -> str:
 
 
 def signature(secret_access_key: str, scope: Iterable[str], to_sign: str) -> str:
-    """Return the signature in hex; the scope's words, in order, derive the key."""
+    """Return the signature in hex. The words of the scope derive the key, in order."""
     key = f"AWS4{secret_access_key}".encode()
     for word in (*scope, to_sign):
         key = hmac.digest(key, word.encode(), "sha256")
@@ -251,5 +251,5 @@ def signature(secret_access_key: str, scope: Iterable[str], to_sign: str) -> str
 
 
 def _is_canonical_path(path: str) -> bool:
-    """Say whether the path is encoded as S3 encodes it, which is what S3 signs whatever came."""
+    """Return whether the path is encoded as S3 encodes it. S3 computes the signature from its own encoding."""
     return quote(unquote_to_bytes(path), safe="/-_.~") == path

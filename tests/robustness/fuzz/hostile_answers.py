@@ -1,4 +1,4 @@
-"""Answers on the wire that no honest store gives, and honest ones for the rest of an upload."""
+"""Responses that no correct store sends, and correct responses for the rest of an upload."""
 
 from __future__ import annotations
 
@@ -65,19 +65,19 @@ BYTES: Final[dict[str, bytes]] = {
 
 
 async def reset(peer: Peer) -> None:
-    """Reset the connection instead of answering."""
+    """Reset the connection instead of sending a response."""
     peer.reset()
 
 
 async def reset_in_the_body(peer: Peer) -> None:
-    """Reset it when half of the answer has been sent."""
+    """Reset the connection after half of the response."""
     peer.send(OK + b"Content-Length: 10\r\n\r\nhello")
     await peer._writer.drain()
     peer.reset()
 
 
 async def drip(peer: Peer) -> None:
-    """A byte of the head at a time, each in its own packet, slowly enough never to end."""
+    """Send the head one byte a packet, so slowly that it never ends."""
     for byte in OK + b"X-Padding: " + b"x" * 10_000:
         peer.send(bytes([byte]))
         await peer._writer.drain()
@@ -85,7 +85,7 @@ async def drip(peer: Peer) -> None:
 
 
 async def _pause(peer: Peer) -> None:
-    """Wait for the client to give up, but not for long."""
+    """Wait a short time for the client to disconnect."""
     import asyncio
 
     with contextlib.suppress(TimeoutError):
@@ -129,7 +129,7 @@ ENDLESS: Final[dict[str, Evil]] = {
 
 
 def sends(data: bytes) -> Evil:
-    """Return what answers with these bytes, then closes."""
+    """Return a handler that sends these bytes, then closes."""
 
     async def evil(peer: Peer) -> None:
         peer.send(data)
@@ -168,7 +168,7 @@ _OF_AN_UPLOAD: Final = {
 
 
 def operation_of(head: bytes) -> str:
-    """Return the name of the operation that a request is."""
+    """Return the name of a request's operation."""
     method, target, _ = head.split(b"\r\n")[0].decode().split(" ")
     path, _, query = target.partition("?")
     names = [pair.partition("=")[0] for pair in query.split("&")]

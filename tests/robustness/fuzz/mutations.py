@@ -1,4 +1,4 @@
-"""Answers that nobody should send: real ones, spoilt in ways that have hurt readers of XML and of headers before."""
+"""Mutations of recorded responses, in ways that have broken readers of XML and of headers."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ Mutation = Callable[[Random, bytes], bytes]
 
 
 def _at(random: Random, body: bytes, piece: bytes) -> bytes:
-    """Put a piece somewhere into a body."""
+    """Insert a piece into a body."""
     place = random.randint(0, len(body))
     return body[:place] + piece + body[place:]
 
@@ -106,46 +106,46 @@ def flip_bits(random: Random, body: bytes) -> bytes:
 
 
 def cut(random: Random, body: bytes) -> bytes:
-    """Keep the beginning, or lose a piece of the middle."""
+    """Keep the beginning, or remove a piece of the middle."""
     start = random.randint(0, len(body))
     return body[:start] + (body[random.randint(start, len(body)) :] if random.random() < 0.5 else b"")
 
 
 def splice(random: Random, body: bytes) -> bytes:
-    """Go on with another answer."""
+    """Continue with another response."""
     other = random.choice(list(CORPUS.values()))[2]
     return body[: random.randint(0, len(body))] + other[random.randint(0, len(other)) :]
 
 
 def repeat_element(random: Random, body: bytes) -> bytes:
-    """The same again, a few or very many times."""
+    """Repeat an element, a few or very many times."""
     times = random.choice((2, 3, 1000))
     return _an_element(random, body, lambda found: found[0] * times)
 
 
 def lose_element(random: Random, body: bytes) -> bytes:
-    """One is missing."""
+    """Remove an element."""
     return _an_element(random, body, lambda found: b"")
 
 
 def odd_text(random: Random, body: bytes) -> bytes:
-    """A number, or what looks like one, or a reference, as the text of an element."""
+    """Replace the text of an element by a number, by text like a number, or by a reference."""
     text = random.choice((*NUMBERS, *REFERENCES))
     return _an_element(random, body, lambda found: b"<%b>%b</%b>" % (found[1], text, found[1]))
 
 
 def cdata(random: Random, body: bytes) -> bytes:
-    """Text in CDATA, in pieces."""
+    """Write text as CDATA, in pieces."""
     return _an_element(random, body, lambda found: b"<%b><![CDATA[a<b]]>&#13;<![CDATA[]]></%b>" % (found[1], found[1]))
 
 
 def reference(random: Random, body: bytes) -> bytes:
-    """An entity or half a piece of syntax, anywhere."""
+    """Insert an entity or half a piece of syntax anywhere."""
     return _at(random, body, random.choice(REFERENCES))
 
 
 def namespace(random: Random, body: bytes) -> bytes:
-    """Another namespace, a prefix without one, or a name that ends in a colon."""
+    """Use another namespace, a prefix without a namespace, or a name that ends in a colon."""
     return re.sub(
         rb"<(/?)(\w+)",
         random.choice((rb"<\1x:\2", rb"<\1\2:", rb"<\1:\2", rb"<\1\2")),
@@ -155,7 +155,7 @@ def namespace(random: Random, body: bytes) -> bytes:
 
 
 def document_type(random: Random, body: bytes) -> bytes:
-    """Entities that grow, or that come from a file."""
+    """Add entities that grow, or that come from a file."""
     declared = random.choice(
         (
             b'<!DOCTYPE r [<!ENTITY a "aaaaaaaaaa"><!ENTITY lol "&a;&a;&a;&a;&a;&a;&a;&a;">]>',
@@ -168,7 +168,7 @@ def document_type(random: Random, body: bytes) -> bytes:
 
 
 def recode(random: Random, body: bytes) -> bytes:
-    """Another encoding than the declared one, or a byte order mark that lies."""
+    """Use another encoding than the declared one, or a wrong byte order mark."""
     text = body.decode("utf-8", "replace")
     declared = random.choice(("utf-16", "utf-7", "latin-1", "x-nobody", "UTF-8", "us-ascii", "ebcdic-cp-us"))
     text = re.sub(r'encoding="[^"]*"', f'encoding="{declared}"', text)
@@ -177,23 +177,23 @@ def recode(random: Random, body: bytes) -> bytes:
 
 
 def nest(random: Random, body: bytes) -> bytes:
-    """Deep."""
+    """Nest elements deeply."""
     depth = random.choice((10, 31, 32, 33, 10_000))
     return b"<a>" * depth + body.partition(b"?>")[2] + b"</a>" * depth
 
 
 def nuls(random: Random, body: bytes) -> bytes:
-    """Control characters."""
+    """Insert control characters."""
     return _at(random, body, random.choice((b"\x00", b"\x1b[31m", b"\x00" * 1000, b"\x85", b"\x7f")))
 
 
 def refuse(random: Random, body: bytes) -> bytes:
-    """A refusal before, inside or behind a success."""
+    """Insert a refusal before, inside or behind a success."""
     return _between_tags(random, body, re.sub(rb"<\?.*?\?>", b"", ERROR))
 
 
 def large(random: Random, body: bytes) -> bytes:
-    """A megabyte of something; not often, since it takes its time."""
+    """Insert a megabyte. This is rare, because it takes time."""
     if random.random() < 0.9:
         return body
     piece = random.choice(
@@ -209,7 +209,7 @@ def large(random: Random, body: bytes) -> bytes:
 
 
 def replace(random: Random, body: bytes) -> bytes:
-    """Something else altogether."""
+    """Replace the whole body."""
     return random.choice(
         (b"", b" ", b"null", b"[]", b"<", b"<Error/>", b"<a:/>", b"<Error><Error/></Error>", random.randbytes(40))
     )
@@ -222,7 +222,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
 
 
 def spoilt_answer(random: Random, operation: str) -> Response:
-    """Return a recorded answer, to this operation more often than to others, after one to four mutations."""
+    """Return a recorded response, most often of this operation, after one to four mutations."""
     own = [case for case in CORPUS.values() if case[0] == operation]
     _, status, body = random.choice(own if own and random.random() < 0.7 else list(CORPUS.values()))
     for _ in range(random.randint(1, 4)):

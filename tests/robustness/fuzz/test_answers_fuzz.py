@@ -1,4 +1,4 @@
-"""Thousands of spoilt answers: each is a result or an error of the tree, in bounded time and memory."""
+"""Thousands of damaged responses: each gives a result or a documented error, in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ MOST_BYTES = 24 * 2**20
 
 
 def told(seed: str, response: Response) -> str:
-    """Return what is needed to see the case again."""
+    """Return the facts that reproduce a case."""
     return f"case {seed}: {response.status} {response.headers!r:.1000} {response.body!r:.1000}"
 
 
 def read(operation: Any, response: Response) -> None:
-    """Read the answer as the client does, whatever comes of it; what the result leads to can be sent."""
+    """Read a response as the client does, and build the requests that follow from the result."""
     expected_region(response)
     server_time(response)
     retry_after(response.headers)
@@ -56,8 +56,8 @@ def read(operation: Any, response: Response) -> None:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_a_spoilt_answer_is_a_result_or_a_response_error(name: str) -> None:
-    """Of every operation. ``AIOS3_FUZZ_SEED`` and ``AIOS3_FUZZ_CASES`` choose others than the usual cases."""
+def test_a_damaged_response_is_a_result_or_a_response_error(name: str) -> None:
+    """For every operation. ``AIOS3_FUZZ_SEED`` and ``AIOS3_FUZZ_CASES`` choose other cases."""
     for number in range(CASES):
         seed = f"{SEED}/{name}/{number}"
         response = spoilt_answer(Random(seed), name)
@@ -70,8 +70,8 @@ def test_a_spoilt_answer_is_a_result_or_a_response_error(name: str) -> None:
         assert time.process_time() - began < MOST_SECONDS, told(seed, response)
 
 
-def test_a_marker_that_is_not_utf_8_is_sent_back_as_it_came() -> None:
-    """A store lists keys of any bytes, percent-encoded, and the list must go on after one."""
+def test_a_marker_that_is_not_utf_8_is_sent_back_unchanged() -> None:
+    """A store lists keys of any bytes, percent-encoded, and the listing must continue after each of them."""
     body = b"<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextKeyMarker>a%FFb</NextKeyMarker>"
     operation = OPERATIONS["ListMultipartUploads"]
     page = operation.read(Response(200, {}, b"<ListMultipartUploadsResult>" + body + b"</ListMultipartUploadsResult>"))
@@ -79,7 +79,7 @@ def test_a_marker_that_is_not_utf_8_is_sent_back_as_it_came() -> None:
 
 
 def test_the_cases_reach_both_results_and_refusals() -> None:
-    """A fuzzer that only makes noise would not get past the first check."""
+    """Cases that all fail the first check would test nothing else."""
     outcomes = {True: 0, False: 0}
     for number in range(300):
         name = ("ListParts", "CompleteMultipartUpload", "ListMultipartUploads")[number % 3]
@@ -92,8 +92,8 @@ def test_the_cases_reach_both_results_and_refusals() -> None:
     assert min(outcomes.values()) > 20, outcomes
 
 
-def test_a_seed_is_a_case() -> None:
-    """The same answer again, in another run; and every mutation changes some recorded answer."""
+def test_a_seed_gives_the_same_case_again() -> None:
+    """Every mutation changes some recorded response."""
     assert spoilt_answer(Random("7/x"), "ListParts") == spoilt_answer(Random("7/x"), "ListParts")
     for mutation in MUTATIONS:
         assert any(mutation(Random(number), body) != body for number, (_, _, body) in enumerate(CORPUS.values()))
@@ -114,8 +114,8 @@ FLOODS = {
 
 @pytest.mark.parametrize("flood", FLOODS)
 @pytest.mark.parametrize("status", [200, 500])
-def test_a_flood_is_read_in_bounded_memory_and_time(flood: str, status: int) -> None:
-    """As a listing and as an error document, whatever it is made of."""
+def test_a_huge_response_is_read_in_bounded_memory_and_time(flood: str, status: int) -> None:
+    """As a listing and as an error document."""
     name = "Contents" if status == 200 else "Message"
     root = "ListBucketResult" if status == 200 else "Error"
     body = f"<{root}><{name}>".encode() + FLOODS[flood] + f"</{name}></{root}>".encode()

@@ -1,4 +1,4 @@
-"""A store that answers anything at all: a result or a documented error, in bounded memory and time."""
+"""Stores that send arbitrary responses: a result or a documented error, in bounded memory and time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MOST_REQUESTS = 60
 
 
 class SourceError(Exception):
-    """The source's own."""
+    """Error of the source."""
 
 
 async def broken_source() -> AsyncIterator[bytes]:
@@ -74,7 +74,7 @@ CALLS: dict[str, Call] = {
 
 
 def pairs(evils: list[str]) -> list[tuple[str, str]]:
-    """Return each evil with three operations, by turns, so that all of them are met; with every one if asked to."""
+    """Return each hostile response with three operations, in rotation, or with every operation on request."""
     names, turn = list(CALLS), 0 if os.environ.get("AIOS3_FUZZ_ALL") else 3
     return [
         (evil, operation)
@@ -86,7 +86,7 @@ def pairs(evils: list[str]) -> list[tuple[str, str]]:
 
 @pytest.fixture
 async def play() -> AsyncIterator[Callable[[str, Evil], Awaitable[Wire]]]:
-    """Make a call against a store that is evil in one operation and honest in the others."""
+    """Make a call against a store that is hostile in one operation and correct in the others."""
     async with AsyncExitStack() as stack:
 
         async def play(operation: str, evil: Evil) -> Wire:
@@ -105,7 +105,7 @@ async def play() -> AsyncIterator[Callable[[str, Evil], Awaitable[Wire]]]:
 
 
 async def call_on(wire: Wire, call: Call) -> None:
-    """Make the call; it ends in time, with a result, the source's own error, or one that says what the store did."""
+    """Make the call, and check that it ends in time, with a result, the source's error, or a documented error."""
     async with S3StorageDriver(
         PROVIDER,
         endpoint_url=f"http://{wire.host}",
@@ -129,7 +129,7 @@ async def call_on(wire: Wire, call: Call) -> None:
 
 
 @pytest.mark.parametrize(("evil", "operation"), pairs([name for name in EVILS if name not in ENDLESS]))
-async def test_any_answer_is_a_result_or_a_documented_error(play, operation, evil):
+async def test_any_response_is_a_result_or_a_documented_error(play, operation, evil):
     """To requests of an upload, of its cleaning up, and of reading; with no cookie and no login in reply.
 
     ``AIOS3_FUZZ_ALL=1`` asks for every pair.
@@ -142,8 +142,8 @@ async def test_any_answer_is_a_result_or_a_documented_error(play, operation, evi
 
 
 @pytest.mark.parametrize(("evil", "operation"), pairs(list(ENDLESS)))
-async def test_an_answer_without_end_takes_bounded_memory(play, operation, evil):
-    """Endless headers, interim answers, bodies, chunks and trailers: given up, and never kept."""
+async def test_an_endless_response_takes_bounded_memory(play, operation, evil):
+    """Endless headers, interim responses, bodies, chunks and trailers are given up, and never kept."""
     tracemalloc.start()
     try:
         wire = await play(operation, ENDLESS[evil])
@@ -154,8 +154,8 @@ async def test_an_answer_without_end_takes_bounded_memory(play, operation, evil)
 
 
 @pytest.mark.parametrize("operation", CALLS)
-async def test_a_redirect_carries_nothing_to_another_host(play, operation):
-    """Not the credentials, not even a connection: neither Location nor the error's Endpoint is followed."""
+async def test_a_redirect_sends_nothing_to_another_host(play, operation):
+    """No credentials, not even a connection: neither Location nor the error's Endpoint is followed."""
     seen, statuses = [], iter((301, 302, 303, 307, 308) * MOST_REQUESTS)
 
     async def other(peer: Peer) -> None:
@@ -174,8 +174,8 @@ async def test_a_redirect_carries_nothing_to_another_host(play, operation):
         assert seen == []
 
 
-async def test_a_commit_whose_answer_is_beyond_all_bounds_is_not_called_failed():
-    """The store may have committed: that nobody knows is what the error says."""
+async def test_a_commit_with_an_unbounded_response_is_not_reported_as_failed():
+    """The store may have committed, so the error says that the outcome is unknown."""
     commits = 0
 
     async def script(peer: Peer) -> None:

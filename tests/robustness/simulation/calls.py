@@ -1,4 +1,4 @@
-"""One upload of a simulation: made, ended in its way, and looked at in the very moment of its end."""
+"""One upload of a simulation: its call, its ending, and its state at the moment of its end."""
 
 from __future__ import annotations
 
@@ -20,58 +20,58 @@ __all__ = ["Outcome", "Upload"]
 
 
 class SiblingError(Exception):
-    """What the sibling of an upload raises."""
+    """Error of a sibling task of an upload."""
 
 
 class ProgressError(Exception):
-    """What a callback raises."""
+    """Error of a progress callback."""
 
 
 @dataclass(eq=False)
 class Outcome:
-    """What the end of a call looked like from where it was awaited."""
+    """State at the end of a call, as its caller sees it."""
 
     receipt: UploadReceipt | None
     error: BaseException | None
     at: float
     in_flight: list[Exchange]
-    """Of this upload's key."""
+    """Attempts in flight for the key of this upload."""
     last: Exchange | None
-    """The last request of this key."""
+    """Last attempt for this key."""
     open_uploads: list[str]
     body: bytes | None
-    """What the key holds."""
+    """Content of the key; ``None`` without an object."""
     etag: str | None
     notes: str = ""
 
 
 @dataclass(eq=False)
 class Upload:
-    """One call, and how it went."""
+    """One call, and its results."""
 
     world: World
     call: Call
     source: SimulatedSource
     old: bytes | None
-    """What the key held before."""
+    """Content of the key before the call; ``None`` without an object."""
     outcome: Outcome | None = None
     progress: list[UploadProgress] = field(default_factory=list)
     written: list[bytes] = field(default_factory=list)
-    """What was accepted, in order, where tasks write."""
+    """Accepted writes in order, in the mode in which tasks write."""
     told_to_end_at: float | None = None
     has_begun: bool = False
     was_swallowed: bool = False
-    """A cancellation came, and the call ended as if none had."""
+    """Whether the call was cancelled and ended as if it was not."""
     was_cancelled: bool = False
     cancellations_left: int = 0
-    """How often its task believes to be cancelled, at the end."""
+    """`Task.cancelling()` of its task at the end."""
 
     @property
     def content(self) -> bytes:
         return b"".join(self.written) if self.call.mode == "tasks" else self.source.content
 
     async def run(self) -> None:
-        """Make the call, and end it in its way; raises nothing."""
+        """Make the call, and end it in its way. Raises nothing."""
         await asyncio.sleep(self.call.begins)
         task = asyncio.create_task(self._ended_by(self.call.ending.way), name=f"call {self.call.key}")
         await asyncio.wait({task})

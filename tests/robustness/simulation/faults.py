@@ -1,4 +1,4 @@
-"""What goes wrong with one request, and how long everything takes: drawn from the seed."""
+"""Faults and durations of each request, drawn from the seed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Conditions", "Faults", "Plan"]
 CLEANUP: Final = frozenset({"AbortMultipartUpload", "ListParts", "ListMultipartUploads"})
 
 COMMITS: Final = frozenset({"CompleteMultipartUpload", "PutObject"})
-"""There is one of them in an upload, and most depends on it."""
+"""Operations that commit. An upload has one of them."""
 
 BRIEF: Final = ("refused", "reset_before", "reset_after", "slow_down", "error_500", "error_500_done")
-"""Over in a moment."""
+"""Faults that end at once."""
 BEFORE: Final = ("refused", "stall_connect", "reset_body", "stall_body", "early_refusal")
-"""The store never gets the whole request."""
+"""Faults before the store has the whole request."""
 LOST: Final = ("reset_before", "reset_after", "reset_late", "stall_before", "stall_after", "stall_late")
-"""The whole request may arrive; no answer comes back."""
+"""Faults in which the whole request may arrive, but no response comes back."""
 REFUSED: Final = ("slow_down", "error_500", "error_500_done", "bad_gateway", "bad_gateway_done", "request_timeout")
 IN_200: Final = {
     "CompleteMultipartUpload": ("error_in_200", "error_in_200_done", "cut_200", "cut_200_done"),
@@ -30,67 +30,67 @@ IN_200: Final = {
     "PutObject": ("no_etag_done",),
 }
 FINAL: Final = ("denied", "expired")
-"""Not worth another attempt."""
+"""Faults that are never retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What kind of network and store one simulation meets."""
+    """Properties of the network and the store of one simulation."""
 
     rate: float
-    """Of requests that meet a fault."""
+    """Share of the requests that meet a fault."""
     per_request: int
-    """Faults that one request (not attempt) meets at most."""
+    """The most faults that one request (not attempt) meets."""
     slowest: float
     """Seconds of the slowest ordinary step."""
     cleanup_is_reachable: bool
-    """Aborts and listings meet brief faults only, fewer than the clean-up has attempts, and are answered fast."""
+    """Whether aborts and listings meet brief faults only, fewer than the clean-up has attempts, with fast responses."""
     final_rate: float = 0.0
-    """Of requests that are refused for good."""
+    """Share of the requests that meet a final refusal."""
     target: tuple[str, str] | None = None
-    """An operation, and the fault that it always meets."""
+    """Operation, and the fault that it always meets."""
     resurrects: bool = False
-    """A part that is being stored while its upload is aborted comes to life with it, as on Amazon."""
+    """Whether a part that is stored during the abort of its upload brings the upload back, as on Amazon."""
 
     @property
     def is_kind(self) -> bool:
-        """Every request succeeds in the end."""
+        """Whether every request succeeds in the end."""
         return self.per_request <= 2 and not self.final_rate and self.target is None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The fate of one attempt. All times are seconds."""
+    """Faults and durations of one attempt. All times are in seconds."""
 
     kind: str
     connecting: float
     turns: int
-    """Of the loop, before anything is sent."""
+    """Turns of the loop before anything is sent."""
     sending: float
-    """After each slice of the body."""
+    """Wait after each slice of the body."""
     breaks_after: int
-    """Slices."""
+    """Number of slices after which sending breaks off."""
     processing: float
     answering: float
     lateness: float
-    """What a request that nobody waits for any more takes until it is processed."""
+    """Time until a request is processed after its client has given up."""
     survives_cut: bool
-    """Processed although its connection was cut after its last byte."""
+    """Whether the request is processed although its connection was cut after its last byte."""
     is_reused: bool
-    """The connection has carried another request before."""
+    """Whether the connection has carried another request before."""
     asks_to_wait: int
-    """Retry-After; 0 for none."""
+    """Retry-After in seconds; 0 for none."""
     is_defect: bool
-    """What ends the attempt is no error of the network's: the HTTP client itself fails."""
+    """Whether the HTTP client itself fails, instead of the network."""
 
     @property
     def is_processed(self) -> bool:
-        """The store does what it is asked before it answers."""
+        """Whether the store processes the request before it responds."""
         return self.kind == "ok" or self.kind.endswith(("_done", "_after"))
 
 
 class Faults:
-    """Draws plans."""
+    """Source of plans, drawn from the seed."""
 
     def __init__(self, random: Random, defects: Random, conditions: Conditions) -> None:
         self._random = random
@@ -100,7 +100,7 @@ class Faults:
         self._met: Counter[tuple[str, ...]] = Counter()
 
     def plan(self, request: Request) -> Plan:
-        """Return what happens to this attempt."""
+        """Return the plan of one attempt."""
         random = self._random
         is_cleanup = request.operation in CLEANUP and self._conditions.cleanup_is_reachable
         slowest = min(0.2, self._conditions.slowest) if is_cleanup else self._conditions.slowest
@@ -121,7 +121,7 @@ class Faults:
         )
 
     def _seconds(self, slowest: float) -> float:
-        """Short ones mostly; none at all often."""
+        """Return a duration: mostly short, and often zero."""
         if self._random.random() < 0.3:
             return 0.0
         return slowest * float(self._random.random() ** 3)

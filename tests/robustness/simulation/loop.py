@@ -1,4 +1,4 @@
-"""An event loop whose time is a number: when nothing is ready it jumps to the next timer; a deadlock is told."""
+"""Event loop with virtual time, which jumps to the next timer when nothing is ready, and detects deadlocks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MOST_TURNS = 100_000
 
 
 class StuckError(Exception):
-    """Nothing can ever happen again, or something happens for ever."""
+    """The loop is in a deadlock, or runs without end."""
 
 
 class _Task(asyncio.Task[Any]):
-    """A task whose place in a set is the same in every run."""
+    """Task whose place in a set is the same in every run."""
 
     def __init__(self, number: int, *args: Any, **options: Any) -> None:
         self._number = number
@@ -29,7 +29,7 @@ class _Task(asyncio.Task[Any]):
 
 
 class _Jumps:
-    """The selector: no file is ever ready, so waiting for one is the same as moving the time."""
+    """Selector on which no file is ever ready, so a wait moves the time."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
@@ -40,11 +40,11 @@ class _Jumps:
 
 
 class VirtualLoop(base_events.BaseEventLoop):
-    """Runs one simulation. Everything in it is decided by what was given to it; threads run inline.
+    """Loop of one simulation. Its arguments decide everything in it, and threads run inline.
 
     Args:
-        thread_turns: draws how many turns a thread takes, and whether it begins at once.
-        is_eager: a task runs until it first waits as soon as it is made; needs Python 3.12.
+        thread_turns: function that draws the turns of a thread, and whether it starts at once.
+        is_eager: whether a task runs at its creation until it first waits; needs Python 3.12.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class VirtualLoop(base_events.BaseEventLoop):
         return self._moment
 
     def at_turn(self, turn: int, call: Callable[[], object]) -> None:
-        """Call between two turns, when so many have passed."""
+        """Run a call between two turns, after `turn` turns."""
         heapq.heappush(self._due, (turn, next(self._numbers), call))
 
     def next_turn(self, timeout: float | None) -> None:
-        """Move the time, and call what is due.
+        """Move the time, and run the calls that are due.
 
         Raises:
             StuckError: a deadlock, or too many turns.
@@ -91,7 +91,7 @@ class VirtualLoop(base_events.BaseEventLoop):
             self._moment = self._scheduled[0]._when  # type: ignore[attr-defined]
 
     def run_in_executor(self, executor: object, function: Callable[..., T], *args: object) -> asyncio.Future[T]:  # type: ignore[override]
-        """Call inline, now or some turns later; what is cancelled meanwhile runs all the same, if it has begun."""
+        """Run a function inline, now or some turns later. A cancellation does not stop a function that has started."""
         future: asyncio.Future[T] = self.create_future()
         turns, begins_at_once = self._thread_turns()
         outcome = _call(function, args) if begins_at_once else None
@@ -110,7 +110,7 @@ class VirtualLoop(base_events.BaseEventLoop):
             call()
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """Run to the end, and close.
+        """Run a coroutine to its end, and close the loop.
 
         Raises:
             StuckError: it would never end.
@@ -122,7 +122,7 @@ class VirtualLoop(base_events.BaseEventLoop):
             self.close()
 
     def _end_all(self) -> None:
-        """Cancel what a failed simulation left, for a while."""
+        """Cancel the tasks that a failed simulation left, for a limited number of turns."""
         self._most_turns = self.turns + 2000
         self._due.clear()
         for _ in range(5):

@@ -1,4 +1,4 @@
-"""Deliberate faults in how an upload ends: the simulation is worth what it finds of them."""
+"""Deliberate faults in how an upload ends, which the simulation must find."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MUTANTS: dict[str, Mutant] = {}
 
 
 def mutant(name: str) -> Callable[[Mutant], Mutant]:
-    """Register what plants a fault."""
+    """Register a function that plants a fault."""
 
     def register(plant: Mutant) -> Mutant:
         MUTANTS[name] = plant

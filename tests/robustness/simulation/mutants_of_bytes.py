@@ -1,6 +1,6 @@
-"""Deliberate faults in how bytes are put whole.
+"""Deliberate faults in uploads of bytes by one PutObject.
 
-Importing it adds them to `MUTANTS`, which then holds all.
+Importing this module adds its faults to `MUTANTS`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Deliberate faults in how the bytes come from the source into the parts, and in what is counted on the way.
+"""Deliberate faults in filling parts from the source, and in the counts that go with it.
 
-Importing it adds them to `MUTANTS`, which then holds all.
+Importing this module adds its faults to `MUTANTS`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What must hold after every upload, whatever was done to it. The numbers are those of the promises in the README."""
+"""Checks of the promises in the README after every upload. The numbers are those of the promises."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .world import World
 __all__ = ["broken_by_the_driver", "broken_by_the_world", "broken_by_upload", "watch_bounds"]
 
 _CLEANUP_SLACK = 1.0
-"""Seconds that the clean-up may take beyond its deadline: none but for the source's closing."""
+"""Seconds that the clean-up may take beyond its deadline. Only the closing of the source needs any."""
 
 
 def broken_by_upload(upload: Upload) -> Iterator[str]:
-    """Say what an upload broke, judged by the moment of its end."""
+    """Yield the promises that an upload broke, as of the moment of its end."""
     outcome = upload.outcome
     if outcome is None:
         if upload.has_begun:
@@ -37,7 +37,7 @@ def broken_by_upload(upload: Upload) -> Iterator[str]:
 
 
 def _object(upload: Upload, outcome: Outcome) -> Iterator[str]:
-    """Exact or absent; returned means committed; an error means not."""
+    """Check that the object is exact or absent, that a return means committed, and that an error means not."""
     content = upload.content
     is_committed = outcome.body == content
     if outcome.body not in (content, upload.old):
@@ -61,7 +61,7 @@ def _may_be_committed(upload: Upload, error: BaseException | None, notes: str) -
         return True
     is_single = not any(key == upload.call.key for key in upload.world.store.created.values())
     if is_single and isinstance(error, ProgressError):
-        return "the object was committed" in notes  # the callback failed when it was told so
+        return "the object was committed" in notes  # the callback failed on the report of the commit
     if is_single and isinstance(error, ResponseError) and _could_not_look(upload):
         return True  # the store itself said no, and would not let the key be looked at
     # Stored after its answer was lost and the key was looked at: there is nothing that could be aborted.
@@ -85,12 +85,12 @@ def _leftovers(upload: Upload, outcome: Outcome) -> Iterator[str]:
 
 
 def is_closing(world: World) -> bool:
-    """Say whether the driver is closed while uploads run."""
+    """Return whether the driver is closed while uploads run."""
     return any(call.ending.way == "close" for call in world.schedule.calls)
 
 
 def _is_excused(upload: Upload, outcome: Outcome, upload_id: str) -> bool:
-    """Nobody could know of it; or the store would not be reached, and the caller was told."""
+    """Return whether an open upload was unknowable, or the store unreachable and the id reported to the caller."""
     world = upload.world
     if upload_id in world.store.created_unheard:
         return True
@@ -104,7 +104,7 @@ def _is_excused(upload: Upload, outcome: Outcome, upload_id: str) -> bool:
 
 
 def _is_hard_to_find(upload: Upload) -> bool:
-    """An answer to Create was lost, and the store would not be asked what it made."""
+    """Return whether a response to Create was lost, and the store refused to list its upload."""
     return not upload.world.schedule.conditions.cleanup_is_reachable
 
 
@@ -147,7 +147,7 @@ def _ending(upload: Upload, outcome: Outcome) -> Iterator[str]:
     # Before 3.13 the writers' own TaskGroup may leave one behind, when it fails together with the upload.
     may_be_theirs = call.mode == "tasks" and sys.version_info < (3, 13)
     if isinstance(error, asyncio.CancelledError) and not may_be_theirs:
-        yield "it raised a cancellation that nobody asked for"
+        yield "it raised a cancellation that no caller requested"
     if _is_kind_to(call, conditions) and not call.must_fail and error is not None:
         yield f"every request could have succeeded, but it raised {error!r}"
     if call.must_fail and error is None:
@@ -155,7 +155,7 @@ def _ending(upload: Upload, outcome: Outcome) -> Iterator[str]:
 
 
 def _silence(upload: Upload, outcome: Outcome) -> Iterator[str]:
-    """Sources that stall keep no others from ending; they end when the driver says so, and only they."""
+    """Check that stalled sources stop no other upload, and that the driver ends only them."""
     call, limit = upload.call, upload.world.schedule.source_timeout
     stalls = call.shape.stalls_at is not None
     if outcome.at > PATIENCE / 2 and not stalls:
@@ -169,12 +169,12 @@ def _silence(upload: Upload, outcome: Outcome) -> Iterator[str]:
 
 
 def _is_kind_to(call: Call, conditions: Conditions) -> bool:
-    """Return whether every request of the call can succeed: a body that is streamed cannot be sent again."""
+    """Return whether every request of the call can succeed. A streamed body cannot be sent again."""
     return conditions.is_kind and not (call.mechanism == "stream" and bool(conditions.per_request))
 
 
 def broken_by_the_driver(world: World) -> Iterator[str]:
-    """Say what the driver still holds although nothing runs."""
+    """Yield everything that the driver still holds although nothing runs."""
     for engine in world.engines:
         budget = engine.memory
         if budget.used or budget._filling_held or budget._filling or budget._waiters:
@@ -191,7 +191,7 @@ def broken_by_the_driver(world: World) -> Iterator[str]:
 
 
 def broken_by_the_world(world: World, uploads: list[Upload]) -> Iterator[str]:
-    """Say what was broken long after the end."""
+    """Yield the promises that are broken long after the end."""
     left = [task.get_name() for task in asyncio.all_tasks() if not task.get_name().startswith("simulation")]
     if left:
         yield f"tasks were left: {left}"
@@ -207,7 +207,7 @@ def broken_by_the_world(world: World, uploads: list[Upload]) -> Iterator[str]:
 
 
 def watch_bounds(world: World, uploads: list[Upload], exchange: Exchange) -> None:
-    """Blame the world if a bound is not kept when a request begins."""
+    """Record a broken promise if a bound is exceeded when a request begins."""
     by_key = {upload.call.key: upload for upload in uploads}
     call = by_key[exchange.key].call
     mine = [other for other in world.transport.in_flight if other.key == exchange.key]
@@ -224,7 +224,7 @@ def watch_bounds(world: World, uploads: list[Upload], exchange: Exchange) -> Non
 
 
 def _most_held(world: World, call: Call) -> int:
-    """Return the bytes that an upload may hold; a streamed one its beginning, and pieces that wait, go or fill."""
+    """Return the bytes that an upload may hold. A streamed upload holds its beginning and a few pieces."""
     part = world.schedule.part_size
     if call.mechanism == "stream":
         return part + 4 * min(world.schedule.segment_size, part)

@@ -1,4 +1,4 @@
-"""Runs the simulation of one seed."""
+"""Run of the simulation of one seed."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .world import World, scaled
 __all__ = ["Result", "simulate"]
 
 _LONG_AFTER = 400.0
-"""Seconds, more than anything that was lost on the way takes to arrive."""
+"""Seconds, longer than any delayed request needs to arrive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one simulation came to."""
+    """Result of one simulation."""
 
     schedule: Schedule
     problems: list[str]
@@ -30,11 +30,11 @@ class Result:
     turns: int
     requests: int
     seconds: float
-    """Of the simulation."""
+    """Simulated seconds."""
 
 
 def simulate(seed: int) -> Result:
-    """Run the schedule of a seed and look for broken promises."""
+    """Run the schedule of a seed, and check every promise."""
     schedule = draw(seed)
     threads = Random(seed + 3)
     loop = VirtualLoop(lambda: (threads.choice((0, 1, 5)), threads.random() < 0.5), is_eager=schedule.is_eager)

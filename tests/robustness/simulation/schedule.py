@@ -1,4 +1,4 @@
-"""One simulation as a value: everything that is decided before it begins, drawn from its seed."""
+"""Schedule of one simulation as a value: everything that the seed decides beforehand."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ OPERATIONS: Final = (
 
 
 PATIENCE: Final = 20_000.0
-"""Seconds after which sources that stall are given up: by then all others have ended, however slow the store is."""
+"""Seconds after which stalled sources are given up. By then every other upload has ended, at the slowest store."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A moment: so many turns of the loop, seconds, or steps of requests after the beginning."""
+    """Moment after the start, in turns of the loop, seconds, or steps of requests."""
 
     unit: Literal["turn", "second", "step"]
     count: float
@@ -36,7 +36,7 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What is done to a call, and when; ``"none"`` lets it end by itself."""
+    """Way and moments in which a call is ended; ``"none"`` lets it end by itself."""
 
     way: Way
     triggers: tuple[Trigger, ...] = ()
@@ -44,16 +44,16 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One upload."""
+    """Parameters of one upload."""
 
     key: str
     mode: Literal["stream", "writer", "tasks"]
     shape: Shape
     begins: float
-    """Seconds after the first one."""
+    """Seconds after the start of the first upload."""
     concurrency: int
     size_error: int | None
-    """Declared size less the real one; ``None`` declares none."""
+    """Declared size minus real size; ``None`` declares none."""
     max_size: int | None
     checksum: Literal["crc32", "sha256"] | None
     mechanism: Literal["multipart", "stream"]
@@ -61,7 +61,7 @@ class Call:
     progress: Literal["none", "sync", "async", "failing"]
     nonce: bool
     is_adaptive: bool
-    """The number of parts in flight is left to the driver, instead of `concurrency`."""
+    """Whether the driver chooses the number of parts in flight, instead of `concurrency`."""
 
     @property
     def most_in_flight(self) -> int:
@@ -73,7 +73,7 @@ class Call:
 
     @property
     def must_fail(self) -> bool:
-        """The source itself ends it."""
+        """Whether the source or its declared size makes the upload fail."""
         limit = self.shape.size if self.max_size is None else self.max_size
         fails = self.shape.fails_at is not None and (self.shape.can_fail or self.mode == "tasks")
         fails = fails or self.shape.stalls_at is not None
@@ -82,7 +82,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A driver, its uploads, and the world around them."""
+    """Parameters of a driver, its uploads, and the world around them."""
 
     seed: int
     part_size: int
@@ -97,15 +97,15 @@ class Schedule:
     max_attempts: int
     budget: int
     is_eager: bool
-    """Tasks run until they first wait as soon as they are made; never before Python 3.12, which cannot do that."""
+    """Whether tasks are eager, which needs Python 3.12."""
     disk: int | None = 1 << 30
-    """Bytes that parts may take there; 0 lets no file be made, and ``None`` is not asked."""
+    """Bytes of parts that the disk takes; 0 refuses every file, and ``None`` switches spilling off."""
     source_timeout: float | None = None
-    """Seconds."""
+    """`Timeouts.source` in seconds."""
 
     @property
     def has_disk(self) -> bool:
-        """Every part can go there."""
+        """Whether every part can spill."""
         return (self.disk or 0) >= 1 << 30 and self.memory_limit >= 4 * self.part_size
 
 
@@ -145,7 +145,7 @@ def draw(seed: int) -> Schedule:
 
 
 def _among_stalled_ones(schedule: Schedule, random: Random) -> Schedule:
-    """Return the schedule with a crowd whose sources stall, at a store where every upload can succeed."""
+    """Return the schedule with a crowd of stalled sources, at a store where every upload can succeed."""
     part_size = schedule.part_size
     conditions = Conditions(random.choice((0.0, 0.1)), 2, random.choice((0.0, 0.01, 0.5)), cleanup_is_reachable=True)
     limit = part_size * random.choice((1, 2, 4, 8, 13))
@@ -228,7 +228,7 @@ def _call(random: Random, key: str, part_size: int, *, nonce: bool, is_adaptive:
 
 
 def _perhaps_whole(call: Call, random: Random, part_size: int) -> Call:
-    """Return now and then the call with bytes of one part instead, of which no progress is told."""
+    """Return the call, or sometimes a call with bytes of one part and without progress."""
     if random.random() >= 0.15:
         return call
     size = random.choice((0, 1, part_size // 2, part_size - 1, part_size, part_size + 1))

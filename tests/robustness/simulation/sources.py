@@ -1,4 +1,4 @@
-"""Sources of every kind: uneven, slow, failing, endless; they remember what they gave and whether they were closed."""
+"""Simulated sources: uneven, slow, failing or endless, with a record of their bytes and their closing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHAPES: Final[tuple[Kind, ...]] = (
     "iterator", "iterator", "generator", "generator", "reader", "sync_reader", "sync_iterator", "list", "bytes",
 )  # fmt: skip
 ENDLESS: Final = 1200
-"""Bytes that an endless source gives, more than any other part of a simulation lets it."""
+"""Bytes of an endless source, more than any simulation reads."""
 
 
 class SourceError(Exception):
@@ -25,36 +25,36 @@ class SourceError(Exception):
 
 @dataclass(frozen=True)
 class FrozenSourceError(SourceError):
-    """The source fails, with an error that cannot be written to."""
+    """The source fails, with an error that takes no attributes and no notes."""
 
     text: str
 
 
 class StoppedSourceError(SourceError, GeneratorExit):
-    """The source fails, with what coroutines take for their end."""
+    """The source fails, with an error that coroutines take for their end."""
 
 
 class LateSourceError(SourceError, TimeoutError):
-    """The source fails, with what timeouts raise."""
+    """The source fails, with the error of a timeout."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a source does, drawn beforehand."""
+    """Behaviour of a source, drawn beforehand."""
 
     kind: Kind
     size: int
-    """Bytes."""
+    """Length in bytes."""
     chunks: tuple[int, ...]
-    """Sizes, over and over."""
+    """Sizes of chunks in bytes, repeated."""
     pauses: tuple[float, ...]
-    """Seconds before each chunk, over and over; 0 gives the loop a turn, less than 0 does not."""
+    """Seconds before each chunk, repeated. 0 gives the loop a turn, a negative value does not."""
     fails_at: int | None
-    """The byte that is never given."""
+    """Position of the byte at which the source fails; ``None`` for never."""
     closing: float
     """Seconds that closing takes."""
     stalls_at: int | None = None
-    """The byte that is waited for in vain; asynchronous sources only."""
+    """Position of the byte that never comes; ``None`` for never. Only for async sources."""
 
     @property
     def can_fail(self) -> bool:
@@ -62,21 +62,21 @@ class Shape:
 
 
 class SimulatedSource:
-    """One source, to be read once."""
+    """Source that is read once."""
 
     def __init__(self, shape: Shape, random: Random) -> None:
         self.shape = shape
         self.content = random.randbytes(shape.size)
         self.error = None if shape.fails_at is None else random.choice(ERRORS)(f"at byte {shape.fails_at}")
         self._is_inside = random.random() < 0.5
-        """What is read is made by its ``__iter__`` or ``__aiter__``; a list is one buffer instead."""
+        """Whether ``__iter__`` or ``__aiter__`` makes the iterator. A list is one buffer instead."""
         self.given = 0
-        """Bytes handed out."""
+        """Number of given bytes."""
         self.was_asked = False
         self.was_made = False
         self.is_closed = False
         self.held: list[int] = []
-        """Bytes handed out so far, at every time that more was asked for."""
+        """Number of given bytes at each read."""
         self._buffer = bytearray()
         self._step = 0
 
@@ -99,12 +99,12 @@ class SimulatedSource:
 
     @property
     def is_closable(self) -> bool:
-        """It has something to close, and was begun."""
+        """Whether the source has started and needs closing."""
         is_begun = self.was_asked or self.shape.kind == "iterator"
         return self.was_made and is_begun and self.shape.kind in ("iterator", "generator", "sync_iterator")
 
     def next_chunk(self, most: int | None = None) -> bytes | bytearray:
-        """Return the next chunk, empty at the end (and perhaps before it, unless there is a limit)."""
+        """Return the next chunk, which is empty at the end. Without a limit it may be empty earlier."""
         self.was_asked = True
         self.held.append(self.given)
         count = self.shape.chunks[self._step % len(self.shape.chunks)]
@@ -181,7 +181,7 @@ class _Iterator:
 
 
 class _Iterable:
-    """Has nothing to close itself."""
+    """Async iterable without `aclose`."""
 
     def __init__(self, source: SimulatedSource) -> None:
         self._source = source

@@ -1,4 +1,4 @@
-"""An S3 in memory behind the loop's timers: the handlers of `aios3.testing`, and the times at which they act."""
+"""S3 store in memory: the handlers of `aios3.testing`, run by timers of the virtual loop."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _REFUSALS: Final = {
 
 @dataclass(eq=False, slots=True)
 class Exchange:
-    """One attempt, as both sides see it."""
+    """Attempt, as seen by both sides."""
 
     number: int
     request: Request
@@ -46,13 +46,13 @@ class Exchange:
     answer: asyncio.Future[Response]
     body: bytearray = field(default_factory=bytearray)
     is_whole: bool = False
-    """The store has, or will have, every byte."""
+    """Whether the store has, or will have, every byte."""
     is_over: bool = False
-    """Nobody waits for the answer any more."""
+    """Whether the client has stopped waiting for the response."""
     is_processed: bool = False
     processing: asyncio.TimerHandle | None = None
     made: str | None = None
-    """The upload that it has created."""
+    """Id of the upload that it has created."""
 
     @property
     def operation(self) -> str:
@@ -60,7 +60,7 @@ class Exchange:
 
     @property
     def key(self) -> str:
-        """Of the object; of a listing its prefix."""
+        """Key of the object, or prefix of a listing."""
         return dict(self.request.query).get("prefix") or unquote(self.request.path.removeprefix(f"/{BUCKET}/"))
 
     @property
@@ -73,7 +73,7 @@ class Exchange:
 
 
 class SimulatedStore:
-    """What the store does with whole requests, and when."""
+    """Store that processes complete requests at planned times."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, provider: Provider, *, skew: float, resurrects: bool, forgets: bool
@@ -84,35 +84,35 @@ class SimulatedStore:
         self.state = Store(provider, "us-east-1", self.now, forget_completed=forgets)
         self.state.buckets[BUCKET] = self.now()
         self.created_unheard: set[str] = set()
-        """Uploads that were made by a Create for whose answer nobody waited any more."""
+        """Uploads of a Create whose client had stopped waiting."""
         self.heard: set[str] = set()
         """Uploads whose ids have reached the client."""
         self.stored_late: set[str] = set()
-        """Keys of which a PutObject was processed when nobody waited for its answer any more."""
+        """Keys of a PutObject that was processed after its client had stopped waiting."""
         self.created: dict[str, str] = {}
-        """Key by upload, of all there ever were."""
+        """Key of every upload that ever existed, by upload id."""
         self._storing: dict[str, list[Exchange]] = {}
         self._ghosts: dict[str, OpenUpload] = {}
-        """Aborted uploads that have a part on its way into the store."""
+        """Aborted uploads with a part that is still being stored."""
 
     def now(self) -> datetime:
-        """Return the time on the store's clock."""
+        """Return the time of the store's clock."""
         return BEGIN + timedelta(seconds=self._loop.time()) + self._skew
 
     def body_of(self, key: str) -> bytes | None:
-        """Return what a key holds."""
+        """Return the content of a key."""
         found = self.state.objects.get((BUCKET, key))
         return None if found is None else found.body
 
     def open_uploads(self, key: str) -> list[str]:
-        """Return the open uploads of a key, those about to come to life again too."""
+        """Return the open uploads of a key, including aborted ones that a part will bring back."""
         known = {**self._ghosts, **self.state.uploads}
         return [upload_id for upload_id, upload in known.items() if upload.key == key]
 
     # the times
 
     def receive(self, exchange: Exchange) -> None:
-        """Take a whole request."""
+        """Take a complete request."""
         exchange.is_whole = True
         plan = exchange.plan
         if exchange.operation == "UploadPart":
@@ -121,7 +121,7 @@ class SimulatedStore:
             exchange.processing = self._loop.call_later(plan.processing, self._process, exchange)
 
     def give_up(self, exchange: Exchange) -> None:
-        """Note that nobody waits any more; what has arrived may be processed all the same, some time later."""
+        """Record that the client has stopped waiting. A request that has arrived may still be processed later."""
         plan = exchange.plan
         if not exchange.is_whole or exchange.is_processed:
             return
@@ -207,17 +207,17 @@ class SimulatedStore:
         return self.render(exchange, answer.with_headers(wait.items()) if answer.status == 503 else answer)
 
     def refuse_early(self, exchange: Exchange) -> Response:
-        """Answer before the body has come."""
+        """Return a response before the body has come."""
         return self.render(exchange, Refusal(*_REFUSALS["early_refusal"]).answer("early"))
 
     def render(self, exchange: Exchange, answer: Answer) -> Response:
-        """Return an answer as the transport gives it."""
+        """Return a response as the transport gives it."""
         headers = {"content-length": str(len(answer.body)), "date": format_datetime(self.now(), usegmt=True)}
         headers |= {name.lower(): value for name, value in answer.headers.items()}
         return Response(answer.status, headers, b"" if exchange.request.method == "HEAD" else answer.body)
 
     def parts_of(self, key: str) -> tuple[StoredPart, ...]:
-        """Return the parts that an object was made of."""
+        """Return the parts of an object."""
         return self.state.objects[BUCKET, key].parts
 
 

@@ -1,4 +1,4 @@
-"""The loop of the simulation: time that jumps, threads that are none, and no waiting for ever."""
+"""Tests of the simulation's loop: virtual time, inline threads, and detection of endless waits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .loop import StuckError, VirtualLoop
 
 
 def test_time_jumps_to_the_next_timer() -> None:
-    """A year passes at once, and the timers fire in their order."""
+    """A simulated year passes at once, and timers fire in their order."""
     loop = VirtualLoop()
     order: list[float] = []
 
@@ -29,8 +29,8 @@ def test_time_jumps_to_the_next_timer() -> None:
     assert time.monotonic() - began < 5
 
 
-def test_a_deadlock_is_told() -> None:
-    """Nothing is ready and no timer runs: it would wait for ever."""
+def test_a_deadlock_raises() -> None:
+    """Nothing is ready and no timer runs, so the loop would wait without end."""
 
     async def wait() -> None:
         await asyncio.Event().wait()
@@ -39,9 +39,7 @@ def test_a_deadlock_is_told() -> None:
         VirtualLoop().run(wait())
 
 
-def test_a_loop_without_end_is_told() -> None:
-    """Turn after turn without an end is a failure, too."""
-
+def test_an_endless_loop_raises() -> None:
     async def spin() -> None:
         while True:
             await asyncio.sleep(0)
@@ -52,7 +50,7 @@ def test_a_loop_without_end_is_told() -> None:
 
 @pytest.mark.parametrize("begins_at_once", [True, False])
 def test_a_thread_runs_inline(begins_at_once: bool) -> None:
-    """Its result, or its error, comes after the turns that were drawn."""
+    """Its result or its error comes after the number of turns that was drawn."""
     loop = VirtualLoop(lambda: (3, begins_at_once))
 
     async def main() -> int:
@@ -66,8 +64,8 @@ def test_a_thread_runs_inline(begins_at_once: bool) -> None:
 
 
 @pytest.mark.parametrize(("begins_at_once", "calls"), [(True, 1), (False, 0)])
-def test_a_thread_that_has_begun_is_not_stopped(begins_at_once: bool, calls: int) -> None:
-    """A cancellation that comes before it begins takes it back."""
+def test_a_started_thread_is_not_cancelled(begins_at_once: bool, calls: int) -> None:
+    """A cancellation before its start prevents it."""
     called: list[int] = []
 
     async def main() -> None:
@@ -82,8 +80,8 @@ def test_a_thread_that_has_begun_is_not_stopped(begins_at_once: bool, calls: int
     assert len(called) == calls
 
 
-def test_something_can_be_done_at_a_turn() -> None:
-    """Between two turns, also while everybody waits for a timer."""
+def test_a_call_runs_at_its_turn() -> None:
+    """Between two turns, also while every task waits for a timer."""
     loop = VirtualLoop()
     turns: list[int] = []
 
@@ -97,8 +95,8 @@ def test_something_can_be_done_at_a_turn() -> None:
     loop.run(main())
 
 
-def test_tasks_have_the_same_place_in_every_set() -> None:
-    """Whoever cancels a set of tasks does it in the same order in every run."""
+def test_sets_of_tasks_have_the_same_order_in_every_run() -> None:
+    """So a cancellation of a set of tasks has the same order in every run."""
 
     async def main() -> list[str]:
         tasks = {asyncio.create_task(asyncio.sleep(0), name=str(number)) for number in range(20)}
@@ -111,7 +109,7 @@ def test_tasks_have_the_same_place_in_every_set() -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks cannot be eager before Python 3.12")
 @pytest.mark.parametrize("is_eager", [True, False])
-def test_a_task_may_run_as_soon_as_it_is_made(is_eager: bool) -> None:
+def test_an_eager_task_runs_at_its_creation(is_eager: bool) -> None:
     """Until it first waits."""
     steps: list[int] = []
 

@@ -1,4 +1,4 @@
-"""The simulation finds what it is there to find."""
+"""Check that the simulation finds deliberate faults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST_SIMULATIONS = 600
 
 
 def found_after(name: str, most: int, first: int = 0) -> int | None:
-    """Return how many simulations it takes to find a deliberate fault, and ``None`` if `most` were too few."""
+    """Return the number of simulations until one finds a deliberate fault, or ``None`` after `most` of them."""
     with pytest.MonkeyPatch.context() as patch:
         MUTANTS[name](patch)
         for seed in range(first, first + most):
@@ -22,5 +22,5 @@ def found_after(name: str, most: int, first: int = 0) -> int | None:
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_deliberate_fault_is_found(name: str) -> None:
-    """Within a number of simulations that is much smaller than that of one run of the tests."""
+    """By far fewer simulations than one run of the tests has."""
     assert found_after(name, MOST_SIMULATIONS) is not None

@@ -1,7 +1,7 @@
-"""Thousands of uploads, each among faults and endings drawn from its seed, and not one broken promise.
+"""Thousands of simulated uploads, with faults and endings drawn from a seed, and checks of every promise.
 
-``AIOS3_SIMULATION_SCHEDULES`` says how many, ``AIOS3_SIMULATION_SEED`` which is the first. A failure names the seeds:
-``python -m tests.robustness.simulation SEED`` tells what happened.
+``AIOS3_SIMULATION_SCHEDULES`` is the number of simulations, ``AIOS3_SIMULATION_SEED`` the first seed. A failure names
+its seeds, and ``python -m tests.robustness.simulation SEED`` replays one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ONCE_BROKEN = (
 
 
 def report(broken: list[Result]) -> str:
-    """Return what a developer needs to go on: the seeds, and the whole story of the first."""
+    """Return the facts for a developer: the seeds, and the whole trace of the first."""
     lines = [f"seed {result.schedule.seed}: {problem}" for result in broken for problem in result.problems]
     return "\n".join(
         [*lines[:40], "", f"python -m tests.robustness.simulation {broken[0].schedule.seed}", broken[0].trace]
@@ -39,20 +39,19 @@ def test_every_promise_is_kept(share: int) -> None:
     assert not broken, report(broken)
 
 
-def test_what_was_broken_once_is_kept() -> None:
-    """The defects that these seeds found do not come back."""
+def test_seeds_that_once_found_a_defect_find_none() -> None:
     broken = [result for result in map(simulate, ONCE_BROKEN) if result.problems]
     assert not broken, report(broken)
 
 
-def test_a_seed_tells_the_same_story_every_time() -> None:
-    """To the turn of the loop, or a failure could not be looked into."""
+def test_a_seed_gives_the_same_trace_every_time() -> None:
+    """To the turn of the loop. Otherwise a failure could not be replayed."""
     for seed in range(FIRST_SEED, FIRST_SEED + 40):
         assert simulate(seed).trace == simulate(seed).trace
 
 
-def test_the_simulations_go_everywhere() -> None:
-    """They meet every fault, send every kind of request, and see commits, refusals and cancellations."""
+def test_the_simulations_meet_every_fault_operation_and_outcome() -> None:
+    """Commits, refusals and cancellations."""
     stories = "\n".join(simulate(seed).trace for seed in range(FIRST_SEED, FIRST_SEED + 150))
     for operation in ("Create", "Complete", "Abort"):
         assert f"{operation}MultipartUpload" in stories

@@ -1,4 +1,4 @@
-"""The network and the store of the simulation are as unkind as the real ones, and no unkinder."""
+"""Tests of the simulation's network and store, which must behave like real ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OK = Plan("ok", 0.0, 0, 1.0, 99, 1.0, 1.0, 2.0, True, True, 0, False)
 
 
 class Scene:
-    """A world in which every request meets the plan that is set."""
+    """World in which every request meets the same plan."""
 
     def __init__(self) -> None:
         conditions = Conditions(0.0, 0, 0.0, cleanup_is_reachable=True, resurrects=True)
@@ -58,7 +58,7 @@ def in_scene(test: Callable[[Scene], Awaitable[None]]) -> Callable[[], None]:
 
 
 @in_scene
-async def test_a_part_is_stored_when_it_is_whole(scene: Scene) -> None:
+async def test_a_complete_part_is_stored(scene: Scene) -> None:
     """Its slices are read while they are sent, one after the other."""
     upload_id = await scene.create()
     part = scene.part(upload_id)
@@ -71,7 +71,6 @@ async def test_a_part_is_stored_when_it_is_whole(scene: Scene) -> None:
 
 @in_scene
 async def test_a_part_that_is_cut_before_its_end_is_lost(scene: Scene) -> None:
-    """The store takes no half of a body."""
     upload_id = await scene.create()
     sending = asyncio.create_task(scene.send(scene.part(upload_id)))
     await asyncio.sleep(1.5)
@@ -81,8 +80,8 @@ async def test_a_part_that_is_cut_before_its_end_is_lost(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("survives", [True, False])
-def test_a_part_that_is_cut_after_its_end_may_land_later(survives: bool) -> None:
-    """Nobody hears of it."""
+def test_a_part_that_is_cut_after_its_end_may_be_stored_later(survives: bool) -> None:
+    """The client gets no response."""
     scene = Scene()
 
     async def run() -> None:
@@ -100,8 +99,8 @@ def test_a_part_that_is_cut_after_its_end_may_land_later(survives: bool) -> None
 
 
 @in_scene
-async def test_an_abort_misses_the_part_that_is_being_stored(scene: Scene) -> None:
-    """The upload lives on with it; ListParts tells so all the time, and a second abort ends it."""
+async def test_an_abort_can_miss_a_part_that_is_being_stored(scene: Scene) -> None:
+    """The upload remains with that part. ListParts shows it, and a second abort ends it."""
     upload_id = await scene.create()
     sending = asyncio.create_task(scene.send(scene.part(upload_id)))
     await asyncio.sleep(2.5)
@@ -132,10 +131,10 @@ async def test_an_abort_misses_the_part_that_is_being_stored(scene: Scene) -> No
         ("stall_late", TransportTimeoutError, [b"abcdef"]),
     ],
 )
-def test_what_gets_no_answer_may_have_been_done(
+def test_a_request_without_a_response_may_have_been_processed(
     kind: str, error: type[TransportError], parts_after: list[bytes]
 ) -> None:
-    """The errors are those of the real transport; only those of a reused connection may be repeated for nothing."""
+    """The errors are those of the real transport. Only errors of a reused connection allow a free retry."""
     scene = Scene()
 
     async def run() -> None:
@@ -153,8 +152,8 @@ def test_what_gets_no_answer_may_have_been_done(
 
 
 @in_scene
-async def test_no_answer_comes_in_time(scene: Scene) -> None:
-    """The time is the caller's, or the transport's own."""
+async def test_a_missing_response_ends_in_a_timeout(scene: Scene) -> None:
+    """Of the caller, or of the transport."""
     scene.plan = replace(OK, kind="stall_before")
     for timeout, seconds in ((7.0, 7.0), (None, scene.world.timeouts.answer)):
         began = scene.loop.time()
@@ -164,8 +163,8 @@ async def test_no_answer_comes_in_time(scene: Scene) -> None:
 
 
 @in_scene
-async def test_only_bodies_know_of_a_reused_connection(scene: Scene) -> None:
-    """What has none is not told from any other failure."""
+async def test_only_a_body_reveals_a_reused_connection(scene: Scene) -> None:
+    """Without a body the error is like any other failure."""
     scene.plan = replace(OK, kind="reset_before")
     request: Request = ListParts(BUCKET, "key", "no such upload").build(ENDPOINT)
     with pytest.raises(TransportError) as caught:

@@ -1,4 +1,4 @@
-"""The transport of the simulation: what `AiohttpTransport` does and raises, without a socket."""
+"""Transport of the simulation, which behaves and fails like `AiohttpTransport`, without a socket."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Piece = bytes | bytearray | memoryview
 
 
 class SimulatedTransport:
-    """Sends over an imagined connection.
+    """Transport over a simulated connection.
 
     The slices of a body are read one by one while it is sent, so memory that is
-    used again too early shows in what the store holds. A cancellation cuts the
-    connection: what had not left whole is lost, what had may be processed.
+    reused too early shows in the stored bytes. A cancellation cuts the connection.
+    An incomplete request is lost, and a complete one may be processed.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class SimulatedTransport:
         self.in_flight: list[Exchange] = []
         self.begun = 0
         self.last_begun: dict[str, Exchange] = {}
-        """By key."""
+        """Last attempt by key."""
 
     async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
         """See `Transport.send`."""
@@ -57,12 +57,12 @@ class SimulatedTransport:
 
     @asynccontextmanager
     async def open(self, request: Request, *, chunk_size: int) -> AsyncIterator[StreamedResponse]:
-        """Refuse: no upload reads an object."""
+        """Raise an error, because no upload reads an object."""
         raise NotImplementedError
         yield
 
     async def aclose(self) -> None:
-        """Cut what is in flight, and refuse what comes."""
+        """Cut requests in flight, and refuse later ones."""
         self._is_closed = True
         for exchange in self.in_flight:
             if not exchange.answer.done():
@@ -121,7 +121,7 @@ class SimulatedTransport:
             timer.cancel()
 
     async def _send(self, exchange: Exchange, body: AsyncIterator[Piece]) -> Response | None:
-        """Send the body; return what the store answered before it was whole, if it did."""
+        """Send the body, and return an early response, or ``None``."""
         plan, sent = exchange.plan, 0
         async for piece in body:
             early = await self._break(exchange) if sent == plan.breaks_after else None

@@ -1,4 +1,4 @@
-"""A driver on a simulated network: what all uploads of one simulation share, and what was seen of it."""
+"""World of one simulation: a driver on a simulated network, and the trace of its uploads."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ PROVIDER: Final = Provider(
 
 
 class SimulatedFile(SpillFile):
-    """A file of a disk with so many bytes; with none the system lets none be made."""
+    """Spill file on a disk of limited size. A disk of zero bytes refuses every file."""
 
     def __init__(self, size: int) -> None:
         super().__init__(None)
@@ -70,7 +70,7 @@ class SimulatedFile(SpillFile):
 
 
 class _InOrder(dict[RunningUpload, None]):
-    """A set that is iterated in the same order in every run."""
+    """Set that is iterated in the same order in every run."""
 
     add = dict.setdefault
 
@@ -79,7 +79,7 @@ class _InOrder(dict[RunningUpload, None]):
 
 
 class _Driver(S3StorageDriver):
-    """The real one, with an engine whose transport is simulated."""
+    """Real driver, with a simulated transport."""
 
     def __init__(self, world: World, transfer: TransferConfig) -> None:
         super().__init__(world.provider, transfer=transfer)
@@ -106,7 +106,7 @@ class _Driver(S3StorageDriver):
 
 
 class World:
-    """Everything around the uploads of one schedule."""
+    """Environment of the uploads of one schedule."""
 
     def __init__(self, schedule: Schedule, loop: VirtualLoop) -> None:
         self.schedule = schedule
@@ -144,12 +144,12 @@ class World:
         self.trace.append((self.loop.time(), self.loop.turns, str(text)))
 
     def blame(self, problem: str) -> None:
-        """Note a broken promise."""
+        """Record a broken promise."""
         self.problems.append(problem)
         self.note(f"BROKEN: {problem}")
 
     def at(self, trigger: Trigger, call: Callable[[], object]) -> None:
-        """Call at that moment, counted from now."""
+        """Run a call at a moment counted from now."""
         if trigger.unit == "turn":
             self.loop.at_turn(self.loop.turns + int(trigger.count), call)
         elif trigger.unit == "second":
@@ -172,7 +172,7 @@ class World:
 
 @contextmanager
 def scaled(schedule: Schedule, loop: VirtualLoop) -> Iterator[None]:
-    """Make memory's grain as small as the parts, and let blocking iterators see the simulation's time."""
+    """Scale segments down to the parts, and let blocking iterators see the simulated time."""
     with (
         mock.patch.object(cutter, "SEGMENT_SIZE", schedule.segment_size),
         mock.patch.object(filler, "SEGMENT_SIZE", schedule.segment_size),

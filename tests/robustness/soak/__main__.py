@@ -1,7 +1,7 @@
-"""``make soak``: hundreds of uploads at once, for minutes, through a proxy that spoils connections; what is left?
+"""Command of ``make soak``: hundreds of uploads at once, for minutes, through a proxy that breaks connections.
 
-Prints a row of gauges every five seconds and one for each moment of rest. Ends with 0 if every upload kept its
-promises and nothing grew, else with 1; Ctrl-C ends it early, with the same verdict.
+Prints a row of gauges every five seconds and at each moment of rest. Exits with 0 if every upload kept its promises
+and nothing grew, else with 1. Ctrl-C ends the run early, with the same check.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .run import Soak, Target
 
 
 async def soak(store: RunningStore, options: argparse.Namespace) -> bool:
-    """Run it against a store, print all, and return whether every promise was kept."""
+    """Run the soak against a store, print its results, and return whether every promise was kept."""
     url = urlsplit(store.endpoint_url)
     async with running_proxy(url.hostname or "", url.port or 80, options.seed, options.faults) as proxy:
         target = Target(
@@ -36,7 +36,7 @@ async def soak(store: RunningStore, options: argparse.Namespace) -> bool:
 
 
 def print_summary(run: Soak, faults: dict[str, int]) -> None:
-    """Print how the uploads ended, what the proxy did, and what was broken."""
+    """Print the endings of the uploads, the faults of the proxy, and the broken promises."""
     print(f"\nuploads: {dict(run.words.most_common())}")
     print(f"faults: {faults}")
     facts = {name: f"{count / MIB:.1f} MiB" if "bytes" in name else count for name, count in run.facts.items()}
@@ -59,7 +59,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run and exit."""
+    """Run the soak, and exit."""
     options = parse(sys.argv[1:])
     with STORES[options.store]() as store:
         is_good = asyncio.run(soak(store, options))

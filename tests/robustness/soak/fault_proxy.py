@@ -1,9 +1,9 @@
-"""TCP proxy on loopback that spoils connections at random.
+"""TCP proxy on loopback that breaks connections at random.
 
 Run it with ``python -m tests.robustness.soak.fault_proxy HOST PORT SEED RATE``.
 
-It knows nothing of HTTP. It is a process of its own, so that its memory, files and tasks are not those of the client
-that is watched. It prints its port, runs until its standard input ends, and then prints how often it did what.
+The proxy does not parse HTTP. It runs in a process of its own, because its memory, files and tasks must not count for
+the client. It prints its port, runs until its standard input ends, and then prints the number of faults by kind.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from typing import Final
 __all__ = ["STALL", "FaultProxy", "running_proxy"]
 
 STALL: Final = 6.0
-"""Seconds for which a stalled connection passes nothing on before it is reset; more than the client's patience."""
+"""Seconds after which a stalled connection is reset. They exceed the client's timeouts."""
 _PIECE: Final = 128 * 1024
 _REQUEST_SCALE: Final = 0.03
-"""A request's body comes in many pieces, an answer in one or two: so both are spoilt about as often."""
+"""Factor for pieces of requests, because a body comes in many pieces and a response in one or two."""
 
 
 class FaultProxy:
-    """Passes bytes on, and draws before each piece of them whether something happens.
+    """Proxy that forwards bytes, and may draw a fault before each piece.
 
-    ``reset``: both sides are reset. ``stall``: nothing more is passed on, and then a reset. ``truncate``: a part of the
-    piece is passed on, then the client's side is ended as if nothing had happened. ``delay``: the piece comes late.
+    ``reset``: both sides are reset. ``stall``: nothing is forwarded for a time, and then both are reset. ``truncate``:
+    a part of the piece is forwarded, then the client's side is closed in order. ``delay``: the piece comes late.
     ``refuse``: a new connection is reset at once.
     """
 
@@ -44,7 +44,7 @@ class FaultProxy:
         self._serving: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> asyncio.Server:
-        """Listen on a free port."""
+        """Start to listen on a free port."""
         return await asyncio.start_server(self._connected, "127.0.0.1", 0, limit=4 * _PIECE, backlog=1024)
 
     async def aclose(self) -> None:
@@ -75,7 +75,7 @@ class FaultProxy:
                 asyncio.create_task(self._pass(client_in, store_out, _REQUEST_SCALE)),
                 asyncio.create_task(self._pass(store_in, client_out, 1.0)),
             ]
-            # Whichever side ends, the other is reset: nothing of a client that is gone reaches the store later.
+            # When one side ends, the other is reset, because bytes of a closed client must not reach the store later.
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -110,22 +110,22 @@ class FaultProxy:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError, AttributeError):  # a socket that is gone already
+    with suppress(OSError, AttributeError):  # the socket is already closed
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 
 class RunningProxy:
-    """The proxy as its user sees it."""
+    """Handle of a proxy process."""
 
     def __init__(self, process: asyncio.subprocess.Process, endpoint_url: str) -> None:
         self.endpoint_url = endpoint_url
         self.done: dict[str, int] = {}
-        """How often it did what; known after its end."""
+        """Number of faults by kind, known after the end of the process."""
         self._process = process
 
     async def aclose(self) -> None:
-        """End it and read what it did."""
+        """End the proxy process, and read its counts."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         assert self._process.stdout is not None
@@ -136,12 +136,12 @@ class RunningProxy:
 
 @asynccontextmanager
 async def running_proxy(host: str, port: int, seed: int, rate: float) -> AsyncIterator[RunningProxy]:
-    """Run a proxy process for the length of the block."""
+    """Run a proxy process during the block."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.robustness.soak.fault_proxy", host, str(port), str(seed), str(rate)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for who started it
+        start_new_session=True,  # Ctrl-C is for the parent process
     )
     assert process.stdout is not None
     proxy = RunningProxy(process, f"http://127.0.0.1:{int(await process.stdout.readline())}")

@@ -1,4 +1,4 @@
-"""What a process and its drivers hold at one moment. Linux only."""
+"""Gauges of a process and its drivers at one moment. Linux only."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ from aios3.options import MIB
 __all__ = ["Gauges", "growth", "let_memory_go", "print_gauges", "read_gauges", "resident"]
 
 _MOST_BLOCKS: Final = 1.1
-"""What caches and lazy imports may add to the objects, as a factor."""
+"""Factor by which caches and lazy imports may increase the number of objects."""
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """One row of the table."""
+    """Row of the table of gauges."""
 
     moment: str
     finished: int
-    """Uploads that have ended so far, in whatever way."""
+    """Number of uploads that have ended so far."""
     running: int
-    """Uploads that the drivers know of."""
+    """Number of uploads that the drivers know."""
     held: int
     """Bytes granted by the drivers' memory budgets."""
     tasks: int
     files: int
     sockets: int
-    """Those of the open files that are sockets."""
+    """Number of open files that are sockets."""
     threads: int
     blocks: int
-    """Pieces of memory that Python's own allocator has given to objects: what leaks objects shows here."""
+    """Number of memory blocks of Python's own allocator. A leak of objects shows here."""
     in_use: int
-    """Bytes that the C allocator has given out: what leaks buffers shows here; 0 where it does not tell."""
+    """Allocated bytes of the C allocator, or 0 if it does not report them. A leak of buffers shows here."""
     rss: int
-    """Bytes, with what the allocator keeps for itself."""
+    """Resident bytes, including free memory that the allocator keeps."""
     store_rss: int
-    """Bytes, of the store's processes."""
+    """Resident bytes of the store's processes."""
     open_uploads: int
-    """As the store lists them."""
+    """Number of open uploads in the store's listing."""
 
 
 def read_gauges(
     moment: str, finished: int, drivers: Iterable[S3StorageDriver], store: Sequence[int], open_uploads: int
 ) -> Gauges:
-    """Look at this process, these drivers, and the store's processes."""
+    """Read the gauges of this process, the drivers, and the store's processes."""
     engines = [driver._engine for driver in drivers if driver._engine is not None]
     files = _open_files()
     return Gauges(
@@ -76,26 +76,26 @@ def read_gauges(
 
 
 def resident(process: int) -> int:
-    """Return the bytes of memory that a process has in use; 0 if it is gone."""
+    """Return the resident bytes of a process, or 0 if it has ended."""
     with suppress(FileNotFoundError):
         return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
     return 0
 
 
 def let_memory_go() -> None:
-    """Collect garbage, and give back what the allocator keeps, so that what is left is in use."""
+    """Collect garbage, and return free memory of the allocator to the system."""
     gc.collect()
     with suppress(OSError, AttributeError):  # not the GNU C library
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def growth(rests: Sequence[Gauges], allowed: int, allowed_rss: int) -> list[str]:
-    """Say what is more at the last moment of rest than at the first one, which comes after a warm-up.
+    """Return the gauges that grew between the first moment of rest, after the warm-up, and the last.
 
     Args:
-        rests: all of them, in order.
+        rests: gauges of every moment of rest, in order.
         allowed: bytes by which the memory in use may grow.
-        allowed_rss: the same for the resident memory, in which there are holes that the allocator keeps.
+        allowed_rss: bytes by which the resident memory may grow, which has holes that the allocator keeps.
     """
     first, last = rests[0], rests[-1]
     found = [
@@ -119,7 +119,7 @@ def growth(rests: Sequence[Gauges], allowed: int, allowed_rss: int) -> list[str]
 
 
 class _MallocInfo(ctypes.Structure):
-    """What mallinfo2 of the GNU C library returns."""
+    """Result of mallinfo2 of the GNU C library."""
 
     _fields_ = [
         (name, ctypes.c_size_t)
@@ -152,7 +152,7 @@ _IN_MIB: Final = ("held", "in_use", "rss", "store_rss")
 
 
 def print_gauges(gauges: Gauges | None) -> None:
-    """Print one row, or without one the head of the table."""
+    """Print one row, or the head of the table for ``None``."""
     names = [entry.name for entry in fields(Gauges)]
     if gauges is None:
         print("| " + " | ".join(f"{name} MiB" if name in _IN_MIB else name for name in names) + " |")
@@ -167,6 +167,6 @@ def print_gauges(gauges: Gauges | None) -> None:
 def _open_files() -> list[str]:
     found = []
     for name in os.listdir("/proc/self/fd"):
-        with suppress(FileNotFoundError):  # the one through which the directory is read
+        with suppress(FileNotFoundError):  # the descriptor of the directory itself
             found.append(os.readlink(f"/proc/self/fd/{name}"))
     return found

@@ -1,4 +1,4 @@
-"""What one upload does and what befalls it, drawn beforehand from a seed."""
+"""Plan of one upload and its ending, drawn beforehand from a seed."""
 
 from __future__ import annotations
 
@@ -30,33 +30,33 @@ _EDGES: Final = (0, 0, 1, PART - 1, PART, PART + 1, 2 * PART, 3 * PART + 1, _LAR
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One upload."""
+    """Parameters of one upload."""
 
     number: int
     kind: Kind
     size: int
     """Bytes of the source."""
     chunk: int
-    """Bytes of each chunk, but for the last."""
+    """Bytes of each chunk except the last."""
     pause: float
-    """Seconds before each chunk, of the kinds that can wait."""
+    """Seconds before each chunk, for kinds of sources that can wait."""
     ending: Ending
     moment: float
-    """Where it ends: seconds after its start, or for a source the share of its bytes that it gives."""
+    """Moment of the ending: seconds after the start, or for a source the share of its bytes that it gives."""
     is_declared: bool
     has_old: bool
-    """The key holds something before."""
+    """Whether the key holds an object before the upload."""
     is_read_back: bool
-    """All of it is compared afterwards, not only its length and both ends."""
+    """Whether the whole object is compared afterwards, not only its length and both ends."""
 
     @property
     def key(self) -> str:
-        """Of this upload alone."""
+        """Key that no other upload has."""
         return f"{self.number:06}/{self.kind}-{self.size}"
 
     @property
     def must_fail(self) -> bool:
-        """The source, or what is said of it, allows no commit."""
+        """Whether the source or its declared size allows no commit."""
         if self.ending in ("too_long", "max_size"):
             return self.size > 0
         return self.ending in ("source_error", "too_short")
@@ -77,7 +77,7 @@ def _draw_size(random: Random) -> int:
 
 
 def draw_plan(seed: int, number: int) -> Plan:
-    """Draw the plan of one upload, the same for the same seed and number."""
+    """Draw the plan of one upload. The same seed and number give the same plan."""
     random = Random(f"{seed}/{number}")
     kind, size = random.choice(KINDS), _draw_size(random)
     (ending,) = random.choices(list(_ENDINGS), list(_ENDINGS.values()))

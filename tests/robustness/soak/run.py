@@ -1,4 +1,4 @@
-"""Rounds of uploads with faults between moments of rest, at which everything must be as it was."""
+"""Rounds of uploads with faults, and moments of rest between them at which nothing may have grown."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = ["Soak", "Target"]
 _DRIVERS: Final = 4
 _MEMORY_LIMIT: Final = 64 * MIB
 _ROUND_PATIENCE: Final = 300.0
-"""Seconds that the uploads of a round have to end after nobody begins new ones."""
+"""Seconds in which the uploads of a round must end after the last has started."""
 _TIMEOUTS: Final = Timeouts(connect=4, send=4, answer=5, complete=10, cleanup=25)
 
 
 @dataclass(frozen=True)
 class Target:
-    """The store, with and without faults in between."""
+    """Store, reached with faults or without."""
 
     provider: str
     region: str
@@ -53,38 +53,38 @@ class Target:
 
 @dataclass
 class Soak:
-    """One run."""
+    """Run of the soak."""
 
     target: Target
     seed: int
     workers: int
-    """Uploads at once."""
+    """Number of uploads at once."""
     allowed_growth: int = 2 * MIB
-    """Bytes of memory in use that may come and stay between the first and the last moment of rest."""
+    """Bytes by which memory in use may grow between the first and the last moment of rest."""
     allowed_holes: int = 128 * MIB
-    """The same for resident memory, of which the allocator keeps what lies between pieces in use."""
+    """Bytes by which resident memory may grow, because the allocator keeps holes."""
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
-    """Ends the run early."""
+    """Event that ends the run early."""
     rests: list[Gauges] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     words: Counter[str] = field(default_factory=Counter)
-    """How the uploads ended."""
+    """Number of uploads by ending."""
     facts: Counter[str] = field(default_factory=Counter)
-    """What else happened."""
+    """Number of other events."""
     slowest_end: float = 0.0
-    """Seconds that a cancelled upload took to end, at most."""
+    """The longest time in seconds that a cancelled upload took to end."""
     _begun: int = 0
     _finished: int = 0
     _unsure: set[str] = field(default_factory=set)
-    """Keys of this round's uploads that may be committed although they raised, or once more."""
+    """Keys of this round that may be committed after an error, or a second time."""
     _told: list[tuple[str, str]] = field(default_factory=list)
-    """Keys and notes of this round's uploads that failed."""
+    """Keys and notes of the failed uploads of this round."""
     _drivers: list[S3StorageDriver] = field(default_factory=list)
     _is_over: asyncio.Event = field(default_factory=asyncio.Event)
-    """No more uploads are begun in this round."""
+    """Event after which this round starts no upload."""
 
     async def run(self, seconds: float, rounds: int) -> None:
-        """Run a short round to warm up, then `rounds` that take so many seconds together, and judge."""
+        """Run a short warm-up, then `rounds` that take `seconds` together, and check growth."""
         asyncio.get_running_loop().set_exception_handler(self._hear)
         print_gauges(None)
         async with self.target.driver(with_faults=False) as control:
@@ -97,8 +97,8 @@ class Soak:
         self.problems += growth(self.rests, self.allowed_growth, self.allowed_holes)
 
     def _hear(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        """Take what nobody else wants to know of for a problem."""
-        self.problems.append(f"the event loop was told: {context['message']}: {context.get('exception')!r}")
+        """Record an unhandled error of the loop as a problem."""
+        self.problems.append(f"the event loop reported: {context['message']}: {context.get('exception')!r}")
 
     async def _round(self, number: int, seconds: float) -> None:
         random = Random(f"{self.seed}/round {number}")
@@ -111,7 +111,7 @@ class Soak:
                 await self._let_work(number, seconds, control, random)
             left = await self._find_leftovers(control)
         self._drivers = []
-        await asyncio.sleep(0.2)  # the loop lets closed connections go in its next turns
+        await asyncio.sleep(0.2)  # the loop releases closed connections in its next turns
         let_memory_go()
         self.rests.append(self._gauges(f"rest {number}", left))
         print_gauges(self.rests[-1])
@@ -152,7 +152,7 @@ class Soak:
         self.facts["bytes committed"] += outcome.receipt.size if outcome.receipt else 0
         self.slowest_end = max(self.slowest_end, outcome.seconds_to_end)
         self.problems += outcome.problems
-        # A commit that was repeated can come through twice, and the late one makes the same object once more.
+        # A repeated commit can be processed twice, and the late one makes the same object again.
         was_repeated = outcome.receipt is not None and outcome.receipt.retries > 0
         if was_repeated or (outcome.error is not None and outcome.may_be_committed):
             self._unsure.add(outcome.plan.key)
@@ -200,19 +200,19 @@ class Soak:
         return read_gauges(moment, self._finished, self._drivers, self.target.process_ids, open_uploads)
 
     async def _find_leftovers(self, control: S3StorageDriver) -> int:
-        """Return how many uploads are open that no error's note told of; abort all, and remove what came late."""
-        await asyncio.sleep(1)  # what was on its way to the store has come
+        """Return the number of open uploads that no error's note named. Abort all, and delete late objects."""
+        await asyncio.sleep(1)  # requests in flight have reached the store
         untold = 0
         for found in [found async for found in control.iterate_multipart_uploads(BUCKET)]:
             notes = [notes for key, notes in self._told if key == found.key]
             if any(found.upload_id in text or "was lost" in text for text in notes):
-                self.facts["uploads left open, of which the caller was told"] += 1
+                self.facts["uploads left open, and reported to the caller"] += 1
             else:
                 untold += 1
                 self.problems.append(f"{found} was left open; notes: {notes}")
         await control.cleanup_multipart_uploads(BUCKET, older_than=timedelta())
         for late in [late async for late in control.iterate_container_objects(BUCKET)]:
-            self.facts["objects that came after their upload's end"] += 1  # a PutObject that was cancelled on its way
+            self.facts["objects that came after their upload's end"] += 1  # a PutObject that was cancelled in flight
             if late.key not in self._unsure:
                 self.problems.append(f"{late} came after its upload's end")
             await control.delete_object(BUCKET, late.key)

@@ -1,4 +1,4 @@
-"""Sources of several kinds, whose bytes follow from the upload's number, so that nothing has to be kept of them."""
+"""Sources of several kinds, whose bytes are computed from the upload's number and need not be kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["OLD", "Source", "SourceError", "digest_of", "slice_of", "source_file
 
 OLD: Final = b"what the key held before"
 _BLOCK: Final = 1_000_003
-"""A prime number of bytes, so that no two parts and no two segments are alike."""
+"""Prime number of bytes, so no two parts and no two segments are equal."""
 
 
 class SourceError(Exception):
@@ -31,7 +31,7 @@ def _block() -> bytes:
 
 
 def slice_of(plan: Plan, start: int, end: int) -> bytes:
-    """Return these bytes of an upload's content: its number, then a block that begins elsewhere for every upload."""
+    """Return bytes of an upload's content: its number, then a block with another offset for every upload."""
     name = b"%012d" % plan.number
     pieces = [name[start:end]]
     at, left = max(start, len(name)), min(end, plan.size) - max(start, len(name))
@@ -53,7 +53,7 @@ def digest_of(plan: Plan) -> str:
 
 @contextmanager
 def source_file(plan: Plan) -> Iterator[Path]:
-    """Write the content into a file that is there for the length of the block."""
+    """Write the content into a file that exists during the block."""
     with tempfile.NamedTemporaryFile(prefix="aios3-soak-") as file:
         file.write(slice_of(plan, 0, plan.size))
         file.flush()
@@ -61,7 +61,7 @@ def source_file(plan: Plan) -> Iterator[Path]:
 
 
 class Source:
-    """The source of one upload, which remembers whether it was closed."""
+    """Source of one upload, which records its closing."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -74,7 +74,7 @@ class Source:
 
     @property
     def must_be_closed(self) -> bool:
-        """It is one that is closed, was begun, and is not."""
+        """Whether the source has started, needs closing, and is not closed."""
         return self._plan.kind in ("generator", "writer_from") and self.was_asked and not self.is_closed
 
     def make(self) -> Any:
@@ -96,7 +96,7 @@ class Source:
                 return self.generate()
 
     async def generate(self) -> AsyncGenerator[bytearray]:
-        """Yield chunks out of one buffer that is used again."""
+        """Yield chunks in one buffer that is reused."""
         self.was_asked = True
         try:
             while chunk := self._next(self._plan.chunk):
@@ -107,12 +107,12 @@ class Source:
             self.is_closed = True
 
     async def read(self, count: int) -> bytes:
-        """Be an async reader."""
+        """Read up to `count` bytes, as an async reader."""
         await asyncio.sleep(self._plan.pause)
         return self._next(min(count, self._plan.chunk))
 
     async def aclose(self) -> None:
-        """End what feeds the reader, if something does."""
+        """Cancel the task that feeds the reader, if there is one."""
         if self._feeder is not None:
             self._feeder.cancel()
             await asyncio.gather(self._feeder, return_exceptions=True)

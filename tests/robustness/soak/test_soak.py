@@ -1,4 +1,4 @@
-"""The soak itself: a run of a moment keeps every promise, and what is broken on purpose is seen."""
+"""Tests of the soak: a short run keeps every promise, and deliberate defects are found."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def target_of(server: S3Server) -> Target:
 
 # A call that is cancelled while its file is being opened leaves the closing to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_a_moment_of_it_keeps_every_promise() -> None:
-    """Uploads of all kinds, with faults, against the loopback server; nothing grows but what the server keeps."""
+async def test_a_short_soak_keeps_every_promise() -> None:
+    """Uploads of all kinds, with faults, against the loopback server. Only the server's own data grows."""
     async with S3Server() as server:
         url = urlsplit(server.endpoint_url)
         proxy = FaultProxy(str(url.hostname), int(url.port or 0), seed=5, rate=0.01)
@@ -45,8 +45,8 @@ async def test_a_moment_of_it_keeps_every_promise() -> None:
     assert [rest.moment for rest in run.rests] == ["rest 0", "rest 1"]
 
 
-async def test_every_upload_is_judged_by_what_its_key_holds() -> None:
-    """One that returned is committed; other bytes at its key are seen."""
+async def test_an_upload_is_judged_by_its_key() -> None:
+    """A call that returned has committed. Other bytes at the key are found."""
     async with S3Server(buckets=(BUCKET,)) as server:
         control = target_of(server).driver(with_faults=False)
         driver = target_of(server).driver(with_faults=True)
@@ -68,8 +68,7 @@ async def test_every_upload_is_judged_by_what_its_key_holds() -> None:
         (SourceError("at byte 1"), "source_error", False),
     ],
 )
-def test_who_may_be_committed_in_spite_of_an_error(error: BaseException, ending: str, may_be: bool) -> None:
-    """Those of which nobody can know, and no others."""
+def test_only_unknown_outcomes_may_be_committed_after_an_error(error: BaseException, ending: str, may_be: bool) -> None:
     plan = replace(PLAN, size=20 * MIB, ending=ending)  # type: ignore[arg-type]
     assert Outcome(plan, error=error).may_be_committed is may_be
 
@@ -86,20 +85,19 @@ def test_who_may_be_committed_in_spite_of_an_error(error: BaseException, ending:
         ({"rss": 100 * MIB}, "rss grew from 70.0 to 100.0 MiB"),
     ],
 )
-def test_growth_is_seen(changes: dict[str, int], words: str) -> None:
-    """Of everything that has to be flat."""
+def test_growth_of_any_gauge_is_found(changes: dict[str, int], words: str) -> None:
     assert growth([REST, replace(REST, **changes)], allowed=0, allowed_rss=24 * MIB) == [words]  # type: ignore[arg-type]
 
 
-def test_what_is_flat_is_no_growth() -> None:
-    """Memory may move within bounds, uploads may finish."""
+def test_flat_gauges_are_no_growth() -> None:
+    """Memory may move within bounds, and uploads may finish."""
     assert (
         growth([REST, replace(REST, finished=99, rss=80 * MIB, store_rss=MIB)], allowed=0, allowed_rss=24 * MIB) == []
     )
 
 
-def test_a_seed_says_everything() -> None:
-    """The same plans and the same bytes; the digest is that of the slices together."""
+def test_a_seed_determines_plans_and_bytes() -> None:
+    """The digest is that of all slices together."""
     plans = [draw_plan(1, number) for number in range(200)]
     assert plans == [draw_plan(1, number) for number in range(200)]
     assert len({plan.kind for plan in plans}) == 10
@@ -111,8 +109,8 @@ def test_a_seed_says_everything() -> None:
     assert digest_of(plan) != digest_of(replace(plan, number=8))
 
 
-async def test_an_error_that_nothing_explains_is_seen() -> None:
-    """A call that the soak makes wrongly would be none of the store's faults."""
+async def test_an_unexplained_error_is_found() -> None:
+    """For example, a wrong call by the soak itself."""
     async with S3Server(buckets=(BUCKET,)) as server:
         control = target_of(server).driver(with_faults=False)
         driver = target_of(server).driver(with_faults=True)

@@ -1,4 +1,4 @@
-"""One upload, run as its plan says, and judged at once by what its key holds."""
+"""One upload: its run by a plan, and a check of the content of its key."""
 
 from __future__ import annotations
 
@@ -28,48 +28,48 @@ __all__ = ["BUCKET", "Outcome", "run_and_judge"]
 
 BUCKET: Final = "soak"
 _PATIENCE: Final = 120.0
-"""Seconds after which an upload that nobody ends has to have ended by itself."""
+"""Seconds after which an upload must have ended by itself."""
 _SETTLING: Final = 1.0
-"""Seconds after which a store that writes an object in place has ended doing so."""
+"""Seconds after which a store has ended writing an object in place."""
 _ENDS: Final = 64
 Holds = Literal["nothing", "old", "new", "something else"]
 
 
 @dataclass
 class Outcome:
-    """How one upload ended."""
+    """Outcome of one upload."""
 
     plan: Plan
     receipt: UploadReceipt | None = None
     error: BaseException | None = None
     seconds_to_end: float = 0.0
-    """After it was told to."""
+    """Seconds between the request to end and the end."""
     problems: list[str] = field(default_factory=list)
 
     @property
     def word(self) -> str:
-        """One word for the table."""
+        """Name of the outcome in the table."""
         if isinstance(self.error, ResponseError):
             return f"{type(self.error).__name__} {self.error.status} {self.error.code}"
         return "committed" if self.error is None else type(self.error).__name__
 
     @property
     def notes(self) -> str:
-        """What the error says about the upload's end."""
+        """Notes of the error about the upload's end."""
         return "\n".join(getattr(self.error, "__notes__", ()))
 
     @property
     def may_be_committed(self) -> bool:
-        """Whether it could not, or need not, know if its bytes were committed."""
+        """Whether the bytes may be committed although the call raised."""
         if self.plan.must_fail:
             return False
         if isinstance(self.error, CompletionUnknownError) or not isinstance(self.error, StorageError):
-            return True  # among others a cancellation, which may come with the store's answer
+            return True  # for example a cancellation, which may come together with the response
         return self.plan.size <= PART or "closed" in str(self.error)
 
 
 async def run_and_judge(plan: Plan, driver: S3StorageDriver, control: S3StorageDriver) -> Outcome:
-    """Run one upload through `driver`, and look through `control`, which no fault hits, at what it has left."""
+    """Run one upload through `driver`, and check its leftovers through `control`, which meets no fault."""
     if plan.has_old:
         await control.upload_object_via_stream(OLD, BUCKET, plan.key)
     outcome, source = Outcome(plan), Source(plan)
@@ -163,7 +163,7 @@ async def _judge(outcome: Outcome, source: Source, control: S3StorageDriver) -> 
 
 
 def _is_expected(plan: Plan, error: BaseException | None) -> bool:
-    """Say whether the plan, a fault or a closed driver explains the error."""
+    """Return whether the plan, a fault or a closed driver explains the error."""
     if isinstance(error, SizeMismatchError | ObjectTooLargeError | SourceError):
         return plan.must_fail
     if isinstance(error, asyncio.CancelledError):
