@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from aios3._client.hashing import RunningMD5, hash_body, md5_hex
+from aios3._client.hashing import hash_body, md5_hex
 from aios3._protocol.checksums.digests import sha256_hex
 from aios3._protocol.wire.messages import Body
 from aios3._upload.shared.integrity import ObjectChecksum, part_checksum
@@ -61,13 +61,3 @@ def test_an_md5_is_as_etags_have_it() -> None:
     """Over all slices."""
     assert md5_hex([b"12345", bytearray(b"67"), memoryview(b"89")]) == "25f9e794323b453885f5181f1b624d0b"
     assert md5_hex([]) == "d41d8cd98f00b204e9800998ecf8427e"
-
-
-async def test_a_running_md5_is_that_of_the_whole() -> None:
-    """Whatever it comes in, small or large."""
-    digest = RunningMD5()
-    assert digest.hex() == md5_hex([])
-    bodies = [[b"12345"], [], [bytes(200 * KIB), memoryview(b"67")], [bytearray(b"89")]]
-    for body in bodies:
-        await digest.add(body)
-    assert digest.hex() == md5_hex([piece for body in bodies for piece in body])
