@@ -71,7 +71,7 @@ class Engine:
     """``None``: nothing goes to the disk."""
     watch: SilenceWatch = field(init=False)
     """Over the sources of the uploads that run."""
-    gate: ConcurrencyLimiter = field(init=False)
+    concurrency: ConcurrencyLimiter = field(init=False)
     """For parts of uploads whose concurrency is found by trying."""
     known_uploads: set[str] = field(default_factory=set)
     """Ids of multipart uploads that are open."""
