@@ -12,7 +12,7 @@ from aios3._driver.opened_object import OpenedObject
 from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import RecoveredUpload, UploadCheckpoint
 from aios3.commands import command_output
-from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, RefreshableCredentials
+from aios3.credentials import ANONYMOUS, Anonymous, Credentials, CredentialsProvider, RefreshableCredentials
 from aios3.driver import AmazonS3StorageDriver, GoogleStorageDriver, S3StorageDriver
 from aios3.errors import (
     AccessDeniedError,
@@ -57,6 +57,7 @@ __all__ = [
     "PROVIDERS",
     "AccessDeniedError",
     "AmazonS3StorageDriver",
+    "Anonymous",
     "CommandError",
     "CompletionUnknownError",
     "ConfigurationError",

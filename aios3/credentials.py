@@ -8,7 +8,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from aios3.errors import ConfigurationError
 
-__all__ = ["ANONYMOUS", "Credentials", "CredentialsProvider", "RefreshableCredentials"]
+__all__ = ["ANONYMOUS", "Anonymous", "Credentials", "CredentialsProvider", "RefreshableCredentials"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +54,15 @@ class RefreshableCredentials(CredentialsProvider, Protocol):
         ...  # pragma: no cover - a protocol has no body
 
 
-class _Anonymous:
-    """Sends requests unsigned, for public buckets."""
+class Anonymous:
+    """Type of `ANONYMOUS`, the only instance that drivers accept; for annotations."""
 
     def __repr__(self) -> str:
         return "ANONYMOUS"
 
     def __reduce__(self) -> str:
-        return "ANONYMOUS"  # copies, and what a pickle gives, are the constant itself
+        return "ANONYMOUS"  # a copy or an unpickled value is the constant itself
 
 
-ANONYMOUS: Final = _Anonymous()
-"""Pass as ``credentials`` to send every request unsigned."""
+ANONYMOUS: Final = Anonymous()
+"""Value of ``credentials=`` with which a driver sends every request unsigned, for public buckets."""

@@ -20,7 +20,7 @@ from aios3._upload.shared.progress import ProgressCallback
 from aios3._upload.source.kinds import Source
 from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import RecoveredUpload, UploadCheckpoint
-from aios3.credentials import Credentials, CredentialsProvider, _Anonymous
+from aios3.credentials import Anonymous, Credentials, CredentialsProvider
 from aios3.models import Container, PendingUpload, ResponseOverrides, StorageObject, UploadAttributes, UploadReceipt
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider
@@ -43,7 +43,7 @@ class S3StorageDriver(DriverBase):
         *,
         endpoint_url: str | None = None,
         region: str | None = None,
-        credentials: Credentials | CredentialsProvider | _Anonymous | None = None,
+        credentials: Credentials | CredentialsProvider | Anonymous | None = None,
         transfer: TransferConfig = DEFAULT_TRANSFER,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen

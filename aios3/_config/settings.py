@@ -23,7 +23,7 @@ from aios3._config.endpoints.endpoint import (
 from aios3._config.endpoints.regions import check_region, choose_aws_region
 from aios3._config.endpoints.variants import VariantSwitches, choose_variant
 from aios3._protocol.wire.uri import Endpoint
-from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, _Anonymous
+from aios3.credentials import ANONYMOUS, Anonymous, Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
 
@@ -58,7 +58,7 @@ async def load_settings(
     *,
     endpoint_url: str | None,
     region: str | None,
-    credentials: Credentials | CredentialsProvider | _Anonymous | None,
+    credentials: Credentials | CredentialsProvider | Anonymous | None,
     variants: VariantSwitches = VariantSwitches(),  # noqa: B008 - frozen
     environ: Mapping[str, str] = os.environ,
     home: Path | None = None,
@@ -154,10 +154,10 @@ def _check_credentials_type(credentials: object) -> None:
 
 
 def _resolve_credentials(
-    credentials: Credentials | CredentialsProvider | _Anonymous | None, context: LookupContext
+    credentials: Credentials | CredentialsProvider | Anonymous | None, context: LookupContext
 ) -> CredentialsProvider | None:
     if credentials is None:
         return find_credentials(context)
-    if isinstance(credentials, _Anonymous):
+    if isinstance(credentials, Anonymous):
         return None
     return StaticCredentials(credentials) if isinstance(credentials, Credentials) else credentials

@@ -29,7 +29,7 @@ from aios3._protocol.parts.part_plan import check_part_size
 from aios3._transport.aiohttp_transport import AiohttpTransport
 from aios3._upload.memory.spill import check_directory
 from aios3._upload.shared.engine import Engine
-from aios3.credentials import Credentials, CredentialsProvider, _Anonymous
+from aios3.credentials import Anonymous, Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider, find_provider
@@ -53,7 +53,7 @@ class DriverBase:
         *,
         endpoint_url: str | None = None,
         region: str | None = None,
-        credentials: Credentials | CredentialsProvider | _Anonymous | None = None,
+        credentials: Credentials | CredentialsProvider | Anonymous | None = None,
         transfer: TransferConfig = DEFAULT_TRANSFER,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
