@@ -1,9 +1,9 @@
-"""Stream uploads of any length into any S3-compatible store, from asyncio code.
+"""Streaming uploads of any length to any S3-compatible store, for asyncio code.
 
 The drivers are `S3StorageDriver` (any store), `AmazonS3StorageDriver` and
-`GoogleStorageDriver`; everything else here is what they take, give and raise.
-`command_output` makes a source of what a command writes.
-Ready-made sources of credentials are in `aios3.credential_providers`.
+`GoogleStorageDriver`. The other names are their arguments, results and errors.
+`command_output` makes a source from the output of a command. Ready-made
+credentials providers are in `aios3.credential_providers`.
 """
 
 from __future__ import annotations
