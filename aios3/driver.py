@@ -80,10 +80,10 @@ class S3StorageDriver(DriverBase):
                 have no dots. The region's host still creates, deletes and lists buckets. ``None`` takes the profile's
                 ``use_accelerate_endpoint`` below ``s3``.
             journal: a directory for the journals of all processes that share it, made if it is missing. It records
-                uploads that were begun and not ended, and after a crash `recover` ends or resumes them. It must be
-                local, is private to this user, and holds no secret. A multipart upload costs two waits for the disk.
+                uploads that were begun and not ended, and after a crash `recover` ends or resumes them. The directory
+                is local and private to this user; it holds no secret. A multipart upload costs two waits for the disk.
                 Uploads that still run when the driver is closed are left open, to be resumed (`UploadSuspendedError`),
-                except those with ``TransferConfig(suspendable=False)``. A forked process closes its copy. ``None``
+                except uploads with ``TransferConfig(suspendable=False)``. A forked process closes its copy. ``None``
                 keeps no journal.
 
         Of the providers in the table only `aws` has `use_dualstack`, `use_fips` and `use_accelerate`. Variables and
@@ -386,7 +386,7 @@ class S3StorageDriver(DriverBase):
 
         Raises:
             ConfigurationError: a number is invalid; nothing was sent.
-            ObjectNotFoundError: there is no such object; raised at the begin of the block, as all refusals are.
+            ObjectNotFoundError: there is no such object; raised at the start of the block, as all refusals are.
             ResponseError: the store refused; with status 416 (InvalidRange) if the object ends before `start`.
             IntegrityError: the object was replaced during the download: the bytes so far are of the version before.
             TransportError: no response came, or it was interrupted too often. The bytes so far are right, but not all.

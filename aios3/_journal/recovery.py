@@ -74,7 +74,7 @@ class Leftovers:
             headers: headers of the caller that resumes, which may hold a customer key; ``None`` takes the journal's.
 
         Raises:
-            StorageError: the store refused, or does not answer.
+            StorageError: the store refused, or does not respond.
         """
         if entry.upload_id is None:
             return None
@@ -144,7 +144,7 @@ class Leftovers:
 
         Raises:
             OSError: the file or the journals cannot be read.
-            StorageError: the store refused, or does not answer.
+            StorageError: the store refused, or does not respond.
         """
         left = self._journal.left
         numbers = [number for number in await self.claim() if _is_of(left[number], file.path, bucket, key)]
@@ -177,7 +177,7 @@ async def discard(
     """Abort the upload of a useless checkpoint, and note its end if the journal holds it.
 
     Raises:
-        StorageError: the store refused, or does not answer.
+        StorageError: the store refused, or does not respond.
     """
     number = None if journal is None else journal.resume(checkpoint.upload_id)
     outcome: AbortOutcome | None = None
@@ -197,7 +197,7 @@ async def _abort_upload(
     """Abort an upload that no call works on, and prove that nothing remained.
 
     Raises:
-        StorageError: the store refused, or does not answer.
+        StorageError: the store refused, or does not respond.
     """
     guard = CancellationGuard(
         engine.client,
