@@ -1,9 +1,9 @@
-"""Stream uploads of any length into any S3-compatible store, from asyncio code.
+"""Streaming uploads of any length to any S3-compatible store, for asyncio code.
 
 The drivers are `S3StorageDriver` (any store), `AmazonS3StorageDriver` and
-`GoogleStorageDriver`; everything else here is what they take, give and raise.
-`command_output` makes a source of what a command writes.
-Ready-made sources of credentials are in `aios3.credential_providers`.
+`GoogleStorageDriver`. The other names are their arguments, results and errors.
+`command_output` makes a source from the output of a command. Ready-made
+credentials providers are in `aios3.credential_providers`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from aios3._driver.opened_object import OpenedObject
 from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import RecoveredUpload, UploadCheckpoint
 from aios3.commands import command_output
-from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, RefreshableCredentials
+from aios3.credentials import ANONYMOUS, Anonymous, Credentials, CredentialsProvider, RefreshableCredentials
 from aios3.driver import AmazonS3StorageDriver, GoogleStorageDriver, S3StorageDriver
 from aios3.errors import (
     AccessDeniedError,
@@ -57,6 +57,7 @@ __all__ = [
     "PROVIDERS",
     "AccessDeniedError",
     "AmazonS3StorageDriver",
+    "Anonymous",
     "CommandError",
     "CompletionUnknownError",
     "ConfigurationError",

@@ -1,4 +1,4 @@
-"""How far an upload has come: enough to go on with it, from another process too."""
+"""Checkpoints from which any process can resume an upload, and the results of a recovery."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["FileIdentity", "MultipartUpload", "RecoveredUpload", "UploadCheckpoi
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """Which file is uploaded, and in which state."""
+    """Path and state of a file that is uploaded."""
 
     path: str
-    """Absolute."""
+    """Absolute path."""
     size: int
-    """Bytes."""
+    """Size in bytes."""
     modified_ns: int
-    """The time of its last change, in nanoseconds since 1970."""
+    """Time of the last change, in nanoseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,13 @@ class MultipartUpload:
 
 @dataclass(frozen=True, slots=True)
 class UploadCheckpoint:
-    """A multipart upload that was left open, and the parts of it that need not be sent again.
+    """Multipart upload that was left open, with its parts that need not be sent again.
 
     It holds no secret. The store bills the parts until the upload is completed
-    or aborted; what goes on from a checkpoint ends it, in one way or the other.
+    or aborted. A call that resumes from a checkpoint does one or the other.
 
     Raises:
-        ConfigurationError: the parts do not follow each other from number 1 on, or one is shorter than ``part_size``.
+        ConfigurationError: the part numbers have a gap from 1 on, or a part is shorter than ``part_size``.
     """
 
     bucket: str
@@ -69,11 +69,11 @@ class UploadCheckpoint:
     part_size: int
     """Bytes of the first parts."""
     parts: tuple[UploadedPart, ...]
-    """Those that the store has acknowledged, without a gap, in order; a short last part is left out."""
+    """Parts that the store has acknowledged, in order and without a gap. A short last part is left out."""
     checksum: str | None = None
-    """The algorithm of the parts' checksums, as in ``TransferConfig``; ``None`` if they have none."""
+    """Algorithm of the parts' checksums, as in ``TransferConfig``; ``None`` if they have none."""
     size: int | None = None
-    """The declared size in bytes, if there was one."""
+    """Declared size in bytes; ``None`` if there was none."""
 
     def __post_init__(self) -> None:
         for number, part in enumerate(self.parts, 1):
@@ -82,19 +82,19 @@ class UploadCheckpoint:
 
     @property
     def offset(self) -> int:
-        """The byte at which the source must go on."""
+        """Offset in bytes at which the source must continue."""
         return sum(part.size for part in self.parts)
 
     def to_json(self) -> str:
-        """Return it as one line of JSON, to be kept wherever one likes."""
+        """Return the checkpoint as one line of JSON, to be stored anywhere."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> UploadCheckpoint:
-        """Read what `to_json` has written.
+        """Read a checkpoint from the text that `to_json` returned.
 
         Raises:
-            ConfigurationError: it is something else.
+            ConfigurationError: the text is something else.
         """
         try:
             return _read(json.loads(text))
@@ -104,19 +104,19 @@ class UploadCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class RecoveredUpload:
-    """What `recover` made of an upload that had been left open."""
+    """Result of `recover` for one upload that had been left open."""
 
     bucket: str
     key: str
     upload_id: str | None
-    """``None`` if its process died before it was told, and no such upload was found."""
+    """``None`` if its process died before it learnt the id, and no such upload was found."""
     outcome: Literal["aborted", "gone", "completed", "failed"]
-    """``"gone"``: the store does not know it, so it was completed or aborted before. ``"failed"``: it may still be
-    open, and the journal keeps it."""
+    """``"gone"``: the store does not know the upload, which was completed or aborted before. ``"failed"``: the upload
+    may still be open, and the journal keeps it."""
     receipt: UploadReceipt | None = None
-    """Of one that was completed."""
+    """Receipt of an upload that was completed, else ``None``."""
     error: Exception | None = None
-    """Why it failed, or could not be completed and was aborted instead."""
+    """Reason of a failure, or of an abort instead of a completion; else ``None``."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         known = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -126,7 +126,7 @@ class RecoveredUpload:
         return self
 
     def __deepcopy__(self, memo: object) -> RecoveredUpload:
-        return self  # nothing in it changes, and not every error can be copied
+        return self  # the value never changes, and not every error can be copied
 
 
 def _restore_recovered(known: dict[str, Any]) -> RecoveredUpload:
@@ -134,10 +134,10 @@ def _restore_recovered(known: dict[str, Any]) -> RecoveredUpload:
 
 
 def _picklable(error: Exception | None) -> Exception | None:
-    """Return the error, or one that says the same where it is another library's and cannot be pickled."""
+    """Return the error, or a `StorageError` with its text if another library's error cannot be pickled."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - what was pickled just now
-    except Exception:  # noqa: BLE001 - pickling raises what the classes of others raise
+    except Exception:  # noqa: BLE001 - classes of other libraries may raise anything
         return StorageError(f"{type(error).__name__}: {error}")
     return error
 

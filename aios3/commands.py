@@ -22,9 +22,9 @@ __all__ = ["command_output"]
 _READ_SIZE: Final = 256 * KIB
 _TAIL_SIZE: Final = 4 * KIB
 _TAIL_SECONDS: Final = 1.0
-"""How long the end of the standard error is waited for after the command has exited; its children may hold it open."""
+"""Limit of the wait for the end of the standard error after the command has exited. Children may hold it open."""
 _REAP_SECONDS: Final = 10.0
-"""How long a killed command may take to be gone."""
+"""Limit of the wait for the end of a killed command."""
 _SIGKILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -38,18 +38,18 @@ def command_output(
 ) -> AsyncGenerator[bytes, None]:
     """Return the standard output of a command as a source for an upload.
 
-    The command starts when its first bytes are asked for. No shell is involved. It has ended when its output has ended
-    and it has exited; if it failed, `CommandError` is raised then, so nothing is committed.
+    The command starts, without a shell, when the source is first read. The source ends when the output has ended and
+    the command has exited. If the command failed, the source then raises `CommandError`, so nothing is committed.
 
-    When the source is closed before that (the upload failed or was cancelled, the driver was closed), the command's
-    output is closed and its process group is sent SIGTERM. If it still runs `kill_after` seconds later, the group is
-    sent SIGKILL. A cancellation that comes meanwhile is raised after that: no process is left, and no zombie.
+    If the source is closed earlier (the upload failed or was cancelled, the driver was closed), it closes the command's
+    output and sends SIGTERM to the process group. If the command still runs `kill_after` seconds later, the group gets
+    SIGKILL. A cancellation meanwhile is raised afterwards: no process and no zombie is left.
 
-    The command runs in a session of its own, so its children end with it, unless they made another session. Ctrl-C in a
-    terminal therefore reaches only your program: some commands exit with status 0 on Ctrl-C, and half of their output
-    would be taken for all of it. If your program is killed (SIGKILL), the command ends at its next write. Windows has
-    no process groups: there the command alone is ended, at once. On uvloop a child that the command leaves behind keeps
-    the output open even if it has redirected its own, because uvloop gives it more descriptors than it should.
+    The command runs in a new session, so its children end with it, unless they made another session. Ctrl-C in a
+    terminal reaches only your program. Otherwise a command that exits with status 0 on Ctrl-C would make a partial
+    output look complete. If your program is killed (SIGKILL), the command ends at its next write. Windows has no
+    process groups: there only the command is ended, at once. On uvloop a child that outlives the command keeps the
+    output open even if it has redirected its own, because uvloop passes it too many descriptors.
 
     Args:
         argv: the program and its arguments.
@@ -60,11 +60,11 @@ def command_output(
         kill_after: seconds between SIGTERM and SIGKILL; 0 kills at once.
 
     Raises:
-        ConfigurationError: there is no program, or an option cannot work.
+        ConfigurationError: no program is named, or an option cannot work.
 
     While it is read, the source raises:
         FileNotFoundError, OSError: the command cannot be started; nothing was sent.
-        CommandError: it exited with another status than 0, or was ended by a signal.
+        CommandError: the command exited with another status than 0, or a signal ended it.
     """
     if not argv:
         raise ConfigurationError("command_output needs a program to run")
@@ -101,10 +101,10 @@ class _Command:
         self._running = _Running()
 
     async def start(self) -> None:
-        """Start it, in a task of its own: a cancellation must not lose a process that is just starting.
+        """Start the command in a new task, because a cancellation must not lose a process that is starting.
 
         Raises:
-            OSError: it cannot be started.
+            OSError: the command cannot be started.
         """
         self._starting = asyncio.create_task(self._start(), name=f"aios3: start {self._argv[0]!r}")
         await asyncio.shield(self._starting)
@@ -115,14 +115,14 @@ class _Command:
         )
 
     async def read(self) -> bytes:
-        """Return what it has written since; nothing when its output has ended."""
+        """Return the next bytes of the output; empty at its end."""
         return await self._running.output.read(_READ_SIZE)
 
     async def wait(self) -> None:
-        """Wait until it has exited.
+        """Wait until the command has exited.
 
         Raises:
-            CommandError: it failed.
+            CommandError: the command failed.
         """
         assert self._transport is not None
         await self._running.exited.wait()
@@ -136,10 +136,10 @@ class _Command:
         raise CommandError(self._argv[0], -1 if status is None else status, captured)
 
     async def end(self) -> None:
-        """End it if it runs, and return when it is gone.
+        """End the command if it runs, and wait until it is gone.
 
         Raises:
-            TimeoutError: it could not be killed, for example because it runs as another user.
+            TimeoutError: the command could not be killed, for example because it runs as another user.
         """
         is_over = self._running.exited.is_set() and self._running.output.at_eof()
         finished = await finish_despite_cancellation(
@@ -156,7 +156,7 @@ class _Command:
         await asyncio.wait({self._starting})
         if self._transport is None:
             with contextlib.suppress(asyncio.CancelledError):
-                self._starting.exception()  # has been raised, unless a cancellation came first
+                self._starting.exception()  # `start` has raised it, unless a cancellation came first
             return
         if not is_over:
             await self._terminate(self._transport)
@@ -166,24 +166,24 @@ class _Command:
     async def _terminate(self, transport: asyncio.SubprocessTransport) -> None:
         output = transport.get_pipe_transport(1)
         assert output is not None
-        output.close()  # a command that writes on is ended by that already; and a full pipe would hide its end
+        output.close()  # ends a command that still writes, and a full pipe would hide the end
         if not self._running.exited.is_set():
             _signal_group(transport, signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._kill_after):
                     await self._running.exited.wait()
-        # Also when it has exited: children may be left. The number of its group is in use as long as they are.
+        # After its exit too: children may remain, and the id of the group is in use as long as they do.
         _signal_group(transport, _SIGKILL)
         await self._running.exited.wait()
 
 
 class _Running(asyncio.SubprocessProtocol):
-    """What a running command has written, and how far its end has come."""
+    """Output of a running command, and the steps of its end."""
 
     def __init__(self) -> None:
         self.output = asyncio.StreamReader(limit=_READ_SIZE)
         self.errors = b""
-        """The end of what it wrote to its standard error, if that is captured."""
+        """Last bytes of the standard error, if that is captured."""
         self.exited = asyncio.Event()
         self.closed = asyncio.Event()
         self._errors_ended = asyncio.Event()
@@ -191,7 +191,7 @@ class _Running(asyncio.SubprocessProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         output = cast("asyncio.SubprocessTransport", transport).get_pipe_transport(1)
         assert output is not None
-        self.output.set_transport(output)  # which it pauses while it holds enough
+        self.output.set_transport(output)  # the reader pauses the pipe while it holds enough
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 1:
@@ -212,14 +212,14 @@ class _Running(asyncio.SubprocessProtocol):
         self.closed.set()
 
     async def wait_for_errors(self) -> None:
-        """Wait for the end of the standard error; no more than a moment, because a child may hold it open."""
+        """Wait for the end of the standard error, but only shortly, because a child may hold it open."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_TAIL_SECONDS):
                 await self._errors_ended.wait()
 
 
 def _signal_group(transport: asyncio.SubprocessTransport, number: int) -> None:
-    """Send a signal to the command and what it has started; where there are no process groups, end the command."""
+    """Send a signal to the command's process group; without process groups, end the command."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(transport.get_pid(), number)

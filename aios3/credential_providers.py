@@ -1,8 +1,8 @@
-"""Sources of credentials to pass as ``credentials=`` where one's own choice should come before the default chain.
+"""Credentials providers to pass as ``credentials=`` instead of the default chain.
 
-Without ``credentials=`` a driver looks where the SDKs of AWS look and makes one
-of these itself. Whoever makes one may share it between drivers: a driver closes
-only what it has made, so ``await source.aclose()`` is then the maker's.
+Without ``credentials=`` a driver looks where the SDKs of AWS look, and makes one
+of these providers. A provider may be shared between drivers. A driver closes only
+a provider that it made, so the caller must ``await provider.aclose()``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Credentials as a value, and the protocol for one's own source of them."""
+"""Credentials as a value, and the protocols of credentials providers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Final, Protocol, runtime_checkable
 
 from aios3.errors import ConfigurationError
 
-__all__ = ["ANONYMOUS", "Credentials", "CredentialsProvider", "RefreshableCredentials"]
+__all__ = ["ANONYMOUS", "Anonymous", "Credentials", "CredentialsProvider", "RefreshableCredentials"]
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """One set of S3 keys. The secrets do not show in ``repr``.
+    """One set of S3 keys. ``repr`` hides the secrets.
 
     Raises:
         ConfigurationError: a key is empty or holds a line break or another control character.
@@ -22,9 +22,9 @@ class Credentials:
     access_key_id: str
     secret_access_key: str = field(repr=False)
     session_token: str | None = field(default=None, repr=False)
-    """The token of temporary credentials, or ``None`` for long-lived ones."""
+    """Token of temporary credentials; ``None`` for long-lived credentials."""
     expires_at: datetime | None = None
-    """When the store stops accepting them (aware, any zone), or ``None`` if they last."""
+    """Aware time in any zone from which the store refuses the credentials; ``None`` if they do not expire."""
 
     def __post_init__(self) -> None:
         if not self.access_key_id or not self.secret_access_key:
@@ -38,31 +38,31 @@ class Credentials:
 
 @runtime_checkable
 class CredentialsProvider(Protocol):
-    """Whatever can say, at any moment, which credentials to sign with."""
+    """Source of the credentials that sign requests."""
 
     async def get_credentials(self) -> Credentials:
-        """Return credentials that are valid now; called before every request, so cache inside."""
+        """Return credentials that are valid now. The call comes before every request, so cache them."""
         ...  # pragma: no cover - a protocol has no body
 
 
 @runtime_checkable
 class RefreshableCredentials(CredentialsProvider, Protocol):
-    """A source that keeps what it got, and can be told that the store does not take it any more."""
+    """Credentials provider with a cache, from which a driver can remove credentials that the store refuses."""
 
     def invalidate(self, credentials: Credentials) -> None:
-        """Never return `credentials` again: the next `get_credentials` gets fresh ones."""
+        """Never return `credentials` again. The next `get_credentials` gets fresh credentials."""
         ...  # pragma: no cover - a protocol has no body
 
 
-class _Anonymous:
-    """Sends requests unsigned, for public buckets."""
+class Anonymous:
+    """Type of `ANONYMOUS`, the only instance that drivers accept; for annotations."""
 
     def __repr__(self) -> str:
         return "ANONYMOUS"
 
     def __reduce__(self) -> str:
-        return "ANONYMOUS"  # copies, and what a pickle gives, are the constant itself
+        return "ANONYMOUS"  # a copy or an unpickled value is the constant itself
 
 
-ANONYMOUS: Final = _Anonymous()
-"""Pass as ``credentials`` to send every request unsigned."""
+ANONYMOUS: Final = Anonymous()
+"""Value of ``credentials=`` with which a driver sends every request unsigned, for public buckets."""

@@ -1,13 +1,13 @@
-"""Every error that aios3 raises on its own account.
+"""Every error that aios3 itself raises.
 
-The tree, and whose fault each branch is::
+The tree, with the reason of each branch::
 
     StorageError
-    +- ConfigurationError (ValueError)   the caller's, before any request
-    +- ObjectTooLargeError               the source went over ``max_size``
+    +- ConfigurationError (ValueError)   the call cannot work, before any request
+    +- ObjectTooLargeError               the source is longer than ``max_size``
     +- SizeMismatchError                 the source ended elsewhere than declared
     +- PartLimitError                    the source needs more parts than the store takes
-    +- ResponseError                     the store answered no
+    +- ResponseError                     the store refused
     |  +- ContainerNotFoundError
     |  +- ObjectNotFoundError
     |  +- UploadNotFoundError
@@ -16,19 +16,19 @@ The tree, and whose fault each branch is::
     |  +- PreconditionFailedError
     |  +- ConflictError
     |  +- ThrottledError
-    +- TransportError (OSError)          no answer came
+    +- TransportError (OSError)          no response came
     |  +- TransportTimeoutError (TimeoutError)
     +- IntegrityError                    the bytes differ
-    +- CompletionUnknownError            the commit was sent, its outcome could not be found out
+    +- CompletionUnknownError            the commit was sent, its outcome is unknown
     +- SourceStalledError (TimeoutError) the source gave nothing for too long
     +- DriverClosedError                 the driver is closed, or was closed during the call
-       +- UploadSuspendedError           as that, and the upload was left open, to go on later
+       +- UploadSuspendedError           the same, and the upload was left open, to be resumed
 
     CommandError                         a command whose output was the source failed
 
-Errors of the caller's source and ``asyncio.CancelledError`` are not in it: they
-reach the caller unchanged. When an upload that had been created fails, the
-exception carries a note (``__notes__``) with the upload id and what became of
+Errors of the caller's source and ``asyncio.CancelledError`` are not in the tree:
+they reach the caller unchanged. When an upload that had been created fails, the
+exception carries a note (``__notes__``) with the upload id and the outcome of
 the abort. Messages never hold secrets, tokens, signatures or presigned queries.
 
 Every error can be pickled and copied, with its attributes and notes. Pickling
@@ -69,10 +69,10 @@ __all__ = [
 
 
 class StorageError(Exception):
-    """Base of every error that aios3 raises on its own account."""
+    """Base of every error that aios3 itself raises, except `CommandError`."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Python's own way calls the constructor with `args` alone, which one with more arguments refuses.
+        # Python's default calls the constructor with `args` alone, which fails if it has more arguments.
         arguments = super().__reduce__()[1]
         attributes = dict(self.__dict__)
         if "__notes__" in attributes:
@@ -81,18 +81,18 @@ class StorageError(Exception):
 
 
 def _restore(kind: type[StorageError], arguments: tuple[object, ...]) -> StorageError:
-    """Return an error of that class as its base class would make it; its attributes are set afterwards."""
+    """Return an error of the class without a call of its constructor. Unpickling sets the attributes afterwards."""
     error = kind.__new__(kind, *arguments)
     super(StorageError, error).__init__(*arguments)
     return error
 
 
 class ConfigurationError(StorageError, ValueError):
-    """The call cannot work as it was made; raised before any request is sent."""
+    """The call cannot work with these arguments or settings. Raised before any request is sent."""
 
 
 class ObjectTooLargeError(StorageError):
-    """The source went over ``max_size``; nothing was committed."""
+    """The source is longer than ``max_size``; nothing was committed."""
 
 
 class SizeMismatchError(StorageError):
@@ -102,8 +102,8 @@ class SizeMismatchError(StorageError):
 class SourceStalledError(StorageError, TimeoutError):
     """The source gave nothing for too long, so the upload was ended; nothing was committed.
 
-    It was silent for ``Timeouts.source`` seconds; or for 30 seconds while another upload needed the memory that this
-    one held, and there was neither other memory nor room on the disk.
+    The source was silent for ``Timeouts.source`` seconds. Or it was silent for 30 seconds while another upload needed
+    the memory that this upload held, and there was neither other memory nor room on the disk.
     """
 
 
@@ -112,20 +112,20 @@ class PartLimitError(StorageError):
 
 
 class ResponseError(StorageError):
-    """The store answered, and the answer was no.
+    """The store refused the request.
 
-    Subclasses exist for the answers that callers act on; everything else,
-    retries exhausted, is raised as this class.
+    Subclasses exist for the responses that callers act on. Any other response is
+    raised as this class when the retries are used up.
     """
 
     operation: str
-    """S3's name of the operation, for example ``"UploadPart"``."""
+    """Name of the operation in S3, for example ``"UploadPart"``."""
     status: int
-    """The HTTP status; 200 when the error came inside a success (CompleteMultipartUpload does that)."""
+    """HTTP status; 200 if the error came inside a success (CompleteMultipartUpload does that)."""
     code: str | None
-    """S3's error code, or ``None`` when the body was not an S3 error document (HEAD, a proxy's page)."""
+    """Error code of S3; ``None`` if the body was not an S3 error document (HEAD, a proxy's page)."""
     message: str
-    """The store's own words, or a description of what came instead; at most some hundred characters."""
+    """Message of the store, or a description of the response without one; at most some hundred characters."""
     request_id: str | None
     host_id: str | None
     bucket: str | None
@@ -164,8 +164,8 @@ class ResponseError(StorageError):
         subject = f"{self.operation} of {where!r}" if where else self.operation
         if self.part_number is not None:
             subject += f", part {self.part_number},"
-        answer = f"{self.status} {self.code}" if self.code else str(self.status)
-        text = f"{subject} was answered {answer}: {self.message}"
+        response = f"{self.status} {self.code}" if self.code else str(self.status)
+        text = f"{subject} was answered {response}: {self.message}"
         return f"{text} (request id {self.request_id})" if self.request_id else text
 
 
@@ -182,7 +182,7 @@ class UploadNotFoundError(ResponseError):
 
 
 class AccessDeniedError(ResponseError):
-    """The credentials are known, but may not do this (AccessDenied, or a 403 without a code)."""
+    """The credentials are known, but have no permission (AccessDenied, or a 403 without a code)."""
 
 
 class CredentialsError(ResponseError):
@@ -194,45 +194,47 @@ class PreconditionFailedError(ResponseError):
 
 
 class ConflictError(ResponseError):
-    """Something else is changing the same key or bucket (409)."""
+    """The request conflicts with another change, or with the state, of the key or the bucket (409)."""
 
 
 class ThrottledError(ResponseError):
-    """The store asked for fewer requests (SlowDown, 429), and kept doing so until retries ran out."""
+    """The store asked for fewer requests (SlowDown, 429), until the retries were used up."""
 
 
 class TransportError(StorageError, OSError):
-    """No answer came: refused, reset, name not found, TLS failure, an answer that is not HTTP, or a defect of the HTTP
-    client; ``__cause__`` is what it raised."""
+    """No response came. ``__cause__`` is the error of the HTTP client.
+
+    The connection was refused or reset, the name was not found, TLS failed, the response was not HTTP, or the HTTP
+    client has a defect.
+    """
 
     is_permanent: bool = False
-    """Trying again cannot help (the certificate is not trusted, the answer is beyond all bounds)."""
+    """``True`` if a retry cannot help (the certificate is not trusted, the response exceeds all limits)."""
     was_sent: bool = True
-    """A byte of the request may have reached the store; ``False`` if there was no connection to send it on."""
+    """``True`` if a byte of the request may have reached the store, ``False`` if there was no connection."""
     on_reused_connection: bool = False
-    """A kept-alive connection was closed before any answer: most likely it had been idle for too long."""
+    """``True`` if a kept-alive connection was closed before any response, most likely after too long an idle time."""
 
 
 class TransportTimeoutError(TransportError, TimeoutError):
-    """No answer came in time: connecting, moving bytes, or waiting for the answer took too long."""
+    """No response came in time: connecting, moving bytes, or waiting for the response took too long."""
 
 
 class IntegrityError(StorageError):
-    """What the store holds is not what was sent."""
+    """The store holds other bytes than were sent."""
 
 
 class CompletionUnknownError(StorageError):
-    """The commit was sent and its outcome could not be found out.
+    """The commit was sent, and its outcome is unknown.
 
-    The object may or may not exist. ``bucket``, ``key`` and ``upload_id`` say
-    what to look at: if HEAD shows the expected size and ETag the upload
-    succeeded; otherwise abort ``upload_id``.
+    The object may or may not exist. If HEAD of ``key`` in ``bucket`` shows the
+    expected size and ETag, the upload succeeded. Otherwise abort ``upload_id``.
     """
 
     bucket: str
     key: str
     upload_id: str | None
-    """The multipart upload, or ``None`` when the commit was a PutObject."""
+    """Id of the multipart upload; ``None`` if the commit was a PutObject."""
 
     def __init__(self, message: str, *, bucket: str, key: str, upload_id: str | None) -> None:
         super().__init__(message)
@@ -242,33 +244,33 @@ class CompletionUnknownError(StorageError):
 
 
 class DriverClosedError(StorageError):
-    """The driver is closed, or was closed during the call; another driver can do what this one did not."""
+    """The driver is closed, or was closed during the call. Another driver can repeat the call."""
 
     was_sent: bool = False
-    """A request was on its way when the driver was closed: the store may have done what it was asked."""
+    """``True`` if a request was in flight when the driver was closed, so the store may have acted."""
 
 
 class UploadSuspendedError(DriverClosedError):
-    """The driver was closed during the upload, and has a journal: the upload was left open, to go on later."""
+    """The driver, which has a journal, was closed during the upload. The upload was left open, to be resumed."""
 
     checkpoint: UploadCheckpoint | None = None
-    """What to go on from; ``None`` if nothing was left open, because no part had been sent yet."""
+    """Checkpoint to resume from; ``None`` if nothing was left open, because no part had been sent yet."""
 
 
 class CommandError(Exception):
     """A command whose output was uploaded has failed; nothing was committed.
 
-    It is no `StorageError`: it is an error of the source, as any that a source of your own raises.
+    It is not a `StorageError`, but an error of the source, like any error that your own source raises.
     """
 
     def __init__(self, command: str, returncode: int, stderr: str | None = None) -> None:
         super().__init__(command, returncode, stderr)
         self.command = command
-        """The program, without its arguments, which may hold secrets."""
+        """Program, without its arguments, which may hold secrets."""
         self.returncode = returncode
-        """Its exit status; the negative number of the signal that ended it, if one did."""
+        """Exit status of the command, or the negative number of the signal that ended it."""
         self.stderr = stderr
-        """The last 4 KiB of its standard error, decoded; ``None`` if that was not captured."""
+        """Last 4 KiB of its standard error, decoded; ``None`` if that was not captured."""
 
     def __str__(self) -> str:
         if self.returncode < 0:

@@ -1,4 +1,4 @@
-"""What the library hands out, and the attributes an upload may carry: frozen values, no behaviour."""
+"""Results of the library and attributes of objects: frozen values without behaviour."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ V = TypeVar("V")
 
 
 class FrozenDict(dict[K, V]):
-    """A dict that cannot be changed. Unlike a mapping proxy it can be pickled, copied and written as JSON."""
+    """Dict that cannot be changed. Unlike a mapping proxy it can be pickled, copied and written as JSON."""
 
     __slots__ = ()
 
@@ -48,108 +48,108 @@ _NO_METADATA: Final = FrozenDict[str, str]()
 
 @dataclass(frozen=True, slots=True)
 class UploadedPart:
-    """One part as the store acknowledged it."""
+    """One part that the store acknowledged."""
 
     number: int
-    """1 for the first part."""
+    """Number of the part; 1 for the first part."""
     size: int
-    """Bytes."""
+    """Size in bytes."""
     etag: str
-    """As the store sent it, without the quotes."""
+    """ETag as the store sent it, without the quotes."""
     checksum: str | None = None
-    """Base64 of the checksum that was sent with the part, or ``None`` if none was."""
+    """Base64 of the checksum that was sent with the part; ``None`` without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What shows that the store holds the bytes of the source: what it was given to compare, and what came back.
+    """Evidence that the store holds the bytes of the source.
 
-    The first two are the store's to heed: one that compares refuses what differs, and the upload then raises. The last
-    two were seen here; ``False`` means that it could not be seen, never that something differed. TLS is not counted.
-    The default claims nothing.
+    `bodies` and `whole` name values that were sent for the store to compare. A store that compares them refuses a
+    difference, and the upload then raises. The other two were compared here: ``False`` means that no comparison was
+    possible, never that something differed. TLS is not counted. The default claims nothing.
     """
 
     bodies: frozenset[str] = frozenset()
-    """What came with every body: ``"signature"`` (its SHA-256, signed), ``"content-md5"``, and the name of a checksum,
-    such as ``"crc32"``."""
+    """Values sent with every body: ``"signature"`` (its SHA-256, signed), ``"content-md5"``, and the name of a
+    checksum, such as ``"crc32"``."""
     whole: Literal["full-object", "composite", "size"] | None = None
-    """What the commit was to match: ``"full-object"``, a digest of all bytes (of a PutObject: any of `bodies`);
-    ``"composite"``, the checksums of all parts; ``"size"``, the number of bytes; ``None``: of a multipart upload the
-    list of its parts, of a PutObject without a length nothing."""
+    """Value that the commit had to match. ``"full-object"``: a digest of all bytes (of a PutObject: any of `bodies`).
+    ``"composite"``: the checksums of all parts. ``"size"``: the number of bytes. ``None``: for a multipart upload only
+    the list of its parts, for a PutObject without a length nothing."""
     is_checksum_confirmed: bool = False
-    """The checksum that the store reports of the object is that of the bytes sent."""
+    """``True`` if the store reports the checksum of the bytes sent as the checksum of the object."""
     is_etag_confirmed: bool = False
-    """The final ETag is the MD5 of the bytes sent, or, of a multipart upload, the one that S3 makes of its parts'
-    ETags: the object is those parts, in that order."""
+    """``True`` if the final ETag is the MD5 of the bytes sent. For a multipart upload: if it is the ETag that S3 makes
+    of the parts' ETags, so the object is these parts in this order."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadReceipt:
-    """What was committed, and how it went."""
+    """Result of an upload that was committed."""
 
     bucket: str
     key: str
     size: int
-    """Bytes."""
+    """Size in bytes."""
     etag: str
-    """The ETag that HEAD reports, without the quotes."""
+    """ETag that HEAD reports, without the quotes."""
     version_id: str | None
-    """The version made, or ``None`` where the bucket keeps no versions."""
+    """Id of the new version; ``None`` if the bucket keeps no versions."""
     upload_id: str | None
-    """The multipart upload, or ``None`` for a single PutObject."""
+    """Id of the multipart upload; ``None`` for a single PutObject."""
     parts: tuple[UploadedPart, ...]
-    """In order; empty for a single PutObject."""
+    """Parts in order; empty for a single PutObject."""
     checksum: str | None
-    """The object's checksum as the store reported it, or ``None`` if it reported none. Where one was sent with the
-    parts it was compared with ours: a store that reports another one has raised `IntegrityError`."""
+    """Checksum of the object as the store reported it; ``None`` if it reported none. If checksums were sent with the
+    parts, the reported one was compared with ours: a difference raises `IntegrityError`."""
     request_id: str | None
-    """The store's id of the request that committed."""
+    """Id that the store gave to the commit."""
     retries: int
-    """Attempts beyond the first, over all requests of this upload."""
+    """Number of attempts beyond the first, over all requests of this upload."""
     elapsed: float
-    """Seconds from the first byte asked of the source to the commit."""
+    """Seconds from the first read of the source to the commit."""
     verification: Verification = field(default=Verification(), compare=False)
-    """What was compared, and by whom."""
+    """Evidence that the store holds the bytes of the source."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadProgress:
-    """A snapshot of a running upload."""
+    """Snapshot of a running upload."""
 
     bytes_read: int
-    """Taken from the source so far."""
+    """Bytes taken from the source so far."""
     bytes_stored: int
-    """Acknowledged by the store: never goes down, never counts a retry twice, ends equal to the size."""
+    """Bytes acknowledged by the store: never goes down, never counts a retry twice, ends equal to the size."""
     bytes_total: int | None
-    """The declared size, or ``None`` if it is unknown."""
+    """Declared size in bytes; ``None`` if it is unknown."""
     parts_stored: int
-    """Parts acknowledged; stays 0 for a single PutObject."""
+    """Number of acknowledged parts; stays 0 for a single PutObject."""
     bytes_durable: int = field(default=0, compare=False)
-    """Of `bytes_stored`, those without a gap before them, from the first byte on: what the source need not give again
-    if the upload goes on from a checkpoint. Never goes down."""
+    """Bytes of `bytes_stored` without a gap, from the first byte on. The source need not give them again if the upload
+    resumes from a checkpoint. Never goes down."""
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A bucket."""
+    """Bucket."""
 
     name: str
     created_at: datetime | None = None
-    """Aware, UTC; ``None`` where the answer does not say (HEAD does not)."""
+    """Aware time, UTC; ``None`` if the response does not have it (HEAD does not)."""
 
 
 @dataclass(frozen=True, slots=True)
 class StorageObject:
-    """An object as HEAD or a listing describes it."""
+    """Object as HEAD or a listing describes it."""
 
     bucket: str
     key: str
     size: int
-    """Bytes."""
+    """Size in bytes."""
     etag: str
-    """Without the quotes."""
+    """ETag without the quotes."""
     last_modified: datetime | None = None
-    """Aware, UTC."""
+    """Aware time, UTC; ``None`` if the store does not say."""
     content_type: str | None = None
     """``None`` in listings, which do not carry it."""
     metadata: Mapping[str, str] = _NO_METADATA
@@ -157,7 +157,7 @@ class StorageObject:
     version_id: str | None = None
     storage_class: str | None = None
     checksum: str | None = None
-    """An additional checksum of it, base64, where the store reports one."""
+    """Additional checksum of the object, base64; ``None`` if the store reports none."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.metadata, FrozenDict):
@@ -166,21 +166,21 @@ class StorageObject:
 
 @dataclass(frozen=True, slots=True)
 class PendingUpload:
-    """A multipart upload that was begun and neither completed nor aborted; its parts are billed."""
+    """Multipart upload that was begun and neither completed nor aborted; its parts are billed."""
 
     bucket: str
     key: str
     upload_id: str
     initiated_at: datetime | None
-    """Aware, UTC; ``None`` where the store does not say."""
+    """Aware time, UTC; ``None`` if the store does not say."""
 
 
 class ResponseOverrides(TypedDict, total=False):
-    """Headers that the store shall answer with instead of the object's own. ``None`` is the same as leaving it out."""
+    """Headers of the response that replace the object's own. ``None`` is the same as no entry."""
 
     response_content_type: str | None
     response_content_disposition: str | None
-    """For example ``'attachment; filename="cat.mp4"'``, so that a browser saves the object under that name."""
+    """For example ``'attachment; filename="cat.mp4"'``: a browser then saves the object under that name."""
     response_content_encoding: str | None
     response_content_language: str | None
     response_cache_control: str | None
@@ -188,17 +188,17 @@ class ResponseOverrides(TypedDict, total=False):
 
 
 class UploadAttributes(TypedDict, total=False):
-    """What an object may carry besides its bytes. ``None`` is the same as leaving it out."""
+    """Attributes of an object besides its bytes, and conditions of its upload. ``None`` is the same as no entry."""
 
     content_type: str | None
-    """``None`` guesses from the key, else ``application/octet-stream``."""
+    """``None`` guesses the type from the key, else takes ``application/octet-stream``."""
     cache_control: str | None
     content_disposition: str | None
     content_encoding: str | None
     content_language: str | None
     expires: datetime | str | None
     metadata: Mapping[str, str] | None
-    """User metadata; non-ASCII values travel as RFC 2047 encoded words in UTF-8."""
+    """User metadata; non-ASCII values are sent as RFC 2047 encoded words in UTF-8."""
     tags: Mapping[str, str] | None
     acl: str | None
     storage_class: str | None
@@ -216,7 +216,7 @@ class UploadAttributes(TypedDict, total=False):
     if_none_match: str | None
     """``"*"`` commits only if the key does not exist."""
     if_match: str | None
-    """Commits only if the key's ETag is this one."""
+    """Commits only if the object at the key has this ETag."""
     request_payer: str | None
     """``"requester"``."""
     expected_bucket_owner: str | None

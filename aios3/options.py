@@ -1,4 +1,4 @@
-"""How uploads are cut, retried and timed: frozen values, checked when they are made."""
+"""Options for parts, retries and timeouts: frozen values, checked when they are made."""
 
 from __future__ import annotations
 
@@ -35,65 +35,65 @@ def is_byte_count(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class TransferConfig:
-    """How a source is cut into parts and how much runs at once.
+    """Options for the parts of a source, their concurrency and their memory.
 
-    One upload holds at most ``(concurrency + 1) * part_size`` source bytes;
-    all uploads of a driver together hold at most ``memory_limit``.
+    One upload holds at most ``(concurrency + 1) * part_size`` source bytes. All
+    uploads of a driver together hold at most ``memory_limit``.
 
     Raises:
-        ConfigurationError: a value is out of range. Whether ``part_size`` suits
-            the store is checked when the driver is made, against its provider.
+        ConfigurationError: a value is out of range. The driver checks when it is
+            made whether ``part_size`` suits its provider.
     """
 
     part_size: int = 5 * MIB
-    """Bytes of the first parts. 5 MiB is the least that S3 takes for a part that is not the last."""
+    """Bytes of the first parts. S3 takes at least 5 MiB for a part that is not the last."""
     concurrency: int | Literal["auto"] = 8
-    """Part requests in flight per upload, at most. ``"auto"`` finds by trying how many are worth it, for all uploads of
-    the driver together: it begins with 8, takes more while more bytes come through, up to 32 an upload and 128 in all,
-    and fewer when requests fail, the event loop lags, or fewer do as well. (While a store throttles they are sent
-    at its pace anyhow.) An upload then holds at most 33 parts."""
+    """Limit of part requests in flight per upload. ``"auto"`` finds the useful number by trials, for all uploads of the
+    driver together. It begins with 8 and takes more while the throughput grows, up to 32 per upload and 128 in all. It
+    takes fewer when requests fail, when the event loop lags, or when fewer are as fast. (While a store throttles, its
+    pace counts in any case.) An upload with ``"auto"`` holds at most 33 parts."""
     memory_limit: int = 256 * MIB
-    """Source bytes held by all uploads of the driver together, at most; at least one part. A source that is `bytes` of
-    at most one part is sent from where it is: it stays its caller's, and does not count."""
+    """Limit of the source bytes that all uploads of the driver hold together; at least one part. A `bytes` source of at
+    most one part is sent without a copy: it stays the caller's, and does not count."""
     spill_directory: str | os.PathLike[str] | None = "auto"
-    """Where the bytes of a part go that would have to wait for memory that unfinished parts of other uploads hold, so
-    that slow clients do not block fast ones. Its files have no names, so a process that dies leaves none. Unfinished
-    parts leave a quarter of ``memory_limit`` free then, to read parts back from the disk, and no larger part goes
-    there. The driver's counts, not that of a single upload.
+    """Directory to which a part is spilled that would wait for memory of other uploads' unfinished parts. Slow clients
+    then do not block fast clients. The files have no names, so a process that dies leaves none. With a directory,
+    unfinished parts leave a quarter of ``memory_limit`` free, to read parts back from the disk, and no larger part is
+    spilled. The driver's directory counts, not that of a single upload.
 
     ``"auto"`` takes ``$TMPDIR``, else ``/var/tmp``, else the system's directory for temporary files, when it is first
-    needed. Where no file can be made there, or a quarter of ``memory_limit`` holds no part, nothing goes to the disk.
-    A directory that is named must be usable, and a quarter of ``memory_limit`` must hold a part. ``None``: no disk.
+    needed. If no file can be made there, or a quarter of ``memory_limit`` holds no part, nothing is spilled. A
+    directory that is named must be usable, and a quarter of ``memory_limit`` must hold a part. ``None`` spills nothing.
 
-    An upload that finds neither memory nor disk waits. If another one holds some whose source has given nothing for 30
-    seconds, that one is ended with a `SourceStalledError`, the one that was silent longest first: a stalled source
-    never keeps others from uploading."""
+    An upload that gets neither memory nor disk waits. If another upload holds memory and its source has given nothing
+    for 30 seconds, that upload is ended with a `SourceStalledError`. The source that was silent longest comes first. So
+    a stalled source never stops other uploads."""
     spill_limit: int = 4 * GIB
-    """Bytes in ``spill_directory`` of all uploads of the driver together, at most."""
+    """Limit of the bytes in ``spill_directory``, of all uploads of the driver together."""
     checksum: Literal["auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256"] | None = "auto"
-    """An additional checksum sent with every part. ``"auto"`` sends what the provider is known to take by
-    default; ``None`` sends none."""
+    """Additional checksum of every part. ``"auto"`` sends the default checksum that the provider is known to take;
+    ``None`` sends none."""
     part_growth: Literal["auto", "fixed"] = "auto"
-    """``"auto"`` lets later parts of a stream of unknown length grow, where the provider takes unequal parts,
-    so that the number of parts does not end it; ``"fixed"`` keeps them equal."""
+    """``"auto"`` lets later parts of a stream of unknown length grow if the provider takes unequal parts. The limit of
+    parts then does not end the upload. ``"fixed"`` keeps parts equal."""
     payload_signing: Literal["auto", "sha256", "unsigned"] = "auto"
-    """Whether bodies are signed by their SHA-256. ``"auto"``: over http yes; over https, where TLS already
-    protects them, only if the provider wants it."""
+    """Signature of bodies by their SHA-256. ``"auto"`` signs over http. Over https, where TLS already protects bodies,
+    it signs only if the provider wants it."""
     mechanism: Literal["auto", "multipart", "stream"] = "auto"
-    """What a source that is longer than one part becomes. ``"multipart"``: parts, each of which can be repeated.
-    ``"stream"``: one PutObject that goes out while the source is read, with Content-Length if ``size`` is declared,
-    else chunked (which Amazon S3 itself refuses). Its limits: after the first ``part_size`` bytes no failure can be
-    made good, so the upload ends by it; the body is signed with UNSIGNED-PAYLOAD and has no checksum; and it may not
-    be longer than the store takes in one PutObject. It always carries a `nonce`, which settles a lost response.
-    ``"auto"``: multipart wherever the provider has it."""
+    """Requests for a source that is longer than one part. ``"multipart"``: parts, each of which can be repeated.
+    ``"stream"``: one PutObject that is sent while the source is read, with Content-Length if ``size`` is declared,
+    else chunked (which Amazon S3 itself refuses). Its limits: a failure after the first ``part_size`` bytes ends the
+    upload; the body is signed with UNSIGNED-PAYLOAD and has no checksum; and it may not be longer than the store takes
+    in one PutObject. It always carries a `nonce`, which settles a lost response. ``"auto"``: multipart if the provider
+    has it."""
     nonce: bool = False
-    """Mark the object by a random value in its metadata (``aios3-nonce``). If the answer to the commit is lost, it
-    tells for certain whether the object at the key is this upload's, also where its ETag cannot (an object that is
-    encrypted with a key of KMS or of the customer's, or streamed to a store with ETags of its own)."""
+    """``True`` marks the object by a random value in its metadata (``aios3-nonce``). If the response to the commit is
+    lost, the value proves whether the object at the key is this upload's, even if the ETag cannot. (The ETag cannot if
+    the object is encrypted with a key of KMS or of the customer, or streamed to a store with other ETags.)"""
     suspendable: bool = True
-    """Whether a driver with a journal leaves the upload open when the driver is closed, to go on later. ``False``: the
+    """``True``: a driver with a journal leaves the upload open when the driver is closed, to be resumed. ``False``: the
     upload is aborted, as without a journal, because its source cannot be read again from the middle (the body of a web
-    request). The journal lists it anyhow, so that `recover` ends it after a crash."""
+    request). The journal lists it in both cases, and `recover` ends it after a crash."""
 
     def __post_init__(self) -> None:
         _require(isinstance(self.nonce, bool), "nonce must be True or False")
@@ -131,17 +131,17 @@ class TransferConfig:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how patiently one request is repeated.
+    """Options for the attempts of one request and the backoff between them.
 
-    The wait before retry number i (from 0) is a random part of
-    ``min(max_delay, base * 2**i)`` seconds, where base is
-    ``throttle_base_delay`` after SlowDown and its kin and ``base_delay`` after
-    any other failure; a Retry-After from the store is a lower bound.
+    The backoff before retry number i (from 0) is a random part of
+    ``min(max_delay, base * 2**i)`` seconds. The base is ``throttle_base_delay``
+    after SlowDown and similar errors, and ``base_delay`` after any other failure.
+    A Retry-After from the store is a lower bound.
 
-    While a store throttles, parts go at the pace that it was seen to allow, all
-    of a driver together. The wait after a SlowDown then ends as soon as
-    something sent later has come through, and for the first third of the
-    attempts as soon as the pace allows a request.
+    While a store throttles, all parts of a driver together are sent at the pace
+    that the store was seen to allow. The backoff after a SlowDown then ends as
+    soon as a request that was sent later has succeeded. In the first third of the
+    attempts it also ends as soon as the pace allows a request.
 
     Raises:
         ConfigurationError: a value is out of range.
@@ -155,11 +155,11 @@ class RetryPolicy:
     throttle_base_delay: float = 1.0
     """Seconds."""
     max_delay: float = 20.0
-    """Seconds; also the most that a Retry-After is obeyed for."""
+    """Seconds; also the limit of a Retry-After."""
     budget: int = 500
-    """Tokens shared by all requests of a driver: a retry takes 5 (10 after a timeout), every success gives one
-    back. Parts that were on their way together when the store asked for less take 5 together. When the tokens are gone
-    nothing is retried, so that a dying store is not hammered."""
+    """Tokens shared by all requests of a driver. A retry takes 5 (10 after a timeout), and every success gives one
+    back. Parts of one burst, throttled together, take 5 together. Without tokens nothing is retried, which spares a
+    failing store."""
 
     def __post_init__(self) -> None:
         _require(_is_count(self.max_attempts) and self.max_attempts >= 1, "max_attempts must be at least 1")
@@ -171,7 +171,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long each phase of one attempt may stand still, in seconds. None of them limits the whole upload.
+    """Limits of a stall in each phase of one attempt, in seconds. None of them limits the whole upload.
 
     Raises:
         ConfigurationError: a value is not positive.
@@ -180,19 +180,19 @@ class Timeouts:
     connect: float = 10.0
     """Name lookup, TCP and TLS."""
     send: float = 30.0
-    """No byte of the body moved. A slow body that moves is never cut."""
+    """Time in which no byte of the body moves. A slow body that moves is never cut."""
     answer: float = 60.0
-    """No byte of the answer came, counted from the last byte sent or received."""
+    """Time without a byte of the response, counted from the last byte sent or received."""
     complete: float = 300.0
-    """The same for CompleteMultipartUpload, which S3 may take minutes to answer."""
+    """The same for CompleteMultipartUpload, for which S3 may need minutes."""
     cleanup: float = 30.0
-    """All that is done after a failure or cancellation: a Create in flight, the abort, its retries, its proof. Before
-    that, as long at most: the end of a source that was closed."""
+    """Limit of the clean-up after a failure or cancellation: a Create in flight, the abort, its retries, its proof. The
+    end of a closed source comes before that and may take as long."""
     source: float | None = None
-    """A source gave no byte, counted from the time when it was asked; then the upload is aborted and its call raises
-    `SourceStalledError`, at most a quarter later. Time in which the source is not asked, because the store or memory is
-    waited for, does not count, nor does the time between the writes of an ``open_upload`` block. ``None``: a source may
-    take as long as it likes (but see ``TransferConfig.spill_directory``)."""
+    """Time without a byte of a source, counted from the read. Then the upload is aborted and its call raises
+    `SourceStalledError`, at most a quarter later. Time in which the upload does not read, because it waits for the
+    store or for memory, does not count, nor does time between the writes of an ``open_upload`` block. ``None``: no
+    limit (but see ``TransferConfig.spill_directory``)."""
 
     def __post_init__(self) -> None:
         for name in ("connect", "send", "answer", "complete", "cleanup"):

@@ -1,4 +1,4 @@
-"""What a driver needs to know before its first request, put together from arguments, environment and profile."""
+"""Settings of a driver, combined from its arguments, the environment and the profile."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from aios3._config.endpoints.endpoint import (
 from aios3._config.endpoints.regions import check_region, choose_aws_region
 from aios3._config.endpoints.variants import VariantSwitches, choose_variant
 from aios3._protocol.wire.uri import Endpoint
-from aios3.credentials import ANONYMOUS, Credentials, CredentialsProvider, _Anonymous
+from aios3.credentials import ANONYMOUS, Anonymous, Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
 
@@ -32,7 +32,7 @@ __all__ = ["Settings", "load_settings"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where to send requests and how to sign them."""
+    """Endpoint, region, credentials and trust store of a driver."""
 
     endpoint: Endpoint
     region: str
@@ -41,14 +41,14 @@ class Settings:
     ca_bundle: str | None
     """Path of the certificates to trust instead of the system's (AWS_CA_BUNDLE)."""
     owns_credentials: bool = False
-    """The source of the credentials was made here, not given by the caller."""
+    """``True`` if `load_settings` made the credentials provider; `aclose` then closes it."""
     own_endpoints: OwnEndpoints | None = None
-    """The provider's endpoints in all regions; ``None`` where `endpoint` is not one of them."""
+    """The provider's endpoints in all regions; ``None`` if `endpoint` is not one of them."""
     accelerated_endpoint: Callable[[str, str], Endpoint] | None = None
-    """Gives, by bucket and region, the endpoint for what is in a bucket; ``None`` where it is `endpoint`."""
+    """Function of bucket and region that returns the endpoint for objects; ``None`` if that is `endpoint`."""
 
     async def aclose(self) -> None:
-        """End what the source of the credentials does, unless it is the caller's. Closing twice is harmless."""
+        """Close the credentials provider if `load_settings` made it. Closing twice is harmless."""
         if self.owns_credentials and isinstance(self.credentials, RefreshingCredentials):
             await self.credentials.aclose()
 
@@ -58,22 +58,22 @@ async def load_settings(
     *,
     endpoint_url: str | None,
     region: str | None,
-    credentials: Credentials | CredentialsProvider | _Anonymous | None,
+    credentials: Credentials | CredentialsProvider | Anonymous | None,
     variants: VariantSwitches = VariantSwitches(),  # noqa: B008 - frozen
     environ: Mapping[str, str] = os.environ,
     home: Path | None = None,
 ) -> Settings:
-    """Put the settings together; an argument beats the environment, which beats the profile and the provider.
+    """Combine the settings: an argument comes before the environment, then the profile, then the provider.
 
-    Nothing is asked over the network here. The shared files are read in a thread, and not at all when
-    ``endpoint_url``, ``region`` and ``credentials`` are all given. ``home`` is the user's home directory unless given.
+    Sends no request. Reads the shared files in a thread, unless ``endpoint_url``, ``region`` and ``credentials`` are
+    all given. ``home=None`` takes the user's home directory.
 
-    An ``endpoint_url`` with one of the provider's hosts says the region unless ``region`` does; that of the
-    environment or the profile does so unless they name a region, too.
+    If ``endpoint_url`` has one of the provider's hosts, the host sets the region unless ``region`` does. A host from
+    the environment or the profile sets the region only if they name none.
 
     Raises:
-        ConfigurationError: something is missing or malformed; the message says what to set. Never holds a secret.
-        TypeError: ``credentials`` is none of the types it may be.
+        ConfigurationError: a setting is missing or malformed. The message says what to set and never holds a secret.
+        TypeError: ``credentials`` is of the wrong type.
     """
     _check_credentials_type(credentials)
     environment = read_environment(environ)
@@ -107,13 +107,13 @@ async def load_settings(
 
 
 def _load_profile(environment: Environment, home: Path | None) -> tuple[Profile, Path]:
-    # Not Path.home(): it raises where a container's user has no entry and no HOME, and then there are no files.
+    # Path.home() raises if a container's user has no passwd entry and no HOME. Such a user has no files.
     home = home or Path(os.path.expanduser("~"))
     return load_profile(environment, home), home
 
 
 def _check_reach(provider: Provider, endpoint: Endpoint) -> None:
-    """Refuse what the store would refuse."""
+    """Raise `ConfigurationError` if the store would refuse the endpoint's scheme."""
     if provider.https_only and endpoint.scheme != "https":
         raise ConfigurationError(f"provider {provider.name!r} is reached by https only")
 
@@ -129,7 +129,7 @@ def _resolve_region(
     is_argument = custom is not None and custom.is_argument
     candidates = (
         ("region=", region),
-        # Whoever writes the host into the call means it more than a variable that is there for AWS.
+        # The host of the argument comes before the variables, which may be set for AWS.
         ("endpoint_url=", of_host if is_argument else None),
         ("AWS_REGION or AWS_DEFAULT_REGION", environment.region),
         (f"profile {profile.name!r}", profile.settings.get("region")),
@@ -147,17 +147,17 @@ def _resolve_region(
 def _check_credentials_type(credentials: object) -> None:
     if credentials is None or credentials is ANONYMOUS or isinstance(credentials, Credentials):
         return
-    # A class has the method too, but nothing to call it on.
+    # A class has the method too, so isinstance accepts it.
     if isinstance(credentials, type) or not isinstance(credentials, CredentialsProvider):
         kind = credentials.__name__ if isinstance(credentials, type) else type(credentials).__name__
         raise TypeError(f"credentials must be Credentials, a CredentialsProvider instance or ANONYMOUS, not {kind}")
 
 
 def _resolve_credentials(
-    credentials: Credentials | CredentialsProvider | _Anonymous | None, context: LookupContext
+    credentials: Credentials | CredentialsProvider | Anonymous | None, context: LookupContext
 ) -> CredentialsProvider | None:
     if credentials is None:
         return find_credentials(context)
-    if isinstance(credentials, _Anonymous):
+    if isinstance(credentials, Anonymous):
         return None
     return StaticCredentials(credentials) if isinstance(credentials, Credentials) else credentials

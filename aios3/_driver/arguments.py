@@ -1,4 +1,4 @@
-"""What the caller of an upload asked for, checked and put together: nothing is sent, nothing is waited for."""
+"""Checks of an upload's arguments, and the job made from them. They send nothing and never wait."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["check_callable", "check_place", "check_type", "make_job"]
 
 
 _MOST_IN_FLIGHT: Final = 32
-"""Parts of one upload where their number is found by trying: at 10 MB/s a connection that is 2.5 Gbit/s."""
+"""Limit of parts in flight of one upload with ``"auto"``: at 10 MB/s per connection they make 2.5 Gbit/s."""
 
 
 def make_job(
@@ -43,12 +43,12 @@ def make_job(
     attributes: UploadAttributes,
     file: FileIdentity | None = None,
 ) -> UploadJob:
-    """Return the job for a call of one of the upload methods.
+    """Return the job for a call of an upload method.
 
     Raises:
         TypeError: an argument is of the wrong type, or there is no attribute of that name.
-        ConfigurationError: the call cannot work as it was made.
-        ObjectTooLargeError, PartLimitError: the declared size is more than is allowed, or than the store takes.
+        ConfigurationError: the call cannot work with these arguments.
+        ObjectTooLargeError, PartLimitError: the declared size exceeds `max_size` or a limit of the store.
     """
     check_bucket(bucket)
     check_key(key)
@@ -99,11 +99,11 @@ def _check_sizes(provider: Provider, size: int | None, max_size: int | None) -> 
 def _transfer_of(
     resume: UploadCheckpoint, transfer: TransferConfig, bucket: str, key: str, size: int | None, max_size: int | None
 ) -> TransferConfig:
-    """Return the options with what was settled when the upload was begun.
+    """Return the options with the values that were fixed when the upload began.
 
     Raises:
-        ConfigurationError: the checkpoint is of another upload than is asked for.
-        ObjectTooLargeError: it holds more than is allowed.
+        ConfigurationError: the checkpoint belongs to another upload.
+        ObjectTooLargeError: the checkpoint holds more than `max_size` bytes.
     """
     check_place(resume, bucket, key)
     if None not in (size, resume.size) and size != resume.size:
@@ -116,14 +116,14 @@ def _transfer_of(
         transfer,
         part_size=resume.part_size,
         memory_limit=max(transfer.memory_limit, resume.part_size),
-        spill_directory=None,  # the driver's rules, as does its memory_limit
+        spill_directory=None,  # the driver's directory applies, and so does its memory_limit
         checksum=cast("Any", resume.checksum),
         mechanism="multipart",
     )
 
 
 def check_place(checkpoint: UploadCheckpoint, bucket: str, key: str) -> None:
-    """Raise `ConfigurationError` if the checkpoint is of another object than this."""
+    """Raise `ConfigurationError` if the checkpoint belongs to another object."""
     if (checkpoint.bucket, checkpoint.key) != (bucket, key):
         raise ConfigurationError(f"the checkpoint is of {checkpoint.bucket}/{checkpoint.key}, not of {bucket}/{key}")
 
@@ -137,7 +137,7 @@ def _plan(
 
 
 def _concurrency(provider: Provider, transfer: TransferConfig) -> int:
-    """Return how many parts may be in flight: no more than the store can hold that come before their turn."""
+    """Return the limit of parts in flight. Parts before their turn must fit into the store's reorder buffer."""
     buffer = provider.reorder_buffer
     most = _MOST_IN_FLIGHT if transfer.concurrency == "auto" else transfer.concurrency
     return most if buffer is None else max(1, min(most, buffer // transfer.part_size))

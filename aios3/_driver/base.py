@@ -1,4 +1,4 @@
-"""What every driver method stands on: configuration, the machinery made at the first call, and its end."""
+"""Base of the drivers: configuration, the engine that the first call makes, and its end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from aios3._protocol.parts.part_plan import check_part_size
 from aios3._transport.aiohttp_transport import AiohttpTransport
 from aios3._upload.memory.spill import check_directory
 from aios3._upload.shared.engine import Engine
-from aios3.credentials import Credentials, CredentialsProvider, _Anonymous
+from aios3.credentials import Anonymous, Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider, find_provider
@@ -42,10 +42,10 @@ DEFAULT_TRANSFER: Final = TransferConfig()
 
 
 class DriverBase:
-    """Opens lazily, closes definitely."""
+    """Configuration and engine of a driver. The first call opens it; once closed, it stays closed."""
 
     default_provider: ClassVar[str] = "generic"
-    """Name of the provider of a driver that is not told any."""
+    """Name of the provider that ``provider=None`` takes."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class DriverBase:
         *,
         endpoint_url: str | None = None,
         region: str | None = None,
-        credentials: Credentials | CredentialsProvider | _Anonymous | None = None,
+        credentials: Credentials | CredentialsProvider | Anonymous | None = None,
         transfer: TransferConfig = DEFAULT_TRANSFER,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
@@ -64,7 +64,7 @@ class DriverBase:
         use_accelerate: bool | None = None,
         journal: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Configure; see `aios3.S3StorageDriver`."""
+        """Configure the driver; see `aios3.S3StorageDriver`."""
         check_type("transfer", transfer, TransferConfig)
         check_type("retry", retry, RetryPolicy)
         check_type("timeouts", timeouts, Timeouts)
@@ -98,7 +98,7 @@ class DriverBase:
         self._closing = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = 0
-        """Id of the process that the loop is in."""
+        """Id of the process that runs the loop."""
         self._resources = AsyncExitStack()
         self._engine: Engine | None = None
         self._is_closed = False
@@ -107,13 +107,13 @@ class DriverBase:
         return f"<{type(self).__name__} for {self._provider.name}>"
 
     async def _close(self, grace: float) -> None:
-        """Close; see `S3StorageDriver.aclose`."""
+        """Close the driver; see `S3StorageDriver.aclose`."""
         if not grace >= 0:
             raise ConfigurationError(f"grace must be a number of seconds that is not negative, not {grace!r}")
         self._require_own_loop()
         self._is_closed = True
         closer = asyncio.current_task()
-        async with self._closing:  # whoever closes it a second time waits until it is closed
+        async with self._closing:  # a second call waits until the first has closed the driver
             engine, self._engine = self._engine, None
             cancellation = None if engine is None else await self._end_uploads(engine, closer, grace)
             await self._resources.aclose()
@@ -123,7 +123,7 @@ class DriverBase:
     async def _end_uploads(
         self, engine: Engine, closer: asyncio.Task[object] | None, grace: float
     ) -> BaseException | None:
-        """Return the cancellation, or other interrupt, that came meanwhile, if one did."""
+        """End the running uploads, and return a cancellation or interrupt that came meanwhile; else ``None``."""
         cancellation: BaseException | None = None
         try:
             await engine.let_uploads_end(closer, seconds=grace)
@@ -135,7 +135,7 @@ class DriverBase:
         return cancellation or finished.cancellation
 
     async def _open(self) -> Engine:
-        """Return the machinery, made at the first call.
+        """Return the engine, which the first call makes.
 
         Raises:
             DriverClosedError: the driver is closed, or was closed meanwhile.

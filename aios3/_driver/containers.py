@@ -1,4 +1,4 @@
-"""Buckets, and what is in them."""
+"""Driver methods for buckets and listings of their objects."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def delete_container(driver: DriverBase, bucket: str) -> None:
     try:
         await engine.client.run(DeleteBucket(bucket), log=log)
     except ContainerNotFoundError:
-        # After a lost answer it is our own success that is in the way.
+        # After a lost response, an earlier attempt may have deleted the bucket.
         if not log.has_unknown_outcome:
             raise
 
@@ -81,6 +81,6 @@ async def iterate_container_objects(
     async with aclosing(iterate_pages(engine.client, operation)) as pages:
         async for page in pages:
             for found in page.objects:
-                # Whoever deletes what is listed relies on it, also where a store ignores the parameter.
+                # Some stores ignore the prefix, and the caller may delete what is listed.
                 if found.key.startswith(prefix):
                     yield found

@@ -1,4 +1,4 @@
-"""Downloads: an object opened to be read, its bytes as a stream, and a file of them."""
+"""Driver methods that read, download or delete an object."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _check_range(chunk_size: object, start: object, end: object) -> int:
     """Return the offset of the first byte.
 
     Raises:
-        ConfigurationError: a number makes no sense.
+        ConfigurationError: a number is invalid.
     """
     if not is_byte_count(chunk_size) or chunk_size == 0:
         raise ConfigurationError(f"chunk_size must be a positive number of bytes, not {chunk_size!r:.80}")

@@ -1,4 +1,4 @@
-"""Multipart uploads that were begun and not ended: see them, and end those that are old."""
+"""Driver methods that list open multipart uploads and abort old ones."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ async def iterate_multipart_uploads(
     check_bucket(bucket)
     check_prefix(prefix)
     engine = await driver._open()
-    for asked, has_waiters in _questions(driver, prefix):
+    for asked, is_wanted in _questions(driver, prefix):
         operation = ListMultipartUploads(bucket, engine.client.listing_prefix(asked))
         async with aclosing(iterate_pages(engine.client, operation)) as pages:
             async for page in pages:
-                for upload in filter(has_waiters, page.uploads):
+                for upload in filter(is_wanted, page.uploads):
                     yield upload
 
 
 def _questions(driver: DriverBase, prefix: str) -> list[tuple[str, Callable[[PendingUpload], bool]]]:
-    """Return the prefixes to list, each with what to take of its list, so that no upload comes twice."""
+    """Return the prefixes to list, each with a filter of its list, so that no upload comes twice."""
     if prefix and driver._provider.lists_uploads_by_exact_key:
         return [
             (prefix, lambda upload: upload.key == prefix),
             ("", lambda upload: upload.key != prefix and upload.key.startswith(prefix)),
         ]
-    # Some stores ignore the parameter, and what is listed may be about to be aborted.
+    # Some stores ignore the prefix, and the caller may abort what is listed.
     return [(prefix, lambda upload: upload.key.startswith(prefix))]
 
 
@@ -50,7 +50,7 @@ async def cleanup_multipart_uploads(
     """See `S3StorageDriver.cleanup_multipart_uploads`."""
     _check_age(older_than)
     engine = await driver._open()
-    # Listed to the end first: markers that point to what is gone by then confuse some stores.
+    # List to the end first: markers that name aborted uploads confuse some stores.
     pending = [upload async for upload in iterate_multipart_uploads(driver, bucket, prefix=prefix)]
     client = engine.client
     limit = _go_back(client.clock_skew.to_server_time(client.clock.now()), older_than)
@@ -75,7 +75,7 @@ def _go_back(moment: datetime, span: timedelta) -> datetime:
 
 
 async def _has_been_aborted(client: OperationClient, upload: PendingUpload) -> bool:
-    """Abort and return whether it was this that ended the upload."""
+    """Abort the upload, and return whether this call ended it."""
     log = RequestLog()
     try:
         check_key(upload.key)  # a listed key that is not UTF-8 cannot be named in a request

@@ -1,4 +1,4 @@
-"""An object that is open to be read: what it is, and its bytes."""
+"""Object that is open for reading: its description and its bytes."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ __all__ = ["OpenedObject"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedObject(StorageObject):
-    """An object, and its bytes to iterate over: once, and inside the block of ``open_object``.
+    """Object whose bytes can be iterated over once, inside the block of ``open_object``.
 
-    ``size`` is that of the whole object.
+    ``size`` is the size of the whole object.
     """
 
     start: int
-    """Offset of the first byte that is given."""
+    """Offset of the first byte that the iteration yields."""
     end: int
-    """Offset after the last byte that is given."""
+    """Offset after the last byte that the iteration yields."""
     _chunks: AsyncIterator[bytes] = field(repr=False, compare=False)
     _iterated: list[bool] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def content_length(self) -> int:
-        """Bytes that are given: all of the object, or those of the range."""
+        """Number of bytes that the iteration yields: the whole object, or the range."""
         return self.end - self.start
 
     def __reduce__(self) -> tuple[object, ...]:
-        # The connection stays where it is: what a pickle can hold is the description.
+        # A pickle can hold the description, but not the connection.
         return StorageObject, tuple(getattr(self, each.name) for each in fields(StorageObject))
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Iterate over the bytes, in chunks of at most 256 KiB.
 
         Raises:
-            ConfigurationError: they have been iterated over before, or the block was left.
+            ConfigurationError: the bytes were iterated over before, or the block was left.
         """
         if self._iterated:
             raise ConfigurationError("the bytes of an opened object can be iterated over once: open it again")

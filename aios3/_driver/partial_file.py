@@ -1,4 +1,4 @@
-"""A file that appears under its name only once it is whole."""
+"""File that gets its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 _WRITE_SIZE: Final = MIB
-"""Bytes gathered for one write: a thread costs more than a small write."""
+"""Bytes collected for one write, because a call in a thread costs more than a small write."""
 
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK})
-"""How file systems say that they have no hard links (FAT, some network file systems)."""
+"""Error numbers of file systems without hard links (FAT, some network file systems)."""
 
 
 def _naming_its_path(
     method: Callable[Concatenate[PartialFile, P], None],
 ) -> Callable[Concatenate[PartialFile, P], None]:
-    """Let the errors of a method tell the path that the file shall have, not its name until then."""
+    """Let the errors of a method name the final path, not the temporary one."""
 
     @wraps(method)
     def call(self: PartialFile, /, *args: P.args, **named: P.kwargs) -> None:
@@ -47,13 +47,13 @@ def _naming_its_path(
 
 
 class PartialFile:
-    """Gathers bytes in a file of a name of its own beside `path`; `commit` gives it that name, whole or not at all.
+    """Writes bytes to a temporary file beside `path`. `commit` gives the complete file its name, or fails.
 
-    Use it as an async context manager: what was not committed is removed,
-    however the block is left. Every file operation runs in its thread, and is
-    waited for also by a caller who is cancelled meanwhile. Several may write
-    to one path at the same time. Without `overwrite` whoever commits first has
-    it; a symbolic link at `path` is replaced itself.
+    Use it as an async context manager: a file that was not committed is removed
+    at the end of the block. File operations run in the file's thread, and a
+    cancelled caller waits for their end. Several files for one path may be
+    written at the same time. Without `overwrite` the first commit wins. A
+    symbolic link at `path` is replaced itself.
     """
 
     def __init__(self, path: Path, *, overwrite: bool) -> None:
@@ -70,7 +70,7 @@ class PartialFile:
 
         Raises:
             FileExistsError: `path` exists and must not be overwritten.
-            OSError: no file can be made there.
+            OSError: the temporary file cannot be made.
         """
         try:
             await self._finish(self._create)
@@ -91,19 +91,19 @@ class PartialFile:
             self._thread.close()
 
     async def write(self, data: bytes) -> None:
-        """Append; returns when at most 1 MiB is still in memory."""
+        """Append bytes. On return at most 1 MiB is still in memory."""
         self._gathered.append(data)
         self._gathered_size += len(data)
         if self._gathered_size >= _WRITE_SIZE:
             await self._flush()
 
     async def commit(self, size: int) -> None:
-        """Make what was written, which must be `size` bytes, the file at the path; it is on the disk by then.
+        """Put the file, which must have `size` bytes, at the path. On return it is on the disk.
 
         Raises:
             IntegrityError: the file has another size.
-            FileExistsError: somebody else made it meanwhile, and it must not be overwritten.
-            OSError: it cannot be written to its end.
+            FileExistsError: the path was made meanwhile, and must not be overwritten.
+            OSError: the file cannot be written to its end.
         """
         await self._flush()
         await self._finish(self._publish, size)
@@ -113,7 +113,7 @@ class PartialFile:
         await self._finish(self._append, pieces)
 
     async def _finish(self, function: Callable[..., T], *arguments: object) -> T:
-        """Call in the file's thread and wait for the end; a cancellation that comes meanwhile is raised afterwards."""
+        """Call a function in the file's thread and wait for its end. A cancellation meanwhile is raised afterwards."""
         call = self._thread.begin(function, *arguments)
         cancellation: asyncio.CancelledError | None = None
         with shielded_from_anyio(math.inf):
@@ -126,7 +126,7 @@ class PartialFile:
             raise cancellation
         return call.result().unwrap()
 
-    # What follows runs in the file's thread.
+    # The methods below run in the file's thread.
 
     @_naming_its_path
     def _create(self) -> None:
@@ -164,7 +164,7 @@ class PartialFile:
             self._publish_without_links()
 
     def _publish_without_links(self) -> None:
-        """Take the name with an empty file, which only one can make, then put the whole one there."""
+        """Reserve the path with an empty file, made exclusively, then replace that by the complete file."""
         try:
             self._path.open("xb").close()
         except FileExistsError:

@@ -1,4 +1,4 @@
-"""What was left open by a process that died, or a driver that was closed: seen, gone on with, or ended."""
+"""Driver methods that list, resume or abort uploads that a dead process or a closed driver left open."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ async def _recover(driver: DriverBase, leftovers: Leftovers, number: int, resume
             return await leftovers.abort(number, entry)
         try:
             completed = await _complete(driver, leftovers, number, entry)
-        except DriverClosedError:  # of this very driver: nothing of the caller's runs here
+        except DriverClosedError:  # from this driver, because no code of the caller runs here
             raise
-        except Exception as error:  # noqa: BLE001 - credentials may fail with anything, and the others must be ended
+        except Exception as error:  # noqa: BLE001 - credentials may raise anything, and the other uploads must be ended
             return await _abort_instead(driver, leftovers, number, entry, error)
         return completed or await leftovers.abort(number, entry)
 
@@ -58,7 +58,7 @@ async def _recover(driver: DriverBase, leftovers: Leftovers, number: int, resume
 async def _abort_instead(
     driver: DriverBase, leftovers: Leftovers, number: int, entry: JournalEntry, trouble: Exception
 ) -> RecoveredUpload:
-    """End an upload that could not be completed; if it was begun, it has aborted itself already."""
+    """Abort an upload that could not be completed. If it was resumed, it has aborted itself already."""
     aborted = await leftovers.abort(number, entry)
     if aborted.outcome == "gone" and not isinstance(trouble, CompletionUnknownError | UploadNotFoundError):
         aborted = replace(aborted, outcome="aborted")
@@ -68,7 +68,7 @@ async def _abort_instead(
 async def _complete(
     driver: DriverBase, leftovers: Leftovers, number: int, entry: JournalEntry
 ) -> RecoveredUpload | None:
-    """Go on with an upload whose file is as it was; ``None`` if that is not possible."""
+    """Resume an upload whose file has not changed; ``None`` if that is not possible."""
     if entry.file is None or entry.has_customer_key:
         return None
     async with OpenedFile(entry.file.path) as file:

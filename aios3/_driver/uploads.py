@@ -1,4 +1,4 @@
-"""The driver methods that upload."""
+"""Driver methods that upload."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def upload_object_via_stream(
         if not is_whole(source, job):
             return await _send_all(driver, reader, job, engine)
         whole = BytesUpload(engine, job, source)
-        del source, reader  # an error that the caller keeps would keep the bytes
+        del source, reader  # the traceback of an error that the caller keeps would keep the bytes
         return await whole.run()
 
 
@@ -123,7 +123,7 @@ async def _send_all(driver: DriverBase, reader: SourceReader, job: UploadJob, en
 async def _beginning(
     driver: DriverBase, job: UploadJob, resume: bool | UploadCheckpoint
 ) -> AsyncGenerator[UploadCheckpoint | None]:
-    """Give what to go on from, if the job's file still begins with it; what is of no use is aborted before."""
+    """Yield the checkpoint to resume from, if the file still begins with its parts; abort a useless upload before."""
     check_type("resume", resume, bool, UploadCheckpoint)
     if resume is False:
         yield None
@@ -153,7 +153,7 @@ async def _check_beginning(driver: DriverBase, job: UploadJob, checkpoint: Uploa
 
 
 async def _claim(driver: DriverBase) -> None:
-    """See to it that no other process ends what is gone on with from a checkpoint."""
+    """Take over left uploads, so that no other process ends the upload of a checkpoint."""
     if driver._journal is not None:
         await driver._journal.claim()
 
@@ -165,7 +165,7 @@ def leftovers_of(driver: DriverBase, engine: Engine) -> Leftovers:
 
 
 async def _engine_for(driver: DriverBase, job: UploadJob) -> Engine:
-    """Return the machinery, once it is sure that the job can be done there."""
+    """Return the engine, after checks that it can do the job."""
     engine = await driver._open()
     if engine.client.endpoint.scheme != "https" and job.attributes.get("sse_customer_key") is not None:
         raise ConfigurationError("sse_customer_key needs an https endpoint: over http the key could be read")
@@ -181,7 +181,7 @@ async def _check(driver: DriverBase, engine: Engine, job: UploadJob, checkpoint:
     if driver._engine is not engine:
         raise DriverClosedError("the driver is closed")
     if checkpoint.upload_id in engine.known_uploads:
-        raise ConfigurationError(f"upload {checkpoint.upload_id} is being gone on with already")
+        raise ConfigurationError(f"upload {checkpoint.upload_id} is being resumed already")
 
 
 @async_block
@@ -215,10 +215,10 @@ async def open_upload(
 
 
 def identify_file(path: str | os.PathLike[str], descriptor: int | None = None) -> FileIdentity | None:
-    """Return which file this is, looked at by its `descriptor` if it is open; ``None`` for what has no size (a pipe).
+    """Return the identity of a file, read through `descriptor` if given; ``None`` if the file has no size (a pipe).
 
     Raises:
-        OSError: it is not there, or may not be looked at.
+        OSError: the file is missing, or its status may not be read.
     """
     with naming(path):
         status = os.stat(path if descriptor is None else descriptor)

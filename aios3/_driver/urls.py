@@ -1,4 +1,4 @@
-"""URLs for others to use: public ones, and ones that carry a signature."""
+"""Driver methods that return public URLs and signed URLs."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _signed_headers(driver: DriverBase, key: str, attributes: UploadAttributes) 
     check_conditions(read, driver._provider, {"PutObject"})
     headers = {**read.create, **read.commit}
     if attributes.get("content_type") is None:
-        del headers["content-type"]  # guessed for uploads of one's own
+        del headers["content-type"]  # a guessed type must not bind the uploader
     return headers
 
 

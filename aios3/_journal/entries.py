@@ -1,4 +1,4 @@
-"""The journal's lines, and what they come to: bytes and values only.
+"""Format of the journal's lines: pure functions between text and values.
 
 A line is one JSON object. An upload has an entry number, unique in its file:
 
@@ -7,9 +7,9 @@ A line is one JSON object. An upload has an entry number, unique in its file:
     {"event": "created", "entry": 1, "upload_id": "..."}
     {"event": "ended", "entry": 1}
 
-A process can die, and a disk lose power, at any byte. So a line that cannot be
-read is passed over: the one that was being written is of no consequence,
-because nothing is done before what it announces is on the disk.
+A process can die, and a disk can lose power, at any byte. So the reader skips a
+line that it cannot read. An unfinished line is harmless, because an upload takes
+a step only after the line that announces it is on the disk.
 """
 
 from __future__ import annotations
@@ -28,39 +28,39 @@ __all__ = ["JournalEntry", "begin_lines", "created_line", "describe_job", "ended
 _VERSION: Final = 1
 
 _LATER_REQUESTS: Final = ("request_payer", "expected_bucket_owner", "if_none_match", "if_match")
-"""The attributes that aborting, or going on, needs."""
+"""Attributes that an abort or a resumed upload needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """An upload as its process began it."""
+    """Facts about an upload, written when it begins."""
 
     at: datetime
-    """When it began, by this machine's clock; aware."""
+    """Time of its beginning, by this machine's clock; aware."""
     bucket: str
     key: str
     part_size: int
     """Bytes of the first parts."""
     checksum: str | None
-    """The algorithm of the parts' checksums."""
+    """Algorithm of the parts' checksums; ``None`` if they have none."""
     size: int | None
-    """Bytes declared."""
+    """Declared size in bytes; ``None`` if there is none."""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    """Those that the requests to come need, too; none is a secret."""
+    """Attributes that later requests need; none is a secret."""
     has_customer_key: bool = False
-    """Its parts are encrypted with a key that only the caller has."""
+    """``True`` if its parts are encrypted with a key that only the caller has."""
     file: FileIdentity | None = None
-    """The source, where it is a file."""
+    """File that is its source; ``None`` for another source."""
     upload_id: str | None = None
-    """``None`` until the store has told it."""
+    """``None`` until the store has returned it."""
 
     def named(self, upload_id: str | None) -> JournalEntry:
-        """Return the entry with the id that the store has told, if it has."""
+        """Return the entry with this id, or unchanged if the id is ``None``."""
         return self if upload_id is None else replace(self, upload_id=upload_id)
 
 
 def describe_job(job: UploadJob, upload_id: str | None, *, at: datetime) -> JournalEntry:
-    """Return what a later process must know of an upload; no secret is in it."""
+    """Return the entry from which a later process can end or resume an upload. It holds no secret."""
     given = {name: job.attributes.get(name) for name in _LATER_REQUESTS}
     return JournalEntry(
         at=at,
@@ -77,31 +77,31 @@ def describe_job(job: UploadJob, upload_id: str | None, *, at: datetime) -> Jour
 
 
 def head_line(endpoint: str) -> str:
-    """Return the first line of a journal: whose uploads these are."""
+    """Return the first line of a journal, which names the endpoint of its uploads."""
     return _line("journal", version=_VERSION, endpoint=endpoint)
 
 
 def begin_lines(number: int, entry: JournalEntry) -> str:
-    """Return the line that announces an upload, and the one with its id if it is known already."""
+    """Return the line that announces an upload, and the line with its id if the id is known."""
     known = {name: value for name, value in asdict(entry).items() if name != "upload_id"}
     announced = _line("creating", entry=number, **{**known, "at": entry.at.isoformat()})
     return announced if entry.upload_id is None else announced + created_line(number, entry.upload_id)
 
 
 def created_line(number: int, upload_id: str) -> str:
-    """Return the line that tells an upload's id."""
+    """Return the line with an upload's id."""
     return _line("created", entry=number, upload_id=upload_id)
 
 
 def ended_line(number: int) -> str:
-    """Return the line after which nothing of the upload is open."""
+    """Return the line that says that nothing of the upload is open."""
     return _line("ended", entry=number)
 
 
 def read_journal(lines: Iterable[str]) -> tuple[str | None, dict[int, JournalEntry]]:
-    """Return the endpoint, and by number every upload that has begun and not ended.
+    """Return the endpoint, and every upload that has begun and not ended, by number.
 
-    The endpoint is ``None`` where no line tells it, or the version is another.
+    The endpoint is ``None`` if no line names it, or if the version is unknown.
     """
     endpoint: str | None = None
     entries: dict[int, JournalEntry] = {}

@@ -1,10 +1,9 @@
-"""The journal of a driver: what it has begun, and what dead processes have left.
+"""Journal of a driver: its own open uploads, and uploads that dead processes left.
 
-Each driver writes a file of its own, in a directory that any number of
-processes share. Whoever wants to clean up becomes the holder of the files of
-dead processes: it locks them, and goes on writing where they end. Nothing is
-copied, so at any time at most one living process is responsible for an upload,
-also when one dies while it cleans up.
+Each driver writes its own file, in a directory that any number of processes
+share. To clean up, a process locks the files of dead processes and appends to
+them. It copies no entry. So at most one living process is responsible for an
+upload at any time, even if a process dies while it cleans up.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ T = TypeVar("T")
 
 
 class _Claimed(NamedTuple):
-    """An entry of a file that was taken over."""
+    """Entry of a file that was taken over."""
 
     entry: JournalEntry
     file: JournalFile
@@ -41,24 +40,24 @@ class _Claimed(NamedTuple):
 
 
 class Journal:
-    """Writes in a thread of its own, one line after the other; only that thread touches the files."""
+    """Journal that writes line by line in its own thread. Only that thread touches the files."""
 
     keeps = True
 
     def __init__(self, directory: Path, endpoint: str, clock: Clock) -> None:
-        """Prepare; nothing is written before `open`."""
+        """Set up the journal. `open` makes its file."""
         self._directory = directory
         self._endpoint = endpoint
         self._clock = clock
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="aios3-journal")
         self._numbers = itertools.count(1)
         self._files: list[JournalFile] = []
-        """The own one first, then those that were taken over."""
+        """The driver's own file first, then the files that were taken over."""
         self._claimed: dict[int, _Claimed] = {}
         self._running: dict[int, JournalEntry] = {}
         self._held: dict[int, JournalEntry] = {}
         self.left: dict[int, JournalEntry] = {}
-        """By number, what may be open and nobody works on."""
+        """Uploads that may be open and that no call works on, by number."""
         self._closed: Future[None] | None = None
         self._process = os.getpid()
 
@@ -66,19 +65,19 @@ class Journal:
         """Make the file.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: the file cannot be made.
             ConfigurationError: this platform has no file locks.
         """
         await self._in_writer(self._open)
 
     def _open(self) -> None:
-        self._directory = self._directory.absolute()  # wherever the process goes
+        self._directory = self._directory.absolute()  # the process may change its directory
         self._files.append(JournalFile.create(self._directory, self._endpoint))
 
     async def aclose(self) -> None:
-        """Write what is waiting, and unlock the files; those stay in which anything may be open. Twice is harmless.
+        """Write pending lines, unlock the files, and remove files without open entries. Closing twice is harmless.
 
-        It happens also if who waits for it is cancelled.
+        A cancellation does not stop the closing.
         """
         if self._closed is None:
             self._closed = self._writer.submit(self._close_files)
@@ -89,37 +88,35 @@ class Journal:
         for file in self._files:
             file.close()
 
-    # uploads of this driver
-
     def begin(self, job: UploadJob) -> JournalRecord:
-        """Return the log of a new upload; nothing is written yet."""
+        """Return the record of a new upload. Writes nothing yet."""
         return _Log(self, job)
 
     def register(self, job: UploadJob, upload_id: str | None = None) -> int:
-        """Return a number for an upload that begins, or has begun; nothing is written yet."""
+        """Return a number for an upload that begins, or has begun. Writes nothing yet."""
         number = next(self._numbers)
         self._running[number] = describe_job(job, upload_id, at=self._clock.now())
         return number
 
     async def announce(self, number: int) -> None:
-        """Note durably that the upload begins, or has begun.
+        """Write durably that an upload begins, or has begun.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the line cannot be written.
         """
         entry = self._running[number]
         await self._write(lambda: self._files[0].begin(number, entry))
 
     async def name(self, number: int, upload_id: str) -> None:
-        """Note durably the id of an upload that was announced.
+        """Write durably the id of an upload that was announced.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the line cannot be written.
         """
         await self._write(lambda: self._files[0].add(created_line(number, upload_id)))
 
     def resume(self, upload_id: str) -> int | None:
-        """Take up an upload that was left; ``None`` if it is not of this journal."""
+        """Mark a left upload as running and return its number; ``None`` if it is not in this journal."""
         for entries in (self.left, self._held):
             for number, entry in entries.items():
                 if entry.upload_id == upload_id:
@@ -128,15 +125,15 @@ class Journal:
         return None
 
     def leave(self, number: int, upload_id: str | None) -> None:
-        """Note that nobody works on an upload any more."""
+        """Mark an upload as left, because no call works on it any longer."""
         self.left[number] = self._running.pop(number).named(upload_id)
 
     def end(self, number: int) -> None:
-        """Note that nothing of an upload is open; the line is written soon, which is soon enough."""
+        """Mark an upload as ended. The line is written soon, without a wait for the disk."""
         for entries in (self._running, self._held, self.left):
             entries.pop(number, None)
         claimed = self._claimed.pop(number, None)
-        with contextlib.suppress(RuntimeError):  # closed: then the next process finds out that nothing is open
+        with contextlib.suppress(RuntimeError):  # closed: the next process finds out that nothing is open
             self._writer.submit(self._end, number, claimed)
 
     def _end(self, number: int, claimed: _Claimed | None) -> None:
@@ -150,16 +147,14 @@ class Journal:
                 self._files.remove(claimed.file)
                 claimed.file.close()
 
-    # uploads that were left
-
     async def claim(self) -> None:
-        """Become responsible for what dead processes have left at this endpoint.
+        """Take over the entries that dead processes left at this endpoint.
 
         Raises:
-            OSError: the journals cannot be read or locked; of those that can be, it is responsible.
+            OSError: a journal cannot be read or locked. Journals that were locked before stay taken over.
         """
         claiming = asyncio.ensure_future(self._in_writer(self._take_over))
-        claiming.add_done_callback(self._note_claimed)  # also if who waits for it is cancelled
+        claiming.add_done_callback(self._note_claimed)  # also if the waiting task is cancelled
         _, trouble = await asyncio.shield(claiming)
         if trouble is not None:
             raise trouble
@@ -186,22 +181,22 @@ class Journal:
         return taken, None
 
     def take(self, number: int) -> JournalEntry | None:
-        """Reserve an upload that was left, until `put_back`, `resume` or `end`; ``None`` if it is not left any more."""
+        """Reserve a left upload until `put_back`, `resume` or `end`; ``None`` if it is no longer left."""
         entry = self.left.pop(number, None)
         if entry is not None:
             self._held[number] = entry
         return entry
 
     def put_back(self, number: int) -> None:
-        """Leave an upload that was reserved; harmless if it is not."""
+        """Release a reserved upload, which is left again. Does nothing if it is not reserved."""
         if (entry := self._held.pop(number, None)) is not None:
             self.left[number] = entry
 
     async def read_others(self) -> list[JournalEntry]:
-        """Return what is open in the files at this endpoint that this journal does not hold.
+        """Return the open entries of the files at this endpoint that this journal does not hold.
 
         Raises:
-            OSError: they cannot be read.
+            OSError: the files cannot be read.
         """
         return await self._in_writer(
             lambda: read_other_journals(self._directory, self._endpoint, {file.path for file in self._files})
@@ -225,7 +220,7 @@ class Journal:
 
 
 class _Log:
-    """Of one upload."""
+    """Journal record of one upload."""
 
     def __init__(self, journal: Journal, job: UploadJob) -> None:
         self._journal = journal

@@ -1,12 +1,12 @@
-"""One process's journal on disk: a file that is only appended to, and locked as long as its process lives.
+"""Journal file of one process: append-only, and locked as long as its process lives.
 
-The lock is the kernel's own (``flock``): it ends with the process, however that
-ends, so that nobody needs to guess whether a process id still means the same
-process. A file comes into being under another name and is renamed when it is
-locked, so that no journal is ever seen unlocked while its process lives.
+The lock is the kernel's (``flock``) and ends with the process in every case. A
+process id would not do, because the system can give it to another process. A
+file is made under another name and renamed when it is locked. So no journal is
+ever seen unlocked while its process lives.
 
-A lock belongs to the open file, which a forked process shares: so a fork closes
-its copy at once, and the lock goes on being that of the process that opened it.
+A lock belongs to the open file, which a forked process shares. So a fork closes
+its copy at once, and the lock stays with the process that opened the file.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ __all__ = ["JournalFile", "find_dead_journals", "read_other_journals"]
 
 _SUFFIX: Final = ".journal"
 _MOST_BYTES: Final = 256 * 1024
-"""Of a file in which nothing is open; beyond it, it begins anew."""
+"""Bytes of a file without open entries. A longer file is cut after its first line."""
 _LONGEST_HEAD: Final = 64 * 1024
 
 
 _open_files: Final = weakref.WeakSet["JournalFile"]()
 _opening: Final = threading.Lock()
-"""Held while a file is opened or closed, and during a fork: so every file that is open in a fork is known there."""
+"""Held while a file is opened or closed, and during a fork. So a fork knows all files that are open in it."""
 
 
 class JournalFile:
-    """An open, locked file. Its methods block: call them in one thread."""
+    """Open, locked journal file. Its methods block: call them in one thread."""
 
     def __init__(self, path: Path) -> None:
-        """Prepare; nothing is open yet, see `create` and `take_over`."""
+        """Set up the object. `create` and `take_over` open the file."""
         self.path = path
         self.open: dict[int, JournalEntry] = {}
-        """By number, the entries that have begun and not ended."""
+        """Entries that have begun and not ended, by number."""
         self._descriptor = -1
         self._is_torn = False
         _open_files.add(self)
@@ -55,8 +55,8 @@ class JournalFile:
         with _opening:
             self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | flags, 0o600)
 
-    def _let_go(self) -> None:
-        """Close the file; the lock ends where no other process shares it."""
+    def _release(self) -> None:
+        """Close the file. Its lock ends unless another process shares the open file."""
         with _opening:
             self._forget()
 
@@ -66,10 +66,10 @@ class JournalFile:
 
     @classmethod
     def create(cls, directory: Path, endpoint: str) -> JournalFile:
-        """Make a new journal in `directory`, which is made too if it is missing.
+        """Make a journal in `directory`, and the directory if it is missing.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: one of them cannot be made.
             ConfigurationError: this platform has no file locks.
         """
         _file_locks()
@@ -91,7 +91,7 @@ class JournalFile:
             unlocked.rename(path)
             _sync_directory(directory)
         except BaseException:
-            journal._let_go()
+            journal._release()
             for name in (unlocked, path):
                 name.unlink(missing_ok=True)
             raise
@@ -99,10 +99,13 @@ class JournalFile:
 
     @classmethod
     def take_over(cls, path: Path) -> JournalFile | None:
-        """Open and lock a journal whose process is dead; ``None`` if it lives, or the file is gone or another user's.
+        """Open and lock the journal of a dead process.
+
+        Returns:
+            ``None`` if the process lives, or if the file is gone or another user's.
 
         Raises:
-            OSError: it cannot be opened or read.
+            OSError: the file cannot be opened or read.
         """
         journal = cls(path)
         try:
@@ -113,52 +116,52 @@ class JournalFile:
             with naming(path):
                 _lock(journal._descriptor)
                 journal.open = _read(path)
-        except (BlockingIOError, FileNotFoundError):  # finished by another process, before this one had the lock
-            journal._let_go()
+        except (BlockingIOError, FileNotFoundError):  # its process lives, or another process finished it first
+            journal._release()
             return None
         except BaseException:
-            journal._let_go()
+            journal._release()
             raise
         journal._is_torn = True
         return journal
 
     def begin(self, number: int, entry: JournalEntry) -> None:
-        """Write an entry; it is on the disk when this returns.
+        """Write an entry. It is on the disk when the method returns.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the entry cannot be written.
         """
         self.open[number] = entry
         self._append(begin_lines(number, entry), durable=True)
 
     def add(self, lines: str) -> None:
-        """Write whole lines about an open entry; they are on the disk when this returns.
+        """Write whole lines about an open entry. They are on the disk when the method returns.
 
         Raises:
-            OSError: they cannot be written.
+            OSError: the lines cannot be written.
         """
         self._append(lines, durable=True)
 
     def end(self, number: int) -> None:
-        """Write that an entry is no longer open. It is not waited for the disk: if that is lost, nothing else is.
+        """Write that an entry is no longer open, without a wait for the disk. The loss of this line is harmless.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the line cannot be written.
         """
         self.open.pop(number, None)
         self._append(ended_line(number), durable=False)
         with naming(self.path):
             if not self.open and os.fstat(self._descriptor).st_size > _MOST_BYTES:
-                self._begin_anew()
+                self._cut()
 
-    def _begin_anew(self) -> None:
+    def _cut(self) -> None:
         with self.path.open("rb") as file:
             head = file.readline(_LONGEST_HEAD)
         os.ftruncate(self._descriptor, len(head))
 
     def _append(self, lines: str, *, durable: bool) -> None:
         data = lines.encode()
-        if self._is_torn:  # by a full disk, or a death: what comes now must not become part of that line
+        if self._is_torn:  # a full disk or a crash tore the last line, so end that line first
             data = b"\n" + data
         self._is_torn = True
         with naming(self.path):
@@ -169,17 +172,17 @@ class JournalFile:
                 os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """Unlock the file, and remove it if nothing in it is open. Closing twice is harmless."""
+        """Unlock the file, and remove it if it has no open entry. Closing twice is harmless."""
         if self._descriptor < 0:
             return
         if not self.open:
-            with contextlib.suppress(OSError):  # then the next process finds it, and nothing open in it
+            with contextlib.suppress(OSError):  # the next process finds the file without open entries
                 self.path.unlink(missing_ok=True)
-        self._let_go()
+        self._release()
 
 
-def _let_go_in_fork() -> None:
-    """Close the copies of all files, so that only the other process holds the locks; nothing is written or removed."""
+def _release_in_fork() -> None:
+    """Close the fork's copies of all files. Only the other process holds the locks; no file is written or removed."""
     for journal in _open_files:
         if journal._descriptor >= 0:
             journal._forget()
@@ -187,11 +190,11 @@ def _let_go_in_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - not on Windows, where nothing forks
-    os.register_at_fork(before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_let_go_in_fork)
+    os.register_at_fork(before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_release_in_fork)
 
 
 def find_dead_journals(directory: Path, endpoint: str) -> Iterator[JournalFile]:
-    """Lock and yield, one by one, the journals of dead processes at that endpoint; those of others are not touched.
+    """Lock and yield, one by one, the journals of dead processes at that endpoint. Leaves other journals alone.
 
     Raises:
         OSError: the directory, or a file in it, cannot be read.
@@ -202,7 +205,7 @@ def find_dead_journals(directory: Path, endpoint: str) -> Iterator[JournalFile]:
 
 
 def read_other_journals(directory: Path, endpoint: str, own: Collection[Path]) -> list[JournalEntry]:
-    """Return the open entries of all processes at that endpoint, living or dead, but not of the files in `own`.
+    """Return the open entries of all processes at that endpoint, living or dead, except the files in `own`.
 
     Raises:
         OSError: the directory, or a file in it, cannot be read.
@@ -216,7 +219,7 @@ def read_other_journals(directory: Path, endpoint: str, own: Collection[Path]) -
 
 
 def _endpoint_of(path: Path) -> str | None:
-    """Return whose journal it is, without locking it; ``None`` if that cannot be told."""
+    """Return the endpoint of a journal without locking it; ``None`` if the file does not show it."""
     try:
         with naming(path), path.open("rb") as file:
             return read_journal([file.readline(_LONGEST_HEAD).decode("utf-8", errors="replace")])[0]
@@ -242,7 +245,7 @@ def _file_locks() -> Any:
 
 
 def _sync_directory(directory: Path) -> None:
-    """A new name is durable only once its directory is."""
+    """Write a directory to the disk, which makes new names in it durable."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

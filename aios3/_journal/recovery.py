@@ -1,4 +1,4 @@
-"""What dead processes, and uploads that could not be aborted, have left at the store: seen, gone on with, or ended."""
+"""Recovery of open uploads that dead processes or failed aborts left at the store: list, resume, end."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from .journal import Journal
 __all__ = ["Leftovers", "discard"]
 
 _CREATE_WINDOW: Final = timedelta(seconds=60)
-"""How long after the journal's word the store may have made an upload whose id no process lived to learn."""
+"""Time after the journal's line in which the store may have created an upload whose id was lost."""
 
 _ENDS: Final[Mapping[AbortOutcome, Literal["aborted", "gone"]]] = {
     AbortOutcome.ABORTED: "aborted",
     AbortOutcome.GONE: "gone",
     AbortOutcome.VANISHED: "gone",
 }
-"""What is no longer open after an abort, and how a caller is told."""
+"""Outcomes of an abort that left nothing open, with the outcome that the caller gets."""
 
 
 class Leftovers:
-    """The open entries of a driver's journal that nobody works on."""
+    """Open entries of a driver's journal that no call works on."""
 
     def __init__(self, engine: Engine, journal: Journal) -> None:
-        """Take who reaches the store, and who knows what is left."""
+        """Take the engine that sends requests, and the journal that holds the entries."""
         self._engine = engine
         self._journal = journal
 
     async def claim(self) -> list[int]:
-        """Become responsible for what dead processes left, and return the numbers of all that is left, oldest first.
+        """Take over the entries of dead processes, and return the numbers of all left entries, oldest first.
 
         Raises:
             OSError: the journals cannot be read.
@@ -52,7 +52,7 @@ class Leftovers:
 
     @contextmanager
     def reserve(self, number: int) -> Generator[JournalEntry | None]:
-        """Keep others on this driver away from an entry for a while; ``None`` if it is not left any more."""
+        """Reserve an entry for a block, against other calls of this driver; ``None`` if it is no longer left."""
         entry = self._journal.take(number)
         try:
             yield entry
@@ -60,21 +60,21 @@ class Leftovers:
             self._journal.put_back(number)
 
     def put_back(self, number: int) -> None:
-        """Leave an entry that was reserved, unless it is gone on with."""
+        """Release a reserved entry. Does nothing if an upload has resumed it."""
         self._journal.put_back(number)
 
     async def checkpoint(
         self, number: int, entry: JournalEntry, headers: ObjectHeaders | None = None
     ) -> UploadCheckpoint | None:
-        """Return how far an upload has come; ``None`` if it is not open, or nobody knows its id.
+        """Return the checkpoint of an upload; ``None`` if it is not open, or if its id is unknown.
 
         Args:
-            number: of the entry.
-            entry: as it was reserved.
-            headers: of the caller who will go on; they may hold a customer key, which the journal does not.
+            number: number of the entry.
+            entry: the reserved entry.
+            headers: headers of the caller that resumes, which may hold a customer key; ``None`` takes the journal's.
 
         Raises:
-            StorageError: the store refused, or does not answer.
+            StorageError: the store refused, or does not respond.
         """
         if entry.upload_id is None:
             return None
@@ -90,7 +90,7 @@ class Leftovers:
         return UploadCheckpoint(*upload.place, entry.part_size, parts, entry.checksum, entry.size)
 
     async def abort(self, number: int, entry: JournalEntry) -> RecoveredUpload:
-        """End an upload, and say what became of it; one that cannot be aborted stays.
+        """Abort an upload, and return the outcome. An upload that cannot be aborted stays in the journal.
 
         Raises:
             DriverClosedError: the driver was closed meanwhile; the upload stays.
@@ -103,7 +103,7 @@ class Leftovers:
                 outcome = await _abort_upload(self._engine, _upload_of(entry, upload_id), self._headers(entry))
         except DriverClosedError:
             raise
-        except Exception as error:  # noqa: BLE001 - credentials may fail with anything, and the others must be ended
+        except Exception as error:  # noqa: BLE001 - credentials may raise anything, and the other uploads must be ended
             return RecoveredUpload(entry.bucket, entry.key, entry.upload_id, "failed", error=error)
         if outcome not in _ENDS:
             return RecoveredUpload(entry.bucket, entry.key, upload_id, "failed")
@@ -123,7 +123,7 @@ class Leftovers:
         return (aborted[0], AbortOutcome.ABORTED) if aborted else (None, AbortOutcome.GONE)
 
     async def _ids_of_others(self, entry: JournalEntry) -> set[str]:
-        """Return the ids of uploads of that key that other processes have begun."""
+        """Return the ids of uploads that other processes have begun for the key."""
         place = entry.bucket, entry.key
         others = [other for other in await self._journal.read_others() if (other.bucket, other.key) == place]
         if any(other.upload_id is None for other in others):
@@ -136,13 +136,14 @@ class Leftovers:
     async def find_by_file(
         self, file: FileIdentity, bucket: str, key: str, headers: ObjectHeaders
     ) -> tuple[int, UploadCheckpoint] | None:
-        """Return what the upload of this file to this key can go on from; uploads of other states of it are ended.
+        """Return the entry number and the checkpoint from which this file can resume to this key; ``None`` without one.
 
-        The number is that of its entry, which stays reserved until `put_back`, or until it is gone on with.
+        Aborts uploads of other states of the file. The entry stays reserved until `put_back`, or until an upload
+        resumes it.
 
         Raises:
             OSError: the file or the journals cannot be read.
-            StorageError: the store refused, or does not answer.
+            StorageError: the store refused, or does not respond.
         """
         left = self._journal.left
         numbers = [number for number in await self.claim() if _is_of(left[number], file.path, bucket, key)]
@@ -172,10 +173,10 @@ def _is_of(entry: JournalEntry, path: str, bucket: str, key: str) -> bool:
 async def discard(
     engine: Engine, journal: Journal | None, checkpoint: UploadCheckpoint, headers: Mapping[str, str]
 ) -> None:
-    """Abort the upload of a checkpoint that is of no use any more, and note its end if it stands in the journal.
+    """Abort the upload of a useless checkpoint, and note its end if the journal holds it.
 
     Raises:
-        StorageError: the store refused, or does not answer.
+        StorageError: the store refused, or does not respond.
     """
     number = None if journal is None else journal.resume(checkpoint.upload_id)
     outcome: AbortOutcome | None = None
@@ -194,10 +195,10 @@ def _upload_of(entry: JournalEntry, upload_id: str) -> MultipartUpload:
 
 
 async def _abort_upload(engine: Engine, upload: MultipartUpload, headers: Mapping[str, str]) -> AbortOutcome:
-    """Abort an upload on which no process works, and prove that nothing remained.
+    """Abort an upload that no call works on, and prove that nothing remained.
 
     Raises:
-        StorageError: the store refused, or does not answer.
+        StorageError: the store refused, or does not respond.
     """
     abort = Abort(engine.client, upload, headers, RequestLog())
     engine.known_uploads.add(upload.upload_id)

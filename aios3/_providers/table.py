@@ -1,4 +1,4 @@
-"""Reader of ``providers.toml``, the table of what is known of each kind of store."""
+"""Reader of ``providers.toml``, the table of facts about each kind of store."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class Row(NamedTuple):
     facts: Mapping[str, Any]
     """Fields of `aios3.providers.Provider` and their values."""
     sources: Mapping[str, str]
-    """Who says so, for every field of `facts`."""
+    """Source of every field of `facts`."""
 
 
 def read_rows(text: str) -> tuple[Row, ...]:
     """Read a table of providers.
 
     Raises:
-        ValueError: it is not TOML, a fact has no source, a provider names a field twice, or a unit is unknown.
+        ValueError: the text is not TOML, a fact has no source, a provider names a field twice, or a unit is unknown.
     """
     return tuple(_row(name, statements) for name, statements in tomllib.loads(text).items())
 
@@ -79,7 +79,7 @@ def _value(field: str, value: Any) -> Any:
 
 
 def _quantity(text: str) -> int | timedelta | None:
-    """Read ``"5 GiB"``, ``"7 days"`` or ``"never"``, which is ``None``."""
+    """Parse ``"5 GiB"`` as bytes, ``"7 days"`` as a time, and ``"never"`` as ``None``."""
     if text == "never":
         return None
     number, _, unit = text.partition(" ")

@@ -16,7 +16,7 @@ import aios3
 
 DRIVERS = {"S3StorageDriver", "AmazonS3StorageDriver", "GoogleStorageDriver"}
 OPTIONS = {"TransferConfig", "RetryPolicy", "Timeouts", "Credentials", "CredentialsProvider", "ANONYMOUS", "Provider"}
-OPTIONS |= {"RefreshableCredentials"}
+OPTIONS |= {"Anonymous", "RefreshableCredentials"}
 VALUES = {"UploadReceipt", "UploadedPart", "UploadProgress", "Container", "StorageObject", "PendingUpload"}
 VALUES |= {"RecoveredUpload", "UploadCheckpoint", "Verification"}
 EXTRAS = {"PROVIDERS", "ResponseOverrides", "UploadAttributes", "UploadWriter", "OpenedObject", "command_output"}

@@ -126,7 +126,7 @@ INSTANCES = {
     name: instance_of(value) if inspect.isclass(value) else value
     for name, value in public_names().items()
     if not (inspect.isclass(value) and (typing.is_typeddict(value) or getattr(value, "_is_protocol", False)))
-    and name not in ("FrozenDict", "PROVIDERS", "Source")
+    and name not in ("Anonymous", "FrozenDict", "PROVIDERS", "Source")
     and not (inspect.isfunction(value) or typing.get_origin(value))
 }
 

@@ -102,7 +102,7 @@ def test_of_a_generic_store_nothing_is_known() -> None:
         ({"recommended_part_size": 0}, "recommended_part_size must be positive"),
         ({"max_object_size": 0}, "max_object_size must be positive"),
         ({"reorder_buffer": 0}, "reorder_buffer must be positive"),
-        ({"endpoint": "https://a", "endpoint_form": "https://{b}"}, "nothing for endpoint_form"),
+        ({"endpoint": "https://a", "endpoint_form": "https://{b}"}, "only for a provider without an endpoint"),
         ({"endpoint": "https://{zone}.a"}, "zones need a control_endpoint"),
         ({"endpoint": "https://a", "endpoint_variants": ((frozenset(), "https://b"),)}, "unknown endpoint variant"),
         ({"endpoint": "https://a", "endpoint_variants": ((frozenset({"fast"}), "https://b"),)}, "variant: fast"),

@@ -1,4 +1,4 @@
-"""The AWS_* variables as values: pure over a mapping, so that tests need no real environment.
+"""Reader of the AWS_* variables, from any mapping.
 
 An empty variable counts as unset, as in every AWS tool.
 """
@@ -14,14 +14,14 @@ __all__ = ["Environment", "first_set", "is_true", "read_environment", "read_swit
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What the variables say, apart from the keys. ``None`` is unset."""
+    """Values of the variables, without the keys. ``None`` means unset."""
 
     profile: str | None = None
     region: str | None = None
     endpoint_url: str | None = None
-    """AWS_ENDPOINT_URL_S3, else AWS_ENDPOINT_URL, whether or not configured endpoints are to be ignored."""
+    """AWS_ENDPOINT_URL_S3, else AWS_ENDPOINT_URL; present even if `ignores_endpoints`."""
     ignores_endpoints: bool = False
-    """AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: no endpoint of the environment or of a profile counts."""
+    """AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: endpoints of the environment and of the profile are ignored."""
     ca_bundle: str | None = None
     config_file: str | None = None
     credentials_file: str | None = None
@@ -29,16 +29,16 @@ class Environment:
     use_fips: bool | None = None
 
     def config_path(self, home: Path) -> Path:
-        """Return where the shared config file is; ``home`` stands for ``~``."""
+        """Return the path of the shared config file; ``home`` replaces ``~``."""
         return _expand(self.config_file, home) if self.config_file else home / ".aws" / "config"
 
     def credentials_path(self, home: Path) -> Path:
-        """Return where the shared credentials file is; ``home`` stands for ``~``."""
+        """Return the path of the shared credentials file; ``home`` replaces ``~``."""
         return _expand(self.credentials_file, home) if self.credentials_file else home / ".aws" / "credentials"
 
 
 def read_environment(environ: Mapping[str, str]) -> Environment:
-    """Read all variables but the keys; never raises."""
+    """Read all variables except the keys. Never raises."""
     return Environment(
         profile=first_set(environ, "AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
         region=first_set(environ, "AWS_REGION", "AWS_DEFAULT_REGION"),
@@ -53,17 +53,17 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
 
 
 def is_true(value: str | None) -> bool:
-    """Tell whether a yes/no setting is on; anything but ``true``, in any case, is off."""
+    """Return whether a yes/no setting is on. Only ``true``, in upper or lower case, means on."""
     return value is not None and value.lower() == "true"
 
 
 def read_switch(value: str | None) -> bool | None:
-    """Tell whether a yes/no setting is on, by the rule of `is_true`; ``None`` if it is not set."""
+    """Return whether a yes/no setting is on, by the rule of `is_true`; ``None`` if it is unset."""
     return None if value is None else is_true(value)
 
 
 def first_set(environ: Mapping[str, str], *names: str) -> str | None:
-    """Return the value of the first of these variables that is set and not empty; ``None`` if none is."""
+    """Return the first value among these variables that is set and not empty; ``None`` if there is none."""
     return next((value for name in names if (value := environ.get(name))), None)
 
 

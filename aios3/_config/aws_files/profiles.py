@@ -1,8 +1,8 @@
-"""The text of the shared AWS files as profiles: a pure parser, no file is opened here.
+"""Pure parser of the shared AWS files: takes their text and returns profiles.
 
-The syntax is AWS's own, which is near INI but not INI: a line indented deeper
-than the key above it belongs to that key, and under a key without a value it
-is a sub-key (``s3 =`` and below it ``addressing_style = path``).
+The syntax is AWS's own, near to INI. A line that is indented deeper than the key
+above it belongs to that key. Below a key without a value the line is a sub-key
+(``s3 =`` and below it ``addressing_style = path``).
 See https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html.
 """
 
@@ -19,7 +19,7 @@ __all__ = ["Section", "SharedConfig", "merge_credentials", "parse_config", "pars
 
 _HEADER: Final = re.compile(r"\[([^\]]*)\]\s*(?:[#;].*)?")
 _INLINE_COMMENT: Final = re.compile(r"\s[#;].*")
-# Only these: str.splitlines would also cut at form feeds and Unicode separators, which may be part of a value.
+# str.splitlines also cuts at form feeds and Unicode separators, which may be part of a value.
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 
 _STATIC_KEYS: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_security_token")
@@ -27,40 +27,40 @@ _STATIC_KEYS: Final = ("aws_access_key_id", "aws_secret_access_key", "aws_sessio
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The settings of one section, by lower-case key. Neither ``repr`` shows them: they can be secret."""
+    """Settings of one section, by lower-case key. ``repr`` hides them, because they can be secret."""
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     nested: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
-    """The sub-keys of the keys that stand without a value, by key."""
+    """Sub-keys of the keys without a value, by key."""
 
     def get(self, key: str, within: str | None = None) -> str | None:
-        """Return the value of ``key`` (below the key ``within``); ``None`` where it is missing or empty."""
+        """Return the value of ``key``, below the key ``within`` if given; ``None`` if it is missing or empty."""
         values = self.values if within is None else self.nested.get(within, {})
         return values.get(key) or None
 
     def updated_by(self, other: Section) -> Section:
-        """Return a section in which the settings of ``other`` win."""
+        """Return a section with the settings of both, where the settings of ``other`` win."""
         return Section({**self.values, **other.values}, {**self.nested, **other.nested})
 
 
 @dataclass(frozen=True, slots=True)
 class SharedConfig:
-    """The sections of the shared files, by kind and name."""
+    """Sections of the shared files, by kind and name."""
 
     profiles: Mapping[str, Section] = field(default_factory=dict)
     services: Mapping[str, Section] = field(default_factory=dict)
     sso_sessions: Mapping[str, Section] = field(default_factory=dict)
     keyed_profiles: frozenset[str] = frozenset()
-    """The profiles whose static keys are of the credentials file."""
+    """Profiles whose static keys come from the credentials file."""
 
 
 def parse_config(text: str, source: str) -> SharedConfig:
-    """Read the text of ``~/.aws/config``; ``source`` names it in errors.
+    """Parse the text of ``~/.aws/config``; ``source`` names the file in errors.
 
-    ``[profile default]`` replaces ``[default]``, as AWS defines it. Sections of other kinds are passed over.
+    ``[profile default]`` replaces ``[default]``, as AWS defines it. Sections of other kinds are ignored.
 
     Raises:
-        ConfigurationError: a line is malformed. The message has the source and the line number, never the line.
+        ConfigurationError: a line is malformed. The message names the source and the line number, never the line.
     """
     sections = _parse_sections(text, source)
     kinds: dict[str, dict[str, Section]] = {"profile": {}, "services": {}, "sso-session": {}}
@@ -74,7 +74,7 @@ def parse_config(text: str, source: str) -> SharedConfig:
 
 
 def parse_credentials(text: str, source: str) -> dict[str, Section]:
-    """Read the text of ``~/.aws/credentials``, in which every section is the profile of that name.
+    """Parse the text of ``~/.aws/credentials``, in which every section is a profile.
 
     Raises:
         ConfigurationError: as in `parse_config`.
@@ -86,7 +86,7 @@ def parse_credentials(text: str, source: str) -> dict[str, Section]:
 
 
 def merge_credentials(config: SharedConfig, credentials: Mapping[str, Section]) -> SharedConfig:
-    """Return ``config`` with the profiles of the credentials file laid over its own."""
+    """Return ``config``, its profiles updated by the profiles of the credentials file."""
     profiles = dict(config.profiles)
     keyed = frozenset(name for name, section in credentials.items() if section.values.keys() & set(_STATIC_KEYS))
     for name, section in credentials.items():
@@ -102,13 +102,13 @@ def _without_static_keys(section: Section) -> Section:
 
 
 def _add(sections: dict[str, Section], quoted_name: str, section: Section) -> None:
-    # The same name can come again with other quotes or spaces.
+    # A name can appear again with other quotes or spaces.
     name = _unquoted(quoted_name)
     sections[name] = sections.get(name, Section()).updated_by(section)
 
 
 class _MalformedLineError(Exception):
-    """Carries what was expected, never what stood there."""
+    """A line is malformed. The message says what was expected, and never quotes the line."""
 
 
 def _parse_sections(text: str, source: str) -> dict[str, Section]:
@@ -130,7 +130,7 @@ def _meaningful_lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 class _Draft:
-    """A section while its lines come in."""
+    """Section that is being parsed."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -138,7 +138,7 @@ class _Draft:
 
 
 class _SectionParser:
-    """Takes the lines of a file one by one; a section that comes again goes on where it ended."""
+    """Parses a file line by line. A section that appears again continues the earlier one."""
 
     def __init__(self) -> None:
         self.drafts: dict[str, _Draft] = {}

@@ -1,4 +1,4 @@
-"""The profile in force, read from the shared AWS files. Blocking: call it in a thread."""
+"""Loader of the selected profile from the shared AWS files. It blocks: call it in a thread."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ __all__ = ["Profile", "load_profile"]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One profile of the shared files, empty where they say nothing."""
+    """One profile of the shared files; a missing profile is empty."""
 
     name: str = "default"
     is_named: bool = False
-    """It was asked for by name (AWS_PROFILE) rather than being the default."""
+    """``True`` if the environment names it (AWS_PROFILE), ``False`` if it is the default."""
     settings: Section = field(default_factory=Section)
     services: Mapping[str, Section] = field(default_factory=dict)
     """All services sections, by name."""
     paths: tuple[Path, ...] = ()
-    """The files that were looked at, whether they exist or not."""
+    """Files that were looked for, whether they exist or not."""
     shared: SharedConfig = field(default_factory=SharedConfig)
-    """All that the files hold, for profiles that refer to others."""
+    """Content of both files, for profiles that refer to others."""
 
     def sibling(self, name: str) -> Profile:
         """Return another profile of the same files.
 
         Raises:
-            ConfigurationError: there is none of that name.
+            ConfigurationError: no profile has that name.
         """
         if name not in self.shared.profiles:
             raise ConfigurationError(f"profile {self.name!r} names the profile {name!r}, which does not exist")
@@ -41,16 +41,16 @@ class Profile:
 
     @property
     def has_keys_in_credentials_file(self) -> bool:
-        """Whether its static keys, if any, stand in the credentials file and not in the config file."""
+        """``True`` if its static keys, if any, are in the credentials file and not in the config file."""
         return self.name in self.shared.keyed_profiles
 
     @property
     def ignores_endpoints(self) -> bool:
-        """Whether no configured endpoint counts."""
+        """``True`` if configured endpoints are ignored."""
         return is_true(self.settings.get("ignore_configured_endpoint_urls"))
 
     def find_endpoint_url(self, service: str = "s3") -> str | None:
-        """Return the endpoint for a service: of the services section that the profile names, else of the profile.
+        """Return the endpoint for a service, from the services section that the profile names, else from the profile.
 
         Raises:
             ConfigurationError: the services section does not exist.
@@ -63,9 +63,9 @@ class Profile:
 
 
 def load_profile(environment: Environment, home: Path) -> Profile:
-    """Read both files and pick the profile that the environment names, else the default.
+    """Read both files and return the profile that the environment names, else the default.
 
-    A file that does not exist is an empty one. Both are held in memory once, as text.
+    A missing file counts as empty. The text of both files is held in memory once.
 
     Raises:
         ConfigurationError: a file cannot be read or is malformed, or the named profile is in neither.
@@ -89,7 +89,7 @@ def _read_text(path: Path) -> str:
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except UnicodeDecodeError:
-        # Neither its text nor its cause: the exception holds the whole file.
+        # No text and no cause in the error: the UnicodeDecodeError holds the whole file.
         raise ConfigurationError(f"{path} is not UTF-8 text") from None
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error

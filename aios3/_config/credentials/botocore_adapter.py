@@ -1,4 +1,4 @@
-"""Credentials of a botocore or boto3 session, for those who have one."""
+"""Credentials of a botocore or boto3 session."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from aios3.errors import ConfigurationError
 __all__ = ["BotocoreCredentials"]
 
 _KEPT: Final = timedelta(minutes=5)
-"""botocore renews its credentials 10 to 15 minutes before they expire, so this is well inside."""
+"""Use of one reading. botocore renews its credentials earlier: 10 to 15 minutes before they expire."""
 
 
 class BotocoreCredentials(RefreshingCredentials):
-    """Takes the credentials of a botocore or boto3 session, and leaves their renewal to it.
+    """Takes the credentials of a botocore or boto3 session, which renews them.
 
-    The session is asked in a thread, since it may read files and send requests, at most every few minutes.
-    Credentials get an ``expires_at`` of five minutes from when they were asked for, which is not their real one.
+    The session is read in a thread, because it may read files and send requests, at most every few minutes.
+    ``expires_at`` is five minutes after the reading, and not the real expiry.
 
     Args:
         session: a ``botocore.session.Session`` or a ``boto3.Session``.
-        clock: the time.
+        clock: source of the time.
     """
 
     def __init__(self, session: Any, *, clock: Clock = Clock()) -> None:  # noqa: B008 - frozen

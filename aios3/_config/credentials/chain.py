@@ -1,10 +1,9 @@
-"""Where credentials come from when the caller passes none: small sources, tried in order.
+"""Credential chain for callers that pass no credentials: small sources, tried in order.
 
-A source is a function that looks at one place and returns a provider, ``None``
-when there is nothing, or raises when there is something that cannot be used.
-It never falls through from a half-made configuration to another identity.
-Nothing is asked over the network, and no program is run, before the first
-request needs credentials.
+A source is a function that looks at one place. It returns a provider, or
+``None`` if the place is empty, or raises if its content cannot be used. An
+incomplete configuration never falls through to another identity. No request is
+sent and no program is run before the first request needs credentials.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ __all__ = ["LookupContext", "StaticCredentials", "find_credentials"]
 
 
 def find_credentials(context: LookupContext) -> CredentialsProvider:
-    """Return the provider of the first source that has one; the machine's metadata service is the last.
+    """Return the provider of the first source that has one. The machine's metadata service is the last source.
 
     Raises:
-        ConfigurationError: no source has any, or one has some that cannot be used.
+        ConfigurationError: no source has credentials, or a source has unusable ones.
     """
     provider = first_of(context, _sources_in_order(context))
     if provider is not None:
@@ -45,7 +44,7 @@ def find_credentials(context: LookupContext) -> CredentialsProvider:
 
 
 def _sources_in_order(context: LookupContext) -> tuple[CredentialsSource, ...]:
-    # Who names a profile means it, even where keys happen to be exported as well.
+    # A profile that is named comes before keys that happen to be exported.
     if context.profile.is_named:
         return (from_profile, from_environment_keys, from_environment_web_identity, from_container)
     return (
@@ -59,25 +58,27 @@ def _sources_in_order(context: LookupContext) -> tuple[CredentialsSource, ...]:
 
 
 class _LastResort(RefreshingCredentials):
-    """The metadata service, which is only a guess: until it has given any, its silence, a refusal or an answer that is
-    none mean that there are no credentials anywhere.
+    """Instance metadata service as the last source, although nothing shows that the machine has one.
+
+    Until it has returned credentials, any failure of it means that no source has credentials: a missing response, a
+    refusal, or an unusable response.
     """
 
     def __init__(self, context: LookupContext, metadata: InstanceMetadataCredentials) -> None:
         super().__init__(self._ask, clock=context.clock, name="instance metadata credentials")
         self._context = context
         self._metadata = metadata
-        self._has_answered = False
+        self._has_succeeded = False
 
     async def _ask(self) -> Credentials:
         try:
             credentials = await self._metadata.look_up()
         except StorageError as error:
-            if self._has_answered:
+            if self._has_succeeded:
                 raise
             url = find_metadata_url(self._context) or DEFAULT_METADATA_URL
             raise _absence(self._context, f"the instance metadata service at {url} ({error})") from error
-        self._has_answered = True
+        self._has_succeeded = True
         return credentials
 
 

@@ -1,4 +1,4 @@
-"""Credentials from the endpoint that a container finds beside it (ECS, EKS Pod Identity, CloudShell)."""
+"""Credentials from the container credentials endpoint (ECS, EKS Pod Identity, CloudShell)."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ __all__ = ["ContainerCredentials"]
 
 _HOST: Final = "http://169.254.170.2"
 _ALLOWED_HOSTS: Final = frozenset({"localhost", "169.254.170.2", "169.254.170.23", "fd00:ec2::23"})
-"""That may be asked without TLS, beside all loopback addresses: ECS, and EKS in both families."""
+"""Hosts allowed without TLS, besides all loopback addresses: ECS, and EKS over IPv4 and IPv6."""
 _OPERATION: Final = "GetContainerCredentials"
 _SECONDS: Final = 2.0
 _ATTEMPTS: Final = 3
 
 
 class ContainerCredentials(RefreshingCredentials):
-    """Gets credentials from a container's endpoint, and renews them in time. Two seconds, three tries.
+    """Gets credentials from a container's endpoint, and renews them before they expire.
+
+    A request has three attempts of two seconds.
 
     Args:
-        uri: a path, which is then asked of 169.254.170.2, or a whole URL: https, or http to a host that cannot be
-            outside the machine.
-        token: sent as the Authorization header.
-        token_file: holds the token instead; read anew at each renewal, in a thread.
+        uri: a path on 169.254.170.2, or a whole URL: https, or http to a host that cannot be outside the machine.
+        token: value of the Authorization header; ``None`` for none.
+        token_file: file with the token, used instead of `token`; read at each renewal, in a thread.
         ca_bundle: path of the certificates to trust instead of the system's.
-        clock: the time.
+        clock: source of the time.
 
     Raises:
-        ConfigurationError: the URI is neither of those. The message does not hold it.
+        ConfigurationError: the URI is neither. The message does not hold it.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class ContainerCredentials(RefreshingCredentials):
         response = await self._requests.send(request)
         if response.status != 200:
             raise refusal(response, _OPERATION)
-        origin = f"the answer of {origin}"
+        origin = f"the response of {origin}"
         return read_credentials(parse_object(response.body, origin), METADATA_FIELDS, origin)
 
     async def _read_token(self) -> str | None:

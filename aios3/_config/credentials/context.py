@@ -1,4 +1,4 @@
-"""Where the sources of credentials may look, and what they all need to know."""
+"""Context of a credentials lookup: the places to search, and settings for all sources."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ __all__ = ["LookupContext"]
 
 @dataclass(frozen=True, slots=True)
 class LookupContext:
-    """The environment, one profile, and what is around them."""
+    """Environment, one profile, and settings that all sources share."""
 
     environ: Mapping[str, str] = field(repr=False)
     profile: Profile
     region: str = "us-east-1"
-    """Whose STS to ask."""
+    """Region of the STS endpoint."""
     home: Path = Path("~")
     """The user's home directory."""
     clock: Clock = Clock()  # noqa: RUF009 - frozen
     role_chain: tuple[str, ...] = ()
-    """The profiles whose roles are to be assumed with the credentials of this one, outermost first."""
+    """Profiles whose roles are assumed with the credentials of `profile`, outermost first."""
     uses_fips: bool = False
-    """STS is asked at its FIPS endpoint, unless another one is configured."""
+    """``True`` if STS is reached at its FIPS endpoint, unless another endpoint is configured."""
 
     def variable(self, name: str) -> str | None:
         """Return a variable of the environment; an empty one counts as unset."""
         return self.environ.get(name) or None
 
     def is_on(self, name: str) -> bool:
-        """Tell whether a yes/no variable says yes."""
+        """Return whether a yes/no variable is on."""
         return is_true(self.variable(name))
 
     @property
@@ -44,7 +44,7 @@ class LookupContext:
         return self.variable("AWS_CA_BUNDLE")
 
     def endpoint_url(self, service: str) -> str | None:
-        """Return the endpoint that is configured for ``"sts"`` or ``"sso"``, or ``None`` for AWS's usual one.
+        """Return the endpoint that is configured for ``"sts"`` or ``"sso"``; ``None`` for AWS's usual endpoint.
 
         Raises:
             ConfigurationError: the profile names a services section that does not exist.
@@ -59,5 +59,5 @@ class LookupContext:
         return specific or self.variable("AWS_ENDPOINT_URL") or self.profile.find_endpoint_url(service)
 
     def below(self, profile: Profile) -> LookupContext:
-        """Return the places in which to look for the credentials that this profile's role is assumed with."""
+        """Return the context of a source profile, whose credentials assume the role of this profile."""
         return replace(self, profile=profile, role_chain=(*self.role_chain, self.profile.name))

@@ -1,4 +1,4 @@
-"""Credentials out of the documents in which AWS hands them out, which differ in the names of the fields only."""
+"""Parser of AWS's credentials documents, which differ only in the names of their fields."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """What the fields are called."""
+    """Names of the fields of one kind of document."""
 
     access_key_id: str
     secret_access_key: str
@@ -36,17 +36,17 @@ class Fields:
 
 
 PROCESS_FIELDS: Final = Fields("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
-"""Of credential_process, and of STS."""
+"""Fields of credential_process and of STS."""
 METADATA_FIELDS: Final = Fields("AccessKeyId", "SecretAccessKey", "Token", "Expiration")
-"""Of the container endpoint and of instance metadata."""
+"""Fields of the container endpoint and of instance metadata."""
 SSO_FIELDS: Final = Fields("accessKeyId", "secretAccessKey", "sessionToken", "expiration")
 
 
 def parse_object(body: bytes, origin: str) -> Mapping[str, object]:
-    """Return a JSON object; ``origin`` names it in errors.
+    """Return the JSON object in ``body``; ``origin`` names the document in errors.
 
     Raises:
-        ConfigurationError: it is anything else. Neither the message nor a cause holds any of it.
+        ConfigurationError: ``body`` is not a JSON object. Neither the message nor a cause quotes it.
     """
     try:
         document = json.loads(body)
@@ -103,10 +103,10 @@ _MAX_BYTES: Final = 64 * 1024
 
 
 async def read_small_file(path: Path, origin: str) -> bytes:
-    """Return a file of at most 64 KiB, read in a thread; ``origin`` says in errors whose it is.
+    """Return the content of a file of at most 64 KiB, read in a thread; ``origin`` names the file in errors.
 
     Raises:
-        ConfigurationError: it cannot be read, is empty, or is longer. The message holds none of it.
+        ConfigurationError: the file cannot be read, is empty, or is longer. The message quotes none of it.
     """
     return await in_library_thread(_read, path, origin)
 

@@ -1,4 +1,4 @@
-"""The sources of credentials that the environment names, or that the machine itself is."""
+"""Credential sources of the environment variables and of the machine."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _IPV6_METADATA_URL: Final = "http://[fd00:ec2::254]"
 
 
 def from_environment_keys(context: LookupContext) -> CredentialsProvider | None:
-    """AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."""
+    """Return the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; ``None`` if both are unset."""
     credentials = read_environment_credentials(context.environ)
     return None if credentials is None else StaticCredentials(credentials)
 
 
 def from_environment_web_identity(context: LookupContext) -> CredentialsProvider | None:
-    """AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN."""
+    """Return the role AWS_ROLE_ARN with AWS_WEB_IDENTITY_TOKEN_FILE; ``None`` without a token file."""
     token_file = context.variable("AWS_WEB_IDENTITY_TOKEN_FILE")
     if token_file is None:
         return None
@@ -55,13 +55,13 @@ def from_environment_web_identity(context: LookupContext) -> CredentialsProvider
 
 
 def from_container(context: LookupContext) -> CredentialsProvider | None:
-    """AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI."""
+    """Return the endpoint AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI; ``None`` if both are unset."""
     relative = context.variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
     uri = relative or context.variable("AWS_CONTAINER_CREDENTIALS_FULL_URI")
     if uri is None:
         return None
     if relative is not None and not relative.startswith("/"):
-        # Behind a host name without a slash between, it would change the host.
+        # Without the slash the value would extend the host name.
         raise ConfigurationError("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI must begin with a slash")
     return ContainerCredentials(
         uri,
@@ -73,7 +73,7 @@ def from_container(context: LookupContext) -> CredentialsProvider | None:
 
 
 def from_metadata(context: LookupContext) -> InstanceMetadataCredentials | None:
-    """The metadata service, unless AWS_EC2_METADATA_DISABLED."""
+    """Return the metadata service; ``None`` if AWS_EC2_METADATA_DISABLED is on."""
     if context.is_on("AWS_EC2_METADATA_DISABLED"):
         return None
     return InstanceMetadataCredentials(
@@ -86,7 +86,7 @@ def from_metadata(context: LookupContext) -> InstanceMetadataCredentials | None:
 
 
 def find_metadata_url(context: LookupContext) -> str | None:
-    """Return where the metadata service is configured to be, or ``None`` for its usual place."""
+    """Return the configured URL of the metadata service; ``None`` for the usual URL."""
     mode = context.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE") or ""
     by_mode = _IPV6_METADATA_URL if mode.lower() == "ipv6" else None
     return context.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT") or by_mode
@@ -94,23 +94,23 @@ def find_metadata_url(context: LookupContext) -> str | None:
 
 def _read_number(context: LookupContext, name: str) -> float:
     text = context.variable(name) or "1"
-    # Seconds, and attempts: a handful.
+    # The limits suit both seconds and attempts.
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 100):
         raise ConfigurationError(f"{name} must be a whole number in 1..100")
     return int(text)
 
 
 def read_environment_credentials(environ: Mapping[str, str]) -> Credentials | None:
-    """Read the keys; ``None`` if there are none.
+    """Read the keys of the environment; ``None`` if there are none.
 
     Raises:
-        ConfigurationError: a key without its secret or the reverse, an unusable value, or an
+        ConfigurationError: a key id without its secret or the reverse, an unusable value, or an
             AWS_CREDENTIAL_EXPIRATION that is not a time with a zone.
     """
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     values = (first_set(environ, names[0]), first_set(environ, names[1]))
     if values == (None, None):
-        # An expiration left over from keys that are gone is nobody's error.
+        # An expiration without keys is harmless.
         return None
     token = first_set(environ, "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
     return pair_keys("the environment", names, values, token, _read_expiration(environ))

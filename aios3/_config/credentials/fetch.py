@@ -1,4 +1,4 @@
-"""The few small requests that get credentials: bounded in time, without proxies, redirects or kept connections."""
+"""Requests for credentials: bounded in time, without proxies, redirects or kept connections."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from aios3.options import Timeouts
 __all__ = ["CredentialRequests", "make_request", "refusal"]
 
 _URL: Final = re.compile(r"(https?://[^/?#\s\\]+)(/[^?#\s\\]*)?(?:\?([^#\s\\]*))?")
-"""Scheme and host, path, query. What the host may be is checked where all endpoints are."""
+"""Scheme and host, path, query. `Endpoint.parse` checks the host."""
 _RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
 _BASE_DELAY: Final = 0.2
-"""Seconds; doubled with each retry, and a random part of it is waited."""
+"""Seconds; doubled with each retry. The delay is a random part of that."""
 
 
 class CredentialRequests:
-    """Sends a request, each time over a connection of its own: hours lie between two of them.
+    """Sends requests, each attempt over its own connection, because requests are hours apart.
 
-    So there is nothing to close, and it belongs to no event loop.
+    Nothing has to be closed, and the object belongs to no event loop.
 
     Args:
-        seconds: for one attempt, from connecting to the last byte of the answer.
-        attempts: for one request, the first one included.
+        seconds: limit of one attempt, from connecting to the last byte of the response.
+        attempts: attempts per request, the first one included.
         clock: waits between attempts.
         ca_bundle: path of the certificates to trust instead of the system's.
     """
@@ -56,13 +56,13 @@ class CredentialRequests:
         self._context: ssl.SSLContext | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_context": None}  # it cannot be pickled, and is made again when it is needed
+        return {**self.__dict__, "_context": None}  # a TLS context cannot be pickled; the next request makes one
 
     async def send(self, request: Request) -> Response:
-        """Return the answer, whatever its status; the last one if every attempt was in vain.
+        """Return the response, whatever its status; the last one if every attempt failed.
 
         Raises:
-            TransportError: no answer came; `TransportTimeoutError` if none came in time.
+            TransportError: no response came; `TransportTimeoutError` if none came in time.
         """
         for attempt in range(self._attempts - 1):
             try:
@@ -89,7 +89,7 @@ class CredentialRequests:
         except TimeoutError as error:
             place = f"{request.scheme}://{request.host}"
             raise TransportTimeoutError(
-                f"{request.operation} at {place}: no answer within {self._seconds:g} s"
+                f"{request.operation} at {place}: no response within {self._seconds:g} s"
             ) from error
         finally:
             await transport.aclose()
@@ -98,10 +98,10 @@ class CredentialRequests:
 def make_request(
     operation: str, method: str, url: str, headers: Mapping[str, str], *, origin: str, body: Body = ()
 ) -> Request:
-    """Return a request for ``url``, whose path is encoded already; ``origin`` names the URL in errors.
+    """Return a request for ``url``, whose path must be encoded; ``origin`` names the URL in errors.
 
     Raises:
-        ConfigurationError: it is not a usable http(s) URL, or a header has a line break. The message has neither.
+        ConfigurationError: ``url`` is not a usable http(s) URL, or a header has a line break. The message has neither.
     """
     match = _URL.fullmatch(url) if url.isascii() and url.isprintable() else None
     if match is None:
@@ -120,7 +120,7 @@ def make_request(
 
 
 def refusal(response: Response, operation: str) -> ResponseError:
-    """Return the error that an answer is: one that may pass, a denial, or credentials that are not accepted."""
+    """Return the error of a response: a transient failure, a denial, or credentials that are not accepted."""
     found = read_error(response, operation=operation, bucket=None, key=None, upload_id=None, part_number=None)
     error_class: type[ResponseError] = CredentialsError
     if isinstance(found, ThrottledError | AccessDeniedError):

@@ -1,4 +1,4 @@
-"""Credentials of the EC2 machine that this runs on, from its metadata service (IMDSv2)."""
+"""Credentials of this EC2 machine, from its metadata service (IMDSv2)."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _TOKEN_PATH: Final = "/latest/api/token"  # noqa: S105 - a path
 _ROLES_PATH: Final = "/latest/meta-data/iam/security-credentials/"
 _TOKEN_SECONDS: Final = "21600"  # noqa: S105 - the longest life it can have
 _NO_TOKENS: Final = frozenset({403, 404, 405})
-"""What a service answers that knows the first version only."""
+"""Statuses of a service that supports only version 1."""
 _EXTENSION: Final = timedelta(minutes=10)
 
 
 class InstanceMetadataCredentials(RefreshingCredentials):
-    """Gets the credentials of the machine's role, and renews them in time.
+    """Gets the credentials of the machine's role, and renews them before they expire.
 
-    Expired ones are given out for 10 to 15 minutes more, as AWS advises: when the service has trouble, S3 may
-    still take them.
+    If the service returns expired credentials, they are used for another 10 to 15 minutes, as AWS advises: while the
+    service has trouble, S3 may still accept them.
 
     Args:
-        endpoint_url: a metadata service at another place.
-        seconds: for one attempt of each of the three requests.
-        attempts: for each of them; outside EC2 nothing answers, so one is enough.
-        allows_v1: go on without a token where the service has none to give.
-        clock: the time.
+        endpoint_url: URL of the metadata service; ``None`` for the usual URL.
+        seconds: limit of one attempt of each of the three requests.
+        attempts: attempts per request; outside EC2 nothing responds, so one is enough.
+        allows_v1: continue without a token if the service has none.
+        clock: source of the time.
     """
 
     def __init__(
@@ -56,22 +56,22 @@ class InstanceMetadataCredentials(RefreshingCredentials):
         self._requests = CredentialRequests(seconds=seconds, attempts=attempts, clock=clock)
 
     async def look_up(self) -> Credentials:
-        """Ask the service now.
+        """Request the credentials now.
 
         Raises:
-            TransportError: nothing answers.
+            TransportError: no response comes.
             ResponseError: the service refuses.
-            ConfigurationError: the machine has no role, or what answered is not the service.
+            ConfigurationError: the machine has no role, or the response is not from the service.
         """
         headers = await self._authorize()
         role = await self._find_role(headers)
         response = await self._send("GetInstanceCredentials", "GET", f"{_ROLES_PATH}{quote(role, safe='')}", headers)
         if response.status != 200:
             raise refusal(response, "GetInstanceCredentials")
-        return self._extended(_read_answer(response))
+        return self._extended(_read_response(response))
 
     async def _authorize(self) -> dict[str, str]:
-        """Return the header that the other two requests need."""
+        """Return the header with the token for the other two requests; empty if the service has no tokens."""
         operation = "GetInstanceMetadataToken"
         response = await self._send(
             operation, "PUT", _TOKEN_PATH, {"x-aws-ec2-metadata-token-ttl-seconds": _TOKEN_SECONDS}
@@ -103,8 +103,8 @@ class InstanceMetadataCredentials(RefreshingCredentials):
         return replace(credentials, expires_at=now + _EXTENSION * (1 + self._clock.random() / 2))
 
 
-def _read_answer(response: Response) -> Credentials:
-    origin = "the answer of the instance metadata service"
+def _read_response(response: Response) -> Credentials:
+    origin = "the response of the instance metadata service"
     document = parse_object(response.body, origin)
     if document.get("Code", "Success") != "Success":
         raise ConfigurationError(f"{origin} is no success but {document['Code']!r:.80}")

@@ -22,19 +22,19 @@ __all__ = ["ProcessCredentials"]
 
 _MAX_OUTPUT: Final = 64 * 1024
 _END_SECONDS: Final = 5.0
-"""How long a killed program may take to be gone."""
+"""Limit of the wait for a killed program."""
 
 
 class ProcessCredentials(RefreshingCredentials):
-    """Runs a program without a shell, reads the credentials that it prints, and runs it again in time.
+    """Runs a program without a shell, reads the credentials that it prints, and runs it again before they expire.
 
-    Its output may have 64 KiB. It has no input, and what it writes to its standard error goes to ours. When time
-    runs out, or whoever waits is cancelled, it is killed with all that it started, and waited for.
+    The program may print 64 KiB. It has no input and inherits our standard error. After a timeout or a cancellation
+    the program is killed with all processes that it started, and the call waits for its end.
 
     Args:
         command: the program and its arguments, quoted as for a shell.
-        seconds: that it may run.
-        clock: tells when the credentials expire.
+        seconds: limit of one run.
+        clock: source of the time.
 
     Raises:
         ConfigurationError: the command is empty, or its quotes do not match. The message does not hold it.
@@ -69,7 +69,7 @@ class ProcessCredentials(RefreshingCredentials):
 
     async def _start(self) -> tuple[asyncio.SubprocessTransport, _Program]:
         try:
-            # In a session of its own, so that what it starts can be ended with it.
+            # In a new session, its whole process group can be killed.
             return await asyncio.get_running_loop().subprocess_exec(
                 _Program, *self._arguments, stdin=DEVNULL, stdout=PIPE, stderr=None, start_new_session=True
             )
@@ -79,14 +79,14 @@ class ProcessCredentials(RefreshingCredentials):
 
 
 class _Program(asyncio.SubprocessProtocol):
-    """What a running program has printed, and whether it is over."""
+    """Output and end of a running program."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.output = bytearray()
         self.has_said_too_much: asyncio.Future[None] = loop.create_future()
         self.has_ended: asyncio.Future[None] = loop.create_future()
-        """It was waited for, and nobody holds its output open."""
+        """Done when the program is reaped and no process holds its output open."""
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if len(self.output) <= _MAX_OUTPUT:
@@ -109,7 +109,7 @@ def _split(command: str) -> list[str]:
 
 
 async def _end(transport: asyncio.SubprocessTransport, program: _Program) -> None:
-    """Make sure that it is gone, whatever happens to us meanwhile."""
+    """Kill the program if it runs, and wait for its end despite a cancellation, which is raised afterwards."""
     if not program.has_ended.done():
         _kill_group(transport.get_pid())
     transport.close()

@@ -1,4 +1,4 @@
-"""Profiles that stand for a role: whose credentials it is assumed with, and how."""
+"""Roles that profiles name, with the credentials that assume them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ _BY_CREDENTIAL_SOURCE = {
 
 
 def from_profile_role(context: LookupContext, find: CredentialsSource) -> CredentialsProvider | None:
-    """role_arn with source_profile or credential_source; ``find`` looks in the profile that is the source.
+    """Return the role of role_arn, assumed by source_profile or credential_source; ``None`` without such a role.
+
+    ``find`` looks for credentials in the source profile.
 
     Raises:
         ConfigurationError: the settings contradict each other, lead in a circle, or need a code of an MFA device.
@@ -53,7 +55,7 @@ def from_profile_role(context: LookupContext, find: CredentialsSource) -> Creden
 
 
 def from_profile_web_identity(context: LookupContext) -> CredentialsProvider | None:
-    """web_identity_token_file and role_arn."""
+    """Return the role of role_arn with web_identity_token_file; ``None`` if one of them is unset."""
     get = context.profile.settings.get
     role_arn, token_file = get("role_arn"), get("web_identity_token_file")
     if role_arn is None or token_file is None:

@@ -1,7 +1,7 @@
-"""The ways in which a profile can say where its credentials come from.
+"""Credential sources that a profile can configure.
 
-Each is a function that returns a provider, ``None`` if the profile does not go
-that way, or raises if it goes half of it.
+Each source is a function. It returns a provider, or ``None`` if the profile does
+not configure the source, or raises if the settings are incomplete.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _LEFT_OVER: Final = {
     "sso_session": "but neither sso_account_id nor sso_role_name",
     "sso_start_url": "but neither sso_account_id nor sso_role_name",
 }
-"""Settings that mean credentials are to be got in a way that came to nothing, and why."""
+"""Settings of a source that gave no credentials, with the reason."""
 
 
 def from_profile(context: LookupContext) -> CredentialsProvider | None:
-    """Return the credentials of the profile alone, whatever the environment holds."""
+    """Return the provider that the profile alone configures, whatever the environment holds."""
     return first_of(context, (from_role, from_profile_web_identity, *BELOW_WEB_IDENTITY))
 
 
 def first_of(context: LookupContext, sources: tuple[CredentialsSource, ...]) -> CredentialsProvider | None:
-    """Return the provider of the first source that has one, or ``None``; later ones are not looked at.
+    """Return the provider of the first source that has one, or ``None``. Skips later sources.
 
     Raises:
-        ConfigurationError: a source has something that cannot be used.
+        ConfigurationError: a source has unusable settings.
     """
     for source in sources:
         if (provider := source(context)) is not None:
@@ -49,12 +49,12 @@ def first_of(context: LookupContext, sources: tuple[CredentialsSource, ...]) -> 
 
 
 def from_role(context: LookupContext) -> CredentialsProvider | None:
-    """role_arn, assumed with the credentials of another profile or of the place that the profile names."""
+    """Return the role of role_arn, assumed with the credentials of another profile or of credential_source."""
     return from_profile_role(context, from_profile)
 
 
 def _from_sso(context: LookupContext) -> CredentialsProvider | None:
-    """sso_account_id and sso_role_name, with a session's section or with the portal's settings beside them."""
+    """Return the role of sso_account_id and sso_role_name; the portal is set in an sso-session or beside them."""
     profile = context.profile
     account_id, role_name = profile.settings.get("sso_account_id"), profile.settings.get("sso_role_name")
     if account_id is None and role_name is None:
@@ -108,7 +108,7 @@ def _from_keys(context: LookupContext) -> CredentialsProvider | None:
 
 
 def _refuse_left_over(context: LookupContext) -> CredentialsProvider | None:
-    """Never pass over a half-made configuration to another identity."""
+    """Raise for an incomplete configuration, which must not fall through to another identity."""
     found = next(filter(context.profile.settings.get, _LEFT_OVER), None)
     if found is not None:
         raise ConfigurationError(f"profile {context.profile.name!r} has {found}, {_LEFT_OVER[found]}")
@@ -122,4 +122,4 @@ BELOW_WEB_IDENTITY: Final[tuple[CredentialsSource, ...]] = (
     _from_keys,
     _refuse_left_over,
 )
-"""The sources that come after roles and web identities, in the order of the AWS SDKs."""
+"""Sources after roles and web identities, in the order of the AWS SDKs."""

@@ -1,4 +1,4 @@
-"""Credentials of a role, for which other credentials are exchanged."""
+"""Credentials of a role, which STS returns for other credentials or a token."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ __all__ = ["AssumeRoleCredentials", "WebIdentityCredentials"]
 
 
 class AssumeRoleCredentials(RefreshingCredentials):
-    """Gets the credentials of a role from STS (AssumeRole), and renews them in time.
+    """Gets the credentials of a role from STS (AssumeRole), and renews them before they expire.
 
     Args:
         role_arn: the role.
-        source: whose credentials may assume it; asked at each renewal, never closed here.
-        region: whose STS to ask.
-        session_name: seen in AWS's logs; ``None`` makes one up.
-        external_id: what the role's owner agreed with you, if anything.
-        duration_seconds: how long they are to live, 900 to 43,200; ``None`` leaves it to STS: an hour.
-        endpoint_url: an STS that is not AWS's.
+        source: credentials that may assume the role; read at each renewal, never closed.
+        region: region of the STS endpoint.
+        session_name: name in AWS's logs; ``None`` generates one.
+        external_id: value agreed with the role's owner; ``None`` for none.
+        duration_seconds: lifetime in seconds, 900 to 43,200; ``None`` takes the default of STS, an hour.
+        endpoint_url: endpoint of another STS; ``None`` for AWS's.
         ca_bundle: path of the certificates to trust instead of the system's.
-        clock: the time.
+        clock: source of the time.
 
     Raises:
-        ConfigurationError: the region or the duration cannot be one.
+        ConfigurationError: the region or the duration is invalid.
     """
 
     def __init__(
@@ -75,20 +75,20 @@ class AssumeRoleCredentials(RefreshingCredentials):
 
 
 class WebIdentityCredentials(RefreshingCredentials):
-    """Gets the credentials of a role from STS (AssumeRoleWithWebIdentity), and renews them in time.
+    """Gets the credentials of a role from STS (AssumeRoleWithWebIdentity), and renews them before they expire.
 
     Args:
         role_arn: the role.
-        token_file: where the token is; read anew at each renewal, in a thread.
-        region: whose STS to ask.
-        session_name: seen in AWS's logs; ``None`` makes one up.
-        duration_seconds: how long they are to live, 900 to 43,200; ``None`` leaves it to STS: an hour.
-        endpoint_url: an STS that is not AWS's.
+        token_file: file with the token; read at each renewal, in a thread.
+        region: region of the STS endpoint.
+        session_name: name in AWS's logs; ``None`` generates one.
+        duration_seconds: lifetime in seconds, 900 to 43,200; ``None`` takes the default of STS, an hour.
+        endpoint_url: endpoint of another STS; ``None`` for AWS's.
         ca_bundle: path of the certificates to trust instead of the system's.
-        clock: the time.
+        clock: source of the time.
 
     Raises:
-        ConfigurationError: the region or the duration cannot be one.
+        ConfigurationError: the region or the duration is invalid.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Credentials for which the token is exchanged that ``aws sso login`` left on the disk."""
+"""Credentials from IAM Identity Center, which returns them for the token of ``aws sso login``."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ _ATTEMPTS: Final = 3
 class SsoCredentials(RefreshingCredentials):
     """Gets the credentials of a role in IAM Identity Center, and renews them while the login lasts.
 
-    The login itself is not renewed: once it has ended, the error says how to log in again.
+    The login itself is not renewed. Once it has ended, the error says how to log in again.
 
     Args:
-        account_id: of the account.
-        role_name: of the permission set.
-        region: of the Identity Center.
-        start_url: of the portal.
-        session_name: of the ``sso-session`` section, or ``None`` for the older form without one.
-        cache_directory: where logins are kept; ``None`` for ``~/.aws/sso/cache``.
-        login_command: what to run when the login has ended; ``None`` for what follows from the session.
-        endpoint_url: of a portal that is not AWS's.
+        account_id: id of the account.
+        role_name: name of the permission set.
+        region: region of the Identity Center.
+        start_url: URL of the portal.
+        session_name: name of the ``sso-session`` section; ``None`` for the older form without one.
+        cache_directory: directory of the stored logins; ``None`` for ``~/.aws/sso/cache``.
+        login_command: command for the error when the login has ended; ``None`` derives it from the session.
+        endpoint_url: endpoint of another portal; ``None`` for AWS's.
         ca_bundle: path of the certificates to trust instead of the system's.
-        clock: the time.
+        clock: source of the time.
 
     Raises:
-        ConfigurationError: the region cannot be one.
+        ConfigurationError: the region is invalid.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class SsoCredentials(RefreshingCredentials):
             raise self._needs_login("was refused")
         if response.status != 200:
             raise refusal(response, _OPERATION)
-        return _read_answer(response)
+        return _read_response(response)
 
     async def _read_token(self) -> str:
-        """Return the login's token, read anew: somebody may have logged in since."""
+        """Return the token of the login. Reads the file each time, because the user may have logged in since."""
         origin = f"the SSO login in {self._login_file}"
         try:
             content = await read_small_file(self._login_file, "the SSO login")
@@ -97,7 +97,7 @@ class SsoCredentials(RefreshingCredentials):
 
     def _check_token(self, document: Mapping[str, object], origin: str) -> str:
         token = document.get("accessToken")
-        # Older tools wrote UTC where the standard has a Z.
+        # Older tools wrote UTC instead of the standard's Z.
         expires_at = read_time(str(document.get("expiresAt", "")).replace("UTC", "Z"))
         if not isinstance(token, str) or not token or expires_at is None:
             raise ConfigurationError(f"{origin} has no accessToken, or no time in expiresAt")
@@ -109,7 +109,7 @@ class SsoCredentials(RefreshingCredentials):
         return ConfigurationError(f"the SSO login {what}: run `{self._login_command}`")
 
 
-def _read_answer(response: Response) -> Credentials:
-    origin = "the answer of the SSO portal"
+def _read_response(response: Response) -> Credentials:
+    origin = "the response of the SSO portal"
     document = parse_object(response.body, origin).get("roleCredentials")
     return read_credentials(document if isinstance(document, dict) else {}, SSO_FIELDS, origin)

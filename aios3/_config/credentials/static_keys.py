@@ -1,4 +1,4 @@
-"""Static keys, however they are named where they were found."""
+"""Static keys of the environment and of profiles."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def pair_keys(
 ) -> Credentials | None:
     """Return credentials of an access key id and a secret, or ``None`` if both are unset.
 
-    ``origin`` and ``names`` say in errors where they were looked for and what they are called there.
+    ``origin`` and ``names`` name the place and its two settings in errors.
 
     Raises:
-        ConfigurationError: one is set without the other, or a value cannot be used. The message has no value.
+        ConfigurationError: one is set without the other, or a value cannot be used. The message quotes no value.
     """
     key_id, secret = values
     if key_id is None and secret is None:
@@ -40,12 +40,12 @@ def pair_keys(
 
 @dataclass(frozen=True, slots=True)
 class StaticCredentials:
-    """Answers always with the same credentials."""
+    """Provider that always returns the same credentials."""
 
     credentials: Credentials
 
     async def get_credentials(self) -> Credentials:
-        """Return them."""
+        """Return the credentials."""
         return self.credentials
 
 

@@ -1,4 +1,4 @@
-"""AWS's Security Token Service: the two of its operations that give credentials for a role."""
+"""Client of AWS's Security Token Service (STS), for its two operations that return credentials of a role."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _ATTEMPTS: Final = 3
 
 
 class StsClient:
-    """Asks one STS.
+    """Sends requests to one STS endpoint.
 
     Args:
-        region: whose STS to ask, and to sign for.
-        endpoint_url: ``None`` for AWS's in the region.
+        region: region of the endpoint and of the signature.
+        endpoint_url: ``None`` for AWS's endpoint in the region.
         ca_bundle: path of the certificates to trust instead of the system's.
         clock: dates signatures, and waits between attempts.
 
     Raises:
-        ConfigurationError: the region cannot be one.
+        ConfigurationError: the region is invalid.
     """
 
     def __init__(self, *, region: str, endpoint_url: str | None, ca_bundle: str | None, clock: Clock) -> None:
@@ -44,12 +44,12 @@ class StsClient:
         self._requests = CredentialRequests(seconds=_SECONDS, attempts=_ATTEMPTS, clock=clock, ca_bundle=ca_bundle)
 
     async def ask(self, action: str, parameters: Mapping[str, str | None], signer: Credentials | None) -> Credentials:
-        """Return what ``action`` gives; parameters that are ``None`` are left out, ``signer=None`` signs nothing.
+        """Return the credentials of ``action``. Leaves out parameters that are ``None``; ``signer=None`` signs nothing.
 
         Raises:
-            ResponseError: STS refuses. The message has its words, and no secret.
-            TransportError: STS does not answer.
-            ConfigurationError: the endpoint cannot be one, or what answered is not STS.
+            ResponseError: STS refuses. The message quotes STS and holds no secret.
+            TransportError: STS does not respond.
+            ConfigurationError: the endpoint is invalid, or the response is not from STS.
         """
         given = {name: value for name, value in parameters.items() if value is not None}
         body = urlencode({"Action": action, "Version": _VERSION, **given}, quote_via=quote, safe="").encode()
@@ -60,14 +60,14 @@ class StsClient:
         response = await self._requests.send(request)
         if response.status != 200:
             raise refusal(response, action)
-        return _read_answer(response.body, action)
+        return _read_response(response.body, action)
 
 
 def check_duration(seconds: object) -> str | None:
-    """Return the life of a role's credentials as STS wants it.
+    """Return the lifetime of a role's credentials as a parameter of STS; ``None`` stays ``None``.
 
     Raises:
-        ConfigurationError: it is not in 900..43200.
+        ConfigurationError: the lifetime is not in 900..43200 seconds.
     """
     if seconds is None:
         return None
@@ -76,8 +76,8 @@ def check_duration(seconds: object) -> str | None:
     return str(seconds)
 
 
-def _read_answer(body: bytes, action: str) -> Credentials:
-    origin = f"the answer of STS to {action}"
+def _read_response(body: bytes, action: str) -> Credentials:
+    origin = f"the response of STS to {action}"
     try:
         found = parse_xml(body).child(f"{action}Result")
     except XmlError as error:

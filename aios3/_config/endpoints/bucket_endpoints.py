@@ -1,4 +1,4 @@
-"""Transfer acceleration: one host for what is in buckets of every region, and the region's own for all else."""
+"""Endpoints that depend on the bucket or on the kind of request: accelerated, control, zonal."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["accelerated_endpoint", "control_endpoint", "zonal_endpoint"]
 def accelerated_endpoint(
     provider: Provider, variant: frozenset[str], profile: Profile
 ) -> Callable[[str, str], Endpoint] | None:
-    """Return what gives, by bucket and region, the endpoint for what is in a bucket; ``None`` without acceleration.
+    """Return a function of bucket and region that returns the accelerated endpoint; ``None`` without acceleration.
 
-    It raises a `ConfigurationError` for names that cannot be a subdomain.
+    The function raises a `ConfigurationError` for a bucket name that cannot be a subdomain.
 
     Raises:
-        ConfigurationError: the profile wants buckets by path.
+        ConfigurationError: the profile addresses buckets by path.
     """
     if "accelerate" not in variant:
         return None
@@ -46,19 +46,19 @@ def accelerated_endpoint(
 
 
 def control_endpoint(provider: Provider, region: str) -> Endpoint | None:
-    """Return where buckets are made, removed and listed, always by path; ``None`` if that is the usual endpoint."""
+    """Return the endpoint that creates, deletes and lists buckets, always by path; ``None`` for the usual endpoint."""
     if provider.control_endpoint is None:
         return None
     return Endpoint.parse(provider.control_endpoint.replace("{region}", region), "path")
 
 
 def zonal_endpoint(provider: Provider, endpoint: Endpoint, region: str) -> Callable[[str, str], Endpoint] | None:
-    """Return what gives, by bucket and region, the endpoint for what is in a bucket.
+    """Return a function of bucket and region that returns the endpoint of the bucket's zone.
 
-    It raises a `ConfigurationError` for names that tell no zone.
+    The function raises a `ConfigurationError` for a bucket name without a zone.
 
     Returns:
-        ``None`` where ``endpoint`` takes everything, as one of the caller's own does.
+        ``None`` if ``endpoint`` takes all requests, as a custom endpoint does.
     """
     pattern = provider.endpoint
     if pattern is None or not provider.has_zones or endpoint != control_endpoint(provider, region):

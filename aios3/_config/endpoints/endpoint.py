@@ -1,4 +1,4 @@
-"""Which endpoint counts, and how buckets are named there."""
+"""Choice of the endpoint and of its addressing of buckets."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ Addressing = Literal["virtual", "path"]
 
 @dataclass(frozen=True, slots=True)
 class CustomEndpoint:
-    """An endpoint that somebody wrote down, where the provider's own would be."""
+    """Endpoint from an argument, a variable or a profile, used instead of the provider's own."""
 
     endpoint: Endpoint
     origin: str
-    """Who did, for messages."""
+    """Name of that place, for messages."""
     is_argument: bool
 
     def region(self, provider: Provider) -> str | None:
-        """Return the region that the host itself names, if it is one of the provider's."""
+        """Return the region that the host names; ``None`` if it names none, or is not one of the provider's hosts."""
         return read_region(_patterns(provider), self.endpoint.host)
 
 
 @dataclass(frozen=True, slots=True)
 class OwnEndpoints:
-    """The endpoints of a provider that has one for every region, all of one variant; none accelerates."""
+    """Regional endpoints of a provider, all of one variant, without acceleration."""
 
     provider: Provider
     variant: frozenset[str]
@@ -47,15 +47,15 @@ class OwnEndpoints:
         return Endpoint.parse(_own_url(self.provider, self.variant - {"accelerate"}, region), self.addressing)
 
     def read_region(self, host: str, bucket: str | None) -> str | None:
-        """Return the region whose host this is; ``bucket`` may stand before it. ``None`` for any other host."""
+        """Return the region of a host, which ``bucket`` may precede; ``None`` if the host is not one of these."""
         return read_region(_patterns(self.provider), host, bucket)
 
 
 def find_custom_endpoint(endpoint_url: str | None, environment: Environment, profile: Profile) -> CustomEndpoint | None:
-    """Return the endpoint of the argument, else of the environment, else of the profile; ``None`` if all are silent.
+    """Return the endpoint of the argument, else of the environment, else of the profile; ``None`` if none is set.
 
     Raises:
-        ConfigurationError: it cannot be used. The message says whose it is, and never holds the URL.
+        ConfigurationError: the endpoint cannot be used. The message names its origin and never holds the URL.
     """
     origin, url = "endpoint_url=", endpoint_url
     if url is None:
@@ -71,28 +71,29 @@ def find_custom_endpoint(endpoint_url: str | None, environment: Environment, pro
 def resolve_endpoint(
     provider: Provider, custom: CustomEndpoint | None, variant: frozenset[str], region: str, profile: Profile
 ) -> Endpoint:
-    """Return the custom endpoint, or the provider's own of the variant, which accelerates nothing by itself.
+    """Return the custom endpoint, else the provider's endpoint of the variant, without acceleration.
 
-    ``addressing_style`` of the profile says how buckets are named. Without it the provider does, on its own
-    hosts; on any other host it is by path.
+    ``addressing_style`` of the profile sets the addressing. The default is the provider's addressing on the provider's
+    hosts, and addressing by path on any other host.
 
     Raises:
-        ConfigurationError: no endpoint is known, or what is configured cannot be used.
+        ConfigurationError: no endpoint is known, or a configured value cannot be used.
     """
     addressing = _read_addressing(profile)
     if custom is None and (control := control_endpoint(provider, region)) is not None:
         return control
     if custom is not None:
-        # Behind a host that is not the provider's own there is rarely a wildcard DNS entry for its buckets.
+        # Hosts of others rarely have a wildcard DNS entry for their buckets.
         usual = provider.addressing if _is_own_host(provider, custom.endpoint.host) else "path"
         return replace(custom.endpoint, addressing=addressing or usual)
     return OwnEndpoints(provider, variant, addressing or provider.addressing).of_region(region)
 
 
 def find_own_endpoints(provider: Provider, endpoint: Endpoint, region: str) -> OwnEndpoints | None:
-    """Return the provider's endpoints of the variant that `endpoint` is.
+    """Return the provider's regional endpoints of the variant that `endpoint` has.
 
-    ``None`` if it is not the provider's own in that region, or the provider's is the same in every region.
+    Returns:
+        ``None`` if `endpoint` is not the provider's in that region, or if all regions share one endpoint.
     """
     if "{region}" not in (provider.endpoint or "") or provider.has_zones:
         return None
@@ -123,14 +124,14 @@ def _own_url(provider: Provider, variant: frozenset[str], region: str) -> str:
 
 
 def _patterns(provider: Provider) -> tuple[str, ...]:
-    """Return the patterns of all hosts that are the provider's."""
+    """Return the patterns of all hosts of the provider."""
     named = (provider.endpoint, provider.control_endpoint, provider.endpoint_form)
     forms = tuple(pattern for pattern in named if pattern is not None)
     return (*forms, *(pattern for _, pattern in provider.endpoint_variants), *provider.endpoint_aliases)
 
 
 def _is_own_host(provider: Provider, host: str) -> bool:
-    """Tell whether ``host`` is the provider's, in any region, or a name below it."""
+    """Return whether ``host`` is a host of the provider, in any region, or a subdomain of one."""
     return any(is_below(pattern, host) for pattern in _patterns(provider))
 
 

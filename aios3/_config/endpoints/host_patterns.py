@@ -1,4 +1,4 @@
-"""Patterns of a store's own hosts: filled with a region, or read to find one.
+"""Patterns of a store's own hosts, to make the host of a region and to read the region of a host.
 
 A pattern is a URL with names in braces, such as ``https://s3.{region}.amazonaws.com``.
 """
@@ -18,19 +18,19 @@ _LABEL: Final = r"[a-z0-9-]{1,63}"
 
 
 def fill_pattern(pattern: str, region: str) -> str:
-    """Return the URL for a region; other names in braces stay."""
+    """Return the pattern with the region filled in. Other names in braces stay."""
     return pattern.replace("{region}", region)
 
 
 def read_region(patterns: Iterable[str], host: str, bucket: str | None = None) -> str | None:
-    """Return the region that a host of one of these patterns is for; ``None`` if it is of none, or for no region.
+    """Return the region of a host that fits a pattern; ``None`` if no pattern fits, or if it has no region.
 
-    Of several patterns that fit, the one with the most fixed text counts.
+    If several patterns fit, the pattern with the most fixed text counts.
 
     Args:
         patterns: of one store.
         host: in lower case, with the port unless it is the scheme's default.
-        bucket: may stand before the host.
+        bucket: name that may precede the host; ``None`` for none.
     """
     hosts = (host, host.removeprefix(f"{bucket}."))
     for pattern in sorted(patterns, key=_fixed_length, reverse=True):
@@ -41,7 +41,10 @@ def read_region(patterns: Iterable[str], host: str, bucket: str | None = None) -
 
 
 def is_below(pattern: str, host: str) -> bool:
-    """Tell whether a host ends as those of the pattern do: after the last name in braces, or whole, at a dot."""
+    """Return whether a host ends with the pattern's text after the last name in braces.
+
+    A pattern without names fits its host and all subdomains of it.
+    """
     _, varies, fixed = _host_of(pattern).rpartition("}")
     suffix = fixed if varies else f".{fixed}"
     return suffix not in ("", ".") and f".{host}".endswith(suffix)
@@ -57,7 +60,7 @@ def _fixed_length(pattern: str) -> int:
 
 @lru_cache(maxsize=256)
 def _compile(pattern: str) -> re.Pattern[str]:
-    # Split at the names: fixed text and names take turns.
+    # re.split returns fixed text and names in turn.
     parts = _NAME.split(_host_of(pattern))
     for place, text in enumerate(parts):
         if place % 2 == 0:

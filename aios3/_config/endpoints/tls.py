@@ -1,4 +1,4 @@
-"""The TLS context: verification always on, its trust store loaded off the loop."""
+"""TLS context with verification always on; a thread loads its trust store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["make_ssl_context"]
 async def make_ssl_context(ca_bundle: str | None) -> ssl.SSLContext:
     """Make a verifying client context that trusts ``ca_bundle`` (a PEM file), or the system's store.
 
-    Loading a trust store reads files and parses hundreds of certificates, so it happens in a thread.
+    A thread loads the trust store, because that reads files and parses hundreds of certificates.
 
     Raises:
         ConfigurationError: the bundle cannot be read or holds no certificate.
@@ -26,6 +26,6 @@ def _build_context(ca_bundle: str | None) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=ca_bundle)
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"the CA bundle {ca_bundle!r} (AWS_CA_BUNDLE) cannot be used: {error}") from error
-    # The transport speaks nothing else, and some stores choose HTTP/2 for a client that does not say so.
+    # The transport speaks only HTTP/1.1, and some stores choose HTTP/2 for a client without ALPN.
     context.set_alpn_protocols(["http/1.1"])
     return context

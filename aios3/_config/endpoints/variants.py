@@ -1,4 +1,4 @@
-"""Which of the provider's own endpoints is wanted: its usual one, dualstack, FIPS, accelerate."""
+"""Choice among the provider's own endpoints: usual, dualstack, FIPS, accelerate."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _NO_VARIANT: Final[frozenset[str]] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class VariantSwitches:
-    """What is asked of the endpoint; ``None`` is not said."""
+    """Switches that choose the variant of the endpoint. ``None`` means unset."""
 
     dualstack: bool | None = None
     fips: bool | None = None
     accelerate: bool | None = None
 
     def over(self, other: VariantSwitches) -> VariantSwitches:
-        """Return switches in which those of ``other`` count where these say nothing."""
+        """Return these switches, with unset ones taken from ``other``."""
         return VariantSwitches(
             other.dualstack if self.dualstack is None else self.dualstack,
             other.fips if self.fips is None else self.fips,
@@ -32,9 +32,9 @@ class VariantSwitches:
         )
 
     def over_configured(self, environment: Environment, profile: Profile) -> VariantSwitches:
-        """Return switches in which the environment, then the profile, count where these say nothing.
+        """Return these switches, with unset ones taken from the environment, then from the profile.
 
-        Of the profile, what stands below ``s3`` counts before what holds for every service.
+        In the profile, settings below ``s3`` come before settings for every service.
         """
         settings = profile.settings
         return (
@@ -55,12 +55,12 @@ class VariantSwitches:
 
     @property
     def wanted(self) -> frozenset[str]:
-        """The names of what is on."""
+        """Names of the switches that are on."""
         return frozenset(name for name in ("dualstack", "fips", "accelerate") if getattr(self, name))
 
 
 def check_variant(provider: Provider, asked: VariantSwitches, custom_origin: str | None) -> None:
-    """Refuse what is asked for and cannot be: see `choose_variant`."""
+    """Raise `ConfigurationError` if the caller's switches cannot be obeyed; see `choose_variant`."""
     if custom_origin is not None and asked.wanted:
         raise ConfigurationError(
             f"{custom_origin} already says where the store is, so {_keywords(asked.wanted)} cannot choose: "
@@ -74,19 +74,18 @@ def choose_variant(
 ) -> frozenset[str]:
     """Return the key of the endpoint in `Provider.endpoint_variants`; empty for the usual one.
 
-    The environment and the profile speak of AWS: they do not count for a provider without variants, nor where
-    the endpoint is configured, which says more than they do.
+    The environment and the profile mean AWS. They do not count for a provider without variants, nor if the endpoint
+    is configured.
 
     Args:
-        provider: of the store.
-        asked: by the caller; counts always.
-        environment: counts where the caller says nothing.
-        profile: counts where both say nothing.
-        custom_origin: where the endpoint comes from if it is not the provider's own.
+        provider: the store's provider.
+        asked: the caller's switches, which always count.
+        environment: gives the switches that the caller left unset.
+        profile: gives the switches that both left unset.
+        custom_origin: origin of the endpoint; ``None`` if it is the provider's own.
 
     Raises:
-        ConfigurationError: the caller asks for a variant of an endpoint that is configured; or the provider has no
-            such endpoint.
+        ConfigurationError: the caller asks for a variant of a configured endpoint, or the provider lacks the variant.
     """
     check_variant(provider, asked, custom_origin)
     if custom_origin is not None or not provider.endpoint_variants:
@@ -97,10 +96,10 @@ def choose_variant(
 
 
 def variant_pattern(provider: Provider, variant: frozenset[str]) -> str | None:
-    """Return the URL pattern of a variant, or for an empty one the usual, if the provider has any.
+    """Return the URL pattern of a variant. An empty variant has the usual pattern; ``None`` if there is none.
 
     Raises:
-        ConfigurationError: there is no such variant; the message names those that there are.
+        ConfigurationError: the provider lacks the variant. The message lists its variants.
     """
     if not variant:
         return provider.endpoint

@@ -268,7 +268,7 @@ async def test_going_on_twice_at_once_is_refused(
     """The one that runs is not disturbed."""
     driver = make_driver()
     async with driver.open_upload("bucket", "key", resume=checkpoint) as upload:
-        with pytest.raises(ConfigurationError, match="gone on with already"):
+        with pytest.raises(ConfigurationError, match="being resumed already"):
             await driver.upload_object_via_stream(b"", "bucket", "key", resume=checkpoint)
         await upload.write(CONTENT[checkpoint.offset :])
     assert server.objects["bucket", "key"].body == CONTENT

@@ -255,7 +255,7 @@ def test_a_fork_lets_go_of_every_file(tmp_path: Path) -> None:
     content = journal.path.read_text()
     held = os.dup(journal._descriptor)  # as the other process has it
     journal_file._opening.acquire()
-    journal_file._let_go_in_fork()
+    journal_file._release_in_fork()
     journal.close()
     assert JournalFile.take_over(journal.path) is None
     assert journal.path.read_text() == content

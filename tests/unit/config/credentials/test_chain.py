@@ -121,7 +121,7 @@ async def test_a_silent_metadata_service_means_that_nothing_was_found(make_conte
     await loop_clock.advance(1)
     with pytest.raises(ConfigurationError) as caught:
         await fetching
-    for hint in (*HINTS, f"the instance metadata service at {stand_in.url} (", "no answer within 1 s"):
+    for hint in (*HINTS, f"the instance metadata service at {stand_in.url} (", "no response within 1 s"):
         assert hint in str(caught.value)
     assert len(stand_in.asked) == 1
 

@@ -122,6 +122,6 @@ async def test_trouble_that_passes_is_tried_again(stand_in, clock):
 async def test_an_answer_without_credentials_is_an_error(stand_in, clock, answer):
     """It is not shown."""
     stand_in.on(dataclasses.replace(answer))
-    with pytest.raises(ConfigurationError, match="the answer of the container's credentials endpoint") as caught:
+    with pytest.raises(ConfigurationError, match="the response of the container's credentials endpoint") as caught:
         await ContainerCredentials(stand_in.url, clock=clock()).get_credentials()
     assert "hidden" not in str(caught.value)

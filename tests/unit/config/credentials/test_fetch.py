@@ -94,7 +94,7 @@ async def test_silence_is_bounded(stand_in, clock, loop_clock):
         await stand_in.arrived.wait()
         stand_in.arrived.clear()
         await loop_clock.advance(2)
-    with pytest.raises(TransportTimeoutError, match="GetIt at http://127.0.0.1:.*: no answer within 2 s"):
+    with pytest.raises(TransportTimeoutError, match="GetIt at http://127.0.0.1:.*: no response within 2 s"):
         await sending
 
 

@@ -94,7 +94,7 @@ async def test_other_refusals_are_errors(stand_in, provider):
 async def test_an_answer_without_credentials_is_an_error(stand_in, provider, answer, message):
     """It says what came."""
     stand_in.on(TOKEN, ROLE, answer)
-    with pytest.raises(ConfigurationError, match=f"the answer of the instance metadata service {message}"):
+    with pytest.raises(ConfigurationError, match=f"the response of the instance metadata service {message}"):
         await provider.get_credentials()
 
 

@@ -119,9 +119,9 @@ async def test_a_login_file_that_cannot_be_used_is_an_error(make, tmp_path):
     [
         (Answer(403), AccessDeniedError, "GetRoleCredentials was answered 403"),
         (json_answer({}, 404), CredentialsError, "GetRoleCredentials was answered 404"),
-        (json_answer({}), ConfigurationError, "the answer of the SSO portal has no accessKeyId"),
-        (json_answer({"roleCredentials": []}), ConfigurationError, "the answer of the SSO portal has no accessKeyId"),
-        (Answer(body=b"hidden"), ConfigurationError, "the answer of the SSO portal is not a JSON object"),
+        (json_answer({}), ConfigurationError, "the response of the SSO portal has no accessKeyId"),
+        (json_answer({"roleCredentials": []}), ConfigurationError, "the response of the SSO portal has no accessKeyId"),
+        (Answer(body=b"hidden"), ConfigurationError, "the response of the SSO portal is not a JSON object"),
     ],
 )
 async def test_other_answers_are_errors(stand_in, make, tmp_path, answer, error_class, message):

@@ -81,7 +81,7 @@ async def test_a_wrong_signature_does_not_show_the_token(stand_in, client):
 async def test_what_is_not_the_answer_of_sts_is_an_error(stand_in, client, body, message):
     """A proxy's page, or another service behind the URL."""
     stand_in.on(Answer(body=body))
-    with pytest.raises(ConfigurationError, match=f"the answer of STS to AssumeRole:? {message}"):
+    with pytest.raises(ConfigurationError, match=f"the response of STS to AssumeRole:? {message}"):
         await client.ask("AssumeRole", {}, SIGNER)
 
 
