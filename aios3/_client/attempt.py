@@ -1,4 +1,4 @@
-"""What came of sending one operation once."""
+"""Result of sending one operation once."""
 
 from __future__ import annotations
 

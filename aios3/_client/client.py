@@ -137,7 +137,7 @@ class OperationClient:
             operation: what is being done.
             outcome: of the last attempt.
             log: failed attempts of this request, the last one included.
-            repaired: what was put right so far; what is put right now is added.
+            repaired: repairs made so far; this call adds its own.
             is_cleanup: see `run`.
             feed: the body, if it is made while it is sent.
         """
@@ -281,7 +281,7 @@ class OperationClient:
         return None if host is None or self.region_of_host is None else self.region_of_host(host, bucket)
 
     def _repair(self, repair: Repair, operation: Operation[Any], outcome: Attempt[Any]) -> None:
-        """Put the clock right, or have fresh credentials made; every attempt looks for a good connection anyway."""
+        """Correct the clock, or ask for fresh credentials. Each attempt looks for a good connection anyway."""
         if repair == "credentials" and outcome.credentials is not None:
             self.signer.refused(operation, outcome.credentials)
         if repair == "clock" and outcome.response is not None:

@@ -1,4 +1,4 @@
-"""What a receipt may say of the comparisons that were made: no more than what was sent, and what came back."""
+"""Verification of a receipt: the comparisons that were made, from the values sent and received."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def test_a_sentence_of_a_document_has_at_most_30_words(path: Path) -> None:
         ('"""Whoever waits is\n\ntold."""', ["Whoever", "told"]),
         ("x = 1  # it waits for\n# ever\ny = 2", ["for ever"]),
         ('f"nobody {x} goes on with it"', ["nobody", "goes on with"]),
-        ("raise ValueError('it takes no further bytes')", ["no more"]),
+        ("raise ValueError('it takes no more bytes')", ["no more"]),
         ("nobody = 'no more than 3 parts, no more parts than 3'", []),
     ],
 )

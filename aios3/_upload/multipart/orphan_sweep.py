@@ -1,11 +1,9 @@
-"""Finds the upload that a lost answer to Create left behind.
+"""Search for the upload that a lost response to Create left behind.
 
-Nobody is told the id of such an upload, and S3 cannot be asked for it by
-anything that we chose. What is known: its key, that it began while our Create
-was unanswered, that it gets no parts, and that it is none of this driver's. An
-upload of another process that fits all four is possible only if it began in
-that very window and still has no part; the window is as long as the lost
-request, and whoever creates an upload usually has its first part at hand.
+The id of such an upload is unknown, and S3 offers no way to ask for it by a value that we chose. Four facts are known:
+its key, that it began while our Create was in flight, that it gets no parts, and that it is not another upload of this
+driver. An upload of another process fits all four only if it began in that window and still has no part. The window is
+as long as the lost request, and a process that creates an upload usually has its first part at hand.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ _SLACK: Final = timedelta(seconds=2)
 """The times in a listing are whole seconds, and the two clocks may round differently."""
 
 _SECOND_LOOK: Final = 1.0
-"""Seconds before the second look: an upload that somebody works on has its first part on the way."""
+"""Seconds before the second look: an upload of a running process has its first part in flight by then."""
 
 _MOST_PAGES: Final = 20
 
@@ -56,11 +54,11 @@ class OrphanSweep:
         self._began = self._client.clock.now()
 
     def answer_was_lost(self) -> None:
-        """Note that by now an upload may have been made whose id nobody knows."""
+        """Record that an upload with an unknown id may have been made by now."""
         self._lost = self._client.clock.now()
 
     def was_lost_between(self, began: datetime, lost: datetime) -> None:
-        """Note that an upload may have been made in that time, by our clock, whose id nobody knows."""
+        """Record that an upload with an unknown id may have been made in that time, by our clock."""
         self._began, self._lost = began, lost
 
     async def run(self, ids_of_others: Callable[[], Awaitable[Collection[str]]] | None = None) -> list[str]:

@@ -47,7 +47,7 @@ class PartSender:
             engine: whose client sends.
             job: the upload.
             tasks: to run in.
-            progress: is told of every part stored.
+            progress: receives every stored part.
             log: of the upload.
             creation: gives the id of the multipart upload.
         """

@@ -1,4 +1,4 @@
-"""What the store holds of an open upload, and how much of it can be trusted."""
+"""Stored parts of an open upload, and the checks before they are used again."""
 
 from __future__ import annotations
 

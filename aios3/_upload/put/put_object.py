@@ -1,4 +1,4 @@
-"""PutObject of a whole body, whose success is told from that of another writer."""
+"""PutObject of a whole body, with proof that the object is ours if the response is lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def put_object(
     head_headers: Mapping[str, str],
     proof: ObjectProof,
 ) -> Committed:
-    """Put the object, and tell our own success from somebody else's.
+    """Put the object, and distinguish our own success from that of another writer.
 
     An answer without an ETag is no proof that a store has answered, and a lost answer is none of a failure; with
     ``if_none_match`` a repetition is then refused because the first attempt succeeded. In all these cases `evidence`

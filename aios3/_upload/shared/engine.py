@@ -1,4 +1,4 @@
-"""What all uploads of one driver share."""
+"""Shared state of all uploads of one driver: client, memory, disk, and the uploads that are running."""
 
 from __future__ import annotations
 

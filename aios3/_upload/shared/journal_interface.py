@@ -1,4 +1,4 @@
-"""What an upload tells of itself to a journal, if there is one."""
+"""Interface between an upload and the journal, if there is one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class JournalRecord(Protocol):
         ...  # pragma: no cover - a protocol has no body
 
     def left_open(self) -> None:
-        """Note that nobody works on it any more, though it may be open; never fails, and does not wait."""
+        """Record that this process has stopped work on an upload that may be open. Never fails, and does not wait."""
         ...  # pragma: no cover - a protocol has no body
 
 

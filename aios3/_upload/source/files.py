@@ -27,7 +27,7 @@ class OpenedFile:
     """An async context manager: the file at `path`, open for reading in its block.
 
     All that may block, opening and closing included, runs in the file's own
-    thread: to open a pipe takes until somebody writes to it. A caller who is
+    thread: a pipe opens only when another process writes to it. A caller who is
     cancelled meanwhile does not wait, and the thread closes the file at the end
     of what it is in.
     """

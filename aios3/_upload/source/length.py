@@ -1,4 +1,4 @@
-"""How long a source may be, and how long it turned out to be."""
+"""Length of a source: its limits, and the bytes that were read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["SourceLength"]
 
 
 class SourceLength:
-    """Counts what is read of one source."""
+    """Counts the bytes that are read of one source."""
 
     def __init__(self, *, size: int | None, max_size: int | None, put_limit: int | None = None, read: int = 0) -> None:
         """Take the limits in bytes; ``None`` is no limit.
