@@ -20,7 +20,8 @@ class BodyChannel:
     """Body of one request: a beginning that can be sent again, then pieces that can be sent only once.
 
     Two sides use it, in one event loop. The feeding side gives up the beginning when it has been sent, then puts
-    pieces, then ends. The transport iterates over `pieces`. By asking for the next piece it releases the last one. The iteration ends only after `end`, so a body that was cut off is never taken for a whole one.
+    pieces, then ends. The transport iterates over `pieces`. By asking for the next piece it releases the last one. The
+    iteration ends only after `end`, so a body that was cut off is never taken for a whole one.
     """
 
     def __init__(self, beginning: HeldPart, *, length: int | None) -> None:
