@@ -1,4 +1,4 @@
-"""What came of sending one operation once."""
+"""Result or failure of one attempt of an operation."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ class OperationClient:
             operation: what is being done.
             outcome: of the last attempt.
             log: failed attempts of this request, the last one included.
-            repaired: what was put right so far; what is put right now is added.
+            repaired: repairs of this request so far; the one that is made now is added.
             is_cleanup: see `run`.
             feed: the body, if it is made while it is sent.
         """

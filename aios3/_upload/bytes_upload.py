@@ -25,7 +25,7 @@ __all__ = ["BytesUpload", "is_whole"]
 def is_whole(source: object, job: UploadJob) -> TypeGuard[bytes]:
     """Return whether `source` can be put as it is: bytes that never change, no more than one part, nothing to report.
 
-    What is not of the length that was declared is left to whoever counts it.
+    A source of another length than was declared is left to the `Uploader`, which raises the error.
     """
     if type(source) is not bytes or job.on_progress is not None or job.resume is not None:
         return False

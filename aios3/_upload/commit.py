@@ -130,10 +130,10 @@ class Commit:
         return await self._with_final_etag(await completion.run(), size)
 
     async def _with_final_etag(self, committed: Committed, size: int) -> Committed:
-        """Look the ETag up where the store's answer to Complete has none, or another than HEAD will report.
+        """Look the ETag up by HEAD if the response to Complete has none, or another than HEAD reports.
 
-        The object is committed by now, so a HEAD that fails, or finds that somebody has replaced the object since,
-        leaves the answer as it is.
+        The object is committed by now. If the HEAD fails, or shows an object of another size, `committed` is returned
+        unchanged.
         """
         if committed.etag and self.engine.provider.complete_etag_is_final:
             return committed

@@ -1,4 +1,4 @@
-"""What a receipt may say of the comparisons that were made: no more than what was sent, and what came back."""
+"""Verification in a receipt, derived only from what was sent and what the store returned."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ class Uploader:
     async def add_from(self, reader: SourceReader) -> bool:
         """Pull some chunks of `reader` and take them; return whether there may be more.
 
-        They are one at least, at most 64 or 512 KiB, and no more once somebody else wants to write.
+        It takes at least one chunk, and stops after 64 chunks, after 512 KiB, or when another task waits to write.
 
         Raises:
             Exception: what the source raises, and what `add` raises.
@@ -218,7 +218,7 @@ class Uploader:
             raise ConfigurationError("the upload has ended; write inside its block")
 
     def close(self) -> None:
-        """Take no more bytes; who waits for room is told."""
+        """Refuse further bytes; a task that waits for room gets an error."""
         self._is_open = False
         self._assembler.close()
 
@@ -286,7 +286,7 @@ class Uploader:
         self.receipt = await self.sink.complete(self._assembler.parts_taken, size)
 
     async def _end_reading(self) -> int:
-        """Take no more bytes, and return how many there were."""
+        """Refuse further bytes, and return how many the source has given."""
         async with self._turn:  # waits for a write that another task has begun
             self._require_open()
             self._is_open = False

@@ -1,4 +1,4 @@
-"""What the caller of ``open_upload`` writes to."""
+"""Writer of one upload, which ``open_upload`` gives to its caller."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class UploadWriter:
     def bytes_durable(self) -> int:
         """Bytes from the beginning of the object that the store has acknowledged without a gap; never goes down.
 
-        They are not an object before the commit. Whoever reads from a log can commit its offsets up to here if the
-        upload can go on from a checkpoint.
+        They are not an object before the commit. A caller who reads from a log can commit its offsets up to here if
+        the upload can be resumed from a checkpoint.
         """
         return self._upload.bytes_durable
 
     async def write(self, data: Buffer) -> None:
         """Write `data`, of any length; returns when it is accepted, so that its buffer may be reused.
 
-        Waits while the parts in flight or the driver's memory limit allow no more. Writes of several tasks do not mix.
-        A write that fails or is cancelled has lost bytes, so the upload cannot be committed any more.
+        It waits while the parts in flight or the driver's memory limit leave no room. Writes of several tasks do not
+        mix. A write that fails or is cancelled has lost bytes, so the upload can no longer be committed.
 
         Raises:
             TypeError: `data` is not bytes-like.
@@ -69,7 +69,7 @@ class UploadWriter:
             raise
 
     def _tell_of_the_end(self, error: StorageError) -> None:
-        """Raise what stopped the upload instead of `error`, if that says only that the upload takes no more."""
+        """Raise the error that stopped the upload, if `error` says only that the upload has ended or failed."""
         stopped_by = self._upload.stopped_by
         if isinstance(stopped_by, DriverClosedError) and type(error) in (StorageError, ConfigurationError):
             raise DriverClosedError(str(stopped_by)) from error

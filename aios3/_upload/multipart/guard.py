@@ -103,9 +103,9 @@ class CancellationGuard:
         self._known_uploads.add(upload_id)
 
     async def _await_create(self) -> None:
-        """Wait for a Create whose answer nobody waits for any more, and take what it made into care.
+        """Wait for a Create whose caller was cancelled, and adopt the upload that it made.
 
-        It gets half of the deadline; the other half is for finding out what it made.
+        The wait gets half of the deadline; the other half is for the search for orphans.
         """
         if self._creating is None or self.upload_id is not None:
             return
@@ -174,7 +174,7 @@ class CancellationGuard:
         return self
 
     def _give_up_care(self, upload_id: str) -> None:
-        """Leave an upload as it was found, because it was not gone on with."""
+        """Leave a resumed upload open, because the journal could not record it."""
         self._known_uploads.discard(upload_id)
         self._record.left_open()
 

@@ -1,11 +1,9 @@
-"""Finds the upload that a lost answer to Create left behind.
+"""Search for an orphan: the multipart upload that remains when the response to Create is lost.
 
-Nobody is told the id of such an upload, and S3 cannot be asked for it by
-anything that we chose. What is known: its key, that it began while our Create
-was unanswered, that it gets no parts, and that it is none of this driver's. An
-upload of another process that fits all four is possible only if it began in
-that very window and still has no part; the window is as long as the lost
-request, and whoever creates an upload usually has its first part at hand.
+The id of an orphan is unknown, and S3 cannot search by a value of the client. Four facts are known. Its key is ours, it
+began while our Create was in flight, it gets no parts, and this driver does not use it. An upload of another process
+fits all four only if it began in the same window and still has no part. The window is as long as the lost request, and
+a process that creates an upload usually has its first part ready.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ _SLACK: Final = timedelta(seconds=2)
 """The times in a listing are whole seconds, and the two clocks may round differently."""
 
 _SECOND_LOOK: Final = 1.0
-"""Seconds before the second look: an upload that somebody works on has its first part on the way."""
+"""Seconds before the second check for parts: by then an upload in use usually has its first part."""
 
 _MOST_PAGES: Final = 20
 
@@ -56,11 +54,11 @@ class OrphanSweep:
         self._began = self._client.clock.now()
 
     def answer_was_lost(self) -> None:
-        """Note that by now an upload may have been made whose id nobody knows."""
+        """Note that the store may have made an upload until now, whose id is unknown."""
         self._lost = self._client.clock.now()
 
     def was_lost_between(self, began: datetime, lost: datetime) -> None:
-        """Note that an upload may have been made in that time, by our clock, whose id nobody knows."""
+        """Note that the store may have made an upload between two times of our clock, whose id is unknown."""
         self._began, self._lost = began, lost
 
     async def run(self, ids_of_others: Callable[[], Awaitable[Collection[str]]] | None = None) -> list[str]:

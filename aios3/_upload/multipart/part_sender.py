@@ -44,11 +44,11 @@ class PartSender:
         """Prepare.
 
         Args:
-            engine: whose client sends.
+            engine: its client sends the parts.
             job: the upload.
-            tasks: to run in.
-            progress: is told of every part stored.
-            log: of the upload.
+            tasks: group in which the parts' tasks run.
+            progress: counts and reports every stored part.
+            log: request log of the upload.
             creation: gives the id of the multipart upload.
         """
         self._client = engine.client

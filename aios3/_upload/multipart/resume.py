@@ -1,4 +1,4 @@
-"""What the store holds of an open upload, and how much of it can be trusted."""
+"""Checks of the parts that the store holds of an open upload, before the upload is resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bounded hand-over of a streamed body: from the task that pulls the source to whoever writes to the socket."""
+"""Bounded channel for a streamed body, from the task that pulls the source to the transport."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ _MOST_WAITING: Final = 2
 
 
 class BodyChannel:
-    """The body of one request: a beginning that can be sent again, and after it what can be sent only once.
+    """Body of one request: a beginning that can be sent again, then pieces that can be sent only once.
 
-    Two sides use it, in one event loop. The feeding side gives up the beginning
-    when it has left, then puts pieces, then ends. The transport's side iterates
-    over `pieces`; asking for the next one says that the last is in nobody's use
-    any more, so its memory goes back. The iteration ends only after `end`:
-    whatever else happens it stays without an end, so that nothing can take a
-    body that was cut off for a whole one.
+    Two sides use it, in one event loop. The feeding side gives up the beginning when it has been sent, then puts
+    pieces, then ends. The transport's side iterates over `pieces`. When it asks for the next piece it has finished with
+    the last one, whose memory is then released. The iteration ends only after `end`, so a body that was cut off never
+    looks complete.
     """
 
     def __init__(self, beginning: HeldPart, *, length: int | None) -> None:
@@ -83,7 +81,7 @@ class BodyChannel:
         self._given.set()
 
     def close(self) -> None:
-        """Give all memory back; nobody may be using a piece. Who waits is told that the request has failed."""
+        """Release all memory; no piece may be in use. Waiting calls of the feeding side raise `StorageError`."""
         self._is_closed = True
         self._piece_left()
         while self._waiting:
@@ -116,7 +114,7 @@ class BodyChannel:
         return _Pieces(self, self._beginning)
 
     def beginning_left(self) -> None:
-        """Note that all of the beginning is in nobody's use."""
+        """Note that the transport has finished with the whole beginning."""
         self._has_beginning_left = True
         self._taken.set()
 

@@ -1,4 +1,4 @@
-"""PutObject of a whole body, whose success is told from that of another writer."""
+"""PutObject of a whole body, with a check whose object is at the key if the response is lost."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ async def put_object(
     head_headers: Mapping[str, str],
     proof: ObjectProof,
 ) -> Committed:
-    """Put the object, and tell our own success from somebody else's.
+    """Put the object, and tell our own success from that of another writer.
 
-    An answer without an ETag is no proof that a store has answered, and a lost answer is none of a failure; with
-    ``if_none_match`` a repetition is then refused because the first attempt succeeded. In all these cases `evidence`
-    decides, or else the key's MD5, if it was stored since the upload began: the same bytes
-    may have been there before, with other metadata.
+    A response without an ETag does not prove that a store has sent it. A lost response does not prove a failure: with
+    ``if_none_match`` the store then refuses the retry, because the first attempt succeeded. In all these cases `proof`
+    decides. If it cannot, the MD5 of the object at the key decides, provided that the object was stored since the
+    upload began: the same bytes may have been there before, with other metadata.
 
     Raises:
         ResponseError: the store refused.
-        TransportError: no answer came, and the key does not hold the source (a store that is slow may still take it).
-        CompletionUnknownError: an answer was lost, and the key cannot be looked at.
+        TransportError: no response came, and the key does not hold the source. A slow store may still store it.
+        CompletionUnknownError: a response was lost, and the key cannot be looked at.
     """
     request = log.begin()
     try:

@@ -1,4 +1,4 @@
-"""What S3 demands of bodies under an object lock: Content-MD5 or a checksum; a signed SHA-256 does not count."""
+"""Content-MD5 for objects under a lock: S3 demands it or a checksum, and a signed SHA-256 does not count."""
 
 from __future__ import annotations
 

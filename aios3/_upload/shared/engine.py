@@ -1,4 +1,4 @@
-"""What all uploads of one driver share."""
+"""State that all uploads of one driver share, and the end of the uploads when the driver is closed."""
 
 from __future__ import annotations
 

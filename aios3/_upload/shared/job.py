@@ -1,4 +1,4 @@
-"""What the caller asked for."""
+"""Description of one upload, as the caller asked for it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class UploadJob:
     file: FileIdentity | None = None
     """The source, where it is a file that `upload_object` was given."""
     nonce: str | None = None
-    """Goes into the object's metadata, so that it can be told from any other."""
+    """Random value in the object's metadata that proves whose object it is; ``None`` if there is none."""
     resume: UploadCheckpoint | None = None
     """What to go on from: the source then begins at its offset."""
     is_suspendable: bool = True

@@ -1,4 +1,4 @@
-"""What an upload tells of itself to a journal, if there is one."""
+"""Interface between uploads and the journal, and its stand-in for drivers without a journal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class JournalRecord(Protocol):
         ...  # pragma: no cover - a protocol has no body
 
     def left_open(self) -> None:
-        """Note that nobody works on it any more, though it may be open; never fails, and does not wait."""
+        """Note that the upload may be open, but no task works on it any longer; never fails, and does not wait."""
         ...  # pragma: no cover - a protocol has no body
 
 
