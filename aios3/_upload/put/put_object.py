@@ -42,7 +42,7 @@ async def put_object(
     try:
         committed = await client.run(operation, log=request)
     except Exception as error:
-        refusal: Exception = error  # of the store, of the closed driver, or of credentials at a repetition
+        refusal: Exception = error  # from the store, the closed driver, or the credentials of a retry
         if not request.has_unknown_outcome:
             raise
     else:
@@ -68,7 +68,7 @@ async def put_object(
 
 
 def _is_open(failure: Exception) -> bool:
-    """Return whether an attempt has no answer of the store's own: one with its code is as good as a no."""
+    """Return whether an attempt has an unknown outcome. A response with an error code is a refusal by the store."""
     return (
         isinstance(failure, StorageError)
         and outcome_unknown(failure)
@@ -77,9 +77,9 @@ def _is_open(failure: Exception) -> bool:
 
 
 def _without_etag(operation: PutObject) -> ResponseError:
-    """Return the error for a success that a web page, a proxy or a portal could have answered as well."""
+    """Return the error for a success without an ETag, which a web page, a proxy or a portal could have sent."""
     return ResponseError(
-        "the answer is a success without an ETag, and the key does not hold these bytes: is this the endpoint of an S3 "
+        "the response is a success without an ETag, and the key does not hold these bytes: is this the endpoint of an S3 "
         "store, or is a proxy in between?",
         operation=operation.name,
         status=200,
