@@ -68,7 +68,7 @@ async def put_object(
 
 
 def _is_open(failure: Exception) -> bool:
-    """Return whether an attempt has an unknown outcome. A response with an error code is a refusal by the store."""
+    """Return whether an attempt has an unknown outcome. A response with an error code is a refusal."""
     return (
         isinstance(failure, StorageError)
         and outcome_unknown(failure)
@@ -79,8 +79,8 @@ def _is_open(failure: Exception) -> bool:
 def _without_etag(operation: PutObject) -> ResponseError:
     """Return the error for a success without an ETag, which a web page, a proxy or a portal could have sent."""
     return ResponseError(
-        "the response is a success without an ETag, and the key does not hold these bytes: is this the endpoint of an S3 "
-        "store, or is a proxy in between?",
+        "the response is a success without an ETag, and the key does not hold these bytes: is this the endpoint of an "
+        "S3 store, or is a proxy in between?",
         operation=operation.name,
         status=200,
         bucket=operation.bucket,

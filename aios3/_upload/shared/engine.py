@@ -99,7 +99,7 @@ class Engine:
             self.pool.clear()
 
     async def let_uploads_end(self, closer: asyncio.Task[object] | None, *, seconds: float) -> None:
-        """Wait for the end of all running uploads, at most `seconds`, but not for those of the calling task `closer`."""
+        """Wait for the end of running uploads, at most `seconds`, except those of the calling task `closer`."""
         if seconds > 0:
             await _wait_for([upload for upload in self.running if not upload.is_run_by(closer)], seconds)
 

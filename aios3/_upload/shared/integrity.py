@@ -30,7 +30,7 @@ class ObjectChecksum:
     """The object's checksum covers all its bytes (FULL_OBJECT), not the checksums of its parts (COMPOSITE)."""
 
     def creation_headers(self) -> dict[str, str]:
-        """Return the headers of CreateMultipartUpload; without COMPOSITE, the default, which some stores do not know."""
+        """Return the headers of Create; COMPOSITE, the default, is left out, because some stores do not know it."""
         headers = {"x-amz-checksum-algorithm": self.algorithm.upper()}
         return {**headers, "x-amz-checksum-type": "FULL_OBJECT"} if self.is_full_object else headers
 
