@@ -74,7 +74,7 @@ class Uploader:
         self.ended = asyncio.Event()
         self.receipt: UploadReceipt | None = None
         self.stopped_by: StorageError | None = None
-        """Reason for which the upload was stopped; ``None`` if it was not."""
+        """Error that stopped the upload; ``None`` if it was not stopped."""
 
     @property
     def bytes_durable(self) -> int:

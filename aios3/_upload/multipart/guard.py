@@ -72,7 +72,7 @@ class CancellationGuard:
         """Create the upload and return its id.
 
         Each attempt runs in a separate task, because a cancellation must not lose the id of an upload that the store
-        has made. After a cancellation the attempt goes on; the clean-up waits for it.
+        has made. After a cancellation the attempt continues, and the clean-up waits for it.
 
         Raises:
             StorageError: the store refused, or no response came.

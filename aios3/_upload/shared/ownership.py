@@ -52,7 +52,7 @@ class Finding:
     found: StorageObject | None = None
     """Object at the key; ``None`` if there is none, or the key cannot be looked at."""
     is_ours: bool | None = None
-    """Whether the proof matches the object; ``None`` if it cannot tell, or there is no object."""
+    """Result of the comparison with the proof; ``None`` if the proof cannot tell, or there is no object."""
     trouble: Exception | None = None
     """Reason why the key cannot be looked at; ``None`` if it can."""
 
