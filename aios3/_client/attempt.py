@@ -1,4 +1,4 @@
-"""Result of sending one operation once."""
+"""Result or failure of one attempt of an operation."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Attempt(Generic[T]):
-    """One request and its end."""
+    """One try of a request, with its result or failure."""
 
     result: T | None
     failure: ResponseError | TransportError | DriverClosedError | None
-    """``None`` if it succeeded."""
+    """Error of the attempt; ``None`` if it succeeded."""
     response: Response | None
-    """``None`` if no answer came."""
+    """Response of the store; ``None`` if none came."""
     credentials: Credentials | None = field(default=None, repr=False)
-    """What it was signed with."""
+    """Credentials that signed the request; ``None`` if it went unsigned."""
     in_same_burst: bool = False
-    """The store asked for less, as it did of another one that was on its way with it: together they are one sign of
-    overload, and one retry for the driver's budget, however large the crowd."""
+    """The store throttled this request together with another one in flight. All requests of the burst are one sign of
+    overload, and one retry for the driver's budget, however many they are."""
 
     def unwrap(self) -> T:
         """Return the result of an attempt that succeeded."""
@@ -36,4 +36,4 @@ class Attempt(Generic[T]):
 
 
 Shield = Callable[[Coroutine[Any, Any, Attempt[T]]], Awaitable[Attempt[T]]]
-"""Awaits an attempt in its maker's stead."""
+"""Function that awaits an attempt for the client."""

@@ -1,4 +1,4 @@
-"""One S3 operation: build, sign, send, read, and go round again where that helps."""
+"""Client that runs one S3 operation: builds, signs, sends and reads it, and retries if that can help."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LIMITED: Final = frozenset({"PutObject", "UploadPart"})
 """Operations that wait while the store throttles. Operations that begin or end an upload never wait."""
 
 _CLEANUP_ATTEMPTS: Final = RetryPolicy().max_attempts
-"""The least for a request that cleans up, whatever the caller's policy says of those that transfer."""
+"""Minimum of attempts for a request that cleans up, even if the caller's policy allows fewer."""
 
 
 @dataclass(eq=False)
@@ -48,7 +48,7 @@ class OperationClient:
     endpoint: Endpoint
     region: str
     credentials: CredentialsProvider | None
-    """``None`` sends requests unsigned."""
+    """Provider of the credentials; with ``None`` requests go unsigned."""
     policy: RetryPolicy
     payload_signing: Literal["sha256", "unsigned"]
     clock: Clock
@@ -56,19 +56,19 @@ class OperationClient:
     budget: RetryBudget = field(init=False)
     limiter: RateLimiter = field(init=False)
     regional_endpoint: Callable[[str], Endpoint] | None = None
-    """Gives the endpoint of a region, where the provider has one for each; ``None`` for an endpoint of the caller's."""
+    """Endpoint by region, if the provider has one for each; ``None`` if the caller gave an endpoint."""
     region_of_host: Callable[[str, str | None], str | None] | None = None
-    """Gives the region that a host of the provider's is for, by host and the bucket that may stand before it."""
+    """Region by host of the provider and the bucket that may precede the host; ``None`` if no host is known."""
     data_endpoint: Callable[[str, str], Endpoint] | None = None
-    """Gives, by bucket and region, the endpoint for what is in a bucket, where that is not the one that makes buckets.
-    It may raise a `ConfigurationError`."""
+    """Endpoint for the objects of a bucket, by bucket and region; ``None`` if that is the endpoint that makes buckets.
+    The call may raise a `ConfigurationError`."""
     listing_prefix: Callable[[str], str] = str
-    """Gives, for a prefix, the one to ask the store for; what is listed still has to be looked at."""
+    """Prefix to send, by wanted prefix. The listing may then have other keys, so the caller filters it."""
     signer: Signer = field(init=False)
-    """Has the keys for every operation; `credentials` unless another one is put here."""
+    """Signer of every operation; it uses `credentials` unless another signer is set."""
     _cleanup_policy: RetryPolicy = field(init=False)
     _regions: dict[str | None, str] = field(default_factory=dict)
-    """The region of a bucket, by its name, where the store named another than `region`."""
+    """Regions of buckets by name, for buckets whose region is not `region`, as the store reported."""
 
     def __post_init__(self) -> None:
         self.clock_skew = ClockSkew(self.clock)
@@ -87,23 +87,24 @@ class OperationClient:
         shield: Shield[T] | None = None,
         feed: BodyFeed | None = None,
     ) -> T:
-        """Run `operation` until it succeeds or no further attempt is worth it.
+        """Run `operation` until it succeeds, or the retry policy or the retry budget allows no further attempt.
 
-        The body's slices are in use until this returns or raises. A cancellation drops the connection: whether the
-        store did what it was asked is then unknown.
+        The body's slices are in use until this returns or raises. A cancellation closes the connection. It is then
+        unknown whether the store has done the operation.
 
         Args:
-            operation: what to do.
-            log: receives every failed attempt of this request; ``None`` for callers that need none of them.
-            read_timeout: seconds without a byte of the answer; ``None`` for the transport's own.
-            is_cleanup: retry even when the driver's retry budget is used up, and as often as by default at least.
-            shield: awaits each attempt in the caller's stead, for callers who must see its end although they are
-                cancelled; waits between attempts are cancelled as ever.
-            feed: the body, if it is made while it is sent; it goes unsigned, and again only if it can be rewound.
+            operation: operation to run.
+            log: receives every failed attempt of this request; ``None`` for callers that do not need them.
+            read_timeout: seconds without a byte of the response; ``None`` uses the transport's own limit.
+            is_cleanup: retry even if the driver's retry budget is used up, and at least as often as by default.
+            shield: awaits each attempt, for callers who must see its end although they are cancelled. A cancellation
+                ends the waits between attempts as usual.
+            feed: the body, if it is made while it is sent. It is not signed, and is sent again only if it can be
+                rewound.
 
         Raises:
-            ResponseError: the store answered no.
-            TransportError: no answer came.
+            ResponseError: the store refused.
+            TransportError: no response came.
             DriverClosedError: the transport was closed.
         """
         request = operation.build(self._endpoint_for(operation))
@@ -131,13 +132,13 @@ class OperationClient:
         is_cleanup: bool,
         feed: BodyFeed | None = None,
     ) -> None:
-        """Return when the next attempt is due, or raise what the last one came to.
+        """Wait until the next attempt is due, or raise the failure of the last attempt.
 
         Args:
-            operation: what is being done.
-            outcome: of the last attempt.
+            operation: operation that is run.
+            outcome: last attempt, which failed.
             log: failed attempts of this request, the last one included.
-            repaired: repairs made so far; this call adds its own.
+            repaired: repairs of this request so far; the one that is made now is added.
             is_cleanup: see `run`.
             feed: the body, if it is made while it is sent.
         """
@@ -212,11 +213,11 @@ class OperationClient:
 
     @asynccontextmanager
     async def open(self, operation: GetObject, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
-        """Run `operation` until it is answered, and give the answer with its body still to come.
+        """Run `operation` until a response succeeds, and give that response before its body.
 
         Raises:
-            ResponseError: the store answered no.
-            TransportError: no answer came.
+            ResponseError: the store refused.
+            TransportError: no response came.
             DriverClosedError: the transport was closed.
         """
         log = RequestLog()
@@ -240,21 +241,21 @@ class OperationClient:
         credentials = await self.signer.keys_for(operation)
         try:
             signed = self._sign(operation, request, EMPTY_SHA256, credentials)
-            answer = await stack.enter_async_context(self.transport.open(signed, chunk_size=chunk_size))
-            response = Response(answer.status, answer.headers)
-            if answer.status >= 300:
-                response = await answer.read()
+            streamed = await stack.enter_async_context(self.transport.open(signed, chunk_size=chunk_size))
+            response = Response(streamed.status, streamed.headers)
+            if streamed.status >= 300:
+                response = await streamed.read()
             operation.read(response)
-            return Attempt(answer, None, response, credentials)
+            return Attempt(streamed, None, response, credentials)
         except (ResponseError, TransportError, DriverClosedError) as error:
             return Attempt(None, error, response, credentials)
 
     def region_of(self, bucket: str | None) -> str:
-        """Return the region to sign for, as far as it is known."""
+        """Return the region to sign for; `region` unless the store has reported another region for `bucket`."""
         return self._regions.get(bucket, self.region)
 
     def endpoint_of(self, bucket: str | None) -> Endpoint:
-        """Return where requests about what is in `bucket` go, as far as it is known."""
+        """Return the endpoint for the objects of `bucket`, by the region that is known of it."""
         if bucket is not None and self.data_endpoint is not None:
             return self.data_endpoint(bucket, self.region_of(bucket))
         return self._control_endpoint_of(bucket)
@@ -269,8 +270,8 @@ class OperationClient:
         return self.regional_endpoint(self._regions[bucket])
 
     def _other_region(self, bucket: str | None, response: Response | None) -> str | None:
-        """Return the region that the answer names, if another one may be tried."""
-        # A redirect is followed by the provider's own pattern only, never to a host that an answer names.
+        """Return the region that the response names; ``None`` if it names no other one, or must not be followed."""
+        # A redirect is followed by the provider's own pattern only, never to a host that a response names.
         if response is None or (response.status in (301, 307) and self.regional_endpoint is None):
             return None
         region = expected_region(response) or self._region_of_redirect(bucket, response)
@@ -281,7 +282,7 @@ class OperationClient:
         return None if host is None or self.region_of_host is None else self.region_of_host(host, bucket)
 
     def _repair(self, repair: Repair, operation: Operation[Any], outcome: Attempt[Any]) -> None:
-        """Correct the clock, or ask for fresh credentials. Each attempt looks for a good connection anyway."""
+        """Correct the clock, or discard the refused credentials; every attempt looks for a good connection anyway."""
         if repair == "credentials" and outcome.credentials is not None:
             self.signer.refused(operation, outcome.credentials)
         if repair == "clock" and outcome.response is not None:

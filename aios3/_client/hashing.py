@@ -1,4 +1,4 @@
-"""Hashing that never holds the loop up."""
+"""Hashing of bodies without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def hash_body(function: Callable[[Body], T], body: Body) -> T:
 
 
 def md5_hex(body: Pieces) -> str:
-    """Return the MD5 of a body as ETags have it. It runs in one call, so a large body belongs into a thread."""
+    """Return the MD5 of a body in lower-case hex, as in ETags. It blocks, so a large body belongs into a thread."""
     digest = hashlib.md5(usedforsecurity=False)
     for piece in body:
         digest.update(piece)

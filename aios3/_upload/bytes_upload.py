@@ -1,8 +1,7 @@
-"""An object whose bytes the caller holds: one PutObject in the caller's task, without a copy.
+"""Upload of bytes that the caller holds: one PutObject in the caller's task, without a copy.
 
-Nothing is cut, no memory is asked for, and nothing can be left open, so of the
-machinery of an upload only the commit remains. Small objects are many, and
-what they cost is what is done for each.
+There are no parts, no granted memory, and nothing that can stay open, so only the commit of an upload remains. It is a
+separate path because small objects are many, and the work for each object is their cost.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ __all__ = ["BytesUpload", "is_whole"]
 
 
 def is_whole(source: object, job: UploadJob) -> TypeGuard[bytes]:
-    """Return whether `source` can be put as it is: bytes that never change, no more than one part, nothing to report.
+    """Return whether `source` can be put as it is: immutable bytes, at most one part, and no progress to report.
 
-    A source of another length than declared is refused where lengths are counted.
+    A source of another length than was declared is left to the `Uploader`, which raises the error.
     """
     if type(source) is not bytes or job.on_progress is not None or job.resume is not None:
         return False
@@ -35,7 +34,7 @@ def is_whole(source: object, job: UploadJob) -> TypeGuard[bytes]:
 
 
 class BytesUpload:
-    """An upload whose commit is on its way from its beginning."""
+    """Upload whose commit is in flight from its beginning."""
 
     def __init__(self, engine: Engine, job: UploadJob, data: bytes) -> None:
         """Prepare to put `data` in the current task; nothing is sent yet."""
@@ -50,7 +49,7 @@ class BytesUpload:
     async def run(self) -> UploadReceipt:
         """Put the object.
 
-        A cancellation drops the connection; whether the store has the object is then unknown.
+        A cancellation closes the connection. It is then unknown whether the store has the object.
 
         Raises:
             CompletionUnknownError: the driver was closed meanwhile, or see `Commit.put`.
@@ -69,25 +68,25 @@ class BytesUpload:
                 raise
             raise commit.given_up(None) from None
         finally:
-            body.clear()  # an error that the caller keeps would keep the bytes
+            body.clear()  # otherwise an error that the caller keeps would keep the bytes
             self._engine.upload_ended(self)
             self.ended.set()
         return commit.receipt(committed, size)
 
     def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
-        """Return whether `task` is the one that waits for the store."""
+        """Return whether `task` runs this upload."""
         return task is self._owner
 
     def stop(self, reason: StorageError) -> None:
-        """Do nothing: the commit is on its way."""
+        """Do nothing: the commit is in flight."""
 
     def give_up_commit(self) -> None:
-        """Cut it off, unless it is over or has been cut off already."""
+        """Cut the commit off, unless it has ended or has been cut off already."""
         if not self.ended.is_set() and self._cut.when() is None:
             self._cut.reschedule(asyncio.get_running_loop().time())
 
     async def abandon(self) -> None:
-        """Do nothing: there is nothing to abort, and who has not ended after it was cut off will not be waited for."""
+        """Return at once: there is nothing to abort, and an upload that outlasts its cut-off is not waited for."""
 
 
 def _slices(data: bytes) -> list[bytes | memoryview]:

@@ -1,4 +1,4 @@
-"""Makes the object: by one PutObject, or out of the parts."""
+"""Requests that make the object: one PutObject, or the commit of the parts."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ __all__ = ["Commit"]
 
 @dataclass(eq=False)
 class Commit:
-    """The requests of one upload that are not about a part."""
+    """Builds and sends the requests of one upload that create or commit its object."""
 
     engine: Engine
     job: UploadJob
     log: RequestLog
-    """Of the upload."""
+    """Request log of the upload."""
     _verification: Verification | None = None
-    """Of what `put` or `complete` has made; a body that was made while it was sent goes past them."""
+    """Verification of the object that `put` or `complete` has made; ``None`` for a streamed PutObject."""
 
     def creation(self) -> CreateMultipartUpload:
         """Return the operation that begins the multipart upload."""
@@ -55,7 +55,7 @@ class Commit:
         return {**self.job.headers.create, **mark}
 
     def put_headers(self) -> dict[str, str]:
-        """Return what a PutObject of the whole object carries, whatever its body."""
+        """Return the headers of a PutObject of the whole object that do not depend on its body."""
         return {**self._describing_headers(), **self.job.headers.commit}
 
     async def put(self, body: Body) -> Committed:
@@ -63,7 +63,7 @@ class Commit:
 
         Raises:
             IntegrityError: the store reports another checksum than was sent.
-            StorageError: the store refused or does not answer.
+            StorageError: the store refused, no response came, or the outcome is unknown.
         """
         job = self.job
         headers = {**self.put_headers(), **await content_md5(job, body)}
@@ -77,13 +77,13 @@ class Commit:
         return committed
 
     async def complete(self, guard: CancellationGuard, tracker: PartTracker, count: int, size: int) -> Committed:
-        """Make the object out of its `count` parts, and return it with the ETag that HEAD will report.
+        """Make the object out of its parts, and return the response with the ETag that HEAD will report.
 
         Args:
-            guard: of the multipart upload, which is open.
-            tracker: of its parts.
-            count: of its parts.
-            size: of the object, in bytes.
+            guard: guard of the multipart upload, which is open.
+            tracker: record of its parts.
+            count: number of its parts.
+            size: size of the object in bytes.
 
         Raises:
             IntegrityError: parts are missing, or the store reports another checksum than the parts make.
@@ -110,8 +110,8 @@ class Commit:
         if job.checksum is not None and checksum is not None:
             algorithm = job.checksum.algorithm
             headers.update(job.checksum.commit_headers(checksum))
-        told_size = size if self.engine.provider.checks_object_size else None
-        return CompleteMultipartUpload(job.bucket, job.key, upload_id, parts, algorithm, headers, told_size)
+        sent_size = size if self.engine.provider.checks_object_size else None
+        return CompleteMultipartUpload(job.bucket, job.key, upload_id, parts, algorithm, headers, sent_size)
 
     async def _complete(
         self, guard: CancellationGuard, operation: CompleteMultipartUpload, size: int, checksum: str | None
@@ -130,16 +130,16 @@ class Commit:
         return await self._with_final_etag(await completion.run(), size)
 
     async def _with_final_etag(self, committed: Committed, size: int) -> Committed:
-        """Look the ETag up if the response to Complete has none, or has another than HEAD will report.
+        """Look the ETag up by HEAD if the response to Complete has none, or another than HEAD reports.
 
-        The object is committed by now. If the HEAD fails, or finds an object of another size, the response stays as it
-        is.
+        The object is committed by now. If the HEAD fails, or shows an object of another size, `committed` is returned
+        unchanged.
         """
         if committed.etag and self.engine.provider.complete_etag_is_final:
             return committed
         try:
             found = await self.engine.client.run(HeadObject(self.job.bucket, self.job.key, self.job.headers.part))
-        except Exception:  # noqa: BLE001 - nothing undoes the commit, not even credentials that fail with anything
+        except Exception:  # noqa: BLE001 - no error undoes the commit, and credentials may fail with anything
             return committed
         if found.size != size:
             return committed
@@ -159,7 +159,7 @@ class Commit:
     def receipt(
         self, committed: Committed, size: int, parts: tuple[UploadedPart, ...] = (), upload_id: str | None = None
     ) -> UploadReceipt:
-        """Return the receipt of the committed object; `upload_id` and `parts` are those of a multipart upload."""
+        """Return the receipt of the committed object; only a multipart upload has `parts` and an `upload_id`."""
         return UploadReceipt(
             bucket=self.job.bucket,
             key=self.job.key,

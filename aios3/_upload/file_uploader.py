@@ -1,9 +1,8 @@
-"""An upload of a regular file, which is read straight into the memory of its parts.
+"""Upload of a regular file, which is read straight into the memory of its parts.
 
-A chunk that is read in a thread, then copied, costs more than sending it: so a
-thread fills several segments at once here, with nothing between the file and
-what will be sent. A caller who is cancelled does not wait for it: a disk may
-hang. The segments that it may still write to are never used again.
+To read a chunk in a thread and copy it costs more than to send it. So a thread fills several segments of the part at
+once, without a copy. A cancellation does not wait for the thread, because a disk may hang. The segments that the thread
+may still write to are never used again.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from .uploader import Uploader
 __all__ = ["FileUploader"]
 
 _BYTES_PER_READ: Final = 2560 * KIB
-"""What a thread reads at once: half a part of the usual size. With 1 MiB it costs a tenth more CPU time; with a whole
-part no less, but more memory."""
+"""Bytes that a thread reads at once: half a part of the usual size. 1 MiB costs a tenth more CPU time. A whole part
+costs no less CPU time, but more memory."""
 
 
 class FileUploader(Uploader):
-    """Fed like any uploader, and by a `FileReader` with less effort."""
+    """Uploader that takes bytes from a `FileReader` without a copy, and from other readers like any uploader."""
 
     async def _pull_from(self, reader: SourceReader) -> bool:
         if (
@@ -33,10 +32,10 @@ class FileUploader(Uploader):
             and self._assembler.room
         ):
             return await self._read_from(reader)
-        return await super()._pull_from(reader)  # to the disk, or to see whether anything follows a full first part
+        return await super()._pull_from(reader)  # for a part on disk, or for the byte after a full first part
 
     async def _read_from(self, reader: FileReader) -> bool:
-        """Read what one thread reads at a time; return whether there may be more."""
+        """Read once in a thread; return whether there may be more."""
         memory = self._assembler.open_memory(min(_BYTES_PER_READ, self._bounds.max_read))
         asked = sum(map(len, memory))
         self.is_asking = True
@@ -47,7 +46,7 @@ class FileUploader(Uploader):
             raise
         finally:
             self.is_asking = False
-            memory.clear()  # an error that its caller keeps would keep it
+            memory.clear()  # otherwise an error that the caller keeps would keep the memory
         await self._take_read(count)
         return count == asked
 

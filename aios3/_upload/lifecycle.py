@@ -1,4 +1,4 @@
-"""An upload from its beginning to its end, whatever that is, around a block that feeds it."""
+"""Lifecycle of an upload, around a block that feeds it: begin, commit or abort, and clean up."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ __all__ = ["run_upload"]
 async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]:
     """Run an upload around a block that feeds it.
 
-    Leaving the block cleanly commits. Leaving it by an exception cancels and
-    joins the parts, then aborts, then lets the exception go on; so does a part
-    that fails, by cancelling the block. Afterwards nothing of the upload is left
-    but its receipt; or the open upload and its checkpoint, when it is suspended.
+    Leaving the block cleanly commits. An exception in the block, a cancellation included, cancels and joins the parts,
+    then aborts, then is raised. A part that fails cancels the block, with the same result. Afterwards only the receipt
+    of the upload remains; or, if it was suspended, the open upload and its checkpoint.
     """
     upload = Uploader(engine, job) if job.file is None or job.plan.is_streamed else FileUploader(engine, job)
     engine.running.add(upload)

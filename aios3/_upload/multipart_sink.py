@@ -20,7 +20,7 @@ __all__ = ["MultipartSink"]
 
 
 class MultipartSink:
-    """Creates the multipart upload in a task while the source is read on, and sends several parts at once.
+    """Creates the multipart upload in a task while the source is read, and sends several parts at once.
 
     With a checkpoint the upload is open from the beginning, and the checkpoint's parts count as stored.
     """
@@ -44,7 +44,7 @@ class MultipartSink:
 
     @cached_property
     def _sender(self) -> PartSender:
-        """Made for the first part, because most uploads have none."""
+        """Sender of the parts, made for the first part, because most uploads have no parts."""
         commit = self._commit
         return PartSender(commit.engine, commit.job, self._tasks, self._progress, commit.log, self._creation)
 
@@ -64,7 +64,7 @@ class MultipartSink:
         return self._creation.is_settled
 
     def wants(self, *, is_full: bool, is_last: bool) -> bool:
-        """Return whether a part should be sent at once: it is full, and surely not the only one."""
+        """Return whether a part should be sent at once: it is full, and certainly not the only part."""
         return is_full and self.has_begun
 
     def expect(self, size: int | None) -> None:
@@ -77,7 +77,7 @@ class MultipartSink:
             self._creation.begin()
 
     async def wait_until_open(self) -> None:
-        """Wait for the response to Create, if it was begun here.
+        """Wait for the response to Create, if this sink has begun it.
 
         Raises:
             StorageError: the store refused, or the upload has failed meanwhile.

@@ -55,7 +55,7 @@ class PutSink:
         return self._channel is not None and self._channel.is_idle
 
     def wants(self, *, is_full: bool, is_last: bool) -> bool:
-        """Return whether a part should be sent at once, but for the last one, which the end of the source releases.
+        """Return whether a part should be sent at once. The last part waits for the end of the source.
 
         A live source gives few bytes at a time, and stores close connections on which nothing comes.
         """
@@ -68,7 +68,7 @@ class PutSink:
         """Return at once."""
 
     async def send(self, part: HeldPart) -> None:
-        """Pass `part` to the request, which the first one begins. The sink closes it, also if this raises.
+        """Pass `part` to the request; the first part begins the request. The sink closes the part, also if this raises.
 
         Raises:
             StorageError: the request has failed.

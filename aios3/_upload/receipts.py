@@ -1,4 +1,4 @@
-"""Verification of a receipt: the comparisons that were made, from the values sent and received."""
+"""Verification in a receipt, derived only from what was sent and what the store returned."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["verification_of_multipart", "verification_of_put", "verification_of_
 
 
 def verification_of_stream(job: UploadJob) -> Verification:
-    """Return what is known of a PutObject whose body was made while it was sent: its length, if it was declared."""
+    """Return the verification of a streamed PutObject: only its length, if that was declared."""
     return Verification(whole=None if job.size is None else "size")
 
 
 def verification_of_put(job: UploadJob, operation: PutObject, committed: Committed, *, is_signed: bool) -> Verification:
-    """Return what is known of one PutObject; `is_signed` says that the signature covered its body."""
+    """Return the verification of one PutObject; `is_signed` says that the signature covered its body."""
     bodies = _bodies(job, is_signed=is_signed)
     md5 = operation.headers.get("content-md5")
     return Verification(
@@ -40,9 +40,17 @@ def verification_of_multipart(
     checksum: str | None,
     is_signed: bool,
 ) -> Verification:
-    """Return what is known of an object made of parts; `checksum` is what theirs make, if they have any."""
+    """Return the verification of an object made of parts.
+
+    Args:
+        job: the upload.
+        operation: the commit.
+        committed: response to the commit.
+        checksum: checksum of the object by the checksums of its parts; ``None`` if they have none.
+        is_signed: the signatures covered the bodies of the parts.
+    """
     bodies = _bodies(job, is_signed=is_signed)
-    if job.resume is not None:  # how the earlier parts were sent is not known, only that they have their checksums
+    if job.resume is not None:  # it is unknown how an earlier call sent its parts, except for their checksums
         bodies -= {"signature", "content-md5"}
     etag = multipart_etag([etag for _, etag, _ in operation.parts])
     return Verification(

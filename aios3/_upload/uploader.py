@@ -2,7 +2,7 @@
 
 The caller's task pulls the source, never under a timeout of ours. Its chunks are copied into segments that the memory
 budget has granted *before* the source was asked. A full part goes to the sink, which sends it in a task. While the sink
-takes no part the source is not asked: that is the whole backpressure, and at most ``concurrency + 1`` parts are held.
+takes no part, the source is not asked. That is the backpressure: at most ``concurrency + 1`` parts are held.
 
 The first part is kept until a byte follows it. A source that ends within it becomes one PutObject. Otherwise the sink
 begins, and commits only after the source has ended cleanly.
@@ -41,8 +41,8 @@ _LOOKAHEAD: Final = 64 * KIB
 
 _CHUNKS_PER_TURN: Final = 64
 _BYTES_PER_TURN: Final = 512 * KIB
-"""Chunks and bytes pulled before other tasks get their turn, for sources that never wait. With more bytes reading
-outruns sending: an upload to a nearby store then holds 47 MiB of waiting parts instead of 15."""
+"""Chunks and bytes pulled before other tasks run, for sources that never wait. With more bytes, reading is faster than
+sending: an upload to a nearby store then holds 47 MiB of waiting parts instead of 15."""
 
 
 class Uploader:
@@ -60,9 +60,9 @@ class Uploader:
         self._bounds = SourceLength(size=job.size, max_size=job.max_size, put_limit=job.plan.put_limit, read=offset)
         self._turn = FairLock()
         self.is_asking = False
-        """The source has been asked for more, and has not answered."""
+        """The upload waits for the source to give more."""
         self._chunks_left, self._turn_at = _CHUNKS_PER_TURN, offset + _BYTES_PER_TURN
-        """How many writes, and until which byte, before other tasks get their turn."""
+        """Writes left, and offset in bytes, until other tasks run."""
         self._is_open = True
         self._broken_by: BaseException | None = None
         self._log = RequestLog(engine.client.clock.monotonic())
@@ -74,7 +74,7 @@ class Uploader:
         self.ended = asyncio.Event()
         self.receipt: UploadReceipt | None = None
         self.stopped_by: StorageError | None = None
-        """Reason for which the upload was stopped; ``None`` if it was not."""
+        """Error that stopped the upload; ``None`` if it was not stopped."""
 
     @property
     def bytes_durable(self) -> int:
@@ -123,7 +123,7 @@ class Uploader:
             self.tasks.cut_off(self._commit.given_up(self.sink.upload_id))
 
     async def abandon(self) -> None:
-        """End the upload at the store although its block has not been left; not a second time."""
+        """End the upload at the store although its block has not been left, or wait for its end if it is ending."""
         if not await self.sink.abort():
             await self.ended.wait()
 
@@ -132,7 +132,7 @@ class Uploader:
     async def add_from(self, reader: SourceReader) -> bool:
         """Pull some chunks of `reader` and take them; return whether there may be more.
 
-        At least one chunk, at most 64 chunks or 512 KiB, and no further one once another task wants to write.
+        It takes at least one chunk, and stops after 64 chunks, after 512 KiB, or when another task waits to write.
 
         Raises:
             Exception: what the source raises, and what `add` raises.
@@ -160,15 +160,15 @@ class Uploader:
             data = as_view(chunk)
             if not self._take_at_once(data):
                 await self._take(data)
-            del data  # while a view of it is held, a producer could not resize its buffer for the next chunk
+            del data  # while a view is held, a producer cannot resize its buffer for the next chunk
             if bounds.read >= until or self._turn.has_waiters:
                 break
         return True
 
     def add_at_once(self, data: memoryview) -> bool:
-        """Take `data` as `add` does, if nothing has to be waited for and no other task to be let go first.
+        """Take `data` as `add` does, if that needs no wait and no other task has to run first.
 
-        Return whether it was taken. What a small write costs is what is done here.
+        Return whether it was taken. This is the whole cost of a small write.
         """
         self._chunks_left -= 1
         is_allowed = self._is_open and self._is_whole and self._turn.is_free and self.sink.is_settled
@@ -177,7 +177,7 @@ class Uploader:
 
     @property
     def _is_whole(self) -> bool:
-        """No byte was lost."""
+        """No bytes of the source were lost."""
         return self._broken_by is None and self.tasks.failure is None
 
     @property
@@ -185,12 +185,12 @@ class Uploader:
         return self._chunks_left <= 0 or self._progress.bytes_read >= self._turn_at
 
     async def _give_turn(self) -> None:
-        """Let other tasks go on, for a caller who writes and never waits for anything."""
+        """Let other tasks run, for a caller who writes and never waits."""
         self._chunks_left, self._turn_at = _CHUNKS_PER_TURN, self._progress.bytes_read + _BYTES_PER_TURN
         await asyncio.sleep(0)
 
     async def add(self, data: memoryview) -> None:
-        """Take `data`; returns when it is copied, and when the upload it needs is open.
+        """Take `data`; return when it is copied, and when the multipart upload, if one was begun, is open.
 
         Raises:
             ObjectTooLargeError, SizeMismatchError, PartLimitError: the source is longer than it may be.
@@ -208,7 +208,7 @@ class Uploader:
                 raise
 
     def _require_open(self) -> None:
-        """Refuse bytes after bytes were lost, even if the caller has caught that error, and after the end."""
+        """Raise after the end, and after bytes were lost, even if the caller has caught that error."""
         broken_by = self._broken_by or self.tasks.failure
         if isinstance(broken_by, Exception):
             raise broken_by
@@ -218,23 +218,23 @@ class Uploader:
             raise ConfigurationError("the upload has ended; write inside its block")
 
     def close(self) -> None:
-        """Refuse further bytes. A task that waits for room gets a `ConfigurationError`."""
+        """Refuse further bytes; a task that waits for room gets an error."""
         self._is_open = False
         self._assembler.close()
 
     async def settle(self) -> None:
-        """Wait, after `close`, until nothing of it is on the disk any more; a cancellation is raised after that."""
+        """Wait, after `close`, until nothing of the upload is on disk; a cancellation is raised after that."""
         await self._assembler.settle()
 
     async def _make_room(self) -> int:
-        """Wait until more bytes may be asked of the source; return how many a reader should be asked for."""
+        """Wait until the source may be asked for bytes; return how many bytes to ask for."""
         if self._assembler.is_full or self._assembler.is_at_limit:
             return min(_LOOKAHEAD, self._job.plan.first_size)
         await self._assembler.grow()
         return self._assembler.room or self._assembler.room_on_disk
 
     def _take_at_once(self, data: memoryview) -> bool:
-        """Take `data` if that needs no waiting and completes nothing; return whether it did."""
+        """Take `data` if that needs no wait and completes no part; return whether it was taken."""
         if not (self._progress.bytes_read and 0 < len(data) < self._assembler.room) or self.sink.is_starved:
             return False
         self._progress.bytes_read = self._bounds.count(len(data))
@@ -257,7 +257,7 @@ class Uploader:
         self._progress.bytes_read = self._bounds.count(count)
 
     async def _send_early(self) -> None:
-        """Send the part under way, if that should not wait for the next byte."""
+        """Send the unfinished part if it should not wait for the next byte."""
         is_last = self._bounds.read == self._job.size
         if not self._assembler.is_empty and self.sink.wants(is_full=self._assembler.is_full, is_last=is_last):
             await self._send_part()
@@ -266,7 +266,7 @@ class Uploader:
 
     async def _send_part(self) -> None:
         await self.sink.send(self._assembler.take())
-        await asyncio.sleep(0)  # a source that is never waited for must not keep the loop from sending
+        await asyncio.sleep(0)  # a source that never waits must not keep the loop from sending
 
     async def finish(self) -> None:
         """Send the rest, wait until every part is acknowledged, and commit.
@@ -282,11 +282,11 @@ class Uploader:
         if not self._assembler.is_empty or not self._assembler.parts_taken:
             await self._send_part()
         else:
-            await self._progress.report()  # a checkpoint that lacked nothing has had no report yet
+            await self._progress.report()  # a complete checkpoint has had no report yet
         self.receipt = await self.sink.complete(self._assembler.parts_taken, size)
 
     async def _end_reading(self) -> int:
-        """Refuse further bytes, and return how many there were."""
+        """Refuse further bytes, and return how many the source has given."""
         async with self._turn:  # waits for a write that another task has begun
             self._require_open()
             self._is_open = False

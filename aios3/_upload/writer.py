@@ -1,4 +1,4 @@
-"""Writer that ``open_upload`` gives to its caller."""
+"""Writer of one upload, which ``open_upload`` gives to its caller."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class UploadWriter:
     """
 
     def __init__(self, upload: Uploader) -> None:
-        """Wrap the machinery; callers get writers from ``open_upload``."""
+        """Wrap `upload`; callers get writers from ``open_upload``."""
         self._upload = upload
 
     @property
     def receipt(self) -> UploadReceipt:
-        """What was committed; there once the block was left cleanly.
+        """Receipt of the committed object, after the block was left cleanly.
 
         Raises:
             ConfigurationError: the block has not been left yet, or not cleanly.
@@ -40,16 +40,16 @@ class UploadWriter:
     def bytes_durable(self) -> int:
         """Bytes from the beginning of the object that the store has acknowledged without a gap; never goes down.
 
-        They are not an object before the commit. A caller who reads from a log can commit its offsets up to here if a
-        checkpoint can resume the upload.
+        They are not an object before the commit. A caller who reads from a log can commit its offsets up to here if
+        the upload can be resumed from a checkpoint.
         """
         return self._upload.bytes_durable
 
     async def write(self, data: Buffer) -> None:
-        """Write `data`, of any length; returns when it is accepted, so that its buffer may be reused.
+        """Write `data`, of any length; return when it is copied. Its buffer may then be reused.
 
-        Waits while parts in flight or the driver's memory limit leave no room. Writes of several tasks do not mix.
-        A write that fails or is cancelled has lost bytes, so the upload cannot be committed any more.
+        It waits while the parts in flight or the driver's memory limit leave no room. Writes of several tasks do not
+        mix. A write that fails or is cancelled has lost bytes, so the upload can no longer be committed.
 
         Raises:
             TypeError: `data` is not bytes-like.
@@ -57,8 +57,8 @@ class UploadWriter:
             SizeMismatchError: more than ``size`` was written.
             PartLimitError: the store's parts cannot hold more.
             ConfigurationError: the block was left already.
-            DriverClosedError: the driver was closed. The task that opened the upload gets that when it leaves the
-                block; this is for other tasks that write to it.
+            DriverClosedError: the driver was closed. Other tasks that write get it here; the task that opened the
+                upload gets it when it leaves the block.
         """
         view = as_view(data)
         try:
@@ -69,18 +69,18 @@ class UploadWriter:
             raise
 
     def _tell_of_the_end(self, error: StorageError) -> None:
-        """Raise the reason of a stop instead of `error`, if `error` says only that the upload has ended."""
+        """Raise the error that stopped the upload, if `error` says only that the upload has ended or failed."""
         stopped_by = self._upload.stopped_by
         if isinstance(stopped_by, DriverClosedError) and type(error) in (StorageError, ConfigurationError):
             raise DriverClosedError(str(stopped_by)) from error
 
     async def write_from(self, source: Source) -> None:
-        """Write all of `source`, and close it, and what was made to read it, whatever happens.
+        """Write all of `source`. Then close it and every iterator made to read it, also after a failure.
 
-        If it fails or is cancelled the upload cannot be committed any more. A blocking read that is running then
-        cannot be stopped, and is not waited for; what it gives is dropped, and until it has ended the same object is
-        refused as a source. An async source that does not end within ``Timeouts.cleanup`` seconds after it was closed,
-        or its task cancelled, is interrupted by a further cancellation.
+        After a failure or a cancellation the upload can no longer be committed. A blocking read that is then running
+        cannot be stopped, and is not waited for. Its bytes are dropped, and until it has ended the same object is
+        refused as a source. An async source gets ``Timeouts.cleanup`` seconds to end after it was closed, or its task
+        was cancelled; then a further cancellation interrupts it.
 
         Raises:
             TypeError: `source`, or a chunk of it, is not what a source may be.
@@ -91,7 +91,7 @@ class UploadWriter:
             await self.write_all(reader)
 
     async def write_all(self, reader: SourceReader) -> None:
-        """Write what `reader` still holds; it stays open."""
+        """Write everything that `reader` still gives, and leave it open."""
         if reader.deadline is not None:
             reader.deadline.begin(lambda: self._upload.bytes_read)
         while True:
@@ -101,4 +101,4 @@ class UploadWriter:
             except StorageError as error:
                 self._tell_of_the_end(error)
                 raise
-            await asyncio.sleep(0)  # a source that is never waited for must not keep the loop from turning
+            await asyncio.sleep(0)  # a source that never waits must not keep other tasks from running

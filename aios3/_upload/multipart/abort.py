@@ -1,4 +1,4 @@
-"""The abort of one multipart upload, and the proof that it holds."""
+"""Abort of one multipart upload, and the proof that nothing remained of it."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ __all__ = ["Abort", "AbortOutcome"]
 
 _ROUNDS: Final = 6
 _ROUND_DELAY: Final = 0.1
-"""Seconds before the second round; doubled for each further one. A part that was fully sent when its connection was
+"""Seconds before the second round; doubled for each further round. A part that was fully sent when its connection was
 cut may be stored a moment after the abort."""
 
 
 class AbortOutcome(Enum):
-    """What became of an upload that must not stay."""
+    """Outcome for an upload that must not stay open. The value completes a note on the caller's exception."""
 
     NOTHING = "there was nothing to abort"
     COMMITTED = "it was committed"
     ABORTED = "it was aborted"
     GONE = "it was gone already"
-    VANISHED = "it is gone, by an abort whose answer was lost or already before"
-    KEPT = "it was left open, to go on later"
+    VANISHED = "it is gone, by an abort whose response was lost or already before"
+    KEPT = "it was left open, to be resumed later"
     FAILED = "it could not be aborted and may be billed until it is"
-    UNKNOWN = "it could not be aborted for certain, since no answer came, and may be billed until it is"
+    UNKNOWN = "it could not be aborted for certain, since no response came, and may be billed until it is"
 
 
 @dataclass(frozen=True, slots=True)
 class Abort:
-    """Ends one upload."""
+    """Aborts one upload."""
 
     client: OperationClient
     upload: MultipartUpload
     headers: Mapping[str, str]
-    """That every request about this upload carries."""
+    """Headers of every request about this upload."""
     log: RequestLog
-    """Receives failed attempts of the aborts."""
+    """Log of the upload, which receives failed attempts of the aborts."""
 
     async def send(self) -> AbortOutcome:
-        """Abort, and return what the store says to that.
+        """Send the abort, and return its outcome by the response of the store.
 
         Raises:
             StorageError: the store refused, or could not be reached.
@@ -65,15 +65,15 @@ class Abort:
         return AbortOutcome.ABORTED
 
     async def prove(self) -> bool:
-        """Return whether nothing remained; abort again as long as something is there.
+        """Return whether nothing remained; repeat the abort while the store lists the upload, in 6 rounds at most.
 
         Raises:
-            StorageError: the store gives no answer to tell by.
+            StorageError: no response shows whether the upload is open.
         """
         was_there = False
         for round_number in range(_ROUNDS):
             is_there = await self._is_still_there()
-            if is_there is False or (is_there is None and not was_there):  # then the abort's word must do
+            if is_there is False or (is_there is None and not was_there):  # no evidence against the abort's response
                 return True
             was_there = True
             await self.client.clock.sleep(_ROUND_DELAY * 2**round_number)
@@ -81,7 +81,11 @@ class Abort:
         return False
 
     async def _is_still_there(self) -> bool | None:
-        """Return whether the store still lists the upload; ``None`` where it will not say, and raise if it does not."""
+        """Return whether the store still lists the upload; ``None`` if it refuses to list.
+
+        Raises:
+            StorageError: no response came, or a transient error.
+        """
         operation = ListParts(*self.upload.place, headers=self.headers)
         try:
             await self.client.run(operation, is_cleanup=True)

@@ -1,13 +1,10 @@
-"""The commit, with a definite end.
+"""Commit of a multipart upload, with a definite outcome.
 
-An answer to CompleteMultipartUpload can be lost, cut off, or an error inside a
-200, and the store may have committed all the same. Repeating it is right, but a
-refusal of the repetition proves nothing either. So evidence is collected. If the
-key shows our nonce, our checksum, or the ETag that our parts make, it was
-committed. If the abort finds the upload still there, it was not. If the upload
-is gone, and no abort of ours can have ended it, the key's size and age decide;
-and only where they cannot be seen, or fit nothing of ours, is the outcome
-unknown.
+A response to CompleteMultipartUpload can be lost, cut off, or an error inside a 200, although the store has committed.
+A retry is right, but a refusal of the retry proves nothing either. So evidence is collected. If the key shows our
+nonce, our checksum, or the ETag that our parts make, the upload was committed. If the abort finds the upload still
+open, it was not committed. If the upload is gone, and no abort of ours can have ended it, the size and age of the
+object at the key decide. The outcome is unknown only if they cannot be seen, or do not fit our object.
 """
 
 from __future__ import annotations
@@ -36,7 +33,7 @@ _PART_COUNT: Final = re.compile(r"-(\d{1,5})\Z")
 
 @dataclass(eq=False)
 class Completion:
-    """Commits one upload."""
+    """Commits one multipart upload."""
 
     client: OperationClient
     guard: CancellationGuard
@@ -44,22 +41,22 @@ class Completion:
     size: int
     """Bytes of the object."""
     read_timeout: float
-    """Seconds that the store may be silent: it can take minutes to put thousands of parts together."""
+    """Seconds that the store may send nothing: it can take minutes to put thousands of parts together."""
     log: RequestLog
-    """Of the upload."""
+    """Request log of the upload."""
     head_headers: Mapping[str, str] = field(default_factory=dict)
     checksum: str | None = None
-    """Of the object, as the store would report it, if it has one."""
+    """Checksum of the object, as the store would report it; ``None`` if there is none."""
     nonce: str | None = None
-    """In the object's metadata, if it has one."""
+    """Nonce in the object's metadata; ``None`` if there is none."""
 
     async def run(self) -> Committed:
-        """Commit, and return what the store says of the object.
+        """Commit, and return what the store reports of the object.
 
         Raises:
             ResponseError: the store refused, and nothing was committed.
-            TransportError: no answer came, and nothing was committed.
-            CompletionUnknownError: whether it was committed could not be found out.
+            TransportError: no response came, and nothing was committed.
+            CompletionUnknownError: the evidence does not show whether the upload was committed.
         """
         request = self.log.begin()
         try:
@@ -74,7 +71,7 @@ class Completion:
         return await self._settle(refusal)
 
     async def _settle(self, refusal: Exception) -> Committed:
-        """Find out what became of a commit whose responses were not clear."""
+        """Find the outcome of a commit whose responses were not clear."""
         finding = await self._look()
         if finding.found is not None and self._is_surely_ours(finding):
             return self._found(finding.found)
@@ -83,11 +80,11 @@ class Completion:
             try:
                 outcome = await self.guard.abort()
             except Exception as error:
-                raise self._unknown("the store answers neither the commit nor the abort") from error
+                raise self._unknown("neither the commit nor the abort got a clear response") from error
             if outcome not in (AbortOutcome.GONE, AbortOutcome.VANISHED):
                 raise refusal
             finding = await self._look()
-        # If our own abort may have ended the upload, its end is no sign of a commit: then only proof counts.
+        # If our own abort may have ended the upload, its end is no sign of a commit, so only proof counts.
         is_ours = self._is_likely_ours if outcome is AbortOutcome.GONE else self._is_surely_ours
         if finding.found is not None and is_ours(finding):
             return self._found(finding.found)
@@ -105,9 +102,9 @@ class Completion:
         return etag is not None and finding.found.etag == etag
 
     def _is_likely_ours(self, finding: Finding) -> bool:
-        """Return the same, or whether size, age and number of parts allow it, for an upload that is gone.
+        """Return whether size, age and number of parts fit, or `_is_surely_ours`, for an upload that is gone.
 
-        Encrypted objects, and those of stores with ETags of their own, can show no more than that.
+        Encrypted objects, and objects of stores that compute ETags differently, give no better evidence.
         """
         found = finding.found
         if found is None or finding.is_ours is False:

@@ -1,4 +1,4 @@
-"""The multipart upload comes into being beside the reading of the source."""
+"""Creation of the multipart upload in a task, while the source is read."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["Creation"]
 
 
 class Creation:
-    """Creates one multipart upload, once, in a task of its own; the guard takes it into care."""
+    """Creates one multipart upload, once, in a separate task; the guard adopts it."""
 
     def __init__(
         self, guard: CancellationGuard, tasks: UploadTasks, operation: Callable[[], CreateMultipartUpload], name: str
     ) -> None:
-        """Prepare; `operation` is asked for when it begins, and `name` is the task's."""
+        """Prepare; `begin` calls `operation` for the request, and `name` is the name of the task."""
         self._guard = guard
         self._tasks = tasks
         self._operation = operation
@@ -29,16 +29,16 @@ class Creation:
 
     @property
     def has_begun(self) -> bool:
-        """It was begun, or the upload was open before."""
+        """The creation was begun, or the upload was open before."""
         return self._task is not None or self._guard.upload_id is not None
 
     @property
     def is_settled(self) -> bool:
-        """Nothing was begun here, or `wait` has found the upload open."""
+        """No creation was begun here, or `wait` has found the upload open."""
         return self._task is None
 
     def begin(self) -> None:
-        """Create the upload, unless that `has_begun`.
+        """Begin to create the upload, unless the creation `has_begun`.
 
         Raises:
             StorageError: the upload has failed already.
@@ -50,13 +50,13 @@ class Creation:
         """Return when the upload is open, or at once if nothing was begun here.
 
         Raises:
-            StorageError: it could not be created, or has failed meanwhile.
+            StorageError: the upload could not be created, or has failed meanwhile.
         """
         task = self._task
         if task is None:
             return
         await asyncio.wait({task})
-        if task.cancelled():  # which is not the cancellation of the task that waits here
+        if task.cancelled():  # a failure of the upload, not a cancellation of the task that waits here
             raise StorageError("the upload has failed, and takes no further bytes")
         task.result()
         self._task = None

@@ -25,24 +25,22 @@ __all__ = ["CancellationGuard"]
 
 
 class CancellationGuard:
-    """An async context manager around everything that happens to one multipart upload.
+    """Async context manager around everything that happens to one multipart upload.
 
-    Leaving it by an exception, `asyncio.CancelledError` included, aborts the
-    upload before the exception goes on, in a task of its own with its own
-    deadline, and proves by ListParts that nothing remained. A Create that is in
-    flight is waited for and its upload aborted. The exception gets a note with
-    the upload id and the outcome; a failing abort never replaces it. A
-    cancellation that comes during the clean-up is raised after it. Only the
-    very error in `suspended_by` leaves the upload open, if it has parts.
+    An exception that leaves the block, `asyncio.CancelledError` included, first waits for the clean-up. The clean-up
+    aborts the upload in a separate task with its own deadline, and proves by ListParts that nothing remained. It waits
+    for a Create that is in flight, and aborts its upload. The exception gets a note with the upload id and the
+    outcome; a failing abort never replaces it. A cancellation that comes during the clean-up is raised after it. Only
+    the very error in `suspended_by` leaves the upload open, if it has parts.
     """
 
     def __init__(self, engine: Engine, job: UploadJob, log: RequestLog) -> None:
         """Prepare; nothing is open.
 
         Args:
-            engine: whose client, cleanup timeout, journal and set of known uploads are used.
+            engine: its client, cleanup timeout, journal and set of known uploads are used.
             job: the upload.
-            log: of the upload.
+            log: request log of the upload.
         """
         self._client = engine.client
         self._bucket = job.bucket
@@ -62,22 +60,22 @@ class CancellationGuard:
         self._outcome: AbortOutcome | None = None
         self.upload_id: str | None = None
         self.suspended_by: UploadSuspendedError | None = None
-        """Why this upload was stopped, if it was. The error of another upload that passes through the block is none."""
+        """Error that suspended this upload, or ``None``. Errors of other uploads can pass through the block too."""
         self.is_cleaning_up = False
-        """The block has been left, and what is open is being ended."""
+        """The block has been left, and the clean-up has begun."""
         self.unproved_by: Exception | None = None
-        """Why it is not known that nothing remained, although the abort was answered."""
+        """Error of the proof that nothing remained, although the abort got a response; ``None`` if there is none."""
         self.may_have_parts = False
         """Set when the first part is sent: from then on the abort needs proof."""
 
     async def create(self, operation: CreateMultipartUpload) -> str:
         """Create the upload and return its id.
 
-        Each attempt runs in a task of its own, so that a cancellation cannot lose the id of an upload that the store
-        has made.
+        Each attempt runs in a separate task, because a cancellation must not lose the id of an upload that the store
+        has made. After a cancellation the attempt continues, and the clean-up waits for it.
 
         Raises:
-            StorageError: the store refused, or does not answer.
+            StorageError: the store refused, or no response came.
             OSError: the journal cannot be written.
         """
         await self._record.creating()
@@ -87,45 +85,45 @@ class CancellationGuard:
             self.adopt(await self._client.run(operation, log=request, shield=self._watch_attempt))
         finally:
             if request.has_unknown_outcome:
-                self._orphans.answer_was_lost()
+                self._orphans.response_was_lost()
         assert self.upload_id is not None
         await self._record.created(self.upload_id)
         return self.upload_id
 
     async def _watch_attempt(self, attempt: Coroutine[Any, Any, Attempt[str]]) -> Attempt[str]:
         self._creating = asyncio.create_task(attempt, name=f"aios3: create {self._key!r}")
-        await asyncio.wait({self._creating})  # which a cancellation ends without cancelling what is waited for
+        await asyncio.wait({self._creating})  # a cancellation ends this wait, but not the attempt
         return self._creating.result()
 
     def adopt(self, upload_id: str) -> None:
-        """Take an open upload into care."""
+        """Take over an open upload, to end it with the block."""
         self.upload_id = upload_id
         self._known_uploads.add(upload_id)
 
     async def _await_create(self) -> None:
-        """Wait for a Create in flight that its caller has given up, and adopt the upload that it made.
+        """Wait for a Create whose caller was cancelled, and adopt the upload that it made.
 
-        It gets half of the deadline; the other half is for finding out what it made.
+        The wait gets half of the deadline; the other half is for the search for orphans.
         """
         if self._creating is None or self.upload_id is not None:
             return
         await asyncio.wait({self._creating}, timeout=self._deadline / 2)
         if not self._creating.done():
             await self._drop_create()
-            self._orphans.answer_was_lost()
+            self._orphans.response_was_lost()
             return
         if self._creating.cancelled():  # by a loop that shuts down
-            self._orphans.answer_was_lost()
+            self._orphans.response_was_lost()
             return
         if (error := self._creating.exception()) is not None:
-            if isinstance(error, INTERRUPTS):  # which strike after the request has left, too
-                self._orphans.answer_was_lost()
+            if isinstance(error, INTERRUPTS):  # these can also come after the request was sent
+                self._orphans.response_was_lost()
             return
         attempt = self._creating.result()
         if attempt.failure is None:
             self.adopt(attempt.unwrap())
         elif outcome_unknown(attempt.failure):
-            self._orphans.answer_was_lost()
+            self._orphans.response_was_lost()
 
     @property
     def is_kept(self) -> bool:
@@ -133,13 +131,14 @@ class CancellationGuard:
         return self._outcome is AbortOutcome.KEPT
 
     def completed(self) -> None:
-        """Note that the upload was committed: there is nothing left to abort."""
+        """Note that the upload was committed, so nothing is left to abort."""
         self._is_completed = True
 
     async def abort(self) -> AbortOutcome:
-        """Abort the upload, if there is one, as often as it takes, and prove that nothing remained.
+        """Abort the upload, if there is one, repeat that if something remains, and prove that nothing remained.
 
-        What is returned is what the store said to the abort; `unproved_by` says whether the proof could not be had.
+        The outcome is that of the first abort, or ``FAILED`` if something remained. A failed proof is in
+        `unproved_by`.
 
         Raises:
             StorageError: the store refused, or could not be reached.
@@ -174,7 +173,7 @@ class CancellationGuard:
         return self
 
     def _give_up_care(self, upload_id: str) -> None:
-        """Leave an upload as it was found, because it was not resumed."""
+        """Leave a resumed upload open, because the journal could not record it."""
         self._known_uploads.discard(upload_id)
         self._record.left_open()
 
@@ -196,7 +195,7 @@ class CancellationGuard:
         self._forget()
         cancellation = finished.cancellation
         if isinstance(exc, INTERRUPTS) and isinstance(cancellation, asyncio.CancelledError):
-            cancellation = None  # the first one goes on
+            cancellation = None  # the first cancellation is raised
         for error in (exc, cancellation):
             if error is not None:
                 self._annotate(error, finished.error)
@@ -215,7 +214,7 @@ class CancellationGuard:
             raise trouble
 
     async def _drop_create(self) -> None:
-        """Give up a Create that was not answered within the deadline."""
+        """Cancel a Create that got no response within the deadline."""
         if self._creating is not None and not self._creating.done():
             self._creating.cancel()
             await asyncio.wait({self._creating})
@@ -229,13 +228,13 @@ class CancellationGuard:
 
     @property
     def _may_be_open(self) -> bool:
-        """The store may still hold something of ours that is billed."""
+        """The store may still hold parts or an orphan of this upload, which are billed."""
         is_ended = self._outcome in (AbortOutcome.ABORTED, AbortOutcome.GONE, AbortOutcome.VANISHED)
         is_over = self._is_completed or (is_ended and self.unproved_by is None)
         return self._orphans.is_needed or (self.upload_id is not None and not is_over)
 
     def _annotate(self, exc: BaseException, trouble: Exception | None) -> None:
-        """Say on the exception what became of everything that the store may hold."""
+        """Add notes to the exception: the outcome of the upload, and an orphan that may remain."""
         place = f"{self._bucket}/{self._key}"
         reason = "" if trouble is None else f" ({trouble})"
         if self.upload_id is not None:
@@ -246,12 +245,12 @@ class CancellationGuard:
         if self._orphans.is_needed:
             note(
                 exc,
-                f"aios3: an answer to CreateMultipartUpload of {place} was lost, and what it may have made could not "
-                f"be found{reason}; look at the open uploads of this key",
+                f"aios3: a response to CreateMultipartUpload of {place} was lost, and an upload that it may have made "
+                f"could not be found{reason}; look at the open uploads of this key",
             )
 
     def _conclude(self, trouble: Exception | None) -> AbortOutcome:
-        """Return what became of the upload, in whose abort there was `trouble`."""
+        """Return the outcome of the upload; `trouble` is the error of the clean-up, or ``None``."""
         if self._is_completed:
             return AbortOutcome.COMMITTED
         if self.unproved_by is not None:

@@ -1,9 +1,9 @@
-"""Search for the upload that a lost response to Create left behind.
+"""Search for an orphan: the multipart upload that remains when the response to Create is lost.
 
-The id of such an upload is unknown, and S3 offers no way to ask for it by a value that we chose. Four facts are known:
-its key, that it began while our Create was in flight, that it gets no parts, and that it is not another upload of this
-driver. An upload of another process fits all four only if it began in that window and still has no part. The window is
-as long as the lost request, and a process that creates an upload usually has its first part at hand.
+The id of an orphan is unknown, and S3 cannot search by a value of the client. Four facts are known. Its key is ours, it
+began while our Create was in flight, it gets no parts, and this driver does not use it. An upload of another process
+fits all four only if it began in the same window and still has no part. The window is as long as the lost request, and
+a process that creates an upload usually has its first part ready.
 """
 
 from __future__ import annotations
@@ -20,21 +20,29 @@ from aios3.models import PendingUpload
 __all__ = ["OrphanSweep"]
 
 _SLACK: Final = timedelta(seconds=2)
-"""The times in a listing are whole seconds, and the two clocks may round differently."""
+"""Tolerance of times in a listing: they are whole seconds, and the two clocks may round differently."""
 
 _SECOND_LOOK: Final = 1.0
-"""Seconds before the second look: an upload of a running process has its first part in flight by then."""
+"""Seconds before the second check for parts: by then an upload in use usually has its first part."""
 
 _MOST_PAGES: Final = 20
 
 
 class OrphanSweep:
-    """Aborts what a lost Create left, once, at the end of the upload."""
+    """Aborts the orphans of a lost Create, once, at the end of the upload."""
 
     def __init__(
         self, client: OperationClient, bucket: str, key: str, *, headers: Mapping[str, str], known_uploads: set[str]
     ) -> None:
-        """Take where to look, what every request carries, and the ids that are in use by this driver."""
+        """Prepare; nothing is sent.
+
+        Args:
+            client: sends the requests.
+            bucket: bucket of the upload.
+            key: key of the upload.
+            headers: headers of every request.
+            known_uploads: ids of the uploads that this driver uses; read when `run` needs them.
+        """
         self._client = client
         self._bucket = bucket
         self._key = key
@@ -46,29 +54,29 @@ class OrphanSweep:
 
     @property
     def is_needed(self) -> bool:
-        """An answer to Create was lost."""
+        """A response to Create was lost."""
         return self._lost is not None
 
     def begin(self) -> None:
-        """Note that Create is sent now."""
+        """Note the time before Create is sent."""
         self._began = self._client.clock.now()
 
-    def answer_was_lost(self) -> None:
-        """Record that an upload with an unknown id may have been made by now."""
+    def response_was_lost(self) -> None:
+        """Note that the store may have made an upload until now, whose id is unknown."""
         self._lost = self._client.clock.now()
 
     def was_lost_between(self, began: datetime, lost: datetime) -> None:
-        """Record that an upload with an unknown id may have been made in that time, by our clock."""
+        """Note that the store may have made an upload between two times of our clock, whose id is unknown."""
         self._began, self._lost = began, lost
 
     async def run(self, ids_of_others: Callable[[], Awaitable[Collection[str]]] | None = None) -> list[str]:
         """Abort the orphans and return their ids.
 
         Args:
-            ids_of_others: asked, once there are candidates, for uploads that are known to be in use elsewhere.
+            ids_of_others: gives the ids of uploads that are in use elsewhere; called only if there are candidates.
 
         Raises:
-            StorageError: the store will not list or abort.
+            StorageError: the store refused to list or abort, or no response came.
         """
         self._trouble = None
         candidates = [upload for upload in await self._candidates() if await self._has_no_parts(upload)]
@@ -130,7 +138,7 @@ class OrphanSweep:
         return True
 
     def _note(self, error: StorageError) -> bool:
-        """Keep what went wrong until the others are ended, and return whether the upload is just gone."""
+        """Keep the first error until the other orphans are aborted; return whether the upload is only gone."""
         is_gone = isinstance(error, ResponseError) and error.status == 404
         if not is_gone:
             self._trouble = self._trouble or error

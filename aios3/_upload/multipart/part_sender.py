@@ -44,11 +44,11 @@ class PartSender:
         """Prepare.
 
         Args:
-            engine: whose client sends.
+            engine: its client sends the parts.
             job: the upload.
-            tasks: to run in.
-            progress: receives every stored part.
-            log: of the upload.
+            tasks: group in which the parts' tasks run.
+            progress: counts and reports every stored part.
+            log: request log of the upload.
             creation: gives the id of the multipart upload.
         """
         self._client = engine.client
@@ -62,10 +62,10 @@ class PartSender:
         self.tracker = PartTracker()
 
     async def send(self, part: HeldPart) -> None:
-        """Wait for a slot, then send `part` in a task of its own, whose failure ends the upload.
+        """Wait for a slot, then send `part` in a separate task, whose failure ends the upload.
 
         Raises:
-            StorageError: the upload has failed already; the caller closes the part.
+            StorageError: the upload has failed already. If this raises, the caller closes the part.
         """
         permit = await self._acquire()
         request = self._log.begin()
@@ -100,7 +100,7 @@ class PartSender:
             await self._slots.acquire()
 
     def checkpoint(self, upload_id: str) -> UploadCheckpoint:
-        """Return the checkpoint of the upload. A short last part is left out, because no part could follow it."""
+        """Return the checkpoint of the upload, without a short last part, because no part could follow that."""
         job = self._job
         size = job.plan.first_size
         parts = tuple(itertools.takewhile(lambda part: part.size >= size, self.tracker.durable_parts()))
@@ -110,7 +110,7 @@ class PartSender:
     async def _send(self, part: HeldPart, request: RequestLog) -> None:
         job = self._job
         if part.is_on_disk:
-            await self._creation.id_for_part()  # before the part takes memory that others could use meanwhile
+            await self._creation.id_for_part()  # first, because other parts could use the memory during the wait
             await part.open()
         checksum = await part_checksum(job.checksum, part.body)
         headers = {**job.headers.part, **await content_md5(job, part.body)}

@@ -1,4 +1,4 @@
-"""Stored parts of an open upload, and the checks before they are used again."""
+"""Checks of the parts that the store holds of an open upload, before the upload is resumed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def list_stored_parts(
 
     Raises:
         UploadNotFoundError: the upload is not open.
-        StorageError: the store refused, or does not answer.
+        StorageError: the store refused, or no response came.
     """
     parts: list[ListedPart] = []
     operation = ListParts(*upload.place, headers=headers)
@@ -40,10 +40,10 @@ async def list_stored_parts(
 
 
 def usable_parts(stored: Sequence[ListedPart], *, part_size: int, checksum: str | None) -> tuple[UploadedPart, ...]:
-    """Return the parts from number 1 on, without a gap, to which others can be added.
+    """Return the parts from number 1 on, without a gap, that further parts can follow.
 
-    A part that is shorter than `part_size` was the last one of its source, and nothing can follow it. Where the upload
-    sends checksums, a part of which the store lists none could not be part of the object's.
+    A part that is shorter than `part_size` was the last part of its source, and nothing can follow it. If the upload
+    sends a `checksum`, a part without a listed checksum is not usable: the object's checksum could not be computed.
     """
     usable: list[UploadedPart] = []
     for part in sorted(stored, key=lambda part: part.number):
@@ -58,9 +58,9 @@ async def check_checkpoint(client: OperationClient, checkpoint: UploadCheckpoint
     """Make sure that the store still holds what the checkpoint says.
 
     Raises:
-        UploadNotFoundError: the upload is not open any more.
+        UploadNotFoundError: the upload is no longer open.
         IntegrityError: a part is gone, or was replaced since.
-        StorageError: the store refused, or does not answer.
+        StorageError: the store refused, or no response came.
     """
     stored = await list_stored_parts(client, MultipartUpload.of(checkpoint), headers)
     held = {part.number: (part.size, unquote_etag(part.etag)) for part in stored}
@@ -75,9 +75,9 @@ async def check_checkpoint(client: OperationClient, checkpoint: UploadCheckpoint
 async def holds_parts(path: str, parts: Sequence[UploadedPart], checksum: str | None) -> bool:
     """Return whether the file at `path` begins with the bytes of all `parts`.
 
-    By their checksums where they have them, else by their ETags; a part that has neither a checksum nor an MD5 for an
-    ETag (it is encrypted, perhaps) proves nothing, and counts as different. The file is read in its thread, which a
-    cancellation does not wait for.
+    Parts are compared by their checksums, or by their ETags if the upload sends no checksum. A part whose ETag is not
+    an MD5 (it may be encrypted) proves nothing, and counts as different. The file is read in a thread; a cancellation
+    does not wait for it.
 
     Raises:
         OSError: the file cannot be read.

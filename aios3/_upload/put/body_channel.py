@@ -1,4 +1,4 @@
-"""Bounded channel of a streamed body, from the task that pulls the source to the transport."""
+"""Bounded channel for a streamed body, from the task that pulls the source to the transport."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from aios3.errors import StorageError
 __all__ = ["BodyChannel"]
 
 _MOST_WAITING: Final = 2
-"""Pieces handed over and not yet taken by the socket: one that goes out and one that follows it at once."""
+"""Pieces put and not yet sent: one that the transport is sending, and one that follows it at once."""
 
 
 class BodyChannel:
     """Body of one request: a beginning that can be sent again, then pieces that can be sent only once.
 
     Two sides use it, in one event loop. The feeding side gives up the beginning when it has been sent, then puts
-    pieces, then ends. The transport iterates over `pieces`. By asking for the next piece it releases the last one. The
-    iteration ends only after `end`, so a body that was cut off is never taken for a whole one.
+    pieces, then ends. The transport's side iterates over `pieces`. When it asks for the next piece it has finished with
+    the last one, whose memory is then released. The iteration ends only after `end`, so a body that was cut off never
+    looks complete.
     """
 
     def __init__(self, beginning: HeldPart, *, length: int | None) -> None:
-        """Take over the beginning.
+        """Take `beginning` over; the channel closes it.
 
         Args:
             beginning: sent first, and again by every further attempt, until `give_up_beginning`.
@@ -45,18 +46,18 @@ class BodyChannel:
 
     @property
     def is_idle(self) -> bool:
-        """Nothing waits for the socket: what comes now could go out at once."""
+        """No bytes wait for the socket, so a new piece could be sent at once."""
         return self._beginning is None and not self._waiting and self._going_out is None
 
     @property
     def may_be_whole(self) -> bool:
-        """The body may have left to its very end, so that the store may act on it."""
+        """The body may have been sent completely, so the store may act on it."""
         return self._was_end_passed or self._bytes_passed == self.length
 
     # the feeding side
 
     async def give_up_beginning(self) -> None:
-        """Return when the beginning has left this process, and give its memory back: it cannot be sent again.
+        """Wait until the beginning has been sent, then release its memory; it can no longer be sent again.
 
         Raises:
             StorageError: the request has failed meanwhile.
@@ -65,7 +66,7 @@ class BodyChannel:
         self._drop_beginning()
 
     async def put(self, part: HeldPart) -> None:
-        """Hand over a piece, as soon as there are not too many that wait; if this raises the piece is the caller's.
+        """Pass a piece on, when fewer than two wait. If this raises, or is cancelled, the caller closes the piece.
 
         Raises:
             StorageError: the request has failed.
@@ -75,12 +76,12 @@ class BodyChannel:
         self._given.set()
 
     def end(self) -> None:
-        """Say that the source has ended cleanly and everything was put."""
+        """End the body, after the source has ended cleanly and every piece was put."""
         self._has_ended = True
         self._given.set()
 
     def close(self) -> None:
-        """Give all memory back. No request may use a piece any longer. A task that waits gets a `StorageError`."""
+        """Release all memory; no piece may be in use. Waiting calls of the feeding side raise `StorageError`."""
         self._is_closed = True
         self._piece_left()
         while self._waiting:
@@ -103,27 +104,27 @@ class BodyChannel:
     # the transport's side
 
     def rewind(self) -> bool:
-        """After an attempt that failed, say whether another one can send the body from its first byte."""
+        """Prepare for another attempt; return whether it can send the body from its first byte."""
         self._has_beginning_left = False
         return self._beginning is not None
 
     def pieces(self) -> AsyncIterator[bytes | bytearray | memoryview]:
-        """Give the body from its first byte, for one attempt."""
+        """Return an iterator over the body from its first byte, for one attempt."""
         assert self._beginning is not None
         return _Pieces(self, self._beginning)
 
     def beginning_left(self) -> None:
-        """Record that the transport has released the whole beginning."""
+        """Note that the transport has finished with the whole beginning."""
         self._has_beginning_left = True
         self._taken.set()
 
     @property
     def bytes_passed(self) -> int:
-        """Bytes that the transport was given, the beginning counted once."""
+        """Bytes passed to the transport; the beginning counts once."""
         return self._bytes_passed
 
     async def next_piece(self) -> bytes | bytearray | memoryview | None:
-        """Return what comes after the beginning, piece by piece; ``None`` when the source has ended."""
+        """Wait for the next piece after the beginning; return its bytes, or ``None`` when the source has ended."""
         self._piece_left()
         while not self._waiting and not self._has_ended:
             self._given.clear()
@@ -143,13 +144,13 @@ class BodyChannel:
 
 
 class _Pieces:
-    """One attempt's way through the body."""
+    """Iterator over the body, for one attempt."""
 
     def __init__(self, channel: BodyChannel, beginning: HeldPart) -> None:
         self._channel = channel
         self._beginning = beginning.body
         self._passed = 0
-        """Slices of the beginning."""
+        """Slices of the beginning that were passed to the transport."""
 
     def __aiter__(self) -> _Pieces:
         return self

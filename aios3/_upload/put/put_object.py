@@ -1,4 +1,4 @@
-"""PutObject of a whole body, with proof that the object is ours if the response is lost."""
+"""PutObject of a whole body, with a check whose object is at the key if the response is lost."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ async def put_object(
     head_headers: Mapping[str, str],
     proof: ObjectProof,
 ) -> Committed:
-    """Put the object, and distinguish our own success from that of another writer.
+    """Put the object, and tell our own success from that of another writer.
 
-    An answer without an ETag is no proof that a store has answered, and a lost answer is none of a failure; with
-    ``if_none_match`` a repetition is then refused because the first attempt succeeded. In all these cases `evidence`
-    decides, or else the key's MD5, if it was stored since the upload began: the same bytes
-    may have been there before, with other metadata.
+    A response without an ETag does not prove that a store has sent it. A lost response does not prove a failure: with
+    ``if_none_match`` the store then refuses the retry, because the first attempt succeeded. In all these cases `proof`
+    decides. If it cannot, the MD5 of the object at the key decides, provided that the object was stored since the
+    upload began: the same bytes may have been there before, with other metadata.
 
     Raises:
         ResponseError: the store refused.
-        TransportError: no answer came, and the key does not hold the source (a store that is slow may still take it).
-        CompletionUnknownError: an answer was lost, and the key cannot be looked at.
+        TransportError: no response came, and the key does not hold the source. A slow store may still store it.
+        CompletionUnknownError: a response was lost, and the key cannot be looked at.
     """
     request = log.begin()
     try:
         committed = await client.run(operation, log=request)
     except Exception as error:
-        refusal: Exception = error  # of the store, of the closed driver, or of credentials at a repetition
+        refusal: Exception = error  # from the store, the closed driver, or the credentials of a retry
         if not request.has_unknown_outcome:
             raise
     else:
@@ -68,7 +68,7 @@ async def put_object(
 
 
 def _is_open(failure: Exception) -> bool:
-    """Return whether an attempt has no answer of the store's own: one with its code is as good as a no."""
+    """Return whether an attempt has an unknown outcome. A response with an error code is a refusal."""
     return (
         isinstance(failure, StorageError)
         and outcome_unknown(failure)
@@ -77,10 +77,10 @@ def _is_open(failure: Exception) -> bool:
 
 
 def _without_etag(operation: PutObject) -> ResponseError:
-    """Return the error for a success that a web page, a proxy or a portal could have answered as well."""
+    """Return the error for a success without an ETag, which a web page, a proxy or a portal could have sent."""
     return ResponseError(
-        "the answer is a success without an ETag, and the key does not hold these bytes: is this the endpoint of an S3 "
-        "store, or is a proxy in between?",
+        "the response is a success without an ETag, and the key does not hold these bytes: is this the endpoint of an "
+        "S3 store, or is a proxy in between?",
         operation=operation.name,
         status=200,
         bucket=operation.bucket,

@@ -1,4 +1,4 @@
-"""PutObject whose body is made while it is sent, with a definite end."""
+"""PutObject whose body is made while it is sent, with a definite outcome."""
 
 from __future__ import annotations
 
@@ -31,21 +31,23 @@ async def put_stream(
     head_headers: Mapping[str, str],
     nonce: str,
 ) -> Committed:
-    """Put the object, and find out by HEAD what became of it where the answer does not tell.
+    """Put the object; if the response does not show the outcome, find it by HEAD.
+
+    A cancellation cuts the connection, so the store never sees the end of an incomplete body.
 
     Args:
-        client: to send with.
-        operation: without a body.
-        body: sent again only as long as it can be rewound.
-        log: of the upload.
-        read_timeout: seconds without a byte of the answer.
-        head_headers: for HEAD.
-        nonce: in the object's metadata.
+        client: sends the requests.
+        operation: the request, without a body.
+        body: the body; sent again only as long as it can be rewound.
+        log: request log of the upload.
+        read_timeout: seconds without a byte of the response.
+        head_headers: headers of the HEAD request.
+        nonce: nonce in the object's metadata.
 
     Raises:
         ResponseError: the store refused.
-        TransportError: the body broke off, so that nothing was committed.
-        CompletionUnknownError: the whole body may have arrived, and whether it was committed could not be found out.
+        TransportError: the body was cut off, so nothing was committed.
+        CompletionUnknownError: the whole body may have arrived, and HEAD does not show whether it was committed.
     """
     trouble: StorageError | None = None
     try:
@@ -55,7 +57,7 @@ async def put_stream(
             raise
         trouble = error
     else:
-        if committed.etag is not None:  # without one it may be anybody's answer: a proxy's, a portal's
+        if committed.etag is not None:  # without an ETag a proxy or a portal may have sent the response
             return committed
     proof = ObjectProof(body.bytes_passed, nonce=nonce)
     finding = await look_for(client, operation.bucket, operation.key, head_headers, proof)
@@ -82,7 +84,7 @@ def _unknown(operation: PutObject, size: int, *, may_be_there: bool) -> Completi
         else f"the key does not show it. If HEAD shows {size} bytes, stored since, it was"
     )
     return CompletionUnknownError(
-        f"whether {place} was committed is unknown: no answer says so, and {why}",
+        f"whether {place} was committed is unknown: no response says so, and {why}",
         bucket=operation.bucket,
         key=operation.key,
         upload_id=None,

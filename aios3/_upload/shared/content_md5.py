@@ -1,4 +1,4 @@
-"""Content-MD5 of bodies under an object lock. S3 demands it or a checksum; a signed SHA-256 does not count."""
+"""Content-MD5 for objects under a lock: S3 demands it or a checksum, and a signed SHA-256 does not count."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["check_lock", "content_md5", "needs_md5"]
 
 
 def needs_md5(job: UploadJob) -> bool:
-    """Return whether bodies go with Content-MD5, because the object is locked and no checksum is sent."""
+    """Return whether bodies need Content-MD5, because the object is locked and no checksum is sent."""
     return job.headers.is_locked and job.checksum is None
 
 
 def check_lock(job: UploadJob, provider: Provider) -> None:
-    """Refuse a lock whose upload the store would refuse.
+    """Check that an upload under an object lock sends a digest that the store accepts.
 
     Raises:
-        ConfigurationError: no digest can go with the bodies.
+        ConfigurationError: no digest can be sent with the bodies.
     """
     if not job.headers.is_locked:
         return
@@ -40,7 +40,7 @@ def check_lock(job: UploadJob, provider: Provider) -> None:
 
 
 async def content_md5(job: UploadJob, body: Body) -> dict[str, str]:
-    """Return the header for a body, where it needs one."""
+    """Return the Content-MD5 header for a body; empty if the upload needs none."""
     if not needs_md5(job):
         return {}
     return {"content-md5": base64.b64encode(bytes.fromhex(await hash_body(md5_hex, body))).decode()}

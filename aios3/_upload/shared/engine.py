@@ -1,4 +1,4 @@
-"""Shared state of all uploads of one driver: client, memory, disk, and the uploads that are running."""
+"""State that all uploads of one driver share, and the end of the uploads when the driver is closed."""
 
 from __future__ import annotations
 
@@ -25,40 +25,41 @@ from .journal_interface import NoJournal, UploadJournal
 __all__ = ["Engine", "RunningUpload"]
 
 _COMMIT_PATIENCE: Final = 5.0
-"""Seconds that a commit may take when the driver is closed: most take less, and what ends a process waits 10 to 30."""
+"""Seconds that a commit may take when the driver is closed. Most take less, and service managers kill a process after
+10 to 30."""
 
 _IDLE_MEMORY: Final = 64 * MIB
-"""Bytes of segments kept for the next part while uploads run, for some seconds after they were last needed; none are
-kept when no upload runs."""
+"""Bytes of idle segments that are kept while uploads run, for some seconds after they were last needed. When no upload
+runs, none are kept."""
 
 
 class RunningUpload(Protocol):
-    """What the engine asks of an upload."""
+    """Interface of a running upload to the engine."""
 
     ended: asyncio.Event
     is_suspendable: bool
-    """It may be left open, to go on later."""
+    """The upload may be left open, to be resumed later."""
 
     def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
-        """Return whether `task` is one of those that must end before the upload can."""
+        """Return whether `task` must end before the upload can end."""
         ...  # pragma: no cover - a protocol has no body
 
     def stop(self, reason: StorageError) -> None:
-        """Make it fail with `reason`, unless it is ending already."""
+        """Make the upload fail with `reason`, unless it is being committed or is ending."""
         ...  # pragma: no cover - a protocol has no body
 
     def give_up_commit(self) -> None:
-        """Cut its commit off, if that is on its way."""
+        """Cut its commit off, if that is in flight."""
         ...  # pragma: no cover - a protocol has no body
 
     async def abandon(self) -> None:
-        """See to its end although its caller has not come back."""
+        """End the upload at the store although its caller is still inside its block."""
         ...  # pragma: no cover - a protocol has no body
 
 
 @dataclass(eq=False)
 class Engine:
-    """The client, the memory, and the uploads that are running."""
+    """Client, memory and running uploads of one driver."""
 
     client: OperationClient
     provider: Provider
@@ -68,13 +69,13 @@ class Engine:
     memory: MemoryBudget = field(init=False)
     pool: SegmentPool = field(init=False)
     spill: Spill | None = field(init=False)
-    """``None``: nothing goes to the disk."""
+    """Target for parts that get no memory; ``None`` if nothing is written to disk."""
     watch: SilenceWatch = field(init=False)
-    """Over the sources of the uploads that run."""
-    concurrency: ConcurrencyLimiter = field(init=False)
-    """For parts of uploads whose concurrency is found by trying."""
+    """Watch over the sources of the running uploads."""
+    gate: ConcurrencyLimiter = field(init=False)
+    """Limit of parts in flight, for uploads with adaptive concurrency."""
     known_uploads: set[str] = field(default_factory=set)
-    """Ids of multipart uploads that are open."""
+    """Ids of the open multipart uploads of this driver."""
     running: set[RunningUpload] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -92,23 +93,23 @@ class Engine:
         return Spill(os.fsdecode(transfer.spill_directory), transfer.spill_limit, self.memory, self.pool)
 
     def upload_ended(self, upload: RunningUpload) -> None:
-        """Note that `upload` has ended and given everything back."""
+        """Note that `upload` has ended and released all its memory."""
         self.running.discard(upload)
         if not self.running:
             self.pool.clear()
 
     async def let_uploads_end(self, closer: asyncio.Task[object] | None, *, seconds: float) -> None:
-        """Wait until all running uploads have ended, so long at most; not for those of `closer`, who waits for this."""
+        """Wait for the end of running uploads, at most `seconds`, except those of the calling task `closer`."""
         if seconds > 0:
             await _wait_for([upload for upload in self.running if not upload.is_run_by(closer)], seconds)
 
     async def stop_uploads(self, closer: asyncio.Task[object] | None) -> None:
         """Stop every upload that runs, and return when all of them have ended.
 
-        Their callers get a `DriverClosedError`, and they are aborted; or, where there is a journal and the upload is
-        suspendable, an `UploadSuspendedError`, and they are left open. An upload that does not end within the cleanup
-        timeout, because its caller is busy elsewhere, or is `closer`, the task that waits for this, is aborted from
-        here. One whose commit is on its way gets some seconds to end; then its caller gets a `CompletionUnknownError`.
+        With a journal, a suspendable upload is left open, and its caller gets an `UploadSuspendedError`. Other uploads
+        are aborted, and their callers get a `DriverClosedError`. An upload whose commit is in flight gets some seconds
+        to end; then its caller gets a `CompletionUnknownError`. This method aborts an upload that does not end within
+        the cleanup timeout, because its caller is busy elsewhere, or is `closer`, the task that calls this method.
         """
         uploads = list(self.running)
         others = [upload for upload in uploads if not upload.is_run_by(closer)]
@@ -124,7 +125,7 @@ class Engine:
                     group.create_task(self._abandon(upload), name="aios3: abandon an upload")
 
     async def _abandon(self, upload: RunningUpload) -> None:
-        # The upload's own guard will try again, and tell its caller. The others must be abandoned all the same.
+        # The upload's own guard tries again and reports to its caller. A failure must not stop the other aborts.
         with contextlib.suppress(Exception):
             async with asyncio.timeout(self.timeouts.cleanup):
                 await upload.abandon()
@@ -136,7 +137,7 @@ class Engine:
 
 
 async def _wait_for(uploads: Sequence[RunningUpload], seconds: float) -> None:
-    """Wait until all have ended, so long at most; no task is left."""
+    """Wait until all uploads have ended, at most `seconds`; cancel the tasks that wait."""
     waits = [asyncio.create_task(upload.ended.wait(), name="aios3: wait for an upload to end") for upload in uploads]
     try:
         if waits:

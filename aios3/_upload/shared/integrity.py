@@ -1,4 +1,4 @@
-"""The checksum of the whole object: announced at the beginning, sent with the commit, compared with what comes back."""
+"""Checksum of the whole object: announced to Create, sent with the commit, compared with the store's response."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from aios3.errors import IntegrityError
 __all__ = ["ObjectChecksum", "part_checksum"]
 
 _INLINE_PARTS: Final = 64
-"""Parts up to which putting their checksums together on the loop (under 1 ms) is cheaper than a thread."""
+"""Parts up to which combining their checksums on the loop (under 1 ms) is cheaper than a thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectChecksum:
-    """How one upload is checked from end to end."""
+    """Algorithm and type of the checksum that protects one upload from end to end."""
 
     algorithm: str
-    """``"crc32"`` and the like; sent with every part."""
+    """Name of the algorithm, such as ``"crc32"``; every part has a checksum of it."""
     is_full_object: bool
-    """The object's checksum is that of all its bytes (FULL_OBJECT), not of its parts' checksums (COMPOSITE)."""
+    """The object's checksum covers all its bytes (FULL_OBJECT), not the checksums of its parts (COMPOSITE)."""
 
     def creation_headers(self) -> dict[str, str]:
-        """Return what CreateMultipartUpload must say. COMPOSITE is the default, which not every store knows by name."""
+        """Return the headers of Create; COMPOSITE, the default, is left out, because some stores do not know it."""
         headers = {"x-amz-checksum-algorithm": self.algorithm.upper()}
         return {**headers, "x-amz-checksum-type": "FULL_OBJECT"} if self.is_full_object else headers
 
     async def of_parts(self, parts: Sequence[tuple[str, int]]) -> str:
-        """Return the object's checksum from (checksum, bytes) of its parts, in order."""
+        """Return the object's checksum from the checksum and the size in bytes of each part, in order."""
         if len(parts) <= _INLINE_PARTS:
             return self._of_parts(parts)
         return await in_library_thread(self._of_parts, parts)
@@ -46,16 +46,16 @@ class ObjectChecksum:
         return composite_checksum(self.algorithm, [checksum for checksum, _ in parts])
 
     def commit_headers(self, checksum: str) -> dict[str, str]:
-        """Return what CompleteMultipartUpload must say, so that the store compares before it commits."""
+        """Return the headers of CompleteMultipartUpload by which the store compares before it commits."""
         if not self.is_full_object:
             return {}
         return {checksum_header(self.algorithm): checksum, "x-amz-checksum-type": "FULL_OBJECT"}
 
     def compare(self, checksum: str, committed: Committed, *, bucket: str, key: str) -> None:
-        """Compare with what the store reports of the committed object, where it reports this algorithm's.
+        """Compare `checksum` with that of the committed object, if the store reports one of this algorithm.
 
         Raises:
-            IntegrityError: it holds other bytes than were sent.
+            IntegrityError: the object holds other bytes than were sent.
         """
         theirs = committed.checksum
         if theirs is None or theirs == checksum:
@@ -67,7 +67,7 @@ class ObjectChecksum:
 
 
 async def part_checksum(checksum: ObjectChecksum | None, body: Body) -> tuple[str, str] | None:
-    """Return the header and value of the additional checksum, or ``None`` where none is sent."""
+    """Return the header and value of the additional checksum, or ``None`` if none is sent."""
     if checksum is None:
         return None
     algorithm = checksum.algorithm

@@ -1,4 +1,4 @@
-"""One upload as its caller asked for it, checked and complete."""
+"""Description of one upload, as the caller asked for it."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ __all__ = ["UploadJob"]
 
 @dataclass(frozen=True, slots=True)
 class UploadJob:
-    """One upload, checked and complete."""
+    """One upload, with all settings checked and complete."""
 
     bucket: str
     key: str
     headers: ObjectHeaders
     plan: PartPlan
     concurrency: int
-    """Part requests in flight, at most."""
+    """Maximum of part requests in flight."""
     checksum: ObjectChecksum | None
-    """The additional checksum to send, or ``None``."""
+    """Additional checksum to send, or ``None``."""
     size: int | None
     """Bytes that the source must have, or ``None``."""
     max_size: int | None
     """Bytes that the source may have, or ``None``."""
     on_progress: ProgressCallback | None
     is_adaptive: bool = False
-    """Fewer parts are in flight than `concurrency` where that yields as much; all such uploads of a driver share it."""
+    """Fewer parts are in flight than `concurrency` if that is as fast. All such uploads of a driver share the limit."""
     attributes: UploadAttributes = field(default_factory=UploadAttributes, repr=False)
-    """As the caller gave them, which `headers` were made of."""
+    """Attributes as the caller gave them; `headers` were made from them."""
     file: FileIdentity | None = None
-    """The source, where it is a file that `upload_object` was given."""
+    """Source, if `upload_object` was given a file; else ``None``."""
     nonce: str | None = None
-    """Value in the object's metadata that identifies the object; ``None`` for none."""
+    """Random value in the object's metadata that proves whose object it is; ``None`` if there is none."""
     resume: UploadCheckpoint | None = None
-    """What to go on from: the source then begins at its offset."""
+    """Checkpoint to resume, at whose offset the source begins; ``None`` for a new upload."""
     is_suspendable: bool = True
     """The upload may be left open when the driver is closed, if it has a journal."""

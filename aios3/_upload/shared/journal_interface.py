@@ -1,4 +1,4 @@
-"""Interface between an upload and the journal, if there is one."""
+"""Interface between uploads and the journal, and its stand-in for drivers without a journal."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ __all__ = ["JournalRecord", "NoJournal", "NoRecord", "UploadJournal"]
 
 
 class JournalRecord(Protocol):
-    """Takes down what a later process must know of one upload."""
+    """Record of one upload, for a later process."""
 
     async def creating(self) -> None:
         """Note durably that from now on the store may hold an upload.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the journal cannot be written.
         """
         ...  # pragma: no cover - a protocol has no body
 
     async def created(self, upload_id: str) -> None:
-        """Note its id durably.
+        """Note the id of the upload durably.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the journal cannot be written.
         """
         ...  # pragma: no cover - a protocol has no body
 
     def ended(self) -> None:
-        """Note that nothing of it is open; never fails, and does not wait."""
+        """Note that nothing of the upload is open; never fails, and does not wait."""
         ...  # pragma: no cover - a protocol has no body
 
     def left_open(self) -> None:
-        """Record that this process has stopped work on an upload that may be open. Never fails, and does not wait."""
+        """Note that the upload may be open, but no task works on it any longer; never fails, and does not wait."""
         ...  # pragma: no cover - a protocol has no body
 
 
 class UploadJournal(Protocol):
-    """Where logs come from."""
+    """Journal that begins the records of uploads."""
 
     keeps: bool
-    """Uploads that are stopped by the end of the driver are left open, to go on later."""
+    """Uploads that the end of the driver stops are left open, to be resumed later."""
 
     def begin(self, job: UploadJob) -> JournalRecord:
-        """Return the log of a new upload; nothing is written yet."""
+        """Return the record of a new upload; nothing is written yet."""
         ...  # pragma: no cover - a protocol has no body
 
 
 class NoRecord:
-    """Forgets everything."""
+    """Record that keeps nothing."""
 
     async def creating(self) -> None:
         """Do nothing."""
@@ -65,10 +65,10 @@ class NoRecord:
 
 
 class NoJournal:
-    """The journal of a driver that has none."""
+    """Journal of a driver without a journal."""
 
     keeps = False
 
     def begin(self, job: UploadJob) -> JournalRecord:
-        """Return a log that forgets everything."""
+        """Return a record that keeps nothing."""
         return NoRecord()

@@ -17,9 +17,9 @@ __all__ = ["NONCE_NAME", "Finding", "ObjectProof", "look_for", "multipart_etag",
 
 _MD5: Final = re.compile(r'"?([0-9a-f]{32})"?\Z')
 _SLACK: Final = 2.0
-"""Seconds: HTTP dates are whole seconds."""
+"""Tolerance in seconds, because HTTP dates are whole seconds."""
 NONCE_NAME: Final = "aios3-nonce"
-"""The name of the metadata that marks an object as made by one upload and no other."""
+"""Name of the metadata entry that holds the nonce of the upload that made the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Finding:
     found: StorageObject | None = None
     """Object at the key; ``None`` if there is none, or the key cannot be looked at."""
     is_ours: bool | None = None
-    """Whether the proof matches the object; ``None`` if it cannot tell, or there is no object."""
+    """Result of the comparison with the proof; ``None`` if the proof cannot tell, or there is no object."""
     trouble: Exception | None = None
     """Reason why the key cannot be looked at; ``None`` if it can."""
 
@@ -60,7 +60,7 @@ class Finding:
 async def look_for(
     client: OperationClient, bucket: str, key: str, headers: Mapping[str, str], proof: ObjectProof
 ) -> Finding:
-    """Look at a key by one HEAD, with `headers`, and compare what it holds with `proof`. It raises nothing."""
+    """Send one HEAD with `headers`, and compare the object at the key with `proof`. Errors are in the finding."""
     if proof.checksum is not None:
         headers = {**headers, "x-amz-checksum-mode": "ENABLED"}
     try:

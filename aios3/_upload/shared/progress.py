@@ -1,4 +1,4 @@
-"""Counts what was read and stored, and tells the caller, one call after the other."""
+"""Progress of one upload: counts of bytes and parts, reported to the caller in order."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ProgressCallback = Callable[[UploadProgress], Awaitable[None] | None]
 
 
 class ProgressReporter:
-    """Snapshots for ``on_progress``.
+    """Counts progress, and passes snapshots to ``on_progress``.
 
-    Calls never overlap, and their order is the order of the counts, also if the
-    callback is a coroutine function. What it raises fails the upload, unless that is committed by then.
+    Calls never overlap, and their order is the order of the counts, also if the callback is a coroutine function. An
+    exception of the callback fails the upload, unless the object is committed by then.
     """
 
     def __init__(self, callback: ProgressCallback | None, total: int | None) -> None:
@@ -32,13 +32,17 @@ class ProgressReporter:
         self.parts_stored = 0
 
     def note_stored(self, tracker: PartTracker) -> None:
-        """Take over what the store has acknowledged."""
+        """Take the counts of what the store has acknowledged from `tracker`."""
         self.bytes_stored = tracker.bytes_stored
         self.bytes_durable = tracker.bytes_durable
         self.parts_stored = len(tracker)
 
     async def report(self) -> None:
-        """Tell the caller how far it is now."""
+        """Pass a snapshot to the callback, if there is one, and wait for it.
+
+        Raises:
+            Exception: whatever the callback raises.
+        """
         if self._callback is None:
             return
         async with self._lock:
@@ -50,7 +54,11 @@ class ProgressReporter:
                 await outcome
 
     async def report_committed(self) -> None:
-        """Tell the caller that all that was read is stored, without parts; what comes of it cannot undo that."""
+        """Report that all bytes that were read are stored, without parts.
+
+        Raises:
+            Exception: whatever the callback raises, with a note that the object was committed.
+        """
         self.bytes_stored = self.bytes_durable = self.bytes_read
         try:
             await self.report()

@@ -363,7 +363,7 @@ async def test_what_a_lost_create_left_is_told_if_it_cannot_be_found() -> None:
         async with scene.guard:
             await scene.guard.create(CREATE)
     (note,) = caught.value.__notes__
-    assert note.startswith("aios3: an answer to CreateMultipartUpload of bucket/key was lost")
+    assert note.startswith("aios3: a response to CreateMultipartUpload of bucket/key was lost")
     assert note.endswith("look at the open uploads of this key")
     assert "403 AccessDenied" in note
 
@@ -528,7 +528,7 @@ async def test_without_an_answer_the_abort_is_not_proved(
     """The abort was answered, but a part that came after it may have brought the upload back; so the note says."""
     scene.store.on("ListParts", *before, *[answer] * 6)
     (note,) = await scene.fail(ValueError("source"), parts=True)
-    assert note.startswith(WHERE + "it could not be aborted for certain, since no answer came, and may be billed")
+    assert note.startswith(WHERE + "it could not be aborted for certain, since no response came, and may be billed")
     assert note.endswith(" (reset)" if isinstance(answer, Exception) else ")")
     assert scene.store.operations.count("ListParts") == 6 + len(before)
 
@@ -662,7 +662,7 @@ async def test_an_abort_whose_answers_are_lost_may_have_worked(scene: Scene) -> 
     """The note does not say that it failed."""
     scene.store.on("AbortMultipartUpload", *[TransportError("reset")] * 6)
     (note,) = await scene.fail(ValueError("source"))
-    assert note.startswith(WHERE + "it could not be aborted for certain, since no answer came")
+    assert note.startswith(WHERE + "it could not be aborted for certain, since no response came")
 
 
 async def test_of_two_cancellations_the_first_is_raised(scene: Scene) -> None:

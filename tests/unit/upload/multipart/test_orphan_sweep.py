@@ -28,7 +28,7 @@ class Scene:
         self.began = self.clock.moment
         self.sweep.begin()
         self.clock.advance(10)
-        self.sweep.answer_was_lost()
+        self.sweep.response_was_lost()
         self.clock.advance(3600)
 
     def open(self, upload_id: str, seconds: float, *, key: str = "key", parts: int = 0) -> None:
@@ -252,7 +252,7 @@ async def test_a_loss_without_a_beginning_is_none() -> None:
     scene = Scene()
     scene.open("theirs", 5)
     sweep = OrphanSweep(scene.client, "bucket", "key", headers={}, known_uploads=set())
-    sweep.answer_was_lost()
+    sweep.response_was_lost()
     assert await sweep.run() == []
 
 
