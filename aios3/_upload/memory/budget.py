@@ -1,19 +1,16 @@
 """The memory budget of a driver.
 
-Theory of operation. A part can only be sent when it is complete (S3 takes no
-small parts but the last), so uploads that each hold a half-filled part could
-use up the budget and then wait for each other for ever. As in the banker's
-algorithm, bytes are therefore granted only if, afterwards, all filling parts
-could still be filled to their ends, one after the other, each from what is free
-once the parts in flight and those before it have been acknowledged: there is no
-deadlock at any limit that holds one part. A producer that stalls holds only
-what was granted for the bytes it delivered, plus one segment, or what a file
-is being read into.
+Theory of operation. A part can only be sent when it is complete (S3 takes no small parts but the last). Uploads that
+each hold a half-filled part could therefore use up the budget, and then wait for each other without end. The budget
+prevents that with the banker's rule: it grants bytes only if, afterwards, all unfinished parts could still be filled,
+one after the other. Each part may count on the bytes that are free once the parts in flight and the parts before it
+have been acknowledged. So there is no deadlock at any limit that holds one part. A stalled source holds only the
+bytes granted for what it delivered, plus one segment, or the memory that a file is being read into.
 
 A part that can spill (`_upload/memory/spill.py`) waits for parts in flight only. As soon as it would wait for the
-sources of other uploads, it is told to go to the disk instead. A part that is read back is complete, so it may take
-what unfinished parts must leave free (`reserve`): that wait ends without the help of any source. A part that cannot
-spill may wait for the sources of others, which `_upload/source/silence_watch.py` then bounds.
+sources of other uploads, `acquire` sends it to the disk instead. A part that is read back is complete. It may take the
+bytes that unfinished parts leave free (`reserve`), so its wait needs no source. A part that cannot spill may wait for
+the sources of other uploads; `_upload/source/silence_watch.py` bounds that wait.
 """
 
 from __future__ import annotations
@@ -96,15 +93,15 @@ class MemoryBudget:
     """How many of the filling parts miss and hold so many bytes: few kinds, however many uploads there are."""
     _waiters: deque[_Waiter] = field(default_factory=deque)
     _is_blocked: bool = False
-    """Somebody in line lacks only what parts in flight will give back, so nobody behind goes first."""
+    """The first waiter lacks only bytes of parts in flight, so the queue keeps its order."""
 
     async def acquire(
         self, reservation: Reservation, count: int, missing: int, overflow: Overflow | None = None
     ) -> bool:
         """Grant `count` more bytes to `reservation`, waiting for them if needed; return whether they were granted.
 
-        They always are without a `overflow`. With one they are not, and nobody waits, while the bytes would have to be
-        waited for that unfinished parts of other uploads hold, and `overflow` is open.
+        Without an `overflow` the result is always True. With an `overflow` that is open, the method does not wait for
+        bytes that unfinished parts of other uploads hold: it returns False.
 
         Args:
             reservation: of the part being filled.
@@ -147,7 +144,7 @@ class MemoryBudget:
         return sum(waiter.is_stuck for waiter in self._waiters)
 
     def acquire_nowait(self, reservation: Reservation, count: int, missing: int) -> bool:
-        """Grant as `acquire` does, if nobody has to wait for it; return whether it was granted."""
+        """Grant bytes as `acquire` does, if no wait is needed; return whether they were granted."""
         self._change(reservation, held=reservation.held, missing=missing)
         reservation.task = asyncio.current_task()
         if self._waiters or not self._is_free(count) or not self._is_safe(reservation, count):
@@ -219,7 +216,7 @@ class MemoryBudget:
             self._divert_to_disk(waiter)
             return True  # so that in the end there is enough for this one
         if not self._is_free(count):
-            return False  # it lacks only what parts in flight will give back, so nobody overtakes it
+            return False  # blocked only by parts in flight, so keep the queue in order
         self._waiters.remove(waiter)
         self._grant(reservation, count)
         waiter.granted.set_result(True)
@@ -231,7 +228,7 @@ class MemoryBudget:
             waiter.granted.set_result(False)
 
     def _refuse_to_wait_for_oneself(self) -> None:
-        """Tell the waiters whose own tasks hold all there is, in unfinished parts of other uploads: nobody else can."""
+        """Raise in the waiters whose own task holds all granted bytes: no other task could finish the other parts."""
         if not self._waiters or self.used != self._filling_held:
             return
         holder = next((reservation.task for reservation in self._filling), None)

@@ -174,7 +174,7 @@ class PartAssembler:
         self._memory.release(self._take_from_memory().size)
 
     def close(self) -> None:
-        """Give everything back and take no more bytes. A task that waits for room gets a `ConfigurationError`."""
+        """Give everything back and refuse further bytes. A task that waits for room gets a `ConfigurationError`."""
         self._is_closed = True
         self.take().close()
 

@@ -1,13 +1,12 @@
-"""Parts that go to the disk, because memory would have to be waited for that slow sources hold.
+"""Parts on the disk, for which no memory is free because slow sources hold it.
 
-Theory of operation. A part that is being filled waits for memory in one of two ways: for parts in flight, which end
-without anybody's help, or for the sources of other uploads, which may be slow for ever (`MemoryBudget` tells them
-apart). Only in the second case it goes on in a file: what there is of it is written there, which gives its memory to
-others, and the rest goes from the caller's chunks straight to the file. To be sent it is read back as a whole, into
-memory that unfinished parts leave free: so that wait, too, ends by itself.
+Theory of operation. An unfinished part waits for memory in one of two ways: for parts in flight, which always end, or
+for the sources of other uploads, which may be slow without end. `MemoryBudget` distinguishes the two cases. Only in the
+second case the part moves to a file, and its memory is released. Later chunks go straight to the file. Before the part
+is sent, it is read back as a whole, into memory that unfinished parts leave free. So that wait needs no source either.
 
-The default directory is an extra. When the system lets no file be made there, the disk counts as full with what
-it holds: no more parts go there than that, and they wait in memory instead.
+The default directory is optional. If the system refuses to make a file there, the disk counts as full with the bytes
+that it holds. Further parts then wait for memory instead.
 """
 
 from __future__ import annotations
@@ -312,7 +311,7 @@ class SpilledPart:
         await self._work.run(partial(self._file.read, part.body))
 
     def close(self) -> None:
-        """Give everything back, the file when its last write has ended; nobody may hold a slice any more."""
+        """Give everything back, the file when its last write has ended; no request may use a slice any longer."""
         loaded, self._loaded = self._loaded, None
         if loaded is not None:
             loaded.close()

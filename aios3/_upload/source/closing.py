@@ -117,7 +117,7 @@ class _Closing:
         return []
 
     def _is_news(self, cancellation: asyncio.CancelledError) -> bool:
-        """Return whether the source must be told, because no scope of anyio repeats what it was told before."""
+        """Return whether to pass the cancellation on: it is not a repetition by a scope of anyio."""
         message = _message_of_scope(cancellation)
         is_known = message is not None and message in self._passed_on
         self._passed_on.add(message)

@@ -1,4 +1,4 @@
-"""How long a source may be, and how long it turned out to be."""
+"""Checks of a source's length against its declared size and the limits."""
 
 from __future__ import annotations
 
