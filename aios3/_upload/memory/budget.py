@@ -1,16 +1,16 @@
-"""Memory budget of a driver.
+"""Memory budget of a driver: a limit of the source bytes that its uploads hold.
 
-Theory of operation. A part is sent only when it is complete, because S3 takes no small part but the last. Uploads that
-each hold a half-filled part could therefore use up the budget and wait for one another without end. As in the banker's
-algorithm, bytes are granted only if all filling parts could still be filled afterwards, one after the other. Each may
-use the bytes that are free once the parts in flight and the parts before it have been acknowledged. So there is no
-deadlock at any limit that holds one part. A producer that stalls holds only the bytes that it delivered, plus one
-segment, or the segments that a file is read into.
+Theory of operation. A part can only be sent when it is complete (S3 takes no small parts but the last). Uploads that
+each hold a half-filled part could therefore use up the budget, and then wait for each other without end. The budget
+prevents that with the banker's rule: it grants bytes only if, afterwards, all unfinished parts could still be filled,
+one after the other. Each part may count on the bytes that are free once the parts in flight and the parts before it
+have been acknowledged. So there is no deadlock at any limit that holds one part. A stalled source holds only the
+bytes granted for what it delivered, plus one segment, or the memory that a file is being read into.
 
-A part that can spill (`_upload/memory/spill.py`) waits for parts in flight only. If it would have to wait for the
-source of another upload, it moves to disk instead. A part that is read back is complete, so it may use the bytes that
-unfinished parts leave free (`reserve`): that wait ends without any source. A part that cannot spill may wait for the
-sources of other uploads, and `_upload/source/silence_watch.py` bounds that wait.
+A part that can spill (`_upload/memory/spill.py`) waits for parts in flight only. As soon as it would wait for the
+sources of other uploads, `acquire` sends it to the disk instead. A part that is read back is complete. It may take the
+bytes that unfinished parts leave free (`reserve`), so its wait needs no source. A part that cannot spill may wait for
+the sources of other uploads; `_upload/source/silence_watch.py` bounds that wait.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ __all__ = ["MemoryBudget", "Overflow", "Reservation"]
 
 @dataclass(eq=False, slots=True)
 class Reservation:
-    """What one upload holds for the part that it is filling."""
+    """Bytes that one upload holds for its unfinished part."""
 
     held: int = 0
     """Bytes granted."""
     task: asyncio.Task[object] | None = None
-    """Who asked last."""
+    """The task that asked last."""
     missing: int = 0
     """Bytes that the part still needs to be complete."""
     is_whole: bool = False
-    """All of the part is there already: with its bytes granted it is in flight."""
+    """The part is complete: as soon as its bytes are granted, they count as in flight."""
 
 
 class Overflow(Protocol):
-    """Where bytes can go for which there is no memory."""
+    """Target for bytes that get no memory."""
 
     def is_open(self) -> bool:
-        """Return whether they can go there now."""
+        """Return whether the target takes bytes now."""
         ...  # pragma: no cover - a protocol has no body
 
     def may_open(self) -> bool:
-        """Return whether the end of what is in flight there can open it; `MemoryBudget.reconsider` is called then."""
+        """Return whether the end of parts in flight can open it; their end must call `MemoryBudget.reconsider`."""
         ...  # pragma: no cover - a protocol has no body
 
 
@@ -58,11 +58,11 @@ class _Waiter:
     granted: asyncio.Future[bool]
     overflow: Overflow | None
     needs_sources: bool = False
-    """When it was last considered, it lacked what unfinished parts of others hold."""
+    """At the last check it lacked bytes that unfinished parts of other uploads hold."""
 
     @property
     def is_stuck(self) -> bool:
-        """Only sources of others can help it."""
+        """Only the sources of other uploads can end the wait."""
         is_open = self.overflow is not None and self.overflow.may_open()
         return self.needs_sources and not self.granted.done() and not is_open
 
@@ -76,21 +76,21 @@ class _Waiter:
 class MemoryBudget:
     """Bounds the source bytes held by all uploads of a driver.
 
-    First come, first served, but for those whose bytes would make a deadlock possible: they wait without holding up
-    those behind them.
+    Requests are served in their order. A request whose bytes would make a deadlock possible waits, and lets later
+    requests pass.
     """
 
     limit: int
     """Bytes."""
     reserve: int = 0
-    """Bytes of it that unfinished parts leave free, so that whole ones always get memory in the end. Only a part that
-    is larger than what remains may use them."""
+    """Bytes of `limit` that unfinished parts leave free, so complete parts always get memory in the end. Of unfinished
+    parts, only one that is larger than the rest of the limit may use them."""
     used: int = 0
-    """Bytes granted and not given back, in filling parts and in parts in flight."""
+    """Bytes granted and not given back, of unfinished parts and of parts in flight."""
     _filling: set[Reservation] = field(default_factory=set)
     _filling_held: int = 0
     _kinds: dict[tuple[int, int], int] = field(default_factory=dict)
-    """How many of the filling parts miss and hold so many bytes: few kinds, however many uploads there are."""
+    """Number of unfinished parts for each pair of missing and held bytes. There are few pairs, even of many uploads."""
     _waiters: deque[_Waiter] = field(default_factory=deque)
     _is_blocked: bool = False
     """The first waiter lacks only bytes of parts in flight, so the queue keeps its order."""
@@ -100,19 +100,19 @@ class MemoryBudget:
     ) -> bool:
         """Grant `count` more bytes to `reservation`, waiting for them if needed; return whether they were granted.
 
-        Without `overflow` they always are. With it, they are refused at once if `overflow` is open and the call would
-        have to wait for bytes of other uploads' unfinished parts.
+        Without an `overflow` the result is always True. With an `overflow` that is open, the method does not wait for
+        bytes that unfinished parts of other uploads hold: it returns False.
 
         Args:
             reservation: of the part being filled.
             count: bytes, at most `missing`.
-            missing: bytes that the part needs to be complete, `count` included; with what `reservation` holds at most
-                `limit`.
-            overflow: ``None``: there is none.
+            missing: bytes that the part needs to be complete, `count` included. Together with the bytes that
+                `reservation` holds they are at most `limit`.
+            overflow: where else the bytes can go; ``None`` if the part needs memory.
 
         Raises:
-            ConfigurationError: the upload has ended meanwhile (`detach`); or the task that asks is the only one that
-                could fill the other unfinished parts, for whose bytes it would wait.
+            ConfigurationError: the upload has ended meanwhile (`detach`); or the task would wait for bytes of
+                unfinished parts that only the task itself could fill.
 
         A cancellation leaves nothing granted.
         """
@@ -120,7 +120,7 @@ class MemoryBudget:
             return True
         waiter = _Waiter(reservation, count, asyncio.get_running_loop().create_future(), overflow)
         self._waiters.append(waiter)
-        if not self._is_blocked:  # for those before it nothing has changed
+        if not self._is_blocked:  # nothing has changed for earlier waiters
             self._is_blocked = not self._consider(waiter, set())
         self._refuse_to_wait_for_oneself()
         try:
@@ -130,9 +130,9 @@ class MemoryBudget:
             raise
 
     async def acquire_whole(self, count: int) -> None:
-        """Grant `count` bytes, at most `reserve`, to a part that is complete, to be given back by `release`.
+        """Grant `count` bytes, at most `reserve`, to a complete part. `release` gives them back.
 
-        It waits for parts in flight only, unless an unfinished part is larger than the limit without the reserve.
+        The wait is for parts in flight only, unless an unfinished part is larger than the limit without the reserve.
 
         A cancellation leaves nothing granted.
         """
@@ -140,11 +140,11 @@ class MemoryBudget:
 
     @property
     def stuck(self) -> int:
-        """How many wait for the sources of others, and for nothing that ends by itself."""
+        """Number of waiters that only the sources of other uploads can help."""
         return sum(waiter.is_stuck for waiter in self._waiters)
 
     def acquire_nowait(self, reservation: Reservation, count: int, missing: int) -> bool:
-        """Grant as `acquire` does, if no wait is needed; return whether the bytes were granted."""
+        """Grant bytes as `acquire` does, if no wait is needed; return whether they were granted."""
         self._change(reservation, held=reservation.held, missing=missing)
         reservation.task = asyncio.current_task()
         if self._waiters or not self._is_free(count) or not self._is_safe(reservation, count):
@@ -153,13 +153,13 @@ class MemoryBudget:
         return True
 
     def give_back(self, reservation: Reservation, count: int) -> None:
-        """Take back `count` bytes that were granted to `reservation` and not used; the part misses them again."""
+        """Take back `count` bytes that were granted to `reservation` and not used. The part lacks them again."""
         self._change(reservation, held=reservation.held - count, missing=reservation.missing + count)
         self.used -= count
         self._serve()
 
     def detach(self, reservation: Reservation) -> int:
-        """Make bytes in flight of what `reservation` holds, to be given back by `release`; return how many they are."""
+        """Count the bytes of `reservation` as in flight, and return their number. `release` gives them back."""
         for waiter in [waiter for waiter in self._waiters if waiter.reservation is reservation]:
             self._waiters.remove(waiter)
             if not waiter.granted.done():
@@ -178,11 +178,11 @@ class MemoryBudget:
         self._serve()
 
     def reconsider(self) -> None:
-        """Look at those who wait: a way out may have opened."""
+        """Check the waiters again, because an overflow may have opened."""
         self._serve()
 
     def _forget(self, waiter: _Waiter) -> None:
-        """Take back what was granted to a waiter that does not want it any more, or its place in the queue."""
+        """Take back the bytes or the place in the queue of a waiter that was cancelled."""
         if waiter in self._waiters:
             self._waiters.remove(waiter)
         elif waiter.was_granted and waiter.reservation.is_whole:
@@ -202,9 +202,9 @@ class MemoryBudget:
         self._refuse_to_wait_for_oneself()
 
     def _consider(self, waiter: _Waiter, unsafe: set[tuple[int, int, int, bool]]) -> bool:
-        """Grant what `waiter` asks for, if that can be; return whether those behind it may go first.
+        """Grant the bytes of `waiter`, if possible; return whether later waiters may be served now.
 
-        `unsafe` has what was found to make a deadlock possible, and so does again however much is granted meanwhile.
+        `unsafe` collects the kinds of requests that would make a deadlock possible. Further grants cannot change that.
         """
         reservation, count = waiter.reservation, waiter.count
         kind = (reservation.missing, reservation.held, count, reservation.is_whole)
@@ -214,7 +214,7 @@ class MemoryBudget:
         if waiter.needs_sources:
             unsafe.add(kind)
             self._divert_to_disk(waiter)
-            return True  # so that in the end there is enough for this one
+            return True  # later grants let other parts end, which frees bytes for this waiter
         if not self._is_free(count):
             return False  # blocked only by parts in flight, so keep the queue in order
         self._waiters.remove(waiter)
@@ -228,7 +228,7 @@ class MemoryBudget:
             waiter.granted.set_result(False)
 
     def _refuse_to_wait_for_oneself(self) -> None:
-        """Refuse waiters whose own task holds all bytes in unfinished parts: it would wait for itself."""
+        """Raise in the waiters whose own task holds all granted bytes: no other task could finish the other parts."""
         if not self._waiters or self.used != self._filling_held:
             return
         holder = next((reservation.task for reservation in self._filling), None)
@@ -251,9 +251,10 @@ class MemoryBudget:
         return self.used + count <= self.limit
 
     def _is_safe(self, reservation: Reservation, count: int) -> bool:
-        """Return whether all filling parts could still be filled one after the other, once nothing is in flight.
+        """Return whether all unfinished parts could still be filled one after the other, once nothing is in flight.
 
-        They could before, so it is enough to find a turn for this one: from then on as much is free as without it.
+        They could before this request, so it is enough to find a turn for this part. After its turn as many bytes are
+        free as without the request.
         """
         free = self._limit_of(reservation) - self._filling_held - count
         missing = reservation.missing - count
@@ -266,7 +267,7 @@ class MemoryBudget:
         return missing <= free
 
     def _limit_of(self, reservation: Reservation) -> int:
-        """Return how much all unfinished parts, this one included, may hold at the time when this one is filled."""
+        """Return how many bytes all unfinished parts may hold while this part is filled, its own included."""
         without_reserve = self.limit - self.reserve
         return (
             self.limit
@@ -285,7 +286,7 @@ class MemoryBudget:
         self.used += count
 
     def _change(self, reservation: Reservation, *, held: int, missing: int) -> None:
-        """Note what a part holds and misses now."""
+        """Note the bytes that a part holds and lacks now."""
         before, after = (reservation.missing, reservation.held), (missing, held)
         if before != after and reservation in self._filling:
             self._forget_kind(before)

@@ -1,4 +1,4 @@
-"""Parts whose bytes a driver holds, in memory or on disk, as their sender sees them."""
+"""Interface of complete parts, in memory or on disk, for the code that sends them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class HeldPart(Protocol):
 
     @property
     def is_on_disk(self) -> bool:
-        """`open` has to wait for memory and to read a file."""
+        """The part is in a file: `open` waits for memory and reads the file."""
         ...  # pragma: no cover - a protocol has no body
 
     @property
@@ -37,7 +37,7 @@ class HeldPart(Protocol):
         ...  # pragma: no cover - a protocol has no body
 
     async def open(self) -> None:
-        """Bring the bytes into memory. A part in memory does nothing.
+        """Bring the bytes into memory. Does nothing for a part in memory.
 
         Raises:
             OSError: the file cannot be read.

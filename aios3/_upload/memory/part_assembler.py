@@ -1,4 +1,4 @@
-"""The part under way: memory granted, or room on the disk, bytes copied in, handed over when it is full."""
+"""Assembly of parts from chunks, in granted memory or on the disk."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class PartAssembler:
         first_number: int = 1,
         spill: Spill | None = None,
     ) -> None:
-        """Prepare; nothing is taken before `grow`, and nothing goes to the disk if `spill` is ``None``."""
+        """Prepare. `grow` takes the first memory. If `spill` is ``None``, nothing goes to the disk."""
         self._buffer = PartBuffer(plan, first_number)
         self.fill = self._buffer.fill
-        """Copies from the front of a view as much as there is room for; returns how many bytes that were."""
+        """Function that copies bytes from the front of a view, up to `room`, and returns their number."""
         self._memory = memory
         self._pool = pool
         self._reservation = Reservation()
@@ -41,17 +41,17 @@ class PartAssembler:
 
     @property
     def parts_taken(self) -> int:
-        """Parts handed over so far, and those before the first number."""
+        """Number of parts handed over so far, plus the part numbers before the first."""
         return self._buffer.number - (1 if self._spilled is None else 2)
 
     @property
     def is_full(self) -> bool:
-        """The part is complete and must be taken before more comes."""
+        """The part is complete, and must be taken before further bytes come."""
         return self._buffer.is_full if self._spilled is None else self._spilled.is_full
 
     @property
     def is_empty(self) -> bool:
-        """No byte is in the part under way."""
+        """The unfinished part has no bytes."""
         return (self._buffer.filled if self._spilled is None else self._spilled.size) == 0
 
     @property
@@ -61,12 +61,12 @@ class PartAssembler:
 
     @property
     def room_on_disk(self) -> int:
-        """Bytes that may be asked for at once while the part is on the disk, else 0."""
+        """Bytes to read from the source at once while the part is on the disk, else 0."""
         return 0 if self._spilled is None else min(SEGMENT_SIZE, self._spilled.missing)
 
     @property
     def holds_any(self) -> bool:
-        """The part under way has memory, or room on the disk, that others may need."""
+        """The unfinished part has memory, or room on the disk, that other uploads may need."""
         return self._spilled is not None or self._reservation.held > 0
 
     @property
@@ -77,10 +77,10 @@ class PartAssembler:
     async def grow(self) -> None:
         """Wait until there is room for at least one byte, in memory (`fill`) or on the disk (`spill`).
 
-        Not to be called when the part is full.
+        The part must not be full.
 
         Raises:
-            PartLimitError: a part would have to begin that the store does not take.
+            PartLimitError: the store takes no further part.
             ConfigurationError: the upload has ended meanwhile.
             OSError: the part had to go to the disk, and could not.
         """
@@ -95,9 +95,9 @@ class PartAssembler:
                 self._buffer.add_segment(self._pool.take())
 
     def open_memory(self, most: int) -> list[memoryview]:
-        """Return memory to write the next bytes to, where there is `room`; at most so many bytes.
+        """Return memory for the next bytes, at most `most` of them. There must be `room`.
 
-        That is the room, and beyond it whatever is granted without a wait. `advance` gives back what stays empty.
+        The memory is the room, plus all bytes that are granted without a wait. `advance` gives unused memory back.
         """
         while most > self._buffer.writable_ahead and (missing := self._buffer.missing):
             if not self._memory.acquire_nowait(self._reservation, min(SEGMENT_SIZE, missing), missing):
@@ -106,13 +106,13 @@ class PartAssembler:
         return self._buffer.writable_views(most)
 
     def advance(self, count: int) -> None:
-        """Note that so many bytes were written to the memory that was opened, from its front."""
+        """Note that `count` bytes were written to the front of the memory that `open_memory` returned."""
         missing = self._buffer.missing
         self._pool.give_back(self._buffer.advance(count))
         self._memory.give_back(self._reservation, self._buffer.missing - missing)
 
     async def _acquire(self, wants: int, missing: int) -> bool:
-        """Wait for memory and return True; or move the part to the disk."""
+        """Wait for memory and return True, or move the part to the disk and return False."""
         size = self._buffer.filled + missing
         overflow = None if self._spill is None else DiskOverflow(self._spill, size)
         while not await self._memory.acquire(self._reservation, wants, missing, overflow):
@@ -141,11 +141,11 @@ class PartAssembler:
         return is_prepared
 
     async def spill(self, data: memoryview) -> int:
-        """Take from the front of `data` what the part on the disk misses; return how many bytes that were.
+        """Write bytes from the front of `data` to the part on the disk until it is full; return their number.
 
         Raises:
             ConfigurationError: the upload has ended meanwhile.
-            OSError: they cannot be written.
+            OSError: the bytes cannot be written.
         """
         assert self._spilled is not None
         count = await self._spilled.write(data)
@@ -157,7 +157,7 @@ class PartAssembler:
             raise ConfigurationError("the upload has ended; write inside its block")
 
     def take(self) -> HeldPart:
-        """Return the part under way as far as it is filled; its taker closes it."""
+        """Return the part as far as it is filled. The caller must close it."""
         if self._spilled is None:
             return self._take_from_memory()
         part, self._spilled = self._spilled, None
@@ -170,7 +170,7 @@ class PartAssembler:
         return PartInMemory(part, self._memory, self._pool)
 
     def abandon(self) -> None:
-        """Drop the part under way. Its memory is never used again, because a thread may still write to it."""
+        """Drop the unfinished part. Its memory is never reused, because a thread may still write to it."""
         self._memory.release(self._take_from_memory().size)
 
     def close(self) -> None:
@@ -179,5 +179,5 @@ class PartAssembler:
         self.take().close()
 
     async def settle(self) -> None:
-        """Wait until the files of closed parts are gone; a cancellation is raised after that."""
+        """Wait until the files of closed parts are gone. A cancellation is raised after that."""
         await self._disk_work.settle()

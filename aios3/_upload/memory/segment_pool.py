@@ -1,7 +1,7 @@
-"""Segments of memory for the parts: kept for reuse while they are needed, else given back to the system.
+"""Pool of memory segments for parts: keeps segments in use for reuse, and gives idle memory back to the system.
 
-Each is a mapping of its own. Memory from the heap would stay with the process after a crowd of uploads, because small
-objects lie between the segments.
+Each segment is a separate memory mapping. Memory from the heap would stay with the process after many uploads, because
+small objects lie between the segments.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["SegmentPool"]
 
 
 def _new_segment() -> memoryview:
-    """Return fresh memory, which goes back to the system as soon as nothing refers to it."""
+    """Return fresh memory. It goes back to the system as soon as nothing refers to it."""
     if sys.platform == "win32":  # pragma: no cover - decided by the platform
         return memoryview(mmap.mmap(-1, SEGMENT_SIZE))
     return memoryview(mmap.mmap(-1, SEGMENT_SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
@@ -32,7 +32,7 @@ class SegmentPool:
         self._free: list[Segment] = []
         self._most = keep // SEGMENT_SIZE
         self._unused = 0
-        """Segments at the front that were idle ever since the last `trim`."""
+        """Number of segments at the front that were idle since the last `trim`."""
 
     @property
     def idle_bytes(self) -> int:
@@ -47,15 +47,15 @@ class SegmentPool:
         return segment
 
     def give_back(self, segments: Sequence[Segment]) -> None:
-        """Take segments back; no view of them may be in use any more."""
+        """Take segments back. No view of them may be in use any longer."""
         self._free.extend(segments[: max(0, self._most - len(self._free))])
 
     def trim(self) -> None:
-        """Let the memory go that was idle ever since the last call."""
+        """Release the memory that was idle since the last call."""
         del self._free[: self._unused]
         self._unused = len(self._free)
 
     def clear(self) -> None:
-        """Let the memory of all idle segments go."""
+        """Release the memory of all idle segments."""
         self._free.clear()
         self._unused = 0

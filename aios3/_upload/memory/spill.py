@@ -1,12 +1,12 @@
-"""Parts on disk, which would otherwise wait for memory that slow sources hold.
+"""Parts on the disk, for which no memory is free because slow sources hold it.
 
-Theory of operation. A filling part waits for memory in one of two ways: for parts in flight, whose end needs no source,
-or for the sources of other uploads, which may be slow without end (`MemoryBudget` separates the two). Only in the
-second case the part moves to a file, and its memory is released. Later chunks go straight to the file. To be sent, the
-part is read back as a whole, into memory that unfinished parts leave free. So that wait ends without any source, too.
+Theory of operation. An unfinished part waits for memory in one of two ways: for parts in flight, which always end, or
+for the sources of other uploads, which may be slow without end. `MemoryBudget` distinguishes the two cases. Only in the
+second case the part moves to a file, and its memory is released. Later chunks go straight to the file. Before the part
+is sent, it is read back as a whole, into memory that unfinished parts leave free. So that wait needs no source either.
 
-The default directory is optional. If the system lets no file be made there, the disk counts as full with the bytes
-that it holds, and further parts wait in memory.
+The default directory is optional. If the system refuses to make a file there, the disk counts as full with the bytes
+that it holds. Further parts then wait for memory instead.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ __all__ = ["DiskOverflow", "Spill", "SpillFile", "SpilledPart", "check_directory
 
 
 class SpillFile:
-    """Bytes on the disk. Every method belongs into a thread, one at a time."""
+    """Temporary file for the bytes of one part. All methods block: call them in a thread, one at a time."""
 
     def __init__(self, directory: str | None) -> None:
-        """Take the directory, ``None`` for the usual one; there is no file before `prepare`, `write` or `read`."""
+        """Take the directory; ``None`` is the default one. The first `prepare`, `write` or `read` makes the file."""
         self._directory = directory
         self._file: FileIO | None = None
 
     def prepare(self, size: int) -> None:
-        """Make the file in the usual directory, if `size` bytes are free there.
+        """Make the file in the default directory, if `size` bytes are free there.
 
         Raises:
-            OSError: there is no such directory, or the system lets no file be made there, or it is too full.
+            OSError: there is no such directory, the system refuses to make the file, or the disk is too full.
         """
         self._directory = _usual_directory()
         if shutil.disk_usage(self._directory).free < size:
@@ -61,7 +61,7 @@ class SpillFile:
         self._opened()
 
     def write(self, pieces: Body, offset: int) -> None:
-        """Put all pieces there, one behind the other, from `offset` on; to do it twice is harmless.
+        """Write all pieces, one after the other, from `offset` on, in bytes. A repetition is harmless.
 
         Raises:
             OSError: the disk is full, or another failure of the system.
@@ -74,7 +74,7 @@ class SpillFile:
             raise
 
     def read(self, pieces: Iterable[memoryview]) -> None:
-        """Fill all pieces, one behind the other, from the beginning.
+        """Fill all pieces, one after the other, from the beginning of the file.
 
         Raises:
             OSError: the file is shorter, or another failure of the system.
@@ -102,7 +102,7 @@ class SpillFile:
                 rest = rest[count:]
 
     def close(self) -> None:
-        """Let it go, with its bytes."""
+        """Close the file, which deletes its bytes."""
         file, self._file = self._file, None
         if file is not None:
             file.close()
@@ -114,17 +114,17 @@ class SpillFile:
 
 
 def _usual_directory() -> str:
-    """Return ``$TMPDIR``, else ``/var/tmp``, which is on a disk where ``/tmp`` may be memory; else what Python uses.
+    """Return ``$TMPDIR``, else ``/var/tmp``, else Python's choice. ``/tmp`` may be memory, ``/var/tmp`` is on a disk.
 
     Raises:
-        OSError: nothing can be written to any of them.
+        OSError: none of them is writable.
     """
-    chosen = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108 - what is made there has no name
+    chosen = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108 - the file has no name
     return chosen if os.access(chosen, os.W_OK | os.X_OK) else tempfile.gettempdir()
 
 
 def most_files() -> float:
-    """Return how many files may be open for parts: a third of what the process may open, the rest is for sockets."""
+    """Return how many files may be open for parts: a third of the process limit, because sockets need the rest."""
     if sys.platform == "win32":  # pragma: no cover - decided by the platform
         return 2048
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -132,10 +132,10 @@ def most_files() -> float:
 
 
 def check_directory(directory: str) -> None:
-    """Make a file there, and let it go; belongs into a thread.
+    """Make a file in `directory`, and delete it. It blocks: call it in a thread.
 
     Raises:
-        OSError: that cannot be done.
+        OSError: the file cannot be made.
     """
     with naming(directory), tempfile.TemporaryFile(buffering=0, dir=directory):
         pass
@@ -146,59 +146,59 @@ _LOG: Final = logging.getLogger("aios3")
 
 @dataclass(eq=False)
 class Spill:
-    """The disk that all uploads of a driver share, and the memory to read back from it."""
+    """Disk space that all uploads of a driver share, and the memory to read parts back."""
 
     directory: str | None
-    """``None`` for the usual one, which is used as far as it can be had."""
+    """Directory of the files; ``None`` is the default one, which is optional."""
     limit: int
-    """Bytes on the disk."""
+    """Most bytes on the disk."""
     memory: MemoryBudget
-    """Of the driver; no part is spilled that is larger than its reserve."""
+    """Memory budget of the driver. A part that is larger than its reserve is never spilled."""
     pool: SegmentPool
     most_files: float = math.inf
-    """Files that may be open at once."""
+    """Most files that may be open at once."""
     make_file: Callable[[str | None], SpillFile] = SpillFile
     files: int = 0
-    """Files that are open, or promised."""
+    """Number of files that are open or promised."""
     has_refused: bool = False
-    """The system had less room than the limit allows."""
+    """The system had less room than `limit` allows."""
     used: int = 0
-    """Bytes on the disk, promised to parts under way or taken by parts in flight."""
+    """Bytes on the disk: promised to unfinished parts, or taken by parts in flight."""
     under_way: int = 0
-    """Those of them that were promised to parts under way."""
+    """Bytes of `used` that are promised to unfinished parts."""
 
     def has_room(self, size: int) -> bool:
-        """Return whether a part of so many bytes may begin."""
+        """Return whether a part of `size` bytes may begin."""
         return size <= self.memory.reserve and self.used + size <= self.limit and self.files < self.most_files
 
     def will_have_room(self, size: int) -> bool:
-        """Return whether such a part may begin when the parts in flight have given back what they hold."""
+        """Return whether a part of `size` bytes may begin after the parts in flight have given back their room."""
         is_possible = size <= self.memory.reserve and self.under_way + size <= self.limit
         return is_possible and self.used > self.under_way
 
     def refuse(self, size: int, error: OSError) -> None:
-        """Note that the system has no room for `size` bytes that were promised: without them the disk is full."""
+        """Note that the system has no room for `size` promised bytes. The limit becomes the bytes used without them."""
         if not self.has_refused:
             self.has_refused = True
             _LOG.warning("no further parts can be kept on the disk, so uploads may wait for memory: %s", error)
         self.limit = self.used - size
 
     def begin(self, number: int, size: int, work: ThreadWork) -> SpilledPart:
-        """Begin a part for which there is room."""
+        """Begin a part of `size` bytes. There must be room for it."""
         self.files += 1
         self.used += size
         self.under_way += size
         return SpilledPart(self, number, size, work)
 
     def give_back(self, size: int) -> None:
-        """Take back so many bytes of the disk."""
+        """Take back `size` bytes of the disk."""
         self.used -= size
         self.memory.reconsider()
 
 
 @dataclass(frozen=True, slots=True)
 class DiskOverflow:
-    """The way out of waiting for memory that one part has."""
+    """Disk as the target of one part that would have to wait for memory."""
 
     spill: Spill
     size: int
@@ -209,12 +209,12 @@ class DiskOverflow:
         return self.spill.has_room(self.size)
 
     def may_open(self) -> bool:
-        """Return whether parts in flight will give room on the disk back."""
+        """Return whether the end of parts in flight will give enough room on the disk."""
         return self.spill.will_have_room(self.size)
 
 
 class SpilledPart:
-    """A part on the disk: written piece by piece, then loaded to be sent like any other, then closed."""
+    """A part on the disk: written piece by piece, then read back to be sent, then closed."""
 
     is_on_disk: ClassVar = True
 
@@ -223,7 +223,7 @@ class SpilledPart:
         self.capacity = capacity
         """Bytes of the part when it is full."""
         self.size = 0
-        """Bytes in it."""
+        """Bytes in the part."""
         self._spill = spill
         self._work = work
         self._file = spill.make_file(spill.directory)
@@ -244,13 +244,14 @@ class SpilledPart:
 
     @property
     def is_full(self) -> bool:
-        """It is complete."""
+        """The part is complete."""
         return not self.missing
 
     async def prepare(self) -> bool:
-        """Make the file, if the directory is the usual one; return whether that could be done. Else it must be closed.
+        """Make the file, if the directory is the default one; return whether the disk takes the part.
 
-        Where the directory was chosen, a disk that is full fails the upload when it is written to.
+        After False the part must be closed. In a directory that the caller chose, a full disk fails the upload at the
+        first write that does not fit.
         """
         if self._spill.directory is not None:
             return True
@@ -263,20 +264,20 @@ class SpilledPart:
         return True
 
     async def take_over(self, body: Body, size: int, ended: Callable[[], object]) -> None:
-        """Write the `size` bytes of the part that are in memory; `ended` is called when no thread reads them.
+        """Write the `size` bytes of the part that are in memory. `ended` is called when no thread reads them.
 
         Raises:
-            OSError: they cannot be written.
+            OSError: the bytes cannot be written.
         """
         await self._write(body, size, ended)
 
     async def write(self, data: memoryview) -> int:
-        """Take from the front of `data` what the part misses; return how many bytes that were.
+        """Write bytes from the front of `data` until the part is full; return their number.
 
-        Whatever happens, nothing reads `data` when this has ended.
+        No thread reads `data` after the call, also after a failure or a cancellation.
 
         Raises:
-            OSError: they cannot be written.
+            OSError: the bytes cannot be written.
         """
         piece = data[: self.missing]
         await self._write((piece,), len(piece), lambda: None)
@@ -288,7 +289,7 @@ class SpilledPart:
         self.size += size
 
     def end(self) -> None:
-        """Note that nothing more comes, and give back what was promised beyond that."""
+        """Note that the part is finished, and give back the promised bytes that it does not use."""
         self._spill.under_way -= self.capacity
         if not self._is_busy:
             self._promised = self.size
@@ -299,10 +300,10 @@ class SpilledPart:
         return self._writing is not None and not self._writing.done()
 
     async def open(self) -> None:
-        """Wait for the memory of the whole part, and read it back.
+        """Wait for the memory of the whole part, and read the part back.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         await self._spill.memory.acquire_whole(self.size)
         segments = tuple(self._spill.pool.take() for _ in range(-(-self.size // SEGMENT_SIZE)))
@@ -311,11 +312,11 @@ class SpilledPart:
         await self._work.run(partial(self._file.read, part.body))
 
     def close(self) -> None:
-        """Give everything back, the file when its last write has ended. No request may use a slice any longer."""
+        """Give everything back, the file when its last write has ended; no request may use a slice any longer."""
         loaded, self._loaded = self._loaded, None
         if loaded is not None:
             loaded.close()
-        if self._writing is not None and self._is_busy:  # by a task of the caller's that has not ended with the upload
+        if self._writing is not None and self._is_busy:  # a task of the caller still writes after the upload
             self._writing.add_done_callback(lambda _: self._close_file())
         else:
             self._close_file()
@@ -324,5 +325,5 @@ class SpilledPart:
         self._spill.files -= 1
         try:
             _ = self._work.begin(self._file.close, lambda: self._spill.give_back(self._promised))
-        except RuntimeError:  # the process is ending, so nothing can be held up any more
+        except RuntimeError:  # the process is ending, so blocking the loop does no harm
             self._file.close()

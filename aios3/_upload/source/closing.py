@@ -117,7 +117,7 @@ class _Closing:
         return []
 
     def _is_news(self, cancellation: asyncio.CancelledError) -> bool:
-        """Return whether the source must get the cancellation. A scope of anyio repeats its own."""
+        """Return whether to pass the cancellation on: it is not a repetition by a scope of anyio."""
         message = _message_of_scope(cancellation)
         is_known = message is not None and message in self._passed_on
         self._passed_on.add(message)

@@ -131,7 +131,7 @@ class ClosingDeadline:
             self._is_closing = False
 
     def end(self, error: BaseException | None) -> None:
-        """Stop watching. `error` ends the block, and gets a note if the source was interrupted."""
+        """Stop watching; `error`, which ends the block, gets a note if the source was interrupted."""
         self._take_back()
         if self._timer is not None:
             self._timer.cancel()

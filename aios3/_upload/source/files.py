@@ -26,10 +26,8 @@ _CLOSING_SECONDS: Final = 30.0
 class OpenedFile:
     """An async context manager: the file at `path`, open for reading in its block.
 
-    All that may block, opening and closing included, runs in the file's own
-    thread: a pipe opens only when another process writes to it. A caller who is
-    cancelled meanwhile does not wait, and the thread closes the file at the end
-    of what it is in.
+    All blocking calls run in the file's own thread, also opening and closing: opening a pipe waits for its writer. A
+    cancellation does not wait for a call in the thread. The thread closes the file after that call.
     """
 
     file: FileIO

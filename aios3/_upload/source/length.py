@@ -1,4 +1,4 @@
-"""Length of a source: its limits, and the bytes that were read."""
+"""Checks of a source's length against its declared size and the limits."""
 
 from __future__ import annotations
 

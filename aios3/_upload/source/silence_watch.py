@@ -90,7 +90,7 @@ class SilenceWatch:
             self._arm()
 
     def end(self, upload: WatchedUpload) -> None:
-        """Stop watching the upload."""
+        """Stop watching `upload`."""
         del self._records[upload]
 
     def _arm(self) -> None:
