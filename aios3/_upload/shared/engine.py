@@ -72,7 +72,7 @@ class Engine:
     """Target for parts that get no memory; ``None`` if nothing is written to disk."""
     watch: SilenceWatch = field(init=False)
     """Watch over the sources of the running uploads."""
-    gate: ConcurrencyLimiter = field(init=False)
+    concurrency: ConcurrencyLimiter = field(init=False)
     """Limit of parts in flight, for uploads with adaptive concurrency."""
     known_uploads: set[str] = field(default_factory=set)
     """Ids of the open multipart uploads of this driver."""
