@@ -125,7 +125,7 @@ class ClosingDeadline:
             self._take_back()
             if not was_interrupted or self._count() > cancellations:
                 raise
-            raise SourceOverdueError(f"it did not end within {self._seconds:g} s") from error
+            raise SourceOverdueError(f"the source did not end within {self._seconds:g} s") from error
         finally:
             self._take_back()
             self._is_closing = False

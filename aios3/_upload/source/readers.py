@@ -216,7 +216,7 @@ class _FromBlockingIterable:
         return self
 
     async def aclose(self) -> None:
-        """Close the iterator in its thread. If the thread is busy, it closes the iterator later, and the first call does not wait.
+        """Close the iterator in its thread. A busy thread closes it later, and the first call does not wait.
 
         Raises:
             TimeoutError: the iterator did not close within 20 s.
