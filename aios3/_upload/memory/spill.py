@@ -1,9 +1,10 @@
 """Parts on the disk, for which no memory is free because slow sources hold it.
 
-Theory of operation. An unfinished part waits for memory in one of two ways: for parts in flight, which always end, or
-for the sources of other uploads, which may be slow without end. `MemoryBudget` distinguishes the two cases. Only in the
-second case the part moves to a file, and its memory is released. Later chunks go straight to the file. Before the part
-is sent, it is read back as a whole, into memory that unfinished parts leave free. So that wait needs no source either.
+Theory of operation. An unfinished part waits for memory in one of two cases. Parts in flight hold it, which always end.
+Or other unfinished parts hold it, whose sources may be slow without end. `MemoryBudget` distinguishes the two cases.
+Only in the second case the part moves to a file, and its memory is released. Later chunks go straight to the file.
+Before the part is sent, it is read back as a whole, into memory that unfinished parts leave free. This second wait
+needs no source either.
 
 The default directory is optional. If the system refuses to make a file there, the disk counts as full with the bytes
 that it holds. Further parts then wait for memory instead.

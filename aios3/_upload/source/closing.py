@@ -1,10 +1,10 @@
 """Closing of a source, in the task that has read it.
 
 The source may hold a scope over its yields: a cancel scope or a task group of anyio, `asyncio.timeout`, an
-`asyncio.TaskGroup`. Closing the source ends its scopes, and scopes end in the reverse order of their beginnings, so
-none of ours may stand around that. This module needs none: it tells an async generator of a cancellation where the
-generator stands, so that the scopes there can say whether it is theirs; and it does not pass on what a cancelled scope
-of anyio repeats at every turn of the loop.
+`asyncio.TaskGroup`. Closing the source ends its scopes. Scopes end in the reverse order of their beginnings, so the
+library may hold no scope around the closing. This module needs none. It throws a cancellation into an async generator
+at its current yield, where each scope of the generator can recognize its own cancellation. A cancelled scope of anyio
+repeats its cancellation at every turn of the loop. This module does not pass these repetitions on.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from aios3.errors import StorageError
 __all__ = ["close_sources"]
 
 _QUIET: Final = 0.05
-"""Seconds for which a scope that is repeating itself is not listened to."""
+"""Seconds for which the repetitions of a cancelled scope are ignored."""
 
 _PATIENCE: Final = 30.0
 """Seconds for which a closing is protected from the repetitions of a cancellation."""
 
 
 async def close_sources(sources: Sequence[object], ended_by: BaseException | None, cancellations: int) -> None:
-    """Close what has an ``aclose``, one after the other, in the task that has read it. Each of them has been asked to.
+    """Close all sources that have an ``aclose``, in their order, in the task that has read them.
 
-    A cancellation that interrupts a closing is raised after a second try, which a further one may interrupt. Any
-    other trouble becomes a note of `ended_by`.
+    A failure of one source does not keep the others open. A cancellation that interrupts a closing is raised after a
+    second try, which a further cancellation may interrupt. Any other error becomes a note of `ended_by`.
 
     Args:
-        sources: what was read, the inner one first.
-        ended_by: why the reading ended; ``None`` for a clean end.
-        cancellations: how often the task had been cancelled when the reading began.
+        sources: the objects that were read, the inner one first.
+        ended_by: the exception that ended the reading; ``None`` for a clean end.
+        cancellations: number of cancellations of the task when the reading began.
 
     Raises:
-        StorageError: `ended_by` is a cancellation which a source has taken back: it came from a scope that the source
-            holds, and struck while the source did not run.
-        BaseException: what a source raises, after a clean end or instead of a cancellation that it takes back.
+        StorageError: `ended_by` is a cancellation that a source has taken back. It came from a scope that the source
+            holds, at a time when the source did not run.
+        BaseException: the error of a source, after a clean end or instead of a cancellation that it takes back.
     """
     task = asyncio.current_task()
     was_cancelled = _cancelling(task) > cancellations and isinstance(ended_by, asyncio.CancelledError)
@@ -75,7 +75,7 @@ def _cancelling(task: asyncio.Task[Any] | None) -> int:
 
 
 class _Closing:
-    """Calls the source's methods in the current task, and returns what they raise."""
+    """Calls the source's methods in the current task, and returns their errors."""
 
     def __init__(self, source: Any, ended_by: BaseException | None) -> None:
         self._source = source
@@ -84,20 +84,20 @@ class _Closing:
         self._end = asyncio.get_running_loop().time() + _PATIENCE
 
     async def throw(self, cancellation: BaseException | None) -> list[BaseException]:
-        """Tell an async generator of the cancellation."""
+        """Throw the cancellation into an async generator. Does nothing for other sources."""
         if not inspect.isasyncgen(self._source):
             return []
         return await self._call(lambda: self._source.athrow(cancellation), expected=cancellation)
 
     async def close(self) -> list[BaseException]:
-        """Ask the source to close; once more if a cancellation interrupts that, which is raised afterwards."""
+        """Close the source, and try again if a cancellation interrupts that. The cancellation is raised afterwards."""
         aclose = getattr(self._source, "aclose", None)
         return [] if aclose is None else await self._call(aclose, is_repeated=True)
 
     async def _call(
         self, method: Callable[[], object], *, expected: BaseException | None = None, is_repeated: bool = False
     ) -> list[BaseException]:
-        """Call it, and return what it raises that is worth telling: one error, or none."""
+        """Call `method`, and return its error, if it is worth a report: a list of one error or none."""
         task = asyncio.current_task()
         before = _cancelling(task)
         try:
@@ -106,7 +106,7 @@ class _Closing:
                 await _Passing(outcome, self._is_news)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except StopAsyncIteration:  # a generator that has ended because of what was thrown
+        except StopAsyncIteration:  # the thrown exception has ended the generator
             return []
         except BaseException as trouble:
             is_interrupted = isinstance(trouble, asyncio.CancelledError) and _cancelling(task) > before
@@ -117,7 +117,7 @@ class _Closing:
         return []
 
     def _is_news(self, cancellation: asyncio.CancelledError) -> bool:
-        """Return whether to pass the cancellation on: it is not a repetition by a scope of anyio."""
+        """Return whether to pass the cancellation on: it is no repetition by anyio, or `_PATIENCE` has passed."""
         message = _message_of_scope(cancellation)
         is_known = message is not None and message in self._passed_on
         self._passed_on.add(message)
@@ -125,22 +125,23 @@ class _Closing:
 
 
 def _message_of_scope(error: BaseException | None) -> str | None:
-    """Return the message that anyio gives to a cancellation and to all its repetitions, if it is one of those."""
+    """Return the message that anyio gives to a cancellation and its repetitions; ``None`` for all other errors."""
     message = error.args[0] if isinstance(error, asyncio.CancelledError) and error.args else None
     return message if isinstance(message, str) and " cancel scope " in message else None
 
 
 def _is_only_the_end(trouble: BaseException) -> bool:
-    """Return whether it is what task groups make of the end of a generator: a group of `GeneratorExit`."""
+    """Return whether the error is a group of `GeneratorExit`: task groups raise it when their generator is closed."""
     return isinstance(trouble, BaseExceptionGroup) and trouble.split(GeneratorExit)[1] is None
 
 
 class _Passing:
-    """Awaits in the current task, and passes on only those cancellations of the task that are news.
+    """Awaits in the current task, and passes on only new cancellations of the task, no repetitions.
 
-    What is awaited must not see the others at all, also not by the future that it waits for being cancelled. So the
-    task waits for that future by a second one. While it does so nothing of the source runs in the task, and a scope of
-    ours may keep anyio from repeating itself; a short one, because it keeps news of other scopes out as well.
+    A repetition must not reach the awaited object, and must not cancel the future that the object waits for. So the
+    task waits for that future through a second future. During that wait no code of the source runs in the task. A
+    shielding scope of ours may therefore stop the repetitions of anyio. The scope is short, because it also holds back
+    new cancellations from other scopes.
     """
 
     def __init__(self, awaited: Awaitable[object], is_news: Callable[[asyncio.CancelledError], bool]) -> None:
@@ -165,7 +166,7 @@ class _Passing:
         return None
 
     def _until(self, future: asyncio.Future[Any]) -> Generator[Any, None, BaseException | None]:
-        """Wait for what the source waits for, and return what must be thrown into it."""
+        """Wait for the future of the source; return the exception to throw into the source, or ``None``."""
         future._asyncio_future_blocking = False  # as a task does when it has begun to wait for a future
         is_quiet = False
         while not future.done():

@@ -1,4 +1,4 @@
-"""Bound on the end of a source: one that does not end is reported, then interrupted."""
+"""Deadline for the end of a source: a source that does not end is reported, then interrupted."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from aios3._concurrency.caller_errors import note
 __all__ = ["ClosingDeadline", "SourceOverdueError"]
 
 _LOOKS: Final = 6
-"""Looks in the time that a source has to end. The second one that finds it unended is reported."""
+"""Number of looks in the time that a source has to end. The second look at an unended source reports it."""
 
 _LOG: Final = logging.getLogger("aios3")
 
 
 class SourceOverdueError(TimeoutError):
-    """A source did not end in its time."""
+    """A source did not end before its deadline."""
 
 
 class ClosingDeadline:
     """Watches that the source of an upload ends when it has to.
 
     A source has to end when it is closed, and when the task that reads it is cancelled: by its caller, or because the
-    upload has failed. Its own clean-up then runs in that task, so nothing but that task can end it. A timer looks at it
-    now and then. A source that has not ended, and gave no bytes either, is reported by a warning to the logger
-    ``aios3``. After `seconds` (one look more or less) the task is cancelled once more, which interrupts what the source
-    awaits, and again at every further look. A source that goes on in spite of that cannot be ended.
+    upload has failed. The clean-up of the source runs in that task, so only that task can end it. A timer looks at the
+    source at intervals. A source that has not ended, and gave no bytes either, is reported by a warning to the logger
+    ``aios3``. After `seconds` (one look more or less) the task is cancelled once more, which interrupts the current
+    wait of the source. Every further look repeats that. A source that ignores these cancellations cannot be ended.
 
-    These cancellations are taken back (`asyncio.Task.uncancel`), so that the caller's timeouts and task groups count
-    only their own.
+    The deadline takes its cancellations back (`asyncio.Task.uncancel`), because the caller's timeouts and task groups
+    must count only their own.
     """
 
     def __init__(self, source: object, place: str, seconds: float) -> None:
-        """Prepare; nothing is watched before `begin`.
+        """Prepare. The watch starts with `begin`.
 
         Args:
-            source: to be named in the log.
-            place: the object that it is uploaded to.
-            seconds: that the source has to end.
+            source: its name is written to the log.
+            place: the object that the source is uploaded to.
+            seconds: time for the source to end.
         """
         self._name = f"source {getattr(source, '__qualname__', type(source).__qualname__)!r} of the upload to {place}"
         self._seconds = seconds
         self._task: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._cancellations = 0
-        """Of the task, which the source is known to have survived."""
+        """Number of cancellations of the task that the source has survived."""
         self._interruptions = 0
-        """Cancellations of ours that were not taken back yet."""
+        """Number of the deadline's own cancellations that were not taken back yet."""
         self._was_interrupted = False
         self._is_closing = False
         self._looks = 0
@@ -61,7 +61,7 @@ class ClosingDeadline:
         """Watch the current task, until `end`.
 
         Args:
-            bytes_read: returns how many bytes the source has given.
+            bytes_read: returns the number of bytes that the source has given.
         """
         self._task = asyncio.current_task()
         self._cancellations = self._count()
@@ -125,7 +125,7 @@ class ClosingDeadline:
             self._take_back()
             if not was_interrupted or self._count() > cancellations:
                 raise
-            raise SourceOverdueError(f"it did not end within {self._seconds:g} s") from error
+            raise SourceOverdueError(f"the source did not end within {self._seconds:g} s") from error
         finally:
             self._take_back()
             self._is_closing = False

@@ -1,4 +1,4 @@
-"""A file that is opened, read and closed off the loop, whatever becomes of the caller."""
+"""Files that a thread opens, reads and closes, even if the caller is cancelled."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["FileReader", "OpenedFile"]
 
 
 _CLOSING_SECONDS: Final = 30.0
-"""How long closing a file may take."""
+"""Seconds that closing a file may take."""
 
 
 class OpenedFile:
@@ -31,19 +31,19 @@ class OpenedFile:
     """
 
     file: FileIO
-    """Unbuffered."""
+    """The open file, unbuffered."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Prepare; the file is opened at the block's beginning."""
+        """Take the path. The beginning of the block opens the file."""
         self.thread = CallerThread()
-        """Where the file is to be used."""
+        """Thread for all use of the file."""
         self._path = path
 
     async def __aenter__(self) -> OpenedFile:
         """Open the file.
 
         Raises:
-            OSError: it cannot be opened.
+            OSError: the file cannot be opened.
         """
         try:
             await self.thread.call(self._open)
@@ -75,15 +75,15 @@ class OpenedFile:
 
 
 class FileReader(SourceReader):
-    """Reads a file from where it stands, in its thread; both ways of reading move that."""
+    """Reads a file from its current position, in its thread. `pull` and `read_into` move the position."""
 
     def __init__(self, opened: OpenedFile) -> None:
-        """Take an open file, which stays open."""
+        """Take an open file. The reader does not close it."""
         super().__init__(opened.file, opened.thread)
         self._file = opened.file
 
     async def read_into(self, memory: Iterable[memoryview]) -> int:
-        """Fill `memory`, one piece after the other; return how many bytes there were: less only at the file's end.
+        """Fill `memory`, one piece after the other; return the number of bytes. It is smaller only at the file's end.
 
         A cancellation does not wait for the thread, which may write to `memory` until it has ended.
 

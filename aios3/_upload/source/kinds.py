@@ -1,8 +1,7 @@
-"""Kinds of sources: which objects can be read, as types and at run time, and what is read of each.
+"""Kinds of sources: the objects that can be read, as types and at run time, and the way to read each.
 
-Buffers are bytes as they are. What has a ``read(n)`` is read by it; other
-objects are iterated. The bodies of web frameworks and HTTP clients that have
-neither are known by what they look like, so that none of them is imported.
+Buffers are used as bytes. Objects with a ``read(n)`` are read by it; other objects are iterated. Bodies of web
+frameworks and HTTP clients that have neither are recognized by their methods, because no such library is imported.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from aios3.options import KIB
 __all__ = ["Buffer", "Source", "as_view", "inner_source", "is_buffer", "readable_of"]
 
 _PIECE_SIZE: Final = 64 * KIB
-"""Bytes asked of what gives pieces of a size for the asking."""
+"""Size in bytes of the pieces that a source gives in a requested size."""
 
 _FIELD_NAMES: Final = re.compile(":[^:]*:")
-"""In the format of a buffer."""
+"""Field names in the format of a buffer."""
 
 
 class Buffer(Protocol):
-    """Bytes-like: `bytes`, `bytearray`, `memoryview`, arrays, whatever has the buffer protocol."""
+    """Bytes-like object: `bytes`, `bytearray`, `memoryview`, arrays, and all others with the buffer protocol."""
 
     def __buffer__(self, flags: int, /) -> memoryview:
         """Return the memory."""
@@ -68,14 +67,14 @@ class _Streams(Protocol):
 Source = (
     AsyncIterable[Buffer] | Iterable[Buffer] | Buffer | _Reader | _HasContent | _ReadsChunks | _IteratesBytes | _Streams
 )
-"""What can be uploaded."""
+"""Type of the objects that can be uploaded."""
 
 
 def is_buffer(source: object) -> TypeGuard[Buffer]:
     """Return whether `source` has the buffer protocol.
 
     Raises:
-        ValueError, BufferError: it has, but cannot give its bytes: it is closed, for example.
+        ValueError, BufferError: `source` has it, but cannot give its bytes, because it is closed, for example.
     """
     if isinstance(source, bytes | bytearray):
         return True
@@ -87,12 +86,12 @@ def is_buffer(source: object) -> TypeGuard[Buffer]:
 
 
 def as_view(chunk: object) -> memoryview:
-    """Return the bytes of a buffer, in C order, without a copy where they lie so.
+    """Return the bytes of a buffer in C order, without a copy if they are in that order.
 
     Raises:
-        TypeError: it has no buffer protocol, or holds Python objects.
+        TypeError: `chunk` has no buffer protocol, or holds Python objects.
     """
-    if type(chunk) is bytes:  # the usual case, which needs no look
+    if type(chunk) is bytes:  # the usual case first, because it is cheap
         return memoryview(chunk)
     try:
         view = memoryview(chunk)  # type: ignore[arg-type]
@@ -106,10 +105,10 @@ def as_view(chunk: object) -> memoryview:
 
 
 def inner_source(source: Any) -> object:
-    """Return what is to be read, and closed, in the place of `source`; mostly that itself.
+    """Return the object to read and close instead of `source`; usually `source` itself.
 
-    Of aiofiles the file: a read of theirs that is cancelled goes on in its thread, where it cannot be seen. Of a
-    blocking response of httpx its bytes: it cannot be closed asynchronously.
+    For a file of aiofiles it is the file inside, because a cancelled read of aiofiles continues unseen in its thread.
+    For a blocking response of httpx it is the iterator of its bytes, because the response has no asynchronous close.
     """
     if isinstance(source, AsyncBase):
         return getattr(source, "_file", source)
@@ -121,20 +120,20 @@ def inner_source(source: Any) -> object:
 
 
 def readable_of(source: object) -> object:
-    """Return what to read of a source that is no buffer: it has a ``read(n)``, or it can be iterated.
+    """Return the object to read for a source that is no buffer: it has a ``read(n)``, or it can be iterated.
 
     Raises:
-        TypeError: it is no source; the error says what to pass instead, if that is known.
+        TypeError: `source` cannot be read; the error says what to pass instead, if that is known.
     """
     name, read = type(source).__name__, getattr(source, "read", None)
-    if read is None and hasattr(source, "__aiter__"):  # the usual case, which needs no look
+    if read is None and hasattr(source, "__aiter__"):  # the usual case first, because it is cheap
         return source
     _refuse_lookalikes(source)
     if callable(read) and _takes_size(read):
         return source
     if (body := _body_of(source)) is not None:
         return body
-    if isinstance(source, Mapping | Set):  # requests of web frameworks are, besides
+    if isinstance(source, Mapping | Set):  # after `_body_of`, because requests of web frameworks are mappings
         raise TypeError(f"a {name} is no source: its items have no order of bytes")
     if callable(read):
         raise TypeError(
@@ -150,24 +149,24 @@ def readable_of(source: object) -> object:
 
 
 def _takes_size(read: Callable[..., object]) -> bool:
-    if inspect.isbuiltin(read):  # those of files do, and to look costs more than a read
+    if inspect.isbuiltin(read):  # the reads of files do, and a check costs more than a read
         return True
     try:
         inspect.signature(read).bind(1)
     except TypeError:
         return False
-    except ValueError:  # it is compiled, and does not say
+    except ValueError:  # compiled code without a signature
         return True
     return True
 
 
 def _body_of(source: Any) -> Any:
-    """Return the body of a request, a response or a part of one, by what its library calls it; ``None`` of others."""
+    """Return the body of a request, of a response or of a part, found by its method; ``None`` for other objects."""
     if _has_method(source, "aiter_bytes"):  # httpx
         return source.aiter_bytes()
     if _has_method(source, "iter_content"):  # requests, whose `content` would read all at once
         return source.iter_content(_PIECE_SIZE)
-    if _has_method(source, "read_chunk"):  # a part of aiohttp's
+    if _has_method(source, "read_chunk"):  # a part of aiohttp
         return _Part(source)
     if inspect.isasyncgenfunction(getattr(source, "stream", None)):  # Starlette
         return source.stream()
@@ -183,10 +182,10 @@ def _has_method(source: object, name: str) -> bool:
 
 
 class _Part:
-    """A part of a multipart body of aiohttp, with a ``read(n)`` as all have it."""
+    """Adapter for a part of a multipart body of aiohttp, with a usual ``read(n)``."""
 
     _LEAST = 8 * KIB
-    """Bytes that it must be asked for at least: it looks for its boundary in them."""
+    """Smallest read in bytes, because aiohttp looks for the boundary in each chunk."""
 
     def __init__(self, part: Any) -> None:
         self._part = part
@@ -194,12 +193,12 @@ class _Part:
     async def read(self, size: int) -> bytes:
         while True:
             chunk: bytes = await self._part.read_chunk(max(size, self._LEAST))
-            if chunk or self._part.at_eof():  # an empty chunk before its end is that of a body that breaks off
+            if chunk or self._part.at_eof():  # a truncated body gives an empty chunk before its end
                 return chunk
 
 
 def _refuse_lookalikes(source: object) -> None:
-    """Refuse what could be iterated but cannot be meant."""
+    """Refuse objects that could be iterated, but are passed by mistake."""
     name = type(source).__name__
     if isinstance(source, str):
         raise TypeError("a source must be bytes, not str; for a path use upload_object")

@@ -11,15 +11,15 @@ __all__ = ["SourceLength"]
 
 
 class SourceLength:
-    """Counts the bytes that are read of one source."""
+    """Counts the bytes that are read from one source."""
 
     def __init__(self, *, size: int | None, max_size: int | None, put_limit: int | None = None, read: int = 0) -> None:
         """Take the limits in bytes; ``None`` is no limit.
 
         Args:
-            size: as declared.
-            max_size: the most that the caller allows.
-            put_limit: the most that the store takes, if the upload has no parts.
+            size: the declared size.
+            max_size: the limit of the caller.
+            put_limit: the limit of the store, if the upload has no parts.
             read: bytes that were read before.
         """
         self._size = size
@@ -27,19 +27,19 @@ class SourceLength:
         self._put_limit = put_limit
         self._most = min(sys.maxsize if limit is None else limit for limit in (size, max_size, put_limit))
         self.read = read
-        """Bytes so far."""
+        """Bytes read so far."""
 
     @property
     def max_read(self) -> int:
-        """Bytes to ask for at most: one more than the source may still have, which is enough to refuse it."""
+        """Most bytes for the next read: one byte more than the source may have left, which is enough to refuse it."""
         return self._most - self.read + 1
 
     def count(self, count: int) -> int:
-        """Note that `count` bytes more were read; return how many there are.
+        """Note that `count` further bytes were read; return the number of all bytes read.
 
         Raises:
-            ObjectTooLargeError: that is more than the caller allows, or the store takes.
-            SizeMismatchError: that is more than was declared.
+            ObjectTooLargeError: the source is longer than the caller or the store allows.
+            SizeMismatchError: the source is longer than declared.
         """
         read = self.read + count
         if read > self._most:
@@ -58,10 +58,10 @@ class SourceLength:
         )
 
     def end(self) -> int:
-        """Note that the source has ended; return how many bytes it had.
+        """Note that the source has ended; return its length in bytes.
 
         Raises:
-            SizeMismatchError: that is less than was declared.
+            SizeMismatchError: the source is shorter than declared.
         """
         if self._size is not None and self.read != self._size:
             raise SizeMismatchError(f"the source ended after {self.read} of its declared {self._size} bytes")

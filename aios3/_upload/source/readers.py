@@ -1,4 +1,4 @@
-"""One way to read every kind of source."""
+"""Reader with one interface for every kind of source."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ __all__ = ["END", "Pull", "SourceReader"]
 
 
 _GATHERING_SECONDS: Final = 0.005
-"""How long chunks of a blocking iterator are gathered before they are handed on."""
+"""Seconds for which small chunks of a blocking iterator are joined before they are passed on."""
 
 _CLOSING_IN_THREAD_SECONDS: Final = 20.0
-"""How long an iterator may take to close in its thread."""
+"""Seconds that an iterator may take to close in its thread."""
 
 
 class _End(Enum):
@@ -34,42 +34,41 @@ class _End(Enum):
 
 
 END: Final = _End.END
-"""What a pull returns when the source has ended; ``None`` would hide a source that gives ``None`` as a chunk."""
+"""Result of a pull after the end of the source; ``None`` would hide a source that gives ``None`` as a chunk."""
 
 End = Literal[_End.END]
 
 
 class Pull(Protocol):
-    """Asks the source for its next bytes."""
+    """Function that asks the source for its next bytes."""
 
     def __call__(self, hint: int) -> Awaitable[Buffer | End]:
-        """Return the next chunk, possibly empty, or `END`; readers return at most `hint` bytes."""
+        """Return the next chunk, possibly empty, or `END`. Only sources with a ``read`` limit it to `hint` bytes."""
         ...  # pragma: no cover - a protocol has no body
 
 
 class SourceReader:
     """Reads one source to its end, and closes it.
 
-    Closed are the source, if it has an ``aclose`` or is a generator, and the
-    iterator that was made to read it. Files and readers stay the caller's.
-    Nothing is asked of the source before the first pull. What blocks runs in a
-    thread of the source's own; a call that is still running there when the
-    reader is closed is not waited for.
+    It closes the source, if that has an ``aclose`` or is a generator, and the iterator that it made to read the source.
+    Files and objects with a ``read`` stay open: the caller closes them. The first pull makes the first call to the
+    source. Blocking calls run in a separate thread for the source. Closing the reader does not wait for a call that
+    still runs there.
     """
 
     def __init__(
         self, source: Source, thread: CallerThread | None = None, deadline: ClosingDeadline | None = None
     ) -> None:
-        """Find out how to read `source`.
+        """Choose the way to read `source`.
 
         Args:
             source: is read once.
-            thread: where it may block, which stays open; ``None`` makes one.
+            thread: runs the blocking calls, and stays open; ``None`` makes a thread, which the reader closes.
             deadline: bounds the end of the source; ``None`` waits without a limit.
 
         Raises:
-            TypeError: nothing can be read from it.
-            ConfigurationError: a read of an earlier upload still runs in it.
+            TypeError: `source` cannot be read.
+            ConfigurationError: a read of an earlier upload still runs in `source`.
         """
         self._source = inner_source(source)
         refuse_if_still_used(self._source)
@@ -79,17 +78,18 @@ class SourceReader:
         self.pull: Pull = self._way.pull
         self._is_closed = False
         self._cancellations = 0
-        """Of the task that reads, when it began."""
+        """Number of cancellations of the reading task when the block began."""
         self.deadline = deadline
 
     async def aclose(self) -> None:
         """Close the source after a clean end, in the caller's task. Closing twice is harmless.
 
-        A cancellation that interrupts the closing is raised after a second try, which a further one may interrupt.
+        A cancellation that interrupts the closing is raised after a second try. A further cancellation may interrupt
+        that try.
 
         Raises:
-            TimeoutError: the source did not end in the time that its watch allows.
-            Exception: what the source raises.
+            TimeoutError: the source did not end before its deadline.
+            Exception: the error of the source.
         """
         await self._close(None)
 
@@ -124,18 +124,18 @@ class SourceReader:
 
 
 def _nothing() -> None:
-    """Nothing is to be closed."""
+    """Do nothing, in place of a missing ``close``."""
 
 
 class _Way(Protocol):
     """A way to read a source."""
 
     def pull(self, hint: int) -> Awaitable[Buffer | End]:
-        """See `Pull`."""
+        """Return the next chunk or `END`, as `Pull` does."""
         ...  # pragma: no cover - a protocol has no body
 
     def opened(self) -> object:
-        """Return what `pull` has opened beside the source, to be closed by its ``aclose``; ``None`` if nothing."""
+        """Return the object that `pull` has opened, which ``aclose`` closes; ``None`` if there is none."""
         ...  # pragma: no cover - a protocol has no body
 
 
@@ -153,7 +153,7 @@ def _way_to_read(source: object, thread: CallerThread) -> _Way:
 
 
 class _FromMemory:
-    """Chunks that are there already."""
+    """Gives chunks that are in memory already."""
 
     def __init__(self, chunks: Iterable[Any]) -> None:
         self._chunks = iter(chunks)
@@ -172,7 +172,7 @@ class _FromAsyncIterable:
         self._iterator: AsyncIterator[Buffer] | None = None
 
     def pull(self, hint: int) -> Awaitable[Buffer | End]:
-        # No coroutine of ours: this is the way of every chunk.
+        # No coroutine of ours, because every chunk passes here.
         iterator = self._iterator
         if iterator is None:
             iterator = self._iterator = aiter(self._source)
@@ -183,7 +183,7 @@ class _FromAsyncIterable:
 
 
 class _FromBlockingIterable:
-    """Pulls in a thread, several chunks a time where they come fast, because a thread costs more than a small chunk."""
+    """Pulls in a thread, and joins small chunks that come fast: a call in a thread costs more than a small chunk."""
 
     def __init__(self, source: Iterable[Buffer], thread: CallerThread) -> None:
         self._source = source
@@ -216,7 +216,12 @@ class _FromBlockingIterable:
         return self
 
     async def aclose(self) -> None:
-        """Close the iterator in its thread; if that is busy, when it no longer is, without waiting for it."""
+        """Close the iterator in its thread. A busy thread closes it later, and the first call does not wait.
+
+        Raises:
+            TimeoutError: the iterator did not close within 20 s.
+            Exception: the error of the iterator.
+        """
         is_busy, self._is_closed = self._thread.is_running, True
         if self._closing is None:
             if self._iterator is None and not is_busy:
@@ -233,12 +238,14 @@ class _FromBlockingIterable:
         iterator, self._iterator = self._iterator, None
         if isinstance(iterator, Generator):
             iterator.close()
-        elif iterator is not self._source and not hasattr(iterator, "read"):  # a file that it gives is the caller's
+        elif iterator is not self._source and not hasattr(
+            iterator, "read"
+        ):  # an iterator that is a file stays open for the caller
             getattr(iterator, "close", _nothing)()
 
 
 class _FromReader:
-    """Reads asynchronously where ``read`` is a coroutine function, else in a thread."""
+    """Reads asynchronously if ``read`` is a coroutine function, else in a thread."""
 
     def __init__(self, reader: Any, thread: CallerThread) -> None:
         self._read: Callable[[int], Any] = reader.read
@@ -254,4 +261,4 @@ class _FromReader:
         return view if len(view) else END
 
     def opened(self) -> None:
-        """Nothing: the reader is the caller's."""
+        """Return ``None``: the caller closes the reader."""

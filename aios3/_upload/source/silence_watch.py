@@ -1,12 +1,12 @@
-"""Watch over the sources of all uploads of a driver, of which some give nothing any more.
+"""Limits for silent sources, checked for all uploads of a driver.
 
-Theory of operation. A timer looks at every upload now and then: bytes that came since the last look mean that the
-source is alive, so that a chunk costs nothing here. A source is silent while it could give something and does not;
-backpressure is no silence. A look can be late, never early: silence is counted from the first look that sees it.
+Theory of operation. A timer looks at every upload at intervals, so a chunk costs nothing here. Bytes that came since
+the last look mean that the source is alive. A source is silent while it could give bytes and does not; backpressure is
+no silence. A limit can act late, never early, because silence is counted from the first look that sees it.
 
-Two limits end an upload. ``Timeouts.source`` is the caller's own. The other is the last resort that keeps uploads from
-starving: while one waits for memory, has no way to the disk, and only the sources of others could help it, the upload
-is ended whose source has been silent longest, if that was long enough.
+Two limits end an upload. ``Timeouts.source`` is the caller's limit. The other limit is the last resort against
+starvation. An upload starves while it waits for memory, cannot go to the disk, and needs the sources of other uploads
+to go on. Then the watch ends the upload whose source has been silent longest, if that was at least `MOST_SILENCE`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ MOST_SILENCE: Final = 30.0
 """Seconds that a source may be silent while another upload starves."""
 
 _LOOKS_PER_LIMIT: Final = 8
-"""How often it is looked in the shortest time that a source may be silent."""
+"""Number of looks in the shortest limit."""
 
 
 class WatchedUpload(Protocol):
-    """What the watch asks of an upload."""
+    """Interface of an upload that is watched."""
 
     @property
     def bytes_read(self) -> int:
@@ -38,21 +38,21 @@ class WatchedUpload(Protocol):
 
     @property
     def is_asking(self) -> bool:
-        """It waits for its source to give more."""
+        """The upload waits for its source to give more."""
         ...  # pragma: no cover - a protocol has no body
 
     @property
     def is_idle(self) -> bool:
-        """It would take bytes at once, and its caller gives none."""
+        """The upload would take bytes at once, and its caller gives none."""
         ...  # pragma: no cover - a protocol has no body
 
     @property
     def holds_any(self) -> bool:
-        """Its unfinished part has memory, or room on the disk, that others may need."""
+        """Its unfinished part has memory, or room on the disk, that other uploads may need."""
         ...  # pragma: no cover - a protocol has no body
 
     def stop(self, reason: StorageError) -> None:
-        """Make it fail with `reason`, unless it is ending already."""
+        """Make the upload fail with `reason`, unless it is ending already."""
         ...  # pragma: no cover - a protocol has no body
 
 
@@ -60,9 +60,9 @@ class WatchedUpload(Protocol):
 class _Record:
     bytes_read: int = -1
     asked_since: float = math.inf
-    """When it was first seen asking in vain."""
+    """Time of the first look since which the upload has asked in vain, in seconds; infinite if it does not ask."""
     silent_since: float = math.inf
-    """The same, where a caller who writes nothing counts as well."""
+    """The same time, where an idle upload counts too."""
     stopped_at: float | None = None
 
 
@@ -70,8 +70,8 @@ class SilenceWatch:
     """Ends uploads whose sources have been silent for too long.
 
     Args:
-        limit: seconds for every source; ``None`` for no limit.
-        starving: how many uploads only the sources of others could help.
+        limit: seconds that a source may be silent; ``None`` for no limit.
+        starving: returns the number of uploads that only the sources of other uploads can help.
         looked: called after every look.
     """
 
@@ -84,7 +84,7 @@ class SilenceWatch:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, upload: WatchedUpload) -> None:
-        """Look at `upload` from now on; a loop must run."""
+        """Start to watch `upload`. An event loop must run."""
         self._records[upload] = _Record()
         if self._timer is None:
             self._arm()
@@ -94,7 +94,7 @@ class SilenceWatch:
         del self._records[upload]
 
     def _arm(self) -> None:
-        # It runs out by itself after the last upload: most are over before it fires, and to cancel it costs, too.
+        # Never cancelled: it ends by itself after the last upload, and to cancel it for each short upload costs more.
         self._timer = asyncio.get_running_loop().call_later(self._pause, self._look)
 
     def _look(self) -> None:
@@ -112,8 +112,8 @@ class SilenceWatch:
         self._arm()
 
     def _make_room(self, now: float) -> None:
-        """End an upload for each that starves, as far as there are silent ones."""
-        # One that was stopped at the last look may be about to give enough back; one that does not end is no help.
+        """End one silent upload for each starving upload, as far as there are any."""
+        # An upload stopped at the last look may still free enough memory. After that it is no help, if it does not end.
         recently = now - 1.5 * self._pause
         stopped = sum((record.stopped_at or 0.0) > recently for record in self._records.values())
         count = max(0, self._starving() - stopped)
