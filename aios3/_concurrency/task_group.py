@@ -59,7 +59,8 @@ class UploadTasks:
     def _ended(self, task: asyncio.Task[Any], work: Coroutine[Any, Any, Any]) -> None:
         work.close()  # a task that is cancelled before its first step runs nothing
         failure = asyncio.CancelledError() if task.cancelled() else task.exception()
-        self.failure = self.failure or failure
+        if self.failure is None:
+            self.failure = failure
 
     async def _known_work(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.current_task()

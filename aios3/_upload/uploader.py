@@ -209,7 +209,7 @@ class Uploader:
 
     def _require_open(self) -> None:
         """Raise after the end, and after bytes were lost, even if the caller has caught that error."""
-        broken_by = self._broken_by or self.tasks.failure
+        broken_by = self.tasks.failure if self._broken_by is None else self._broken_by  # an exception may be falsy
         if isinstance(broken_by, Exception):
             raise broken_by
         if broken_by is not None:
@@ -281,7 +281,7 @@ class Uploader:
             return
         if not self._assembler.is_empty or not self._assembler.parts_taken:
             await self._send_part()
-        else:
+        elif not self._job.plan.is_streamed:
             await self._progress.report()  # a complete checkpoint has had no report yet
         self.receipt = await self.sink.complete(self._assembler.parts_taken, size)
 

@@ -29,6 +29,29 @@ from tests.support.upload_scene import UploadScene as Scene
 from tests.support.upload_scene import content
 
 
+class FalsyError(Exception):
+    """Has a length, and it is 0."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+async def test_an_upload_that_has_lost_bytes_to_a_falsy_error_takes_no_further_bytes() -> None:
+    """Although the block caught the error: else the object would miss them."""
+    scene = Scene()
+
+    async def block(upload: Uploader) -> None:
+        async with SourceReader(RecordingSource(b"abc", FalsyError(), b"lost")) as reader:
+            with contextlib.suppress(FalsyError):
+                while await upload.add_from(reader):
+                    pass
+        await upload.add(memoryview(b"tail"))
+
+    with pytest.raises(FalsyError):
+        await scene.upload(block)
+    assert scene.store.objects == {}
+
+
 @pytest.fixture
 def scene() -> Scene:
     return Scene()
