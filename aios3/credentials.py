@@ -42,7 +42,6 @@ class CredentialsProvider(Protocol):
 
     async def get_credentials(self) -> Credentials:
         """Return credentials that are valid now. The call comes before every request, so cache them."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 @runtime_checkable
@@ -51,7 +50,6 @@ class RefreshableCredentials(CredentialsProvider, Protocol):
 
     def invalidate(self, credentials: Credentials) -> None:
         """Never return `credentials` again. The next `get_credentials` gets fresh credentials."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 class Anonymous:

@@ -21,7 +21,6 @@ class PagedOperation(Operation[Page], Protocol[Page]):
 
     def following(self, page: Page) -> Self | None:
         """Return the operation for the next page, or ``None`` after the last one."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 async def iterate_pages(client: OperationClient, operation: PagedOperation[Page]) -> AsyncGenerator[Page]:

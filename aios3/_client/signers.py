@@ -17,15 +17,12 @@ class Signer(Protocol):
 
     async def keys_for(self, operation: Operation[Any]) -> Credentials | None:
         """Return the keys that are valid for `operation` now; ``None`` sends it unsigned."""
-        ...  # pragma: no cover - a protocol has no body
 
     def scope_for(self, operation: Operation[Any], region: str) -> Scope:
         """Return the scope of the signature of `operation`."""
-        ...  # pragma: no cover - a protocol has no body
 
     def refused(self, operation: Operation[Any], keys: Credentials) -> None:
         """Record that the store refuses `keys`. The next keys are fresh, if the signer can renew them."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,11 +30,9 @@ class BodyFeed(Protocol):
         The request for the next piece means that the last one is no longer in use. The iteration ends only when the
         body is complete. If the body never becomes complete, the iteration waits without end.
         """
-        ...  # pragma: no cover - a protocol has no body
 
     def rewind(self) -> bool:
         """Return whether another attempt, after a failed one, can send the body from its first byte."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,6 @@ class Transport(Protocol):
             TransportTimeoutError: a phase had no progress for its limit.
             DriverClosedError: the transport is closed, or was closed meanwhile.
         """
-        ...  # pragma: no cover - a protocol has no body
 
     async def send_stream(self, request: Request, body: BodyFeed, *, read_timeout: float | None = None) -> Response:
         """Send `request` with a body that is produced meanwhile, and return the complete response.
@@ -102,12 +99,9 @@ class Transport(Protocol):
         Unless this returns the response to a whole body, the connection was cut, and the store has not seen the end.
         When this returns or raises, also by cancellation, no piece is in use. The exceptions are those of `send`.
         """
-        ...  # pragma: no cover - a protocol has no body
 
     def open(self, request: Request, *, chunk_size: int) -> AbstractAsyncContextManager[StreamedResponse]:
         """Send `request` without a body, and give the response before its body, which comes in `chunk_size` bytes."""
-        ...  # pragma: no cover - a protocol has no body
 
     async def aclose(self) -> None:
         """Close everything that the transport owns. Closing twice is harmless."""
-        ...  # pragma: no cover - a protocol has no body

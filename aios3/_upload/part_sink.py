@@ -22,27 +22,22 @@ class PartSink(Protocol):
     @property
     def guard(self) -> AbstractAsyncContextManager[object]:
         """Surrounds all that the sink does. It ends what is open at the store when its block fails."""
-        ...  # pragma: no cover - a protocol has no body
 
     @property
     def upload_id(self) -> str | None:
         """Id of the multipart upload; ``None`` if none is open."""
-        ...  # pragma: no cover - a protocol has no body
 
     @property
     def has_begun(self) -> bool:
         """A request was begun, so the upload can no longer become one PutObject of its first part."""
-        ...  # pragma: no cover - a protocol has no body
 
     @property
     def is_settled(self) -> bool:
         """`wait_until_open` has nothing to wait for."""
-        ...  # pragma: no cover - a protocol has no body
 
     @property
     def is_starved(self) -> bool:
         """The connection waits for bytes."""
-        ...  # pragma: no cover - a protocol has no body
 
     def wants(self, *, is_full: bool, is_last: bool) -> bool:
         """Return whether a part should be sent although no byte behind it has come.
@@ -51,7 +46,6 @@ class PartSink(Protocol):
             is_full: nothing more fits the part.
             is_last: the part ends at the declared size of the source.
         """
-        ...  # pragma: no cover - a protocol has no body
 
     def expect(self, size: int | None) -> None:
         """Begin what can begin before the first part is full, for a source of `size` bytes; ``None`` if unknown.
@@ -59,7 +53,6 @@ class PartSink(Protocol):
         Raises:
             StorageError: the upload has failed already.
         """
-        ...  # pragma: no cover - a protocol has no body
 
     async def wait_until_open(self) -> None:
         """Wait for the response to what has begun.
@@ -67,7 +60,6 @@ class PartSink(Protocol):
         Raises:
             StorageError: the store refused, or the upload has failed meanwhile.
         """
-        ...  # pragma: no cover - a protocol has no body
 
     async def send(self, part: HeldPart) -> None:
         """Take `part` over, and return when another one may be made. The sink closes it, also if this raises.
@@ -76,7 +68,6 @@ class PartSink(Protocol):
             StorageError: the upload has failed.
             OSError: a part on disk cannot be read.
         """
-        ...  # pragma: no cover - a protocol has no body
 
     async def complete(self, count: int, size: int) -> UploadReceipt:
         """Make the object, of `size` bytes, after `count` parts were sent.
@@ -84,16 +75,12 @@ class PartSink(Protocol):
         Raises:
             StorageError: a part or the commit failed.
         """
-        ...  # pragma: no cover - a protocol has no body
 
     async def abort(self) -> bool:
         """End what is open from a task that does not run the upload; return ``False`` if its own task does that."""
-        ...  # pragma: no cover - a protocol has no body
 
     def suspend(self, reason: UploadSuspendedError) -> None:
         """Leave the upload open if `reason`, this very object, ends its block and parts may be stored."""
-        ...  # pragma: no cover - a protocol has no body
 
     def checkpoint(self) -> UploadCheckpoint | None:
         """Return the checkpoint of an upload that was left open; ``None`` if nothing is open."""
-        ...  # pragma: no cover - a protocol has no body

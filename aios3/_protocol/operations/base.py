@@ -25,31 +25,25 @@ class Operation(Protocol[T_co]):
     @property
     def name(self) -> str:
         """S3's name of the operation, for example ``"UploadPart"``."""
-        ...  # pragma: no cover - a protocol has no body
 
     @property
     def bucket(self) -> str | None:
         """The bucket, or ``None`` for the service itself."""
-        ...  # pragma: no cover - a protocol has no body
 
     @property
     def key(self) -> str | None:
         """The key, or ``None`` for operations on buckets."""
-        ...  # pragma: no cover - a protocol has no body
 
     @property
     def upload_id(self) -> str | None:
         """The id of the multipart upload, or ``None`` if there is none."""
-        ...  # pragma: no cover - a protocol has no body
 
     @property
     def part_number(self) -> int | None:
         """The number of the part, or ``None`` for every operation but UploadPart."""
-        ...  # pragma: no cover - a protocol has no body
 
     def build(self, endpoint: Endpoint) -> Request:
         """Return the request, unsigned."""
-        ...  # pragma: no cover - a protocol has no body
 
     def read(self, response: Response) -> T_co:
         """Return the content of the response.
@@ -58,7 +52,6 @@ class Operation(Protocol[T_co]):
             ResponseError: the response is a refusal, or (with status 2xx and no
                 code) not what S3 sends.
         """
-        ...  # pragma: no cover - a protocol has no body
 
 
 def build_request(

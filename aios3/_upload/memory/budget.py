@@ -44,11 +44,9 @@ class Overflow(Protocol):
 
     def is_open(self) -> bool:
         """Return whether the target takes bytes now."""
-        ...  # pragma: no cover - a protocol has no body
 
     def may_open(self) -> bool:
         """Return whether the end of parts in flight can open it; their end must call `MemoryBudget.reconsider`."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 @dataclass(eq=False, slots=True)

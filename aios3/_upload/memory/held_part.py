@@ -19,22 +19,18 @@ class HeldPart(Protocol):
     @property
     def number(self) -> int:
         """Part number, from 1."""
-        ...  # pragma: no cover - a protocol has no body
 
     @property
     def size(self) -> int:
         """Size in bytes."""
-        ...  # pragma: no cover - a protocol has no body
 
     @property
     def is_on_disk(self) -> bool:
         """The part is in a file: `open` waits for memory and reads the file."""
-        ...  # pragma: no cover - a protocol has no body
 
     @property
     def body(self) -> Body:
         """The slices to send, between `open` and `close`."""
-        ...  # pragma: no cover - a protocol has no body
 
     async def open(self) -> None:
         """Bring the bytes into memory. Does nothing for a part in memory.
@@ -42,11 +38,9 @@ class HeldPart(Protocol):
         Raises:
             OSError: the file cannot be read.
         """
-        ...  # pragma: no cover - a protocol has no body
 
     def close(self) -> None:
         """Give memory and file back, once. No request may use a slice any longer."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 class PartInMemory:

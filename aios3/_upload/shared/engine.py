@@ -42,19 +42,15 @@ class RunningUpload(Protocol):
 
     def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
         """Return whether `task` must end before the upload can end."""
-        ...  # pragma: no cover - a protocol has no body
 
     def stop(self, reason: StorageError) -> None:
         """Make the upload fail with `reason`, unless it is being committed or is ending."""
-        ...  # pragma: no cover - a protocol has no body
 
     def give_up_commit(self) -> None:
         """Cut its commit off, if that is in flight."""
-        ...  # pragma: no cover - a protocol has no body
 
     async def abandon(self) -> None:
         """End the upload at the store although its caller is still inside its block."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 @dataclass(eq=False)

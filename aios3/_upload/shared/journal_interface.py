@@ -18,7 +18,6 @@ class JournalRecord(Protocol):
         Raises:
             OSError: the journal cannot be written.
         """
-        ...  # pragma: no cover - a protocol has no body
 
     async def created(self, upload_id: str) -> None:
         """Note the id of the upload durably.
@@ -26,15 +25,12 @@ class JournalRecord(Protocol):
         Raises:
             OSError: the journal cannot be written.
         """
-        ...  # pragma: no cover - a protocol has no body
 
     def ended(self) -> None:
         """Note that nothing of the upload is open; never fails, and does not wait."""
-        ...  # pragma: no cover - a protocol has no body
 
     def left_open(self) -> None:
         """Note that the upload may be open, but no task works on it any longer; never fails, and does not wait."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 class UploadJournal(Protocol):
@@ -45,7 +41,6 @@ class UploadJournal(Protocol):
 
     def begin(self, job: UploadJob) -> JournalRecord:
         """Return the record of a new upload; nothing is written yet."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 class NoRecord:

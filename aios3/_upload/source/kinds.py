@@ -30,7 +30,6 @@ class Buffer(Protocol):
 
     def __buffer__(self, flags: int, /) -> memoryview:
         """Return the memory."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 class _Reader(Protocol):

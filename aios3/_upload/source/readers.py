@@ -44,7 +44,6 @@ class Pull(Protocol):
 
     def __call__(self, hint: int) -> Awaitable[Buffer | End]:
         """Return the next chunk, possibly empty, or `END`. Only sources with a ``read`` limit it to `hint` bytes."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 class SourceReader:
@@ -132,11 +131,9 @@ class _Way(Protocol):
 
     def pull(self, hint: int) -> Awaitable[Buffer | End]:
         """Return the next chunk or `END`, as `Pull` does."""
-        ...  # pragma: no cover - a protocol has no body
 
     def opened(self) -> object:
         """Return the object that `pull` has opened, which ``aclose`` closes; ``None`` if there is none."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 def _way_to_read(source: object, thread: CallerThread) -> _Way:

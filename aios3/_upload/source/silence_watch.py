@@ -34,26 +34,21 @@ class WatchedUpload(Protocol):
     @property
     def bytes_read(self) -> int:
         """Bytes that its source has given."""
-        ...  # pragma: no cover - a protocol has no body
 
     @property
     def is_asking(self) -> bool:
         """The upload waits for its source to give more."""
-        ...  # pragma: no cover - a protocol has no body
 
     @property
     def is_idle(self) -> bool:
         """The upload would take bytes at once, and its caller gives none."""
-        ...  # pragma: no cover - a protocol has no body
 
     @property
     def holds_any(self) -> bool:
         """Its unfinished part has memory, or room on the disk, that other uploads may need."""
-        ...  # pragma: no cover - a protocol has no body
 
     def stop(self, reason: StorageError) -> None:
         """Make the upload fail with `reason`, unless it is ending already."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 @dataclass(slots=True)

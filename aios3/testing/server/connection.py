@@ -38,19 +38,15 @@ class RequestReader(Protocol):
 
     def begin(self) -> None:
         """Act on the head."""
-        ...  # pragma: no cover - a protocol has no body
 
     def progress(self) -> None:
         """Act on received bytes of the body."""
-        ...  # pragma: no cover - a protocol has no body
 
     def body_arrived(self) -> None:
         """Act on the body, once all bytes that `Connection.read_body` wants have come."""
-        ...  # pragma: no cover - a protocol has no body
 
     def lost(self) -> None:
         """Act on the end of the connection, before or after the response."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 class ConnectionOwner(Protocol):
@@ -60,15 +56,12 @@ class ConnectionOwner(Protocol):
 
     def disconnected(self, connection: Connection) -> None:
         """Forget a closed connection."""
-        ...  # pragma: no cover - a protocol has no body
 
     def read_request(self, connection: Connection, head: RequestHead) -> RequestReader:
         """Return a reader for the request with this head."""
-        ...  # pragma: no cover - a protocol has no body
 
     def refuse_head(self, connection: Connection, error: MalformedHeadError) -> None:
         """Refuse bytes that are not a request."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 class _Reading(Enum):

@@ -40,31 +40,24 @@ class Site(Protocol):
 
     def render(self, request: ReceivedRequest, answer: Answer, *, close: bool) -> tuple[bytes, bytes]:
         """Return the head and the body of a response as bytes."""
-        ...  # pragma: no cover - a protocol has no body
 
     def admit(self, request: ReceivedRequest) -> None:
         """Refuse a request that S3 refuses before it reads the body."""
-        ...  # pragma: no cover - a protocol has no body
 
     def gate(self, exchange: Exchange) -> None:
         """Call `Exchange.respond` for a complete request, now or when its operation is released."""
-        ...  # pragma: no cover - a protocol has no body
 
     def process(self, request: ReceivedRequest, body: Body) -> Answer:
         """Process a request, and return its response, which may be a refusal."""
-        ...  # pragma: no cover - a protocol has no body
 
     def notify(self) -> None:
         """Check the predicates of `S3Server.wait_for` again."""
-        ...  # pragma: no cover - a protocol has no body
 
     def finish(self, request: ReceivedRequest) -> None:
         """Record that a request has ended."""
-        ...  # pragma: no cover - a protocol has no body
 
     def is_last_on_its_connection(self, connection: Connection) -> bool:
         """Return whether a connection has had its last allowed request."""
-        ...  # pragma: no cover - a protocol has no body
 
 
 class Exchange:

@@ -59,7 +59,7 @@ async def test_parts_become_the_object_and_are_closed(kind: type[Any]) -> None:
 
 @KINDS
 async def test_a_part_is_closed_if_the_upload_has_failed(kind: type[Any]) -> None:
-    """Nobody else would close it."""
+    """The sink owns the part from the call on, so its caller does not close it."""
     scene = Scene(kind)
     with pytest.raises(ValueError, match="source"):
         async with scene.sink.guard, PartTasks() as group:
