@@ -12,7 +12,7 @@ from typing import Self, Unpack
 
 import aiohttp
 
-from aios3._driver import containers, downloads, multipart_uploads, recovery, uploads, urls
+from aios3._driver import containers, downloads, left_open_uploads, multipart_uploads, uploads, urls
 from aios3._driver.base import DEFAULT_TRANSFER, DriverBase
 from aios3._driver.downloads import CHUNK_SIZE
 from aios3._driver.opened_object import OpenedObject
@@ -285,7 +285,7 @@ class S3StorageDriver(DriverBase):
             OSError: the journals cannot be read or written.
             StorageError: the store refused, or does not respond.
         """
-        return await recovery.find_checkpoints(self)
+        return await left_open_uploads.find_checkpoints(self)
 
     async def recover(self, *, resume: bool = False) -> list[RecoveredUpload]:
         """End all uploads that dead processes, or closed drivers, have left open at this endpoint.
@@ -300,7 +300,7 @@ class S3StorageDriver(DriverBase):
             ConfigurationError: the driver has no journal.
             OSError: the journals cannot be read or written.
         """
-        return await recovery.recover(self, resume=resume)
+        return await left_open_uploads.recover(self, resume=resume)
 
     def iterate_containers(self) -> AsyncGenerator[Container]:
         """Iterate over the buckets of the credentials' owner, page by page where the store pages.

@@ -169,7 +169,7 @@ class RetryPolicy:
         _require(_is_count(self.budget) and self.budget >= 0, "budget must not be negative")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Timeouts:
     """Limits of a stall in each phase of one attempt, in seconds. None of them limits the whole upload.
 
@@ -181,7 +181,7 @@ class Timeouts:
     """Name lookup, TCP and TLS."""
     send: float = 30.0
     """Time in which no byte of the body moves. A slow body that moves is never cut."""
-    answer: float = 60.0
+    read: float = 60.0
     """Time without a byte of the response, counted from the last byte sent or received."""
     complete: float = 300.0
     """The same for CompleteMultipartUpload, for which S3 may need minutes."""
@@ -194,7 +194,28 @@ class Timeouts:
     store or for memory, does not count, nor does time between the writes of an ``open_upload`` block. ``None``: no
     limit (but see ``TransferConfig.spill_directory``)."""
 
-    def __post_init__(self) -> None:
-        for name in ("connect", "send", "answer", "complete", "cleanup"):
+    def __init__(
+        self,
+        connect: float = connect,
+        send: float = send,
+        read: float = read,
+        complete: float = complete,
+        cleanup: float = cleanup,
+        source: float | None = source,
+        *,
+        answer: float | None = None,
+    ) -> None:
+        """Set the limits; `answer` is the former name of `read`."""
+        given = {"connect": connect, "send": send, "read": read, "complete": complete, "cleanup": cleanup}
+        for name, value in (given | {"source": source}).items():
+            object.__setattr__(self, name, value)
+        if answer is not None:
+            object.__setattr__(self, "read", answer)
+        for name in given:
             _require(getattr(self, name) > 0, f"the {name} timeout must be positive")
         _require(self.source is None or self.source > 0, "the source timeout must be positive, or None")
+
+    @property
+    def answer(self) -> float:
+        """Former name of `read`."""
+        return self.read

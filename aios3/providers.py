@@ -15,7 +15,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Final, Literal
 
-from aios3._providers.table import ROWS
+from aios3._providers.toml_reader import ROWS
 from aios3.errors import ConfigurationError
 from aios3.models import UploadAttributes
 from aios3.options import GIB, MIB

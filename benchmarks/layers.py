@@ -32,7 +32,7 @@ from aios3._protocol.operations import (
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._protocol.wire.messages import Body, Request, Response
 from aios3._protocol.wire.sigv4 import UNSIGNED_PAYLOAD, Scope, sign
-from aios3._transport.base import Transport
+from aios3._transport.interface import Transport
 from aios3.options import TransferConfig
 from benchmarks.clients import Client, bare_aiohttp, floor
 from benchmarks.job import ACCESS_KEY, BUCKET, GIB, KIB, MIB, REGION, SECRET_KEY, Job

@@ -16,16 +16,16 @@ from aios3._protocol.wire.error_responses import expected_region, redirect_host,
 from aios3._protocol.wire.messages import Request, Response
 from aios3._protocol.wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign
 from aios3._protocol.wire.uri import Endpoint
-from aios3._transport.base import BodyFeed, StreamedResponse, Transport
+from aios3._transport.interface import BodyFeed, StreamedResponse, Transport
 from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import DriverClosedError, ResponseError, TransportError
 from aios3.options import RetryPolicy
 
 from .attempt import Attempt, Shield
 from .clock_skew import ClockSkew
+from .failed_attempts import FailedAttempts
 from .hashing import hash_body
 from .rate_limiter import RateLimiter
-from .request_log import RequestLog
 from .retry_budget import RetryBudget
 from .signers import OrdinarySigner, Signer
 
@@ -81,7 +81,7 @@ class OperationClient:
         self,
         operation: Operation[T],
         *,
-        log: RequestLog | None = None,
+        log: FailedAttempts | None = None,
         read_timeout: float | None = None,
         is_cleanup: bool = False,
         shield: Shield[T] | None = None,
@@ -109,7 +109,7 @@ class OperationClient:
         """
         request = operation.build(self._endpoint_for(operation))
         payload_hash = UNSIGNED_PAYLOAD if feed is not None else await self._payload_hash(request)
-        log = RequestLog() if log is None else log
+        log = FailedAttempts() if log is None else log
         repaired: set[Repair] = set()
         while True:
             request = operation.build(self._endpoint_for(operation)) if repaired else request
@@ -126,7 +126,7 @@ class OperationClient:
         self,
         operation: Operation[Any],
         outcome: Attempt[Any],
-        log: RequestLog,
+        log: FailedAttempts,
         repaired: set[Repair],
         *,
         is_cleanup: bool,
@@ -173,7 +173,7 @@ class OperationClient:
         credentials: Credentials | None,
         read_timeout: float | None,
         feed: BodyFeed | None,
-        log: RequestLog,
+        log: FailedAttempts,
     ) -> Attempt[T]:
         # A streamed body is not limited. It lasts as long as its source, and limited requests would wait for its end.
         # The source may in turn wait for the memory of those requests, so both would wait without end.
@@ -220,7 +220,7 @@ class OperationClient:
             TransportError: no response came.
             DriverClosedError: the transport was closed.
         """
-        log = RequestLog()
+        log = FailedAttempts()
         repaired: set[Repair] = set()
         async with AsyncExitStack() as stack:
             while True:

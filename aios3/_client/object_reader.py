@@ -11,7 +11,7 @@ from aios3._protocol.operations import GetObject, HeadObject
 from aios3._protocol.policies.retry import decide
 from aios3._protocol.wire.messages import Response
 from aios3._protocol.wire.response_headers import read_content_range
-from aios3._transport.base import StreamedResponse
+from aios3._transport.interface import StreamedResponse
 from aios3.errors import ConfigurationError, IntegrityError, PreconditionFailedError, ResponseError, TransportError
 from aios3.models import StorageObject
 

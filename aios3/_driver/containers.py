@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._client.paging import check_prefix, iterate_pages
-from aios3._client.request_log import RequestLog
 from aios3._driver.base import DriverBase
 from aios3._protocol.operations import (
     CreateBucket,
@@ -48,7 +48,7 @@ async def create_container(driver: DriverBase, bucket: str) -> Container:
     location = region if driver._provider.needs_location and region != driver._provider.default_region else None
     is_zonal = driver._provider.has_zones and engine.client.data_endpoint is not None
     operation = CreateDirectoryBucket(bucket) if is_zonal else CreateBucket(bucket, location)
-    log = RequestLog()
+    log = FailedAttempts()
     try:
         await engine.client.run(operation, log=log)
     except ConflictError as error:
@@ -61,7 +61,7 @@ async def delete_container(driver: DriverBase, bucket: str) -> None:
     """See `S3StorageDriver.delete_container`."""
     check_bucket(bucket)
     engine = await driver._open()
-    log = RequestLog()
+    log = FailedAttempts()
     try:
         await engine.client.run(DeleteBucket(bucket), log=log)
     except ContainerNotFoundError:

@@ -7,12 +7,13 @@ from contextlib import aclosing
 from datetime import datetime, timedelta
 
 from aios3._client.client import OperationClient
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._client.paging import check_prefix, iterate_pages
-from aios3._client.request_log import RequestLog
 from aios3._driver.base import DriverBase
-from aios3._protocol.operations import AbortMultipartUpload, ListMultipartUploads
+from aios3._protocol.operations import ListMultipartUploads
 from aios3._protocol.wire.uri import check_bucket, check_key
-from aios3.errors import ConfigurationError, DriverClosedError, ResponseError, StorageError
+from aios3._upload.multipart.abort import Abort, AbortOutcome
+from aios3.errors import ConfigurationError, DriverClosedError, StorageError
 from aios3.models import PendingUpload
 
 __all__ = ["cleanup_multipart_uploads", "iterate_multipart_uploads"]
@@ -76,13 +77,12 @@ def _go_back(moment: datetime, span: timedelta) -> datetime:
 
 async def _has_been_aborted(client: OperationClient, upload: PendingUpload) -> bool:
     """Abort the upload, and return whether this call ended it."""
-    log = RequestLog()
     try:
         check_key(upload.key)  # a listed key that is not UTF-8 cannot be named in a request
-        await client.run(AbortMultipartUpload(upload.bucket, upload.key, upload.upload_id), log=log)
+        place = upload.bucket, upload.key, upload.upload_id
+        outcome = await Abort(client, place, {}, FailedAttempts()).send()
     except DriverClosedError:
         raise
-    except StorageError as error:
-        is_gone = isinstance(error, ResponseError) and error.status == 404
-        return is_gone and log.has_unknown_outcome
-    return True
+    except StorageError:
+        return False
+    return outcome is not AbortOutcome.GONE

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final, Literal
 
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.attributes.headers import ObjectHeaders, read_attributes
 from aios3._upload.multipart.abort import Abort, AbortOutcome
 from aios3._upload.multipart.orphan_sweep import OrphanSweep
@@ -200,7 +200,7 @@ async def _abort_upload(engine: Engine, upload: MultipartUpload, headers: Mappin
     Raises:
         StorageError: the store refused, or does not respond.
     """
-    abort = Abort(engine.client, upload, headers, RequestLog())
+    abort = Abort(engine.client, upload.place, headers, FailedAttempts())
     engine.known_uploads.add(upload.upload_id)
     try:
         outcome = await abort.send()

@@ -19,9 +19,9 @@ from aios3._protocol.wire.uri import request_url
 from aios3.errors import ConfigurationError, DriverClosedError, TransportError, TransportTimeoutError
 from aios3.options import Timeouts
 
-from .base import MAX_RESPONSE, BodyFeed, StreamedResponse
 from .body import SlicedBody, StreamedBody
 from .exceptions import MappedExceptions, closed_during, subject_of, words_of
+from .interface import MAX_RESPONSE, BodyFeed, StreamedResponse
 from .resolver import Resolver
 from .stall_timeout import RESPONSE_PATIENCE, StallMonitor, StallTimer
 
@@ -66,7 +66,7 @@ class AiohttpTransport:
         self._with_body = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect)
         # Our monitor watches whole attempts. In a caller's session only aiohttp knows when an attempt begins.
         self._without_body = aiohttp.ClientTimeout(
-            total=None, sock_connect=timeouts.connect, sock_read=None if self._is_owner else timeouts.answer
+            total=None, sock_connect=timeouts.connect, sock_read=None if self._is_owner else timeouts.read
         )
         self._skipped_headers = None if self._is_owner else _SKIPPED_HEADERS
 
@@ -128,7 +128,7 @@ class AiohttpTransport:
             response = await self._request(request, None)
         try:
             chunks = self._paced_chunks(request, response, chunk_size)
-            patience = RESPONSE_PATIENCE * self._timeouts.answer
+            patience = RESPONSE_PATIENCE * self._timeouts.read
             yield StreamedResponse(response.status, _lower(response), chunks, patience)
         finally:
             response.close()  # keeps the connection if the body was read to its end
@@ -142,7 +142,7 @@ class AiohttpTransport:
         )
 
     def _timer_for(self, request: Request, read_timeout: float | None, *, has_body: bool = False) -> StallTimer:
-        response = self._timeouts.answer if read_timeout is None else read_timeout
+        response = self._timeouts.read if read_timeout is None else read_timeout
         connect = self._timeouts.connect
         if not (request.body or has_body):
             connect += response  # without a body nothing shows when connecting ends
@@ -194,11 +194,11 @@ class AiohttpTransport:
     ) -> AsyncIterator[bytes]:
         while True:
             try:
-                async with asyncio.timeout(self._timeouts.answer):
+                async with asyncio.timeout(self._timeouts.read):
                     chunk = await response.content.read(chunk_size)
             except TimeoutError as error:
                 raise TransportTimeoutError(
-                    f"{request.operation}: no byte of the response for {self._timeouts.answer:g} s"
+                    f"{request.operation}: no byte of the response for {self._timeouts.read:g} s"
                 ) from error
             except Exception as error:  # also errors that are not the network's
                 if self._is_closed and self._is_owner:

@@ -13,8 +13,8 @@ from aiohttp.payload import Payload
 
 from aios3._protocol.wire.messages import Request
 
-from .base import BodyFeed
 from .connection import Connection
+from .interface import BodyFeed
 from .stall_timeout import StallTimer
 
 __all__ = ["SlicedBody", "StreamedBody", "drain"]

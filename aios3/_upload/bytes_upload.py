@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 from typing import TypeGuard
 
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3.errors import StorageError
 from aios3.models import UploadReceipt
 
-from .commit import Commit
+from .upload_requests import UploadRequests
 
 __all__ = ["BytesUpload", "is_whole"]
 
@@ -52,26 +52,26 @@ class BytesUpload:
         A cancellation closes the connection. It is then unknown whether the store has the object.
 
         Raises:
-            CompletionUnknownError: the driver was closed meanwhile, or see `Commit.put`.
-            StorageError: as `Commit.put`.
+            CompletionUnknownError: the driver was closed meanwhile, or see `UploadRequests.put`.
+            StorageError: as `UploadRequests.put`.
         """
-        log = RequestLog(self._engine.client.clock.monotonic())
+        log = FailedAttempts(self._engine.client.clock.monotonic())
         size, body = len(self._data), _slices(self._data)
         self._data = b""
-        commit = Commit(self._engine, self._job, log)
+        requests = UploadRequests(self._engine, self._job, log)
         self._engine.running.add(self)
         try:
             async with self._cut:
-                committed = await commit.put(body)
+                committed = await requests.put(body)
         except TimeoutError:
             if not self._cut.expired():
                 raise
-            raise commit.given_up(None) from None
+            raise requests.given_up(None) from None
         finally:
             body.clear()  # otherwise an error that the caller keeps would keep the bytes
             self._engine.upload_ended(self)
             self.ended.set()
-        return commit.receipt(committed, size)
+        return requests.receipt(committed, size)
 
     def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
         """Return whether `task` runs this upload."""

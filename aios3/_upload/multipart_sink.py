@@ -14,7 +14,7 @@ from aios3.checkpoints import UploadCheckpoint
 from aios3.errors import UploadSuspendedError
 from aios3.models import UploadReceipt
 
-from .commit import Commit
+from .upload_requests import UploadRequests
 
 __all__ = ["MultipartSink"]
 
@@ -27,14 +27,14 @@ class MultipartSink:
 
     is_starved = False
 
-    def __init__(self, commit: Commit, tasks: UploadTasks, progress: ProgressReporter) -> None:
+    def __init__(self, requests: UploadRequests, tasks: UploadTasks, progress: ProgressReporter) -> None:
         """Prepare; nothing is sent before `expect` or `send`."""
-        engine, job = commit.engine, commit.job
-        self._commit = commit
+        engine, job = requests.engine, requests.job
+        self._requests = requests
         self._tasks = tasks
         self._progress = progress
-        self.guard = CancellationGuard(engine, job, commit.log)
-        self._creation = Creation(self.guard, tasks, commit.creation, f"aios3: create {job.key!r}")
+        self.guard = CancellationGuard(engine, job, requests.log)
+        self._creation = Creation(self.guard, tasks, requests.creation, f"aios3: create {job.key!r}")
         if job.resume is not None:
             self.guard.adopt(job.resume.upload_id)
             self.guard.may_have_parts = True
@@ -45,8 +45,8 @@ class MultipartSink:
     @cached_property
     def _sender(self) -> PartSender:
         """Sender of the parts, made for the first part, because most uploads have no parts."""
-        commit = self._commit
-        return PartSender(commit.engine, commit.job, self._tasks, self._progress, commit.log, self._creation)
+        requests = self._requests
+        return PartSender(requests.engine, requests.job, self._tasks, self._progress, requests.log, self._creation)
 
     @property
     def upload_id(self) -> str | None:
@@ -73,7 +73,7 @@ class MultipartSink:
         Raises:
             StorageError: the upload has failed already.
         """
-        if (size or 0) > self._commit.job.plan.first_size:
+        if (size or 0) > self._requests.job.plan.first_size:
             self._creation.begin()
 
     async def wait_until_open(self) -> None:
@@ -102,13 +102,13 @@ class MultipartSink:
         """Wait until all `count` parts are acknowledged, then make the object, of `size` bytes.
 
         Raises:
-            StorageError: a part or the commit failed; see `Commit.complete`.
+            StorageError: a part or the commit failed; see `UploadRequests.complete`.
         """
         await self._sender.drain()
         self._tasks.begin_commit()
         tracker = self._sender.tracker
-        committed = await self._commit.complete(self.guard, tracker, count, size)
-        return self._commit.receipt(committed, size, tracker.uploaded_parts(), self.upload_id)
+        committed = await self._requests.complete(self.guard, tracker, count, size)
+        return self._requests.receipt(committed, size, tracker.uploaded_parts(), self.upload_id)
 
     async def abort(self) -> bool:
         """Abort the multipart upload; return ``False`` while its own task commits or aborts it.

@@ -24,7 +24,7 @@ from aios3._upload.shared.progress import ProgressReporter
 from aios3.errors import UploadSuspendedError
 from aios3.models import UploadReceipt
 
-from .commit import Commit
+from .upload_requests import UploadRequests
 
 __all__ = ["PutSink"]
 
@@ -35,10 +35,10 @@ class PutSink:
     upload_id = None
     is_settled = True
 
-    def __init__(self, commit: Commit, tasks: UploadTasks, progress: ProgressReporter) -> None:
+    def __init__(self, requests: UploadRequests, tasks: UploadTasks, progress: ProgressReporter) -> None:
         """Prepare; nothing is sent before `send`."""
         self.guard = nullcontext()
-        self._commit = commit
+        self._requests = requests
         self._tasks = tasks
         self._progress = progress
         self._channel: BodyChannel | None = None
@@ -88,9 +88,9 @@ class PutSink:
         await self._channel.give_up_beginning()
 
     def _begin_request(self, beginning: HeldPart) -> BodyChannel:
-        channel = BodyChannel(beginning, length=self._commit.job.size)
+        channel = BodyChannel(beginning, length=self._requests.job.size)
         try:
-            self._request = self._tasks.run(self._put(channel), f"aios3: put {self._commit.job.key!r}")
+            self._request = self._tasks.run(self._put(channel), f"aios3: put {self._requests.job.key!r}")
         except BaseException:
             channel.close()
             raise
@@ -99,13 +99,13 @@ class PutSink:
         return channel
 
     async def _put(self, channel: BodyChannel) -> Committed:
-        job, engine = self._commit.job, self._commit.engine
+        job, engine = self._requests.job, self._requests.engine
         assert job.nonce is not None  # every streamed job has one
         return await put_stream(
             engine.client,
-            PutObject(job.bucket, job.key, self._commit.put_headers(), ()),
+            PutObject(job.bucket, job.key, self._requests.put_headers(), ()),
             channel,
-            log=self._commit.log,
+            log=self._requests.log,
             read_timeout=engine.timeouts.complete,
             head_headers=job.headers.part,
             nonce=job.nonce,
@@ -124,7 +124,7 @@ class PutSink:
         await asyncio.wait({self._request})
         committed = self._request.result()
         await self._progress.report_committed()
-        return self._commit.receipt(committed, size)
+        return self._requests.receipt(committed, size)
 
     async def abort(self) -> bool:
         """Cut the connection, also while the commit is in flight."""

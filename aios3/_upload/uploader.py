@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._concurrency.fair_lock import FairLock
 from aios3._concurrency.task_group import UploadTasks
 from aios3._upload.memory.part_assembler import PartAssembler
@@ -29,10 +29,10 @@ from aios3.errors import ConfigurationError, StorageError
 from aios3.models import UploadReceipt
 from aios3.options import KIB
 
-from .commit import Commit
 from .multipart_sink import MultipartSink
 from .part_sink import PartSink
 from .put_sink import PutSink
+from .upload_requests import UploadRequests
 
 __all__ = ["Uploader"]
 
@@ -65,11 +65,11 @@ class Uploader:
         """Writes left, and offset in bytes, until other tasks run."""
         self._is_open = True
         self._broken_by: BaseException | None = None
-        self._log = RequestLog(engine.client.clock.monotonic())
+        self._log = FailedAttempts(engine.client.clock.monotonic())
         self.tasks = UploadTasks()
-        self._commit = Commit(engine, job, self._log)
+        self._requests = UploadRequests(engine, job, self._log)
         kind: type[PutSink | MultipartSink] = PutSink if job.plan.is_streamed else MultipartSink
-        self.sink: PartSink = kind(self._commit, self.tasks, self._progress)
+        self.sink: PartSink = kind(self._requests, self.tasks, self._progress)
         self.is_suspendable = job.is_suspendable
         self.ended = asyncio.Event()
         self.receipt: UploadReceipt | None = None
@@ -120,7 +120,7 @@ class Uploader:
     def give_up_commit(self) -> None:
         """Cut the commit off, if it is in flight."""
         if self.tasks.is_committing:
-            self.tasks.cut_off(self._commit.given_up(self.sink.upload_id))
+            self.tasks.cut_off(self._requests.given_up(self.sink.upload_id))
 
     async def abandon(self) -> None:
         """End the upload at the store although its block has not been left, or wait for its end if it is ending."""
@@ -298,8 +298,8 @@ class Uploader:
             await self._progress.report()
             await part.open()
             self.tasks.begin_commit()
-            committed = await self._commit.put(part.body)
+            committed = await self._requests.put(part.body)
         finally:
             part.close()
         await self._progress.report_committed()
-        return self._commit.receipt(committed, part.size)
+        return self._requests.receipt(committed, part.size)

@@ -57,8 +57,8 @@ EXCEPTIONS = frozenset(
         ("aios3._protocol.checksums.digests", "importlib"),
         ("aios3.options", "os"),
         ("aios3.checkpoints", "pickle"),
-        ("aios3._providers.table", "pathlib"),
-        ("aios3._providers.table", "tomllib"),
+        ("aios3._providers.toml_reader", "pathlib"),
+        ("aios3._providers.toml_reader", "tomllib"),
     }
 )
 """Checksums look for an optional package that computes them faster; an option is a path, as `os.PathLike` says it; a
@@ -138,7 +138,7 @@ def _complaint(module: str, target: str) -> str | None:
         mine, other = module.split(".")[1], target.split(".")[1]
         if ROOT_VALUES.index(other) < ROOT_VALUES.index(mine):
             return f"{mine} may not import {other}"
-    if layer in ("_upload", "_client") and theirs == "_transport" and target != "aios3._transport.base":
+    if layer in ("_upload", "_client") and theirs == "_transport" and target != "aios3._transport.interface":
         return "operations know the interface only"
     return None
 
@@ -171,8 +171,8 @@ def test_imports_point_to_the_right(path: Path) -> None:
         ("aios3._protocol.policies.retry", "from time import monotonic"),
         ("aios3._protocol.policies.retry", "from logging import getLogger"),
         ("aios3._protocol.policies.retry", "from ..._transport import base"),
-        ("aios3._transport.base", "from aios3._upload.shared.engine import Engine"),
-        ("aios3._transport.base", "from aios3 import _upload"),
+        ("aios3._transport.interface", "from aios3._upload.shared.engine import Engine"),
+        ("aios3._transport.interface", "from aios3 import _upload"),
         ("aios3._concurrency.threads", "from aios3._client.client import OperationClient"),
         ("aios3._client.client", "from aios3._config.settings import Settings"),
         ("aios3._client.client", "from aios3._upload.shared.job import UploadJob"),
@@ -209,7 +209,7 @@ def test_a_wrong_arrow_is_caught(module: str, source: str) -> None:
         ("aios3._protocol.policies.retry", "from aios3.errors import StorageError\nimport xmltodict"),
         (
             "aios3._client.client",
-            "import asyncio\nfrom .attempt import Attempt\nfrom aios3._transport.base import Transport",
+            "import asyncio\nfrom .attempt import Attempt\nfrom aios3._transport.interface import Transport",
         ),
         ("aios3._transport.aiohttp_transport", "import aiohttp\nimport yarl\nfrom aios3._protocol.wire import uri"),
         ("aios3._driver.base", "import aiohttp\nfrom aios3._transport.aiohttp_transport import AiohttpTransport"),

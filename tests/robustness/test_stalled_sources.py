@@ -242,7 +242,7 @@ async def test_a_source_without_bytes_ends_with_a_timeout(
 async def test_the_source_timeout_ignores_slow_stores_and_pauses_between_writes(
     server: S3Server, make_driver: Any, loop_clock: LoopClock
 ) -> None:
-    driver = make_driver(timeouts=Timeouts(source=5, answer=10_000, send=10_000), transfer=small(2, concurrency=1))
+    driver = make_driver(timeouts=Timeouts(source=5, read=10_000, send=10_000), transfer=small(2, concurrency=1))
     server.hold("UploadPart")
     slow = asyncio.create_task(driver.upload_object_via_stream(moving(9 * PART), "bucket", "slow"))
     async with driver.open_upload("bucket", "block") as upload:

@@ -28,7 +28,7 @@ from tests.support.fault_sweep import (
 from tests.support.sweep import SMALL_PARTS
 
 LOOKS_ETAG_UP = dataclasses.replace(SMALL_PARTS, name="looks-etag-up", complete_etag_is_final=False)
-PATIENCE = Timeouts(connect=20, send=20, answer=20, complete=20, cleanup=60)
+PATIENCE = Timeouts(connect=20, send=20, read=20, complete=20, cleanup=60)
 """Nothing here stands still."""
 
 TOLD = ("close_after", "ragged_close", "half_close")

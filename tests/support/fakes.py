@@ -16,14 +16,14 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from aios3._client.client import OperationClient
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._concurrency.clock import Clock
 from aios3._protocol.attributes.headers import ObjectHeaders
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._protocol.parts.part_plan import PartPlan
 from aios3._protocol.wire.messages import Request, Response
 from aios3._protocol.wire.uri import Endpoint
-from aios3._transport.base import StreamedResponse
+from aios3._transport.interface import StreamedResponse
 from aios3._upload.multipart.guard import CancellationGuard
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.integrity import ObjectChecksum
@@ -281,7 +281,7 @@ def make_engine(
 
 def make_guard(
     client: OperationClient,
-    log: RequestLog,
+    log: FailedAttempts,
     *,
     deadline: float = 60.0,
     known: set[str] | None = None,

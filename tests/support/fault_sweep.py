@@ -80,7 +80,7 @@ class Way:
 MULTIPART = Way(FOUR_PARTS)
 ONE_PUT = Way(FOUR_PARTS[:1000])
 STREAM = Way(FOUR_PARTS, "stream")
-IMPATIENCE = Timeouts(connect=0.2, send=0.2, answer=0.1, complete=0.1, cleanup=10)
+IMPATIENCE = Timeouts(connect=0.2, send=0.2, read=0.1, complete=0.1, cleanup=10)
 
 
 class Defect:

@@ -9,7 +9,7 @@ from typing import Any
 
 from aios3._protocol.parts.put_plan import StreamPlan
 from aios3._protocol.wire.messages import Request, Response
-from aios3._transport.base import BodyFeed
+from aios3._transport.interface import BodyFeed
 from aios3.models import UploadReceipt
 
 from .fakes import PART, FakeClock, FakeStore, make_engine

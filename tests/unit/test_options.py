@@ -134,12 +134,19 @@ def test_a_policy_may_never_wait_and_never_retry() -> None:
     assert (policy.max_attempts, policy.max_delay, policy.budget) == (1, 0, 0)
 
 
-@pytest.mark.parametrize("name", ["connect", "send", "answer", "complete", "cleanup"])
+@pytest.mark.parametrize("name", ["connect", "send", "read", "complete", "cleanup"])
 @pytest.mark.parametrize("wrong", [0, -1.0, math.nan])
 def test_a_timeout_must_be_positive(name: str, wrong: float) -> None:
     """Zero would mean never or at once, depending on whom one asks."""
     with pytest.raises(ConfigurationError, match=f"the {name} timeout must be positive"):
         Timeouts(**{name: wrong})
+
+
+def test_the_read_timeout_still_bears_its_former_name() -> None:
+    """The last one given wins, also in a copy with another limit."""
+    former = Timeouts(answer=5)
+    assert former == Timeouts(read=5)
+    assert dataclasses.replace(former, read=7).answer == 7
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ class CredentialRequests:
     async def _send_once(self, request: Request) -> Response:
         if request.scheme == "https" and self._context is None:
             self._context = await make_ssl_context(self._ca_bundle)
-        phases = Timeouts(connect=self._seconds, send=self._seconds, answer=self._seconds)
+        phases = Timeouts(connect=self._seconds, send=self._seconds, read=self._seconds)
         transport = AiohttpTransport(timeouts=phases, ssl_context=self._context, threads=library_threads())
         try:
             async with asyncio.timeout(self._seconds):

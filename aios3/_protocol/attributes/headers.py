@@ -37,7 +37,7 @@ _COMPRESSED_TYPES: Final = {"gzip": "application/gzip", "bzip2": "application/x-
 # The first guess reads tables of the operating system from files. Do that at import, not during an upload.
 mimetypes.guess_type("")
 
-_READERS: Final[Mapping[str, Callable[[str, object], Mapping[str, str]]]] = {
+_HEADERS_BY_ATTRIBUTE: Final[Mapping[str, Callable[[str, object], Mapping[str, str]]]] = {
     "content_type": read_text("content-type"),
     "cache_control": read_text("cache-control"),
     "content_disposition": read_text("content-disposition"),
@@ -67,7 +67,7 @@ _ON_EVERY_REQUEST: Final = frozenset({"request_payer", "expected_bucket_owner"})
 _ON_PARTS: Final = _ON_EVERY_REQUEST | {"sse_customer_key"}
 _CONDITIONS: Final = frozenset({"if_match", "if_none_match"})
 _ON_COMMIT: Final = _ON_PARTS | _CONDITIONS
-_DESCRIBING: Final = frozenset(_READERS) - _CONDITIONS
+_DESCRIBING: Final = frozenset(_HEADERS_BY_ATTRIBUTE) - _CONDITIONS
 _LOCK_HEADERS: Final = frozenset({
     "x-amz-object-lock-legal-hold", "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date",
 })  # fmt: skip
@@ -111,7 +111,7 @@ def read_attributes(key: str, attributes: Mapping[str, object], provider: Provid
     """
     if not attributes:
         return _of_content_type(_guess_content_type(key))
-    by_name = {name: _READERS[name](name, value) for name, value in _given(attributes, provider).items()}
+    by_name = {name: _HEADERS_BY_ATTRIBUTE[name](name, value) for name, value in _given(attributes, provider).items()}
     by_name.setdefault("content_type", {"content-type": _guess_content_type(key)})
     return ObjectHeaders(
         create=_pick(by_name, _DESCRIBING),
@@ -130,8 +130,10 @@ def _of_content_type(content_type: str) -> ObjectHeaders:
 
 def _given(attributes: Mapping[str, object], provider: Provider) -> dict[str, object]:
     for name in attributes:
-        if name not in _READERS:
-            raise TypeError(f"there is no upload attribute {name!r}; known are: {', '.join(sorted(_READERS))}")
+        if name not in _HEADERS_BY_ATTRIBUTE:
+            raise TypeError(
+                f"there is no upload attribute {name!r}; known are: {', '.join(sorted(_HEADERS_BY_ATTRIBUTE))}"
+            )
     given = {name: value for name, value in attributes.items() if value is not None and value != {}}
     for name in given:
         if name in provider.refused_attributes:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from aios3._client.client import OperationClient
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.operations import AbortMultipartUpload, ListParts
 from aios3._protocol.policies.retry import is_transient
-from aios3.checkpoints import MultipartUpload
-from aios3.errors import ResponseError
+from aios3.errors import ResponseError, StorageError
 
 __all__ = ["Abort", "AbortOutcome"]
+
+_LOG: Final = logging.getLogger("aios3")
 
 _ROUNDS: Final = 6
 _ROUND_DELAY: Final = 0.1
@@ -37,13 +39,14 @@ class AbortOutcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Abort:
-    """Aborts one upload."""
+    """Aborts one upload. Every abort of the library is sent here, and leaves a line in the log."""
 
     client: OperationClient
-    upload: MultipartUpload
+    place: tuple[str, str, str]
+    """Bucket, key and upload id."""
     headers: Mapping[str, str]
     """Headers of every request about this upload."""
-    log: RequestLog
+    log: FailedAttempts
     """Log of the upload, which receives failed attempts of the aborts."""
 
     async def send(self) -> AbortOutcome:
@@ -52,7 +55,17 @@ class Abort:
         Raises:
             StorageError: the store refused, or could not be reached.
         """
-        operation = AbortMultipartUpload(*self.upload.place, self.headers)
+        bucket, key, upload_id = self.place
+        try:
+            outcome = await self._send()
+        except StorageError as error:
+            _LOG.warning("multipart upload %r of %s/%r could not be aborted: %s", upload_id, bucket, key, error)
+            raise
+        _LOG.info("multipart upload %r of %s/%r: %s", upload_id, bucket, key, outcome.value)
+        return outcome
+
+    async def _send(self) -> AbortOutcome:
+        operation = AbortMultipartUpload(*self.place, self.headers)
         request = self.log.begin()
         try:
             await self.client.run(operation, log=request, is_cleanup=True)
@@ -86,7 +99,7 @@ class Abort:
         Raises:
             StorageError: no response came, or a transient error.
         """
-        operation = ListParts(*self.upload.place, headers=self.headers)
+        operation = ListParts(*self.place, headers=self.headers)
         try:
             await self.client.run(operation, is_cleanup=True)
         except ResponseError as error:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aios3._client.client import OperationClient
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.operations import Committed, CompleteMultipartUpload
 from aios3._upload.shared.ownership import Finding, ObjectProof, look_for, multipart_etag, stored_after
 from aios3.errors import CompletionUnknownError, UploadNotFoundError
@@ -42,7 +42,7 @@ class Completion:
     """Bytes of the object."""
     read_timeout: float
     """Seconds that the store may send nothing: it can take minutes to put thousands of parts together."""
-    log: RequestLog
+    log: FailedAttempts
     """Request log of the upload."""
     head_headers: Mapping[str, str] = field(default_factory=dict)
     checksum: str | None = None

@@ -8,14 +8,13 @@ from types import TracebackType
 from typing import Any
 
 from aios3._client.client import Attempt
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.shielding import INTERRUPTS, finish_despite_cancellation
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._protocol.policies.retry import outcome_unknown
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
-from aios3.checkpoints import MultipartUpload
 from aios3.errors import StorageError, UploadSuspendedError
 
 from .abort import Abort, AbortOutcome
@@ -34,13 +33,13 @@ class CancellationGuard:
     the very error in `suspended_by` leaves the upload open, if it has parts.
     """
 
-    def __init__(self, engine: Engine, job: UploadJob, log: RequestLog) -> None:
+    def __init__(self, engine: Engine, job: UploadJob, log: FailedAttempts) -> None:
         """Prepare; nothing is open.
 
         Args:
             engine: its client, cleanup timeout, journal and set of known uploads are used.
             job: the upload.
-            log: request log of the upload.
+            log: failed attempts of the upload.
         """
         self._client = engine.client
         self._bucket = job.bucket
@@ -152,8 +151,7 @@ class CancellationGuard:
         return self._outcome
 
     async def _abort_and_prove(self, upload_id: str) -> AbortOutcome:
-        upload = MultipartUpload(self._bucket, self._key, upload_id, self._part_size)
-        abort = Abort(self._client, upload, self._headers, self._log)
+        abort = Abort(self._client, (self._bucket, self._key, upload_id), self._headers, self._log)
         outcome = await abort.send()
         if not self.may_have_parts:
             return outcome

@@ -13,9 +13,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from aios3._client.client import OperationClient
-from aios3._protocol.operations import AbortMultipartUpload, ListMultipartUploads, ListParts, UploadsPage
+from aios3._client.failed_attempts import FailedAttempts
+from aios3._protocol.operations import ListMultipartUploads, ListParts, UploadsPage
 from aios3.errors import ResponseError, StorageError
 from aios3.models import PendingUpload
+
+from .abort import Abort
 
 __all__ = ["OrphanSweep"]
 
@@ -125,21 +128,21 @@ class OrphanSweep:
         try:
             page = await self._client.run(operation, is_cleanup=True)
         except StorageError as error:
-            self._note(error)
+            is_gone = isinstance(error, ResponseError) and error.status == 404
+            if not is_gone:
+                self._note(error)
             return False
         return not page.parts
 
     async def _has_been_ended(self, upload: PendingUpload) -> bool:
-        operation = AbortMultipartUpload(self._bucket, self._key, upload.upload_id, self._headers)
+        place = self._bucket, self._key, upload.upload_id
         try:
-            await self._client.run(operation, is_cleanup=True)
+            await Abort(self._client, place, self._headers, FailedAttempts()).send()
         except StorageError as error:
-            return self._note(error)
+            self._note(error)
+            return False
         return True
 
-    def _note(self, error: StorageError) -> bool:
-        """Keep the first error until the other orphans are aborted; return whether the upload is only gone."""
-        is_gone = isinstance(error, ResponseError) and error.status == 404
-        if not is_gone:
-            self._trouble = self._trouble or error
-        return is_gone
+    def _note(self, error: StorageError) -> None:
+        """Keep the first error until the other orphans are aborted."""
+        self._trouble = self._trouble or error

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Sequence
 
 from aios3._client.concurrency_limiter import Permit
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.operations import UploadPart
 from aios3._protocol.parts.part_tracker import PartTracker
@@ -38,7 +38,7 @@ class PartSender:
         job: UploadJob,
         tasks: UploadTasks,
         progress: ProgressReporter,
-        log: RequestLog,
+        log: FailedAttempts,
         creation: Creation,
     ) -> None:
         """Prepare.
@@ -48,7 +48,7 @@ class PartSender:
             job: the upload.
             tasks: group in which the parts' tasks run.
             progress: counts and reports every stored part.
-            log: request log of the upload.
+            log: failed attempts of the upload.
             creation: gives the id of the multipart upload.
         """
         self._client = engine.client
@@ -89,7 +89,7 @@ class PartSender:
         if self._concurrency is not None and permit is not None:
             self._concurrency.leave(permit, stored, failures)
 
-    def _ended(self, part: HeldPart, permit: Permit | None, task: asyncio.Task[None], request: RequestLog) -> None:
+    def _ended(self, part: HeldPart, permit: Permit | None, task: asyncio.Task[None], request: FailedAttempts) -> None:
         is_stored = not task.cancelled() and task.exception() is None
         self._release(permit, part.size if is_stored else None, request.failures)
         part.close()
@@ -107,7 +107,7 @@ class PartSender:
         algorithm = None if job.checksum is None else job.checksum.algorithm
         return UploadCheckpoint(job.bucket, job.key, upload_id, size, parts, algorithm, job.size)
 
-    async def _send(self, part: HeldPart, request: RequestLog) -> None:
+    async def _send(self, part: HeldPart, request: FailedAttempts) -> None:
         job = self._job
         if part.is_on_disk:
             await self._creation.id_for_part()  # first, because other parts could use the memory during the wait

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aios3._client.client import OperationClient
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._client.hashing import hash_body, md5_hex
-from aios3._client.request_log import RequestLog
 from aios3._protocol.operations import Committed, PutObject
 from aios3._protocol.policies.retry import outcome_unknown
 from aios3._upload.shared.ownership import ObjectProof, look_for, stored_after
@@ -22,7 +22,7 @@ __all__ = ["put_object"]
 async def put_object(
     client: OperationClient,
     operation: PutObject,
-    log: RequestLog,
+    log: FailedAttempts,
     head_headers: Mapping[str, str],
     proof: ObjectProof,
 ) -> Committed:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from aios3._client.client import OperationClient
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.operations import Committed, PutObject
 from aios3._protocol.policies.retry import outcome_unknown
 from aios3._upload.shared.ownership import ObjectProof, look_for, stored_after
@@ -26,7 +26,7 @@ async def put_stream(
     operation: PutObject,
     body: BodyChannel,
     *,
-    log: RequestLog,
+    log: FailedAttempts,
     read_timeout: float,
     head_headers: Mapping[str, str],
     nonce: str,
@@ -39,7 +39,7 @@ async def put_stream(
         client: sends the requests.
         operation: the request, without a body.
         body: the body; sent again only as long as it can be rewound.
-        log: request log of the upload.
+        log: failed attempts of the upload.
         read_timeout: seconds without a byte of the response.
         head_headers: headers of the HEAD request.
         nonce: nonce in the object's metadata.
@@ -69,7 +69,7 @@ async def put_stream(
     raise _unknown(operation, body.bytes_passed, may_be_there=may_be_ours) from trouble
 
 
-def _may_be_ours(client: OperationClient, found: StorageObject, log: RequestLog) -> bool:
+def _may_be_ours(client: OperationClient, found: StorageObject, log: FailedAttempts) -> bool:
     """Return whether an object of our size that shows no nonce may be ours: a store can drop metadata."""
     if _OF_PARTS.search(found.etag):
         return False

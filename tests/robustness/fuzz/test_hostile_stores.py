@@ -113,7 +113,7 @@ async def call_on(wire: Wire, call: Call) -> None:
         credentials=Credentials("AKIDEXAMPLE", "secret", "token"),
         retry=RetryPolicy(max_attempts=2, base_delay=0, throttle_base_delay=0, max_delay=0),
         transfer=TransferConfig(part_size=PART, concurrency=2),
-        timeouts=Timeouts(connect=0.3, send=5, answer=0.2, complete=0.2, cleanup=2),
+        timeouts=Timeouts(connect=0.3, send=5, read=0.2, complete=0.2, cleanup=2),
     ) as driver:
         failure = None
         try:

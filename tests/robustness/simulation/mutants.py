@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aios3._client import client, request_log
+from aios3._client import client, failed_attempts
 from aios3._concurrency.shielding import Finished, finish_despite_cancellation
 from aios3._protocol.operations.multipart import CompleteMultipartUpload
 from aios3._protocol.policies import retry
@@ -168,7 +168,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("a repeated Complete that is refused counts as a failure")
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(request_log, "outcome_unknown", lambda failure: False)
+    patch.setattr(failed_attempts, "outcome_unknown", lambda failure: False)
 
 
 @mutant("a defect of the HTTP client is raised as it is")

@@ -10,12 +10,13 @@ import dataclasses
 
 import pytest
 
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._driver import uploads
 from aios3._protocol.operations import Committed
 from aios3._protocol.wire.messages import Body
 from aios3._upload import bytes_upload as whole_upload
 from aios3._upload.bytes_upload import BytesUpload
-from aios3._upload.commit import Commit
+from aios3._upload.upload_requests import UploadRequests
 from aios3.errors import CompletionUnknownError
 from aios3.models import UploadReceipt
 
@@ -53,8 +54,8 @@ def _(patch: pytest.MonkeyPatch) -> None:
         except CompletionUnknownError:
             if not self._cut.expired():
                 raise
-            commit = Commit(self._engine, self._job, None, [], 0.0)
-            return commit.receipt(Committed('"e"', None, None, None), len(self._data), ())
+            requests = UploadRequests(self._engine, self._job, FailedAttempts())
+            return requests.receipt(Committed('"e"', None, None, None), len(self._data))
 
     patch.setattr(BytesUpload, "run", run)
 
@@ -67,6 +68,6 @@ def _(patch: pytest.MonkeyPatch) -> None:
         try:
             return await original(self)
         except asyncio.CancelledError:
-            raise Commit(self._engine, self._job, None, [], 0.0).given_up() from None
+            raise UploadRequests(self._engine, self._job, FailedAttempts()).given_up(None) from None
 
     patch.setattr(BytesUpload, "run", run)

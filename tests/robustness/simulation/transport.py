@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from aios3._protocol.wire.messages import Request, Response
-from aios3._transport.base import BodyFeed, StreamedResponse
 from aios3._transport.exceptions import MappedExceptions
+from aios3._transport.interface import BodyFeed, StreamedResponse
 from aios3.errors import TransportError, TransportTimeoutError
 from aios3.options import Timeouts
 

@@ -24,7 +24,7 @@ _DRIVERS: Final = 4
 _MEMORY_LIMIT: Final = 64 * MIB
 _ROUND_PATIENCE: Final = 300.0
 """Seconds in which the uploads of a round must end after the last has started."""
-_TIMEOUTS: Final = Timeouts(connect=4, send=4, answer=5, complete=10, cleanup=25)
+_TIMEOUTS: Final = Timeouts(connect=4, send=4, read=5, complete=10, cleanup=25)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 
 from aios3._client.attempt import Attempt
 from aios3._client.client import OperationClient
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._client.signers import OrdinarySigner
 from aios3._protocol.operations import (
     AbortMultipartUpload,
@@ -27,7 +27,7 @@ from aios3._protocol.operations import (
 )
 from aios3._protocol.wire.messages import Request, Response
 from aios3._protocol.wire.uri import Endpoint
-from aios3._transport.base import StreamedResponse
+from aios3._transport.interface import StreamedResponse
 from aios3.credentials import Credentials
 from aios3.errors import AccessDeniedError, ResponseError, StorageError, TransportError, TransportTimeoutError
 from tests.support.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
@@ -85,7 +85,7 @@ async def test_a_clear_refusal_is_raised_at_once(client: OperationClient, store:
 async def test_what_may_pass_is_repeated(client: OperationClient, store: FakeStore, clock: FakeClock) -> None:
     """Byte by byte the same, after waits that grow."""
     store.on("PutObject", refusal(500, "InternalError"), TransportError("reset"), refusal(503, "SlowDown"))
-    failures = RequestLog()
+    failures = FailedAttempts()
     await client.run(PUT, log=failures)
     assert store.bodies == [b"abc"] * 4
     assert clock.slept == [0.2, 0.4, 4.0]
@@ -110,7 +110,7 @@ async def test_attempts_end(client: OperationClient, store: FakeStore) -> None:
 
 async def test_only_its_own_attempts_are_told(client: OperationClient, store: FakeStore) -> None:
     """Also where several operations share a list of failures."""
-    shared = RequestLog(failures=[TransportError("of another part")] * 7)
+    shared = FailedAttempts(failures=[TransportError("of another part")] * 7)
     store.on("PutObject", *[refusal(500, "InternalError")] * 9)
     with pytest.raises(ResponseError) as caught:
         await client.run(PUT, log=shared.begin())

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aios3._client.object_reader import ObjectReader
-from aios3._transport.base import StreamedResponse
+from aios3._transport.interface import StreamedResponse
 from aios3.errors import ConfigurationError, IntegrityError, ResponseError, TransportError
 from tests.support.fakes import FakeClock, FakeStore, make_client
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aios3._client.client import OperationClient
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._concurrency.clock import Clock
 from aios3._protocol.operations import UploadPart
 from aios3._protocol.wire.messages import Request, Response
@@ -102,7 +102,7 @@ async def _upload(store: Store, parts: int, concurrency: int) -> Outcome:
         clock=Clock(monotonic=store.loop.time, random=store.random.random),
     )
     slots = asyncio.Semaphore(concurrency)
-    failures = [RequestLog() for _ in range(parts)]
+    failures = [FailedAttempts() for _ in range(parts)]
 
     async def send(number: int) -> None:
         async with slots:

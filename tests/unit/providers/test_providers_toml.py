@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aios3 import PROVIDERS, Provider
-from aios3._providers.table import ROWS
+from aios3._providers.toml_reader import ROWS
 from aios3.options import GIB, MIB
 
 DEFAULT = Provider("generic")

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from aios3 import PROVIDERS, Provider
-from aios3._providers.table import ROWS, read_rows
+from aios3._providers.toml_reader import ROWS, read_rows
 
 
 def test_every_table_becomes_a_provider_of_that_name() -> None:

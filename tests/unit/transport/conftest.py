@@ -50,7 +50,7 @@ async def make_transport(tls: Any) -> AsyncIterator[MakeTransport]:
 @pytest.fixture
 async def transport(make_transport: MakeTransport) -> AiohttpTransport:
     """A transport with short timeouts, that trusts the test's authority."""
-    return make_transport(connect=5, send=5, answer=5)
+    return make_transport(connect=5, send=5, read=5)
 
 
 @pytest.fixture

@@ -253,7 +253,7 @@ async def test_a_timeout_while_connecting(make_transport, wire, request_to):
         await peer.read_to_end()
 
     peer = await wire(silent)
-    transport = make_transport(connect=0.05, send=5, answer=5)
+    transport = make_transport(connect=0.05, send=5, read=5)
     with pytest.raises(TransportTimeoutError) as caught:
         await transport.send(request_to(peer, scheme="https", body=[b"x"]))
     assert isinstance(caught.value, TimeoutError)

@@ -138,7 +138,7 @@ async def test_waiting_for_a_connection_of_an_injected_session_is_not_connecting
 
     peer = await wire(script)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
-        transport = make_transport(session, connect=10, send=100, answer=100)
+        transport = make_transport(session, connect=10, send=100, read=100)
         sending = [asyncio.create_task(transport.send(request_to(peer, body=[b"x"]))) for _ in range(3)]
         while not peer.peers or not peer.peers[0].body:
             await asyncio.sleep(0)

@@ -227,7 +227,7 @@ async def test_a_stop_is_noticed_soon(timer, loop_clock):
 async def test_a_store_that_does_not_answer(make_transport, wire, request_to, loop_clock):
     """The answer's time runs from the last byte sent, and can be given for one request."""
     peer = await wire(silent)
-    transport = make_transport(connect=10, send=20, answer=30)
+    transport = make_transport(connect=10, send=20, read=30)
     for given, limit in ((None, 30), (300, 300)):
         task = asyncio.create_task(transport.send(request_to(peer, body=[b"abc"]), read_timeout=given))
         while len(peer.peers) <= (given is not None) or not peer.peers[-1].body:
@@ -242,7 +242,7 @@ async def test_a_store_that_does_not_answer_a_request_without_a_body(
 ):
     """Connecting and answering together have the time of both, where nothing tells them apart."""
     peer = await wire(silent)
-    transport = make_transport(connect=10, send=20, answer=30)
+    transport = make_transport(connect=10, send=20, read=30)
     task = asyncio.create_task(transport.send(request_to(peer, method=method)))
     while not peer.peers or not peer.peers[0].heads:
         await asyncio.sleep(0)
@@ -260,7 +260,7 @@ async def test_a_store_that_stops_reading(make_transport, wire, request_to, loop
         await asyncio.Event().wait()
 
     peer = await wire(script)
-    transport = make_transport(connect=10, send=20, answer=30)
+    transport = make_transport(connect=10, send=20, read=30)
     task = asyncio.create_task(transport.send(request_to(peer, body=LARGE)))
     await stopped.wait()
     for _ in range(20):
@@ -283,7 +283,7 @@ async def test_a_store_that_reads_slowly(make_transport, wire, request_to, loop_
         await peer.read_to_end()
 
     peer = await wire(script)
-    transport = make_transport(connect=10, send=20, answer=30)
+    transport = make_transport(connect=10, send=20, read=30)
     task = asyncio.create_task(transport.send(request_to(peer, body=LARGE)))
     while not peer.peers:
         await asyncio.sleep(0)
@@ -316,7 +316,7 @@ async def test_a_slow_connection_with_small_socket_buffers(make_transport, wire,
 
     peer = await wire(script, secure=secure)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=make_socket)) as session:
-        transport = make_transport(session, connect=5, send=0.25, answer=5)
+        transport = make_transport(session, connect=5, send=0.25, read=5)
         assert (await transport.send(request_to(peer, body=[PIECE] * 5))).status == 200
 
 
@@ -334,7 +334,7 @@ async def test_white_space_keeps_an_answer_alive(make_transport, wire, request_t
         await peer.read_to_end()
 
     peer = await wire(script)
-    transport = make_transport(connect=10, send=20, answer=30)
+    transport = make_transport(connect=10, send=20, read=30)
     task = asyncio.create_task(transport.send(request_to(peer, method="POST", body=[b"<b/>"])))
     while not peer.peers or not peer.peers[0].body:
         await asyncio.sleep(0)
@@ -356,7 +356,7 @@ async def test_an_answer_that_stalls(make_transport, wire, request_to, loop_cloc
         await peer.read_to_end()
 
     peer = await wire(script)
-    transport = make_transport(connect=10, send=20, answer=30)
+    transport = make_transport(connect=10, send=20, read=30)
     task = asyncio.create_task(transport.send(request_to(peer, body=[b"x"])))
     while not peer.peers or not peer.peers[0].body:
         await asyncio.sleep(0)

@@ -268,9 +268,7 @@ async def test_a_slow_source_is_no_stall(make_transport, wire, request_to, loop_
     """Neither before the first byte nor later, however long it takes."""
     peer = await wire(Taking())
     feed = Feed()
-    sending = asyncio.create_task(
-        make_transport(ssl_context=None, send=5, answer=5).send_stream(request_to(peer), feed)
-    )
+    sending = asyncio.create_task(make_transport(ssl_context=None, send=5, read=5).send_stream(request_to(peer), feed))
     for count in range(1, 4):
         await feed.was_asked(count)
         for _ in range(30):
@@ -286,9 +284,7 @@ async def test_a_socket_that_takes_nothing_is_a_stall(make_transport, wire, requ
     script = Deaf()
     peer = await wire(script)
     feed = Feed()
-    sending = asyncio.create_task(
-        make_transport(ssl_context=None, send=5, answer=5).send_stream(request_to(peer), feed)
-    )
+    sending = asyncio.create_task(make_transport(ssl_context=None, send=5, read=5).send_stream(request_to(peer), feed))
     await feed.was_asked(1)
     for _ in range(10):
         await loop_clock.advance(4)
@@ -314,7 +310,7 @@ async def test_the_answer_has_its_own_time(make_transport, wire, request_to, loo
     """From the end of the body on."""
     peer = await wire(Taking(says=b""))
     feed = Feed(b"a", ends=True)
-    transport = make_transport(ssl_context=None, send=5, answer=5)
+    transport = make_transport(ssl_context=None, send=5, read=5)
     sending = asyncio.create_task(transport.send_stream(request_to(peer), feed, read_timeout=100))
     await feed.was_asked(2)
     while not peer.peers or not peer.peers[0].body.endswith(END):

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._concurrency.task_group import PartTasks, UploadTasks
 from aios3._protocol.parts.put_plan import StreamPlan
-from aios3._upload.commit import Commit
 from aios3._upload.multipart_sink import MultipartSink
 from aios3._upload.part_sink import PartSink
 from aios3._upload.put_sink import PutSink
 from aios3._upload.shared.progress import ProgressReporter
+from aios3._upload.upload_requests import UploadRequests
 from aios3.errors import StorageError, UploadSuspendedError
 from tests.support.fakes import PART, FakePart, make_job
 from tests.support.stream_scene import StreamScene
@@ -33,7 +33,7 @@ class Scene(StreamScene):
         super().__init__()
         self.closed: list[int] = []
         self.tasks = UploadTasks()
-        commit = Commit(self.engine, make_job(**{**JOBS[kind], **job}), RequestLog())
+        commit = UploadRequests(self.engine, make_job(**{**JOBS[kind], **job}), FailedAttempts())
         self.sink: PartSink = kind(commit, self.tasks, ProgressReporter(None, None))
 
     def part(self, number: int) -> FakePart:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.abort import Abort, AbortOutcome
-from aios3.checkpoints import MultipartUpload
 from aios3.errors import AccessDeniedError, ThrottledError, TransportError
 from tests.support.fakes import FakeClock, FakeStore, make_client, refusal
 
@@ -20,9 +21,9 @@ class Scene:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         self.store.open_upload("id")
-        self.failures = RequestLog()
+        self.failures = FailedAttempts()
         client = make_client(self.store, self.clock, attempts=1)
-        self.abort = Abort(client, MultipartUpload("bucket", "key", "id", 5), {"x-every": "e"}, self.failures)
+        self.abort = Abort(client, ("bucket", "key", "id"), {"x-every": "e"}, self.failures)
 
 
 @pytest.fixture
@@ -35,6 +36,19 @@ async def test_the_stores_word_is_the_outcome(scene: Scene) -> None:
     assert await scene.abort.send() is AbortOutcome.ABORTED
     assert await scene.abort.send() is AbortOutcome.GONE
     assert scene.store.requests("AbortMultipartUpload")[0].headers == {"x-every": "e"}
+
+
+async def test_every_abort_leaves_a_line_in_the_log(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    """An upload that stays open is a warning, because it is billed."""
+    caplog.set_level(logging.INFO, "aios3")
+    await scene.abort.send()
+    scene.store.on("AbortMultipartUpload", refusal(403, "AccessDenied"))
+    with pytest.raises(AccessDeniedError):
+        await scene.abort.send()
+    aborted, failed = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert aborted == ("INFO", "multipart upload 'id' of bucket/'key': it was aborted")
+    assert failed[0] == "WARNING"
+    assert failed[1].startswith("multipart upload 'id' of bucket/'key' could not be aborted: AbortMultipartUpload")
 
 
 async def test_what_an_abort_without_an_answer_may_have_ended_has_vanished(scene: Scene) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.operations import CompleteMultipartUpload
 from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.complete import Completion
@@ -50,7 +50,7 @@ class Scene:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         client = make_client(self.store, self.clock, attempts=attempts)
-        self.failures = RequestLog()
+        self.failures = FailedAttempts()
         self.guard = make_guard(client, self.failures)
         self.guard.upload_id = "id"
         self.guard.may_have_parts = True

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._protocol.wire.messages import Request, Response
 from aios3._upload.multipart.abort import AbortOutcome
@@ -28,7 +28,7 @@ class Scene:
     def __init__(self, *, deadline: float = 60.0, attempts: int = 4) -> None:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
-        self.failures = RequestLog()
+        self.failures = FailedAttempts()
         self.known: set[str] = set()
         client = make_client(self.store, self.clock, attempts=attempts)
         self.guard = make_guard(client, self.failures, deadline=deadline, known=self.known)
@@ -579,7 +579,7 @@ async def test_the_log_is_told_of_every_step() -> None:
 
     clock, log = FakeClock(), Log()
     client = make_client(FakeStore(clock), clock)
-    guard = make_guard(client, RequestLog(), record=log)
+    guard = make_guard(client, FailedAttempts(), record=log)
     async with guard:
         await guard.create(CREATE)
         guard.completed()
@@ -598,7 +598,7 @@ async def test_the_log_is_told_of_an_abort_that_was_not_proved() -> None:
     clock, log = FakeClock(), Log()
     store = FakeStore(clock)
     store.on("ListParts", *[TransportError("reset")] * 6)
-    guard = make_guard(make_client(store, clock), RequestLog(), record=log)
+    guard = make_guard(make_client(store, clock), FailedAttempts(), record=log)
     with pytest.raises(ValueError, match="source"):
         async with guard:
             await guard.create(CREATE)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._concurrency.task_group import PartTasks, UploadTasks
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._upload.multipart.create import Creation
@@ -41,7 +41,7 @@ class SenderScene:
         self.store = FakeStore(self.clock)
         self.store.open_upload("id")
         self.closed: list[int] = []
-        self.failures = RequestLog()
+        self.failures = FailedAttempts()
         self.tasks = UploadTasks()
         self.progress = ProgressReporter(None, None)
         self.engine = make_engine(self.store, self.clock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aios3._client.client import OperationClient
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.operations import PutObject
 from aios3._protocol.wire.messages import Response
 from aios3._upload.put.put_object import put_object
@@ -28,13 +28,13 @@ def client(store: FakeStore) -> OperationClient:
     return make_client(store, store._clock)
 
 
-async def put(client: OperationClient, failures: RequestLog | None = None) -> object:
-    return await put_object(client, PUT, RequestLog() if failures is None else failures, {"x-head": "h"}, EVIDENCE)
+async def put(client: OperationClient, failures: FailedAttempts | None = None) -> object:
+    return await put_object(client, PUT, FailedAttempts() if failures is None else failures, {"x-head": "h"}, EVIDENCE)
 
 
 async def test_a_put_is_one_request(client: OperationClient, store: FakeStore) -> None:
     """What the store says of it comes back."""
-    committed = await put_object(client, PUT, RequestLog(), {}, EVIDENCE)
+    committed = await put_object(client, PUT, FailedAttempts(), {}, EVIDENCE)
     assert (committed.etag, committed.version_id) == (f'"{md5(b"abc")}"', "v1")
     assert store.operations == ["PutObject"]
 
@@ -51,14 +51,14 @@ async def test_a_failure_of_another_request_proves_nothing(client: OperationClie
     """Only this request's own lost answers count."""
     store.on("PutObject", EXISTS)
     with pytest.raises(PreconditionFailedError):
-        await put(client, RequestLog(failures=[TransportError("of another request")]))
+        await put(client, FailedAttempts(failures=[TransportError("of another request")]))
     assert store.operations == ["PutObject"]
 
 
 async def test_our_own_object_is_no_obstacle(client: OperationClient, store: FakeStore) -> None:
     """The answer to the first attempt was lost, the second one meets what the first one made."""
     store.on("PutObject", store.lose, EXISTS)
-    committed = await put_object(client, PUT, RequestLog(), {"x-head": "h"}, EVIDENCE)
+    committed = await put_object(client, PUT, FailedAttempts(), {"x-head": "h"}, EVIDENCE)
     assert (committed.etag, committed.version_id) == (md5(b"abc"), "v2")
     assert store.requests("HeadObject")[0].headers == {"x-head": "h"}
 
@@ -75,7 +75,7 @@ async def test_our_own_object_is_known_also_by_a_slow_store_with_a_wrong_clock(s
 
     store.on("PutObject", lambda _: answer(200, {}))
     store.on("HeadObject", lambda _: answer(200, head))
-    log = RequestLog(began_at=clock().monotonic())
+    log = FailedAttempts(began_at=clock().monotonic())
     committed = await put_object(make_client(store, clock), PUT, log, {}, EVIDENCE)
     assert committed.etag == md5(b"abc")
 
@@ -94,7 +94,7 @@ async def test_a_nonce_says_whose_object_it_is(client: OperationClient, store: F
     for nonce in ("n", "another"):
         store.on("PutObject", TransportError("reset"), EXISTS)
         store.on("HeadObject", Response(200, head))
-        put = put_object(client, PUT, RequestLog(), {}, ObjectProof(3, nonce=nonce))
+        put = put_object(client, PUT, FailedAttempts(), {}, ObjectProof(3, nonce=nonce))
         if nonce == "n":
             assert (await put).etag == "encrypted"
         else:
@@ -125,7 +125,7 @@ async def test_what_cannot_be_looked_at_is_unknown(
 async def test_a_lost_success_is_a_success(client: OperationClient, store: FakeStore) -> None:
     """The key shows it, although no attempt was ever answered."""
     store.on("PutObject", *[store.lose] * 4)
-    committed = await put_object(client, PUT, RequestLog(), {}, EVIDENCE)
+    committed = await put_object(client, PUT, FailedAttempts(), {}, EVIDENCE)
     assert committed.etag == md5(b"abc")
 
 
@@ -145,7 +145,7 @@ async def test_a_store_that_says_no_and_has_it_is_not_believed(client: Operation
     """The key holds these bytes, and that is what was asked for."""
     store.put("key", b"abc", f'"{md5(b"abc")}"')
     store.on("PutObject", *[refusal(500, "InternalError")] * 4)
-    committed = await put_object(client, PUT, RequestLog(), {}, EVIDENCE)
+    committed = await put_object(client, PUT, FailedAttempts(), {}, EVIDENCE)
     assert committed.etag == md5(b"abc")
 
 
@@ -155,7 +155,7 @@ async def test_the_same_bytes_from_before_are_no_success(client: OperationClient
     store._clock.advance(3600)
     store.on("PutObject", TransportError("reset"), EXISTS)
     with pytest.raises(PreconditionFailedError):
-        await put_object(client, PUT, RequestLog(3600.0), {}, EVIDENCE)
+        await put_object(client, PUT, FailedAttempts(3600.0), {}, EVIDENCE)
 
 
 @pytest.mark.parametrize("looking", [refusal(403), TransportError("reset")])
@@ -186,7 +186,7 @@ async def test_what_was_never_sent_needs_no_look(client: OperationClient, store:
 async def test_a_store_without_an_answer_is_an_error(client: OperationClient, store: FakeStore) -> None:
     """Of the transport."""
     store.on("PutObject", *[TransportError("reset")] * 9)
-    failures = RequestLog()
+    failures = FailedAttempts()
     with pytest.raises(TransportError):
         await put(client, failures)
     assert len(failures) == 4
@@ -215,5 +215,5 @@ async def test_what_a_look_shows_of_the_checksum_is_told(client: OperationClient
     store.on("PutObject", store.lose, EXISTS)
     shown = {"content-length": "3", "etag": f'"{md5(b"abc")}"', "x-amz-checksum-crc32": "NSRBwg=="}
     store.on("HeadObject", Response(200, shown))
-    committed = await put_object(client, PUT, RequestLog(), {}, EVIDENCE)
+    committed = await put_object(client, PUT, FailedAttempts(), {}, EVIDENCE)
     assert committed.checksum == "NSRBwg=="

@@ -7,7 +7,7 @@ import dataclasses
 
 import pytest
 
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.operations import Committed, PutObject
 from aios3._protocol.wire.messages import Response
 from aios3._upload.put.body_channel import BodyChannel
@@ -24,7 +24,7 @@ class Scene:
         self.clock = FakeClock()
         self.store = StreamStore(self.clock)
         self.client = make_client(self.store, self.clock)
-        self.failures = RequestLog()
+        self.failures = FailedAttempts()
 
     async def put(self, *answers: Answer, has_ended: bool = True, nonce: str = "n") -> Committed:
         """Put `BODY`, whose beginning is given up, and whose end was passed on or not."""

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from aios3._protocol.wire.messages import Response
-from aios3._transport.base import StreamedResponse
+from aios3._transport.interface import StreamedResponse
 from aios3.errors import TransportError, TransportTimeoutError
 from tests.support.wire import answer
 
@@ -163,7 +163,7 @@ async def test_a_download_that_stalls_is_a_timeout(make_transport, wire, request
     """No byte for the answer timeout ends it, a byte in time does not."""
     hold = asyncio.Event()
     peer = await wire(serve(answer(200, b"abc"), hold))
-    transport = make_transport(answer=30)
+    transport = make_transport(read=30)
     async with transport.open(request_to(peer, method="GET"), chunk_size=1) as streamed:
         assert [await anext(streamed.chunks) for _ in range(2)] == [b"a", b"b"]
         following = asyncio.ensure_future(anext(streamed.chunks))
@@ -179,7 +179,7 @@ async def test_a_download_that_stalls_is_a_timeout(make_transport, wire, request
 async def test_a_slow_consumer_is_no_stall(make_transport, wire, request_to, loop_clock):
     """The time between two reads is the caller's own."""
     peer = await wire(serve(answer(200, b"abc")))
-    async with make_transport(answer=30).open(request_to(peer, method="GET"), chunk_size=1) as streamed:
+    async with make_transport(read=30).open(request_to(peer, method="GET"), chunk_size=1) as streamed:
         async for _ in streamed.chunks:
             await loop_clock.advance(1000)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.operations import (
     Committed,
     CompleteMultipartUpload,
@@ -29,17 +29,17 @@ from aios3.models import UploadedPart, UploadReceipt, Verification
 
 from .receipts import verification_of_multipart, verification_of_put, verification_of_stream
 
-__all__ = ["Commit"]
+__all__ = ["UploadRequests"]
 
 
 @dataclass(eq=False)
-class Commit:
+class UploadRequests:
     """Builds and sends the requests of one upload that create or commit its object."""
 
     engine: Engine
     job: UploadJob
-    log: RequestLog
-    """Request log of the upload."""
+    log: FailedAttempts
+    """Failed attempts of the upload."""
     _verification: Verification | None = None
     """Verification of the object that `put` or `complete` has made; ``None`` for a streamed PutObject."""
 

@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 from aios3._protocol.policies.retry import outcome_unknown
 from aios3.errors import StorageError
 
-__all__ = ["RequestLog"]
+__all__ = ["FailedAttempts"]
 
 
 @dataclass(eq=False, slots=True)
-class RequestLog:
+class FailedAttempts:
     """Failed attempts in their order. The log of an upload also receives those of each of its requests."""
 
     began_at: float = 0.0
     """Start of the upload, by the client's monotonic clock, in seconds."""
-    parent: RequestLog | None = None
+    parent: FailedAttempts | None = None
     """Receives every attempt that is added here; ``None`` if nothing does."""
     failures: list[StorageError] = field(default_factory=list)
 
-    def begin(self) -> RequestLog:
+    def begin(self) -> FailedAttempts:
         """Return the empty log of one request; this log receives its attempts, too."""
-        return RequestLog(self.began_at, self)
+        return FailedAttempts(self.began_at, self)
 
     def add(self, failure: StorageError) -> None:
         """Record a failed attempt."""

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from aios3._client.request_log import RequestLog
+from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.checksums.digests import checksum_of
 from aios3._protocol.operations import Committed
 from aios3._protocol.parts.part_tracker import PartTracker
 from aios3._protocol.wire.messages import Request, Response
-from aios3._upload.commit import Commit
 from aios3._upload.shared.integrity import ObjectChecksum
+from aios3._upload.upload_requests import UploadRequests
 from aios3.credentials import Credentials
 from aios3.errors import AccessDeniedError, IntegrityError, TransportError
 from aios3.models import UploadedPart, UploadReceipt, Verification
@@ -41,11 +41,11 @@ class Scene:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         self.engine = make_engine(self.store, self.clock, provider=provider)
-        self.failures = RequestLog()
+        self.failures = FailedAttempts()
         self.guard = make_guard(self.engine.client, self.failures, known=self.engine.known_uploads)
         self.guard.upload_id = "id"
         self.store.uploads["id"] = ("key", self.clock.moment, {1: b"abc", 2: b"def"})
-        self.commit = Commit(self.engine, make_job(**job), self.failures)
+        self.commit = UploadRequests(self.engine, make_job(**job), self.failures)
 
     async def complete(self) -> Committed:
         tracker = PartTracker()
