@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 
 import aiohttp
 import pytest
-import uvicorn
 from aiohttp import web
 from fastapi import FastAPI, Request
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -16,34 +14,9 @@ from starlette.responses import JSONResponse
 
 from aios3 import StorageError
 from aios3.web import headers_of, iterate_form_files, message_of, status_of
+from tests.support.web_servers import aiohttp_serving, uvicorn_serving
 
 CONTENT = bytes(range(256)) * 14
-
-
-@contextlib.asynccontextmanager
-async def uvicorn_serving(app):
-    """Run the application under uvicorn; gives its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1))
-        server.install_signal_handlers = lambda: None
-        task = asyncio.create_task(server._serve([listening]))
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await task
-
-
-@contextlib.asynccontextmanager
-async def aiohttp_serving(app):
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
-    finally:
-        await runner.cleanup()
 
 
 async def store_all(driver, request, seen):
