@@ -5,9 +5,9 @@ The extra ``web`` installs what this package needs besides aios3.
 
 from __future__ import annotations
 
+from ._requests.errors import ClientDisconnectedError, FormError, FormLimitError, NotAFormError, RequestError
 from .direct import DirectUploads
 from .forms import FormFile, FormFiles, iterate_form_files
-from .request_errors import ClientDisconnectedError, FormError, FormLimitError, NotAFormError, RequestError
 from .statuses import headers_of, message_of, status_of
 
 __all__ = [

@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Any, Final
 
 from aios3.driver import S3StorageDriver
-from aios3.errors import ConfigurationError
+from aios3.errors import ConfigurationError, StorageError
 
-from .direct_messages import (
+from ._direct.messages import (
     MOST_COMPLETION,
     RefusedError,
     Response,
@@ -24,12 +24,12 @@ from .direct_messages import (
     read_json,
     send_response,
 )
-from .direct_service import LEAST_PART, DirectService, KeyFor, OnComplete, called
-from .direct_signing import DirectSigning
-from .request_bodies import Receive, Scope, Send, header_of
-from .request_errors import ClientDisconnectedError
+from ._direct.service import LEAST_PART, DirectService, KeyFor, OnComplete, called
+from ._direct.signing import DirectSigning
+from ._direct.tokens import TokenSealer
+from ._requests.bodies import Receive, Scope, Send, header_of
+from ._requests.errors import ClientDisconnectedError, RequestError
 from .statuses import headers_of, message_of, status_of
-from .tokens import TokenSealer
 
 __all__ = ["Authorize", "DirectUploads"]
 
@@ -79,9 +79,9 @@ class DirectUploads:
             prefix: beginning of every key.
             max_size: bytes of an upload; ``None`` for any. A declared size above it is refused. The sum of the parts is
                 checked before the commit.
-            authorize: called, or awaited, with the ASGI scope of a request. It returns the name of the owner, and
-                ``None`` for 401. A `PermissionError` means 403, and so does an error with a ``status_code`` of 401
-                or 403, with its status. Uploads of another owner are 404. ``None`` lets everyone upload, as one owner.
+            authorize: called, or awaited, with the ASGI scope of a request. It returns the name of the owner;
+                ``None`` means 401. A `PermissionError` means 403, and an HTTP error of a web framework its own status.
+                Uploads of another owner are 404. ``None`` instead of a function lets everyone upload, without owners.
             key_for: called, or awaited, with the owner and the metadata; returns the key after `prefix`. ``None`` makes
                 a random key, which nothing of the client decides.
             on_complete: called, or awaited, with the receipt and the metadata, once after the commit. If it raises, the
@@ -178,7 +178,7 @@ class DirectUploads:
                 return json_response({})
         raise RefusedError(405, "there is no such method here")
 
-    async def _params(self, owner: str, query: dict[str, str]) -> Response:
+    async def _params(self, owner: str | None, query: dict[str, str]) -> Response:
         file = declared_file(query)
         key = await self._service.key_of(owner, file)
         return json_response(
@@ -191,7 +191,7 @@ class DirectUploads:
             }
         )
 
-    async def _create(self, owner: str, known: dict[str, Any]) -> Response:
+    async def _create(self, owner: str | None, known: dict[str, Any]) -> Response:
         file = declared_file(known)
         self._service.check_size(file.size)
         token, upload = await self._service.begin(owner, file, await self._service.key_of(owner, file))
@@ -199,16 +199,16 @@ class DirectUploads:
             {"key": upload.key, "uploadId": token, "bucket": upload.bucket, "partSize": upload.part_size}
         )
 
-    async def _owner(self, scope: Scope) -> str:
+    async def _owner(self, scope: Scope) -> str | None:
         if self._authorize is None:
-            return ""
+            return None
         try:
             owner = await called(self._authorize(scope))
         except PermissionError:
             raise RefusedError(403, "this is not allowed") from None
         except Exception as error:
-            status = getattr(error, "status_code", None)
-            if status not in (401, 403):
+            status = _status_of_refusal(error)
+            if status is None:
                 raise
             raise RefusedError(status, "this is not allowed", getattr(error, "headers", None)) from None
         if owner is None:
@@ -220,6 +220,14 @@ class DirectUploads:
             return self._public_url
         host = header_of(scope, b"host") or "localhost"
         return f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '').rstrip('/')}"
+
+
+def _status_of_refusal(error: Exception) -> int | None:
+    """Return the status of an HTTP error, as web frameworks define them; ``None`` for any other error."""
+    if isinstance(error, StorageError) and not isinstance(error, RequestError):
+        return None  # the status is the store's
+    status = getattr(error, "status_code", getattr(error, "status", None))
+    return status if isinstance(status, int) and 400 <= status < 500 else None
 
 
 def _segments(scope: Scope) -> list[str]:

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from aios3.options import KIB
 
-from .form_parser import FormEvent, FormMark, FormParser, PartHead
-from .request_bodies import RequestBody, body_of
-from .request_errors import FormError, FormLimitError, RequestError
+from ._requests.bodies import RequestBody, body_of
+from ._requests.errors import FormError, FormLimitError, RequestError
+from ._requests.form_parser import FormEvent, FormMark, FormParser, PartHead
 
 __all__ = ["FormFile", "FormFiles", "iterate_form_files"]
 

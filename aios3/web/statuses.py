@@ -23,7 +23,7 @@ from aios3.errors import (
     UploadNotFoundError,
 )
 
-from .request_errors import RequestError
+from ._requests.errors import RequestError
 
 __all__ = ["RETRY_AFTER", "headers_of", "message_of", "status_of"]
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from aios3.web.form_parser import FormMark, FormParser, PartHead
+from aios3.web._requests.errors import ClientDisconnectedError, FormError, FormLimitError, NotAFormError
 from aios3.web.forms import iterate_form_files
-from aios3.web.request_bodies import body_of
-from aios3.web.request_errors import ClientDisconnectedError, FormError, FormLimitError, NotAFormError
 
 TYPE = "multipart/form-data; boundary=xyz"
 
@@ -159,28 +155,3 @@ async def test_a_client_that_disconnects_fails_the_file():
         _ = [chunk async for chunk in file]
     with pytest.raises(FormError):
         _ = [chunk async for chunk in file]
-
-
-def test_what_is_no_request_is_a_type_error():
-    for wrong in (b"", None, (1, 2, 3), object()):
-        with pytest.raises(TypeError):
-            body_of(wrong)
-
-
-@given(
-    st.lists(st.tuples(st.binary(max_size=60) | st.sampled_from([b"\r\n--xyz", b"\r\n--xy\r", b"\r\n--"])), max_size=4),
-    st.integers(1, 40),
-)
-def test_any_bytes_come_back_in_any_chunks(contents, size):
-    bodies = [content.replace(b"\r\n--xyz", b"\r\n--xy-") for (content,) in contents]
-    form = b"".join(part("f", body, filename="x") for body in bodies) + END
-    parser = FormParser(TYPE, max_headers=9, max_header_size=999)
-    events = [event for start in range(0, len(form), size) for event in parser.feed(form[start : start + size])]
-    found = []
-    for event in events:
-        if isinstance(event, PartHead):
-            found.append(b"")
-        elif isinstance(event, bytes):
-            found[-1] += event
-    assert found == bodies
-    assert events[-1] is FormMark.FORM_END or not bodies

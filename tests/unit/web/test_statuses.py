@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import errno
-import pickle
 
 import pytest
 import starlette.requests
@@ -76,9 +74,3 @@ def test_a_message_says_nothing_of_the_store():
     assert message_of(refusal(aios3.AccessDeniedError, 403)) == "the store refused"
     assert message_of(KeyError("secret detail")) == "internal error"
     assert message_of(FormLimitError("max_files", 3)) == "the form exceeds max_files=3"
-
-
-@pytest.mark.parametrize("again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
-def test_errors_of_requests_can_be_copied(again):
-    error = again(FormLimitError("max_files", 3))
-    assert (str(error), error.limit, error.maximum) == ("the form exceeds max_files=3", "max_files", 3)

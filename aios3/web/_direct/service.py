@@ -26,14 +26,14 @@ from aios3.errors import (
 from aios3.models import UploadedPart, UploadReceipt
 from aios3.options import MIB, TransferConfig
 
-from .direct_messages import MOST_PARTS, DeclaredFile, RefusedError
+from .messages import MOST_PARTS, DeclaredFile, RefusedError
 from .tokens import TokenSealer
 
 __all__ = ["DirectService", "KeyFor", "OnComplete", "OpenUpload", "called"]
 
 T = TypeVar("T")
 
-KeyFor = Callable[[str, Mapping[str, str]], str | Awaitable[str]]
+KeyFor = Callable[[str | None, Mapping[str, str]], str | Awaitable[str]]
 OnComplete = Callable[[UploadReceipt, Mapping[str, str]], object]
 
 LEAST_PART: Final = 5 * MIB
@@ -83,7 +83,7 @@ class DirectService:
         self._max_age, self._part_size = max_age, part_size
         self._completing: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
-    async def key_of(self, owner: str, file: DeclaredFile) -> str:
+    async def key_of(self, owner: str | None, file: DeclaredFile) -> str:
         """Return the key for a file; without ``key_for`` nothing of the file or the owner decides it."""
         if self._key_for is None:
             return f"{self._prefix}{secrets.token_hex(16)}"
@@ -100,7 +100,7 @@ class DirectService:
         if size is not None and self._max_size is not None and size > self._max_size:
             raise RefusedError(413, f"the upload may have at most {self._max_size} bytes")
 
-    async def begin(self, owner: str, file: DeclaredFile, key: str) -> tuple[str, MultipartUpload]:
+    async def begin(self, owner: str | None, file: DeclaredFile, key: str) -> tuple[str, MultipartUpload]:
         """Create the multipart upload; return the token for its owner, and the upload.
 
         Raises:
@@ -128,13 +128,13 @@ class DirectService:
         """Return the part size that Uppy takes, so that its parts lie on the grid of the upload."""
         return max(self._part_size, -(-(size or 0) // MOST_PARTS))
 
-    def _seal(self, owner: str, opened: OpenUpload) -> str:
+    def _seal(self, owner: str | None, opened: OpenUpload) -> str:
         known = {name: value for name, value in json.loads(opened.upload.to_json()).items() if value is not None}
         del known["bucket"]
         value = {"upload": known, "metadata": opened.metadata, "begun": int(self.clock())}
         return self.sealer.seal(value, "upload", self.bucket, self._prefix, owner)
 
-    def open(self, owner: str, token: str, key: str | None) -> OpenUpload:
+    def open(self, owner: str | None, token: str, key: str | None) -> OpenUpload:
         """Return the upload of a token.
 
         Raises:

@@ -37,12 +37,12 @@ class TokenSealer:
             raise ConfigurationError(f"secret must have at least {_LEAST_SECRET} bytes")
         self._key = hmac.digest(known, _LABEL, hashlib.sha256)
 
-    def seal(self, value: Mapping[str, Any], *context: str) -> str:
+    def seal(self, value: Mapping[str, Any], *context: str | None) -> str:
         """Return a token for a value that JSON can hold. It opens only with the same context, which it hides."""
         payload = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
         return f"{_encode(payload)}.{_encode(self._mac(payload, context))}"
 
-    def open(self, token: str, *context: str) -> dict[str, Any] | None:
+    def open(self, token: str, *context: str | None) -> dict[str, Any] | None:
         """Return the value of a token; ``None`` if the token is not of this secret, or of another context."""
         if len(token) > _MOST_TOKEN or not token.isascii():
             return None
@@ -56,7 +56,7 @@ class TokenSealer:
         value: dict[str, Any] = json.loads(content)
         return value
 
-    def _mac(self, payload: bytes, context: tuple[str, ...]) -> bytes:
+    def _mac(self, payload: bytes, context: tuple[str | None, ...]) -> bytes:
         # JSON keeps the borders of the context's values apart
         return hmac.digest(self._key, json.dumps(context).encode() + b"\n" + payload, hashlib.sha256)
 

@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from .request_errors import ClientDisconnectedError, RequestError
-from .statuses import status_of
+from .errors import ClientDisconnectedError
 
 __all__ = ["Receive", "RequestBody", "Scope", "Send", "body_of", "header_of"]
 
@@ -78,8 +77,8 @@ def _raising(read: Callable[[], Awaitable[bytes]]) -> Callable[[], Awaitable[byt
         try:
             return await read()
         except Exception as error:
-            if isinstance(error, RequestError) or status_of(error) != 499:
-                raise
+            if not isinstance(error, ConnectionError) and type(error).__name__ != "RequestPayloadError":
+                raise  # the second is aiohttp's error for a body that breaks off
             raise ClientDisconnectedError("the client disconnected before the end of its body") from error
 
     return read_or_raise

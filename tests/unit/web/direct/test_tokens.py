@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aios3 import ConfigurationError
-from aios3.web.tokens import TokenSealer
+from aios3.web._direct.tokens import TokenSealer
 
 SEALER = TokenSealer(b"sixteen bytes ok")
 VALUE = {"a": [1, None, "é"], "b": {"c": True}}

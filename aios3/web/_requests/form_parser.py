@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aios3.models import FrozenDict
 
-from .request_errors import FormError, FormLimitError, NotAFormError
+from .errors import FormError, FormLimitError, NotAFormError
 
 __all__ = ["FormEvent", "FormMark", "FormParser", "PartHead"]
 

@@ -12,9 +12,8 @@ from urllib.parse import parse_qsl
 
 from aios3.models import UploadedPart
 from aios3.options import KIB, MIB
-
-from .request_bodies import Receive, Scope, Send, body_of
-from .request_errors import RequestError
+from aios3.web._requests.bodies import Receive, Scope, Send, body_of
+from aios3.web._requests.errors import RequestError
 
 __all__ = [
     "MOST_COMPLETION",

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .direct_messages import (
+from aios3.web._requests.bodies import Receive, Scope, header_of
+
+from .messages import (
     MOST_COMPLETION,
     DeclaredFile,
     RefusedError,
@@ -23,8 +25,7 @@ from .direct_messages import (
     read_body,
     xml_response,
 )
-from .direct_service import DirectService
-from .request_bodies import Receive, Scope, header_of
+from .service import DirectService
 
 __all__ = ["DirectSigning"]
 
@@ -35,7 +36,7 @@ class DirectSigning:
     def __init__(self, service: DirectService) -> None:
         self._service = service
 
-    async def sign(self, owner: str, wanted: Mapping[str, Any], base_url: str) -> Response:
+    async def sign(self, owner: str | None, wanted: Mapping[str, Any], base_url: str) -> Response:
         """Return the response for a request to sign: ``{url, key?, headers?}``.
 
         Args:
@@ -65,7 +66,7 @@ class DirectSigning:
         return json_response({"url": self._url(base_url, {"method": method, "owner": owner}, expires_in, token)})
 
     async def _sign_first(
-        self, owner: str, method: str, key: str, wanted: Mapping[str, Any], base_url: str, expires_in: int
+        self, owner: str | None, method: str, key: str, wanted: Mapping[str, Any], base_url: str, expires_in: int
     ) -> Response:
         if method not in ("PUT", "POST"):
             raise RefusedError(403, "objects cannot be read or deleted here")
