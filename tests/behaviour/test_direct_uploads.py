@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import dataclasses
 import io
 import json
 import re
@@ -18,9 +17,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.routing import Mount
 
-from aios3 import ResponseError
+from aios3 import ResponseError, S3StorageDriver, TransferConfig
 from aios3.testing import Fault
 from aios3.web import DirectUploads
+from aios3.web._direct.service import OpenUpload
 from tests.support.web_servers import uvicorn_serving
 
 PART = 1024
@@ -162,6 +162,33 @@ async def test_completing_again_is_a_success_and_calls_nothing_again(server, bro
     assert results == [results[0]] * 4
     assert await browser.complete(begun, parts) == results[0]
     assert len(completed) == 1
+
+
+def begun_by(direct, upload):
+    """Return owner, token and key of an upload that another code began."""
+    return None, direct._service._seal(None, OpenUpload(upload, {})), upload.key
+
+
+class RepeatingDriver(S3StorageDriver):
+    """Driver of a store that repeats its response to a commit, as Amazon S3 does."""
+
+    receipts = None
+
+    async def complete_multipart_upload(self, upload, **options):
+        if self.receipts is None:
+            self.receipts = [await super().complete_multipart_upload(upload, **options)]
+            await asyncio.sleep(0.05)
+        return self.receipts[0]
+
+
+async def test_requests_at_the_same_moment_complete_one_after_the_other(make_driver, completed):
+    driver = make_driver(RepeatingDriver)
+    direct = DirectUploads(driver, "bucket", on_complete=lambda *known: completed.append(known))
+    upload = await driver.create_multipart_upload("bucket", "key", transfer=TransferConfig(nonce=True))
+    part = await driver.upload_part(upload, 1, b"x")
+    opened = direct._service.open(*begun_by(direct, upload))
+    urls = await asyncio.gather(*(direct._service.complete(opened, {1: part.etag}) for _ in range(3)))
+    assert len(set(urls)) == len(completed) == 1
 
 
 async def test_a_batch_signs_several_parts(server, browse):
@@ -452,7 +479,7 @@ async def test_a_cancelled_completion_ends_first(server, make_driver, completed)
     direct = DirectUploads(make_driver(), "bucket", on_complete=lambda *known: completed.append(known))
     upload = await direct._service.driver.create_multipart_upload("bucket", "key")
     part = await direct._service.driver.upload_part(upload, 1, b"x")
-    opened = dataclasses.replace(direct._service.open(None, *begun_by(direct, upload)))
+    opened = direct._service.open(*begun_by(direct, upload))
     task = asyncio.create_task(direct._service.complete(opened, {1: part.etag}))
     while not any(request.operation == "CompleteMultipartUpload" for request in server.requests):
         await asyncio.sleep(0)
@@ -460,9 +487,3 @@ async def test_a_cancelled_completion_ends_first(server, make_driver, completed)
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(completed) == 1
-
-
-def begun_by(direct, upload):
-    from aios3.web._direct.service import OpenUpload
-
-    return direct._service._seal(None, OpenUpload(upload, {})), None
