@@ -553,8 +553,9 @@ class S3StorageDriver(DriverBase):
     ) -> list[PendingUpload]:
         """Abort the multipart uploads under `prefix` that were begun longer than `older_than` ago.
 
-        The age is measured by the store's clock. Uploads that run on this driver are left alone, and so are uploads
-        without a time of their beginning. Running uploads of other processes are recognised only by their age: let
+        The age is measured by the store's clock. ``timedelta(0)`` means all uploads that were open at the call, also if
+        the store dates them by the second. Uploads that run on this driver are left alone, and so are uploads without a
+        time of their beginning. Running uploads of other processes are recognised only by their age: let
         `older_than` be longer than the longest upload takes. If an upload cannot be aborted, the others still are;
         `iterate_multipart_uploads` shows the rest.
 

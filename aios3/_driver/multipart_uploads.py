@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from typing import Final
 
 from aios3._client.client import OperationClient
 from aios3._client.failed_attempts import FailedAttempts
@@ -17,6 +18,10 @@ from aios3.errors import ConfigurationError, DriverClosedError, StorageError
 from aios3.models import PendingUpload
 
 __all__ = ["cleanup_multipart_uploads", "iterate_multipart_uploads"]
+
+_SLACK: Final = timedelta(seconds=2)
+"""Tolerance of times in a listing, which may be whole seconds, and of the store's clock, which a Date header shows in
+whole seconds."""
 
 
 async def iterate_multipart_uploads(
@@ -51,10 +56,12 @@ async def cleanup_multipart_uploads(
     """See `S3StorageDriver.cleanup_multipart_uploads`."""
     _check_age(older_than)
     engine = await driver._open()
+    begun_by = engine.client.clock.now() + _SLACK
     # List to the end first: markers that name aborted uploads confuse some stores.
     pending = [upload async for upload in iterate_multipart_uploads(driver, bucket, prefix=prefix)]
     client = engine.client
-    limit = _go_back(client.clock_skew.to_server_time(client.clock.now()), older_than)
+    moment = client.clock.now() if older_than else begun_by
+    limit = _go_back(client.clock_skew.to_server_time(moment), older_than)
     old = [upload for upload in pending if upload.initiated_at is not None and upload.initiated_at <= limit]
     return [
         upload
