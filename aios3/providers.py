@@ -101,6 +101,9 @@ class Provider:
     """``True`` if ListMultipartUploads needs the whole key or an empty prefix to find uploads. Then both are listed."""
     lists_by_folder: bool = False
     """``True`` if listings take a prefix only with a slash at its end. More is listed then, and other keys left out."""
+    unpacks_gzip: bool = False
+    """``True`` if the store unpacks objects that were stored with ``content_encoding="gzip"`` when they are read, unless
+    the request accepts gzip. Then reads accept it, so the bytes come as they were stored."""
     aborts_uploads_after: timedelta | None = None
     """Age, or time without a request, at which the store itself aborts an open upload. ``None``: never, or not known
     (then it is in `unknown`). Lifecycle rules apply in addition. If the store has lost an upload, a note names this

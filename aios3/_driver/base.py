@@ -204,6 +204,7 @@ class DriverBase:
             region_of_host=None if own is None else own.read_region,
             data_endpoint=settings.accelerated_endpoint
             or zonal_endpoint(self._provider, settings.endpoint, settings.region),
+            unpacks_gzip=self._provider.unpacks_gzip,
             listing_prefix=folder_of if self._provider.lists_by_folder else str,
         )
         if self._provider.signing_service == "s3express":

@@ -146,6 +146,9 @@ class GetObject:
         is_partial = response.status == 206 or "content-range" in response.headers
         if not is_partial and self._range() is not None:
             raise unusable(self, response, "the store ignored the range that was asked for")
+        stored = response.headers.get("x-goog-stored-content-encoding", "")
+        if stored and stored != response.headers.get("content-encoding", "identity"):
+            raise unusable(self, response, f"the object is stored as {stored!r:.40}, and was recoded on the way")
         section = read_content_range(response.headers)
         if section is not None and section.start != (self.start or 0):
             raise unusable(self, response, "the store sent another range than was asked for")

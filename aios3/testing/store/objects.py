@@ -20,6 +20,7 @@ from aios3.testing.wire.documents import (
 from aios3.testing.wire.received import ReceivedRequest
 
 from .state import Store, StoredObject, check_conditions, described
+from .transcoding import is_unpacked, unpacked_response
 
 __all__ = [
     "create_bucket",
@@ -112,6 +113,8 @@ def get_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     found = _require_object(store, request)
     if found.pieces is None:
         raise Refusal(501, "NotImplemented", "This server does not keep bodies (keep_bodies=False).")
+    if is_unpacked(store, found, request):
+        return unpacked_response(found, _object_headers(found, request))
     headers = _object_headers(found, request)
     section = _read_range(request.header("Range"), found.size)
     if section is None:
@@ -124,6 +127,8 @@ def get_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
 def head_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     """Return the headers that GetObject would return, without the body."""
     found = _require_object(store, request)
+    if is_unpacked(store, found, request):
+        return unpacked_response(found, _object_headers(found, request))
     return Answer(200, {**_object_headers(found, request), "Content-Length": str(found.size)})
 
 

@@ -238,6 +238,7 @@ ONLY_HERE: dict[str, dict[str, Any]] = {
     "reorder_buffer": {"rclone": 256 * MIB},
     "lists_uploads_by_exact_key": {"minio": True},
     "lists_by_folder": {"s3express": True},
+    "unpacks_gzip": {"google": True},
     "default_checksum": {"aws": "crc32", "scaleway": "crc32", "cloudflare": "crc64nvme"},
     "checks_object_size": {"aws": True, "localstack": True},
     "complete_etag_is_final": dict.fromkeys(("aws", "cloudflare", "minio", "moto", "swift"), True),
