@@ -12,7 +12,16 @@ from typing import Self, Unpack
 
 import aiohttp
 
-from aios3._driver import containers, downloads, left_open_uploads, multipart_uploads, uploads, urls
+from aios3._driver import (
+    containers,
+    deletions,
+    downloads,
+    left_open_uploads,
+    listings,
+    multipart_uploads,
+    uploads,
+    urls,
+)
 from aios3._driver.base import DEFAULT_TRANSFER, DriverBase
 from aios3._driver.downloads import CHUNK_SIZE
 from aios3._driver.opened_object import OpenedObject
@@ -21,7 +30,17 @@ from aios3._upload.source.kinds import Source
 from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import RecoveredUpload, UploadCheckpoint
 from aios3.credentials import Anonymous, Credentials, CredentialsProvider
-from aios3.models import Container, PendingUpload, ResponseOverrides, StorageObject, UploadAttributes, UploadReceipt
+from aios3.models import (
+    Container,
+    DeleteOptions,
+    ListOptions,
+    PendingUpload,
+    ReadOptions,
+    ResponseOverrides,
+    StorageObject,
+    UploadAttributes,
+    UploadReceipt,
+)
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider
 
@@ -345,7 +364,9 @@ class S3StorageDriver(DriverBase):
         """
         await containers.delete_container(self, bucket)
 
-    def iterate_container_objects(self, bucket: str, *, prefix: str = "") -> AsyncGenerator[StorageObject]:
+    def iterate_container_objects(
+        self, bucket: str, *, prefix: str = "", **options: Unpack[ListOptions]
+    ) -> AsyncGenerator[StorageObject]:
         """Iterate over the objects whose keys begin with `prefix`, in the store's order, one page in memory at a time.
 
         Keys are exact. Fields that a listing does not have (content type, metadata, version) are empty. Objects that
@@ -356,19 +377,33 @@ class S3StorageDriver(DriverBase):
             StorageError: the store refused, or does not respond, or its list cannot be read to its end. The objects so
                 far are right, but not all.
         """
-        return containers.iterate_container_objects(self, bucket, prefix=prefix)
+        return listings.iterate_container_objects(self, bucket, prefix=prefix, **options)
 
-    async def get_object(self, bucket: str, key: str) -> StorageObject:
+    async def get_object(self, bucket: str, key: str, **options: Unpack[ReadOptions]) -> StorageObject:
         """Return the description of an object, by one HEAD.
 
+        Args:
+            bucket: the container.
+            key: the exact key.
+            **options: see `ReadOptions`.
+
         Raises:
+            TypeError: there is no such option; nothing was sent.
+            ConfigurationError: the provider does not take an option, or its value cannot be sent; nothing was sent.
+            PreconditionFailedError: the object has another ETag than `if_match`.
             ObjectNotFoundError: there is no such object or no such bucket; the response to HEAD does not say which.
             StorageError: the store refused or does not respond.
         """
-        return await downloads.get_object(self, bucket, key)
+        return await downloads.get_object(self, bucket, key, **options)
 
     def open_object(
-        self, bucket: str, key: str, *, start: int | None = None, end: int | None = None
+        self,
+        bucket: str,
+        key: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        **options: Unpack[ReadOptions],
     ) -> AbstractAsyncContextManager[OpenedObject]:
         """Open an object for reading, as an async context manager that returns its description before its bytes.
 
@@ -383,16 +418,18 @@ class S3StorageDriver(DriverBase):
             key: the exact key.
             start: offset of the first byte; ``None`` for the beginning.
             end: offset after the last byte; ``None`` for the end of the object.
+            **options: see `ReadOptions`.
 
         Raises:
-            ConfigurationError: a number is invalid; nothing was sent.
+            TypeError, ConfigurationError: a number or an option is invalid; nothing was sent.
+            PreconditionFailedError: the object has another ETag than `if_match`.
             ObjectNotFoundError: there is no such object; raised at the start of the block, as all refusals are.
             ResponseError: the store refused; with status 416 (InvalidRange) if the object ends before `start`.
             IntegrityError: the object was replaced during the download: the bytes so far are of the version before.
             TransportError: no response came, or it was interrupted too often. The bytes so far are right, but not all.
             DriverClosedError: the driver is closed, or was closed meanwhile.
         """
-        return downloads.open_object(self, bucket, key, start=start, end=end)
+        return downloads.open_object(self, bucket, key, start=start, end=end, **options)
 
     def download_object_as_stream(
         self,
@@ -402,6 +439,7 @@ class S3StorageDriver(DriverBase):
         chunk_size: int = CHUNK_SIZE,
         start: int | None = None,
         end: int | None = None,
+        **options: Unpack[ReadOptions],
     ) -> AsyncGenerator[bytes]:
         """Iterate over the bytes of an object, from offset `start` up to but without `end`.
 
@@ -416,28 +454,38 @@ class S3StorageDriver(DriverBase):
             chunk_size: limit of the bytes of a chunk; about as many are held. Chunks may be shorter.
             start: offset of the first byte; ``None`` for the beginning.
             end: offset after the last byte; ``None`` for the end of the object.
+            **options: see `ReadOptions`.
 
         Close the iterator after an early end (``aclose``, `contextlib.aclosing`), which frees the connection at once.
         After a mere ``break`` that happens when the iterator is garbage-collected.
 
         Raises:
-            ConfigurationError: a number is invalid; nothing was sent.
+            TypeError, ConfigurationError: a number or an option is invalid; nothing was sent.
+            PreconditionFailedError: the object has another ETag than `if_match`.
             ObjectNotFoundError: there is no such object.
             ResponseError: the store refused; with status 416 (InvalidRange) if the object ends before `start`.
             IntegrityError: the object was replaced during the download: the bytes so far are of the version before.
             TransportError: no response came, or it was interrupted too often. The bytes so far are right, but not all.
         """
-        return downloads.download_object_as_stream(self, bucket, key, chunk_size=chunk_size, start=start, end=end)
+        return downloads.download_object_as_stream(
+            self, bucket, key, chunk_size=chunk_size, start=start, end=end, **options
+        )
 
     async def download_object(
-        self, bucket: str, key: str, path: str | os.PathLike[str], *, overwrite: bool = False
+        self,
+        bucket: str,
+        key: str,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        **options: Unpack[ReadOptions],
     ) -> StorageObject:
         """Download an object to the file at `path`, which appears only when it is complete and on the disk.
 
         Until then its bytes are in a hidden file beside it (``.aios3-*.part``). That file is removed if the download
         fails or is cancelled; only a process that is killed leaves it. Downloads to one path at the same time do not
         disturb each other. An existing file is replaced only if `overwrite` is true, and then in one step. A symbolic
-        link is itself replaced. About 1.5 MiB are held in memory.
+        link is itself replaced. About 1.5 MiB are held in memory. The options are those of `ReadOptions`.
 
         Returns:
             The description of the downloaded object.
@@ -449,15 +497,25 @@ class S3StorageDriver(DriverBase):
             DriverClosedError: the driver is closed, or was closed meanwhile.
             StorageError: as in `download_object_as_stream`.
         """
-        return await downloads.download_object(self, bucket, key, path, overwrite=overwrite)
+        return await downloads.download_object(self, bucket, key, path, overwrite=overwrite, **options)
 
-    async def delete_object(self, bucket: str, key: str) -> None:
+    async def delete_object(self, bucket: str, key: str, **options: Unpack[DeleteOptions]) -> None:
         """Delete an object. For S3 a missing object is not an error.
 
+        A bucket with versions keeps the deleted object as an earlier version, unless `version_id` names a version.
+
+        Args:
+            bucket: the container.
+            key: the exact key.
+            **options: see `DeleteOptions`.
+
         Raises:
+            TypeError: there is no such option; nothing was sent.
+            ConfigurationError: the provider does not take an option, or its value cannot be sent; nothing was sent.
+            PreconditionFailedError: the object has another ETag than `if_match`.
             StorageError: the store refused or does not respond.
         """
-        await downloads.delete_object(self, bucket, key)
+        await deletions.delete_object(self, bucket, key, **options)
 
     async def get_container_cdn_url(self, bucket: str, *, base_url: str | None = None) -> str:
         """Return the public URL of a bucket. It holds no credentials, so it works only if the bucket is public.
@@ -536,17 +594,20 @@ class S3StorageDriver(DriverBase):
         """
         return await urls.create_upload_url(self, bucket, key, expires_in=expires_in, **attributes)
 
-    def iterate_multipart_uploads(self, bucket: str, *, prefix: str = "") -> AsyncGenerator[PendingUpload]:
+    def iterate_multipart_uploads(
+        self, bucket: str, *, prefix: str = "", **options: Unpack[ListOptions]
+    ) -> AsyncGenerator[PendingUpload]:
         """Iterate over the multipart uploads that were begun and neither completed nor aborted.
 
         Their keys begin with `prefix`. If the store finds uploads only by their whole key (MinIO), all uploads are
         listed too, where an old MinIO returns none. Running uploads, of this driver or another process, are included.
+        The options are those of `ListOptions`.
 
         Raises:
             ContainerNotFoundError: there is no such bucket.
             StorageError: the store refused, or does not respond, or its list cannot be read to its end.
         """
-        return multipart_uploads.iterate_multipart_uploads(self, bucket, prefix=prefix)
+        return multipart_uploads.iterate_multipart_uploads(self, bucket, prefix=prefix, **options)
 
     async def cleanup_multipart_uploads(
         self, bucket: str, *, prefix: str = "", older_than: timedelta

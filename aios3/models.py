@@ -9,8 +9,11 @@ from typing import Any, Final, Literal, NoReturn, TypedDict, TypeVar
 
 __all__ = [
     "Container",
+    "DeleteOptions",
     "FrozenDict",
+    "ListOptions",
     "PendingUpload",
+    "ReadOptions",
     "ResponseOverrides",
     "StorageObject",
     "UploadAttributes",
@@ -176,7 +179,7 @@ class PendingUpload:
 
 
 class ResponseOverrides(TypedDict, total=False):
-    """Headers of the response that replace the object's own. ``None`` is the same as no entry."""
+    """Headers of the response that replace the object's own, and the version. ``None`` is the same as no entry."""
 
     response_content_type: str | None
     response_content_disposition: str | None
@@ -185,6 +188,37 @@ class ResponseOverrides(TypedDict, total=False):
     response_content_language: str | None
     response_cache_control: str | None
     response_expires: str | None
+    version_id: str | None
+    """Version to read, which is no header; ``None`` for the current one."""
+
+
+class ListOptions(TypedDict, total=False):
+    """Options of listings, and of every request that reads or deletes. ``None`` is the same as no entry."""
+
+    request_payer: str | None
+    """``"requester"``: the caller pays instead of the bucket's owner."""
+    expected_bucket_owner: str | None
+    """Id of an account: the store refuses if another account owns the bucket."""
+
+
+class DeleteOptions(ListOptions, total=False):
+    """Options of a deletion. ``None`` is the same as no entry."""
+
+    version_id: str | None
+    """Version that is removed for good; ``None`` for the object itself."""
+    if_match: str | None
+    """Deletes only if the object has this ETag."""
+
+
+class ReadOptions(ListOptions, total=False):
+    """Options of reads of one object. ``None`` is the same as no entry."""
+
+    version_id: str | None
+    """Version to read; ``None`` for the current one."""
+    if_match: str | None
+    """Reads only if the object has this ETag."""
+    sse_customer_key: bytes | None
+    """The 32 bytes with which the object was encrypted; https only."""
 
 
 class UploadAttributes(TypedDict, total=False):

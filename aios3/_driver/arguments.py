@@ -6,8 +6,10 @@ import secrets
 from dataclasses import replace
 from typing import Any, Final, cast
 
+from aios3._client.client import OperationClient
 from aios3._protocol.attributes.conditions import check_conditions, possible_commits
 from aios3._protocol.attributes.headers import read_attributes
+from aios3._protocol.attributes.options import RequestOptions
 from aios3._protocol.checksums.digests import is_available
 from aios3._protocol.parts.part_plan import PartPlan, plan_resumed
 from aios3._protocol.parts.put_plan import plan_upload
@@ -22,7 +24,7 @@ from aios3.models import UploadAttributes
 from aios3.options import TransferConfig, is_byte_count
 from aios3.providers import Provider
 
-__all__ = ["check_callable", "check_place", "check_type", "make_job"]
+__all__ = ["check_callable", "check_place", "check_secrecy", "check_type", "make_job"]
 
 
 _MOST_IN_FLIGHT: Final = 32
@@ -158,6 +160,12 @@ def _checksum(provider: Provider, transfer: TransferConfig) -> ObjectChecksum | 
             f"a {algorithm} checksum needs awscrt: pip install 'aios3-upload[checksums]', or choose another"
         )
     return ObjectChecksum(algorithm, is_full_object=algorithm in provider.full_object_checksums)
+
+
+def check_secrecy(client: OperationClient, options: RequestOptions) -> None:
+    """Raise `ConfigurationError` if a customer key would be sent over http."""
+    if options.has_customer_key and client.endpoint.scheme != "https":
+        raise ConfigurationError("sse_customer_key needs an https endpoint: over http the key could be read")
 
 
 def check_type(name: str, value: object, *kinds: type) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Unpack
 
 from aios3._client.client import OperationClient
 from aios3._client.failed_attempts import FailedAttempts
 from aios3._client.paging import check_prefix, iterate_pages
 from aios3._driver.base import DriverBase
+from aios3._protocol.attributes.options import read_options
 from aios3._protocol.operations import ListMultipartUploads
 from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3._upload.multipart.abort import Abort, AbortOutcome
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError
-from aios3.models import PendingUpload
+from aios3.models import ListOptions, PendingUpload
 
 __all__ = ["cleanup_multipart_uploads", "iterate_multipart_uploads"]
 
@@ -25,14 +26,15 @@ whole seconds."""
 
 
 async def iterate_multipart_uploads(
-    driver: DriverBase, bucket: str, *, prefix: str = ""
+    driver: DriverBase, bucket: str, *, prefix: str = "", **options: Unpack[ListOptions]
 ) -> AsyncGenerator[PendingUpload]:
     """See `S3StorageDriver.iterate_multipart_uploads`."""
     check_bucket(bucket)
     check_prefix(prefix)
+    read = read_options(ListOptions, options, driver._provider)
     engine = await driver._open()
     for asked, is_wanted in _questions(driver, prefix):
-        operation = ListMultipartUploads(bucket, engine.client.listing_prefix(asked))
+        operation = ListMultipartUploads(bucket, engine.client.listing_prefix(asked), headers=read.headers)
         async with aclosing(iterate_pages(engine.client, operation)) as pages:
             async for page in pages:
                 for upload in filter(is_wanted, page.uploads):

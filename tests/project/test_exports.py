@@ -20,6 +20,7 @@ OPTIONS |= {"Anonymous", "RefreshableCredentials"}
 VALUES = {"UploadReceipt", "UploadedPart", "UploadProgress", "Container", "StorageObject", "PendingUpload"}
 VALUES |= {"RecoveredUpload", "UploadCheckpoint", "Verification"}
 EXTRAS = {"PROVIDERS", "ResponseOverrides", "UploadAttributes", "UploadWriter", "OpenedObject", "command_output"}
+EXTRAS |= {"DeleteOptions", "ListOptions", "ReadOptions"}
 """What signatures name and users need for their own: the table, the keyword arguments, what is open, a source."""
 
 TREE = {

@@ -89,6 +89,7 @@ class ListObjectsV2:
     bucket: str
     prefix: str = ""
     token: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def build(self, endpoint: Endpoint) -> Request:
         """Return the request, unsigned."""
@@ -96,7 +97,7 @@ class ListObjectsV2:
         query = [("list-type", "2"), ("encoding-type", "url")]
         optional = (("prefix", self.prefix), ("continuation-token", self.token))
         query.extend(pair for pair in optional if pair[1])
-        return build_request(self, endpoint, "GET", query=tuple(query))
+        return build_request(self, endpoint, "GET", query=tuple(query), headers=self.headers)
 
     def read(self, response: Response) -> ObjectsPage:
         """Return the page.

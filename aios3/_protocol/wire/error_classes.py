@@ -21,6 +21,7 @@ __all__ = ["error_class"]
 _CLASS_BY_CODE: Final[dict[str, type[ResponseError]]] = {
     "NoSuchBucket": ContainerNotFoundError,
     "NoSuchKey": ObjectNotFoundError,
+    "NoSuchVersion": ObjectNotFoundError,
     "NoSuchUpload": UploadNotFoundError,
     "PreconditionFailed": PreconditionFailedError,
     "ServiceUnavailable": ThrottledError,

@@ -11,12 +11,12 @@ import pytest
 from aios3.credentials import Credentials
 from aios3.providers import Provider
 from aios3.testing.store.operations import _HANDLERS
-from aios3.testing.wire.received import _OPERATIONS
+from aios3.testing.wire.received import _COPIES, _OPERATIONS
 
 
 def test_every_operation_that_is_recognised_is_handled():
     """Names and handlers cannot drift apart."""
-    assert set(_OPERATIONS.values()) == set(_HANDLERS)
+    assert {*_OPERATIONS.values(), *_COPIES.values()} == set(_HANDLERS)
 
 
 async def test_unsigned_requests_are_refused_unless_the_bucket_is_public(serve):
@@ -135,10 +135,10 @@ async def test_a_document_over_the_limit_is_refused(serve):
 
 
 async def test_what_is_not_here_is_not_implemented(serve):
-    """Unknown operations, copies, and paths that are not UTF-8."""
+    """Unknown operations, copies into what is none, and paths that are not UTF-8."""
     _, client = await serve()
     unknown = await client.request("GET", "/bucket/key?acl=")
-    copy = await client.request("PUT", "/bucket/key", {"x-amz-copy-source": "/bucket/other"})
+    copy = await client.request("GET", "/bucket/key", {"x-amz-copy-source": "/bucket/other"})
     odd = await client.request("GET", "/bucket/%FF")
     assert [(answer.status, answer.code) for answer in (unknown, copy, odd)] == [
         (501, "NotImplemented"),
