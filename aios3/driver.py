@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Self, Unpack, overload
 
 import aiohttp
 
 from aios3._driver import (
     containers,
+    copies,
     deletions,
     downloads,
     left_open_uploads,
@@ -31,9 +32,13 @@ from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import RecoveredUpload, UploadCheckpoint
 from aios3.credentials import Anonymous, Credentials, CredentialsProvider
 from aios3.models import (
+    CommonPrefix,
     Container,
+    CopyAttributes,
     DeleteOptions,
+    DeletionResult,
     ListOptions,
+    ObjectVersion,
     PendingUpload,
     ReadOptions,
     ResponseOverrides,
@@ -364,20 +369,53 @@ class S3StorageDriver(DriverBase):
         """
         await containers.delete_container(self, bucket)
 
+    @overload
     def iterate_container_objects(
-        self, bucket: str, *, prefix: str = "", **options: Unpack[ListOptions]
-    ) -> AsyncGenerator[StorageObject]:
+        self, bucket: str, *, prefix: str = "", delimiter: None = None, **options: Unpack[ListOptions]
+    ) -> AsyncGenerator[StorageObject]: ...
+
+    @overload
+    def iterate_container_objects(
+        self, bucket: str, *, prefix: str = "", delimiter: str, **options: Unpack[ListOptions]
+    ) -> AsyncGenerator[StorageObject | CommonPrefix]: ...
+
+    def iterate_container_objects(
+        self, bucket: str, *, prefix: str = "", delimiter: str | None = None, **options: Unpack[ListOptions]
+    ) -> AsyncGenerator[StorageObject] | AsyncGenerator[StorageObject | CommonPrefix]:
         """Iterate over the objects whose keys begin with `prefix`, in the store's order, one page in memory at a time.
 
         Keys are exact. Fields that a listing does not have (content type, metadata, version) are empty. Objects that
         are created or deleted meanwhile may be in the list or not.
 
+        Args:
+            bucket: the container.
+            prefix: beginning of the keys; empty for all.
+            delimiter: hides the objects whose keys have this text after the prefix. Each beginning up to the text comes
+                once, as a `CommonPrefix` among the objects: with ``"/"`` the folders. ``None`` hides nothing.
+            **options: see `ListOptions`.
+
         Raises:
+            TypeError, ConfigurationError: an argument is invalid; nothing was sent.
             ContainerNotFoundError: there is no such bucket.
             StorageError: the store refused, or does not respond, or its list cannot be read to its end. The objects so
                 far are right, but not all.
         """
-        return listings.iterate_container_objects(self, bucket, prefix=prefix, **options)
+        return listings.iterate_container_objects(self, bucket, prefix=prefix, delimiter=delimiter, **options)
+
+    def iterate_object_versions(
+        self, bucket: str, *, prefix: str = "", **options: Unpack[ListOptions]
+    ) -> AsyncGenerator[ObjectVersion]:
+        """Iterate over the versions of all objects whose keys begin with `prefix`, and the markers of deletions.
+
+        They come by key, and those of one key from the newest on, as far as the store's times tell. A bucket that never
+        kept versions lists each object with the id ``"null"``. The options are those of `ListOptions`.
+
+        Raises:
+            TypeError, ConfigurationError: an argument is invalid, or the provider keeps no versions; nothing was sent.
+            ContainerNotFoundError: there is no such bucket.
+            StorageError: as in `iterate_container_objects`.
+        """
+        return listings.iterate_object_versions(self, bucket, prefix=prefix, **options)
 
     async def get_object(self, bucket: str, key: str, **options: Unpack[ReadOptions]) -> StorageObject:
         """Return the description of an object, by one HEAD.
@@ -516,6 +554,68 @@ class S3StorageDriver(DriverBase):
             StorageError: the store refused or does not respond.
         """
         await deletions.delete_object(self, bucket, key, **options)
+
+    async def delete_objects(
+        self,
+        bucket: str,
+        keys: Iterable[str | ObjectVersion] | AsyncIterable[str | ObjectVersion],
+        **options: Unpack[ListOptions],
+    ) -> DeletionResult:
+        """Delete many objects, 1,000 in a request, and name each that could not be deleted.
+
+        An iterable is read while objects are deleted, so it may be a listing. A missing object counts as deleted. Keys
+        that XML cannot hold, and all keys of a store that cannot delete many in a request, have requests of their own.
+        After a cancellation some of the last 1,000 objects may be deleted, and the rest are not.
+
+        Args:
+            bucket: the container.
+            keys: exact keys, or versions as `iterate_object_versions` yields them, which are removed for good.
+            **options: see `ListOptions`.
+
+        Returns:
+            The number of deleted objects, and the failures. Failures are also logged as a warning.
+
+        Raises:
+            TypeError: `keys` is no iterable, or holds something else; what came before it may be deleted.
+            ConfigurationError: a key or an option is invalid; what came before it may be deleted.
+            ContainerNotFoundError: there is no such bucket.
+            StorageError: the store refused a whole request, or does not respond. A note has the number of objects that
+                were deleted before.
+            Exception: any error of an iterable, unchanged.
+        """
+        return await deletions.delete_objects(self, bucket, keys, **options)
+
+    async def copy_object(
+        self, bucket: str, key: str, to_bucket: str, to_key: str, **attributes: Unpack[CopyAttributes]
+    ) -> UploadReceipt:
+        """Copy an object inside the store, whole or not at all; no byte passes this process.
+
+        Up to 5 GiB are one request. A larger object is copied in parts, and a failure or a cancellation aborts the
+        upload as it does in `upload_object_via_stream`. A cancellation of a single request leaves open whether the
+        store copies. The copy keeps the content headers, the metadata and the tags of the source that are not given,
+        but neither its ACL, its storage class, its encryption nor its locks.
+
+        Args:
+            bucket: container of the source.
+            key: exact key of the source.
+            to_bucket: container of the copy, of the same store.
+            to_key: exact key of the copy.
+            **attributes: see `CopyAttributes`.
+
+        Returns:
+            The receipt of the copy, whose verification claims nothing.
+
+        Raises:
+            TypeError: there is no such attribute; nothing was sent.
+            ConfigurationError: the provider does not take an attribute, or its value cannot be sent.
+            ObjectNotFoundError: there is no such source.
+            IntegrityError: the source was replaced meanwhile, and nothing was committed.
+            PreconditionFailedError: a condition does not hold.
+            CompletionUnknownError: the outcome of the copy is unknown.
+            DriverClosedError: the driver is closed, or was closed meanwhile.
+            StorageError: the store refused or does not respond.
+        """
+        return await copies.copy_object(self, bucket, key, to_bucket, to_key, **attributes)
 
     async def get_container_cdn_url(self, bucket: str, *, base_url: str | None = None) -> str:
         """Return the public URL of a bucket. It holds no credentials, so it works only if the bucket is public.

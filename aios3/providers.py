@@ -109,6 +109,9 @@ class Provider:
     versions: bool | None = None
     """``False`` if the store keeps no versions that `version_id` could name. Then a `version_id` raises
     `ConfigurationError`."""
+    conditional_copy: bool | None = None
+    """``True`` if CopyObject obeys ``if_none_match`` and ``if_match``. Otherwise a copy with a condition is made in
+    parts, so that CompleteMultipartUpload compares."""
     conditional_delete: bool | None = None
     """``True`` if DeleteObject obeys ``if_match``. If ``False``, a deletion with it raises `ConfigurationError`."""
     aborts_uploads_after: timedelta | None = None

@@ -20,7 +20,8 @@ OPTIONS |= {"Anonymous", "RefreshableCredentials"}
 VALUES = {"UploadReceipt", "UploadedPart", "UploadProgress", "Container", "StorageObject", "PendingUpload"}
 VALUES |= {"RecoveredUpload", "UploadCheckpoint", "Verification"}
 EXTRAS = {"PROVIDERS", "ResponseOverrides", "UploadAttributes", "UploadWriter", "OpenedObject", "command_output"}
-EXTRAS |= {"DeleteOptions", "ListOptions", "ReadOptions"}
+EXTRAS |= {"CopyAttributes", "DeleteOptions", "ListOptions", "ReadOptions"}
+VALUES |= {"CommonPrefix", "ObjectVersion", "DeletionFailure", "DeletionResult"}
 """What signatures name and users need for their own: the table, the keyword arguments, what is open, a source."""
 
 TREE = {

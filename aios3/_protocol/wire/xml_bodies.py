@@ -26,6 +26,7 @@ __all__ = [
     "write_complete",
     "write_create_bucket",
     "write_create_directory_bucket",
+    "write_delete",
 ]
 
 MAX_DOCUMENT_BYTES: Final = 8 * 1024 * 1024
@@ -193,6 +194,16 @@ def write_create_directory_bucket(zone: str) -> bytes:
     place = f"<Location><Name>{_escape(zone)}</Name><Type>{kind}</Type></Location>"
     bucket = f"<Bucket><DataRedundancy>Single{kind}</DataRedundancy><Type>Directory</Type></Bucket>"
     return _document("CreateBucketConfiguration", place + bucket)
+
+
+def write_delete(objects: Iterable[tuple[str, str | None]]) -> bytes:
+    """Return the body of DeleteObjects for these keys and versions; ``None`` means the current version."""
+    return _document("Delete", "".join([_deleted(key, version_id) for key, version_id in objects]))
+
+
+def _deleted(key: str, version_id: str | None) -> str:
+    version = "" if version_id is None else f"<VersionId>{_escape(version_id)}</VersionId>"
+    return f"<Object><Key>{_escape(key)}</Key>{version}</Object>"
 
 
 def _part(number: int, etag: str, checksum_tag: str | None, checksum: str | None) -> str:

@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Final
+from urllib.parse import parse_qsl
 
 from aios3.testing.wire.answers import Answer, Refusal
 from aios3.testing.wire.bodies import Body, require_lock_digest, verify_checksum
@@ -26,6 +27,7 @@ __all__ = [
     "create_bucket",
     "delete_bucket",
     "get_object",
+    "get_object_tagging",
     "head_bucket",
     "head_object",
     "list_buckets",
@@ -134,6 +136,14 @@ def head_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     if is_unpacked(store, found, request):
         return unpacked_response(found, headers)
     return Answer(200, {**headers, "Content-Length": str(found.size)})
+
+
+def get_object_tagging(store: Store, request: ReceivedRequest, body: Body) -> Answer:
+    """Return the tags of the object."""
+    found, version = store.find(store.require_address(request), request.head.parameter("versionId"))
+    pairs = parse_qsl(found.headers.get("x-amz-tagging", ""), keep_blank_values=True)
+    tags = [tree("Tag", leaf("Key", name), leaf("Value", value)) for name, value in pairs]
+    return xml_response(write_document("Tagging", tree("TagSet", *tags))).with_headers(version.items())
 
 
 def _find(store: Store, request: ReceivedRequest) -> tuple[StoredObject, dict[str, str]]:

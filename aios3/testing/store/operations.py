@@ -38,6 +38,7 @@ _HANDLERS: Final[Mapping[str, _Handler]] = MappingProxyType(
         "PutObject": objects.put_object,
         "GetObject": objects.get_object,
         "HeadObject": objects.head_object,
+        "GetObjectTagging": objects.get_object_tagging,
         "DeleteObject": deletions.delete_object,
         "DeleteObjects": deletions.delete_objects,
         "CopyObject": copies.copy_object,

@@ -30,6 +30,8 @@ _OPERATIONS: Final = {
     ("GET", "object", ()): "GetObject",
     ("HEAD", "object", ()): "HeadObject",
     ("DELETE", "object", ()): "DeleteObject",
+    ("GET", "object", ("tagging",)): "GetObjectTagging",
+    ("GET", "object", ("tagging", "versionId")): "GetObjectTagging",
     ("GET", "object", ("versionId",)): "GetObject",
     ("HEAD", "object", ("versionId",)): "HeadObject",
     ("DELETE", "object", ("versionId",)): "DeleteObject",

@@ -240,6 +240,7 @@ ONLY_HERE: dict[str, dict[str, Any]] = {
     "lists_by_folder": {"s3express": True},
     "unpacks_gzip": {"google": True},
     "versions": {"aws": True, **dict.fromkeys(("google", "cloudflare", "s3express"), False)},
+    "conditional_copy": {"aws": True},
     "conditional_delete": {"aws": True},
     "max_copy_size": {"aws": 5 * GIB},
     "default_checksum": {"aws": "crc32", "scaleway": "crc32", "cloudflare": "crc64nvme"},
