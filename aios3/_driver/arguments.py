@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from aios3._client.client import OperationClient
 from aios3._protocol.attributes.conditions import check_conditions, possible_commits
@@ -81,6 +81,7 @@ def make_job(
         nonce=secrets.token_hex(16) if (transfer.nonce or is_nonce_needed) and resume is None else None,
         resume=resume,
         is_suspendable=transfer.suspendable,
+        sends_md5=transfer.checksum == "md5",
     )
     check_conditions(job.headers, provider, possible_commits(job.plan, size))
     check_lock(job, provider)
@@ -119,9 +120,14 @@ def _transfer_of(
         part_size=resume.part_size,
         memory_limit=max(transfer.memory_limit, resume.part_size),
         spill_directory=None,  # the driver's directory applies, and so does its memory_limit
-        checksum=cast("Any", resume.checksum),
+        checksum=_checksum_of(resume, transfer),
         mechanism="multipart",
     )
+
+
+def _checksum_of(resume: UploadCheckpoint, transfer: TransferConfig) -> Any:
+    """Return the checksum that was fixed when the upload began. Content-MD5 belongs to each body alone."""
+    return "md5" if resume.checksum is None and transfer.checksum == "md5" else resume.checksum
 
 
 def check_place(checkpoint: UploadCheckpoint, bucket: str, key: str) -> None:
@@ -151,7 +157,7 @@ def _checksum(provider: Provider, transfer: TransferConfig) -> ObjectChecksum | 
         algorithm = provider.default_checksum
         if algorithm is not None and not is_available(algorithm):
             return None
-    if algorithm is None:
+    if algorithm in (None, "md5"):
         return None
     if algorithm not in provider.checksums:
         raise ConfigurationError(f"{provider.name} is not known to take {algorithm} checksums")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 
+import aiohttp
 import pytest
+from yarl import URL
 
 from aios3 import (
     AccessDeniedError,
@@ -224,3 +226,32 @@ async def test_deletion_of_a_missing_object_is_no_error_on_any_store(server, dri
     """Google sends 404."""
     server.faults.add(Fault("answer", "DeleteObject", status=404, code="NoSuchKey"))
     await driver.delete_object("bucket", "missing")
+
+
+OVERRIDES = {
+    "response_content_type": "text/plain",
+    "response_content_disposition": 'attachment; filename="a &.mp4"',
+    "response_content_encoding": "identity",
+    "response_content_language": "de",
+    "response_cache_control": "no-store",
+    "response_expires": "Thu, 01 Jan 2032 00:00:00 GMT",
+}
+
+
+async def test_signed_url_replaces_headers_of_the_response_and_names_the_version(versions):
+    driver, _, (old, _) = versions
+    url = await driver.create_download_url("bucket", "key", expires_in=60, version_id=old, **OVERRIDES)
+    async with aiohttp.ClientSession() as session, session.get(URL(url, encoded=True)) as response:
+        assert (response.status, await response.read()) == (200, b"old")
+        found = {name: response.headers[name.removeprefix("response_").replace("_", "-")] for name in OVERRIDES}
+    assert found == OVERRIDES
+    async with aiohttp.ClientSession() as session:
+        changed = url.replace("no-store", "public")
+        assert (await session.get(URL(changed, encoded=True))).status == 403
+
+
+@pytest.mark.parametrize("versions", [None, False])
+async def test_version_of_a_signed_url_that_the_provider_cannot_name_is_refused(make_driver, small_provider, versions):
+    driver = make_driver(provider=dataclasses.replace(small_provider, versions=versions))
+    with pytest.raises(ConfigurationError):
+        await driver.create_download_url("bucket", "key", expires_in=60, version_id="v" if versions is False else "")

@@ -103,7 +103,7 @@ CONTRACT = {
     "upload_object_via_stream", "upload_object", "open_upload", "aclose",
     "iterate_containers", "get_container", "create_container", "delete_container",
     "iterate_container_objects", "get_object", "open_object", "download_object_as_stream", "download_object",
-    "delete_object",
+    "delete_object", "delete_objects", "copy_object", "iterate_object_versions",
     "get_container_cdn_url", "get_object_cdn_url", "create_download_url", "create_upload_url",
     "iterate_multipart_uploads", "cleanup_multipart_uploads", "find_checkpoints", "recover",
 }  # fmt: skip

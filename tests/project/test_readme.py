@@ -455,12 +455,6 @@ def test_the_table_lists_every_method() -> None:
         assert [argument for argument in named if argument not in known] == [], name
 
 
-def test_what_is_not_there_yet_is_not_there() -> None:
-    """No operation copies."""
-    assert "copies" in section("Limits").split("Not there yet:")[1]
-    assert not hasattr(operations, "CopyObject")
-
-
 def test_checksums_are_sent_where_the_readme_says() -> None:
     """By default on these providers and on no others."""
     limits = " ".join(section("Limits").split())

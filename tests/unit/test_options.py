@@ -67,7 +67,7 @@ def test_every_option_is_documented(options: Any) -> None:
         ({"concurrency": "many"}, "concurrency"),
         ({"memory_limit": 5 * MIB - 1}, "memory_limit"),
         ({"memory_limit": 1e9}, "memory_limit"),
-        ({"checksum": "md5"}, "checksum 'md5'"),
+        ({"checksum": "md4"}, "checksum 'md4'"),
         ({"part_growth": "fast"}, "part_growth 'fast'"),
         ({"payload_signing": None}, "payload_signing None"),
         ({"mechanism": "chunked"}, "mechanism 'chunked'"),

@@ -44,3 +44,5 @@ class UploadJob:
     """Checkpoint to resume, at whose offset the source begins; ``None`` for a new upload."""
     is_suspendable: bool = True
     """The upload may be left open when the driver is closed, if it has a journal."""
+    sends_md5: bool = False
+    """Every body has a Content-MD5, whether the object is locked or not."""

@@ -15,20 +15,26 @@ from aios3._protocol import operations
 from aios3._protocol.operations import (
     AbortMultipartUpload,
     CompleteMultipartUpload,
+    CopyObject,
+    CopySource,
     CreateBucket,
     CreateMultipartUpload,
     CreateSession,
     DeleteBucket,
     DeleteObject,
+    DeleteObjects,
     GetObject,
+    GetObjectTags,
     HeadBucket,
     HeadObject,
     ListBuckets,
     ListMultipartUploads,
     ListObjectsV2,
+    ListObjectVersions,
     ListParts,
     PutObject,
     UploadPart,
+    UploadPartCopy,
 )
 from aios3._protocol.wire.error_responses import expected_region, server_time
 from aios3._protocol.wire.messages import Response
@@ -59,6 +65,11 @@ OPERATIONS: dict[str, Any] = {
         ListBuckets(),
         ListObjectsV2("b"),
         ListMultipartUploads("b"),
+        ListObjectVersions("b"),
+        DeleteObjects("b", [("k", None)]),
+        CopyObject("b", "k", CopySource("b", "from"), {}),
+        UploadPartCopy("b", "k", "id", 1, CopySource("b", "from"), 0, 5),
+        GetObjectTags("b", "k"),
     )
 }
 NOT_SPOKEN = {"GetBucketLocation": 3, "UploadPartCopy": 2}
