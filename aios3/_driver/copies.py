@@ -8,6 +8,8 @@ from typing import Any, Final, Unpack, cast
 
 from aios3._client.failed_attempts import FailedAttempts
 from aios3._driver.base import DriverBase
+from aios3._protocol.attributes.conditions import check_conditions
+from aios3._protocol.attributes.encoding import read_metadata
 from aios3._protocol.attributes.options import read_options
 from aios3._protocol.operations import CopyObject, CopySource, DescribedSource, GetObjectTags, HeadSource
 from aios3._protocol.parts.copy_plan import plan_copy
@@ -64,13 +66,13 @@ async def copy_object(
 def _job(driver: DriverBase, bucket: str, key: str, attributes: UploadAttributes) -> UploadJob:
     """Return the job of the new object. Its headers hold only what was given, and its parts are laid out later."""
     # The store computes all checksums, because no byte passes here.
-    transfer = replace(driver._transfer, checksum=None, nonce=False, mechanism="multipart")
+    transfer = replace(driver._transfer, checksum=None, nonce=False, mechanism="auto")
     job = make_job(
         driver._provider,
         driver._transfer,
         bucket,
         key,
-        size=None,
+        size=0,  # no byte passes here, so no limit of a body counts
         max_size=None,
         on_progress=None,
         transfer=transfer,
@@ -111,6 +113,7 @@ class _Copy:
             raise ConfigurationError(
                 f"{provider.name} copies only up to {provider.max_copy_size} bytes, unconditionally"
             )
+        check_conditions(job.headers, provider, {"CompleteMultipartUpload"})
         job = replace(job, plan=plan_copy(provider, self._size), size=self._size)
         receipt = await MultipartCopy(self._engine, job, self._source, self._size, self._log).run()
         return replace(receipt, verification=Verification())
@@ -139,10 +142,9 @@ class _Copy:
 
     def _description(self) -> dict[str, str]:
         """Return the headers of the source with those that were given instead."""
-        kept = dict(self._described.headers)
-        if self._job.attributes.get("metadata") is not None:
-            kept = {name: value for name, value in kept.items() if not name.startswith("x-amz-meta-")}
-        return {**kept, **self._job.headers.create}
+        is_replaced = self._job.attributes.get("metadata") is not None
+        metadata = {} if is_replaced else read_metadata("metadata", self._described.found.metadata)
+        return {**self._described.headers, **metadata, **self._job.headers.create}
 
     async def _full_description(self) -> dict[str, str]:
         """Return the description with the tags of the source, which only a copy of the whole object takes along."""

@@ -24,7 +24,6 @@ from fastapi import FastAPI
 
 import aios3
 from aios3 import PROVIDERS, S3StorageDriver, TransferConfig, credential_providers
-from aios3._protocol import operations
 from aios3._protocol.checksums.digests import is_available
 from aios3._protocol.parts.part_plan import plan_parts
 from aios3.options import GIB, MIB

@@ -22,7 +22,6 @@ __all__ = ["CopyObject", "CopySource", "DescribedSource", "GetObjectTags", "Head
 _CONTENT_HEADERS: Final = frozenset({
     "content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires",
 })  # fmt: skip
-_METADATA: Final = "x-amz-meta-"
 _KEY_PREFIX: Final = "x-amz-server-side-encryption-customer-"
 _SOURCE_KEY_PREFIX: Final = "x-amz-copy-source-server-side-encryption-customer-"
 _NOTHING: Final = Element("")
@@ -131,7 +130,7 @@ class DescribedSource:
 
     found: StorageObject
     headers: Mapping[str, str]
-    """Headers that describe its content, and its metadata, as sent."""
+    """Headers that describe its content."""
     tag_count: int
     """Number of its tags, as far as the store says."""
 
@@ -160,11 +159,7 @@ class HeadSource:
             ResponseError: the object does not exist, the store refused, or the response does not state the size.
         """
         found = HeadObject(self.bucket, self.key, self.headers, self.version_id).read(response)
-        headers = {
-            name: value
-            for name, value in response.headers.items()
-            if name in _CONTENT_HEADERS or name.startswith(_METADATA)
-        }
+        headers = {name: value for name, value in response.headers.items() if name in _CONTENT_HEADERS}
         count = response.headers.get("x-amz-tagging-count", "").strip()
         return DescribedSource(found, headers, int(count) if count.isascii() and count[:4].isdigit() else 0)
 

@@ -315,6 +315,22 @@ async def test_source_that_the_store_cannot_hold_is_refused(in_parts, make_drive
     assert not server.open_uploads
 
 
+async def test_condition_that_complete_ignores_is_refused(in_parts, make_driver):
+    _, server = in_parts
+    driver = make_driver(on=server, provider=dataclasses.replace(server.store.provider, conditional_complete=False))
+    with pytest.raises(ConfigurationError, match="ignores if_match"):
+        await driver.copy_object("bucket", "from", "bucket", "to", if_none_match="*")
+    await driver.copy_object("bucket", "from", "bucket", "to")
+
+
+async def test_small_source_is_copied_where_there_are_no_multipart_uploads(make_driver, small_provider):
+    async with S3Server(dataclasses.replace(small_provider, multipart=False)) as server:
+        driver = make_driver(on=server, transfer=TransferConfig(part_size=1024, payload_signing="sha256"))
+        await driver.upload_object_via_stream(b"data", "bucket", "from", size=4)
+        await driver.copy_object("bucket", "from", "bucket", "to")
+        assert server.objects["bucket", "to"].body == b"data"
+
+
 async def test_copy_leaves_the_drivers_options_alone(in_parts, make_driver):
     """A nonce or a checksum would describe bytes that never pass here."""
     _, server = in_parts
