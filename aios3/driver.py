@@ -389,7 +389,8 @@ class S3StorageDriver(DriverBase):
     ) -> str:
         """Return a presigned URL with which anybody can PUT one part of an open upload, without credentials.
 
-        The URL is a secret until it expires. It does not bind the bytes: compare `iterate_parts` before the commit.
+        The URL is a secret until it expires. It does not bind the bytes: compare `iterate_parts` before the commit. An
+        upload with checksums may refuse parts that bring none, so create it with ``TransferConfig(checksum=None)``.
 
         Args:
             upload: the upload.
@@ -447,7 +448,10 @@ class S3StorageDriver(DriverBase):
     async def abort_multipart_upload(self, upload: MultipartUpload, **access: Unpack[UploadAccess]) -> None:
         """Abort an open upload and prove that nothing remained. An upload that is gone already is no error.
 
+        A cancellation waits for the end of the abort, at most ``Timeouts.cleanup`` seconds.
+
         Raises:
+            TimeoutError: the abort took longer than that.
             StorageError: the store refused or does not respond, or still lists the upload after six aborts.
         """
         await open_uploads.abort(self, upload, **access)

@@ -17,7 +17,7 @@ from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3._upload.lifecycle import create_upload
 from aios3._upload.multipart.abort import AbortOutcome
 from aios3._upload.multipart.resume import as_uploaded, list_stored_parts
-from aios3._upload.open_upload import abort_upload, check_parts, complete_upload
+from aios3._upload.open_upload import abort_despite_cancellation, check_parts, complete_upload
 from aios3._upload.open_upload import upload_parts as send_parts
 from aios3._upload.shared.job import BeforeCommit, PartRange, UploadJob
 from aios3._upload.shared.progress import ProgressCallback
@@ -32,7 +32,7 @@ from aios3.providers import Provider
 
 from .arguments import check_callable, check_sizes, check_type, checksum_of, make_job, parts_in_flight
 from .base import DriverBase
-from .uploads import engine_for
+from .uploads import engine_for, open_engine
 from .urls import presign_operation, whole_seconds
 
 __all__ = ["abort", "complete", "create", "create_part_url", "iterate_parts", "upload_part", "upload_parts"]
@@ -143,7 +143,10 @@ def _job_of_parts(
     driver: DriverBase, upload: MultipartUpload, access: UploadAccess, first_part: int, *, is_last: bool
 ) -> UploadJob:
     _check_part_number(driver._provider, first_part)
-    return replace(_job_of(driver, upload, access), range=PartRange(upload, first_part, is_last))
+    job = _job_of(driver, upload, access)
+    transfer = replace(_transfer_of(driver, upload), part_growth="fixed")
+    plan_parts(driver._provider, transfer, size=None, memory_limit=driver._transfer.memory_limit)
+    return replace(job, range=PartRange(upload, first_part, is_last))
 
 
 def _check_part_number(provider: Provider, number: object) -> None:
@@ -152,26 +155,13 @@ def _check_part_number(provider: Provider, number: object) -> None:
 
 
 def _job_of(driver: DriverBase, upload: MultipartUpload, access: UploadAccess) -> UploadJob:
-    """Return a job for requests about an upload that was created before, without a source."""
-    check_type("upload", upload, MultipartUpload)
-    check_bucket(upload.bucket)
-    check_key(upload.key)
-    provider = driver._provider
-    transfer = replace(
-        driver._transfer,
-        part_size=upload.part_size,
-        memory_limit=max(driver._transfer.memory_limit, upload.part_size),
-        spill_directory=None,  # the driver's directory applies, and so does its memory_limit
-        checksum=cast("Any", upload.checksum),
-        part_growth="fixed",
-        mechanism="multipart",
-    )
-    plan = plan_parts(provider, transfer, size=None, memory_limit=driver._transfer.memory_limit)
+    """Return a job for an upload that was created before, without a source."""
+    provider, transfer = driver._provider, _transfer_of(driver, upload)
     return UploadJob(
         bucket=upload.bucket,
         key=upload.key,
         headers=_headers_of(provider, upload, access),
-        plan=PartPlan(plan.first_size, plan.first_size, provider.max_parts),
+        plan=PartPlan(upload.part_size, upload.part_size, provider.max_parts),
         concurrency=parts_in_flight(provider, transfer),
         is_adaptive=transfer.concurrency == "auto",
         checksum=checksum_of(provider, transfer),
@@ -184,7 +174,21 @@ def _job_of(driver: DriverBase, upload: MultipartUpload, access: UploadAccess) -
     )
 
 
+def _transfer_of(driver: DriverBase, upload: MultipartUpload) -> TransferConfig:
+    return replace(
+        driver._transfer,
+        part_size=upload.part_size,
+        memory_limit=max(driver._transfer.memory_limit, upload.part_size),
+        spill_directory=None,  # the driver's directory applies, and so does its memory_limit
+        checksum=cast("Any", upload.checksum),
+        mechanism="multipart",
+    )
+
+
 def _headers_of(provider: Provider, upload: MultipartUpload, access: UploadAccess) -> ObjectHeaders:
+    check_type("upload", upload, MultipartUpload)
+    check_bucket(upload.bucket)
+    check_key(upload.key)
     if unknown := access.keys() - UploadAccess.__annotations__.keys():
         known = ", ".join(sorted(UploadAccess.__annotations__))
         raise TypeError(f"requests about an open upload have no {', '.join(sorted(unknown))}; they have {known}")
@@ -208,14 +212,13 @@ async def create_part_url(
     **access: Unpack[UploadAccess],
 ) -> str:
     """See `S3StorageDriver.create_part_url`."""
-    job = _job_of(driver, upload, access)
+    headers = dict(_headers_of(driver._provider, upload, access).part)
     _check_part_number(driver._provider, part_number)
     check_sizes(driver._provider, size, None)
     seconds = whole_seconds(expires_in)
-    headers = dict(job.headers.part)
     if size is not None:
         headers["content-length"] = str(size)
-    engine = await engine_for(driver, job)
+    engine = await open_engine(driver, access)
     operation = UploadPart(upload.bucket, upload.key, upload.upload_id, part_number, (), headers)
     return await presign_operation(engine.client, operation, seconds)
 
@@ -263,7 +266,8 @@ async def complete(
 
 async def abort(driver: DriverBase, upload: MultipartUpload, **access: Unpack[UploadAccess]) -> None:
     """See `S3StorageDriver.abort_multipart_upload`."""
-    job = _job_of(driver, upload, access)
-    outcome = await abort_upload(await engine_for(driver, job), upload, job.headers.every)
+    headers = _headers_of(driver._provider, upload, access).every
+    engine = await open_engine(driver, access)
+    outcome = await abort_despite_cancellation(engine, upload, headers)
     if outcome is AbortOutcome.FAILED:
         raise StorageError(f"multipart upload {upload.upload_id} of {upload.bucket}/{upload.key}: {outcome.value}")
