@@ -1,4 +1,4 @@
-"""Sources that hold a scope over their yields: it ends as it began, in the caller's task, with none of ours around."""
+"""Sources that hold a scope over their yields: it begins and ends in the caller's task, without any of ours."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ Holder = Callable[[], AbstractAsyncContextManager[None]]
 
 
 class Source:
-    """Gives `CHUNKS` parts inside a scope; waits at one of them, or fails, or lets something happen there."""
+    """Gives `CHUNKS` parts inside a scope, and calls `at` before one of them."""
 
     def __init__(self, holder: Holder, *, at: Callable[[], object] | None = None) -> None:
         self.is_told_to_close = self.is_closed = False
@@ -133,10 +133,9 @@ async def assert_undisturbed(server: S3Server, source: Source) -> None:
 
 @every_source
 @every_upload
-async def test_a_source_is_uploaded_whole(
+async def test_a_source_with_a_scope_is_uploaded_whole(
     server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder
 ) -> None:
-    """Its scopes are its own affair."""
     source = Source(holder)
     await upload(make_driver(), source.chunks())
     assert len(server.objects["bucket", "key"].body) == CHUNKS * PART
@@ -145,11 +144,9 @@ async def test_a_source_is_uploaded_whole(
 
 @every_source
 @every_upload
-async def test_the_error_of_a_source_is_raised(
+async def test_an_error_of_a_source_is_raised_as_its_scope_makes_it(
     server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder
 ) -> None:
-    """As the scope makes it: task groups raise groups."""
-
     def fail() -> None:
         raise SourceError
 
@@ -163,10 +160,9 @@ async def test_the_error_of_a_source_is_raised(
 
 @every_source
 @every_upload
-async def test_the_refusal_of_a_part_is_raised(
+async def test_the_refusal_of_a_part_is_raised_whatever_the_scope(
     server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder
 ) -> None:
-    """However the source takes it that it is closed."""
     server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied", times=99))
     source = Source(holder)
     with pytest.raises(AccessDeniedError):
@@ -178,10 +174,10 @@ async def test_the_refusal_of_a_part_is_raised(
 @every_upload
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("distance", [0, 1, 2, 4, 7])
-async def test_a_cancellation_is_raised(
+async def test_a_cancellation_or_two_are_raised_whatever_the_scope(
     server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, times: int, distance: int
 ) -> None:
-    """Once or twice; the second may strike the closing of the source."""
+    """The second may strike the closing of the source."""
     reached = asyncio.Event()
 
     async def stop() -> None:
@@ -221,10 +217,9 @@ async def test_a_scope_of_the_caller_ends_the_upload(
 
 @every_source
 @every_upload
-async def test_a_timeout_of_the_caller_is_a_timeout(
+async def test_a_timeout_of_the_caller_is_a_timeout_error(
     server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder
 ) -> None:
-    """`asyncio.timeout` finds its cancellation."""
     source = Source(holder, at=lambda: asyncio.sleep(60))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
@@ -234,7 +229,6 @@ async def test_a_timeout_of_the_caller_is_a_timeout(
 
 @every_source
 async def test_closing_the_driver_ends_the_upload(server: S3Server, make_driver: MakeDriver, holder: Holder) -> None:
-    """While the source waits."""
     driver = make_driver()
     closing: list[asyncio.Task[None]] = []
 
@@ -300,7 +294,7 @@ async def failing_anyio_task() -> AsyncIterator[None]:
 async def test_a_scope_that_ends_while_the_store_is_waited_for_fails_the_upload(
     server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, error: type[Exception]
 ) -> None:
-    """It strikes the caller's task, which is not cancelled: a cancellation would be taken for the caller's own."""
+    """It strikes the caller's task, but is no cancellation of the caller."""
     server.hold("UploadPart")
     source = Source(holder)
     with pytest.raises(error) as caught:
@@ -345,17 +339,15 @@ async def scope_that_passes() -> None:
     await asyncio.sleep(0)
 
 
-async def test_a_source_may_use_scopes_while_it_is_closed(make_driver: MakeDriver) -> None:
-    """Of its own: they are passed on as ever."""
+async def test_a_source_may_use_a_scope_while_it_is_closed(make_driver: MakeDriver) -> None:
     receipt = await make_driver().upload_object_via_stream(Closing(scope_that_passes), "bucket", "key")
     assert receipt.size == 0
 
 
 @pytest.mark.parametrize("close", [cancelled_child, timed_out])
-async def test_what_goes_wrong_in_the_closing_does_not_replace_the_error(
+async def test_an_error_of_the_closing_is_a_note_of_the_first_error(
     make_driver: MakeDriver, close: Callable[[], Awaitable[object]]
 ) -> None:
-    """Also a cancellation of something else, which the source has waited for: it becomes a note."""
     error = SourceError("the first")
     with pytest.raises(SourceError) as caught:
         await make_driver().upload_object_via_stream(Closing(close, error), "bucket", "key")
