@@ -155,7 +155,6 @@ async def test_the_upload_of_a_lost_create_is_found_and_aborted() -> None:
 
 
 async def test_concurrent_uploads_share_one_session() -> None:
-    """The first request opens it while the others wait."""
     async with store_and_driver() as (server, driver):
         server.hold("CreateSession")
         uploads = [asyncio.ensure_future(driver.upload_object_via_stream(b"x", "bucket", str(n))) for n in range(20)]
@@ -240,7 +239,6 @@ async def test_wrong_keys_raise_after_one_request(wrong: Credentials) -> None:
 
 
 async def test_an_upload_cancelled_while_its_session_opens_leaves_nothing() -> None:
-    """No task, no request in flight, no upload."""
     async with store_and_driver() as (server, driver):
         server.hold("CreateSession")
         upload = asyncio.ensure_future(driver.upload_object_via_stream(parts(6), "bucket", "key"))
@@ -254,7 +252,6 @@ async def test_an_upload_cancelled_while_its_session_opens_leaves_nothing() -> N
 
 
 async def test_closing_the_driver_ends_the_wait_for_a_session() -> None:
-    """The waiting call raises, and no task is left."""
     async with store_and_driver() as (server, driver):
         server.hold("CreateSession")
         looking = asyncio.ensure_future(driver.get_container("bucket"))
@@ -350,7 +347,6 @@ async def test_object_requests_go_to_the_zone_and_bucket_requests_to_the_control
 
 
 async def test_a_bucket_name_without_a_zone_is_refused_by_every_method(recorder: Recorder) -> None:
-    """Before any request."""
     async with S3StorageDriver("s3express", region="us-east-1", credentials=KEYS) as driver:
         for call in (
             driver.upload_object_via_stream(b"x", "videos", "key"),

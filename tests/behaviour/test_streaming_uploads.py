@@ -23,7 +23,7 @@ from aios3 import (
 )
 from aios3.testing import ALL_FAULT_KINDS, Fault, S3Server
 from tests.support.fault_sweep import FOR_EVER, FOUR_PARTS, upload_with
-from tests.support.sweep import CONTENT, KIB, PART, SMALL_PARTS, WAYS, Source, end_at, sweep
+from tests.support.sweep import CONTENT, PART, SMALL_PARTS, WAYS, Source, end_at, sweep
 
 PLAIN = dataclasses.replace(SMALL_PARTS, name="plain", multipart=False)
 STREAM = TransferConfig(part_size=PART, mechanism="stream")
@@ -75,17 +75,6 @@ async def test_a_file_is_sent_with_its_length(driver, server, tmp_path):
     path.write_bytes(BIG)
     assert (await driver.upload_object(path, "bucket", "key")).size == len(BIG)
     assert server.requests[0].header("Content-Length") == str(len(BIG))
-    assert server.objects["bucket", "key"].body == BIG
-
-
-async def test_a_writer_streams_its_writes_as_one_put(driver, server):
-    """Several writes, of buffers that are reused, and a source."""
-    buffer = bytearray(BIG[: 10 * KIB])
-    async with driver.open_upload("bucket", "key") as upload:
-        await upload.write(buffer)
-        buffer[:] = bytes(len(buffer))
-        await upload.write_from(chunks(BIG[10 * KIB :]))
-    assert upload.receipt.size == len(BIG)
     assert server.objects["bucket", "key"].body == BIG
 
 
