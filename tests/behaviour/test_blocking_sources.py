@@ -171,6 +171,26 @@ async def test_any_error_in_an_upload_block_aborts_and_is_raised(
     assert_nothing_is_there(server)
 
 
+async def test_a_frozen_error_of_an_async_source_is_raised_although_its_close_fails(
+    server: S3Server, driver: S3StorageDriver
+) -> None:
+    """The error of the close cannot be noted on it."""
+    error = FrozenError(1)
+
+    class Source:
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield bytes(2 * PART)
+            raise error
+
+        async def aclose(self) -> None:
+            raise ValueError("closing")
+
+    with pytest.raises(FrozenError) as caught:
+        await by_stream(driver, Source())
+    assert caught.value is error
+    assert_nothing_is_there(server)
+
+
 # threads
 
 
@@ -409,8 +429,11 @@ async def test_the_iterator_of_an_object_is_closed_when_the_call_ends(
         await asyncio.wait({task})
         server.release("UploadPart")
         assert task.cancelled() or isinstance(task.exception(), StorageError)
-    assert source.ended_in == [thread]
     assert_nothing_is_there(server)
+    async with asyncio.timeout(10):
+        while not source.ended_in:  # a call that still runs in the thread is not waited for
+            await asyncio.sleep(0.001)
+    assert source.ended_in == [thread]
 
 
 async def test_a_generator_is_closed_and_a_file_is_not(server: S3Server, driver: S3StorageDriver) -> None:

@@ -23,7 +23,7 @@ from tests.conftest import EAGER_TASKS
 from tests.support.fakes import PART, RecordingSource, md5, refusal, turns
 from tests.support.stream_scene import LIMIT
 from tests.support.stream_scene import StreamScene as Scene
-from tests.support.upload_scene import content
+from tests.support.upload_scene import adding, content, pulling
 
 SIZES = pytest.mark.parametrize("is_declared", [False, True], ids=["chunked", "declared"])
 
@@ -31,16 +31,6 @@ SIZES = pytest.mark.parametrize("is_declared", [False, True], ids=["chunked", "d
 @pytest.fixture
 def scene() -> Scene:
     return Scene()
-
-
-def pulling(source: object):
-    reader = SourceReader(source)
-
-    async def add(upload: Uploader) -> None:
-        while await upload.add_from(reader):
-            pass
-
-    return add
 
 
 @pytest.mark.parametrize("parts", [0, 0.5, 1, 1.001, 2, 12])
@@ -65,27 +55,27 @@ async def test_a_source_of_more_than_one_part_is_one_streamed_put(
 
 @SIZES
 async def test_no_byte_is_stored_before_the_response(scene: Scene, is_declared: bool) -> None:
-    told: list[UploadProgress] = []
+    seen: list[UploadProgress] = []
     size = 3 * PART
-    await scene.upload(content(3), on_progress=told.append, size=size if is_declared else None)
-    assert [progress.bytes_read for progress in told] == sorted(progress.bytes_read for progress in told)
-    assert [progress.bytes_stored for progress in told[:-1]] == [0] * (len(told) - 1)
-    assert len(told) > 2
-    assert told[-1] == UploadProgress(size, size, size if is_declared else None, 0)
+    await scene.upload(content(3), on_progress=seen.append, size=size if is_declared else None)
+    assert [progress.bytes_read for progress in seen] == sorted(progress.bytes_read for progress in seen)
+    assert [progress.bytes_stored for progress in seen[:-1]] == [0] * (len(seen) - 1)
+    assert len(seen) > 2
+    assert seen[-1] == UploadProgress(size, size, size if is_declared else None, 0)
 
 
-async def test_an_error_of_any_call_of_the_callback_commits_nothing(scene: Scene) -> None:
-    for count in range(3):
-        calls = iter(range(10))
+@pytest.mark.parametrize("call", range(3))
+async def test_an_error_of_any_call_of_the_callback_commits_nothing(scene: Scene, call: int) -> None:
+    calls = iter(range(10))
 
-        def fail(_: object, calls: Any = calls, count: int = count) -> None:
-            if next(calls) == count:
-                raise ZeroDivisionError
+    def fail(_: object) -> None:
+        if next(calls) == call:
+            raise ZeroDivisionError
 
-        with pytest.raises(ZeroDivisionError):
-            await scene.upload(content(2.5), on_progress=fail)
-        assert scene.store.objects == {}
-        scene.assert_nothing_is_left()
+    with pytest.raises(ZeroDivisionError):
+        await scene.upload(content(2.5), on_progress=fail)
+    assert scene.store.objects == {}
+    scene.assert_nothing_is_left()
 
 
 # limits
@@ -191,33 +181,23 @@ async def test_each_piece_of_a_source_that_never_waits_is_sent_before_the_next(s
 
 @SIZES
 async def test_the_first_part_is_kept_until_a_byte_follows_it(scene: Scene, is_declared: bool) -> None:
-    lengths: list[list[int | None]] = []
-
-    async def add(upload: Uploader) -> None:
-        await upload.add(memoryview(content(1)))
-        await turns(50)
-        lengths.append([*scene.store.lengths])
-        await upload.add(memoryview(b"x"))
-
-    await scene.upload(add, size=PART + 1 if is_declared else None)
-    assert lengths == [[]]
+    more = asyncio.Event()
+    source = RecordingSource(content(1), more, b"x")
+    task = await scene.start(pulling(source), size=PART + 1 if is_declared else None)
+    assert scene.store.lengths == []
+    more.set()
+    await task
 
 
 async def test_the_last_declared_byte_is_sent_only_after_a_clean_end(scene: Scene) -> None:
     """It would make the request complete, and the source may still fail."""
-    size = 2 * PART + 5
-
-    async def add(upload: Uploader) -> None:
-        await upload.add(memoryview(content(1)))
-        await upload.add(memoryview(bytes(10)))
-        await upload.add(memoryview(bytes(PART - 10)))
-        await upload.add(memoryview(bytes(5)))
-        await turns()
-        assert len(scene.store.received) < size
-        raise KeyError("the source")
-
+    size, fail = 2 * PART + 5, asyncio.Event()
+    source = RecordingSource(content(1), bytes(10), bytes(PART - 10), bytes(5), fail, KeyError("the source"))
+    task = await scene.start(pulling(source), size=size)
+    assert len(scene.store.received) < size
+    fail.set()
     with pytest.raises(KeyError):
-        await scene.upload(add, size=size)
+        await task
     assert scene.store.objects == {}
     assert len(scene.store.received) < size
 
@@ -269,13 +249,8 @@ async def test_a_failure_after_the_first_part_ends_the_upload_and_its_source(
 
 async def test_the_error_that_came_first_is_raised(scene: Scene) -> None:
     scene.store.failures = [(PART + 1, refusal(403, "AccessDenied"))]
-
-    async def add(upload: Uploader) -> None:
-        await upload.add(memoryview(content(1.5)))
-        raise KeyError("the source")
-
     with pytest.raises(KeyError):
-        await scene.upload(add)
+        await scene.upload(adding(1.5, KeyError("the source")))
     scene.assert_nothing_is_left()
 
 

@@ -24,7 +24,7 @@ from aios3.errors import (
 from aios3.models import UploadedPart, UploadProgress
 from tests.support.fakes import PART, Gate, RecordingSource, md5, multipart_md5, refusal, turns
 from tests.support.upload_scene import UploadScene as Scene
-from tests.support.upload_scene import content
+from tests.support.upload_scene import adding, content, pulling
 
 
 @pytest.fixture
@@ -94,16 +94,9 @@ async def test_the_receipt_has_the_retries_of_all_requests_and_the_elapsed_time(
 
 @pytest.mark.parametrize("concurrency", [1, 3])
 async def test_a_source_is_read_for_concurrency_plus_one_parts_exactly(scene: Scene, concurrency: int) -> None:
-    gate = Gate()
+    gate, source = Gate(), RecordingSource(*[content(0.5)] * 100)
     scene.store.on("UploadPart", *[gate] * 100)
-    source = RecordingSource(*[content(0.5)] * 100)
-    reader = SourceReader(source)
-
-    async def add(upload: Uploader) -> None:
-        while await upload.add_from(reader):
-            pass
-
-    task = await scene.start(add, concurrency=concurrency)
+    task = await scene.start(pulling(source), concurrency=concurrency)
     assert source.pulls == 2 * (concurrency + 1)
     assert scene.engine.memory.used == (concurrency + 1) * PART
     gate.opened.set()
@@ -112,21 +105,12 @@ async def test_a_source_is_read_for_concurrency_plus_one_parts_exactly(scene: Sc
 
 
 async def test_a_source_is_asked_only_after_memory_was_granted() -> None:
-    scene = Scene(memory_limit=PART)
-    holding, release = asyncio.Event(), asyncio.Event()
-
-    async def hold(upload: Uploader) -> None:
-        await upload.add(memoryview(content(1)))
-        holding.set()
-        await release.wait()
-
-    holder = await scene.start(hold, key="holder")
-    await holding.wait()
-    source = RecordingSource(b"abc")
-    reader = SourceReader(source)
-    task = await scene.start(lambda upload: upload.add_from(reader))
+    scene, gate, source = Scene(memory_limit=PART), Gate(), RecordingSource(b"abc")
+    scene.store.on("PutObject", gate)
+    holder = await scene.start(content(1), key="holder")
+    task = await scene.start(pulling(source))
     assert source.pulls == 0
-    release.set()
+    gate.opened.set()
     await asyncio.gather(holder, task)
     assert scene.object() == b"abc"
 
@@ -139,13 +123,7 @@ async def test_a_reader_is_asked_for_little_to_learn_whether_a_full_part_is_the_
             hints.append(size)
             return content(1) if len(hints) == 1 else b""
 
-    reader = SourceReader(Reader())
-
-    async def add(upload: Uploader) -> None:
-        while await upload.add_from(reader):
-            pass
-
-    await scene.upload(add)
+    await scene.upload(pulling(Reader()))
     assert hints == [PART, PART]
     assert scene.store.operations == ["PutObject"]
 
@@ -156,56 +134,36 @@ async def test_a_reader_is_asked_for_little_to_learn_whether_a_full_part_is_the_
 @pytest.mark.parametrize(
     ("sizes", "limits", "error", "words"),
     [
-        ([2.5], {"max_size": 2}, ObjectTooLargeError, f"max_size={2 * PART} bytes"),
-        ([2, 0.5], {"max_size": 2}, ObjectTooLargeError, f"max_size={2 * PART} bytes"),
-        ([2], {"size": 2.5}, SizeMismatchError, "ended after"),
-        ([0.5], {"size": 1}, SizeMismatchError, "ended after"),
-        ([0.5], {"size": 0.25}, SizeMismatchError, "longer than its declared size"),
-        ([2.5], {"size": 2.25}, SizeMismatchError, "longer than its declared size"),
-        ([2.5], {"plan": PartPlan(PART, PART, 2)}, PartLimitError, "parts"),
+        ([2.5], {"max_size": 2 * PART}, ObjectTooLargeError, f"max_size={2 * PART} bytes"),
+        ([2, b"x"], {"max_size": 2 * PART}, ObjectTooLargeError, f"max_size={2 * PART} bytes"),
+        ([2], {"size": 2 * PART + 1}, SizeMismatchError, "ended after"),
+        ([0.5], {"size": PART}, SizeMismatchError, "ended after"),
+        ([0.5, b"x"], {"size": PART // 2}, SizeMismatchError, "longer than its declared size"),
+        ([2.5, b"x"], {"size": 5 * PART // 2}, SizeMismatchError, "longer than its declared size"),
+        ([2, b"x"], {"plan": PartPlan(PART, PART, 2)}, PartLimitError, "parts"),
     ],
 )
 async def test_a_source_of_another_length_than_allowed_is_not_committed(
-    scene: Scene, sizes: list[float], limits: dict[str, Any], error: type[Exception], words: str
+    scene: Scene, sizes: list[float | bytes], limits: dict[str, Any], error: type[Exception], words: str
 ) -> None:
-    async def add(upload: Uploader) -> None:
-        for size in sizes:
-            await upload.add(memoryview(content(size)))
-
-    job = {name: int(limit * PART) if isinstance(limit, int | float) else limit for name, limit in limits.items()}
     with pytest.raises(error, match=words):
-        await scene.upload(add, **job)
+        await scene.upload(adding(*sizes), **limits)
     assert scene.store.objects == {}
     scene.assert_nothing_is_left()
 
 
 async def test_the_first_part_of_a_declared_longer_source_is_sent_at_once(scene: Scene) -> None:
-    sent = asyncio.Event()
-    checked = asyncio.Event()
-
-    async def add(upload: Uploader) -> None:
-        await upload.add(memoryview(content(1)))
-        sent.set()
-        await checked.wait()
-        await upload.add(memoryview(content(1)))
-
-    task = await scene.start(add, size=2 * PART)
-    assert sent.is_set()
+    more = asyncio.Event()
+    task = await scene.start(pulling(RecordingSource(content(1), more, content(1))), size=2 * PART)
     assert "UploadPart" in scene.store.operations
-    checked.set()
+    more.set()
     await task
 
 
 @pytest.mark.parametrize("more", [[], [b"x"]])
 async def test_a_source_at_the_limit_of_parts_is_asked_for_its_end(scene: Scene, more: list[bytes]) -> None:
-    reader = SourceReader(RecordingSource(content(2), *more))
-
-    async def add(upload: Uploader) -> None:
-        while await upload.add_from(reader):
-            pass
-
     with pytest.raises(PartLimitError) if more else contextlib.nullcontext():
-        await scene.upload(add, plan=PartPlan(PART, PART, 2), max_size=9 * PART)
+        await scene.upload(pulling(RecordingSource(content(2), *more)), plan=PartPlan(PART, PART, 2))
     assert bool(scene.store.objects) is not bool(more)
     scene.assert_nothing_is_left()
 
@@ -222,9 +180,8 @@ async def test_progress_never_goes_down_and_ends_at_the_size(scene: Scene, parts
     for name in ("bytes_read", "bytes_stored", "parts_stored"):
         counts = [getattr(progress, name) for progress in seen]
         assert counts == sorted(counts)
-    last = seen[-1]
-    assert last == UploadProgress(size, size, size, 5 if parts > 1 else 0)
     assert seen[0].bytes_stored == 0
+    assert seen[-1] == UploadProgress(size, size, size, 5 if parts > 1 else 0)
 
 
 async def test_an_error_of_the_callback_after_the_commit_has_a_note(scene: Scene) -> None:
@@ -300,25 +257,19 @@ async def test_sizes_of_a_resumed_upload_count_from_the_beginning(scene: Scene) 
 
 async def test_progress_of_a_resumed_upload_starts_at_the_checkpoint(scene: Scene) -> None:
     seen: list[UploadProgress] = []
-    durable: list[int] = []
-
-    async def add(upload: Uploader) -> None:
-        durable.append(upload.bytes_durable)
-        await upload.add(memoryview(content(1.5)))
-
-    await scene.upload(add, resume=left_open(scene, 2), on_progress=seen.append)
-    assert durable == [2 * PART]
+    task = await scene.start(adding(None), resume=left_open(scene, 2))
+    assert scene.uploader.bytes_durable == 2 * PART
+    task.cancel()
+    await asyncio.wait({task})
+    await scene.upload(content(1.5), resume=left_open(scene, 2), on_progress=seen.append)
     assert seen[0] == UploadProgress(int(3.5 * PART), 2 * PART, None, 2, 2 * PART)
     assert seen[-1] == UploadProgress(int(3.5 * PART), int(3.5 * PART), None, 4, int(3.5 * PART))
 
 
 async def test_a_resumed_upload_that_fails_is_aborted_with_proof(scene: Scene) -> None:
-    async def add(upload: Uploader) -> None:
-        assert scene.engine.known_uploads == {"before"}
-        raise KeyError("theirs")
-
+    """Although it has sent no part."""
     with pytest.raises(KeyError) as caught:
-        await scene.upload(add, resume=left_open(scene, 2))
+        await scene.upload(adding(KeyError("theirs")), resume=left_open(scene, 2))
     assert scene.store.operations == ["AbortMultipartUpload", "ListParts"]
     assert caught.value.__notes__ == ["aios3: multipart upload before of bucket/key: it was aborted"]
     scene.assert_nothing_is_left()
@@ -350,21 +301,13 @@ async def test_a_suspended_upload_stays_open_and_can_be_resumed(scene: Scene, jo
 
 
 async def test_a_failed_upload_takes_no_bytes_and_asks_no_source(scene: Scene) -> None:
-    box: list[Uploader] = []
-
-    async def add(upload: Uploader) -> None:
-        box.append(upload)
-        await upload.add(memoryview(content(0.5)))
-        raise KeyError("theirs")
-
     with pytest.raises(KeyError):
-        await scene.upload(add)
-    assert box[0].receipt is None
-    with pytest.raises(ConfigurationError, match=r"^the upload has ended; write inside its block$"):
-        await box[0].add(memoryview(b""))
+        await scene.upload(adding(0.5, KeyError("theirs")))
+    assert scene.uploader.receipt is None
     source = RecordingSource(b"late")
-    with pytest.raises(ConfigurationError, match=r"^the upload has ended; write inside its block$"):
-        await box[0].add_from(SourceReader(source))
+    for block in (adding(b""), pulling(source)):
+        with pytest.raises(ConfigurationError, match=r"^the upload has ended; write inside its block$"):
+            await block(scene.uploader)
     assert source.pulls == 0
     scene.assert_nothing_is_left()
 
