@@ -8,10 +8,9 @@ import errno
 import pytest
 
 from aios3._upload.shared.job import UploadJob
-from aios3._upload.uploader import Uploader
 from aios3.checkpoints import UploadSuspendedError
 from tests.support.fakes import PART
-from tests.support.upload_scene import UploadScene, content
+from tests.support.upload_scene import UploadScene, adding, content
 
 
 class RecordingJournal:
@@ -52,16 +51,14 @@ def scene_with(fails_in: str | None = None) -> tuple[UploadScene, RecordingJourn
     return scene, journal
 
 
-async def test_every_step_is_recorded_before_the_next_request() -> None:
+@pytest.mark.parametrize(
+    ("parts", "events"), [(3, [("creating", 0), ("created", 1), ("ended", [])]), (0.5, [("ended", [])])]
+)
+async def test_every_step_is_recorded_before_the_next_request(parts: float, events: list[object]) -> None:
+    """A single PutObject leaves nothing behind, so only its end is."""
     scene, journal = scene_with()
-    await scene.upload(content(3))
-    assert journal.events == [("creating", 0), ("created", 1), ("ended", [])]
-
-
-async def test_a_single_put_is_not_recorded_as_created() -> None:
-    scene, journal = scene_with()
-    await scene.upload(b"small")
-    assert journal.events == [("ended", [])]
+    await scene.upload(content(parts))
+    assert journal.events == events
 
 
 @pytest.mark.parametrize(("step", "operations"), [("creating", []), ("created", ["AbortMultipartUpload"])])
@@ -76,32 +73,14 @@ async def test_an_upload_whose_journal_cannot_be_written_fails_and_leaves_nothin
     scene.assert_nothing_is_left()
 
 
-async def test_a_suspended_upload_is_recorded_as_left_open() -> None:
+@pytest.mark.parametrize(("parts", "event"), [(2.5, ("left open", ["upload-1"])), (0.5, ("ended", []))])
+async def test_a_suspended_upload_is_left_open_if_it_has_parts(parts: float, event: object) -> None:
     scene, journal = scene_with()
-
-    async def feed(upload: Uploader) -> None:
-        await upload.add(memoryview(content(2.5)))
-        await asyncio.Event().wait()
-
-    task = await scene.start(feed)
+    task = await scene.start(adding(parts, None))
     await scene.engine.stop_uploads(None)
     with pytest.raises(UploadSuspendedError, match="closed") as caught:
         await task
-    assert journal.events[-1] == ("left open", ["upload-1"])
-    assert caught.value.checkpoint is not None
-    assert caught.value.checkpoint.offset == 2 * PART
-    assert "it was left open" in caught.value.__notes__[0]
-
-
-async def test_an_upload_that_created_nothing_has_no_checkpoint() -> None:
-    scene, journal = scene_with()
-
-    async def feed(upload: Uploader) -> None:
-        await upload.add(memoryview(b"some"))
-        await asyncio.Event().wait()
-
-    task = await scene.start(feed)
-    await scene.engine.stop_uploads(None)
-    with pytest.raises(UploadSuspendedError) as caught:
-        await task
-    assert (caught.value.checkpoint, journal.events) == (None, [("ended", [])])
+    assert journal.events[-1] == event
+    checkpoint = caught.value.checkpoint
+    assert (checkpoint and checkpoint.offset) == (2 * PART if parts > 1 else None)
+    assert parts < 1 or "it was left open" in caught.value.__notes__[0]

@@ -12,7 +12,6 @@ import pytest
 
 from aios3 import (
     AccessDeniedError,
-    ContainerNotFoundError,
     ObjectTooLargeError,
     S3StorageDriver,
     StorageError,
@@ -86,18 +85,9 @@ async def never_finishes(**options: Any) -> AsyncIterator[bytes]:
 SOURCES: list[Callable[..., Any]] = [NeverCloses, IgnoresCancellation, never_finishes]
 
 
-async def refused(driver: S3StorageDriver, server: S3Server, make: Callable[..., Any]) -> None:
-    server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied"))
-    await driver.upload_object_via_stream(make(), "bucket", "key")
-
-
 async def refused_while_the_source_waits(driver: S3StorageDriver, server: S3Server, make: Callable[..., Any]) -> None:
     server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied"))
     await driver.upload_object_via_stream(make(chunks=5), "bucket", "key")
-
-
-async def missing_bucket(driver: S3StorageDriver, server: S3Server, make: Callable[..., Any]) -> None:
-    await driver.upload_object_via_stream(make(), "missing", "key")
 
 
 async def too_large(driver: S3StorageDriver, server: S3Server, make: Callable[..., Any]) -> None:
@@ -137,9 +127,7 @@ async def written_from(driver: S3StorageDriver, server: S3Server, make: Callable
 
 
 ENDS: dict[Callable[..., Awaitable[None]], type[BaseException]] = {
-    refused: AccessDeniedError,
     refused_while_the_source_waits: AccessDeniedError,
-    missing_bucket: ContainerNotFoundError,
     too_large: ObjectTooLargeError,
     source_error: LookupError,
     timed_out: TimeoutError,

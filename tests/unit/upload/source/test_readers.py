@@ -167,32 +167,6 @@ async def test_an_empty_source_ends(empty: Any) -> None:
     assert await read_all(empty) == b""
 
 
-class Gives:
-    """Gives one chunk at every read."""
-
-    def __init__(self, chunk: object) -> None:
-        self.chunk = chunk
-
-    def read(self, size: int) -> Any:
-        return self.chunk
-
-
-class GivesAsync(Gives):
-    async def read(self, size: int) -> Any:
-        return self.chunk
-
-
-@pytest.mark.parametrize("wrong", [None, "text", 5])
-@pytest.mark.parametrize(
-    "make", [lambda chunk: generate([b"a", chunk]), lambda chunk: [b"a", chunk], lambda chunk: iter([b"a", chunk]),
-             Gives, GivesAsync]
-)  # fmt: skip
-async def test_a_chunk_that_is_not_bytes_is_a_type_error(wrong: object, make: Callable[[object], Any]) -> None:
-    """Never an end: the object would be cut short."""
-    with pytest.raises(TypeError, match=f"gave {type(wrong).__name__}, but its chunks must be bytes-like"):
-        await read_all(make(wrong))
-
-
 async def test_a_producer_may_reuse_its_buffer_for_the_next_chunk() -> None:
     """Also if several chunks are joined."""
     pieces = [CONTENT[start : start + 10] for start in range(0, 1280, 10)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 import anyio
@@ -22,16 +22,16 @@ class SourceError(Exception):
     """What the source raises."""
 
 
-@asynccontextmanager
-async def cancel_scope() -> AsyncIterator[None]:
-    with anyio.CancelScope():
-        yield
+Holder = Callable[[], AbstractAsyncContextManager[object]]
 
 
-@asynccontextmanager
-async def move_on_after() -> AsyncIterator[None]:
-    with anyio.move_on_after(60):
-        yield
+def scope(make: Callable[[], AbstractContextManager[object]]) -> Holder:
+    @asynccontextmanager
+    async def holder() -> AsyncIterator[None]:
+        with make():
+            yield
+
+    return holder
 
 
 @asynccontextmanager
@@ -51,19 +51,19 @@ async def asyncio_tasks() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def asyncio_timeout() -> AsyncIterator[None]:
-    async with asyncio.timeout(60):
-        yield
-
-
-@asynccontextmanager
 async def all_of_them() -> AsyncIterator[None]:
-    async with anyio_tasks(), asyncio_timeout(), cancel_scope(), asyncio_tasks(), move_on_after():
+    async with anyio_tasks(), asyncio.timeout(60), scope(anyio.CancelScope)(), asyncio_tasks():
         yield
 
 
-HOLDERS = [cancel_scope, move_on_after, anyio_tasks, asyncio_tasks, asyncio_timeout, all_of_them]
-Holder = Callable[[], AbstractAsyncContextManager[None]]
+HOLDERS: dict[str, Holder] = {
+    "cancel scope": scope(anyio.CancelScope),
+    "move_on_after": scope(lambda: anyio.move_on_after(60)),
+    "anyio tasks": anyio_tasks,
+    "asyncio tasks": asyncio_tasks,
+    "asyncio timeout": lambda: asyncio.timeout(60),
+    "all": all_of_them,
+}
 
 
 class Source:
@@ -113,10 +113,9 @@ async def by_peeking(driver: S3StorageDriver, source: Any) -> None:
     await driver.upload_object_via_stream(Rest(), "bucket", "key")
 
 
-UPLOADS = [by_stream, by_writer, by_peeking]
 Upload = Callable[[S3StorageDriver, Any], Awaitable[None]]
-every_source = pytest.mark.parametrize("holder", HOLDERS)
-every_upload = pytest.mark.parametrize("upload", UPLOADS)
+every_source = pytest.mark.parametrize("holder", HOLDERS.values(), ids=HOLDERS)
+every_upload = pytest.mark.parametrize("upload", [by_stream, by_writer, by_peeking])
 
 
 async def assert_undisturbed(server: S3Server, source: Source) -> None:
@@ -131,42 +130,43 @@ async def assert_undisturbed(server: S3Server, source: Source) -> None:
         await asyncio.sleep(0)
 
 
-@every_source
-@every_upload
-async def test_a_source_with_a_scope_is_uploaded_whole(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder
-) -> None:
-    source = Source(holder)
-    await upload(make_driver(), source.chunks())
-    assert len(server.objects["bucket", "key"].body) == CHUNKS * PART
-    await assert_undisturbed(server, source)
+ENDINGS: dict[str, Any] = {
+    "clean": (),
+    "error": (SourceError, ExceptionGroup),
+    "refusal": AccessDeniedError,
+    "timeout": TimeoutError,
+    "closed": StorageError,
+}
 
 
 @every_source
 @every_upload
-async def test_an_error_of_a_source_is_raised_as_its_scope_makes_it(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_an_upload_of_a_source_with_a_scope_ends_like_any_other(
+    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, ending: str
 ) -> None:
-    def fail() -> None:
-        raise SourceError
+    """An error of the source is raised as its scope makes it: task groups raise groups."""
+    driver, closing = make_driver(), list[asyncio.Task[None]]()
+    if ending == "refusal":
+        server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied", times=99))
 
-    source = Source(holder, at=fail)
-    with pytest.raises((SourceError, ExceptionGroup)) as caught:
-        await upload(make_driver(), source.chunks())
-    if isinstance(caught.value, ExceptionGroup):
+    async def act() -> None:
+        if ending == "error":
+            raise SourceError
+        if ending == "closed":
+            closing.append(asyncio.create_task(driver.aclose()))
+        if ending in ("closed", "timeout"):
+            await asyncio.sleep(60)
+
+    source = Source(holder, at=act)
+    with pytest.raises(ENDINGS[ending]) if ending != "clean" else nullcontext() as caught:
+        async with asyncio.timeout(0.1 if ending == "timeout" else None):
+            await upload(driver, source.chunks())
+    await asyncio.gather(*closing)
+    if ending == "clean":
+        assert len(server.objects["bucket", "key"].body) == CHUNKS * PART
+    elif isinstance(caught.value, ExceptionGroup):
         assert caught.value.subgroup(SourceError) is not None
-    await assert_undisturbed(server, source)
-
-
-@every_source
-@every_upload
-async def test_the_refusal_of_a_part_is_raised_whatever_the_scope(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder
-) -> None:
-    server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied", times=99))
-    source = Source(holder)
-    with pytest.raises(AccessDeniedError):
-        await upload(make_driver(), source.chunks())
     await assert_undisturbed(server, source)
 
 
@@ -199,66 +199,20 @@ async def test_a_cancellation_or_two_are_raised_whatever_the_scope(
 
 @every_source
 @every_upload
-@pytest.mark.parametrize("scope", [anyio.CancelScope, anyio.move_on_after], ids=["cancelled", "timed out"])
+@pytest.mark.parametrize("caller", [anyio.CancelScope, anyio.move_on_after], ids=["cancelled", "timed out"])
 async def test_a_scope_of_the_caller_ends_the_upload(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, scope: Any
+    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, caller: Any
 ) -> None:
     """anyio would cancel the closing of the source at every turn of the loop."""
-    is_asleep = scope is anyio.move_on_after
+    is_asleep = caller is anyio.move_on_after
     source = Source(holder, at=lambda: anyio.sleep(60) if is_asleep else outer.cancel())
-    with scope(*([0.1] if is_asleep else [])) as outer:
+    with caller(*([0.1] if is_asleep else [])) as outer:
         await upload(make_driver(), source.chunks())
         await anyio.sleep(60)
     assert outer.cancelled_caught
     # Else the scope strikes the source itself, or since Python 3.13 a task group in it does.
     assert source.is_closed or is_asleep or upload is by_peeking
     await assert_undisturbed(server, source)
-
-
-@every_source
-@every_upload
-async def test_a_timeout_of_the_caller_is_a_timeout_error(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder
-) -> None:
-    source = Source(holder, at=lambda: asyncio.sleep(60))
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1):
-            await upload(make_driver(), source.chunks())
-    await assert_undisturbed(server, source)
-
-
-@every_source
-async def test_closing_the_driver_ends_the_upload(server: S3Server, make_driver: MakeDriver, holder: Holder) -> None:
-    driver = make_driver()
-    closing: list[asyncio.Task[None]] = []
-
-    async def close() -> None:
-        closing.append(asyncio.create_task(driver.aclose()))
-        await asyncio.sleep(60)
-
-    source = Source(holder, at=close)
-    with pytest.raises(StorageError, match="closed"):
-        await driver.upload_object_via_stream(source.chunks(), "bucket", "key")
-    await closing[0]
-    await assert_undisturbed(server, source)
-
-
-@asynccontextmanager
-async def short_timeout() -> AsyncIterator[None]:
-    async with asyncio.timeout(0.05):
-        yield
-
-
-@asynccontextmanager
-async def short_anyio_timeout() -> AsyncIterator[None]:
-    with anyio.fail_after(0.05):
-        yield
-
-
-@asynccontextmanager
-async def short_pause() -> AsyncIterator[None]:
-    with anyio.move_on_after(0.05):
-        yield
 
 
 async def fail_soon() -> None:
@@ -284,9 +238,9 @@ async def failing_anyio_task() -> AsyncIterator[None]:
 @pytest.mark.parametrize(
     ("holder", "error"),
     [
-        (short_timeout, TimeoutError),
-        (short_anyio_timeout, TimeoutError),
-        (short_pause, StorageError),
+        (lambda: asyncio.timeout(0.05), TimeoutError),
+        (scope(lambda: anyio.fail_after(0.05)), TimeoutError),
+        (scope(lambda: anyio.move_on_after(0.05)), StorageError),
         (failing_task, ExceptionGroup),
         (failing_anyio_task, ExceptionGroup),
     ],
