@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import gc
 import weakref
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -56,8 +57,10 @@ class Scene(UploadScene):
 
 
 @pytest.fixture
-def scene() -> Scene:
-    return Scene()
+async def scene() -> AsyncIterator[Scene]:
+    scene = Scene()
+    yield scene
+    scene.assert_nothing_is_left()
 
 
 @pytest.fixture
@@ -103,7 +106,6 @@ async def test_an_upload_is_one_request_with_the_callers_own_bytes(scene: Scene)
     assert (receipt.version_id, receipt.upload_id, receipt.parts, receipt.retries) == ("v1", None, (), 0)
     assert (await scene.put(b"", key="empty")).size == 0
     assert (list(scene.store.sent[1].body), scene.store.objects["empty"][0]) == ([], b"")
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("size", [SEGMENT_SIZE, SEGMENT_SIZE + 1, 2 * SEGMENT_SIZE, 8 * SEGMENT_SIZE])
@@ -129,7 +131,6 @@ async def test_a_running_upload_holds_no_memory_and_is_not_stopped_or_aborted(sc
     assert (await task).size == len(DATA)
     assert upload.ended.is_set()
     assert scene.store.operations == ["PutObject"]
-    scene.assert_nothing_is_left()
 
 
 # failures
@@ -141,7 +142,6 @@ async def test_a_refusal_is_raised_without_a_note(scene: Scene) -> None:
         await scene.put()
     assert not hasattr(caught.value, "__notes__")
     assert scene.store.objects == {}
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("error", [TransportTimeoutError("nothing moved"), TimeoutError("theirs")])
@@ -168,7 +168,6 @@ async def test_a_cancellation_at_any_turn_leaves_nothing(scene: Scene, step: int
     await asyncio.wait({task})
     assert task.cancelled() is not is_over
     assert scene.store.objects.get("key", (DATA,))[0] == DATA
-    scene.assert_nothing_is_left()
 
 
 # the end of the driver
@@ -183,7 +182,6 @@ async def test_a_second_cut_off_has_no_effect(scene: Scene, gate: Gate, distance
     with pytest.raises(CompletionUnknownError):
         await task
     upload.give_up_commit()
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("distance", range(-4, 5))
@@ -235,7 +233,6 @@ async def test_a_cancellation_in_the_turn_of_the_cut_off_is_raised(scene: Scene,
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    scene.assert_nothing_is_left()
 
 
 async def test_the_error_of_a_cut_off_names_the_object(scene: Scene, gate: Gate) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -25,8 +26,10 @@ from tests.support.upload_scene import adding, content, pulling
 
 
 @pytest.fixture
-def scene() -> Scene:
-    return Scene()
+async def scene() -> AsyncIterator[Scene]:
+    scene = Scene()
+    yield scene
+    scene.assert_nothing_is_left()
 
 
 # failures
@@ -48,7 +51,6 @@ async def test_a_refused_request_leaves_nothing(scene: Scene, operation: str) ->
     with pytest.raises(AccessDeniedError):
         await scene.upload(content(0.5 if operation == "PutObject" else 3))
     assert scene.store.objects == {}
-    scene.assert_nothing_is_left()
 
 
 async def test_a_cancelled_wait_for_memory_leaves_nothing() -> None:
@@ -81,7 +83,6 @@ async def test_an_upload_of_more_than_a_part_is_created_with_the_first_byte_and_
         gate.opened.set()
 
     assert len((await scene.upload(add, size=int(2.25 * PART))).parts) == 3
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("parts", [0.5, 2.5])
@@ -134,7 +135,6 @@ async def test_a_write_after_the_block_is_refused_during_the_commit_and_later(sc
     assert (await task).size == 2 * PART
     with pytest.raises(ConfigurationError, match="ended"):
         await scene.uploader.add(memoryview(b"later"))
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("where", ["CreateMultipartUpload", "UploadPart", "source", "memory"])
@@ -172,7 +172,6 @@ async def test_a_stopped_upload_fails_with_the_reason(scene: Scene) -> None:
     await asyncio.wait({task})
     assert task.exception() is reason
     assert scene.uploader.ended.is_set()
-    scene.assert_nothing_is_left()
 
 
 async def test_a_stop_before_the_beginning_or_after_the_end_has_no_effect(scene: Scene) -> None:
@@ -219,7 +218,6 @@ async def test_a_stop_at_any_turn_of_the_commit_ends_in_an_error_or_a_receipt(sc
         assert scene.object() == content(2.5)
     else:
         assert str(task.exception()) == "closed"
-    scene.assert_nothing_is_left()
 
 
 async def test_an_abandoned_upload_is_aborted_although_its_block_goes_on(scene: Scene) -> None:
@@ -230,7 +228,6 @@ async def test_an_abandoned_upload_is_aborted_although_its_block_goes_on(scene: 
     with pytest.raises(StorageError, match="closed"):
         await task
     assert scene.store.operations.count("AbortMultipartUpload") == 1
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize(("parts", "commit"), [(0.5, "PutObject"), (2.5, "CompleteMultipartUpload")])
@@ -264,4 +261,3 @@ async def test_no_commit_begins_after_a_stop(scene: Scene, parts: float) -> None
     with pytest.raises(StorageError, match="closed"):
         await scene.upload(add)
     assert scene.store.objects == {}
-    scene.assert_nothing_is_left()

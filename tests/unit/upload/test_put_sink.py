@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,10 @@ SIZES = pytest.mark.parametrize("is_declared", [False, True], ids=["chunked", "d
 
 
 @pytest.fixture
-def scene() -> Scene:
-    return Scene()
+async def scene() -> AsyncIterator[Scene]:
+    scene = Scene()
+    yield scene
+    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("parts", [0, 0.5, 1, 1.001, 2, 12])
@@ -50,7 +53,6 @@ async def test_a_source_of_more_than_one_part_is_one_streamed_put(
     assert scene.object() == body
     assert (receipt.bucket, receipt.key, receipt.size, receipt.etag) == ("bucket", "key", len(body), md5(body))
     assert (receipt.upload_id, receipt.parts, receipt.version_id, receipt.retries) == (None, (), "v1", 0)
-    scene.assert_nothing_is_left()
 
 
 @SIZES
@@ -75,7 +77,6 @@ async def test_an_error_of_any_call_of_the_callback_commits_nothing(scene: Scene
     with pytest.raises(ZeroDivisionError):
         await scene.upload(content(2.5), on_progress=fail)
     assert scene.store.objects == {}
-    scene.assert_nothing_is_left()
 
 
 # limits
@@ -104,7 +105,6 @@ async def test_a_source_is_read_for_three_pieces_while_the_socket_is_stuck(scene
     scene.store.may_read.set()
     assert (await task).size == 20 * PART
     await watching
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("uploads", [1, 3])
@@ -222,7 +222,6 @@ async def test_a_failure_within_the_first_part_is_retried(scene: Scene, received
     receipt = await scene.upload(content(3))
     assert scene.object() == content(3)
     assert receipt.retries == 2
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize(
@@ -244,14 +243,12 @@ async def test_a_failure_after_the_first_part_ends_the_upload_and_its_source(
     assert type(caught.value) is expected
     assert source.pulls <= 6
     assert scene.store.operations == ["PutObject"]
-    scene.assert_nothing_is_left()
 
 
 async def test_the_error_that_came_first_is_raised(scene: Scene) -> None:
     scene.store.failures = [(PART + 1, refusal(403, "AccessDenied"))]
     with pytest.raises(KeyError):
         await scene.upload(adding(1.5, KeyError("the source")))
-    scene.assert_nothing_is_left()
 
 
 # other tasks and the end of the driver
@@ -270,7 +267,6 @@ async def test_a_write_of_another_task_ends_with_a_failed_upload(scene: Scene) -
         await scene.upload(add)
     with pytest.raises(StorageError):
         await writes[0]
-    scene.assert_nothing_is_left()
 
 
 async def test_a_block_that_swallows_a_failure_gets_it_again_at_every_write(scene: Scene) -> None:
@@ -290,7 +286,6 @@ async def test_a_block_that_swallows_a_failure_gets_it_again_at_every_write(scen
     with pytest.raises(AccessDeniedError) as caught:
         await scene.upload(add)
     assert met == [caught.value] * 2
-    scene.assert_nothing_is_left()
 
 
 async def test_a_block_that_swallows_its_own_error_gets_it_again(scene: Scene) -> None:
@@ -327,7 +322,6 @@ async def test_a_stopped_upload_begins_no_request(scene: Scene) -> None:
     with pytest.raises(StorageError, match="stopped"):
         await scene.upload(add)
     assert scene.store.sent == []
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("parts", [0.5, 3])
@@ -340,7 +334,6 @@ async def test_an_upload_whose_own_task_closes_the_driver_commits_nothing(scene:
     with pytest.raises(StorageError, match="closed"):
         await scene.upload(add)
     assert scene.store.objects == {}
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("parts", [0.5, 1, 3])

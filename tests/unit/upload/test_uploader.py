@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -28,8 +29,10 @@ from tests.support.upload_scene import adding, content, pulling
 
 
 @pytest.fixture
-def scene() -> Scene:
-    return Scene()
+async def scene() -> AsyncIterator[Scene]:
+    scene = Scene()
+    yield scene
+    scene.assert_nothing_is_left()
 
 
 class FalsyError(Exception):
@@ -72,7 +75,6 @@ async def test_a_source_of_at_most_one_part_is_one_put_and_a_longer_one_a_multip
     assert (receipt.upload_id, receipt.version_id, receipt.request_id, receipt.etag) == (
         ("upload-1", None, "commit", multipart_md5(pieces)) if pieces else (None, "v1", None, md5(body))
     )
-    scene.assert_nothing_is_left()
 
 
 async def test_parts_have_the_planned_sizes(scene: Scene) -> None:
@@ -101,7 +103,6 @@ async def test_a_source_is_read_for_concurrency_plus_one_parts_exactly(scene: Sc
     assert scene.engine.memory.used == (concurrency + 1) * PART
     gate.opened.set()
     assert (await task).size == 50 * PART
-    scene.assert_nothing_is_left()
 
 
 async def test_a_source_is_asked_only_after_memory_was_granted() -> None:
@@ -149,7 +150,6 @@ async def test_a_source_of_another_length_than_allowed_is_not_committed(
     with pytest.raises(error, match=words):
         await scene.upload(adding(*sizes), **limits)
     assert scene.store.objects == {}
-    scene.assert_nothing_is_left()
 
 
 async def test_the_first_part_of_a_declared_longer_source_is_sent_at_once(scene: Scene) -> None:
@@ -165,7 +165,6 @@ async def test_a_source_at_the_limit_of_parts_is_asked_for_its_end(scene: Scene,
     with pytest.raises(PartLimitError) if more else contextlib.nullcontext():
         await scene.upload(pulling(RecordingSource(content(2), *more)), plan=PartPlan(PART, PART, 2))
     assert bool(scene.store.objects) is not bool(more)
-    scene.assert_nothing_is_left()
 
 
 # progress
@@ -221,7 +220,6 @@ async def test_a_resumed_upload_sends_the_missing_parts_and_commits_all(scene: S
     assert (receipt.size, receipt.upload_id) == (len(body), "before")
     assert receipt.parts[:2] == checkpoint.parts
     assert [part.number for part in receipt.parts] == [1, 2, 3, 4, 5]
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize(("parts", "body"), [(2, b""), (0, b""), (0, b"abc"), (0, content(1)), (1, content(1))])
@@ -242,7 +240,6 @@ async def test_a_resumed_upload_without_a_longer_rest_is_committed_as_parts(
     size, count = parts * PART + len(body), parts + sends_part
     assert (scene.object(), receipt.size) == (content(parts) + body, size)
     assert seen[-1] == UploadProgress(size, size, None, count, size)
-    scene.assert_nothing_is_left()
 
 
 async def test_sizes_of_a_resumed_upload_count_from_the_beginning(scene: Scene) -> None:
@@ -252,7 +249,6 @@ async def test_sizes_of_a_resumed_upload_count_from_the_beginning(scene: Scene) 
         await scene.upload(content(1), resume=left_open(scene, 2), size=4 * PART)
     assert scene.store.objects == {}
     assert (await scene.upload(content(1), resume=left_open(scene, 2), max_size=3 * PART)).size == 3 * PART
-    scene.assert_nothing_is_left()
 
 
 async def test_progress_of_a_resumed_upload_starts_at_the_checkpoint(scene: Scene) -> None:
@@ -272,7 +268,6 @@ async def test_a_resumed_upload_that_fails_is_aborted_with_proof(scene: Scene) -
         await scene.upload(adding(KeyError("theirs")), resume=left_open(scene, 2))
     assert scene.store.operations == ["AbortMultipartUpload", "ListParts"]
     assert caught.value.__notes__ == ["aios3: multipart upload before of bucket/key: it was aborted"]
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("job", [{}, {"size": 9 * PART, "checksum": "crc32"}], ids=["plain", "declared"])
@@ -294,7 +289,6 @@ async def test_a_suspended_upload_stays_open_and_can_be_resumed(scene: Scene, jo
     assert (scene.engine.known_uploads, scene.engine.memory.used) == (set(), 0)
     await scene.upload(content(9)[checkpoint.offset :], **job, resume=checkpoint)
     assert scene.object() == content(9)
-    scene.assert_nothing_is_left()
 
 
 # failures
@@ -309,7 +303,6 @@ async def test_a_failed_upload_takes_no_bytes_and_asks_no_source(scene: Scene) -
         with pytest.raises(ConfigurationError, match=r"^the upload has ended; write inside its block$"):
             await block(scene.uploader)
     assert source.pulls == 0
-    scene.assert_nothing_is_left()
 
 
 async def test_a_write_that_waits_for_create_gets_an_error_if_the_upload_fails(scene: Scene) -> None:
@@ -327,7 +320,6 @@ async def test_a_write_that_waits_for_create_gets_an_error_if_the_upload_fails(s
         await others[0]
     with pytest.raises(KeyError):
         await task
-    scene.assert_nothing_is_left()
 
 
 async def test_a_task_that_writes_gets_the_error_of_the_failed_part(scene: Scene) -> None:
@@ -354,7 +346,6 @@ async def test_a_task_that_writes_gets_the_error_of_the_failed_part(scene: Scene
     with pytest.raises(AccessDeniedError, match="part 1") as caught:
         await scene.upload(add)
     assert learnt == [caught.value] * 2
-    scene.assert_nothing_is_left()
 
 
 async def test_a_block_that_swallows_the_cancellation_by_a_failed_part_does_not_commit(scene: Scene) -> None:
@@ -369,4 +360,3 @@ async def test_a_block_that_swallows_the_cancellation_by_a_failed_part_does_not_
         await scene.upload(add)
     assert [note for note in caught.value.__notes__ if "failed as well" in note] == []
     assert "CompleteMultipartUpload" not in scene.store.operations
-    scene.assert_nothing_is_left()

@@ -25,8 +25,10 @@ Block = Callable[[UploadWriter], Awaitable[object]]
 
 
 @pytest.fixture
-def scene() -> Scene:
-    return Scene()
+async def scene() -> AsyncIterator[Scene]:
+    scene = Scene()
+    yield scene
+    scene.assert_nothing_is_left()
 
 
 async def write(scene: Scene, block: Block, **job: Any) -> UploadWriter:
@@ -77,7 +79,6 @@ async def test_a_source_that_exceeds_the_limit_is_closed_and_not_read_on(scene: 
     with pytest.raises(ObjectTooLargeError):
         await write(scene, lambda writer: writer.write_from(source), max_size=2 * PART)
     assert (source.pulls, source.closed) == (3, 1)
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize(("count", "size", "expected"), [(640, 1, 10), (64, 64 * KIB, 8)])

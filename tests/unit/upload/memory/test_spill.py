@@ -7,6 +7,7 @@ import base64
 import errno
 import threading
 import zlib
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -53,8 +54,18 @@ class Reader:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> SpillScene:
-    return SpillScene(tmp_path)
+async def scene(tmp_path: Path) -> AsyncIterator[SpillScene]:
+    scene = SpillScene(tmp_path)
+    yield scene
+    scene.assert_nothing_is_left()
+
+
+@pytest.fixture
+async def holder(scene: SpillScene) -> AsyncIterator[Reservation]:
+    """All memory, held by an unfinished part of another upload until the test has ended."""
+    holder = scene.hold_memory()
+    yield holder
+    scene.let_go(holder)
 
 
 # the same bytes
@@ -62,15 +73,12 @@ def scene(tmp_path: Path) -> SpillScene:
 
 @pytest.mark.parametrize("size", [1, SIZE, SIZE + 1, 3 * SIZE + 7])
 @pytest.mark.parametrize("chunk", [9999, SEGMENT_SIZE, SIZE - 1, SIZE + 1, 5 * SIZE])
-async def test_spilled_bytes_are_sent_unchanged(scene: SpillScene, size: int, chunk: int) -> None:
-    holder = scene.hold_memory()
+async def test_spilled_bytes_are_sent_unchanged(scene: SpillScene, holder: Reservation, size: int, chunk: int) -> None:
     receipt = await scene.upload(in_chunks(data(size), chunk))
     assert scene.object() == data(size)
     assert len(scene.files) == -(-size // SIZE)
     assert ("PutObject" in scene.store.operations) is (size <= SIZE)
     assert (receipt.size, receipt.parts[:1] == ()) == (size, size <= SIZE)
-    scene.let_go(holder)
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("in_memory", [1, SEGMENT_SIZE + 1, 2 * SEGMENT_SIZE])
@@ -91,7 +99,6 @@ async def test_a_part_that_moves_to_the_disk_releases_its_memory(scene: SpillSce
     assert scene.object() == data(total)
     assert used == [0]
     assert scene.files
-    scene.assert_nothing_is_left()
 
 
 async def test_the_part_after_a_spilled_one_begins_in_memory(scene: SpillScene) -> None:
@@ -104,22 +111,18 @@ async def test_the_part_after_a_spilled_one_begins_in_memory(scene: SpillScene) 
     await scene.upload(feed)
     assert scene.object() == 2 * data(SIZE)
     assert len(scene.files) == 1
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize(("total", "is_declared"), [(2 * SIZE, False), (2 * SIZE, True), (0, False)])
 async def test_a_reader_whose_part_is_on_the_disk_is_never_asked_for_no_bytes(
-    scene: SpillScene, total: int, is_declared: bool
+    scene: SpillScene, holder: Reservation, total: int, is_declared: bool
 ) -> None:
     """The empty chunk would look like its end."""
-    holder = scene.hold_memory()
     reader = Reader(data(total))
     await scene.upload(reader.feed, size=total if is_declared else None)
     assert scene.object() == data(total)
     assert min(reader.asked) >= 1
     assert max(reader.asked) <= SEGMENT_SIZE
-    scene.let_go(holder)
-    scene.assert_nothing_is_left()
 
 
 async def test_a_spilled_part_is_retried_with_the_same_bytes_and_their_checksum(scene: SpillScene) -> None:
@@ -131,7 +134,6 @@ async def test_a_spilled_part_is_retried_with_the_same_bytes_and_their_checksum(
     checksums = [zlib.crc32(part).to_bytes(4, "big") for part in (body[:SIZE], body[SIZE:])]
     assert [base64.b64decode(part.checksum or "") for part in receipt.parts] == checksums
     scene.let_go(holder)
-    scene.assert_nothing_is_left()
 
 
 # waiting
@@ -146,7 +148,6 @@ async def test_no_part_is_spilled_for_want_of_bytes_in_flight(scene: SpillScene)
         gate.opened.set()
     await uploading
     assert not scene.files
-    scene.assert_nothing_is_left()
 
 
 async def test_one_task_can_feed_several_uploads_whose_parts_memory_cannot_hold(scene: SpillScene) -> None:
@@ -157,7 +158,6 @@ async def test_one_task_can_feed_several_uploads_whose_parts_memory_cannot_hold(
             await upload.add(memoryview(b"!"))
     assert {scene.store.objects[key][0] for key in "abcd"} == {data(SIZE - 1) + b"!"}
     assert scene.files
-    scene.assert_nothing_is_left()
 
 
 # bounds
@@ -236,8 +236,7 @@ async def test_memory_and_disk_stay_within_their_limits(tmp_path: Path) -> None:
     scene.assert_nothing_is_left()
 
 
-async def test_spilled_parts_are_read_back_one_after_the_other(scene: SpillScene) -> None:
-    holder = scene.hold_memory()
+async def test_spilled_parts_are_read_back_one_after_the_other(scene: SpillScene, holder: Reservation) -> None:
     gates = [Gate(), Gate()]
     scene.store.on("UploadPart", *gates)
     uploading = await scene.start(data(2 * SIZE + 1), concurrency=8)
@@ -247,13 +246,10 @@ async def test_spilled_parts_are_read_back_one_after_the_other(scene: SpillScene
     for gate in gates:
         gate.opened.set()
     await uploading
-    scene.let_go(holder)
-    scene.assert_nothing_is_left()
 
 
-async def test_no_memory_is_taken_for_a_spilled_part_before_create_ends(scene: SpillScene) -> None:
+async def test_no_memory_is_taken_for_a_spilled_part_before_create_ends(scene: SpillScene, holder: Reservation) -> None:
     """So a slow Create keeps no other part from being read back."""
-    holder = scene.hold_memory()
     gate = Gate()
     scene.store.on("CreateMultipartUpload", gate)
     uploading = await scene.start(data(SIZE + 1))
@@ -262,7 +258,6 @@ async def test_no_memory_is_taken_for_a_spilled_part_before_create_ends(scene: S
     assert scene.engine.memory.used == holder.held
     gate.opened.set()
     await uploading
-    scene.let_go(holder)
 
 
 # failures
@@ -298,24 +293,20 @@ async def test_an_upload_whose_disk_is_full_ends_with_the_systems_error(scene: S
     assert caught.value.errno == errno.ENOSPC
     assert "key" not in scene.store.objects
     scene.let_go(holders[0])
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("size", [SIZE, 3 * SIZE])
 async def test_an_upload_whose_bytes_cannot_be_read_back_ends_with_the_systems_error(
-    scene: SpillScene, size: int
+    scene: SpillScene, holder: Reservation, size: int
 ) -> None:
     class Unreadable(SpillFile):
         def read(self, pieces: object) -> None:
             raise OSError(errno.EIO, "Input/output error")
 
     scene.make_file = Unreadable
-    holder = scene.hold_memory()
     with pytest.raises(OSError, match="Input/output"):
         await scene.upload(in_chunks(data(size), SEGMENT_SIZE))  # type: ignore[arg-type]
     assert "key" not in scene.store.objects
-    scene.let_go(holder)
-    scene.assert_nothing_is_left()
 
 
 def held_up_files() -> tuple[type[SpillFile], threading.Event, threading.Event]:
@@ -331,10 +322,9 @@ def held_up_files() -> tuple[type[SpillFile], threading.Event, threading.Event]:
     return HeldUp, entered, may_write
 
 
-async def test_an_upload_ends_after_the_last_thread_that_writes_for_it(scene: SpillScene) -> None:
+async def test_an_upload_ends_after_the_last_thread_that_writes_for_it(scene: SpillScene, holder: Reservation) -> None:
     """Also if a task that outlives the block has begun the write, and if the upload is cancelled."""
     scene.make_file, entered, may_write = held_up_files()
-    holder = scene.hold_memory()
     writing: list[asyncio.Task[None]] = []
 
     async def leave(upload: Uploader) -> None:
@@ -354,8 +344,6 @@ async def test_an_upload_ends_after_the_last_thread_that_writes_for_it(scene: Sp
     await asyncio.wait({task, *writing})
     assert task.cancelled()
     assert isinstance(writing[0].exception(), ConfigurationError)
-    scene.let_go(holder)
-    scene.assert_nothing_is_left()
 
 
 async def test_the_memory_of_a_moving_part_is_released_after_the_move(scene: SpillScene) -> None:
@@ -378,7 +366,6 @@ async def test_the_memory_of_a_moving_part_is_released_after_the_move(scene: Spi
     await asyncio.wait({task})
     assert task.cancelled()
     scene.let_go(holders[0])
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -426,11 +413,10 @@ async def test_a_file_is_closed_at_once_if_there_are_no_threads_left(
     part.end()
     part.close()
     assert spilled_files(scene.spill.directory) == 0
-    scene.assert_nothing_is_left()
 
 
-def test_the_overflow_is_open_while_the_part_fits_and_may_open_while_others_are_in_flight(scene: SpillScene) -> None:
-    scene.spill.limit = 3 * SIZE
+def test_the_overflow_is_open_while_the_part_fits_and_may_open_while_others_are_in_flight(tmp_path: Path) -> None:
+    scene = SpillScene(tmp_path, spill_limit=3 * SIZE)
     room = DiskOverflow(scene.spill, SIZE)
     assert (room.is_open(), room.may_open()) == (True, False)
     part = scene.spill.begin(1, SIZE, ThreadWork())
@@ -442,9 +428,8 @@ def test_the_overflow_is_open_while_the_part_fits_and_may_open_while_others_are_
     assert not DiskOverflow(scene.spill, SIZE + 1).is_open()
 
 
-async def test_a_put_that_waits_to_be_read_back_can_be_stopped(scene: SpillScene) -> None:
+async def test_a_put_that_waits_to_be_read_back_can_be_stopped(scene: SpillScene, holder: Reservation) -> None:
     """It is no commit yet, which would be allowed to end."""
-    holder = scene.hold_memory()
     gate = Gate()
     scene.store.on("UploadPart", gate)
     first = await scene.start(data(SIZE + 1), key="first", concurrency=1)
@@ -455,5 +440,3 @@ async def test_a_put_that_waits_to_be_read_back_can_be_stopped(scene: SpillScene
     await asyncio.wait({first, waiting})
     assert [str(task.exception()) for task in (first, waiting)] == ["stopped", "stopped"]
     assert scene.store.objects == {}
-    scene.let_go(holder)
-    scene.assert_nothing_is_left()
