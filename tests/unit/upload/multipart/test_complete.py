@@ -85,6 +85,7 @@ async def test_a_clear_success_needs_one_request(scene: Scene) -> None:
     assert (committed.etag, committed.request_id) == (f'"{OURS}"', "commit")
     assert scene.store.operations == ["CompleteMultipartUpload"]
     (request,) = scene.store.sent
+    assert scene.store.patience == [300.0]
     assert request.headers["if-none-match"] == "*"
     assert f"<ETag>&quot;{md5(CONTENTS[0])}" in scene.store.bodies[0].decode().replace('"', "&quot;")
     assert scene.guard._is_completed
