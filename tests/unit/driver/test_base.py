@@ -131,7 +131,7 @@ def loading(monkeypatch):
     return held
 
 
-async def test_first_calls_load_the_settings_once_although_one_is_cancelled(server, make_driver, loading):
+async def test_first_calls_load_the_settings_once_although_one_is_cancelled(make_driver, loading):
     driver = make_driver()
     calls = [asyncio.create_task(driver.upload_object_via_stream(b"x", "bucket", f"{n}")) for n in range(10)]
     await turns()

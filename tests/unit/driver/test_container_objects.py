@@ -39,7 +39,7 @@ async def test_objects_are_listed_over_all_pages_with_their_exact_keys(small_pro
         assert len(server.requests) == -(-len(ODD_KEYS) // page_limit)
 
 
-async def test_a_listed_object_is_described(server, driver):
+async def test_a_listed_object_is_described(driver):
     await driver.upload_object_via_stream(b"abc", "bucket", "key", content_type="text/x", storage_class="COLD")
     (found,) = [one async for one in driver.iterate_container_objects("bucket")]
     looked_up = await driver.get_object("bucket", "key")

@@ -194,7 +194,7 @@ async def test_a_driver_without_a_journal_has_nothing_to_recover(driver: S3Stora
             await call()
 
 
-async def test_an_upload_with_a_customer_key_is_aborted(make_driver, tls, tmp_path, journal, path):
+async def test_an_upload_with_a_customer_key_is_aborted(make_driver, tls, tmp_path, journal):
     async with S3Server("aws", ssl_context=tls.server) as server:
         options = {"on": server, "ssl_context": tls.client, "journal": journal, "transfer": TransferConfig()}
         big = tmp_path / "big"

@@ -130,7 +130,7 @@ async def test_old_uploads_are_aborted_and_reported(server, driver, times):
     assert [upload.upload_id for upload in server.open_uploads] == [young]
 
 
-async def test_the_stores_clock_decides_which_uploads_are_old(server, driver, times):
+async def test_the_stores_clock_decides_which_uploads_are_old(driver, times):
     upload_id = await begin(driver)
     times.now = NOW + HOUR - timedelta(seconds=1)
     for age in (HOUR, timedelta.max):

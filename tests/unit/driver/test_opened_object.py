@@ -123,7 +123,7 @@ async def test_an_object_that_was_replaced_after_its_description_is_an_error(ser
             await read(opened)
 
 
-async def test_closing_the_driver_ends_the_reading_with_an_error(server, driver, large):
+async def test_closing_the_driver_ends_the_reading_with_an_error(driver, large):
     with pytest.raises(DriverClosedError):
         async with driver.open_object("bucket", "large") as opened:
             await anext(aiter(opened))

@@ -316,7 +316,7 @@ async def test_a_commit_that_is_on_its_way_is_not_suspended(server, make_driver,
     assert files(journal) == []
 
 
-async def test_an_upload_that_was_committed_when_its_answer_was_lost_is_gone(server, make_driver, checkpoint, journal):
+async def test_an_upload_that_was_committed_when_its_answer_was_lost_is_gone(make_driver, checkpoint, journal):
     other = make_driver()
     await other.upload_object_via_stream(b"", "bucket", "key", resume=checkpoint)
     async with make_driver(journal=journal) as driver:

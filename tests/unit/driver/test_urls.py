@@ -246,7 +246,7 @@ async def test_a_driver_without_an_endpoint_says_so():
             await driver.get_object_cdn_url("bucket", "key")
 
 
-async def test_a_download_url_reads_the_object_with_the_signed_overrides(server, driver):
+async def test_a_download_url_reads_the_object_with_the_signed_overrides(driver):
     await driver.upload_object_via_stream(b"content", "bucket", "a b")
     url = await driver.create_download_url(
         "bucket", "a b", expires_in=60, response_content_disposition='attachment; filename="c d"'
