@@ -8,12 +8,10 @@ from aios3.credentials import Credentials
 
 
 def test_the_result_of_a_success_is_unwrapped() -> None:
-    """Also if it is nothing."""
     assert Attempt("result", None, Response(200, {})).unwrap() == "result"
     assert Attempt(None, None, Response(204, {})).unwrap() is None
 
 
 def test_no_key_is_in_the_repr() -> None:
-    """Attempts go through tasks, whose reprs are logged."""
     attempt = Attempt("result", None, None, Credentials("KEY", "hidden-secret", "hidden-token"))
     assert "KEY" not in repr(attempt)

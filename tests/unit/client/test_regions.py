@@ -28,7 +28,6 @@ def driver_for(server: S3Server, region: str, **changes: object) -> S3StorageDri
 
 @pytest.mark.parametrize("size", [10, 9000])
 async def test_a_wrong_region_is_healed_by_signing_once_more_and_remembered(size):
-    """AuthorizationHeaderMalformed names the region: one request is signed again, all others are right at once."""
     async with S3Server(SMALL, region="eu-central-1") as server, driver_for(server, "us-east-1") as driver:
         receipt = await driver.upload_object_via_stream(CONTENT[:size], "bucket", "key")
         await driver.upload_object_via_stream(CONTENT[:size], "bucket", "key2")
@@ -38,14 +37,12 @@ async def test_a_wrong_region_is_healed_by_signing_once_more_and_remembered(size
     assert receipt.retries == 1
 
 
-async def test_a_download_is_healed_too():
-    """Reading learns the region as writing does."""
+async def test_a_download_corrects_a_wrong_region_too():
     async with S3Server(SMALL, region="eu-central-1") as server:
         async with driver_for(server, "eu-central-1") as driver:
             await driver.upload_object_via_stream(b"content", "bucket", "key")
         async with driver_for(server, "us-east-1") as driver:
             chunks = [chunk async for chunk in driver.download_object_as_stream("bucket", "key")]
-
     assert b"".join(chunks) == b"content"
 
 
@@ -79,7 +76,6 @@ async def test_a_redirect_goes_to_the_providers_own_endpoint_of_the_region():
 
 
 async def test_a_redirect_of_a_custom_endpoint_is_not_followed():
-    """Credentials never go to a host that an answer names."""
     async with S3Server(SMALL) as server, driver_for(server, "us-east-1") as driver:
         headers = (("x-amz-bucket-region", "eu-west-1"), ("Location", "http://127.0.0.2:1/elsewhere"))
         server.faults.add(Fault("answer", status=307, code="TemporaryRedirect", headers=headers, times=9))

@@ -35,7 +35,6 @@ class Fixed:
 
 
 async def test_everything_is_signed_with_the_same_keys() -> None:
-    """Whatever it is about, for the same service."""
     signer = OrdinarySigner(Fixed(), "s3express")
     assert [await signer.keys_for(operation) for operation in OPERATIONS] == [KEYS, KEYS]
     assert {signer.scope_for(operation, "eu-west-1") for operation in OPERATIONS} == {Scope("eu-west-1", "s3express")}
@@ -43,14 +42,12 @@ async def test_everything_is_signed_with_the_same_keys() -> None:
 
 
 async def test_without_a_source_nothing_is_signed() -> None:
-    """And a refusal has nobody to go to."""
     signer = OrdinarySigner(None)
     assert await signer.keys_for(OPERATIONS[0]) is None
     signer.refused(OPERATIONS[0], KEYS)
 
 
 def test_a_source_that_can_be_told_of_a_refusal_is() -> None:
-    """Another one is left in peace."""
     source = Source()
     OrdinarySigner(source).refused(OPERATIONS[0], KEYS)
     OrdinarySigner(Fixed()).refused(OPERATIONS[0], KEYS)

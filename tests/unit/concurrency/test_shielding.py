@@ -49,7 +49,7 @@ def start(work: Callable[[], Coroutine[Any, Any, Any]], deadline: float = 60.0) 
 async def test_the_result_or_error_of_the_work_is_returned_with_the_first_cancellation(
     error: Exception | None, cancels: int
 ) -> None:
-    """The work runs to its end in a named task of its own. Its error is not raised, because the caller's matters more."""
+    """The work runs to its end in a named task of its own. Its error is a value, because the caller's matters more."""
     work = Work(error=error)
     caller = start(work)
     await turns(3)
