@@ -73,7 +73,6 @@ async def test_an_upload_outlives_its_credentials(server, make_driver, issue, at
 
 
 async def test_many_parts_that_expire_together_are_one_renewal(server, make_driver):
-    """Each of the requests in flight is refused; all go on with the same fresh credentials."""
     fetched = []
 
     async def fetch() -> Credentials:
@@ -96,7 +95,6 @@ async def test_many_parts_that_expire_together_are_one_renewal(server, make_driv
 
 
 async def test_credentials_are_renewed_ahead_of_their_end(server, make_driver):
-    """By the clock, a quarter of an hour before, and without a single refusal."""
     clock = FakeClock()
     minutes = []
 
@@ -121,7 +119,6 @@ async def test_credentials_are_renewed_ahead_of_their_end(server, make_driver):
 
 
 async def test_credentials_that_are_never_taken_end_the_upload(server, make_driver, issue):
-    """One renewal per request, and then the store's refusal is the caller's."""
     driver = make_driver(credentials=RefreshingCredentials(issue), transfer=ONE_AT_ONCE)
     server.faults.add(Fault("answer", "UploadPart", status=400, code="ExpiredToken", times=99))
     with pytest.raises(CredentialsError) as caught:
@@ -132,7 +129,6 @@ async def test_credentials_that_are_never_taken_end_the_upload(server, make_driv
 
 
 async def test_the_whole_chain_serves_an_upload(server, make_driver, stand_in: StandIn, monkeypatch):
-    """A driver without credentials of its own asks its container, and again after ExpiredToken."""
     far = NOW + timedelta(days=9999)
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", stand_in.url)
     stand_in.on(metadata(1, expires_at=far), metadata(1, expires_at=far + timedelta(days=1)))
@@ -145,7 +141,6 @@ async def test_the_whole_chain_serves_an_upload(server, make_driver, stand_in: S
 
 
 async def test_a_cancelled_upload_leaves_no_fetch_behind(server, make_driver):
-    """Its credentials are being fetched when it is cancelled."""
     begun = asyncio.Event()
 
     async def fetch() -> Credentials:

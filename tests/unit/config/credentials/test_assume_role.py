@@ -13,7 +13,6 @@ SIGNER = Credentials("SIGNER", "hidden-secret")
 
 
 async def test_everything_about_the_role_is_asked_for(stand_in, clock):
-    """Its name, the session's, what was agreed with its owner, and how long."""
     stand_in.on(sts())
     role = AssumeRoleCredentials(
         ROLE, SIGNER, region="eu-west-1", session_name="me", external_id="x", duration_seconds=900,
@@ -28,7 +27,6 @@ async def test_everything_about_the_role_is_asked_for(stand_in, clock):
 
 
 async def test_a_session_name_is_made_up(stand_in, clock):
-    """And nothing else that was not asked for."""
     stand_in.on(sts())
     await AssumeRoleCredentials(ROLE, SIGNER, endpoint_url=stand_in.url, clock=clock()).get_credentials()
     form = stand_in.asked[0].form
@@ -36,8 +34,7 @@ async def test_a_session_name_is_made_up(stand_in, clock):
     assert set(form) == {"Action", "Version", "RoleArn", "RoleSessionName"}
 
 
-async def test_they_are_renewed_in_time_with_the_sources_newest(stand_in, clock):
-    """The source is asked anew at each renewal."""
+async def test_credentials_of_a_role_are_renewed_with_the_newest_of_their_source(stand_in, clock):
     stand_in.on(sts(number=1), sts(number=2))
     keys = iter(["A", "B"])
 
@@ -54,7 +51,6 @@ async def test_they_are_renewed_in_time_with_the_sources_newest(stand_in, clock)
 
 
 async def test_expired_sources_are_renewed_once(stand_in, clock):
-    """STS says ExpiredToken of what signed: then fresh ones of a source that has them are tried."""
     calls = []
 
     async def fetch():
@@ -74,8 +70,7 @@ async def test_expired_sources_are_renewed_once(stand_in, clock):
 
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "InvalidClientTokenId"])
-async def test_static_sources_and_other_refusals_are_final(stand_in, clock, code):
-    """There is nothing to renew."""
+async def test_a_refusal_is_final_if_the_source_has_nothing_to_renew(stand_in, clock, code):
     stand_in.on(sts_error(403, code))
     role = AssumeRoleCredentials(ROLE, SIGNER, endpoint_url=stand_in.url, clock=clock())
     with pytest.raises(CredentialsError):
@@ -84,7 +79,6 @@ async def test_static_sources_and_other_refusals_are_final(stand_in, clock, code
 
 
 async def test_roles_can_be_chained(stand_in, clock):
-    """The credentials of one assume the next."""
     stand_in.on(sts(number=1), sts(number=2))
     first = AssumeRoleCredentials(f"{ROLE}-1", SIGNER, endpoint_url=stand_in.url, clock=clock())
     second = AssumeRoleCredentials(f"{ROLE}-2", first, endpoint_url=stand_in.url, clock=clock())
@@ -93,16 +87,13 @@ async def test_roles_can_be_chained(stand_in, clock):
     assert "Credential=KEY1/" in stand_in.asked[1].headers["authorization"]
 
 
-def test_what_cannot_work_is_refused_when_it_is_made():
-    """A region or a duration."""
-    with pytest.raises(ConfigurationError, match="region"):
-        AssumeRoleCredentials(ROLE, SIGNER, region="a b")
-    with pytest.raises(ConfigurationError, match="duration_seconds"):
-        AssumeRoleCredentials(ROLE, SIGNER, duration_seconds=60)
+@pytest.mark.parametrize("option", [{"region": "a b"}, {"duration_seconds": 60}], ids=str)
+def test_an_invalid_region_or_duration_is_refused_when_the_source_is_made(option):
+    with pytest.raises(ConfigurationError, match=next(iter(option))):
+        AssumeRoleCredentials(ROLE, SIGNER, **option)
 
 
 async def test_no_secret_shows(stand_in, clock):
-    """In no repr of what it has."""
     stand_in.on(sts())
     role = AssumeRoleCredentials(ROLE, SIGNER, endpoint_url=stand_in.url, clock=clock())
     await role.get_credentials()

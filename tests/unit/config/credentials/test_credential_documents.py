@@ -30,7 +30,6 @@ TIME = datetime(2030, 1, 31, 12, tzinfo=UTC)
 )
 @pytest.mark.parametrize("time", ["2030-01-31T12:00:00Z", "2030-01-31T13:00:00+01:00", 1896091200000])
 def test_every_kind_is_read(fields, document, time):
-    """With its own names, and with either kind of time."""
     document = {**document, fields.expiration: time, "More": {}}
     assert read_credentials(document, fields, "it") == Credentials("K", "s", "t", TIME)
 
@@ -39,7 +38,6 @@ def test_every_kind_is_read(fields, document, time):
     "more", [{}, {"SessionToken": None, "Expiration": None}, {"SessionToken": "", "Expiration": ""}]
 )
 def test_token_and_time_may_be_missing(more):
-    """Then the credentials are those of a user, and last."""
     document = {"AccessKeyId": "K", "SecretAccessKey": "s", **more}
     assert read_credentials(document, PROCESS_FIELDS, "it") == Credentials("K", "s")
 
@@ -59,7 +57,6 @@ def test_token_and_time_may_be_missing(more):
     ],
 )
 def test_what_cannot_be_used_is_an_error(change, message):
-    """It names the field and never shows a value."""
     document = {"AccessKeyId": "K", "SecretAccessKey": "hidden", "Token": "hidden", **change}
     with pytest.raises(ConfigurationError, match=f"^{message}") as caught:
         read_credentials(document, METADATA_FIELDS, "it")
@@ -82,7 +79,6 @@ DOCUMENTS = st.dictionaries(FIELD_NAMES, st.text() | st.integers())
 
 @given(st.binary() | DOCUMENTS.map(lambda document: json.dumps(document).encode()))
 def test_any_document_is_credentials_or_the_one_error(body):
-    """Nothing else comes of whatever an endpoint says."""
     try:
         credentials = read_credentials(parse_object(body, "it"), PROCESS_FIELDS, "it")
     except ConfigurationError:

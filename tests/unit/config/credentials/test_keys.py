@@ -12,13 +12,11 @@ NAMES = ("the_id", "the_secret")
 
 
 def test_both_keys_make_credentials():
-    """Token and expiry go with them."""
     expires = datetime(2030, 1, 1, tzinfo=UTC)
     assert pair_keys("x", NAMES, ("ID", "hidden"), "tok", expires) == Credentials("ID", "hidden", "tok", expires)
 
 
 def test_no_key_is_no_credentials():
-    """A token alone is nothing."""
     assert pair_keys("x", NAMES, (None, None), "tok") is None
 
 
@@ -37,7 +35,6 @@ def test_half_a_pair_is_an_error(values, message):
 
 
 def test_unusable_values_are_named_by_origin():
-    """A secret with a line break is refused without being shown."""
     with pytest.raises(ConfigurationError, match=r"^the environment: .*line break") as caught:
         pair_keys("the environment", NAMES, ("ID", "hidden\n"), None)
     assert "hidden" not in str(caught.value)

@@ -10,14 +10,12 @@ from aios3.errors import ConfigurationError
 
 
 async def test_a_file_is_read_as_it_is(tmp_path):
-    """White space included."""
     path = tmp_path / "token"
     path.write_bytes(b" hidden\n")
     assert await read_small_file(path, "the token") == b" hidden\n"
 
 
 async def test_it_is_read_in_a_thread(tmp_path, monkeypatch):
-    """Never on the loop."""
     threads = []
     read = token_files._read
     monkeypatch.setattr(token_files, "_read", lambda *args: threads.append(threading.get_ident()) or read(*args))
@@ -37,7 +35,6 @@ async def test_nothing_and_too_much_are_errors(tmp_path, content):
 
 
 async def test_a_file_that_cannot_be_read_is_an_error(tmp_path):
-    """With the reason, and the system's error as its cause."""
     with pytest.raises(ConfigurationError, match="the token: .*missing cannot be read") as caught:
         await read_small_file(tmp_path / "missing", "the token")
     assert isinstance(caught.value.__cause__, FileNotFoundError)

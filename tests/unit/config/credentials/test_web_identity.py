@@ -18,7 +18,6 @@ def token_file(tmp_path):
 
 
 async def test_the_token_is_exchanged_unsigned(stand_in, clock, token_file):
-    """With the role, and what was given about the session."""
     stand_in.on(sts(ACTION))
     identity = WebIdentityCredentials(
         ROLE, str(token_file), session_name="me", duration_seconds=1000, endpoint_url=stand_in.url, clock=clock()
@@ -46,7 +45,6 @@ async def test_the_file_is_read_anew_at_each_renewal(stand_in, clock, token_file
 
 
 async def test_a_refused_token_is_a_clear_error(stand_in, clock, token_file):
-    """In STS's words, without the token."""
     stand_in.on(sts_error(400, "ExpiredTokenException", "Token expired: current date must be before"))
     with pytest.raises(CredentialsError, match=f"{ACTION} was answered 400 .*Token expired") as caught:
         await WebIdentityCredentials(ROLE, token_file, endpoint_url=stand_in.url, clock=clock()).get_credentials()
@@ -55,16 +53,13 @@ async def test_a_refused_token_is_a_clear_error(stand_in, clock, token_file):
 
 @pytest.mark.parametrize(("content", "message"), [(b"\xff", "is not ASCII text"), (b"", "is empty")])
 async def test_a_file_that_holds_no_token_is_an_error(stand_in, clock, token_file, content, message):
-    """Nothing is sent."""
     token_file.write_bytes(content)
     with pytest.raises(ConfigurationError, match=f"the web identity token.*token {message}"):
         await WebIdentityCredentials(ROLE, token_file, endpoint_url=stand_in.url, clock=clock()).get_credentials()
     assert stand_in.asked == []
 
 
-def test_what_cannot_work_is_refused_when_it_is_made(token_file):
-    """A region or a duration."""
-    with pytest.raises(ConfigurationError, match="region"):
-        WebIdentityCredentials(ROLE, token_file, region="")
-    with pytest.raises(ConfigurationError, match="duration_seconds"):
-        WebIdentityCredentials(ROLE, token_file, duration_seconds=60)
+@pytest.mark.parametrize("option", [{"region": ""}, {"duration_seconds": 60}], ids=str)
+def test_an_invalid_region_or_duration_is_refused_when_the_source_is_made(token_file, option):
+    with pytest.raises(ConfigurationError, match=next(iter(option))):
+        WebIdentityCredentials(ROLE, token_file, **option)

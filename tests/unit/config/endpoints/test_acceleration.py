@@ -22,7 +22,6 @@ ACCELERATE = frozenset({"accelerate"})
     ],
 )
 def test_what_is_in_buckets_is_reached_at_one_host_for_all_regions(variant, host):
-    """With the bucket as a subdomain."""
     found = accelerated_endpoint(AWS, variant, Profile())
     assert found is not None
     for region in ("eu-west-1", "us-east-1"):
@@ -32,7 +31,6 @@ def test_what_is_in_buckets_is_reached_at_one_host_for_all_regions(variant, host
 
 @pytest.mark.parametrize("variant", [set(), {"dualstack"}, {"fips", "dualstack"}])
 def test_nothing_else_is_accelerated(variant):
-    """Then the endpoint is that for everything."""
     assert accelerated_endpoint(AWS, frozenset(variant), Profile()) is None
 
 

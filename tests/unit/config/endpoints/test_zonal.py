@@ -13,35 +13,17 @@ EXPRESS = PROVIDERS["s3express"]
 BUCKET = "videos--use1-az4--x-s3"
 
 
-def test_buckets_are_made_at_the_control_endpoint() -> None:
-    """By path: S3 takes no subdomains there."""
-    found = control_endpoint(EXPRESS, "us-east-1")
-    assert found is not None
-    assert found.locate(BUCKET, None) == ("s3express-control.us-east-1.amazonaws.com", f"/{BUCKET}")
-
-
 def test_most_providers_have_no_control_endpoint() -> None:
-    """They make buckets where everything is."""
     assert control_endpoint(PROVIDERS["aws"], "us-east-1") is None
 
 
-def test_what_is_in_a_bucket_is_reached_in_its_zone() -> None:
-    """The bucket is a subdomain of the zone's host, in the region that is asked for."""
+def test_objects_are_reached_in_the_zone_that_the_bucket_names() -> None:
     control = control_endpoint(EXPRESS, "us-east-1")
-    assert control is not None
+    assert control.locate(BUCKET, None) == ("s3express-control.us-east-1.amazonaws.com", f"/{BUCKET}")
     of_bucket = zonal_endpoint(EXPRESS, control, "us-east-1")
-    assert of_bucket is not None
     host, path = of_bucket(BUCKET, "us-east-1").locate(BUCKET, "key")
     assert (host, path) == (f"{BUCKET}.s3express-use1-az4.us-east-1.amazonaws.com", "/key")
     assert of_bucket("v--usw2-az1--x-s3", "us-west-2").host == "s3express-usw2-az1.us-west-2.amazonaws.com"
-
-
-def test_a_bucket_that_tells_no_zone_is_refused() -> None:
-    """There is no host for it."""
-    control = control_endpoint(EXPRESS, "us-east-1")
-    assert control is not None
-    of_bucket = zonal_endpoint(EXPRESS, control, "us-east-1")
-    assert of_bucket is not None
     with pytest.raises(ConfigurationError, match="'videos' is not the name of a directory bucket"):
         of_bucket("videos", "us-east-1")
 
@@ -56,5 +38,4 @@ def test_a_bucket_that_tells_no_zone_is_refused() -> None:
     ],
 )
 def test_any_other_endpoint_takes_everything(name: str, url: str) -> None:
-    """One of the caller's own, with whatever bucket names; one of a provider without zones."""
     assert zonal_endpoint(PROVIDERS[name], Endpoint.parse(url, "path"), "us-east-1") is None
