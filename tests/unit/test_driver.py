@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
-import os
 
 import pytest
 
@@ -130,16 +129,6 @@ async def test_progress_never_goes_back_or_overlaps_and_ends_at_the_size(server,
     assert seen[-1] == UploadProgress(size, size, total, parts)
 
 
-@pytest.mark.parametrize("size", [10, 5000])
-async def test_an_error_of_the_progress_callback_fails_the_upload(server, driver, size):
-    def fail(progress):
-        raise KeyError("mine")
-
-    with pytest.raises(KeyError, match="mine"):
-        await driver.upload_object_via_stream(bytes(size), "bucket", "key", on_progress=fail)
-    assert server.open_uploads == []
-
-
 @pytest.mark.parametrize("actual", [0, 10, PART, 4999, 5001, 10_000])
 async def test_a_source_that_is_not_as_long_as_declared_commits_nothing(server, driver, actual):
     with pytest.raises(SizeMismatchError, match="5000") as caught:
@@ -203,13 +192,3 @@ async def test_a_file_that_cannot_be_read_is_the_systems_own_error(server, drive
     with pytest.raises(IsADirectoryError):
         await driver.upload_object(tmp_path, "bucket", "key")
     assert server.requests == []
-
-
-async def test_a_pipe_is_read_to_its_end(server, driver, tmp_path):
-    path = tmp_path / "pipe"
-    os.mkfifo(path)
-    content = pattern(100_000)
-    writing = asyncio.create_task(asyncio.to_thread(path.write_bytes, content))
-    receipt = await driver.upload_object(path, "bucket", "key")
-    await writing
-    assert (receipt.size, server.objects["bucket", "key"].body) == (100_000, content)

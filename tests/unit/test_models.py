@@ -40,19 +40,6 @@ def test_values_do_not_change(value: Any) -> None:
     assert dataclasses.replace(value) == value
 
 
-def test_what_a_listing_does_not_tell_is_absent() -> None:
-    listed = StorageObject("b", "k", 5, "etag")
-    assert (listed.last_modified, listed.content_type, listed.version_id, listed.storage_class) == (None,) * 4
-    assert listed.metadata == {}
-    assert UploadedPart(1, 5, "e").checksum is None
-    assert Container("b").created_at is None
-
-
-def test_a_receipt_that_says_nothing_claims_nothing() -> None:
-    receipt = UploadReceipt("b", "k", 5, "etag", None, None, (), None, None, 0, 0.1)
-    assert receipt.verification == Verification(frozenset(), None, False, False)
-
-
 def test_metadata_cannot_be_changed() -> None:
     """Not even the empty one, which all share."""
     metadata = StorageObject("b", "k", 5, "etag").metadata

@@ -145,14 +145,6 @@ async def test_every_bucket_has_a_session_of_its_own(client: OperationClient, st
     assert store.signers == ["KEY1", "SESSION1", "KEY1", "SESSION2", "SESSION1", "SESSION2"]
 
 
-async def test_twenty_concurrent_requests_open_one_session(client, store):
-    tasks, (gate,) = await waiting(client, store, *[HEAD] * 20)
-    assert store.operations == ["CreateSession"]
-    gate.opened.set()
-    await asyncio.gather(*tasks)
-    assert store.operations == ["CreateSession"] + ["HeadObject"] * 20
-
-
 @pytest.mark.parametrize("hours", [-8, 0, 8])
 async def test_a_session_is_renewed_about_a_minute_before_its_end_by_the_stores_clock(client, store, clock, hours):
     store.skew = timedelta(hours=hours)
@@ -163,17 +155,6 @@ async def test_a_session_is_renewed_about_a_minute_before_its_end_by_the_stores_
     clock.advance(2)
     await client.run(HEAD)
     assert (store.opened, store.signers[-1]) == (2, "SESSION2")
-
-
-async def test_other_requests_use_the_old_session_while_one_renews_it(client, store, clock):
-    await client.run(HEAD)
-    clock.advance(226)
-    (first,), (gate,) = await waiting(client, store, HEAD)
-    await client.run(HEAD)
-    assert store.signers[-1] == "SESSION1"
-    gate.opened.set()
-    await first
-    assert store.signers[-1] == "SESSION2"
 
 
 async def test_a_session_that_the_store_ended_is_opened_anew(client: OperationClient, store: DirectoryStore) -> None:
@@ -229,27 +210,6 @@ async def test_a_new_session_that_has_already_expired_is_an_error(
     store.on("CreateSession", Response(200, {}, f"<CreateSessionResult>{inner}</CreateSessionResult>".encode()))
     with pytest.raises(ConfigurationError, match="the session of bucket bucket: the fetched keys expired"):
         await client.run(HEAD)
-
-
-async def test_a_cancelled_request_takes_no_session_from_the_others(client, store):
-    (first, second), (gate,) = await waiting(client, store, HEAD, HEAD)
-    first.cancel()
-    await turns()
-    assert first.cancelled()
-    gate.opened.set()
-    await second
-    assert store.operations == ["CreateSession", "HeadObject"]
-
-
-async def test_an_opening_without_a_waiter_is_cancelled(client, store):
-    before = asyncio.all_tasks()
-    tasks, _ = await waiting(client, store, HEAD, HEAD, HEAD)
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-    assert asyncio.all_tasks() == before
-    await client.run(HEAD)
-    assert store.operations == ["CreateSession", "CreateSession", "HeadObject"]
 
 
 @pytest.mark.parametrize("is_cancelled", [False, True])

@@ -12,7 +12,6 @@ import pytest
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3.credentials import Credentials
-from aios3.errors import CredentialsError
 from aios3.options import TransferConfig
 from aios3.testing import Fault, ReceivedRequest, S3Server
 from tests.support.credential_stand_in import NOW, StandIn, metadata
@@ -118,16 +117,6 @@ async def test_credentials_are_renewed_ahead_of_their_end(server, make_driver):
     assert len({signer(request) for request in server.requests}) == len(minutes)
 
 
-async def test_credentials_that_are_never_taken_end_the_upload(server, make_driver, issue):
-    driver = make_driver(credentials=RefreshingCredentials(issue), transfer=ONE_AT_ONCE)
-    server.faults.add(Fault("answer", "UploadPart", status=400, code="ExpiredToken", times=99))
-    with pytest.raises(CredentialsError) as caught:
-        await driver.upload_object_via_stream(parts(3, 99, print), "bucket", "key")
-    assert caught.value.code == "ExpiredToken"
-    assert not server.open_uploads
-    assert len(issue.issued) == 2
-
-
 async def test_the_whole_chain_serves_an_upload(server, make_driver, stand_in: StandIn, monkeypatch):
     far = NOW + timedelta(days=9999)
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", stand_in.url)
@@ -138,21 +127,3 @@ async def test_the_whole_chain_serves_an_upload(server, make_driver, stand_in: S
     receipt = await driver.upload_object_via_stream(parts(5, 99, print), "bucket", "key")
     assert len(receipt.parts) == 5
     assert len(stand_in.asked) == 2
-
-
-async def test_a_cancelled_upload_leaves_no_fetch_behind(server, make_driver):
-    begun = asyncio.Event()
-
-    async def fetch() -> Credentials:
-        begun.set()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    before = asyncio.all_tasks()
-    driver = make_driver(credentials=RefreshingCredentials(fetch))
-    upload = asyncio.ensure_future(driver.upload_object_via_stream(b"x", "bucket", "key"))
-    await begun.wait()
-    upload.cancel()
-    await asyncio.wait({upload})
-    assert upload.cancelled()
-    assert asyncio.all_tasks() == before

@@ -287,15 +287,3 @@ async def test_sts_keeps_fips_where_s3_would(tmp_path, environ, fips, url):
         home=tmp_path,
     )
     assert vars(vars(settings.credentials)["_sts"])["_url"] == url
-
-
-async def test_a_provider_with_zones_is_reached_at_its_control_endpoint() -> None:
-    express = PROVIDERS["s3express"]
-
-    own = (await _load(express, region="eu-north-1")).endpoint
-    given = (await _load(express, endpoint_url="https://localhost:1", region="eu-north-1")).endpoint
-
-    assert (own.host, own.addressing) == ("s3express-control.eu-north-1.amazonaws.com", "path")
-    assert given.host == "localhost:1"
-    with pytest.raises(ConfigurationError, match="pass region=, or set AWS_REGION"):
-        await _load(express)

@@ -208,15 +208,6 @@ async def test_closing_aborts_every_running_upload_and_closes_its_source(server,
             await anext(source)
 
 
-async def test_closing_stops_an_upload_that_has_sent_nothing_yet(server, driver):
-    upload = asyncio.create_task(driver.upload_object_via_stream(Waiting(b"x"), "bucket", "key"))
-    await turns()
-    await driver.aclose()
-    with pytest.raises(DriverClosedError, match="the driver was closed"):
-        await upload
-    assert server.requests == []
-
-
 async def test_closing_inside_an_uploads_own_block_aborts_it(server, driver):
     with pytest.raises(DriverClosedError, match="the driver was closed"):
         async with driver.open_upload("bucket", "key") as upload:

@@ -147,19 +147,6 @@ async def test_concurrent_recoveries_end_each_upload_once(server, make_driver, j
     assert len(aborted) == len(set(aborted)) == 4
 
 
-async def test_other_endpoints_are_left_alone(server, make_driver, journal, path):
-    """Their uploads have the same names here."""
-    await leave_file(make_driver(journal=journal), server, path)
-    async with S3Server(server.store.provider) as elsewhere:
-        async with make_driver(on=elsewhere, journal=journal) as driver:
-            assert await driver.recover() == []
-            assert await driver.find_checkpoints() == []
-        assert elsewhere.requests == []
-    assert len(server.open_uploads) == 1
-    async with make_driver(journal=journal) as driver:
-        assert outcomes(await driver.recover()) == [("key", "aborted")]
-
-
 async def test_an_upload_that_is_resumed_is_left_alone_by_recoveries(server, make_driver, journal, path):
     await leave_file(make_driver(journal=journal), server, path)
     seeing = make_driver(journal=journal)

@@ -74,11 +74,6 @@ async def test_an_upload_that_creates_nothing_is_not_recorded(scene: JournalScen
     assert scene.files[0].count("\n") == 1
 
 
-async def test_an_upload_that_is_left_open_survives_the_driver(scene):
-    await left_by_another(scene, "id")
-    assert ids_left(await claimed(scene)) == ["id"]
-
-
 async def test_uploads_of_the_living_and_of_other_endpoints_are_not_claimed(scene):
     living, elsewhere = await scene.open(), await scene.open("http://elsewhere")
     await leave(living)

@@ -1,18 +1,23 @@
+"""Documents and small files that hold credentials: read, or refused without being shown."""
+
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aios3._config.credentials import documents as token_files
 from aios3._config.credentials.documents import (
     METADATA_FIELDS,
     PROCESS_FIELDS,
     SSO_FIELDS,
     parse_object,
     read_credentials,
+    read_small_file,
 )
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
@@ -84,3 +89,34 @@ def test_any_document_is_credentials_or_the_one_error(body):
     except ConfigurationError:
         return
     assert credentials.access_key_id
+
+
+async def test_a_small_file_is_read_with_its_white_space(tmp_path):
+    path = tmp_path / "token"
+    path.write_bytes(b" hidden\n")
+    assert await read_small_file(path, "the token") == b" hidden\n"
+
+
+async def test_a_small_file_is_read_in_a_thread(tmp_path, monkeypatch):
+    threads = []
+    read = token_files._read
+    monkeypatch.setattr(token_files, "_read", lambda *args: threads.append(threading.get_ident()) or read(*args))
+    (tmp_path / "token").write_bytes(b"x")
+    await read_small_file(tmp_path / "token", "the token")
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"hidden" * 20000])
+async def test_an_empty_or_too_large_file_is_an_error(tmp_path, content):
+    """A token has at least a character, and at most 64 KiB; the error shows none of it."""
+    (tmp_path / "token").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"the token: .*token is empty or over 65536 bytes") as caught:
+        await read_small_file(tmp_path / "token", "the token")
+    assert "hidden" not in str(caught.value)
+
+
+async def test_a_file_that_cannot_be_read_is_an_error(tmp_path):
+    with pytest.raises(ConfigurationError, match="the token: .*missing cannot be read") as caught:
+        await read_small_file(tmp_path / "missing", "the token")
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
