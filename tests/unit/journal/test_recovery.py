@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from aios3._journal.journal import Journal
-from aios3._journal.recovery import Leftovers, discard
+from aios3._journal.recovery import Leftovers
 from aios3._protocol.wire.messages import Response
-from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint
+from aios3._upload.open_upload import abort_upload
+from aios3.checkpoints import FileIdentity, MultipartUpload, RecoveredUpload, UploadCheckpoint
 from aios3.errors import AccessDeniedError, StorageError, TransportError
 from aios3.models import UploadedPart
 from tests.support.fakes import HEADERS, PART, make_job, md5, refusal
@@ -29,6 +30,7 @@ async def journal(scene: JournalScene) -> AsyncIterator[Journal]:
 
 @pytest.fixture
 def leftovers(scene: JournalScene, journal: Journal) -> Leftovers:
+    scene.engine.journal = journal
     return Leftovers(scene.engine, journal)
 
 
@@ -202,21 +204,22 @@ async def test_a_listing_that_is_refused_is_raised_and_reserves_nothing(scene, j
         assert list(journal.left) == [number]
 
 
-async def test_a_discarded_checkpoint_is_aborted_and_forgotten(scene, journal):
+async def test_an_aborted_upload_leaves_the_journal(scene, journal):
+    """Also one that the journal does not list is aborted."""
+    scene.engine.journal = journal
     await leave(scene, journal)
-    await discard(scene.engine, journal, UploadCheckpoint("bucket", "key", "id", PART, ()), {})
+    await abort_upload(scene.engine, MultipartUpload("bucket", "key", "id", PART), {})
     assert (scene.store.uploads, journal.left) == ({}, {})
     scene.store.open_upload("unknown")
-    await discard(scene.engine, journal, UploadCheckpoint("bucket", "key", "unknown", PART, ()), {})
-    scene.store.open_upload("unknown")
-    await discard(scene.engine, None, UploadCheckpoint("bucket", "key", "unknown", PART, ()), {})
-    assert scene.store.uploads == {}
+    await abort_upload(scene.engine, MultipartUpload("bucket", "key", "unknown", PART), {})
+    assert (scene.store.uploads, scene.engine.known_uploads) == ({}, set())
 
 
 @pytest.mark.parametrize("operation", ["AbortMultipartUpload", "ListParts"])
-async def test_a_checkpoint_that_cannot_be_discarded_is_left(scene, journal, operation):
+async def test_an_upload_whose_abort_is_not_proved_stays_in_the_journal(scene, journal, operation):
+    scene.engine.journal = journal
     number = await leave(scene, journal)
     scene.store.on(operation, *[TransportError("reset")] * 6)
     with pytest.raises(TransportError):
-        await discard(scene.engine, journal, UploadCheckpoint("bucket", "key", "id", PART, ()), {})
+        await abort_upload(scene.engine, MultipartUpload("bucket", "key", "id", PART), {})
     assert list(journal.left) == [number]
