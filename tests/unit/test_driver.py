@@ -8,14 +8,7 @@ import hashlib
 
 import pytest
 
-from aios3 import (
-    ObjectTooLargeError,
-    SizeMismatchError,
-    TransferConfig,
-    UploadedPart,
-    UploadProgress,
-    UploadReceipt,
-)
+from aios3 import ObjectTooLargeError, SizeMismatchError, TransferConfig, UploadedPart, UploadProgress, UploadReceipt
 from aios3.testing import Fault
 from tests.support.driver_scenes import operations
 from tests.support.fakes import RecordingSource

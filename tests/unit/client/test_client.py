@@ -303,29 +303,6 @@ async def test_a_shield_awaits_every_attempt_but_no_wait(store: FakeStore, clock
     assert seen[1].unwrap() == committed
 
 
-async def test_an_error_of_the_credentials_is_raised_unchanged_and_nothing_sent(
-    store: FakeStore, clock: FakeClock
-) -> None:
-    class Broken:
-        async def get_credentials(self) -> Credentials:
-            raise LookupError("no keys here")
-
-    with pytest.raises(LookupError, match="no keys here"):
-        await make_client(store, clock, credentials=Broken()).run(PUT)
-    assert store.sent == []
-
-
-async def test_a_cancellation_is_not_repeated(client, store):
-    gate = Gate()
-    store.on("PutObject", gate)
-    running = asyncio.create_task(client.run(PUT))
-    await gate.entered.wait()
-    running.cancel()
-    await asyncio.wait({running})
-    assert running.cancelled()
-    assert len(store.sent) == 1
-
-
 async def test_moments_are_judged_by_the_clock_of_the_last_response(client, store, clock):
     moment = clock.moment
     client.clock_skew.offset = timedelta(seconds=5)

@@ -8,13 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from aios3 import (
-    ContainerNotFoundError,
-    ResponseError,
-    RetryPolicy,
-    S3StorageDriver,
-    TransportError,
-)
+from aios3 import ContainerNotFoundError, ResponseError, RetryPolicy, S3StorageDriver, TransportError
 from aios3.testing import Fault, S3Server
 from tests.support.driver_scenes import operations
 

@@ -6,14 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aios3 import (
-    AccessDeniedError,
-    ConflictError,
-    Container,
-    ContainerNotFoundError,
-    ResponseError,
-    TransferConfig,
-)
+from aios3 import AccessDeniedError, ConflictError, Container, ContainerNotFoundError, ResponseError, TransferConfig
 from aios3.testing import Fault, S3Server
 from tests.support.driver_scenes import operations
 

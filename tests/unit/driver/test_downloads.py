@@ -14,7 +14,6 @@ from aios3 import (
     ObjectNotFoundError,
     ResponseError,
     RetryPolicy,
-    StorageError,
     ThrottledError,
     TransportError,
 )
@@ -183,13 +182,3 @@ async def test_a_cancelled_reader_frees_the_connection(server, driver, large, is
     with pytest.raises(asyncio.CancelledError):
         await task
     await server.wait_for(lambda server: server.open_connections == 0)
-
-
-async def test_closing_the_driver_ends_a_download_that_waits(server, driver, large):
-    server.faults.add(Fault("stall_before", "GetObject", nth=2))
-    server.faults.add(Fault("drop_mid_answer", "GetObject"))
-    task = asyncio.create_task(read(driver, "large"))
-    await server.wait_for(lambda server: len(server.requests) == 2)
-    await driver.aclose()
-    with pytest.raises(StorageError):
-        await task

@@ -6,13 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aios3 import (
-    AccessDeniedError,
-    ContainerNotFoundError,
-    ObjectNotFoundError,
-    ResponseError,
-    TransportError,
-)
+from aios3 import AccessDeniedError, ContainerNotFoundError, ObjectNotFoundError, ResponseError, TransportError
 from aios3.testing import Fault
 from tests.support.driver_scenes import KEY, operations
 

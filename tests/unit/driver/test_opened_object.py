@@ -40,8 +40,7 @@ async def test_an_object_is_described_before_its_first_byte_by_one_request(serve
 
 
 @pytest.mark.parametrize(
-    ("start", "end"),
-    [(None, 7), (5, 600), (690, None), (5, 10**9), (-1, None), (0, 0), (5, 5), (10**9, 10**9)],
+    ("start", "end"), [(None, 7), (5, 600), (690, None), (5, 10**9), (-1, None), (0, 0), (5, 5), (10**9, 10**9)]
 )
 async def test_a_range_is_described_by_its_place_and_the_size_of_the_whole(driver, stored, start, end):
     start = len(stored) - 1 if start == -1 else start
@@ -121,12 +120,3 @@ async def test_an_object_that_was_replaced_after_its_description_is_an_error(ser
         await driver.upload_object_via_stream(b"another", "bucket", KEY)
         with pytest.raises(IntegrityError, match="was replaced while it was read"):
             await read(opened)
-
-
-async def test_closing_the_driver_ends_the_reading_with_an_error(driver, large):
-    with pytest.raises(DriverClosedError):
-        async with driver.open_object("bucket", "large") as opened:
-            await anext(aiter(opened))
-            await driver.aclose()
-            async for _ in opened._chunks:
-                pass

@@ -205,27 +205,6 @@ async def test_an_upload_that_is_reserved_is_not_left(scene: JournalScene) -> No
 
 
 @pytest.mark.parametrize("step", ["creating", "created"])
-async def test_a_full_disk_is_told_and_leaves_no_entry(scene, monkeypatch, step):
-    journal = await scene.open()
-    log = journal.begin(make_job())
-    if step == "created":
-        await log.creating()
-
-    def full(descriptor: int, data: bytes) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", full)
-        with pytest.raises(OSError, match="No space") as caught:
-            await (log.creating() if step == "creating" else log.created("id"))
-        assert "journal" in caught.value.__notes__[0]
-        log.ended()
-        await journal.read_others()
-    await journal.aclose()
-    assert scene.files == []
-
-
-@pytest.mark.parametrize("step", ["creating", "created"])
 async def test_a_cancelled_write_leaves_no_entry_once_the_upload_has_ended(scene: JournalScene, step: str) -> None:
     """Whether the thread had begun with it or not."""
     journal = await scene.open()

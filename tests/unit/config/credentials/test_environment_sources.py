@@ -6,14 +6,11 @@ from aios3._config.credentials.container import ContainerCredentials
 from aios3._config.credentials.environment_sources import (
     find_metadata_url,
     from_container,
-    from_environment_keys,
     from_environment_web_identity,
     from_metadata,
 )
 from aios3._config.credentials.instance_metadata import InstanceMetadataCredentials
 from aios3._config.credentials.role_providers import WebIdentityCredentials
-from aios3._config.credentials.static_keys import StaticCredentials
-from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 from tests.support.credential_chain import attribute, make_places
 from tests.support.credential_stand_in import StandIn, metadata, sts
@@ -24,12 +21,6 @@ RELATIVE, FULL = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDEN
 @pytest.fixture
 def make_context(tmp_path):
     return lambda **environ: make_places(tmp_path, environ)
-
-
-def test_keys_are_read(make_context):
-    found = from_environment_keys(make_context(AWS_ACCESS_KEY_ID="K", AWS_SECRET_ACCESS_KEY="s"))
-    assert found == StaticCredentials(Credentials("K", "s"))
-    assert from_environment_keys(make_context()) is None
 
 
 async def test_a_web_identity_is_exchanged(make_context, stand_in, tmp_path):

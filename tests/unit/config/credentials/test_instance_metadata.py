@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 
 import pytest
 
 from aios3._config.credentials.instance_metadata import InstanceMetadataCredentials
-from aios3.errors import ConfigurationError, CredentialsError, ResponseError, TransportTimeoutError
-from tests.support.credential_stand_in import NOW, SILENCE, Answer, json_answer, metadata
+from aios3.errors import ConfigurationError, CredentialsError, ResponseError
+from tests.support.credential_stand_in import NOW, Answer, json_answer, metadata
 
 TOKEN = Answer(body=b"hidden-v2-token")
 ROLE = Answer(body=b"my role/x\n")
@@ -96,16 +95,6 @@ async def test_expired_ones_are_extended(stand_in, clock, random, minutes):
 async def test_without_a_time_they_are_kept(stand_in, provider):
     stand_in.on(TOKEN, ROLE, json_answer({"AccessKeyId": "K", "SecretAccessKey": "s"}))
     assert (await provider.get_credentials()).expires_at is None
-
-
-async def test_silence_ends_after_a_second(stand_in, provider, loop_clock):
-    stand_in.on(SILENCE)
-    fetching = asyncio.ensure_future(provider.get_credentials())
-    await stand_in.arrived.wait()
-    await loop_clock.advance(1)
-    with pytest.raises(TransportTimeoutError, match="within 1 s"):
-        await fetching
-    assert len(stand_in.asked) == 1
 
 
 async def test_more_patience_can_be_asked_for(stand_in, clock):

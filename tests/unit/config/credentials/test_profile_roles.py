@@ -55,8 +55,7 @@ async def test_roles_are_chained(make_context, stand_in):
 
 
 @pytest.mark.parametrize(
-    ("edges", "circle"),
-    [(["rs", "sr"], "r -> s -> r"), (["rr"], "r -> r"), (["rs", "st", "ts"], "r -> s -> t -> s")],
+    ("edges", "circle"), [(["rs", "sr"], "r -> s -> r"), (["rr"], "r -> r"), (["rs", "st", "ts"], "r -> s -> t -> s")]
 )
 def test_a_circle_is_an_error(make_context, edges, circle):
     config = "".join(f"[profile {a}]\nrole_arn = arn:{a}\nsource_profile = {b}\n" for a, b in edges)

@@ -84,10 +84,7 @@ async def test_what_is_not_the_answer_of_sts_is_an_error(stand_in, client, body,
 
 @pytest.mark.parametrize(
     ("region", "host"),
-    [
-        ("eu-west-1", "sts.eu-west-1.amazonaws.com"),
-        ("cn-north-1", "sts.cn-north-1.amazonaws.com.cn"),
-    ],
+    [("eu-west-1", "sts.eu-west-1.amazonaws.com"), ("cn-north-1", "sts.cn-north-1.amazonaws.com.cn")],
 )
 async def test_without_an_endpoint_it_is_the_regions(clock, monkeypatch, region, host):
     """Over https."""

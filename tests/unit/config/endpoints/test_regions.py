@@ -39,10 +39,7 @@ def test_partitions_have_domains_of_their_own(region, domain):
 
 @pytest.mark.parametrize(
     ("region", "host"),
-    [
-        ("us-east-1", "sts-fips.us-east-1.amazonaws.com"),
-        ("us-gov-west-1", "sts.us-gov-west-1.amazonaws.com"),
-    ],
+    [("us-east-1", "sts-fips.us-east-1.amazonaws.com"), ("us-gov-west-1", "sts.us-gov-west-1.amazonaws.com")],
 )
 def test_sts_has_fips_endpoints(region, host):
     """The government's regions have them under the usual name."""
