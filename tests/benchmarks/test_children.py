@@ -29,7 +29,6 @@ def job_for(endpoint: str, client: str) -> Job:
 
 
 def test_a_run_is_weighed_from_outside():
-    """CPU time and memory are the system's figures; the clock's are the child's own."""
     with running_sink("http", Shape()) as sink:
         outcome = run_child(sys.executable, job_for(sink.endpoint, "floor"), longest=LONGEST)
         assert sink.statistics("/bench/run-1-")["bytes"] == MIB
@@ -40,13 +39,11 @@ def test_a_run_is_weighed_from_outside():
 
 
 def test_a_client_that_breaks_is_a_failure_with_its_words():
-    """Nobody listens on port 1, and the report says that it was that."""
     with pytest.raises(RunFailedError, match="Connect call failed"):
         run_child(sys.executable, job_for("http://127.0.0.1:1", "floor"), longest=LONGEST)
 
 
 def test_a_client_that_never_ends_is_ended():
-    """A run takes no longer than it may; here it waits for a server that never answers."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         job = job_for(f"http://127.0.0.1:{silent.getsockname()[1]}", "floor")
         with pytest.raises(RunFailedError, match="ended early"):
@@ -54,7 +51,6 @@ def test_a_client_that_never_ends_is_ended():
 
 
 def test_a_measurement_has_a_sample_for_each_client_and_round(tmp_path):
-    """Clients take turns, what is not installed is named, and all is saved."""
     workload = scaled(WORKLOADS["stream"], 1.0, {"size": MIB, "protocols": ("http",)})
     result = measure([workload], ["floor", "aiohttp", "s5cmd"], 2, LONGEST, tmp_path / "result.json")
     assert [(entry.client, entry.turn) for entry in result.samples] == [

@@ -22,7 +22,6 @@ def test_every_contestant_has_a_module_that_gives_a_client(entry):
 
 
 def test_a_suffix_asks_for_uvloop():
-    """It is the same client with another name, another title, and one more requirement."""
     plain, faster = contestant("aios3"), contestant("aios3+uvloop")
     assert (plain.uvloop, faster.uvloop) == (False, True)
     assert faster.module == plain.module
@@ -37,18 +36,15 @@ def test_an_unknown_name_and_a_loop_that_is_not_ours_are_refused(name):
 
 
 def test_what_is_not_installed_is_said():
-    """The runner can leave it out and say why."""
     with pytest.raises(LookupError, match="no-such-distribution"):
         versions_of(Contestant("x", "x", "x", ("no-such-distribution",)))
 
 
 def test_what_is_installed_is_named_with_its_version():
-    """Versions belong to figures."""
     assert set(versions_of(Contestant("x", "x", "x", ("aiohttp",)))) == {"aiohttp"}
 
 
 def test_an_environment_of_its_own_is_used_if_it_is_there(tmp_path, monkeypatch):
-    """It lies beside the runner's; without it the runner's own interpreter is tried."""
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "bench"))
     entry = Contestant("x", "x", "x", environment="others")
     assert entry.interpreter == sys.executable

@@ -8,7 +8,6 @@ from benchmarks.heartbeat import Stalls, watched_loop
 
 
 def test_the_longest_and_the_usual_are_told_apart():
-    """One long stall among two thousand is the longest, and not what 99.9 % stay below."""
     stalls = Stalls()
     for _ in range(1999):
         stalls.add(0.001)
@@ -17,14 +16,12 @@ def test_the_longest_and_the_usual_are_told_apart():
 
 
 def test_a_waking_that_came_early_is_no_stall():
-    """There are no negative stalls."""
     stalls = Stalls()
     stalls.add(-0.1)
     assert stalls.figures()["stall_max_seconds"] == 0.0
 
 
 async def test_without_a_heartbeat_there_are_no_figures():
-    """Nothing is said of what was not watched, and no task runs."""
     async with watched_loop(wanted=False) as stalls:
         tasks = asyncio.all_tasks()
     assert len(tasks) == 1
@@ -32,7 +29,6 @@ async def test_without_a_heartbeat_there_are_no_figures():
 
 
 async def test_the_heartbeat_ends_with_its_block():
-    """No task is left behind."""
     async with watched_loop(wanted=True):
         assert len(asyncio.all_tasks()) == 2
     await asyncio.sleep(0)

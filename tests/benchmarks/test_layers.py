@@ -13,7 +13,6 @@ SIZE = 15 * MIB
 
 @pytest.mark.parametrize("protocol", ["http", "https"])
 async def test_every_stage_sends_the_same(protocol):
-    """All of the bytes, each as whole objects; only feeding alone sends nothing."""
     with running_sink(protocol, Shape()) as sink:
         async with bench(sink.endpoint, sink.certificate) as to:
             for stages, size in ((small_stages(to, 40), 40 * 16 * KIB), (stream_stages(to, SIZE), SIZE)):
@@ -26,7 +25,6 @@ async def test_every_stage_sends_the_same(protocol):
 
 
 async def test_every_stage_is_measured_once_in_every_round():
-    """In turns, and the first round does not count."""
     order = []
 
     async def stage(name):
@@ -38,7 +36,6 @@ async def test_every_stage_is_measured_once_in_every_round():
 
 
 def test_a_ratio_is_the_median_of_those_of_the_rounds():
-    """Not of the medians: a round has one and the same machine."""
     table = as_markdown({"first": [1.0, 2.0, 3.0], "second": [4.0, 4.0, 6.0]}, "ms", 1000)
     assert "| first | 2000.00 (1000.00-3000.00) | 1.00 |" in table
     assert "| second | 4000.00 (4000.00-6000.00) | 2.00 |" in table

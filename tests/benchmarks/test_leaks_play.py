@@ -97,14 +97,12 @@ def stage(servers: Stage) -> Iterator[Stage]:
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way not in {"refused", "complete"}])
 def test_aios3_leaves_nothing(stage, way):
-    """However an upload ends: no open upload, no task, no socket, and the object is as it was reported."""
     seen = stage.play(way, find_adapter("aios3 stream"))
 
     assert is_spotless(WAYS[way], seen), seen
 
 
 def test_a_refused_part_never_reaches_the_store(stage):
-    """The proxy answers it, and the error that the call raises is the proxy's."""
     seen = stage.play("refused", find_adapter("aios3 stream"))
 
     sent = {request.part_number for request in stage.server.requests if request.operation == "UploadPart"}
@@ -115,7 +113,6 @@ def test_a_refused_part_never_reaches_the_store(stage):
 
 
 def test_the_first_answer_to_complete_is_lost_and_no_other(stage):
-    """The store carries it out, the client repeats it, and the second answer arrives."""
     seen = stage.play("complete", find_adapter("aios3 stream"))
 
     operations = [request.operation for request in stage.server.requests]
@@ -126,7 +123,6 @@ def test_the_first_answer_to_complete_is_lost_and_no_other(stage):
 
 @pytest.mark.parametrize("way", ["clean", "source", "scope"])
 def test_the_writer_of_aios3_leaves_nothing(stage, way):
-    """The block that is written in leaves as little."""
     seen = stage.play(way, find_adapter("aios3 writer"))
 
     assert is_spotless(WAYS[way], seen), seen
@@ -166,7 +162,6 @@ async def unable(target: Target) -> AsyncGenerator[OpenClient]:
 
 
 def test_a_client_without_close_is_not_asked_to_close(stage):
-    """Where a client has no such way of ending, the cell says so and nothing is sent."""
     seen = stage.play("close", unable)
 
     assert not seen.is_possible
@@ -174,15 +169,12 @@ def test_a_client_without_close_is_not_asked_to_close(stage):
 
 
 def test_an_upload_that_fails_early_is_not_taken_for_one_that_left_nothing(stage, monkeypatch):
-    """A cell counts only if its parts were stored before the end came."""
     monkeypatch.setattr("benchmarks.leaks.scene.REACH_SECONDS", 0.05)
     with pytest.raises(NotReachedError, match="no route"):
         stage.play("cancel", unable)
 
 
 async def test_sources_are_cut_into_parts():
-    """All parts but the last are whole, and no byte is lost."""
-
     async def source() -> AsyncGenerator[bytes]:
         yield bytes(PART_SIZE * 2 + 5)
         yield b"end"

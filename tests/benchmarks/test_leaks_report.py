@@ -41,12 +41,10 @@ def seen(ending="raised", stored="absent", later=None, uploads=0, tasks=0, socke
     ],
 )
 def test_the_object_has_to_be_what_was_reported(way, ending, stored, verdict):
-    """A verdict is ok only if the way may end so and the key holds what the call's end says."""
     assert judge(WAYS[way], seen(ending, stored)) == verdict
 
 
 def test_an_object_that_goes_wrong_later_is_wrong():
-    """The second look counts as much as the first."""
     assert judge(WAYS["cancel"], seen(stored="absent", later="other")) == "wrong bytes"
 
 
@@ -54,13 +52,11 @@ def test_an_object_that_goes_wrong_later_is_wrong():
     "stained", [{"uploads": 1}, {"tasks": 1}, {"sockets": 1}, {"sockets": None}, {"stored": "other"}]
 )
 def test_anything_left_is_a_stain(stained):
-    """A cell is spotless only if each of its four figures is."""
     assert is_spotless(WAYS["cancel"], seen())
     assert not is_spotless(WAYS["cancel"], seen(**stained))
 
 
 def test_half_a_measurement_is_not_spotless():
-    """A client that never came to the second look has not shown that it leaves nothing."""
     assert not is_spotless(WAYS["cancel"], Observation("raised", "", Look(0, 0, "absent"), None, 0))
 
 
@@ -80,12 +76,10 @@ def test_half_a_measurement_is_not_spotless():
     ],
 )
 def test_cells_say_what_was_left(observation, text):
-    """Two figures if they differ, one if not; bold if anything is not as it should be."""
     assert cell_text(CANCEL, observation) == text
 
 
 def test_the_page_counts_the_stores_on_which_something_was_left():
-    """The overview has one row a way and one column a client, and the tables below have every cell."""
     results = {
         Cell(store, way, client): seen("returned", "whole") if way == "clean" else seen(uploads=int(client == "b"))
         for store in ("rclone", "moto")
@@ -103,14 +97,12 @@ def test_the_page_counts_the_stores_on_which_something_was_left():
 
 
 def test_the_page_names_who_committed_a_part():
-    """A truncated object is not only in a cell, but told."""
     results = {CANCEL: seen(stored="other")}
 
     assert "other bytes than the source's: aios3 stream" in as_markdown(results, {"rclone": "1"}, 1.0)
 
 
 def test_all_that_was_seen_can_be_written_as_json():
-    """Every entry says where it is from, and what its cell shows."""
     (entry,) = json.loads(json.dumps(as_json({CANCEL: seen(uploads=1)})))
 
     assert (entry["store"], entry["way"], entry["client"]) == ("rclone", "cancel", "aios3 stream")
@@ -143,7 +135,6 @@ class ScriptedProcess:
 
 
 def test_a_process_that_does_not_end_is_hung():
-    """The deadline of a cell gives a verdict of its own, with a look at the store."""
     ours, theirs = multiprocessing.Pipe()
     watcher = Watcher("key", lister(uploads=1))
 
@@ -155,7 +146,6 @@ def test_a_process_that_does_not_end_is_hung():
 
 
 def test_a_process_is_answered_and_believed_until_it_ends():
-    """Each message is one look at the store, taken before the process may go on."""
     process = ScriptedProcess(
         ("count_parts", ()), ("has_ended", ("raised", "", 0)), ("look_again", (0,)), ("left_sockets", (0,))
     )

@@ -30,7 +30,6 @@ def laid_out(name: str, size: int, *, is_declared: bool = False) -> Layout:
 @pytest.mark.parametrize("size", [1, 5 * MIB, 5 * MIB + 1, GIB - 1, 50_000 * MIB, TIB])
 @pytest.mark.parametrize("name", ["aws", "cloudflare"])
 def test_the_parts_are_the_source_within_the_limits(name, size, is_declared):
-    """No more of them than the store takes, none larger than the memory, and never more bytes held than that."""
     layout = laid_out(name, size, is_declared=is_declared)
     assert layout.size == size
     assert layout.parts <= PROVIDERS[name].max_parts
@@ -39,7 +38,6 @@ def test_the_parts_are_the_source_within_the_limits(name, size, is_declared):
 
 
 def test_every_byte_is_in_a_part():
-    """The last one holds what is left."""
     parts = plan_parts(PROVIDERS["generic"], TransferConfig(), size=None, memory_limit=256 * MIB)
     assert sizes_of(parts, 12 * MIB) == [5 * MIB, 5 * MIB, 2 * MIB]
     assert sizes_of(parts, 0) == []
@@ -47,7 +45,6 @@ def test_every_byte_is_in_a_part():
 
 @pytest.mark.parametrize(("size", "parts", "requests"), [(5 * MIB, 1, 1), (5 * MIB + 1, 2, 4), (GIB, 205, 207)])
 def test_what_fits_into_one_part_is_one_request(size, parts, requests):
-    """Beyond that there are Create and Complete around the parts."""
     layout = laid_out("aws", size)
     assert (layout.parts, layout.requests) == (parts, requests)
 
@@ -71,7 +68,6 @@ def test_a_declared_size_has_equal_parts_where_an_unknown_length_has_parts_that_
     ],
 )
 def test_the_defaults_are_left_only_where_they_do_not_do(name, size, is_declared, part_size, memory_limit):
-    """More memory comes first, and larger parts where parts cannot grow far enough."""
     layout = laid_out(name, size, is_declared=is_declared)
     assert (layout.part_size, layout.memory_limit) == (part_size, memory_limit)
 
@@ -81,13 +77,11 @@ def test_the_defaults_are_left_only_where_they_do_not_do(name, size, is_declared
     ("name", "most"), [("aws", 50_000 * GIB), ("generic", 50_000 * GIB), ("google", 5 * TIB), ("scaleway", 5 * 10**12)]
 )
 def test_a_source_that_the_store_does_not_take_is_said_to_be_too_large(name, most, is_declared):
-    """By a single byte, with how much it takes; no option helps."""
     refused = lay_out(PROVIDERS[name], most + 1, is_declared=is_declared)
     assert refused == Refused(name, most + 1, is_declared, most)
 
 
 def test_keeping_count_is_weighed_for_all_parts():
-    """Each part has its line in the body, and its entry in the record."""
     few, many = (keep_books(count, timed_seconds=0.0) for count in (100, 1_000))
     assert min(many.cut_seconds, many.record_seconds, many.commit_seconds) > 0
     assert many.body_bytes - few.body_bytes > 900 * len("<Part><PartNumber>101</PartNumber><ETag></ETag></Part>")
@@ -100,7 +94,6 @@ def rows_of(text: str) -> list[list[str]]:
 
 
 def test_what_is_alike_is_one_row():
-    """Providers are named together, lengths are ``either``; what is refused says what is taken."""
     asked = [(name, size, declared) for name in ("aws", "google") for size in (GIB, 6 * TIB) for declared in (0, 1)]
     layouts = [lay_out(PROVIDERS[name], size, is_declared=bool(declared)) for name, size, declared in asked]
     rows = {(row[0], row[1], row[2]): row[3:] for row in rows_of(as_markdown(layouts, []))}
@@ -112,14 +105,12 @@ def test_what_is_alike_is_one_row():
 
 
 def test_keeping_count_is_shown_for_each_part():
-    """Microseconds and bytes of one, milliseconds of all."""
     books = [Bookkeeping(1_000, 0.001, 0.002, 0.0005, body_bytes=86 * KIB, kept_bytes=200_000)]
     *_, row = rows_of(as_markdown([], books))
     assert row == ["1,000", "1.00", "2.00", "0.50", "3.50", "200", "86 KiB"]
 
 
 def test_the_tables_are_saved_beside_their_figures(tmp_path, monkeypatch, capsys):
-    """What is printed is in the file, too."""
     monkeypatch.setattr(plan, "_RESULTS", tmp_path)
     monkeypatch.setattr(plan, "_SIZES", (MIB, GIB))
     monkeypatch.setattr(plan, "_COUNTS", (2,))

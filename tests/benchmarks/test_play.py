@@ -20,7 +20,6 @@ def job_of(**figures) -> Job:
 
 
 async def test_every_upload_is_played_once_and_no_more_than_may_at_once():
-    """All keys are different and begin with the run's prefix."""
     running, most, keys = set(), [], []
 
     async def stream(source, key):
@@ -37,7 +36,6 @@ async def test_every_upload_is_played_once_and_no_more_than_may_at_once():
 
 
 async def test_fast_streams_run_beside_the_others_and_are_timed():
-    """They have keys and a size of their own, and their time is not that of those which end after them."""
     ended = asyncio.Event()
     lengths = {}
 
@@ -53,8 +51,6 @@ async def test_fast_streams_run_beside_the_others_and_are_timed():
 
 
 async def test_without_fast_streams_nothing_is_said_of_them():
-    """Nobody reads a time of nothing."""
-
     async def put(body, key): ...
 
     assert "fast_seconds" not in await play(Client(put=put), job_of(kind="put"))
@@ -73,8 +69,6 @@ async def test_small_objects_are_new_objects_of_their_size():
 
 
 async def test_what_a_client_knows_better_is_passed_on():
-    """A program's CPU time is not that of the process that ran it."""
-
     async def put(body, key): ...
 
     figures = await play(Client(put=put, figures=lambda: {"cpu_seconds": 3.0}), job_of(kind="put"))
@@ -82,8 +76,6 @@ async def test_what_a_client_knows_better_is_passed_on():
 
 
 async def test_the_heartbeat_beats_if_it_is_wanted():
-    """A stall is seen: a client that blocks the loop is told by it."""
-
     async def put(body, key):
         await asyncio.sleep(0.01)
 
@@ -104,5 +96,4 @@ async def test_blocking_clients_have_a_thread_for_each_upload():
 
 @pytest.mark.parametrize(("size", "lengths"), [(100, [60, 40]), (60, [60]), (0, [])])
 async def test_chunks_are_joined_to_parts(size, lengths):
-    """A part ends with the chunk that fills it."""
     assert [len(part) async for part in in_parts(Source(size, 30), 45)] == lengths

@@ -21,7 +21,6 @@ def program() -> Program:
 
 
 async def test_a_program_is_fed_every_byte_and_weighed(program):
-    """Its CPU time and memory are counted, in which its input is."""
     await program.run_idle(sys.executable, "-c", "import time; time.sleep(0.1)")
     await program.run(sys.executable, "-c", COUNTING.format(expected=20 * MIB), source=Source(20 * MIB, MIB))
     figures = program.figures()
@@ -30,13 +29,11 @@ async def test_a_program_is_fed_every_byte_and_weighed(program):
 
 
 async def test_a_program_that_ends_badly_is_an_error(program):
-    """A run that failed gives no figures."""
     with pytest.raises(RuntimeError, match="ended with 1"):
         await program.run(sys.executable, "-c", COUNTING.format(expected=1), source=Source(2, 1))
 
 
 async def test_what_a_program_costs_that_does_nothing_is_left_out_of_its_memory(program):
-    """Two interpreters that do nothing weigh next to nothing."""
     await program.run_idle(sys.executable, "-c", "import time; time.sleep(0.1)")
     await program.run(sys.executable, "-c", "import time; time.sleep(0.1)")
     assert program.figures()["over_idle_bytes"] < 5 * MIB

@@ -27,12 +27,10 @@ def verdict(before: list[float], now: list[float]) -> str:
     ],
 )
 def test_only_ranges_apart_are_a_change(before, now, said):
-    """And a change of less than a twentieth is none."""
     assert verdict(before, now) == said
 
 
 def test_figures_are_ratios_to_the_reference_of_the_same_round():
-    """A round without its reference counts for nothing."""
     usual = {"resent_bytes": 0, "requests": 1, "connections": 1, "throttled": 0, "tls": "", "sink_cpu_seconds": 0}
     usual |= {"workload": "stream", "protocol": "http", "over_idle_bytes": 0, "idle_bytes": 0}
     samples = [

@@ -46,25 +46,21 @@ def row_of(text: str, title: str) -> list[str]:
 
 
 def test_figures_are_medians_with_their_range(result):
-    """CPU is per GiB, speed per second, memory over idle, and the sink's CPU a part of the time."""
     assert row_of(as_markdown(result), "aios3") == [
         "aios3", "4.00 (3.00-12.00)", "1.50", "256 (256-256)", "40 (40-40)", "25%",
     ]  # fmt: skip
 
 
 def test_a_ratio_is_the_median_of_the_rounds_ratios(result):
-    """What slowed a whole round down falls out: 1.5, 1.5 and 2 give 1.5, though the medians are 1 and 2."""
     assert row_of(as_markdown(result), "aios3")[2] == "1.50"
 
 
 def test_a_ratio_to_nobody_is_left_out(result):
-    """Without the reference there is nothing to divide by."""
     result.samples = [entry for entry in result.samples if entry.client != "floor"]
     assert row_of(as_markdown(result), "aios3")[2] == ""
 
 
 def test_the_time_of_fast_streams_has_a_ratio_of_its_own():
-    """It is to the reference of the same round; who has no figure has an empty cell."""
     mixed = scaled(WORKLOADS["mixed"], 1.0, {"columns": ("fast",)})
     times = [("aios3-spill", 0, 0.5), ("aios3-spill", 1, 1.0), ("aios3", 0, 4.0), ("aios3", 1, 6.0)]
     samples = [sample(client, turn, 1.0, workload="mixed", fast_seconds=time) for client, turn, time in times]
@@ -76,7 +72,6 @@ def test_the_time_of_fast_streams_has_a_ratio_of_its_own():
 
 
 def test_the_facts_the_figures_and_the_cipher_are_said(result):
-    """A table says what it belongs to."""
     text = as_markdown(result)
     assert text.startswith("- yesterday\n- aiohttp 3\n")
     assert "1 x 512 MiB, 1 at once; chunks of 64 KiB; parts of 5 MiB, 8 in flight" in text
@@ -84,7 +79,6 @@ def test_the_facts_the_figures_and_the_cipher_are_said(result):
 
 
 def test_who_did_not_run_is_named_with_the_reason(result):
-    """Failures are called so."""
     result.add(NotRun("stream", "https", "boto3", "it broke", is_failure=True))
     text = as_markdown(result)
     assert "- s5cmd: not installed" in text
@@ -92,7 +86,6 @@ def test_who_did_not_run_is_named_with_the_reason(result):
 
 
 def test_a_saved_result_is_the_same_when_it_is_read(result, tmp_path):
-    """The tables can be written again from it."""
     path = tmp_path / "new" / "result.json"
     result.save(path)
     again = Result.load(path)

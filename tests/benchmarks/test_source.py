@@ -16,7 +16,6 @@ async def joined(source: Source) -> list[bytes]:
 
 @pytest.mark.parametrize(("size", "lengths"), [(0, []), (5, [5]), (10, [10]), (25, [10, 10, 5])])
 async def test_the_chunks_are_as_long_as_was_asked_for(size, lengths):
-    """Every chunk but the last has the chunk size, asynchronous or not."""
     assert [len(chunk) for chunk in await joined(Source(size, 10))] == lengths
     assert [len(chunk) for chunk in Source(size, 10)] == lengths
 
@@ -28,7 +27,6 @@ async def test_no_chunk_is_an_object_that_was_handed_out_before():
 
 
 async def test_the_end_is_when_the_last_byte_was_handed_out():
-    """There is no end before the last chunk, and one with it."""
     source = Source(20, 10)
     chunks = aiter(source)
     await anext(chunks)
@@ -60,14 +58,12 @@ def clock(monkeypatch) -> Clock:
 
 
 async def test_a_rate_makes_each_chunk_wait_until_its_bytes_are_due(clock):
-    """At 10 bytes a second the second chunk of 5 is due after one second, and a late one at once."""
     async for _ in Source(15, 5, rate=10):
         clock.now += 0.3 if len(clock.waits) == 1 else 1.0
     assert clock.waits == [0.5, pytest.approx(0.2)]
 
 
 async def test_what_comes_after_the_head_keeps_to_the_rate(clock):
-    """The first 10 bytes are there at once, and those after them are counted from the beginning."""
     lengths = [len(chunk) async for chunk in Source(20, 5, rate=10, head=10)]
     assert lengths == [5, 5, 5, 5]
     assert clock.waits == [0.5, 0.5]
@@ -75,7 +71,6 @@ async def test_what_comes_after_the_head_keeps_to_the_rate(clock):
 
 @pytest.mark.parametrize("sizes", [[1] * 25, [10, 10, 10], [7, 7, 7, 7], [25], [100], [-1]])
 def test_a_reader_gives_what_was_asked_for_until_the_end(sizes):
-    """Reads are short only at the end, whatever the chunks are, and give the source's bytes in their order."""
     source = Source(25, 10)
     expected = io.BytesIO(b"".join(Source(25, 10)))
     reader = Reader(source)
@@ -86,7 +81,6 @@ def test_a_reader_gives_what_was_asked_for_until_the_end(sizes):
 
 @pytest.mark.parametrize("sizes", [[1] * 25, [10, 10, 10], [7, 7, 7, 7], [25], [100], [-1]])
 async def test_an_awaited_reader_gives_the_same(sizes):
-    """Short only at the end, and the source's bytes in their order."""
     source = Source(25, 10)
     expected = io.BytesIO(b"".join(source))
     reader = AsyncReader(source)
@@ -95,7 +89,6 @@ async def test_an_awaited_reader_gives_the_same(sizes):
 
 
 def test_a_reader_changes_no_bytes():
-    """The pieces joined are the chunks joined."""
     source = Source(25, 10)
     whole = b"".join(source)
     reader = Reader(source)

@@ -12,7 +12,6 @@ from benchmarks.workloads import WORKLOADS, scaled
 
 @pytest.mark.parametrize("workload", WORKLOADS.values(), ids=WORKLOADS)
 def test_every_workload_can_be_shown(workload):
-    """Its columns and the client that its ratios are to exist."""
     assert set(workload.columns) <= set(COLUMNS)
     assert workload.reference in CONTESTANTS
 
@@ -30,7 +29,6 @@ def test_a_shrunk_workload_is_still_what_it_was(workload):
 
 
 def test_changes_come_after_the_scale():
-    """A figure that is named is taken as it is."""
     assert scaled(WORKLOADS["stream"], 0.5, {"size": 7}).size == 7
 
 

@@ -36,18 +36,15 @@ def properties(**changes: str) -> list[tuple[str, object]]:
     ],
 )
 def test_a_result_is_what_the_report_says(reason: str, outcome: str, told: str) -> None:
-    """A test of a known limit passes if the store fails as it is known to."""
     result = result_of(properties(reason=reason), outcome)
     assert result == Result("moto", "5", "moto", "a_check", told, reason)  # type: ignore[arg-type]
 
 
 def test_other_tests_are_no_results() -> None:
-    """They leave no such property."""
     assert result_of([("other", 1)], "passed") is None
 
 
 def test_the_matrix_counts() -> None:
-    """By store and by row, with the version, the day, and why a limit is one."""
     results = [
         Result("S3Server as generic", "0.1", "generic", "a", "passed"),
         Result("S3Server as generic", "0.1", "generic", "b", "failed"),
@@ -65,12 +62,10 @@ def test_the_matrix_counts() -> None:
 
 
 def test_every_row_is_run() -> None:
-    """In one of the two modules."""
     assert sorted([*REGIONAL_ROWS, *OTHER_ROWS]) == sorted(PROVIDERS)
 
 
 def test_a_row_is_reached_where_the_row_says() -> None:
-    """At its own host where it has one, or where only the customer's part of it is missing; buckets where it says."""
     text = make_matrix([], DAY)
     assert "| `aws` | `AmazonS3StorageDriver` | `https://{bucket}.s3.eu-central-1.amazonaws.com` |" in text
     assert "| `wasabi` | `S3StorageDriver` | `https://s3.us-east-1.wasabisys.com` |" in text
@@ -78,7 +73,6 @@ def test_a_row_is_reached_where_the_row_says() -> None:
 
 
 def test_the_committed_matrix_is_of_these_checks() -> None:
-    """All stores and all rows, every check, nothing failed, and the limits that are known now."""
     text = COMMITTED.read_text(encoding="utf-8")
     stores = re.findall(r"^\| (.+) \| \S+ \| `\w+` \| (\d+) \| (\d+) \| (\d+) \| (\d+) \| \S+ \|$", text, re.MULTILINE)
     assert {name for name, *_ in stores} == set(STORES)

@@ -23,7 +23,6 @@ def driver_for(server: S3Server, **options: object) -> S3StorageDriver:
 @pytest.mark.parametrize("upload", UPLOADS.values(), ids=UPLOADS)
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 async def test_an_ending_at_any_turn_leaves_nothing(way, upload, times):
-    """Promise 2: no open upload, task, connection in use, byte or slot is left, and the source is closed."""
     runs, ended_early, problems = await sweep(way, upload, times)
 
     assert problems == []
@@ -34,7 +33,6 @@ async def test_an_ending_at_any_turn_leaves_nothing(way, upload, times):
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("way", WAYS)
 async def test_an_ending_of_a_bytes_upload_at_any_turn_leaves_nothing(way, times):
-    """Promise 2 for one request in the caller's task. Closing the driver lets it end."""
     runs, ended_early, problems = await sweep(WAYS[way], by_bytes, times)
 
     # The store may hear later of what had left before the end.
@@ -46,7 +44,6 @@ async def test_an_ending_of_a_bytes_upload_at_any_turn_leaves_nothing(way, times
 @pytest.mark.parametrize(("way", "stride"), [("task.cancel()", 1), ("driver.aclose()", 1), ("anyio cancel scope", 4)])
 @pytest.mark.parametrize("times", [1, 2])
 async def test_an_ending_with_a_journal_at_any_turn_leaves_nothing(way, stride, times, tmp_path):
-    """Promise 2 with the journal's waits in between. The journal has exactly the open uploads."""
     runs, ended_early, problems = await sweep(
         WAYS[way], UPLOADS["upload_object_via_stream"], times, stride, journal=tmp_path / "journal"
     )
@@ -58,7 +55,6 @@ async def test_an_ending_with_a_journal_at_any_turn_leaves_nothing(way, stride, 
 
 @pytest.mark.parametrize("distance", range(1, 12))
 async def test_a_second_cancel_at_any_later_turn_leaves_nothing(distance):
-    """Promise 2: a second cancel, however soon after the first, does not cut the clean-up off."""
     problems = []
     for step in range(0, 40, 2):
         ending = await end_at(partial(_cancel_twice, distance=distance), UPLOADS["open_upload"], step, 2)
@@ -93,7 +89,6 @@ async def _cancel_twice(upload, driver, source, step, times, *, distance):
 )
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 async def test_a_cancel_while_requests_are_lost_leaves_nothing(way, fault):
-    """Promise 2, also if requests of the clean-up are lost."""
     problems = []
     for step in range(0, 50, 3):
         ending = await end_at(way, UPLOADS["upload_object_via_stream"], step, 2, (fault,))
@@ -104,7 +99,6 @@ async def test_a_cancel_while_requests_are_lost_leaves_nothing(way, fault):
 
 @pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"])
 async def test_a_cancel_during_a_held_request_aborts_the_upload(operation):
-    """For every kind of request."""
     async with S3Server(SMALL_PARTS) as server:
         driver = driver_for(server)
         async with driver:
@@ -127,8 +121,6 @@ async def test_a_cancel_during_a_held_request_aborts_the_upload(operation):
 
 
 async def test_the_wait_for_an_abort_does_not_spin_under_an_anyio_scope():
-    """A cancelled anyio scope wakes a waiting task at every turn of the loop. The guard prevents that."""
-
     async with S3Server(SMALL_PARTS) as server:
         driver = driver_for(server)
         async with driver:
@@ -168,7 +160,6 @@ async def test_the_wait_for_an_abort_does_not_spin_under_an_anyio_scope():
 
 
 async def test_a_create_without_a_response_is_found_and_aborted():
-    """Half of the clean-up's time is for waiting, the other half for finding the upload."""
     async with S3Server(SMALL_PARTS) as server:
         server.faults.add(Fault("stall_after", "CreateMultipartUpload"))
         driver = driver_for(server, timeouts=Timeouts(cleanup=0.4))
@@ -185,7 +176,6 @@ async def test_a_create_without_a_response_is_found_and_aborted():
 
 @pytest.mark.parametrize("where", ["progress", "source"])
 async def test_closing_the_driver_from_an_upload_does_not_deadlock(where):
-    """The closing task is one that the upload waits for."""
     async with S3Server(SMALL_PARTS) as server:
         driver = driver_for(server)
 
@@ -209,8 +199,6 @@ async def test_closing_the_driver_from_an_upload_does_not_deadlock(where):
 
 
 async def test_a_cancel_during_the_wait_for_credentials_ends_at_once():
-    """Nothing was sent, so there is no response to wait for and no upload to find."""
-
     class Hanging:
         def __init__(self):
             self.asked = asyncio.Event()

@@ -150,7 +150,6 @@ async def sweep(name: str, directory: Path, stride: int = 1, **options: Any) -> 
 
 
 def test_every_public_call_is_swept() -> None:
-    """A new method needs a row in the table."""
     public = {name for name in dir(S3StorageDriver) if not name.startswith("_")} - {"aclose", "default_provider"}
     assert {name.split(" ")[0] for name in CALLS} == public
 
@@ -169,7 +168,6 @@ async def test_every_call_of_a_closed_driver_raises(name: str, server: S3Server,
 async def test_a_call_during_closing_succeeds_or_raises_driver_closed(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At every turn of the loop, also before the driver is open. Opening reads the profile in a thread."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", TEST_CREDENTIALS.access_key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", TEST_CREDENTIALS.secret_access_key)
     cut_off, wrong = await sweep(name, tmp_path, stride=5 if name in NEED_JOURNAL else 1, credentials=None)
@@ -181,7 +179,6 @@ async def test_a_call_during_closing_succeeds_or_raises_driver_closed(
     "name", ["get_object", "download_object_as_stream", "iterate_container_objects", "cleanup_multipart_uploads"]
 )
 async def test_closing_with_the_callers_session_sends_nothing_new(name: str, tmp_path: Path) -> None:
-    """The session stays open, and requests in flight may end."""
     async with aiohttp.ClientSession() as session:
         cut_off, wrong = await sweep(name, tmp_path, session=session)
     assert wrong == {}
@@ -207,7 +204,6 @@ async def test_closing_ends_a_name_lookup(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_closing_ends_a_wait_for_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The driver made the credential chain itself."""
     asked = asyncio.Event()
 
     async def be_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -227,7 +223,6 @@ async def test_closing_ends_a_wait_for_credentials(monkeypatch: pytest.MonkeyPat
 
 
 async def test_closing_during_a_request_reports_an_unknown_outcome(server: S3Server) -> None:
-    """The store may have processed the request."""
     server.hold("DeleteObject")
     driver = make_driver(server)
     task = asyncio.create_task(driver.delete_object("bucket", "key"))
@@ -240,7 +235,6 @@ async def test_closing_during_a_request_reports_an_unknown_outcome(server: S3Ser
 
 @pytest.mark.parametrize("by", ["write", "write_from"])
 async def test_closing_raises_in_other_writing_tasks(server: S3Server, by: str) -> None:
-    """Only the task that opened the upload is cancelled. The others must not see a usage error."""
     server.hold("UploadPart")
     driver = make_driver(server)
     is_open, outcome = asyncio.Event(), asyncio.get_running_loop().create_future()

@@ -21,7 +21,6 @@ RUNS = 60
 
 
 async def test_two_interrupts_in_a_row_leave_nothing_open(server: S3Server) -> None:
-    """The first interrupt cancels. The second is raised in any running code, even in the clean-up."""
     environment = environment_of(server.endpoint_url, server.region, server.credentials)
     async with child(environment, "-c", INTERRUPTED, RUNS) as process:
         assert await line_of(process) == "ended"
@@ -150,8 +149,6 @@ def test_a_second_interrupt_at_any_step_leaves_nothing_open(other_server: S3Serv
 def test_an_interrupt_in_a_callback_ends_the_program_and_the_upload(
     other_server: S3Server, interrupt: type[BaseException], at: int, is_async: bool
 ) -> None:
-    """In the caller's task, or in a task of the library."""
-
     def report(progress: UploadProgress) -> None:
         if progress.parts_stored >= at:
             raise interrupt

@@ -56,7 +56,6 @@ async def die(environment: dict[str, str], journal: Path, path: Path, *keys: str
 async def test_uploads_of_a_killed_process_are_aborted(
     server: S3Server, environment: dict[str, str], tmp_path: Path, path: Path, tear: str
 ) -> None:
-    """Also after a power cut in the middle of a line."""
     journal = tmp_path / "journal"
     await die(environment, journal, path, "key")
     (file,) = journal.iterdir()
@@ -75,7 +74,6 @@ async def test_uploads_of_a_killed_process_are_aborted(
 async def test_uploads_of_a_killed_process_are_completed(
     server: S3Server, environment: dict[str, str], tmp_path: Path, path: Path
 ) -> None:
-    """By another process, with the stored parts."""
     await die(environment, tmp_path / "journal", path, "key")
     server.requests.clear()
     async with child(environment, "-c", RECOVER, "generic", tmp_path / "journal", "resume") as process:
@@ -87,7 +85,6 @@ async def test_uploads_of_a_killed_process_are_completed(
 async def test_uploads_of_a_process_are_recovered_only_after_its_death(
     server: S3Server, environment: dict[str, str], tmp_path: Path, path: Path
 ) -> None:
-    """The same process, before it is killed and afterwards."""
     journal = tmp_path / "journal"
     async with child(environment, "-c", UPLOAD, "generic", journal, path, "bucket", "key") as living:
         await line_of(living)
@@ -104,7 +101,6 @@ async def test_uploads_of_a_process_are_recovered_only_after_its_death(
 async def test_two_processes_that_recover_at_once_end_each_upload_once(
     server: S3Server, environment: dict[str, str], tmp_path: Path, path: Path
 ) -> None:
-    """Each reports only the uploads that it ended."""
     journal = tmp_path / "journal"
     await asyncio.gather(*(die(environment, journal, path, name) for name in "abc"))
     open_ids = {left.upload_id for left in server.open_uploads}
@@ -122,7 +118,6 @@ async def test_two_processes_that_recover_at_once_end_each_upload_once(
 async def test_a_recovery_that_is_killed_is_finished_by_the_next(
     server: S3Server, environment: dict[str, str], tmp_path: Path, path: Path
 ) -> None:
-    """No upload is ended twice, and none is forgotten."""
     journal = tmp_path / "journal"
     await die(environment, journal, path, "a")
     await die(environment, journal, path, "b")
@@ -177,7 +172,6 @@ async def test_a_fork_does_not_hold_the_journal_lock_of_its_dead_parent(
 async def test_a_fork_does_not_release_the_journal_lock_of_its_parent(
     server: S3Server, environment: dict[str, str], tmp_path: Path, path: Path
 ) -> None:
-    """The fork closes its copy of the file, which must not unlock the parent's."""
     journal = tmp_path / "journal"
     async with child(environment, "-W", "ignore", "-c", FORK, "os.fork", "generic", journal, path) as process:
         helper = int(await line_of(process))
@@ -190,7 +184,6 @@ async def test_a_fork_does_not_release_the_journal_lock_of_its_parent(
 async def test_a_used_driver_refuses_calls_in_a_fork(
     server: S3Server, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """It touches nothing. A driver that was not used before the fork works there."""
     told = "ConfigurationError the driver was opened in another process, o"
     journal = tmp_path / "journal"
     async with child(environment, "-W", "ignore", "-c", USE_IN_FORK, journal) as process:

@@ -285,7 +285,6 @@ async def test_a_shutdown_aborts_running_uploads(store: Store, program: str, sta
 async def test_an_upload_that_ends_within_the_grace_succeeds(
     store: Store, program: str, start: Start, serve: Serve
 ) -> None:
-    """Its client gets the response, and the server ends at once."""
     async with serve(store, program, grace=10 * LATEST) as served:
         client = await start(served.port, "/key")
         await stored(served.process, 2)
@@ -327,7 +326,6 @@ async def test_new_connections_and_uploads_are_refused_during_the_grace(
 
 @pytest.mark.parametrize("program", PROGRAMS)
 async def test_a_second_interrupt_ends_the_grace(ours: Store, program: str, start: Start, serve: Serve) -> None:
-    """A second Ctrl-C aborts at once."""
     async with serve(ours, program, grace=10 * LATEST) as served:
         await start(served.port, "/key")
         await stored(served.process, 2)
@@ -379,7 +377,6 @@ async def test_a_client_that_disconnects_leaves_no_upload_and_no_logged_error(
 async def test_a_server_with_a_journal_leaves_nothing_open(
     store: Store, program: str, tmp_path: Path, start: Start, serve: Serve
 ) -> None:
-    """After a clean end. The next start aborts the uploads of a killed server."""
     journal = tmp_path / "journal"
     async with serve(store, program, journal=journal) as served:
         await start(served.port, "/key")
@@ -424,7 +421,6 @@ async def test_the_handler_of_the_readme_ends_cleanly(tmp_path: Path, start: Sta
 @pytest.mark.store
 @pytest.mark.parametrize("resume", [True, False])
 async def test_uploads_of_a_killed_server_are_recovered_at_a_real_store(tmp_path: Path, resume: bool) -> None:
-    """The last line of the journal is torn. The uploads are completed or aborted."""
     content = BODY + BODY[: 5 * MIB + 3]
     path, journal = tmp_path / "file", tmp_path / "journal"
     path.write_bytes(content)

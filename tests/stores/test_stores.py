@@ -105,7 +105,6 @@ def require(name: str) -> None:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", STORES)
 def test_a_store_answers_inside_the_block_and_is_gone_after_it(name: str, temporary: Path) -> None:
-    """The endpoint speaks HTTP at once; afterwards there is no port, no process and no directory."""
     require(name)
     with STORES[name]() as store:
         assert 200 <= get_status(store.endpoint_url) < 500
@@ -124,7 +123,6 @@ def test_a_store_answers_inside_the_block_and_is_gone_after_it(name: str, tempor
 def test_a_store_moves_to_other_ports_when_one_is_taken_in_between(
     name: str, monkeypatch: pytest.MonkeyPatch, temporary: Path
 ) -> None:
-    """What each server says of a taken port is understood, and it starts on the next ports."""
     require(name)
     rounds: list[list[int]] = []
 
@@ -142,7 +140,6 @@ def test_a_store_moves_to_other_ports_when_one_is_taken_in_between(
 
 
 def test_every_start_has_keys_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
-    """No secret is known in advance, and none shows in the store's repr."""
     fake_rclone(tmp_path, monkeypatch)
     with rclone_store() as first, rclone_store() as second:
         assert first.credentials.secret_access_key != second.credentials.secret_access_key
@@ -150,7 +147,6 @@ def test_every_start_has_keys_of_its_own(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_directory_of_the_callers_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
-    """A directory that was named is made if need be, used, and left with its content."""
     fake_rclone(tmp_path, monkeypatch)
     kept = tmp_path / "new" / "kept"
     with rclone_store(kept) as store:
@@ -161,7 +157,6 @@ def test_a_directory_of_the_callers_is_kept(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_the_version_is_the_programs_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporary: Path) -> None:
-    """The program that runs is asked, not the environment of this interpreter."""
     fake_rclone(tmp_path, monkeypatch)
     with rclone_store() as store:
         assert store.version == "9.8.7"
@@ -171,7 +166,6 @@ def test_the_version_is_the_programs_own(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_version_is_read_where_the_program_is_installed(
     metadata: str, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporary: Path
 ) -> None:
-    """The environment around the program tells it, and where that does not, it is unknown and no error."""
     forget_all_programs(tmp_path, monkeypatch)
     information = tmp_path / "lib" / "python3.11" / "site-packages" / metadata / "METADATA"
     information.parent.mkdir(parents=True)
@@ -195,7 +189,6 @@ def test_a_port_taken_in_between_is_tried_again_elsewhere(
 def test_ports_that_are_always_taken_end_in_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporary: Path
 ) -> None:
-    """The tries are bounded, and the last one's log is shown."""
     runs = fake_rclone(tmp_path, monkeypatch, "sys.exit('bind: address already in use')")
     with pytest.raises(StoreStartError, match="address already in use"), rclone_store():
         pytest.fail("the block must not be entered")
@@ -205,7 +198,6 @@ def test_ports_that_are_always_taken_end_in_an_error(
 def test_a_failing_start_shows_the_log_and_leaves_no_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporary: Path
 ) -> None:
-    """The end of the server's output is in the error, is not tried again, and nothing stays behind."""
     runs = fake_rclone(tmp_path, monkeypatch, "sys.exit('Fatal error: the disk is upside down')")
     with (
         pytest.raises(StoreStartError, match="rclone ended with status 1.*\n.*the disk is upside down"),
@@ -227,7 +219,6 @@ def test_a_failing_start_shows_the_log_and_leaves_no_directory(
 def test_a_missing_program_is_named_with_its_remedy(
     name: str, needed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error says which programs are missing and how to get them."""
     forget_all_programs(tmp_path, monkeypatch)
     assert not is_available(name)
     with pytest.raises(StoreMissingError, match=needed), STORES[name]():
@@ -247,7 +238,6 @@ def test_a_store_with_some_of_its_programs_is_not_available(tmp_path: Path, monk
 def test_swift_says_when_the_directory_takes_no_extended_attributes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporary: Path
 ) -> None:
-    """The error comes before any server is started and says what to do instead."""
     for server in ("account", "container", "object", "proxy"):
         install_program(tmp_path, monkeypatch, f"swift-{server}-server")
     monkeypatch.setattr("tests.stores.swift.takes_user_xattrs", lambda directory: False)
@@ -259,7 +249,6 @@ def test_swift_says_when_the_directory_takes_no_extended_attributes(
 def test_moto_without_its_web_framework_shows_why_it_does_not_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporary: Path
 ) -> None:
-    """An import error of the server reaches the reader."""
     forget_all_programs(tmp_path, monkeypatch)
     install_program(tmp_path, monkeypatch, "moto_server", "raise ModuleNotFoundError(\"No module named 'flask'\")")
     with pytest.raises(StoreStartError, match="No module named 'flask'"), moto_store():

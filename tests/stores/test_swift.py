@@ -27,7 +27,6 @@ def read(path: Path) -> ConfigParser:
 
 
 def test_each_server_gets_its_own_port_and_the_common_folder(tmp_path: Path) -> None:
-    """The four configurations differ in port and agree on the folder, and no server forks."""
     files = write_swift_files(tmp_path, PORTS, KEYS)
     defaults = {server: read(file)["DEFAULT"] for server, file in files.items()}
     assert {server: int(section["bind_port"]) for server, section in defaults.items()} == PORTS
@@ -37,7 +36,6 @@ def test_each_server_gets_its_own_port_and_the_common_folder(tmp_path: Path) -> 
 
 
 def test_the_pipeline_has_s3_before_the_authentication_and_large_objects_behind_it(tmp_path: Path) -> None:
-    """The order that s3api needs, and a section for each filter in it."""
     proxy = read(write_swift_files(tmp_path, PORTS, KEYS)["proxy"])
     pipeline = proxy["pipeline:main"]["pipeline"].split()
     positions = [pipeline.index(name) for name in ("s3api", "tempauth", "slo", "proxy-server")]
@@ -46,14 +44,12 @@ def test_the_pipeline_has_s3_before_the_authentication_and_large_objects_behind_
 
 
 def test_the_only_user_is_the_one_given(tmp_path: Path) -> None:
-    """The access key's two halves and the secret are what the authentication knows."""
     proxy = read(write_swift_files(tmp_path, PORTS, KEYS)["proxy"])
     assert proxy["filter:tempauth"]["user_aios3_tester"] == "a-secret .admin"
 
 
 @pytest.mark.parametrize("server", ["account", "container", "object"])
 def test_a_ring_maps_every_partition_to_the_one_device(tmp_path: Path, server: str) -> None:
-    """Format 1: magic, version, a JSON text with its length, and one device number per partition."""
     write_swift_files(tmp_path, PORTS, KEYS)
     content = gzip.decompress((tmp_path / f"{server}.ring.gz").read_bytes())
     magic, version, length = struct.unpack_from("!4sHI", content)
@@ -64,7 +60,6 @@ def test_a_ring_maps_every_partition_to_the_one_device(tmp_path: Path, server: s
 
 
 def test_a_second_start_in_one_folder_finds_the_objects_again(tmp_path: Path) -> None:
-    """Other ports change rings and configurations, never the hash that places the objects."""
     write_swift_files(tmp_path, PORTS, KEYS)
     before = (tmp_path / "swift.conf").read_bytes()
     write_swift_files(tmp_path, {server: port + 100 for server, port in PORTS.items()}, KEYS)
@@ -72,8 +67,6 @@ def test_a_second_start_in_one_folder_finds_the_objects_again(tmp_path: Path) ->
 
 
 def test_a_folder_without_extended_attributes_is_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system that refuses them is told by trying, and the try leaves nothing behind."""
-
     def refuse(*args: object) -> None:
         raise OSError(95, "Operation not supported")
 
@@ -83,7 +76,6 @@ def test_a_folder_without_extended_attributes_is_recognised(tmp_path: Path, monk
 
 
 def test_a_folder_with_extended_attributes_is_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system that takes them is told by trying, and the try leaves nothing behind."""
     taken: list[object] = []
     monkeypatch.setattr(os, "setxattr", lambda *args: taken.append(args), raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
@@ -93,6 +85,5 @@ def test_a_folder_with_extended_attributes_is_recognised(tmp_path: Path, monkeyp
 
 
 def test_other_systems_have_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Off Linux the answer is no, without a try."""
     monkeypatch.setattr(sys, "platform", "darwin")
     assert takes_user_xattrs(tmp_path) is False

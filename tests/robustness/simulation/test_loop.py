@@ -12,7 +12,6 @@ from .loop import StuckError, VirtualLoop
 
 
 def test_time_jumps_to_the_next_timer() -> None:
-    """A simulated year passes at once, and timers fire in their order."""
     loop = VirtualLoop()
     order: list[float] = []
 
@@ -50,7 +49,6 @@ def test_an_endless_loop_raises() -> None:
 
 @pytest.mark.parametrize("begins_at_once", [True, False])
 def test_a_thread_runs_inline(begins_at_once: bool) -> None:
-    """Its result or its error comes after the number of turns that was drawn."""
     loop = VirtualLoop(lambda: (3, begins_at_once))
 
     async def main() -> int:
@@ -65,7 +63,6 @@ def test_a_thread_runs_inline(begins_at_once: bool) -> None:
 
 @pytest.mark.parametrize(("begins_at_once", "calls"), [(True, 1), (False, 0)])
 def test_a_started_thread_is_not_cancelled(begins_at_once: bool, calls: int) -> None:
-    """A cancellation before its start prevents it."""
     called: list[int] = []
 
     async def main() -> None:
@@ -81,7 +78,6 @@ def test_a_started_thread_is_not_cancelled(begins_at_once: bool, calls: int) -> 
 
 
 def test_a_call_runs_at_its_turn() -> None:
-    """Between two turns, also while every task waits for a timer."""
     loop = VirtualLoop()
     turns: list[int] = []
 
@@ -96,8 +92,6 @@ def test_a_call_runs_at_its_turn() -> None:
 
 
 def test_sets_of_tasks_have_the_same_order_in_every_run() -> None:
-    """So a cancellation of a set of tasks has the same order in every run."""
-
     async def main() -> list[str]:
         tasks = {asyncio.create_task(asyncio.sleep(0), name=str(number)) for number in range(20)}
         names = [task.get_name() for task in tasks]
@@ -110,7 +104,6 @@ def test_sets_of_tasks_have_the_same_order_in_every_run() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks cannot be eager before Python 3.12")
 @pytest.mark.parametrize("is_eager", [True, False])
 def test_an_eager_task_runs_at_its_creation(is_eager: bool) -> None:
-    """Until it first waits."""
     steps: list[int] = []
 
     async def work() -> None:

@@ -59,7 +59,6 @@ def in_scene(test: Callable[[Scene], Awaitable[None]]) -> Callable[[], None]:
 
 @in_scene
 async def test_a_complete_part_is_stored(scene: Scene) -> None:
-    """Its slices are read while they are sent, one after the other."""
     upload_id = await scene.create()
     part = scene.part(upload_id)
     sending = asyncio.create_task(scene.send(part))
@@ -81,7 +80,6 @@ async def test_a_part_that_is_cut_before_its_end_is_lost(scene: Scene) -> None:
 
 @pytest.mark.parametrize("survives", [True, False])
 def test_a_part_that_is_cut_after_its_end_may_be_stored_later(survives: bool) -> None:
-    """The client gets no response."""
     scene = Scene()
 
     async def run() -> None:
@@ -100,7 +98,6 @@ def test_a_part_that_is_cut_after_its_end_may_be_stored_later(survives: bool) ->
 
 @in_scene
 async def test_an_abort_can_miss_a_part_that_is_being_stored(scene: Scene) -> None:
-    """The upload remains with that part. ListParts shows it, and a second abort ends it."""
     upload_id = await scene.create()
     sending = asyncio.create_task(scene.send(scene.part(upload_id)))
     await asyncio.sleep(2.5)
@@ -134,7 +131,6 @@ async def test_an_abort_can_miss_a_part_that_is_being_stored(scene: Scene) -> No
 def test_a_request_without_a_response_may_have_been_processed(
     kind: str, error: type[TransportError], parts_after: list[bytes]
 ) -> None:
-    """The errors are those of the real transport. Only errors of a reused connection allow a free retry."""
     scene = Scene()
 
     async def run() -> None:
@@ -153,7 +149,6 @@ def test_a_request_without_a_response_may_have_been_processed(
 
 @in_scene
 async def test_a_missing_response_ends_in_a_timeout(scene: Scene) -> None:
-    """Of the caller, or of the transport."""
     scene.plan = replace(OK, kind="stall_before")
     for timeout, seconds in ((7.0, 7.0), (None, scene.world.timeouts.answer)):
         began = scene.loop.time()
@@ -164,7 +159,6 @@ async def test_a_missing_response_ends_in_a_timeout(scene: Scene) -> None:
 
 @in_scene
 async def test_only_a_body_reveals_a_reused_connection(scene: Scene) -> None:
-    """Without a body the error is like any other failure."""
     scene.plan = replace(OK, kind="reset_before")
     request: Request = ListParts(BUCKET, "key", "no such upload").build(ENDPOINT)
     with pytest.raises(TransportError) as caught:

@@ -30,7 +30,6 @@ def target_of(server: S3Server) -> Target:
 # A call that is cancelled while its file is being opened leaves the closing to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_short_soak_keeps_every_promise() -> None:
-    """Uploads of all kinds, with faults, against the loopback server. Only the server's own data grows."""
     async with S3Server() as server:
         url = urlsplit(server.endpoint_url)
         proxy = FaultProxy(str(url.hostname), int(url.port or 0), seed=5, rate=0.01)
@@ -46,7 +45,6 @@ async def test_a_short_soak_keeps_every_promise() -> None:
 
 
 async def test_an_upload_is_judged_by_its_key() -> None:
-    """A call that returned has committed. Other bytes at the key are found."""
     async with S3Server(buckets=(BUCKET,)) as server:
         control = target_of(server).driver(with_faults=False)
         driver = target_of(server).driver(with_faults=True)
@@ -90,14 +88,12 @@ def test_growth_of_any_gauge_is_found(changes: dict[str, int], words: str) -> No
 
 
 def test_flat_gauges_are_no_growth() -> None:
-    """Memory may move within bounds, and uploads may finish."""
     assert (
         growth([REST, replace(REST, finished=99, rss=80 * MIB, store_rss=MIB)], allowed=0, allowed_rss=24 * MIB) == []
     )
 
 
 def test_a_seed_determines_plans_and_bytes() -> None:
-    """The digest is that of all slices together."""
     plans = [draw_plan(1, number) for number in range(200)]
     assert plans == [draw_plan(1, number) for number in range(200)]
     assert len({plan.kind for plan in plans}) == 10
@@ -110,7 +106,6 @@ def test_a_seed_determines_plans_and_bytes() -> None:
 
 
 async def test_an_unexplained_error_is_found() -> None:
-    """For example, a wrong call by the soak itself."""
     async with S3Server(buckets=(BUCKET,)) as server:
         control = target_of(server).driver(with_faults=False)
         driver = target_of(server).driver(with_faults=True)

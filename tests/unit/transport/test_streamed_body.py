@@ -118,7 +118,6 @@ def head_lines(head: bytes) -> list[bytes]:
 
 @BOTH
 async def test_a_body_of_unknown_length_goes_out_in_chunks(transport, wire, request_to, secure):
-    """Each piece is one, the last of them empty; there is no content length."""
     script = Taking()
     peer = await wire(script, secure=secure)
     pieces = [b"abc", b"x" * 70_000, b"\r\n0\r\n\r\n", b"z"]
@@ -134,7 +133,6 @@ async def test_a_body_of_unknown_length_goes_out_in_chunks(transport, wire, requ
 
 @BOTH
 async def test_a_body_of_known_length_goes_out_as_it_is(transport, wire, request_to, secure):
-    """With that length and no framing."""
     script = Taking(until=b"ef")
     peer = await wire(script, secure=secure)
     assert (await transport.send_stream(request_to(peer), Feed(b"ab", b"cd", b"ef", length=6, ends=True))).status == 200
@@ -145,7 +143,6 @@ async def test_a_body_of_known_length_goes_out_as_it_is(transport, wire, request
 
 
 async def test_views_go_out_as_well(transport, wire, request_to):
-    """Segments, and the used part of one."""
     peer = await wire(Taking())
     await transport.send_stream(request_to(peer), Feed(bytearray(b"ab"), memoryview(bytearray(b"cdef"))[:2], ends=True))
     assert bytes(peer.peers[0].body) == b"2\r\nab\r\n2\r\ncd\r\n" + END
@@ -153,7 +150,6 @@ async def test_views_go_out_as_well(transport, wire, request_to):
 
 @BOTH
 async def test_a_piece_goes_out_although_no_other_follows(transport, wire, request_to, secure):
-    """A live source is not made to wait for a full buffer."""
     peer = await wire(Taking(), secure=secure)
     feed = Feed(b"a")
     sending = asyncio.create_task(transport.send_stream(request_to(peer), feed))
@@ -169,8 +165,6 @@ async def test_a_piece_goes_out_although_no_other_follows(transport, wire, reque
 
 @BOTH
 async def test_the_connection_is_used_again(transport, wire, request_to, secure):
-    """After a whole body and its answer; and its buffers are as they were."""
-
     async def script(peer):
         for end in (END, b"ab", END):
             await peer.read_head()
@@ -194,7 +188,6 @@ async def test_the_connection_is_used_again(transport, wire, request_to, secure)
 async def test_the_next_piece_is_asked_for_when_the_last_has_left(
     make_transport, narrow_session, wire, request_to, secure, has_length
 ):
-    """Not while any of it waits in this process."""
     script = Deaf()
     peer = await wire(script, secure=secure)
     size = 1 << 20
@@ -217,8 +210,6 @@ async def test_the_next_piece_is_asked_for_when_the_last_has_left(
 async def test_nothing_waits_in_this_process_when_the_next_piece_is_asked_for(
     make_transport, narrow_session, wire, request_to, secure, size
 ):
-    """Of pieces of any size, to a peer that is slower than we are."""
-
     async def script(peer):
         await peer.read_head()
         while not peer.body.endswith(END):
@@ -242,7 +233,6 @@ async def test_nothing_waits_in_this_process_when_the_next_piece_is_asked_for(
 
 
 async def test_the_time_of_a_piece_counts_from_its_arrival(request_to):
-    """Whatever the source took before it."""
     timer = SimpleNamespace(moves=0, enter=lambda *_: None)
     timer.moved = lambda: setattr(timer, "moves", timer.moves + 1)
     feed = Feed()
@@ -258,14 +248,12 @@ async def test_the_time_of_a_piece_counts_from_its_arrival(request_to):
 
 
 async def test_a_stream_keeps_no_other_request_waiting(transport, wire, request_to):
-    """It may last for days, so it takes none of the slots."""
     peer = await wire(Taking())
     transport._slots = asyncio.Semaphore(0)
     assert (await transport.send_stream(request_to(peer), Feed(b"a", ends=True))).status == 200
 
 
 async def test_a_slow_source_is_no_stall(make_transport, wire, request_to, loop_clock):
-    """Neither before the first byte nor later, however long it takes."""
     peer = await wire(Taking())
     feed = Feed()
     sending = asyncio.create_task(make_transport(ssl_context=None, send=5, read=5).send_stream(request_to(peer), feed))
@@ -280,7 +268,6 @@ async def test_a_slow_source_is_no_stall(make_transport, wire, request_to, loop_
 
 
 async def test_a_socket_that_takes_nothing_is_a_stall(make_transport, wire, request_to, loop_clock):
-    """Counted from when there was something to send, not from when the source began to be slow."""
     script = Deaf()
     peer = await wire(script)
     feed = Feed()
@@ -307,7 +294,6 @@ async def _moves(feed: Feed) -> bool:
 
 
 async def test_the_answer_has_its_own_time(make_transport, wire, request_to, loop_clock):
-    """From the end of the body on."""
     peer = await wire(Taking(says=b""))
     feed = Feed(b"a", ends=True)
     transport = make_transport(ssl_context=None, send=5, read=5)
@@ -331,7 +317,6 @@ async def test_the_answer_has_its_own_time(make_transport, wire, request_to, loo
 @LENGTHS
 @pytest.mark.parametrize("is_waiting", [True, False], ids=["waits for the source", "waits for the socket"])
 async def test_a_cancelled_body_has_no_end(transport, wire, request_to, secure, has_length, is_waiting):
-    """The connection is cut, and no byte leaves afterwards."""
     script = Taking(until=b"") if is_waiting else Deaf()
     peer = await wire(script, secure=secure)
     segments = [bytearray(b"A" * (1 << 18)) for _ in range(1 if is_waiting else 64)]
@@ -360,7 +345,6 @@ async def test_a_cancelled_body_has_no_end(transport, wire, request_to, secure, 
 @LENGTHS
 @pytest.mark.parametrize("status", [200, 403, 503])
 async def test_an_early_answer_ends_the_body(transport, wire, request_to, secure, has_length, status):
-    """While the source is waited for: a refusal is the answer, a success cannot be about this body."""
     peer = await wire(Taking(until=b"ab\r\n" if not has_length else b"ab", says=answer(status)), secure=secure)
     feed = Feed(b"ab", length=100 if has_length else None)
     sending = transport.send_stream(request_to(peer), feed)
@@ -377,8 +361,6 @@ async def test_an_early_answer_ends_the_body(transport, wire, request_to, secure
 @BOTH
 @pytest.mark.parametrize("way", ["close", "reset"])
 async def test_a_connection_that_is_lost_is_told_at_once(transport, wire, request_to, secure, way):
-    """Also while the source is waited for; what comes after that goes nowhere."""
-
     async def script(peer):
         await peer.read_head()
         await peer.read_some(100)
@@ -394,8 +376,6 @@ async def test_a_connection_that_is_lost_is_told_at_once(transport, wire, reques
 
 
 async def test_a_piece_that_was_lost_with_its_connection_has_not_left(make_transport, narrow_session, wire, request_to):
-    """The feed is not told that it may go on: it may want to begin again."""
-
     async def script(peer):
         await peer.read_head()
         peer.close_unread()
@@ -479,7 +459,6 @@ async def test_a_body_whose_connection_is_gone_does_not_end(request_to, transpor
 
 @pytest.mark.parametrize(("length", "words"), [(None, "unknown length"), (7, "7 bytes")])
 async def test_a_body_shows_its_length_and_nothing_else(request_to, length, words):
-    """Logs must not hold content."""
     request = request_to(SimpleNamespace(scheme="http", host="h"))
     timer = StallTimer("op", StallMonitor(), connect=5, send=5, response=5)
     body = StreamedBody(request, Feed(b"secret", length=length), timer, set())

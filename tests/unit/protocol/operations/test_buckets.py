@@ -23,7 +23,6 @@ def test_head_bucket_asks_for_the_bucket() -> None:
 
 
 def test_create_bucket_names_a_region_only_if_there_is_one() -> None:
-    """us-east-1 must not be named, and an empty PUT has no content type."""
     plain = CreateBucket("bucket", None).build(ENDPOINT)
     assert (plain.method, request_url(plain), plain.headers, plain.body) == ("PUT", BUCKET_URL, {}, ())
     placed = CreateBucket("bucket", "eu-west-1").build(ENDPOINT)
@@ -32,7 +31,6 @@ def test_create_bucket_names_a_region_only_if_there_is_one() -> None:
 
 
 def test_a_bucket_that_exists_is_a_conflict() -> None:
-    """Also one's own."""
     CreateBucket("bucket", None).read(Response(200, {}))
     with pytest.raises(ConflictError):
         CreateBucket("bucket", None).read(Response(409, {}, b"<Error><Code>BucketAlreadyOwnedByYou</Code></Error>"))
@@ -49,7 +47,6 @@ def test_a_bucket_is_deleted() -> None:
 
 @pytest.mark.parametrize("operation", [HeadBucket("bucket"), CreateBucket("bucket", None), DeleteBucket("bucket")])
 def test_a_refusal_is_raised_by_all(operation: HeadBucket | CreateBucket | DeleteBucket) -> None:
-    """With the operation's own name."""
     with pytest.raises(AccessDeniedError) as caught:
         operation.read(Response(403, {}))
     assert (caught.value.operation, caught.value.bucket, caught.value.key) == (operation.name, "bucket", None)

@@ -23,7 +23,6 @@ CONTROL = Endpoint.parse("https://s3express-control.us-east-1.amazonaws.com", "p
     ],
 )
 def test_the_name_tells_the_zone(bucket: str, zone: str) -> None:
-    """An availability zone or a local one; the base name may have hyphens of its own."""
     assert zone_of(bucket) == zone
 
 
@@ -51,7 +50,6 @@ def test_another_name_is_refused(bucket: str) -> None:
 
 @pytest.mark.parametrize(("prefix", "folder"), [("", ""), ("a", ""), ("a/", "a/"), ("a//b", "a//"), ("/", "/")])
 def test_a_prefix_is_asked_for_up_to_its_last_slash(prefix: str, folder: str) -> None:
-    """So everything that begins with it is in the answer."""
     assert folder_of(prefix) == folder
 
 
@@ -69,13 +67,11 @@ def test_a_bucket_is_made_in_its_zone(zone: str, kind: str) -> None:
 
 
 def test_a_bucket_with_another_name_is_not_asked_for() -> None:
-    """Nothing was sent."""
     with pytest.raises(ConfigurationError, match="directory bucket"):
         CreateDirectoryBucket("videos").build(CONTROL)
 
 
 def test_a_refusal_is_raised() -> None:
-    """And a success is not."""
     operation = CreateDirectoryBucket("videos--use1-az4--x-s3")
     operation.read(Response(200, {}))
     with pytest.raises(AccessDeniedError):

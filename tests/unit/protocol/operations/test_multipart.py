@@ -48,7 +48,6 @@ def test_create_asks_for_an_upload() -> None:
 
 @pytest.mark.parametrize("root", ["InitiateMultipartUploadResult", "InitiateMultipartUpload"])
 def test_create_reads_the_upload_id(root: str) -> None:
-    """Without the white space around it, under either name of the root."""
     assert CREATE.read(Response(200, {}, f"<{root}><UploadId>\n i~d \n</UploadId></{root}>".encode())) == "i~d"
 
 
@@ -57,14 +56,12 @@ def test_create_reads_the_upload_id(root: str) -> None:
     [b"", b"<InitiateMultipartUploadResult/>", b"<InitiateMultipartUploadResult><UploadId> </UploadId>", b"<x/>"],
 )
 def test_a_create_without_an_id_is_an_error(body: bytes) -> None:
-    """There is nothing to go on with."""
     with pytest.raises(ResponseError) as caught:
         CREATE.read(Response(200, {}, body))
     assert (caught.value.status, caught.value.code) == (200, None)
 
 
 def test_a_part_is_put_under_its_number() -> None:
-    """With its own headers and checksum, and no content type."""
     request = PART.build(ENDPOINT)
     assert (request.method, request_url(request)) == ("PUT", f"{OBJECT_URL}?partNumber=7&uploadId=i%2Fd")
     assert request.headers == {"a": "b", "x-amz-checksum-crc32": "c="}
@@ -73,7 +70,6 @@ def test_a_part_is_put_under_its_number() -> None:
 
 
 def test_a_part_reads_its_etag_verbatim() -> None:
-    """Complete must repeat it."""
     assert PART.read(Response(200, {"etag": '"e"', "x-amz-checksum-crc32": "c="})) == PartResponse('"e"', "c=")
     assert PART.read(Response(200, {"etag": "e"})) == PartResponse("e", None)
 
@@ -86,7 +82,6 @@ def test_a_part_without_an_etag_is_an_error() -> None:
 
 
 def test_complete_lists_the_parts() -> None:
-    """As XML, declared as such even if the headers say otherwise; checksums only with an algorithm."""
     request = COMPLETE.build(ENDPOINT)
     assert (request.method, request_url(request)) == ("POST", f"{OBJECT_URL}?uploadId=id")
     assert request.headers == {"if-none-match": "*", "content-type": "application/xml"}
@@ -99,13 +94,11 @@ def test_complete_lists_the_parts() -> None:
 
 @pytest.mark.parametrize("size", [0, 5_000_000_000_000])
 def test_complete_tells_the_size_where_it_is_known(size: int) -> None:
-    """As a plain number."""
     request = CompleteMultipartUpload("b", "k", "id", [], None, {}, size).build(ENDPOINT)
     assert request.headers == {"content-type": "application/xml", "x-amz-mp-object-size": str(size)}
 
 
 def test_complete_reads_what_was_committed() -> None:
-    """From the document and the headers; a success without details is a success."""
     inner = b'<ETag> "e-1"\n</ETag><ChecksumType>x</ChecksumType><ChecksumCRC32>c=</ChecksumCRC32>'
     body = b"<CompleteMultipartUploadResult>" + inner + b"</CompleteMultipartUploadResult>"
     headers = {"x-amz-version-id": "v", "x-amz-request-id": "r"}
@@ -114,7 +107,6 @@ def test_complete_reads_what_was_committed() -> None:
 
 
 def test_an_error_inside_a_200_is_an_error() -> None:
-    """The status was sent before the work was done."""
     with pytest.raises(AccessDeniedError) as caught:
         COMPLETE.read(Response(200, {}, b"   <Error><Code>AccessDenied</Code></Error>"))
     assert (caught.value.status, caught.value.code) == (200, "AccessDenied")
@@ -139,7 +131,6 @@ def test_abort_deletes_the_upload() -> None:
 
 
 def test_list_parts_asks_for_a_page() -> None:
-    """The first without a marker, the others after theirs."""
     assert request_url(LIST.build(ENDPOINT)) == f"{OBJECT_URL}?uploadId=id"
     request = ListParts("bucket", "k", "id", 7, {"a": "b"}).build(ENDPOINT)
     assert (request.method, request_url(request)) == ("GET", f"{OBJECT_URL}?part-number-marker=7&uploadId=id")
@@ -147,7 +138,6 @@ def test_list_parts_asks_for_a_page() -> None:
 
 
 def test_a_page_of_parts_is_read() -> None:
-    """None, one or more parts, with what the store knows of each."""
     assert LIST.read(parts_page("")) == PartsPage((), is_truncated=False, next_marker=0)
     checksum = "<ChecksumType>x</ChecksumType><ChecksumSHA1>c=</ChecksumSHA1>"
     page = LIST.read(parts_page(part(2, 5, checksum) + part(3), "<IsTruncated>TRUE</IsTruncated>"))
@@ -160,7 +150,6 @@ def test_a_page_of_parts_is_read() -> None:
     [("", 0, 3), ("0", 0, 3), ("odd", 0, 3), ("9", 0, 9), ("2", 2, 3)],
 )
 def test_a_truncated_page_always_moves_on(marker: str, asked: int, expected: int) -> None:
-    """A missing, odd or stuck marker gives way to the last number seen."""
     more = f"<IsTruncated>true</IsTruncated><NextPartNumberMarker>{marker}</NextPartNumberMarker>"
     page = ListParts("bucket", "k", "id", asked).read(parts_page(part(3), more))
     assert page.next_marker == expected
@@ -168,21 +157,18 @@ def test_a_truncated_page_always_moves_on(marker: str, asked: int, expected: int
 
 @pytest.mark.parametrize("parts", ["", part(3)])
 def test_a_page_that_would_repeat_for_ever_is_an_error(parts: str) -> None:
-    """Rather than a loop without end."""
     with pytest.raises(ResponseError, match="does not advance"):
         ListParts("bucket", "k", "id", 3).read(parts_page(parts, "<IsTruncated>true</IsTruncated>"))
 
 
 @pytest.mark.parametrize("numbers", [("x", 5), (1, "x"), ("", ""), (-1, 5), ("9" * 5000, 5)])
 def test_a_part_that_cannot_be_read_is_an_error(numbers: tuple[Any, Any]) -> None:
-    """Not another exception."""
     with pytest.raises(ResponseError, match="cannot be read"):
         LIST.read(parts_page(part(*numbers)))
 
 
 @pytest.mark.parametrize("operation", [CREATE, PART, COMPLETE, ABORT, LIST])
 def test_a_refusal_is_raised_by_all(operation: Any) -> None:
-    """With the operation's own name."""
     with pytest.raises(AccessDeniedError) as caught:
         operation.read(Response(403, {}, b"<Error><Code>AccessDenied</Code></Error>"))
     assert caught.value.operation == operation.name
@@ -197,7 +183,6 @@ def test_an_endless_upload_id_is_refused() -> None:
 
 
 def test_a_create_without_an_id_says_so() -> None:
-    """A bound on ids is for those that are longer."""
     with pytest.raises(ResponseError, match="created a multipart upload and sent no id"):
         CREATE.read(Response(200, {}, b"<InitiateMultipartUploadResult/>"))
     longest = b"i" * 4096
@@ -214,11 +199,9 @@ def test_a_create_without_an_id_says_so() -> None:
     ],
 )
 def test_a_checksum_is_neither_its_algorithm_nor_its_type(more: str, checksum: str | None) -> None:
-    """Stores list all three, in any order; one that is empty is none."""
     assert LIST.read(parts_page(part(1, more=more))).parts[0].checksum == checksum
 
 
 def test_a_listed_part_without_an_etag_has_an_empty_one() -> None:
-    """Which no part of ours ever has."""
     listed = "<Part><PartNumber>1</PartNumber><Size>5</Size></Part>"
     assert LIST.read(parts_page(listed)).parts[0].etag == ""

@@ -79,7 +79,6 @@ def operation_of(case: dict[str, Any]) -> Any:
 
 
 def test_no_recorded_answer_is_left_out_silently() -> None:
-    """Every sample runs but those of the two operations that are not spoken."""
     left_out = [case for case in CASES if case["operation"] in NOT_SPOKEN]
     assert len(left_out) == sum(NOT_SPOKEN.values())
     assert len(cases_that(True)) + len(cases_that(False)) == len(CASES) - len(left_out) == 61
@@ -88,7 +87,6 @@ def test_no_recorded_answer_is_left_out_silently() -> None:
 
 @pytest.mark.parametrize("case", cases_that(True))
 def test_a_recorded_success_is_read(case: dict[str, Any]) -> None:
-    """Every detail that the index names comes out, of any dialect."""
     result, expect = operation_of(case).read(answer_of(case)), case["expect"]
     if case["operation"] == "CreateMultipartUpload":
         assert result == expect["upload_id"]
@@ -132,7 +130,6 @@ def test_a_recorded_failure_is_raised(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_operation_is_a_frozen_value(name: str) -> None:
-    """It can be built and sent again for every attempt, and nothing can be added to it."""
     operation = OPERATIONS[name]
     assert operation.build(ENDPOINT) == operation.build(ENDPOINT)
     assert operation.build(ENDPOINT).operation == name
@@ -143,13 +140,11 @@ def test_an_operation_is_a_frozen_value(name: str) -> None:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_no_operation_sends_an_accidental_content_type(name: str) -> None:
-    """Only bodies of XML have one of their own; an object's comes from its attributes."""
     expected = "application/xml" if name in ("CompleteMultipartUpload", "CreateBucket") else None
     assert OPERATIONS[name].build(ENDPOINT).headers.get("content-type") == expected
 
 
 def test_all_operations_are_tested() -> None:
-    """A new operation must join the table above."""
     public = {name for name in operations.__all__ if hasattr(getattr(operations, name), "name")} - {"Operation"}
     assert public - {"CreateDirectoryBucket"} == set(OPERATIONS)  # which is another way to say CreateBucket
 
@@ -186,6 +181,5 @@ ANSWERS = st.builds(
 @pytest.mark.parametrize("name", OPERATIONS)
 @given(answer=ANSWERS)
 def test_any_answer_is_a_result_or_a_response_error(name: str, answer: Response) -> None:
-    """No other exception, whatever a store or something in between sends."""
     with suppress(ResponseError):
         OPERATIONS[name].read(answer)

@@ -74,7 +74,6 @@ def test_the_code_decides_the_class_before_the_status(code: str, status: int, ex
     ],
 )
 def test_without_a_code_the_status_decides(status: int, expected: type[ResponseError]) -> None:
-    """HEAD answers and proxies have no code."""
     assert error_class("UploadPart", status, None) is expected
 
 
@@ -95,5 +94,4 @@ def test_without_a_code_the_status_decides(status: int, expected: type[ResponseE
     ],
 )
 def test_a_bare_404_is_about_what_the_operation_is_about(operation: str, expected: type[ResponseError]) -> None:
-    """The thing that is missing is the one that the operation needs."""
     assert error_class(operation, 404, None) is expected

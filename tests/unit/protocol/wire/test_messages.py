@@ -10,14 +10,12 @@ from aios3._protocol.wire.messages import Request, Response
 
 
 def test_the_content_length_is_that_of_the_slices() -> None:
-    """Whatever they are; no body has none."""
     request = Request("PutObject", "PUT", "https", "h", "/b/k", body=(b"ab", bytearray(3), memoryview(b"c")))
     assert request.content_length == 6
     assert Request("HeadObject", "HEAD", "https", "h", "/b/k").content_length == 0
 
 
 def test_messages_do_not_change() -> None:
-    """They are shared by attempts and by layers."""
     request, response = Request("HeadObject", "HEAD", "https", "h", "/"), Response(200, {})
     for message, name in ((request, "path"), (response, "status")):
         with pytest.raises(dataclasses.FrozenInstanceError):
@@ -26,7 +24,6 @@ def test_messages_do_not_change() -> None:
 
 
 def test_a_request_does_not_show_what_it_carries() -> None:
-    """Signatures and keys are in the headers, and the body is the caller's."""
     request = Request(
         "PutObject", "PUT", "https", "h", "/b/k", headers={"authorization": "a secret"}, body=(b"private bytes",)
     )
@@ -35,6 +32,5 @@ def test_a_request_does_not_show_what_it_carries() -> None:
 
 
 def test_an_answer_does_not_show_what_it_carries() -> None:
-    """It may be credentials, of STS or of a session, or an echo of the request."""
     response = Response(200, {"x-echo": "a secret"}, b"<SecretAccessKey>a secret</SecretAccessKey>")
     assert "secret" not in repr(response).lower()

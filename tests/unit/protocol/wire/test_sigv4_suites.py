@@ -122,7 +122,6 @@ def test_a_case_of_the_general_suites_is_signed_byte_for_byte(case: Suite) -> No
 
 @pytest.mark.parametrize("name", sorted(LEFT_OUT["header"]))
 def test_a_path_is_never_normalised(name: str) -> None:
-    """What the suite normalises before signing is signed here as it stands."""
     case = next(case for case in SUITES["header"] if case.name == name)
     path = case.raw.split(" ")[1]
     assert sign_raw(case)[0].split("\n")[1] == path

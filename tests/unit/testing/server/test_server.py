@@ -18,7 +18,6 @@ from aios3.testing.server.connection import Connection
 
 
 async def test_a_server_says_where_it_is():
-    """Plain HTTP on the loopback address, the default region and keys."""
     async with S3Server() as server:
         assert server.endpoint_url.startswith("http://127.0.0.1:")
         assert (server.region, server.credentials) == ("us-east-1", TEST_CREDENTIALS)
@@ -30,7 +29,6 @@ async def test_a_server_says_where_it_is():
 
 
 async def test_stopping_ends_every_kind_of_connection(connect):
-    """Idle, mid-head, mid-body, held, stalled and just accepted: no task, no socket, no waiting."""
     async with S3Server() as server:
         server.hold("DeleteObject")
         server.faults.add(Fault("stall_before", "GetObject"))
@@ -56,7 +54,6 @@ async def test_stopping_ends_every_kind_of_connection(connect):
 
 @pytest.mark.parametrize("turns", range(8))
 async def test_stopping_is_clean_in_every_turn_of_an_accept(turns: int):
-    """A connection that is being accepted while the server stops is closed too."""
     async with S3Server() as server:
         host, port = server.endpoint_url.removeprefix("http://").split(":")
         connecting = asyncio.create_task(asyncio.open_connection(host, int(port)))
@@ -74,7 +71,6 @@ async def test_stopping_is_clean_in_every_turn_of_an_accept(turns: int):
 
 
 async def test_a_held_operation_waits_for_its_release(serve):
-    """Received whole, neither processed nor answered; other operations go on."""
     server, client = await serve()
     server.hold("PutObject")
     putting = asyncio.create_task(client.request("PUT", "/bucket/key", body=b"abc"))
@@ -90,7 +86,6 @@ async def test_a_held_operation_waits_for_its_release(serve):
 
 
 async def test_parts_in_progress_have_a_high_water_mark(serve, connect):
-    """Counted from the head to the answer."""
     server, client = await serve()
     upload_id = await client.create()
     server.hold("UploadPart")
@@ -104,7 +99,6 @@ async def test_parts_in_progress_have_a_high_water_mark(serve, connect):
 
 
 async def test_waiting_ends_with_the_predicate():
-    """At once if it is true already; with its own error; and with an error if the server stops first."""
     async with S3Server() as server:
         await server.wait_for(lambda server: True)
         broken = asyncio.create_task(server.wait_for(lambda server: server.requests and 1 / 0))
@@ -123,7 +117,6 @@ async def test_waiting_ends_with_the_predicate():
 
 
 async def test_what_was_waited_for_counts_although_the_server_stops():
-    """A wait whose predicate came true returns, also if the server is gone by then."""
     async with S3Server() as server:
         server.hold("PutObject")
         _, writer = await asyncio.open_connection(*server.endpoint_url.removeprefix("http://").split(":"))
@@ -138,7 +131,6 @@ async def test_what_was_waited_for_counts_although_the_server_stops():
 
 
 async def test_ids_and_dates_are_the_same_every_time(connect):
-    """Two servers that are asked the same say the same, to the byte."""
     seen = []
     create = b"POST /bucket/key?uploads= HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
     last = b"GET /bucket/no HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -152,7 +144,6 @@ async def test_ids_and_dates_are_the_same_every_time(connect):
 
 
 async def test_without_keeping_bodies_only_hashes_stay(serve):
-    """ETags are right, bodies are gone, documents are kept; GetObject says so."""
     server, client = await serve(keep_bodies=False, provider=Provider("small", min_part_size=1))
     await client.request("PUT", "/bucket/key", body=b"abc")
     upload_id = await client.create()
@@ -191,7 +182,6 @@ def tls(authority: trustme.CA) -> ssl.SSLContext:
 
 
 async def test_https_serves_fails_and_stalls_as_http_does(authority, tls):
-    """Requests, exact faults, early answers and stalls, over TLS."""
     async with S3Server(ssl_context=tls, check_signatures=False) as server:
         assert server.endpoint_url.startswith("https://localhost:")
         put = b"PUT /bucket/key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
@@ -219,7 +209,6 @@ async def test_https_serves_fails_and_stalls_as_http_does(authority, tls):
 
 
 async def test_a_client_that_does_not_trust_the_certificate_is_no_failure(authority, tls):
-    """The server goes on, and forgets the connection; one that never begins its handshake is closed at the end."""
     async with S3Server(ssl_context=tls) as server:
         with pytest.raises(ssl.SSLError):
             await open_tls(server, None)
@@ -234,7 +223,6 @@ async def test_a_client_that_does_not_trust_the_certificate_is_no_failure(author
 
 
 async def test_credentials_can_be_changed_while_it_runs(serve):
-    """A client whose keys were rotated is refused until it has the new ones."""
     server, client = await serve()
     old, server.credentials = server.credentials, Credentials("NEW", "secret", "token")
     assert (await client.request("GET", "/", credentials=old)).code == "InvalidAccessKeyId"
@@ -242,8 +230,6 @@ async def test_credentials_can_be_changed_while_it_runs(serve):
 
 
 async def test_a_reset_survives_a_socket_without_options(serve, monkeypatch):
-    """Where lingering cannot be set, closing at once has to do."""
-
     def refuse(self: Connection) -> None:
         raise OSError
 
@@ -258,8 +244,6 @@ async def test_a_reset_survives_a_socket_without_options(serve, monkeypatch):
     ("kind", "is_notified"), [("close_after", True), ("ragged_close", False), ("half_close", False)]
 )
 async def test_the_end_of_tls_is_told_or_not(tls, authority, kind, is_notified):
-    """By ``close_notify``, without which a client cannot tell the end from a connection that was cut."""
-
     def ask(port: int) -> tuple[bytes, bool]:
         context = ssl.create_default_context()
         authority.configure_trust(context)

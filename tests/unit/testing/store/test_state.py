@@ -61,7 +61,6 @@ def test_what_describes_an_object_is_kept_and_the_rest_is_not():
 
 
 def test_metadata_is_limited():
-    """2 KiB of names and values."""
     assert described(head("x-amz-meta-a: " + "b" * 2047))
     with pytest.raises(Refusal) as caught:
         described(head("x-amz-meta-a: " + "b" * 2048))

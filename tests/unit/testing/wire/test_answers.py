@@ -15,7 +15,6 @@ def rendered(answer: Answer, **options: bool) -> tuple[str, bytes]:
 
 
 def test_every_answer_has_a_date_an_id_and_a_length():
-    """The date is the server's clock, the length that of the body."""
     head, body = rendered(Answer(200, {"ETag": '"e"'}, b"abc"))
     assert head.startswith("HTTP/1.1 200 OK\r\nDate: Fri, 02 Jan 2026 03:04:05 GMT\r\n")
     assert "x-amz-request-id: R1\r\n" in head
@@ -24,7 +23,6 @@ def test_every_answer_has_a_date_an_id_and_a_length():
 
 
 def test_an_answer_to_head_has_no_body():
-    """A length that was given stays; without one it is zero."""
     head, body = rendered(Answer(200, {"Content-Length": "7"}, b"abc"), for_head=True)
     assert "Content-Length: 7\r\n" in head
     assert body == b""
@@ -48,14 +46,12 @@ def test_headers_replace_those_of_their_name():
 
 
 def test_unknown_statuses_and_closing_are_written_too():
-    """Any number can be scripted."""
     head, _ = rendered(Answer(599), close=True)
     assert head.startswith("HTTP/1.1 599 Unknown\r\n")
     assert "Connection: close\r\n" in head
 
 
 def test_a_refusal_is_an_error_document_with_details_and_ids():
-    """Details become elements, and text is escaped."""
     answer = Refusal(400, "Bad", "a<b&c\x01", PartNumber=3, Region="eu-west-1").answer("R1")
     assert answer.status == 400
     assert answer.headers["x-amz-bucket-region"] == "eu-west-1"

@@ -30,14 +30,12 @@ def read(framed: bytes) -> tuple[bytes, ChunkReader]:
 
 
 def test_data_is_told_from_framing() -> None:
-    """The end is the empty chunk and the empty line after it."""
     data, reader = read(BODY)
     assert (data, reader.is_at_end) == (b"abchello world", True)
 
 
 @pytest.mark.parametrize("length", range(len(BODY)))
 def test_what_is_cut_off_is_not_whole(length: int) -> None:
-    """At no byte before the last."""
     assert not read(BODY[:length])[1].is_at_end
 
 
@@ -57,7 +55,6 @@ def test_what_is_cut_off_is_not_whole(length: int) -> None:
     ids=repr,
 )
 def test_anything_else_is_malformed(wrong: bytes) -> None:
-    """Extensions and trailers too."""
     with pytest.raises(MalformedHeadError):
         read(wrong)
 
@@ -67,7 +64,6 @@ def test_anything_else_is_malformed(wrong: bytes) -> None:
 
 @pytest.mark.parametrize("piece", [1, 5, 1000])
 async def test_an_object_may_come_in_chunks_where_there_are_no_parts(serve, piece: int):
-    """However they arrive; the body is recorded without its framing."""
     server, client = await serve(provider=PLAIN)
     head = client.head("PUT", "/bucket/key", CHUNKED, payload_hash="UNSIGNED-PAYLOAD")
     for start in range(0, len(BODY), piece):
@@ -86,7 +82,6 @@ async def test_an_object_may_come_in_chunks_where_there_are_no_parts(serve, piec
 
 @pytest.mark.parametrize("options", [{"keep_bodies": False}, {}], ids=["not kept", "kept"])
 async def test_large_chunks_are_counted_and_hashed(serve, options):
-    """Whether they are kept or not."""
     server, client = await serve(provider=PLAIN, **options)
     data = bytes(range(256)) * 3000
     framed = b"%x\r\n%b\r\n" % (len(data), data) * 2 + b"0\r\n\r\n"
@@ -96,7 +91,6 @@ async def test_large_chunks_are_counted_and_hashed(serve, options):
 
 
 async def test_a_signed_hash_is_compared(serve):
-    """Of the data, not of the framing."""
     _, client = await serve(provider=PLAIN)
     right = hashlib.sha256(b"abchello world").hexdigest()
     await client.send(client.head("PUT", "/bucket/key", CHUNKED, payload_hash=right), BODY)
@@ -106,7 +100,6 @@ async def test_a_signed_hash_is_compared(serve):
 
 
 async def test_where_there_are_parts_chunks_are_not_implemented(serve, connect):
-    """As on S3; unless the test wants it otherwise."""
     server, client = await serve()
     await client.send(client.head("PUT", "/bucket/key", CHUNKED, payload_hash="UNSIGNED-PAYLOAD"))
     assert (await client.read_answer()).status == 501
@@ -122,7 +115,6 @@ async def test_where_there_are_parts_chunks_are_not_implemented(serve, connect):
 
 @pytest.mark.parametrize("encoding", ["gzip", "gzip, chunked", "identity"])
 async def test_other_encodings_are_not_implemented(serve, encoding: str):
-    """Nor in combination."""
     _, client = await serve(provider=PLAIN)
     await client.send(
         client.head("PUT", "/bucket/key", {"transfer-encoding": encoding}, payload_hash="UNSIGNED-PAYLOAD")
@@ -131,7 +123,6 @@ async def test_other_encodings_are_not_implemented(serve, encoding: str):
 
 
 async def test_only_object_data_comes_in_chunks(serve):
-    """A document has a length."""
     _, client = await serve(accept_chunked=True)
     await client.send(client.head("PUT", "/new", CHUNKED, payload_hash="UNSIGNED-PAYLOAD"))
     assert (await client.read_answer()).status == 501
@@ -149,7 +140,6 @@ async def test_only_object_data_comes_in_chunks(serve):
     ],
 )
 async def test_a_provider_without_multipart_has_none(serve, method: str, target: str):
-    """Of its operations."""
     _, client = await serve(provider=PLAIN)
     assert (await client.request(method, target)).status == 501
 
@@ -157,7 +147,6 @@ async def test_a_provider_without_multipart_has_none(serve, method: str, target:
 @pytest.mark.parametrize("how", ["abort", "malformed"])
 @pytest.mark.parametrize("length", [0, 4, 8, len(BODY) - 1])
 async def test_a_body_that_breaks_off_is_discarded(serve, connect, how: str, length: int):
-    """Also one whose end is not one; the object that was there stays."""
     server, client = await serve(provider=PLAIN)
     async with connect(server) as other:
         await other.request("PUT", "/bucket/key", body=b"old")
@@ -174,7 +163,6 @@ async def test_a_body_that_breaks_off_is_discarded(serve, connect, how: str, len
 
 
 async def test_framing_may_be_malformed_from_the_beginning(serve):
-    """In what comes together with the head."""
     server, client = await serve(provider=PLAIN)
     await client.send(client.head("PUT", "/bucket/key", CHUNKED, payload_hash="UNSIGNED-PAYLOAD") + b"zz\r\n")
     assert (await client.read_answer()).status == 400
@@ -195,7 +183,6 @@ async def test_an_object_over_the_limit_is_refused(serve):
 @pytest.mark.parametrize("after", [0, 2, 3, 9])
 @pytest.mark.parametrize("kind", ["drop_mid_body", "early_answer"])
 async def test_faults_hit_an_exact_byte_of_the_data(serve, kind: str, after: int):
-    """Framing counts as nothing, and nothing beyond is read."""
     server, client = await serve(provider=PLAIN)
     server.faults.add(Fault(kind, after_bytes=after))
     await client.send(client.head("PUT", "/bucket/key", CHUNKED, payload_hash="UNSIGNED-PAYLOAD"), BODY)
@@ -208,7 +195,6 @@ async def test_faults_hit_an_exact_byte_of_the_data(serve, kind: str, after: int
 
 
 async def test_a_slow_reader_reads_data_in_small_pieces(serve):
-    """And all of it."""
     server, client = await serve(provider=PLAIN)
     server.faults.add(Fault("slow_read", after_bytes=2))
     await client.send(client.head("PUT", "/bucket/key", CHUNKED, payload_hash="UNSIGNED-PAYLOAD"))

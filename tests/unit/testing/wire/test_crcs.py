@@ -24,13 +24,11 @@ def b64(data: bytes) -> str:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry['input']['recipe']}-{entry['length']}")
 def test_the_published_values_come_out(entry: dict[str, Any], algorithm: str) -> None:
-    """Of every algorithm that can be sent."""
     assert b64(checksum_of(algorithm, [make_input(entry["input"])])) == entry[algorithm]["base64"]
 
 
 @pytest.mark.parametrize("algorithm", CRC_SIZES)
 def test_the_tables_alone_make_the_published_values(algorithm: str) -> None:
-    """Nothing needs to be installed."""
     crc = crc_by_table(algorithm)
     for entry in ENTRIES:
         if entry["length"] <= 70_000:
@@ -39,7 +37,6 @@ def test_the_tables_alone_make_the_published_values(algorithm: str) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_the_published_combinations_come_out(case: dict[str, Any]) -> None:
-    """Over all the bytes, and over the parts' digests."""
     bodies = [make_input(part["input"]) for part in case["parts"]]
     for algorithm in ALGORITHMS:
         digests = [checksum_of(algorithm, [body]) for body in bodies]
@@ -53,7 +50,6 @@ def test_the_published_combinations_come_out(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("is_installed", [True, False])
 @pytest.mark.parametrize("algorithm", CRC_SIZES)
 def test_bytes_may_come_in_pieces(algorithm: str, is_installed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also of a buffer that is used again, and with or without the package that is fast."""
     if not is_installed:
         monkeypatch.setattr("aios3.testing.wire.crcs.native_crc", lambda algorithm: None)
     data = bytearray(range(256))
@@ -67,7 +63,6 @@ def test_bytes_may_come_in_pieces(algorithm: str, is_installed: bool, monkeypatc
 def test_a_package_that_is_missing_or_old_is_done_without(
     module: ModuleType | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The tables stand in."""
     monkeypatch.setitem(sys.modules, "awscrt.checksums", module)
     native_crc.cache_clear()
     assert native_crc("crc32c") is None
