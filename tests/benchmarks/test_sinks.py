@@ -8,13 +8,11 @@ import time
 import aiohttp
 import pytest
 
-from aios3 import ConfigurationError
 from benchmarks import sinks
-from benchmarks.clients import Client
 from benchmarks.clients.aios3_driver import client as aios3_client
 from benchmarks.clients.floor import client as floor_client
 from benchmarks.job import KIB, MIB, Job
-from benchmarks.play import UnsupportedError, play
+from benchmarks.play import play
 from benchmarks.rounds import RunFailedError, check
 from benchmarks.sinks import Shape, running_sink, sink_program
 
@@ -54,32 +52,6 @@ async def test_what_was_streamed_is_what_is_counted(kind, protocol, make):
     check(job, counted)
     assert counted["bytes_received"] == job.size
     assert figures["wall_seconds"] >= figures["tail_seconds"] > 0
-
-
-async def test_taken_for_amazon_s3_the_commit_is_the_last_request(kind):
-    """Elsewhere a HEAD comes after it, so that the tail of ``paced`` is that of one request less."""
-    requests = {}
-    with running_sink("http", Shape()) as sink:
-        for variant in (None, "aws"):
-            before = await asyncio.to_thread(sink.statistics)
-            job = job_for(sink, prefix=f"run-{variant}", variant=variant)
-            async with aios3_client(job) as client:
-                await play(client, job)
-            counted = await asyncio.to_thread(sink.statistics, f"/bench/run-{variant}-")
-            check(job, counted)
-            requests[variant] = counted["requests"] - before["requests"]
-    assert requests["aws"] == requests[None] - 1
-
-
-async def test_small_objects_are_counted_one_by_one(kind):
-    with running_sink("http", Shape()) as sink:
-        job = job_for(sink, kind="put", uploads=40, at_once=8, size=3 * KIB)
-        async with floor_client(job) as client:
-            await play(client, job)
-        counted = await asyncio.to_thread(sink.statistics, "/bench/run-1-")
-        check(job, counted)
-        await asyncio.to_thread(sink.forget)
-        assert (await asyncio.to_thread(sink.statistics))["objects"] == 0
 
 
 async def chunks():
@@ -144,45 +116,6 @@ def test_a_run_whose_bytes_did_not_all_arrive_is_no_result(wrong):
     check(job, right)
     with pytest.raises(RunFailedError):
         check(job, right | wrong)
-
-
-def test_fast_streams_have_to_arrive_as_well():
-    job = Job(
-        "x", "http://x", None, "run-1", "stream", uploads=2, at_once=2, size=10, chunk_size=10, fast=1, fast_size=70
-    )
-    right = {"objects": 3, "bytes": 90, "least": 10, "most": 70, "open_uploads": 0}
-    check(job, right)
-    with pytest.raises(RunFailedError, match="3 objects of 10 to 70 bytes"):
-        check(job, right | {"objects": 2, "bytes": 20, "most": 10})
-
-
-async def test_fast_and_slow_streams_go_through_one_driver_with_a_memory_limit(kind):
-    with running_sink("http", Shape()) as sink:
-        slow = {"uploads": 3, "at_once": 3, "size": 6 * MIB, "head": 4 * MIB, "rate": 64 * MIB}
-        job = job_for(sink, **slow, fast=1, fast_size=11 * MIB, memory_limit=5 * MIB)
-        async with aios3_client(job) as client:
-            figures = await play(client, job)
-        check(job, await asyncio.to_thread(sink.statistics, "/bench/run-1-"))
-    assert figures["fast_seconds"] > 0
-
-
-async def test_the_memory_limit_of_a_job_is_the_drivers():
-    job = Job("x", "http://x", None, "run-1", "stream", uploads=1, at_once=1, size=1, chunk_size=1, memory_limit=MIB)
-    with pytest.raises(ConfigurationError, match="memory_limit"):
-        async with aios3_client(job):
-            pass
-
-
-async def test_what_a_client_cannot_do_is_said(kind):
-    with running_sink("http", Shape()) as sink, pytest.raises(UnsupportedError):
-        await play(Client(), job_for(sink))
-
-
-async def test_the_python_sink_has_no_shape(monkeypatch):
-    """Figures of a shape that was not kept to would be wrong."""
-    monkeypatch.setattr(sinks, "sink_program", lambda: None)
-    with pytest.raises(LookupError), running_sink("http", Shape(latency=1)):
-        pass
 
 
 @pytest.mark.parametrize(
