@@ -8,14 +8,6 @@ from aios3.testing import Fault
 from aios3.testing.server.peer_watch import PeerWatch
 
 
-async def test_a_connection_serves_many_requests(serve):
-    server, client = await serve()
-    for number in range(3):
-        assert (await client.request("PUT", f"/bucket/{number}", body=b"x")).status == 200
-    assert server.open_connections == 1
-    assert [request.key for request in server.requests] == ["0", "1", "2"]
-
-
 async def test_requests_may_come_in_any_grouping(serve):
     server, client = await serve()
     first, second = client.head("PUT", "/bucket/a", body=b"xyz"), client.head("PUT", "/bucket/b", body=b"")
@@ -40,13 +32,6 @@ async def test_a_pipelined_request_waits_for_the_one_before(serve):
     server.release("PutObject")
     assert (await client.read_answer()).status == 200
     assert (await client.read_answer()).body == b"x"
-
-
-async def test_large_bodies_go_through_both_ways(serve):
-    _, client = await serve()
-    body = bytes(range(256)) * 20_000
-    assert (await client.request("PUT", "/bucket/key", body=body)).status == 200
-    assert (await client.request("GET", "/bucket/key")).body == body
 
 
 async def test_what_is_not_http_is_answered_and_noted(serve):

@@ -11,21 +11,9 @@ from datetime import UTC, datetime
 import pytest
 import trustme
 
-from aios3.credentials import Credentials
 from aios3.providers import Provider
-from aios3.testing import TEST_CREDENTIALS, Fault, S3Server
+from aios3.testing import Fault, S3Server
 from aios3.testing.server.connection import Connection
-
-
-async def test_a_server_says_where_it_is():
-    async with S3Server() as server:
-        assert server.endpoint_url.startswith("http://127.0.0.1:")
-        assert (server.region, server.credentials) == ("us-east-1", TEST_CREDENTIALS)
-        assert list(server.store.buckets) == ["bucket"]
-        first = server.endpoint_url
-        async with S3Server(provider=Provider("own"), region="x", buckets=()) as other:
-            assert other.endpoint_url != first
-            assert (other.region, other.store.provider.name, other.store.buckets) == ("x", "own", {})
 
 
 async def test_stopping_ends_every_kind_of_connection(connect):
@@ -83,19 +71,6 @@ async def test_a_held_operation_waits_for_its_release(serve):
     assert (await putting).status == 200
     assert (await client.request("PUT", "/bucket/key", body=b"abc")).status == 200
     server.release("PutObject")
-
-
-async def test_parts_in_progress_have_a_high_water_mark(serve, connect):
-    server, client = await serve()
-    upload_id = await client.create()
-    server.hold("UploadPart")
-    async with connect(server) as second, connect(server) as third:
-        for number, one in enumerate((second, third), 1):
-            await one.send(one.head("PUT", f"/bucket/key?partNumber={number}&uploadId={upload_id}", body=b"x"), b"x")
-        await server.wait_for(lambda server: server.requests_in_progress == 2)
-        server.release("UploadPart")
-        await client.upload_part(upload_id, 3, b"x")
-    assert server.max_parts_in_progress == 2
 
 
 async def test_waiting_ends_with_the_predicate():
@@ -222,13 +197,6 @@ async def test_a_client_that_does_not_trust_the_certificate_is_no_failure(author
     gc.collect()
 
 
-async def test_credentials_can_be_changed_while_it_runs(serve):
-    server, client = await serve()
-    old, server.credentials = server.credentials, Credentials("NEW", "secret", "token")
-    assert (await client.request("GET", "/", credentials=old)).code == "InvalidAccessKeyId"
-    assert (await client.request("GET", "/")).status == 200
-
-
 async def test_a_reset_survives_a_socket_without_options(serve, monkeypatch):
     def refuse(self: Connection) -> None:
         raise OSError
@@ -265,3 +233,10 @@ async def test_the_end_of_tls_is_told_or_not(tls, authority, kind, is_notified):
         received, was_notified = await asyncio.to_thread(ask, int(server.endpoint_url.rpartition(":")[2]))
     assert received.endswith(b"</Error>")
     assert was_notified is is_notified
+
+
+async def test_credentials_can_be_changed_while_it_runs(serve):
+    server, client = await serve()
+    old, server.credentials = server.credentials, Credentials("NEW", "secret", "token")
+    assert (await client.request("GET", "/", credentials=old)).code == "InvalidAccessKeyId"
+    assert (await client.request("GET", "/")).status == 200

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aios3 import Provider
-from aios3.models import UploadAttributes
 from aios3.testing import S3Server
-from aios3.testing.store.provider_limits import ATTRIBUTE_HEADERS
 
 CRC32 = {"x-amz-checksum-crc32": "26gLsg=="}
 """Of ``b"body"``."""
@@ -16,10 +14,6 @@ CUSTOMER_KEY = {"x-amz-server-side-encryption-customer-key-md5": "AAAAAAAAAAAAAA
 
 def provider(**fields: object) -> Provider:
     return Provider("mine", **{"min_part_size": 1, **fields})  # type: ignore[arg-type]
-
-
-def test_every_attribute_that_can_be_refused_has_a_header() -> None:
-    assert ATTRIBUTE_HEADERS.keys() == UploadAttributes.__annotations__.keys() - {"content_type"}
 
 
 @pytest.mark.parametrize(
@@ -76,11 +70,6 @@ async def test_a_checksum_that_is_not_taken_is_refused(serve) -> None:
     _, client = await serve(provider="google")
     assert (await client.request("PUT", "/bucket/key", CRC32, b"body")).status == 400
     assert (await client.request("PUT", "/bucket/key", body=b"body")).status == 200
-
-
-async def test_where_checksums_are_not_known_all_are_taken(serve) -> None:
-    _, client = await serve(provider="generic")
-    assert (await client.request("PUT", "/bucket/key", CRC32, b"body")).status == 200
 
 
 @pytest.mark.parametrize(

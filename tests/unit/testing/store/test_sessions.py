@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from aios3.credentials import Credentials
 from aios3.providers import find_provider
-from aios3.testing.store.sessions import SESSION_LIFE, create_session, find_keys
+from aios3.testing.store.sessions import create_session, find_keys
 from aios3.testing.store.state import Store
 from aios3.testing.wire.answers import Refusal
 from aios3.testing.wire.bodies import Body
@@ -42,21 +42,6 @@ def open_session(store: Store, bucket: str = "bucket") -> Credentials:
     return list(store.sessions.values())[-1][1]
 
 
-def test_a_session_ends_after_five_minutes(store: Store) -> None:
-    answer = create_session(store, request("GET", "/bucket?session"), Body(0))
-    ((bucket, keys),) = store.sessions.values()
-    assert (bucket, keys.expires_at) == ("bucket", NOW + timedelta(minutes=5))
-    assert timedelta(minutes=5) == SESSION_LIFE
-    document = answer.body.decode()
-    for text in (keys.access_key_id, keys.secret_access_key, keys.session_token, "2026-05-04T03:07:01.000Z"):
-        assert f">{text}<" in document
-
-
-def test_every_session_has_keys_of_its_own(store: Store) -> None:
-    assert len({open_session(store).secret_access_key for _ in range(3)}) == 3
-    assert len(store.sessions) == 3
-
-
 @pytest.mark.parametrize(
     ("target", "headers", "code"),
     [
@@ -76,14 +61,6 @@ def test_other_providers_have_no_sessions() -> None:
     with pytest.raises(Refusal, match="NotImplemented"):
         create_session(store, request("GET", "/bucket?session"), Body(0))
     assert find_keys(store, request("GET", "/bucket/key"), claim("ORDINARY"), ORDINARY) == (claim("ORDINARY"), ORDINARY)
-
-
-@pytest.mark.parametrize(
-    ("method", "target"), [("GET", "/"), ("PUT", "/bucket"), ("DELETE", "/bucket"), ("GET", "/bucket?session")]
-)
-def test_buckets_and_sessions_take_the_ordinary_keys(store: Store, method: str, target: str) -> None:
-    claimed = claim("ORDINARY", "ordinary-token")
-    assert find_keys(store, request(method, target), claimed, ORDINARY) == (claimed, ORDINARY)
 
 
 @pytest.mark.parametrize(
@@ -111,8 +88,3 @@ def test_the_usual_token_header_is_the_wrong_one(store: Store) -> None:
     claimed: Any = claim(keys.access_key_id, keys.session_token, keys.session_token)
     with pytest.raises(Refusal, match="x-amz-s3session-token"):
         find_keys(store, request("GET", "/bucket/key"), claimed, ORDINARY)
-
-
-def test_a_session_that_was_never_opened_is_left_to_the_check_of_keys(store: Store) -> None:
-    _, keys = find_keys(store, request("GET", "/bucket/key"), claim("SESSION99"), ORDINARY)
-    assert keys == ORDINARY

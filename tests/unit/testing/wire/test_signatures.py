@@ -153,19 +153,6 @@ def test_headers_that_have_to_be_signed_are():
     assert refused(authorization("content-type;host;", "content-type;")).details == {"HeadersNotSigned": "host"}
 
 
-def test_signed_headers_are_sorted_and_present():
-    assert refused(authorization("content-type;host", "host;content-type")).code == "AuthorizationHeaderMalformed"
-    assert refused(changed("content-type", None)).code == "SignatureDoesNotMatch"
-
-
-def test_a_wrong_region_is_answered_with_the_right_one():
-    """So that a client can sign again."""
-    refusal = refused(head_of(CASE), region="us-west-2")
-    assert (refusal.status, refusal.code) == (400, "AuthorizationHeaderMalformed")
-    assert refusal.details == {"Region": "us-west-2"}
-    check(head_of(CASE), CASE, region=None)
-
-
 @pytest.mark.parametrize(
     ("old", "new"),
     [("/s3/", "/ec2/"), ("/aws4_request", ""), ("20240229/", "20240228/"), ("AWS4-HMAC-SHA256", "AWS"), (", Sig", "")],
@@ -175,36 +162,11 @@ def test_a_malformed_authorization_is_refused(old: str, new: str):
     assert (refusal.status, refusal.code) == (400, "AuthorizationHeaderMalformed")
 
 
-def test_clocks_may_differ_by_a_quarter_of_an_hour():
-    signed_at = datetime(2024, 2, 29, 12, 34, 56, tzinfo=UTC)
-    check(head_of(CASE), CASE, now=signed_at + timedelta(minutes=15))
-    refusal = refused(head_of(CASE), now=signed_at - timedelta(minutes=15, seconds=1))
-    assert (refusal.status, refusal.code) == (403, "RequestTimeTooSkewed")
-    assert refusal.details["ServerTime"] == "2024-02-29T12:19:55.000Z"
-
-
-def test_unknown_keys_tokens_and_expired_credentials_are_refused():
-    known = Credentials(CASE["access_key_id"], CASE["secret_access_key"])
-    other = Credentials("OTHER", "secret")
-    assert refused(head_of(CASE), credentials=other).code == "InvalidAccessKeyId"
-    assert refused(head_of(CASE), credentials=replace(known, session_token="t")).code == "InvalidToken"
-    expired = replace(known, expires_at=datetime(2024, 1, 1, tzinfo=UTC))
-    assert refused(head_of(CASE), credentials=expired).code == "ExpiredToken"
-    wrong = Credentials(CASE["access_key_id"], "wrong")
-    assert refused(head_of(CASE), credentials=wrong).code == "SignatureDoesNotMatch"
-
-
 def test_the_date_and_the_payload_hash_are_required():
     date = refused(changed("x-amz-date", None))
     assert date.code == "AuthorizationHeaderMalformed"
     assert refused(changed("x-amz-date", "20240229T9")).code == "AccessDenied"
     assert refused(changed("x-amz-content-sha256", None)).code == "InvalidRequest"
-
-
-def test_unsigned_requests_and_double_ones_are_told_apart():
-    assert read_authorization(parsed("GET", "/b", {"host": "h"})) is None
-    head = replace(head_of(CASE), query=(("X-Amz-Signature", "1"),))
-    assert refused(head).code == "InvalidArgument"
 
 
 def test_presigned_urls_expire():
@@ -249,3 +211,14 @@ def test_a_sessions_token_is_read_apart_from_the_usual_one():
     claim = read_authorization(head)
     assert claim is not None
     assert (claim.session_token, claim.token) == ("theirs", None)
+
+
+def test_signed_headers_are_sorted_and_present():
+    assert refused(authorization("content-type;host", "host;content-type")).code == "AuthorizationHeaderMalformed"
+    assert refused(changed("content-type", None)).code == "SignatureDoesNotMatch"
+
+
+def test_unsigned_requests_and_double_ones_are_told_apart():
+    assert read_authorization(parsed("GET", "/b", {"host": "h"})) is None
+    head = replace(head_of(CASE), query=(("X-Amz-Signature", "1"),))
+    assert refused(head).code == "InvalidArgument"
