@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import pytest
 import trustme
 
+from aios3.credentials import Credentials
 from aios3.providers import Provider
 from aios3.testing import Fault, S3Server
 from aios3.testing.server.connection import Connection
