@@ -87,14 +87,6 @@ def test_servers_listen_inside_the_block_and_are_gone_after_it(tmp_path: Path) -
     assert [is_alive(process_id) for process_id in process_ids] == [False, False]
 
 
-def test_servers_are_gone_after_an_error_in_the_block(tmp_path: Path) -> None:
-    error = RuntimeError("of the block")
-    with pytest.raises(RuntimeError) as caught, run_servers([command(LISTEN, *pick_free_ports(1))], tmp_path) as ids:
-        raise error
-    assert caught.value is error
-    assert not is_alive(ids[0])
-
-
 def test_a_server_that_ends_is_noticed_at_once_and_its_log_shown(tmp_path: Path) -> None:
     (port,) = pick_free_ports(1)
     noisy = "import sys; print('early line'); print('line\\n' * 40, 'no such disk'); sys.exit(3)"
@@ -104,11 +96,6 @@ def test_a_server_that_ends_is_noticed_at_once_and_its_log_shown(tmp_path: Path)
     assert f"fake ended with status 3 before it was ready on 127.0.0.1:{port}" in message
     assert message.endswith("no such disk")
     assert "early line" not in message
-
-
-def test_a_silent_end_is_said_to_be_silent(tmp_path: Path) -> None:
-    with pytest.raises(StoreStartError, match="it is empty"), run_servers([command("", *pick_free_ports(1))], tmp_path):
-        pytest.fail("the block must not be entered")
 
 
 def test_a_server_that_never_listens_is_given_up_and_ended(
@@ -130,16 +117,6 @@ def test_one_failing_server_takes_the_others_along(tmp_path: Path, started: list
         pytest.fail("the block must not be entered")
     assert [process.returncode is not None for process in started] == [True, True]
     assert not is_open(first)
-
-
-def test_a_program_that_cannot_be_run_leaves_the_others_ended(
-    tmp_path: Path, started: list[subprocess.Popen[bytes]]
-) -> None:
-    first, second = pick_free_ports(2)
-    commands = [command(LISTEN, first), ServerCommand("gone", [tmp_path / "gone"], second)]
-    with pytest.raises(FileNotFoundError), run_servers(commands, tmp_path):
-        pytest.fail("the block must not be entered")
-    assert [process.returncode is not None for process in started] == [True]
 
 
 def test_a_taken_port_is_told_apart(tmp_path: Path) -> None:
@@ -185,11 +162,6 @@ def test_a_server_that_ignores_termination_is_killed(tmp_path: Path, monkeypatch
     assert not is_alive(process_ids[0])
 
 
-def test_servers_have_sessions_of_their_own(tmp_path: Path) -> None:
-    with run_servers([command(LISTEN, *pick_free_ports(1))], tmp_path) as process_ids:
-        assert os.getsid(process_ids[0]) == process_ids[0]
-
-
 def test_servers_do_not_see_the_clients_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "of-the-client")
     monkeypatch.setenv("RCLONE_CONFIG", "of-the-user")
@@ -201,15 +173,6 @@ def test_servers_do_not_see_the_clients_settings(tmp_path: Path, monkeypatch: py
     assert "AWS_PROFILE" not in seen
     assert "RCLONE_CONFIG" not in seen
     assert (seen["KEPT"], seen["AWS_REGION"]) == ("yes", "own")
-
-
-def test_free_ports_are_different_and_below_the_ephemeral_range() -> None:
-    ports = pick_free_ports(4)
-    assert len(set(ports)) == 4
-    assert all(1024 < port < 32_768 for port in ports)
-    for port in ports:
-        with socket.create_server((HOST, port)):
-            pass
 
 
 def test_a_port_in_use_is_not_picked(monkeypatch: pytest.MonkeyPatch) -> None:
