@@ -8,7 +8,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import strategies as st
 
 from aios3._protocol.attributes.headers import ObjectHeaders, read_attributes
 from aios3.errors import ConfigurationError
@@ -18,7 +17,6 @@ from aios3.providers import find_provider
 ANY = find_provider("generic")
 WHEN = datetime(2030, 1, 2, 3, 4, 5, 678, tzinfo=timezone(timedelta(hours=2)))
 SECRET = bytes(range(32))
-SAFE_TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]))
 EVERYTHING: dict[str, tuple[Any, dict[str, str]]] = {
     "content_type": ("video/mp4", {"content-type": "video/mp4"}),
     "cache_control": ("no-store", {"cache-control": "no-store"}),
@@ -123,12 +121,6 @@ def test_the_callers_mappings_are_not_changed() -> None:
     assert attributes == {"metadata": {"A": "ü"}, "tags": {"b": "c"}, "acl": None}
 
 
-def test_a_put_carries_all_of_it() -> None:
-    headers = read_attributes("k", {name: value for name, (value, _) in EVERYTHING.items()}, ANY)
-    expected = {header: text for _, sent in EVERYTHING.values() for header, text in sent.items()}
-    assert {**headers.create, **headers.commit} == expected
-
-
 def test_the_record_does_not_show_the_customer_key() -> None:
     assert repr(read(sse_customer_key=SECRET, request_payer="requester")) == (
         "ObjectHeaders(every={'x-amz-request-payer': 'requester'})"
@@ -140,10 +132,3 @@ def test_locks_and_conditions_are_told_apart(name: str) -> None:
     read_ = read(**{name: EVERYTHING[name][0]})
     assert read_.is_locked == name.startswith("object_lock_")
     assert read_.has_conditions == (name in CONDITIONS)
-
-
-def test_headers_without_attributes_are_those_of_an_absent_one_and_cannot_be_changed() -> None:
-    headers = read()
-    assert headers == read(acl=None) == ObjectHeaders({"content-type": "application/octet-stream"}, {}, {}, {})
-    with pytest.raises(TypeError):
-        headers.create["content-type"] = "text/plain"  # type: ignore[index]

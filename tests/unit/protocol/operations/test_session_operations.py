@@ -10,7 +10,7 @@ from aios3._protocol.operations import CreateSession
 from aios3._protocol.wire.messages import Response
 from aios3._protocol.wire.uri import Endpoint, request_url
 from aios3.credentials import Credentials
-from aios3.errors import ContainerNotFoundError, CredentialsError, ResponseError
+from aios3.errors import ResponseError
 
 ENDPOINT = Endpoint.parse("https://s3express-use1-az4.us-east-1.amazonaws.com", "virtual")
 BUCKET = "videos--use1-az4--x-s3"
@@ -54,18 +54,3 @@ def test_an_answer_that_lacks_something_is_no_session(name: str, value: str | No
         OPERATION.read(answer(**{name: value}))
     assert (caught.value.status, caught.value.code, caught.value.operation) == (200, None, "CreateSession")
     assert "hidden" not in str(caught.value)
-
-
-def test_an_answer_without_keys_is_no_session() -> None:
-    with pytest.raises(ResponseError, match=": the store opened a session without saying its token, or when it ends$"):
-        OPERATION.read(Response(200, {}, b"<CreateSessionResult/>"))
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "kind"),
-    [(403, "InvalidAccessKeyId", CredentialsError), (404, "NoSuchBucket", ContainerNotFoundError)],
-)
-def test_a_refusal_is_raised(status: int, code: str, kind: type[ResponseError]) -> None:
-    with pytest.raises(kind) as caught:
-        OPERATION.read(Response(status, {}, f"<Error><Code>{code}</Code></Error>".encode()))
-    assert (caught.value.operation, caught.value.bucket) == ("CreateSession", BUCKET)

@@ -57,21 +57,6 @@ def test_parts_of_several_segments_keep_their_bytes(lengths: list[int], size: in
     assert all(len(piece) <= SEGMENT_SIZE for part in parts for piece in part.body)
 
 
-def test_growing_parts_are_cut_as_planned() -> None:
-    plan = PartPlan(1, 8, 20)
-    parts = cut([bytes(range(60))], plan)
-    assert [part.size for part in parts[:-1]] == [plan.size_of(number) for number in range(1, len(parts))]
-    assert b"".join(map(body, parts)) == bytes(range(60))
-
-
-def test_a_new_cutter_is_empty() -> None:
-    buffer = PartBuffer(PartPlan(10, 10, 2))
-    state = (buffer.is_open, buffer.is_full, buffer.is_at_limit, buffer.filled, buffer.room, buffer.missing)
-    assert state == (False, False, False, 0, 0, 0)
-    assert buffer.wants == 0
-    assert buffer.number == 1
-
-
 def test_a_part_wants_one_segment_at_a_time() -> None:
     """And tells how much it will use of it, so that no more is granted than is used."""
     buffer = PartBuffer(PartPlan(SEGMENT_SIZE + 10, SEGMENT_SIZE + 10, 2))
@@ -86,37 +71,6 @@ def test_a_part_wants_one_segment_at_a_time() -> None:
     assert not buffer.is_full
     assert buffer.fill(memoryview(b"1234567")) == 5
     assert (buffer.is_full, buffer.wants, buffer.missing) == (True, 0, 0)
-
-
-def test_nothing_is_copied_without_a_segment() -> None:
-    buffer = PartBuffer(PartPlan(10, 10, 2))
-    buffer.begin()
-    assert buffer.fill(memoryview(b"abc")) == 0
-    assert buffer.filled == 0
-
-
-def test_a_part_may_be_taken_early() -> None:
-    buffer = PartBuffer(PartPlan(10, 10, 2))
-    buffer.begin()
-    buffer.add_segment(bytearray(SEGMENT_SIZE))
-    buffer.fill(memoryview(b"abc"))
-    part = buffer.take()
-    assert (part.number, part.size, body(part), len(part.segments)) == (1, 3, b"abc", 1)
-    assert (buffer.is_open, buffer.number, buffer.filled, buffer.room) == (False, 2, 0, 0)
-
-
-def test_an_empty_part_has_no_body() -> None:
-    part = PartBuffer(PartPlan(10, 10, 2)).take()
-    assert (part.size, part.segments, list(part.body)) == (0, (), [])
-
-
-def test_bytes_are_copied_on_arrival() -> None:
-    buffer, chunk = PartBuffer(PartPlan(10, 10, 2)), bytearray(b"abc")
-    buffer.begin()
-    buffer.add_segment(bytearray(SEGMENT_SIZE))
-    buffer.fill(memoryview(chunk))
-    chunk[:] = b"xyz"
-    assert body(buffer.take()) == b"abc"
 
 
 def test_a_part_beyond_the_stores_number_cannot_begin() -> None:
@@ -184,29 +138,3 @@ def test_segments_that_stay_empty_are_lent_no_more(before: int, count: int, kept
     assert buffer.missing == size - min(size, kept * SEGMENT_SIZE)
     assert buffer.fill(memoryview(b"z" * size)) == room
     assert body(buffer.take()) == b"x" * before + b"y" * count + b"z" * room
-
-
-@given(
-    steps=st.lists(st.tuples(st.booleans(), st.integers(0, 3), st.integers(0, 3 * SEGMENT_SIZE)), max_size=8),
-    size=st.sampled_from([SEGMENT_SIZE, 2 * SEGMENT_SIZE, 2 * SEGMENT_SIZE + 9]),
-)
-@settings(max_examples=40, deadline=None)
-def test_both_ways_of_filling_give_the_same_bytes(steps: list[tuple[bool, int, int]], size: int) -> None:
-    buffer, whole, taken = PartBuffer(PartPlan(size, size, 10_000)), b"", b""
-    for number, (in_place, ahead, length) in enumerate(steps):
-        if buffer.is_full:
-            taken += body(buffer.take())
-        if not buffer.is_open:
-            buffer.begin()
-        if buffer.wants:
-            buffer.add_segment(bytearray(SEGMENT_SIZE))
-        data = bytes([number + 1]) * length
-        if in_place:
-            for _ in range(ahead):
-                if buffer.missing:
-                    buffer.add_segment_ahead(bytearray(SEGMENT_SIZE))
-            count, _ = filled_in_place(buffer, data, length)
-        else:
-            count = buffer.fill(memoryview(data))
-        whole += data[:count]
-    assert taken + body(buffer.take()) == whole

@@ -51,11 +51,6 @@ def test_growth_ends_at_the_largest_part_that_the_store_takes() -> None:
     assert plan(provider).size_of(10_000) == 100 * MIB
 
 
-def test_growth_never_makes_parts_smaller() -> None:
-    transfer = TransferConfig(part_size=8 * MIB, memory_limit=8 * MIB)
-    assert {plan(transfer=transfer).size_of(number) for number in (1, 5001, 10_000)} == {8 * MIB}
-
-
 @pytest.mark.parametrize(("provider", "transfer"), [(EQUAL, DEFAULT), (GENERIC, TransferConfig(part_growth="fixed"))])
 def test_parts_stay_equal_where_they_must(provider: Provider, transfer: TransferConfig) -> None:
     sizes = {plan(provider, transfer).size_of(number) for number in (1, 5001, 10_000)}
@@ -87,18 +82,6 @@ def test_a_larger_declared_size_is_cut_into_equal_parts_of_whole_mib(size: int, 
     assert plan(size=size) == PartPlan(part, part, 10_000)
 
 
-def test_fifty_tib_are_planned() -> None:
-    provider = dataclasses.replace(GENERIC, max_part_size=6 * GIB)
-    wanted = plan(provider, TransferConfig(memory_limit=6 * GIB), size=50 * TIB)
-    assert wanted.capacity >= 50 * TIB
-    assert wanted.capacity - 50 * TIB < 10_000 * MIB
-
-
-def test_the_largest_object_of_s3_fits() -> None:
-    exactly = plan(transfer=TransferConfig(memory_limit=6 * GIB), size=10_000 * 5 * GIB)
-    assert exactly == PartPlan(5 * GIB, 5 * GIB, 10_000)
-
-
 def test_a_size_beyond_the_stores_parts_is_refused() -> None:
     with pytest.raises(PartLimitError, match="more than 10000 parts of 5368709120 bytes, the most that generic"):
         plan(transfer=TransferConfig(memory_limit=6 * GIB), size=50 * TIB)
@@ -128,11 +111,6 @@ def test_a_part_size_that_the_store_does_not_take_is_refused(part_size: int) -> 
     for check in (lambda: check_part_size(GENERIC, transfer), lambda: plan(transfer=transfer)):
         with pytest.raises(ConfigurationError, match=f"{part_size} bytes, but generic takes parts of 5242880 to"):
             check()
-
-
-def test_the_limits_themselves_are_taken() -> None:
-    for part_size in (5 * MIB, 5 * GIB):
-        check_part_size(GENERIC, TransferConfig(part_size=part_size, memory_limit=8 * GIB))
 
 
 @given(
@@ -168,11 +146,6 @@ def test_any_growing_plan_only_grows(part_size: int, memory: int, max_parts: int
 def test_plans_of_few_parts_grow_as_well(max_parts: int, sizes: list[int]) -> None:
     few = PartPlan(first_size=10, largest_size=40, max_parts=max_parts)
     assert [few.size_of(number) for number in range(1, max_parts + 1)] == sizes
-
-
-def test_a_part_size_that_just_suffices_is_kept() -> None:
-    transfer = TransferConfig(part_size=5 * MIB + 1)
-    assert plan(transfer=transfer, size=10_000 * (5 * MIB + 1)).first_size == 5 * MIB + 1
 
 
 @pytest.mark.parametrize("limit", [6 * MIB, 6 * MIB + 100, 7 * MIB - 1])

@@ -30,13 +30,6 @@ def test_a_receipt_gets_the_etags_without_quotes() -> None:
     assert tracker.uploaded_parts() == (UploadedPart(1, 7, "quoted", "c"), UploadedPart(2, 5, "bare", None))
 
 
-def test_bytes_and_parts_are_counted() -> None:
-    tracker = PartTracker()
-    assert (len(tracker), tracker.bytes_stored) == (0, 0)
-    tracker.record(2, size=5, etag="e")
-    assert (len(tracker), tracker.bytes_stored) == (1, 5)
-
-
 def test_a_part_is_acknowledged_once() -> None:
     """Another answer for it would make one of the two ETags wrong."""
     tracker = tracker_of(1, 2)

@@ -42,11 +42,6 @@ def test_the_caller_chooses_else_the_provider(
     assert isinstance(plan(provider, mechanism=mechanism, size=size), StreamPlan) is is_stream
 
 
-def test_parts_cannot_be_had_where_there_are_none() -> None:
-    with pytest.raises(ConfigurationError, match="plain has no multipart uploads"):
-        plan(mechanism="multipart")
-
-
 def test_a_stream_begins_with_one_part_and_goes_on_in_segments() -> None:
     made = plan(part_size=6 * MIB)
     assert made.size_of(1) == 6 * MIB
@@ -104,17 +99,12 @@ def test_what_must_be_known_beforehand_cannot_be_had(options: dict[str, Any], me
     assert isinstance(plan(size=5 * MIB, **options), StreamPlan)
 
 
-def test_the_drivers_payload_signing_counts_too() -> None:
-    with pytest.raises(ConfigurationError, match="^payload_signing='sha256' needs .* is signed with UNSIGNED-PAYLOAD$"):
-        plan(driver=TransferConfig(payload_signing="sha256"))
-
-
-@pytest.mark.parametrize("options", [{}, {"checksum": None}, {"payload_signing": "unsigned"}], ids=str)
-def test_what_is_left_to_us_is_left_out(options: dict[str, Any]) -> None:
-    assert isinstance(plan(**options), StreamPlan)
-
-
 def test_parts_are_laid_out_for_the_declared_size() -> None:
     size = 500 * GIB
     assert plan(WITH_PARTS, size=size) == plan_parts(WITH_PARTS, DRIVER, size=size, memory_limit=DRIVER.memory_limit)
     assert plan(WITH_PARTS, size=size) != plan(WITH_PARTS)
+
+
+def test_parts_cannot_be_had_where_there_are_none() -> None:
+    with pytest.raises(ConfigurationError, match="plain has no multipart uploads"):
+        plan(mechanism="multipart")

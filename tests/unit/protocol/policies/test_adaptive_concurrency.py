@@ -49,10 +49,6 @@ def test_while_connections_are_the_limit_the_level_doubles_every_round() -> None
     assert levels(AdaptiveConcurrency(128), line(10e6), 5) == [16, 32, 64, 128, 128]
 
 
-def test_the_most_need_not_be_a_power_of_two() -> None:
-    assert levels(AdaptiveConcurrency(20), line(10e6), 3) == [16, 20, 20]
-
-
 def test_a_store_nearby_keeps_it_small() -> None:
     """More parts at once would only wait for each other: one trial, and back."""
     assert levels(AdaptiveConcurrency(128), line(1e9, 1e9), 2) == [16, 8]
@@ -97,14 +93,6 @@ def test_a_source_that_is_slower_than_the_store_never_needs_more() -> None:
     assert found[-1] == 1
 
 
-def test_more_that_nobody_wants_are_not_kept() -> None:
-    search = AdaptiveConcurrency(128)
-    run_round(search, line(10e6))
-    assert search.level == 16
-    run_round(search, line(10e6), has_waiters=False)
-    assert search.level == 8
-
-
 def test_trouble_lowers_the_level_at_once() -> None:
     search = AdaptiveConcurrency(128)
     levels(search, line(10e6), 2)
@@ -146,14 +134,6 @@ def test_throttling_while_fewer_are_tried_keeps_the_fewer() -> None:
     assert search.level == 3
 
 
-def test_trouble_never_ends_everything() -> None:
-    search = AdaptiveConcurrency(128)
-    for _ in range(20):
-        search.on_failure(search.epoch)
-        assert search.level >= 1
-    assert search.level == 1
-
-
 def test_parts_that_began_at_another_level_are_no_samples() -> None:
     search = AdaptiveConcurrency(128)
     run_round(search, line(10e6))
@@ -161,20 +141,6 @@ def test_parts_that_began_at_another_level_are_no_samples() -> None:
     for _ in range(100):
         search.stored(0, PART, 1e-3)
     assert search.level == 16
-
-
-def test_noise_is_no_reason_to_leave_a_good_level() -> None:
-    found = levels(AdaptiveConcurrency(128), line(1e6, 16e6), 600, noise=0.1)
-    settled = sorted(found[200:])
-    assert 10 <= settled[len(settled) // 2] <= 28
-
-
-def test_no_time_at_all_is_no_error() -> None:
-    search = AdaptiveConcurrency(128)
-    for _ in range(20):
-        search.wanted()
-        search.stored(search.epoch, PART, 0.0)
-    assert 1 <= search.level <= 128
 
 
 @given(

@@ -57,15 +57,6 @@ def throttled(now: float = 10.0, latency: float = 0.1, in_flight: int = 8) -> Ad
     return adaptive
 
 
-def test_rate_without_throttling_has_no_limit() -> None:
-    adaptive = AdaptiveRate()
-    for _ in range(1000):
-        assert (adaptive.delay(5.0), adaptive.max_in_flight(5.0)) == (0.0, math.inf)
-        adaptive.spend(5.0)
-        adaptive.on_accepted(5.0, 4.0)
-    assert not adaptive.is_limited
-
-
 def test_first_throttling_response_halves_the_sent_rate() -> None:
     adaptive = throttled()
     assert adaptive.rate(10.0) == pytest.approx(40)
@@ -204,22 +195,6 @@ def test_time_unit_is_twice_the_latency_up_to_eight_seconds(latency: float, unit
     assert adaptive.rate(now + 1.5 * unit) == pytest.approx(adaptive.rate(now) / 0.9 * 1.264, rel=0.01)
 
 
-def test_accepted_rate_is_measured_from_the_last_response_of_a_burst() -> None:
-    adaptive = throttled()
-    adaptive.on_throttled(10.2, 9.99, 7)
-    adaptive.on_accepted(10.25, 10.21)
-    adaptive.on_throttled(10.3, 10.26, 2)
-    assert adaptive.rate(10.3) == pytest.approx(1.5 / 0.1)
-
-
-def test_cost_of_a_request_multiplies_its_delay() -> None:
-    adaptive = throttled()
-    assert adaptive.delay(10.0, 3) == pytest.approx(3 / 40)
-    assert adaptive.delay(10.075, 3) == pytest.approx(0, abs=1e-9)
-    adaptive.spend(10.075, 3)
-    assert adaptive.delay(10.075) == pytest.approx(1 / 40)
-
-
 def known(width: int = 9) -> AdaptiveRate:
     """Return a rate on the curve: ten requests were accepted in the second between two throttling responses."""
     adaptive = throttled(now=10.0)
@@ -237,21 +212,6 @@ def test_limit_in_flight_follows_the_curve_above_its_first_value() -> None:
     assert later == pytest.approx([9 * factor for factor in growth])
     assert later[0] > 9.01
     assert later[2] > 30
-
-
-def test_limit_in_flight_in_slow_start_does_not_grow_with_time() -> None:
-    adaptive = throttled()
-    assert [adaptive.max_in_flight(10.0 + seconds) for seconds in (0.0, 3.0, 30.0)] == [7, 7, 7]
-
-
-def test_idle_time_saves_up_no_burst() -> None:
-    adaptive = throttled()
-    burst = 0
-    while adaptive.delay(11.0) <= 0:
-        adaptive.spend(11.0)
-        burst += 1
-    assert burst == 1
-    assert adaptive.delay(11.0) == pytest.approx(0.2 / 40)
 
 
 @given(

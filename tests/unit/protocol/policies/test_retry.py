@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from aios3._protocol.policies.retry import Repair, Retry, decide, outcome_unknown, repair_for
 from aios3._protocol.wire.error_responses import read_error
@@ -18,7 +16,6 @@ from aios3.errors import (
     IntegrityError,
     ResponseError,
     StorageError,
-    ThrottledError,
     TransportError,
     TransportTimeoutError,
 )
@@ -123,11 +120,6 @@ def test_what_will_not_pass_is_given_up_at_once(failure: StorageError) -> None:
     assert decision(failure) is None
 
 
-@pytest.mark.parametrize("attempt", [1, 2, 3, 4, 5])
-def test_attempts_are_limited(attempt: int) -> None:
-    assert (decision(answered(500), attempt=attempt) is None) == (attempt >= 4)
-
-
 def test_one_attempt_never_retries() -> None:
     """But still repairs, because that does not count."""
     once = RetryPolicy(max_attempts=1)
@@ -169,13 +161,6 @@ def test_retry_after_is_a_lower_bound_up_to_the_cap(retry_after: float | None, r
     assert retry.delay == delay
 
 
-@given(random=st.floats(0, 1, exclude_max=True), attempt=st.integers(1, 3), after=st.none() | st.floats(0, 1e6))
-def test_any_wait_is_within_its_bounds(random: float, attempt: int, after: float | None) -> None:
-    retry = decision(answered(500), attempt=attempt, random=random, retry_after=after)
-    assert retry is not None
-    assert min(after or 0.0, 10.0) <= retry.delay <= 10.0
-
-
 @pytest.mark.parametrize(
     ("failure", "cost"), [(answered(500), 5), (answered(503, "SlowDown"), 5), (TransportTimeoutError("slow"), 10)]
 )
@@ -205,13 +190,6 @@ def test_what_can_be_put_right_is_tried_once_more_at_once(failure: StorageError,
     assert (again is None) == (repair != "connection")
     others = {"clock", "credentials", "connection"} - {repair}
     assert decision(failure, repaired=others) == Retry(0.0, 0, repair)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    "failure", [answered(500), answered(403, "AccessDenied"), TransportError("reset"), IntegrityError("x")]
-)
-def test_most_failures_cannot_be_put_right(failure: StorageError) -> None:
-    assert repair_for(failure) is None
 
 
 @pytest.mark.parametrize(
@@ -288,12 +266,6 @@ def test_a_wrong_region_is_put_right_once_if_the_answer_names_another(failure: S
         assert decision(failure, names_region=True) == Retry(0.0, 0, "region")
         assert decision(failure, names_region=True, repaired={"region"}) is None
         assert decision(failure) is None
-
-
-def test_throttling_is_recognised_by_class() -> None:
-    assert isinstance(answered(503, "SlowDown"), ThrottledError)
-    assert isinstance(answered(429), ThrottledError)
-    assert not isinstance(answered(500), ThrottledError)
 
 
 def test_what_the_store_asked_for_is_told_apart() -> None:

@@ -140,11 +140,6 @@ def test_a_refusal_says_what_to_change_and_shows_the_scheme_alone(url: Any, mess
     assert str(caught.value) == f"the endpoint URL{message}"
 
 
-def test_an_unknown_addressing_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="'subdomain'"):
-        Endpoint.parse("https://example.com", "subdomain")  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(
     ("url", "bucket"),
     [
@@ -162,14 +157,6 @@ def test_an_unknown_addressing_is_refused() -> None:
 def test_what_cannot_be_a_subdomain_is_addressed_by_path(url: str, bucket: str) -> None:
     endpoint = Endpoint.parse(url, "virtual")
     assert endpoint.locate(bucket, "k") == (endpoint.host, f"/{bucket}/k")
-
-
-def test_the_service_and_a_bucket_have_paths_of_their_own() -> None:
-    by_path = Endpoint.parse("https://example.com/base", "path")
-    assert by_path.locate(None, None) == ("example.com", "/base/")
-    assert by_path.locate("b", None) == ("example.com", "/base/b")
-    virtual = Endpoint.parse("https://example.com:8443/base", "virtual")
-    assert virtual.locate("b", None) == ("b.example.com:8443", "/base/")
 
 
 @pytest.mark.parametrize("bucket", ["a/b", "", ".", "..", "a b", "a\n", "ü", "a" * 256, None, 7, "a@b", "a:1"])
@@ -217,6 +204,11 @@ def test_the_url_is_what_goes_on_the_wire() -> None:
     request = Request("any", "PUT", "https", "h:1", "/b/a%20b", (("uploadId", "2~/="), ("partNumber", "7")))
     assert request_url(request) == "https://h:1/b/a%20b?partNumber=7&uploadId=2~%2F%3D"
     assert request_url(Request("any", "PUT", "http", "h", "/")) == "http://h/"
+
+
+def test_an_unknown_addressing_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="'subdomain'"):
+        Endpoint.parse("https://example.com", "subdomain")  # type: ignore[arg-type]
 
 
 def test_a_query_keeps_bytes_that_are_no_utf_8() -> None:
