@@ -90,8 +90,9 @@ async def test_the_certificate_of_another_name_is_refused(tls):
     tls.authority.issue_cert("elsewhere.example").configure_cert(context)
     async with Wire(confirm, context) as wire:
         async with driver_on(wire, ssl_context=tls.client) as driver:
-            with pytest.raises(TransportError, match="(?i)hostname mismatch|doesn't match|not valid for"):
+            with pytest.raises(TransportError, match="(?i)hostname mismatch|doesn't match|not valid for") as caught:
                 await driver.upload_object_via_stream(b"x", "bucket", "key")
+            assert caught.value.is_permanent
         assert [peer.heads for peer in wire.peers if peer.heads] == []
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 
 import pytest
 
@@ -135,22 +134,6 @@ async def test_garbage_between_chunks_is_not_quoted(transport, wire, request_to)
     assert "s3cret" not in str(caught.value)
 
 
-async def test_an_answer_cut_off_is_said_in_own_words(transport, wire, request_to):
-    """What aiohttp says of it would name statuses that nobody sent."""
-    peer = await wire(after_request(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"))
-    with pytest.raises(TransportError, match=f"PutObject at http://{peer.host}: the response broke off, or its chunks"):
-        await transport.send(request_to(peer, method="GET"))
-
-
-async def test_a_refused_connection_is_a_transport_error(transport):
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{unused.getsockname()[1]}"
-    with pytest.raises(TransportError, match=f"PutObject at http://{host}") as caught:
-        await transport.send(Request("PutObject", "PUT", "http", host, "/b/k", body=[b"x"]))
-    assert not caught.value.is_permanent
-
-
 async def test_a_name_that_cannot_be_found_is_a_transport_error(transport, monkeypatch):
     async def fail(*args, **kwargs):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -159,38 +142,6 @@ async def test_a_name_that_cannot_be_found_is_a_transport_error(transport, monke
     with pytest.raises(TransportError, match=r"no-such-host\.example.*not known") as caught:
         await transport.send(Request("HeadBucket", "HEAD", "http", "no-such-host.example", "/b"))
     assert not caught.value.is_permanent
-
-
-async def test_a_certificate_that_is_not_trusted_is_permanent(make_transport, wire, request_to):
-    peer = await wire(close_after_request, secure=True)
-    transport = make_transport(ssl_context=ssl.create_default_context())
-    with pytest.raises(TransportError, match="certificate verify failed") as caught:
-        await transport.send(request_to(peer, body=[b"x"]))
-    assert caught.value.is_permanent
-    assert peer.peers == []
-
-
-async def test_a_certificate_for_another_name_is_permanent(transport, wire, request_to, tls):
-    """The trusted certificate of somebody else is no identity."""
-    certificate = tls.authority.issue_cert("elsewhere.example")
-    peer = await wire(close_after_request, secure=True)
-    certificate.configure_cert(tls.server)
-    try:
-        with pytest.raises(TransportError, match="(?i)certificate") as caught:
-            await transport.send(request_to(peer, body=[b"x"]))
-    finally:
-        tls.authority.issue_cert("localhost", "127.0.0.1").configure_cert(tls.server)
-    assert caught.value.is_permanent
-
-
-async def test_https_to_a_plain_server_is_a_transport_error(transport, wire, request_to):
-    async def script(peer):
-        await peer.read_some(100)
-        peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-    peer = await wire(script)
-    with pytest.raises(TransportError):
-        await transport.send(request_to(peer, scheme="https", body=[b"x"]))
 
 
 @pytest.mark.parametrize("body", [[], [b"abc"], LARGE], ids=["empty", "small", "large"])
@@ -209,15 +160,6 @@ async def test_a_dropped_connection_means_one_request_per_attempt(transport, wir
         await transport.send(request_to(peer, method=method, body=body))
     assert [len(one.heads) for one in peer.peers] == [2]
     assert caught.value.on_reused_connection
-
-
-@BOTH
-async def test_a_connection_dropped_at_once_is_not_tried_again_by_itself(transport, wire, request_to, secure):
-    peer = await wire(reset_after_request, secure=secure)
-    with pytest.raises(TransportError) as caught:
-        await transport.send(request_to(peer, body=[b"abc"]))
-    assert [len(one.heads) for one in peer.peers] == [1]
-    assert not caught.value.on_reused_connection
 
 
 async def test_nothing_secret_is_in_the_message(transport, wire, request_to):

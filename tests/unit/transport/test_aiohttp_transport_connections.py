@@ -9,13 +9,10 @@ import aiohttp
 import pytest
 
 from aios3._transport import aiohttp_transport
-from aios3.errors import ConfigurationError, DriverClosedError, TransportError, TransportTimeoutError
+from aios3.errors import ConfigurationError, TransportError, TransportTimeoutError
 from tests.support.wire import OK, Peer, answer, turns
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
-PIECE = bytes(256 * 1024)
-LARGE = [PIECE] * 64
-"""More than the socket buffers of both sides hold."""
 
 
 @BOTH
@@ -77,24 +74,6 @@ async def test_no_more_than_the_limit_of_connections(make_transport, wire, reque
     assert peer.most_connections == 128
 
 
-@pytest.mark.parametrize("method", ["PUT", "GET"])
-async def test_a_cancelled_request_closes_its_connection(transport, wire, request_to, method):
-    asked = asyncio.Event()
-
-    async def script(peer):
-        await peer.read_request()
-        asked.set()
-        await peer.read_to_end()
-
-    peer = await wire(script)
-    task = asyncio.create_task(transport.send(request_to(peer, method=method, body=[b"x"] if method == "PUT" else [])))
-    await asked.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await peer.peers[0].closed()
-
-
 async def test_a_cancelled_wait_for_a_connection_takes_no_place(make_transport, wire, request_to, monkeypatch):
     monkeypatch.setattr(aiohttp_transport, "_MAX_CONNECTIONS", 1)
     release = asyncio.Event()
@@ -140,38 +119,6 @@ async def test_waiting_for_a_connection_of_an_injected_session_is_not_connecting
         release.set()
         assert [(await task).status for task in sending] == [200] * 3
     assert len(peer.peers) == 1
-
-
-async def test_after_the_end_nothing_is_sent(make_transport, wire, request_to):
-    """Trying again would not help."""
-    peer = await wire(Peer.read_request)
-    transport = make_transport()
-    await transport.aclose()
-    with pytest.raises(DriverClosedError, match="the driver is closed") as caught:
-        await transport.send(request_to(peer, body=[b"x"]))
-    assert not caught.value.was_sent
-    assert peer.peers == []
-
-
-@pytest.mark.parametrize(
-    ("method", "body"), [("PUT", [b"x"]), ("PUT", ()), ("POST", [b"x"]), ("POST", ()), ("GET", ())]
-)
-async def test_what_a_store_has_seen_may_have_been_done(transport, wire, request_to, method, body):
-    async def script(peer):
-        await peer.read_request()
-        peer.reset()
-
-    peer = await wire(script)
-    with pytest.raises(TransportError) as caught:
-        await transport.send(request_to(peer, method=method, body=body))
-    assert caught.value.was_sent
-
-
-async def test_without_a_connection_nothing_was_sent(transport, wire, request_to):
-    request = request_to(await wire(Peer.read_request), host="127.0.0.1:1", body=[b"x"])
-    with pytest.raises(TransportError) as caught:
-        await transport.send(request)
-    assert not caught.value.was_sent
 
 
 async def test_a_connection_that_is_not_there_in_time_sends_nothing(make_transport, monkeypatch, wire, request_to):

@@ -95,12 +95,6 @@ async def test_no_content_type_without_one(transport, wire, request_to, method):
     assert "content-length" in headers or method in ("GET", "HEAD", "DELETE")
 
 
-async def test_the_host_header_is_the_host_that_was_signed(transport, wire, request_to):
-    peer = await wire(answer_all)
-    await transport.send(request_to(peer, host=f"127.0.0.1:{peer.port}", body=[b"x"]))
-    assert headers_of(peer.peers[0].heads[0])["host"] == f"127.0.0.1:{peer.port}"
-
-
 @BOTH
 async def test_slices_arrive_in_order_and_exactly(transport, wire, request_to, secure):
     """Slices of any type and length, empty ones too, are the body and nothing else is."""
@@ -276,20 +270,4 @@ async def test_nothing_is_said_of_proxies_that_would_not_be_used(
     monkeypatch.setenv(name, value)
     with pytest.raises(TransportError) as caught:
         await make_transport().send(refused_request("PUT"))
-    assert not hasattr(caught.value, "__notes__")
-
-
-async def test_nothing_is_said_of_proxies_once_there_is_a_connection(make_transport, wire, request_to, monkeypatch):
-    monkeypatch.setenv("ALL_PROXY", "http://x")
-
-    async def script(peer):
-        await peer.read_request()
-        peer.reset()
-
-    with pytest.raises(TransportError) as caught:
-        await make_transport().send(request_to(await wire(script), body=[b"x"]))
-    assert not hasattr(caught.value, "__notes__")
-    async with aiohttp.ClientSession() as session:
-        with pytest.raises(TransportError) as caught:
-            await make_transport(session).send(Request("GetObject", "GET", "http", "127.0.0.1:9", "/b/k", (), {}, ()))
     assert not hasattr(caught.value, "__notes__")

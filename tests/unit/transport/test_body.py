@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import aiohttp
 import pytest
@@ -12,7 +11,7 @@ from aios3._protocol.wire.messages import Request
 from aios3._transport.body import SlicedBody
 from aios3._transport.stall_timeout import StallMonitor, StallTimer
 from aios3.errors import TransportError
-from tests.support.wire import OK, answer, turns
+from tests.support.wire import OK, Reluctant, answer, turns
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 SIZE = 256 * 1024
@@ -27,39 +26,6 @@ def take_back(segments: list[bytearray]) -> None:
     """Reuse the segments for other bytes, as the pool does."""
     for segment in segments:
         segment[:] = b"Z" * len(segment)
-
-
-@pytest.fixture
-async def narrow_session():
-    """A session whose sockets buffer so little that bytes wait in this process."""
-
-    def make_socket(address):
-        sock = socket.socket(*address[:3])
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-        sock.setblocking(False)
-        return sock
-
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=make_socket)) as session:
-        yield session
-
-
-class Reluctant:
-    """A peer that reads the head, says something or nothing, and reads the rest once it is let."""
-
-    def __init__(self, says: bytes = b"") -> None:
-        self.says = says
-        self.head_came = asyncio.Event()
-        self.may_read = asyncio.Event()
-        self.at_end = asyncio.Event()
-
-    async def __call__(self, peer):
-        await peer.read_head()
-        await peer.read_some(1)
-        peer.send(self.says)
-        self.head_came.set()
-        await self.may_read.wait()
-        await peer.read_to_end()
-        self.at_end.set()
 
 
 @BOTH
@@ -245,27 +211,6 @@ async def test_after_an_early_answer_the_next_request_has_a_connection_of_its_ow
     scripts[0].may_read.set()
 
 
-async def test_the_same_request_can_be_sent_again(transport, wire, request_to):
-    async def script(peer):
-        for status in (503, 200):
-            await peer.read_request()
-            peer.send(answer(status))
-
-    peer = await wire(script)
-    request = request_to(peer, body=fill(3))
-    assert [(await transport.send(request)).status for _ in range(2)] == [503, 200]
-    assert peer.peers[0].body == b"A" * (2 * 3 * SIZE)
-
-
-async def test_a_body_shows_neither_its_bytes_nor_itself_as_text():
-    request = Request("PutObject", "PUT", "http", "localhost", "/b/k", body=[b"secret"])
-    body = SlicedBody(request, StallTimer("PutObject", StallMonitor(), connect=1, send=1, response=1), set())
-    assert "secret" not in repr(body)
-    assert "6 bytes" in repr(body)
-    with pytest.raises(TypeError, match="bytes"):
-        body.decode()
-
-
 class Line:
     """What a body is written to: a connection that the store has closed, or closes at the first byte."""
 
@@ -334,3 +279,12 @@ async def test_an_answer_can_be_quicker_than_the_news_that_the_body_has_left(uns
     assert line.limit is None
     line.get_write_buffer_size = lambda: None.gone  # type: ignore[attr-defined, method-assign]
     assert body.is_gone is (unsent == 0)
+
+
+async def test_a_body_shows_neither_its_bytes_nor_itself_as_text():
+    request = Request("PutObject", "PUT", "http", "localhost", "/b/k", body=[b"secret"])
+    body = SlicedBody(request, StallTimer("PutObject", StallMonitor(), connect=1, send=1, response=1), set())
+    assert "secret" not in repr(body)
+    assert "6 bytes" in repr(body)
+    with pytest.raises(TypeError, match="bytes"):
+        body.decode()

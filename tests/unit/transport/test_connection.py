@@ -28,10 +28,6 @@ class Transport:
         return self._waiting
 
 
-def test_without_a_socket_it_is_what_left_the_buffer():
-    assert Connection(Transport(30)).moved(100) == 70
-
-
 def test_a_socket_that_cannot_be_asked_does_not_matter():
     with socket.socket(socket.AF_UNIX) as other:
         assert Connection(Transport(30, other)).moved(100) == 70
@@ -66,20 +62,6 @@ async def test_it_grows_with_every_byte_that_arrives(wire, tls, secure):
     assert seen == sorted(seen)
     assert seen[-1] <= written + 20_000  # over TLS the records count too
     writer.transport.abort()
-
-
-async def test_a_connection_that_is_gone_has_no_more_to_tell(wire):
-    async def script(peer):
-        peer.reset()
-
-    peer = await wire(script)
-    _, writer = await asyncio.open_connection("localhost", peer.port)
-    writer.write(b"x")
-    connection = Connection(writer.transport)
-    await peer.peers[0].closed() if peer.peers else None
-    writer.transport.abort()
-    await turns()
-    assert connection.moved(100) >= 0
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])

@@ -11,8 +11,8 @@ from aiohttp.client_reqrep import ConnectionKey
 
 from aios3._protocol.policies.retry import outcome_unknown
 from aios3._protocol.wire.messages import Request
-from aios3._transport.exceptions import MappedExceptions, subject_of, words_of
-from aios3.errors import ConfigurationError, DriverClosedError, IntegrityError, TransportError, TransportTimeoutError
+from aios3._transport.exceptions import MappedExceptions
+from aios3.errors import DriverClosedError, IntegrityError, TransportError
 
 REQUEST = Request("PutObject", "PUT", "https", "store.example", "/bucket/key")
 KEY = ConnectionKey("store.example", 443, True, True, None, None, None)
@@ -53,13 +53,6 @@ def test_a_failure_of_the_connection(error: Exception, words: str, was_sent: boo
     assert "secret" not in str(found)
     assert (found.was_sent, found.is_permanent) == (was_sent, is_permanent)
     assert found.__cause__ is error
-
-
-@pytest.mark.parametrize(("error", "was_sent"), [(TimeoutError(), True), (aiohttp.ConnectionTimeoutError(), False)])
-def test_a_timeout(error: Exception, was_sent: bool) -> None:
-    found = translated(error)
-    assert isinstance(found, TransportTimeoutError)
-    assert (str(found), found.was_sent) == ("PutObject at https://store.example: timed out", was_sent)
 
 
 @pytest.mark.parametrize("error", [TransportError("ours"), IntegrityError("ours"), KeyboardInterrupt()])
@@ -103,11 +96,6 @@ def test_the_cancellation_of_something_else_is_no_cancellation_of_this_task() ->
     assert isinstance(found, TransportError)
 
 
-async def test_a_block_that_ends_well() -> None:
-    with MappedExceptions(REQUEST, is_owner=True, is_closed=lambda: False):
-        pass
-
-
 @pytest.mark.parametrize(
     ("error", "was_sent"),
     [
@@ -128,15 +116,6 @@ def test_a_transport_that_is_closed_meanwhile(error: BaseException, was_sent: bo
     assert found.__cause__ is error
 
 
-def test_a_transport_that_is_closed_already() -> None:
-    with (
-        pytest.raises(DriverClosedError, match="the driver is closed") as caught,
-        MappedExceptions(REQUEST, is_owner=False, is_closed=lambda: True),
-    ):
-        pytest.fail("it was begun")
-    assert not caught.value.was_sent
-
-
 async def test_a_cancellation_stays_one_although_the_transport_is_closed() -> None:
     closed: list[bool] = []
 
@@ -155,19 +134,3 @@ async def test_a_cancellation_stays_one_although_the_transport_is_closed() -> No
 @pytest.mark.parametrize("error", [OSError("their network"), KeyError("a bug")])
 def test_what_has_nothing_to_do_with_the_closing(error: Exception) -> None:
     assert not isinstance(translated(error, is_owner=False, is_closed=True), DriverClosedError)
-
-
-def test_a_session_that_is_closed() -> None:
-    error = RuntimeError("Session is closed")
-    theirs = translated(error, is_owner=False)
-    assert isinstance(theirs, ConfigurationError)
-    assert str(theirs) == "the aiohttp session that the driver uses is closed"
-
-
-def test_words() -> None:
-    """What aiohttp quotes of a body is left out; an error without words has its name."""
-    assert subject_of(REQUEST) == "PutObject at https://store.example"
-    assert words_of(ConnectionResetError("gone")) == ": gone"
-    assert words_of(ConnectionResetError()) == ": ConnectionResetError"
-    assert words_of(aiohttp.ClientPayloadError("secret")) == ""
-    assert words_of(KeyError("secret")) == ": the HTTP client failed with KeyError"

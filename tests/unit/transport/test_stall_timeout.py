@@ -51,31 +51,6 @@ async def test_each_phase_has_its_own_time(timer, loop_clock, phases, limit, wor
         await task
 
 
-async def test_a_new_phase_begins_its_time_anew(timer, loop_clock):
-    with timer:
-        await loop_clock.advance(9)
-        timer.enter("waiting for the response")
-        await loop_clock.advance(29)
-
-
-async def test_a_position_that_changes_keeps_it_alive(timer, loop_clock):
-    position = 0
-    with timer:
-        timer.enter("sending the body", lambda: position)
-        for _ in range(10):
-            await loop_clock.advance(19)
-            position += 1
-            await loop_clock.advance(2)
-
-
-async def test_moving_keeps_it_alive(timer, loop_clock):
-    with timer:
-        timer.enter("waiting for the response")
-        for _ in range(10):
-            await loop_clock.advance(29)
-            timer.moved()
-
-
 async def test_an_answer_may_drip_for_ten_times_its_limit(timer, loop_clock):
     with timer:
         await loop_clock.advance(9)
@@ -86,12 +61,6 @@ async def test_an_answer_may_drip_for_ten_times_its_limit(timer, loop_clock):
         await loop_clock.advance(2)
         with pytest.raises(TransportTimeoutError, match="UploadPart: the response had no end after 300 s"):
             timer.received()
-
-
-async def test_nothing_is_left_after_it(timer, loop_clock):
-    with timer:
-        pass
-    await loop_clock.advance(1000)
 
 
 async def test_phases_that_may_last_for_ever(loop_clock):
@@ -129,16 +98,6 @@ async def test_a_cancellation_in_the_same_turn_goes_on(timer, loop_clock, is_fir
     with pytest.raises(asyncio.CancelledError):
         await task
     assert task.cancelling() == 1
-
-
-async def test_a_timeout_leaves_no_cancellation_behind(timer, loop_clock):
-    with pytest.raises(TransportTimeoutError), timer:
-        timer.expire()
-        await asyncio.Event().wait()
-    await asyncio.sleep(0)
-    task = asyncio.current_task()
-    assert task is not None
-    assert task.cancelling() == 0
 
 
 def timers() -> int:
@@ -196,21 +155,6 @@ async def stands_still(loop_clock, task: asyncio.Task, limit: float) -> Transpor
     return caught.value
 
 
-async def test_a_stop_is_noticed_soon(timer, loop_clock):
-    position = 0
-
-    async def moves_once():
-        with timer:
-            timer.enter("sending the body", lambda: position)
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(moves_once())
-    await turns()
-    await loop_clock.advance(0.1)
-    position = 1
-    await stands_still(loop_clock, task, 20)
-
-
 async def test_a_store_that_does_not_answer(make_transport, wire, request_to, loop_clock):
     peer = await wire(silent)
     transport = make_transport(connect=10, send=20, read=30)
@@ -220,18 +164,6 @@ async def test_a_store_that_does_not_answer(make_transport, wire, request_to, lo
             await asyncio.sleep(0)
         error = await stands_still(loop_clock, task, limit)
         assert f"{limit} s while waiting for the response" in str(error)
-
-
-@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "POST"])
-async def test_a_store_that_does_not_answer_a_request_without_a_body(
-    make_transport, wire, request_to, loop_clock, method
-):
-    peer = await wire(silent)
-    transport = make_transport(connect=10, send=20, read=30)
-    task = asyncio.create_task(transport.send(request_to(peer, method=method)))
-    while not peer.peers or not peer.peers[0].heads:
-        await asyncio.sleep(0)
-    await stands_still(loop_clock, task, 30 if method == "POST" else 40)
 
 
 async def test_a_store_that_stops_reading(make_transport, wire, request_to, loop_clock):

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
 from types import SimpleNamespace
 
-import aiohttp
 import pytest
 
 from aios3._transport.body import StreamedBody
 from aios3._transport.stall_timeout import StallMonitor, StallTimer
 from aios3.errors import TransportError, TransportTimeoutError
-from tests.support.wire import OK, answer, turns
+from tests.support.wire import OK, Reluctant, answer, turns
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 LENGTHS = pytest.mark.parametrize("has_length", [False, True], ids=["chunked", "length"])
@@ -77,38 +75,6 @@ class Taking:
         self.at_end.set()
 
 
-class Deaf:
-    """A peer that reads the head, and nothing more until it is let."""
-
-    def __init__(self, says: bytes = b"") -> None:
-        self.says = says
-        self.head_came = asyncio.Event()
-        self.may_read = asyncio.Event()
-        self.at_end = asyncio.Event()
-
-    async def __call__(self, peer):
-        await peer.read_head()
-        peer.send(self.says)
-        self.head_came.set()
-        await self.may_read.wait()
-        await peer.read_to_end()
-        self.at_end.set()
-
-
-@pytest.fixture
-async def narrow_session():
-    """A session whose sockets buffer so little that bytes wait in this process."""
-
-    def make_socket(address):
-        sock = socket.socket(*address[:3])
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-        sock.setblocking(False)
-        return sock
-
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=make_socket)) as session:
-        yield session
-
-
 def head_lines(head: bytes) -> list[bytes]:
     return head.lower().split(b"\r\n")
 
@@ -140,12 +106,6 @@ async def test_a_body_of_known_length_goes_out_as_it_is(transport, wire, request
     lines = head_lines(peer.peers[0].heads[0])
     assert lines.count(b"content-length: 6") == 1
     assert not [line for line in lines if line.startswith(b"transfer-encoding")]
-
-
-async def test_views_go_out_as_well(transport, wire, request_to):
-    peer = await wire(Taking())
-    await transport.send_stream(request_to(peer), Feed(bytearray(b"ab"), memoryview(bytearray(b"cdef"))[:2], ends=True))
-    assert bytes(peer.peers[0].body) == b"2\r\nab\r\n2\r\ncd\r\n" + END
 
 
 @BOTH
@@ -188,7 +148,7 @@ async def test_the_connection_is_used_again(transport, wire, request_to, secure)
 async def test_the_next_piece_is_asked_for_when_the_last_has_left(
     make_transport, narrow_session, wire, request_to, secure, has_length
 ):
-    script = Deaf()
+    script = Reluctant()
     peer = await wire(script, secure=secure)
     size = 1 << 20
     feed = Feed(*[bytes(size)] * 40, length=40 * size if has_length else None)
@@ -247,12 +207,6 @@ async def test_the_time_of_a_piece_counts_from_its_arrival(request_to):
     await asyncio.wait({writing})
 
 
-async def test_a_stream_keeps_no_other_request_waiting(transport, wire, request_to):
-    peer = await wire(Taking())
-    transport._slots = asyncio.Semaphore(0)
-    assert (await transport.send_stream(request_to(peer), Feed(b"a", ends=True))).status == 200
-
-
 async def test_a_slow_source_is_no_stall(make_transport, wire, request_to, loop_clock):
     peer = await wire(Taking())
     feed = Feed()
@@ -268,7 +222,7 @@ async def test_a_slow_source_is_no_stall(make_transport, wire, request_to, loop_
 
 
 async def test_a_socket_that_takes_nothing_is_a_stall(make_transport, wire, request_to, loop_clock):
-    script = Deaf()
+    script = Reluctant()
     peer = await wire(script)
     feed = Feed()
     sending = asyncio.create_task(make_transport(ssl_context=None, send=5, read=5).send_stream(request_to(peer), feed))
@@ -317,7 +271,7 @@ async def test_the_answer_has_its_own_time(make_transport, wire, request_to, loo
 @LENGTHS
 @pytest.mark.parametrize("is_waiting", [True, False], ids=["waits for the source", "waits for the socket"])
 async def test_a_cancelled_body_has_no_end(transport, wire, request_to, secure, has_length, is_waiting):
-    script = Taking(until=b"") if is_waiting else Deaf()
+    script = Taking(until=b"") if is_waiting else Reluctant()
     peer = await wire(script, secure=secure)
     segments = [bytearray(b"A" * (1 << 18)) for _ in range(1 if is_waiting else 64)]
     feed = Feed(*segments, length=1 << 30 if has_length else None)
@@ -390,7 +344,7 @@ async def test_a_piece_that_was_lost_with_its_connection_has_not_left(make_trans
 
 async def test_nothing_has_left_on_a_connection_that_was_aborted(make_transport, narrow_session, wire, request_to):
     """As a session that is closed does; aiohttp then says that everything was written."""
-    peer = await wire(Deaf())
+    peer = await wire(Reluctant())
     feed = Feed(bytes(1 << 24), b"next", ends=True)
     sending = asyncio.create_task(make_transport(narrow_session, send=5).send_stream(request_to(peer), feed))
     while not (
@@ -402,22 +356,6 @@ async def test_nothing_has_left_on_a_connection_that_was_aborted(make_transport,
         await sending
     await turns()
     assert feed.asked == 1
-
-
-async def test_a_failure_on_a_connection_that_was_idle_is_marked(transport, wire, request_to):
-    """So that the attempt is repeated without being counted."""
-
-    async def script(peer):
-        await peer.read_request()
-        peer.send(OK)
-        await peer.read_head()
-        peer.reset()
-
-    peer = await wire(script)
-    await transport.send(request_to(peer, body=(b"x",)))
-    with pytest.raises(TransportError) as caught:
-        await transport.send_stream(request_to(peer), Feed(b"a"))
-    assert caught.value.on_reused_connection
 
 
 class Protocol:

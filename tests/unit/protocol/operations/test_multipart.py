@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from aios3._protocol.operations import (
-    AbortMultipartUpload,
     Committed,
     CompleteMultipartUpload,
     CreateMultipartUpload,
@@ -26,7 +25,6 @@ OBJECT_URL = "https://bucket.s3.example.com/k"
 CREATE = CreateMultipartUpload("bucket", "k", {"content-type": "video/mp4"})
 PART = UploadPart("bucket", "k", "i/d", 7, (b"abc",), {"a": "b"}, ("x-amz-checksum-crc32", "c="))
 COMPLETE = CompleteMultipartUpload("bucket", "k", "id", [(1, '"e"', "c=")], None, {"if-none-match": "*"})
-ABORT = AbortMultipartUpload("bucket", "k", "id")
 LIST = ListParts("bucket", "k", "id")
 
 

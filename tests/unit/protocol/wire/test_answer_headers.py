@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
-
 import pytest
 
 from aios3._protocol.wire.response_headers import (
@@ -85,14 +82,3 @@ def test_metadata_is_decoded_or_left_alone(sent: str, read_: str) -> None:
 )
 def test_an_odd_date_is_none(text: str | None) -> None:
     assert read_http_date(text) is None
-
-
-@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
-def test_a_date_is_in_utc_wherever_the_process_runs(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", zone)
-        time.tzset()
-        dates = [read_http_date(f"Fri, 24 May 2013 01:00:00 {offset}") for offset in ("-0000", "+0100", "GMT")]
-    time.tzset()
-    assert dates == [datetime(2013, 5, 24, hour, tzinfo=UTC) for hour in (1, 0, 1)]
-    assert all(date is not None and date.tzinfo is UTC for date in dates)

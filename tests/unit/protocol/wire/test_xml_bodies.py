@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
@@ -255,14 +254,3 @@ def test_the_text_between_children_is_the_parents() -> None:
 def test_only_white_space_of_xml_may_come_first(before: bytes) -> None:
     with pytest.raises(XmlError):
         parse_xml(before + b"<a/>")
-
-
-def test_a_time_without_a_zone_is_utc_wherever_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "Asia/Tokyo")
-    time.tzset()
-    try:
-        read = read_time("2026-05-04T03:02:01")
-    finally:
-        monkeypatch.undo()
-        time.tzset()
-    assert read == datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
