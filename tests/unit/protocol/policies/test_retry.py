@@ -48,32 +48,34 @@ def decision(failure: StorageError, *, attempt: int = 1, random: float = 0.5, **
     return decide(failure, attempt=attempt, policy=POLICY, random=random, **others)
 
 
+def answers(told: str, operation: str = "UploadPart") -> list[ResponseError]:
+    """Return errors of answers that are written as statuses with or without a code."""
+    return [
+        answered(int(status), code or None, operation)
+        for status, _, code in (x.partition(" ") for x in told.split(", "))
+    ]
+
+
+PASSING = (
+    "400 BadDigest, 400 IncompleteBody, 400 RequestTimeout, 400 XAmzContentSHA256Mismatch, 400 ClientDisconnect, "
+    "409 OperationAborted, 409 ConditionalRequestConflict, 500 InternalError, 503 SlowDown, 503 ServiceUnavailable, "
+    "400 ThrottlingException, 429 TooManyRequests, 503 PriorRequestNotComplete, 502 UnknownToUs, "
+    "408, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524"
+)
+FINAL = (
+    "400 EntityTooSmall, 400 InvalidPart, 400 InvalidRequest, 403 AccessDenied, 403 SignatureDoesNotMatch, "
+    "403 InvalidAccessKeyId, 404 NoSuchBucket, 404 NoSuchUpload, 409 BucketAlreadyExists, 412 PreconditionFailed, "
+    "301 PermanentRedirect, 501 NotImplemented, "
+    "301, 307, 400, 401, 403, 404, 405, 409, 411, 412, 413, 416, 501, 505"
+)
+
+
 @pytest.mark.parametrize(
     "failure",
     [
-        *[
-            answered(400, code)
-            for code in (
-                "BadDigest",
-                "IncompleteBody",
-                "RequestTimeout",
-                "XAmzContentSHA256Mismatch",
-                "ClientDisconnect",
-            )
-        ],
-        answered(409, "OperationAborted"),
-        answered(409, "ConditionalRequestConflict"),
-        answered(409, "ConditionalRequestConflict", "PutObject"),
-        answered(500, "InternalError"),
-        answered(503, "SlowDown"),
-        answered(503, "ServiceUnavailable"),
-        answered(400, "ThrottlingException"),
-        answered(429, "TooManyRequests"),
-        answered(503, "PriorRequestNotComplete"),
-        *[answered(status) for status in (408, 429, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524)],
-        answered(502, "UnknownToUs"),
-        answered(200, "InternalError", "CompleteMultipartUpload"),
-        answered(200, "SlowDown", "CompleteMultipartUpload"),
+        *answers(PASSING),
+        *answers("409 ConditionalRequestConflict", "PutObject"),
+        *answers("200 InternalError, 200 SlowDown", "CompleteMultipartUpload"),
         ResponseError("not XML", operation="CompleteMultipartUpload", status=200),
         TransportError("reset"),
         TransportTimeoutError("too slow"),
@@ -87,27 +89,8 @@ def test_what_may_pass_is_tried_again(failure: StorageError) -> None:
 @pytest.mark.parametrize(
     "failure",
     [
-        *[
-            answered(status, code)
-            for status, code in (
-                (400, "EntityTooSmall"),
-                (400, "InvalidPart"),
-                (400, "InvalidRequest"),
-                (403, "AccessDenied"),
-                (403, "SignatureDoesNotMatch"),
-                (403, "InvalidAccessKeyId"),
-                (404, "NoSuchBucket"),
-                (404, "NoSuchUpload"),
-                (409, "BucketAlreadyExists"),
-                (412, "PreconditionFailed"),
-                (301, "PermanentRedirect"),
-                (501, "NotImplemented"),
-            )
-        ],
-        *[answered(status) for status in (301, 307, 400, 401, 403, 404, 405, 409, 411, 412, 413, 416, 501, 505)],
-        answered(409, "ConditionalRequestConflict", "CompleteMultipartUpload"),
-        answered(200, "InvalidPart", "CompleteMultipartUpload"),
-        answered(200, "AccessDenied", "CompleteMultipartUpload"),
+        *answers(FINAL),
+        *answers("409 ConditionalRequestConflict, 200 InvalidPart, 200 AccessDenied", "CompleteMultipartUpload"),
         permanent(),
         ConfigurationError("wrong"),
         IntegrityError("differs"),
@@ -116,7 +99,6 @@ def test_what_may_pass_is_tried_again(failure: StorageError) -> None:
     ids=str,
 )
 def test_what_will_not_pass_is_given_up_at_once(failure: StorageError) -> None:
-    """Another attempt would meet the same."""
     assert decision(failure) is None
 
 
@@ -192,30 +174,20 @@ def test_what_can_be_put_right_is_tried_once_more_at_once(failure: StorageError,
     assert decision(failure, repaired=others) == Retry(0.0, 0, repair)  # type: ignore[arg-type]
 
 
+UNCLEAR = "500 InternalError, 503 SlowDown, 504, 408, 499, 200 InternalError, 202 InternalError, 200 SlowDown"
+CLEAR = "400 RequestTimeout, 403 AccessDenied, 404 NoSuchUpload, 412 PreconditionFailed, 307, 300, 200 InvalidPart"
+
+
 @pytest.mark.parametrize(
     ("failure", "unclear"),
     [
+        *((failure, True) for failure in answers(UNCLEAR)),
+        *((failure, False) for failure in answers(CLEAR)),
+        *((ResponseError("", operation="CompleteMultipartUpload", status=status), True) for status in (200, 201, 299)),
         (TransportError("reset"), True),
         (TransportTimeoutError("slow"), True),
         (stale(), True),
         (permanent(), False),
-        (answered(500, "InternalError"), True),
-        (answered(503, "SlowDown"), True),
-        (answered(504), True),
-        (answered(408), True),
-        (answered(499), True),
-        (answered(400, "RequestTimeout"), False),
-        (answered(403, "AccessDenied"), False),
-        (answered(404, "NoSuchUpload"), False),
-        (answered(412, "PreconditionFailed"), False),
-        (answered(307), False),
-        (ResponseError("not XML", operation="CompleteMultipartUpload", status=200), True),
-        *((ResponseError("", operation="CompleteMultipartUpload", status=status), True) for status in (201, 204, 299)),
-        (answered(200, "InternalError"), True),
-        (answered(202, "InternalError"), True),
-        (answered(200, "SlowDown"), True),
-        (answered(200, "InvalidPart"), False),
-        (answered(300), False),
         (IntegrityError("differs"), False),
         (ConfigurationError("wrong"), False),
     ],
