@@ -138,6 +138,7 @@ def test_any_growing_plan_only_grows(part_size: int, memory: int, max_parts: int
     made = plan(provider, transfer)
     sizes = [made.size_of(number) for number in range(1, max_parts + 1)]
     assert sizes == sorted(sizes)
+    assert {type(size) for size in sizes} == {int}
     assert sizes[0] == part_size
     assert sizes[-1] <= max(part_size, min(100 * MIB, (part_size + memory) // 2))
 
@@ -173,3 +174,23 @@ def test_an_upload_that_cannot_go_on_to_its_declared_end_is_refused() -> None:
         resumed(None, transfer=TransferConfig(part_size=1))
     with pytest.raises(ConfigurationError, match="memory_limit"):
         plan_resumed(GENERIC, DEFAULT, size=None, memory_limit=MIB)
+
+
+def test_growth_never_makes_parts_smaller() -> None:
+    transfer = TransferConfig(part_size=8 * MIB, memory_limit=8 * MIB)
+    assert {plan(transfer=transfer).size_of(number) for number in (1, 5001, 10_000)} == {8 * MIB}
+
+
+def test_the_largest_object_of_s3_fits() -> None:
+    exactly = plan(transfer=TransferConfig(memory_limit=6 * GIB), size=10_000 * 5 * GIB)
+    assert exactly == PartPlan(5 * GIB, 5 * GIB, 10_000)
+
+
+def test_the_limits_themselves_are_taken() -> None:
+    for part_size in (5 * MIB, 5 * GIB):
+        check_part_size(GENERIC, TransferConfig(part_size=part_size, memory_limit=8 * GIB))
+
+
+def test_a_part_size_that_just_suffices_is_kept() -> None:
+    transfer = TransferConfig(part_size=5 * MIB + 1)
+    assert plan(transfer=transfer, size=10_000 * (5 * MIB + 1)).first_size == 5 * MIB + 1
