@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from aios3._journal.journal import Journal
-from aios3._journal.recovery import Leftovers, discard
+from aios3._journal.recovery import Leftovers
 from aios3._protocol.wire.messages import Response
-from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint
+from aios3._upload.open_upload import abort_upload
+from aios3.checkpoints import FileIdentity, MultipartUpload, RecoveredUpload, UploadCheckpoint
 from aios3.errors import AccessDeniedError, StorageError, TransportError
 from aios3.models import UploadedPart
 from tests.support.fakes import HEADERS, PART, make_job, md5, refusal
@@ -40,6 +41,7 @@ async def leave(scene: JournalScene, journal: Journal, upload_id: str | None = "
 
 
 def leftovers_of(scene: JournalScene, journal: Journal) -> Leftovers:
+    scene.engine.journal = journal
     return Leftovers(scene.engine, journal)
 
 
@@ -258,28 +260,28 @@ async def test_a_failing_search_reserves_nothing(
     assert list(journal.left) == [number]
 
 
-# a checkpoint that is of no use
+# an upload that no call owns
 
 
-async def test_a_discarded_checkpoint_is_aborted_and_forgotten(scene: JournalScene, journal: Journal) -> None:
-    """Also where no journal knows it."""
+async def test_an_aborted_upload_leaves_the_journal(scene: JournalScene, journal: Journal) -> None:
+    """Also one that the journal does not list is aborted."""
+    scene.engine.journal = journal
     await leave(scene, journal)
-    await discard(scene.engine, journal, UploadCheckpoint("bucket", "key", "id", PART, ()), {})
+    await abort_upload(scene.engine, MultipartUpload("bucket", "key", "id", PART), {})
     assert (scene.store.uploads, journal.left) == ({}, {})
     scene.store.open_upload("unknown")
-    await discard(scene.engine, journal, UploadCheckpoint("bucket", "key", "unknown", PART, ()), {})
-    scene.store.open_upload("unknown")
-    await discard(scene.engine, None, UploadCheckpoint("bucket", "key", "unknown", PART, ()), {})
-    assert scene.store.uploads == {}
+    await abort_upload(scene.engine, MultipartUpload("bucket", "key", "unknown", PART), {})
+    assert (scene.store.uploads, scene.engine.known_uploads) == ({}, set())
 
 
 @pytest.mark.parametrize("operation", ["AbortMultipartUpload", "ListParts"])
-async def test_a_checkpoint_that_cannot_be_discarded_is_left(
+async def test_an_upload_that_cannot_be_aborted_stays_in_the_journal(
     scene: JournalScene, journal: Journal, operation: str
 ) -> None:
-    """Its entry stays, for `recover`; so it does where it is not proved that nothing remained."""
+    """Also if it is not proved that nothing remained; `recover` tries again."""
+    scene.engine.journal = journal
     number = await leave(scene, journal)
     scene.store.on(operation, *[TransportError("reset")] * 6)
     with pytest.raises(TransportError):
-        await discard(scene.engine, journal, UploadCheckpoint("bucket", "key", "id", PART, ()), {})
+        await abort_upload(scene.engine, MultipartUpload("bucket", "key", "id", PART), {})
     assert list(journal.left) == [number]
