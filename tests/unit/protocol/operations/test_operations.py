@@ -12,13 +12,10 @@ from aios3._protocol import operations
 from aios3._protocol.operations import (
     AbortMultipartUpload,
     CompleteMultipartUpload,
-    CreateBucket,
     CreateMultipartUpload,
     CreateSession,
-    DeleteBucket,
     DeleteObject,
     GetObject,
-    HeadBucket,
     HeadObject,
     ListBuckets,
     ListMultipartUploads,
@@ -27,6 +24,7 @@ from aios3._protocol.operations import (
     PutObject,
     UploadPart,
 )
+from aios3._protocol.operations.buckets import CreateBucket, DeleteBucket, HeadBucket
 from aios3._protocol.wire.error_responses import expected_region, server_time
 from aios3._protocol.wire.messages import Response
 from aios3._protocol.wire.uri import Endpoint, canonical_query, request_url
