@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from aios3._driver.opened_object import OpenedObject
 from aios3._upload.writer import UploadWriter
-from aios3.checkpoints import RecoveredUpload, UploadCheckpoint
+from aios3.checkpoints import MultipartUpload, RecoveredUpload, UploadCheckpoint
 from aios3.commands import command_output
 from aios3.credentials import ANONYMOUS, Anonymous, Credentials, CredentialsProvider, RefreshableCredentials
 from aios3.driver import AmazonS3StorageDriver, GoogleStorageDriver, S3StorageDriver
@@ -39,6 +39,7 @@ from aios3.errors import (
     UploadSuspendedError,
 )
 from aios3.models import (
+    CommitRequest,
     CommonPrefix,
     Container,
     CopyAttributes,
@@ -47,10 +48,12 @@ from aios3.models import (
     DeletionResult,
     ListOptions,
     ObjectVersion,
+    PartsUploaded,
     PendingUpload,
     ReadOptions,
     ResponseOverrides,
     StorageObject,
+    UploadAccess,
     UploadAttributes,
     UploadedPart,
     UploadProgress,
@@ -67,6 +70,7 @@ __all__ = [
     "AmazonS3StorageDriver",
     "Anonymous",
     "CommandError",
+    "CommitRequest",
     "CommonPrefix",
     "CompletionUnknownError",
     "ConfigurationError",
@@ -84,11 +88,13 @@ __all__ = [
     "GoogleStorageDriver",
     "IntegrityError",
     "ListOptions",
+    "MultipartUpload",
     "ObjectNotFoundError",
     "ObjectTooLargeError",
     "ObjectVersion",
     "OpenedObject",
     "PartLimitError",
+    "PartsUploaded",
     "PendingUpload",
     "PreconditionFailedError",
     "Provider",
@@ -108,6 +114,7 @@ __all__ = [
     "TransferConfig",
     "TransportError",
     "TransportTimeoutError",
+    "UploadAccess",
     "UploadAttributes",
     "UploadCheckpoint",
     "UploadNotFoundError",

@@ -11,7 +11,7 @@ from aios3._driver.base import DriverBase
 from aios3._protocol.attributes.conditions import check_conditions
 from aios3._protocol.attributes.encoding import read_metadata
 from aios3._protocol.attributes.options import read_options
-from aios3._protocol.operations import CopyObject, CopySource, DescribedSource, GetObjectTags, HeadSource
+from aios3._protocol.operations import CopyObject, CopySource, DescribedSource, GetObjectTagging, HeadSource
 from aios3._protocol.parts.copy_plan import plan_copy
 from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3._upload.multipart_copy import MultipartCopy
@@ -151,7 +151,7 @@ class _Copy:
         headers = self._description()
         if self._described.tag_count and "x-amz-tagging" not in headers:
             source = self._source
-            tags = GetObjectTags(source.bucket, source.key, source.headers, source.version_id)
+            tags = GetObjectTagging(source.bucket, source.key, source.headers, source.version_id)
             headers["x-amz-tagging"] = await self._engine.client.run(tags, log=self._log.begin())
         return headers
 

@@ -59,8 +59,9 @@ class MultipartCopy:
                 self._tasks.begin(group)
                 upload_id = await self._guard.create(self._requests.creation())
                 count = await self._copy_parts(upload_id)
+                operation = await self._requests.prepare(upload_id, self._tracker, count, self._size)
                 self._tasks.begin_commit()
-                committed = await self._requests.complete(self._guard, self._tracker, count, self._size)
+                committed = await self._requests.complete(self._guard, operation, self._size)
         finally:
             self._engine.upload_ended(self)
             self.ended.set()

@@ -63,6 +63,14 @@ async def test_resumed_upload_goes_on_with_md5(locked, driver):
     assert locked.objects["bucket", "key"].body == PARTS
 
 
+async def test_parts_of_an_open_upload_have_md5(locked, make_driver):
+    driver = make_driver(transfer=MD5)
+    upload = await driver.create_multipart_upload("bucket", "key")
+    await driver.upload_parts(upload, PARTS)
+    await driver.complete_multipart_upload(upload)
+    assert locked.objects["bucket", "key"].body == PARTS
+
+
 async def test_md5_that_cannot_be_sent_is_refused(server, make_driver, small_provider):
     driver = make_driver(provider=dataclasses.replace(small_provider, content_md5=False), transfer=MD5)
     with pytest.raises(ConfigurationError, match='checksum="md5" needs Content-MD5'):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .base import CONTROL_OPERATIONS, Operation
 from .buckets import CreateBucket, DeleteBucket, HeadBucket
-from .copies import CopyObject, CopySource, DescribedSource, GetObjectTags, HeadSource, UploadPartCopy
+from .copies import CopyObject, CopySource, DescribedSource, GetObjectTagging, HeadSource, UploadPartCopy
 from .deletions import MOST_KEYS, DeleteObjects, DeletionReport, is_exact_in_xml
 from .directory_buckets import CreateDirectoryBucket, CreateSession
 from .listings import BucketsPage, ListBuckets, ListMultipartUploads, ListObjectsV2, ObjectsPage, UploadsPage
@@ -40,7 +40,7 @@ __all__ = [
     "DeletionReport",
     "DescribedSource",
     "GetObject",
-    "GetObjectTags",
+    "GetObjectTagging",
     "HeadBucket",
     "HeadObject",
     "HeadSource",

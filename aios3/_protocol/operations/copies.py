@@ -17,7 +17,7 @@ from .base import build_request, parse_result, unusable
 from .multipart import PartResponse, element_checksum
 from .objects import Committed, HeadObject
 
-__all__ = ["CopyObject", "CopySource", "DescribedSource", "GetObjectTags", "HeadSource", "UploadPartCopy"]
+__all__ = ["CopyObject", "CopySource", "DescribedSource", "GetObjectTagging", "HeadSource", "UploadPartCopy"]
 
 _CONTENT_HEADERS: Final = frozenset({
     "content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires",
@@ -165,7 +165,7 @@ class HeadSource:
 
 
 @dataclass(frozen=True, slots=True)
-class GetObjectTags:
+class GetObjectTagging:
     """Read the tags of an object."""
 
     name: ClassVar[str] = "GetObjectTagging"

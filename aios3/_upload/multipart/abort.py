@@ -85,7 +85,7 @@ class Abort:
         """
         was_there = False
         for round_number in range(_ROUNDS):
-            is_there = await self.is_still_there()
+            is_there = await self._is_still_there()
             if is_there is False or (is_there is None and not was_there):  # no evidence against the abort's response
                 return True
             was_there = True
@@ -93,7 +93,14 @@ class Abort:
             await self.send()
         return False
 
-    async def is_still_there(self) -> bool | None:
+    async def is_open(self) -> bool | None:
+        """Return whether the store still lists the upload; ``None`` if it refuses to list, or does not respond."""
+        try:
+            return await self._is_still_there()
+        except Exception:  # noqa: BLE001 - credentials may fail with anything
+            return None
+
+    async def _is_still_there(self) -> bool | None:
         """Return whether the store still lists the upload; ``None`` if it refuses to list.
 
         Raises:

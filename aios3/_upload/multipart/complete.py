@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from aios3._client.client import OperationClient
 from aios3._client.failed_attempts import FailedAttempts
@@ -23,13 +23,27 @@ from aios3.errors import CompletionUnknownError, ResponseError, UploadNotFoundEr
 from aios3.models import StorageObject
 
 from .abort import AbortOutcome
-from .guard import CancellationGuard
 
-__all__ = [
-    "Completion",
-]
+__all__ = ["CommitGuard", "Completion"]
 
 _PART_COUNT: Final = re.compile(r"-(\d{1,5})\Z")
+
+
+class CommitGuard(Protocol):
+    """Guard of an open multipart upload, as far as its commit needs it."""
+
+    def completed(self) -> None:
+        """Note that the upload was committed, so nothing is left to abort."""
+
+    async def is_open(self, upload_id: str) -> bool | None:
+        """Return whether the store still lists the upload; ``None`` if it refuses to list, or does not respond."""
+
+    async def abort(self) -> AbortOutcome:
+        """Abort the upload and prove that nothing remained.
+
+        Raises:
+            StorageError: the store refused, or could not be reached.
+        """
 
 
 @dataclass(eq=False)
@@ -37,14 +51,14 @@ class Completion:
     """Commits one multipart upload."""
 
     client: OperationClient
-    guard: CancellationGuard
+    guard: CommitGuard
     operation: CompleteMultipartUpload
     size: int
     """Bytes of the object."""
     read_timeout: float
     """Seconds that the store may send nothing: it can take minutes to put thousands of parts together."""
     log: FailedAttempts
-    """Request log of the upload."""
+    """Failed attempts of the upload."""
     head_headers: Mapping[str, str] = field(default_factory=dict)
     checksum: str | None = None
     """Checksum of the object, as the store would report it; ``None`` if there is none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._protocol.operations.copies import CopyObject, CopySource, GetObjectTags, HeadSource, UploadPartCopy
+from aios3._protocol.operations.copies import CopyObject, CopySource, GetObjectTagging, HeadSource, UploadPartCopy
 from aios3._protocol.wire.messages import Response
 from aios3._protocol.wire.uri import Endpoint
 from aios3.errors import ObjectNotFoundError, ResponseError
@@ -52,7 +52,7 @@ def test_part_without_an_etag_is_unusable(body: bytes) -> None:
         PART.read(Response(200, {}, body))
 
 
-@pytest.mark.parametrize("operation", [COPY, HeadSource("b", "k"), GetObjectTags("b", "k")])
+@pytest.mark.parametrize("operation", [COPY, HeadSource("b", "k"), GetObjectTagging("b", "k")])
 def test_missing_source_without_a_code_is_a_missing_object(operation: CopyObject) -> None:
     with pytest.raises(ObjectNotFoundError):
         operation.read(Response(404, {}))
@@ -65,7 +65,7 @@ def test_number_of_tags_is_read(count: str, expected: int) -> None:
 
 
 def test_tags_are_read_without_the_customer_key() -> None:
-    operation = GetObjectTags("b", "k", SOURCE.headers, "v")
+    operation = GetObjectTagging("b", "k", SOURCE.headers, "v")
     assert f"{KEY}key" not in operation.build(ENDPOINT).headers
     assert operation.build(ENDPOINT).query == (("tagging", ""), ("versionId", "v"))
     tags = b"<Tagging><TagSet><Tag><Key>a b</Key><Value>&amp;</Value></Tag><Tag><Key>c</Key></Tag></TagSet></Tagging>"
