@@ -51,7 +51,8 @@ class Scene:
         tracker = PartTracker()
         for number, content in ((1, b"abc"), (2, b"def")):
             tracker.record(number, size=3, etag=f'"{md5(content)}"')
-        return await self.commit.complete(self.guard, tracker, 2, len(BODY))
+        operation = await self.commit.prepare("id", tracker, 2, len(BODY))
+        return await self.commit.complete(self.guard, operation, len(BODY))
 
 
 class Signer:
@@ -79,7 +80,8 @@ async def complete_checked(scene: Scene) -> Committed:
     tracker = PartTracker()
     for number, content in ((1, b"abc"), (2, b"def")):
         tracker.record(number, size=3, etag=f'"{md5(content)}"', checksum=checksum_of("crc32", [content]))
-    return await scene.commit.complete(scene.guard, tracker, 2, len(BODY))
+    operation = await scene.commit.prepare("id", tracker, 2, len(BODY))
+    return await scene.commit.complete(scene.guard, operation, len(BODY))
 
 
 def receipt_of(scene: Scene, committed: Committed) -> UploadReceipt:
