@@ -167,6 +167,7 @@ def leftovers_of(driver: DriverBase, engine: Engine) -> Leftovers:
 async def _engine_for(driver: DriverBase, job: UploadJob) -> Engine:
     """Return the engine, after checks that it can do the job."""
     engine = await driver._open()
+    engine.client.check_bucket(job.bucket)
     if engine.client.endpoint.scheme != "https" and job.attributes.get("sse_customer_key") is not None:
         raise ConfigurationError("sse_customer_key needs an https endpoint: over http the key could be read")
     if job.resume is not None:

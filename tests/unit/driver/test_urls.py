@@ -48,10 +48,16 @@ async def request(method: str, url: str, **options) -> tuple[int, bytes]:
             "https://store.example:8443/base/videos/a//b%20c",
         ),
         (
-            {"endpoint_url": "https://s3.us-west-2.amazonaws.com/base/"},
+            {"endpoint_url": "https://s3.us-west-2.amazonaws.com/videos/"},
             "videos",
-            "https://videos.s3.us-west-2.amazonaws.com/base/",
-            "https://videos.s3.us-west-2.amazonaws.com/base/a//b%20c",
+            "https://videos.s3.us-west-2.amazonaws.com/",
+            "https://videos.s3.us-west-2.amazonaws.com/a//b%20c",
+        ),
+        (
+            {"endpoint_url": "https://cdn.example.org/base", "addressing": "cname"},
+            "Any_Bucket",
+            "https://cdn.example.org/base/",
+            "https://cdn.example.org/base/a//b%20c",
         ),
         (
             {"endpoint_url": "https://s3.us-west-2.amazonaws.com:8443"},
