@@ -89,7 +89,8 @@ async def load_settings(
     endpoint = resolve_endpoint(provider, custom, variant, region, profile, addressing)
     _check_reach(provider, endpoint)
     own = find_own_endpoints(provider, endpoint, region)
-    found_variant = variant if own is None else own.variant | variant
+    host_region = None if custom is None else custom.region(provider)
+    at_host = own if host_region is None else find_own_endpoints(provider, endpoint, host_region)
     return Settings(
         endpoint=endpoint,
         region=region,
@@ -106,7 +107,9 @@ async def load_settings(
         ca_bundle=environment.ca_bundle,
         owns_credentials=credentials is None,
         own_endpoints=own,
-        bucket_endpoint=choose_bucket_endpoint(provider, endpoint, found_variant, region, profile, addressing),
+        bucket_endpoint=choose_bucket_endpoint(
+            provider, endpoint, variant if at_host is None else variant | at_host.variant, region, profile, addressing
+        ),
     )
 
 

@@ -116,7 +116,7 @@ def expected_regions(response: Response) -> tuple[str, ...]:
     document = _error_document(response)
     if is_redirect(response) or _is_about_region(document.text("Code")):
         return _named_regions(response, document)
-    return regions_in_words(document.text("Message") or "")
+    return _regions_in_words(document)
 
 
 def redirect_host(response: Response) -> str | None:
@@ -126,6 +126,11 @@ def redirect_host(response: Response) -> str | None:
         if place and (found := _PLACE.fullmatch(place.strip().lower())):
             return found[1].removesuffix(":443").removesuffix(":80")
     return None
+
+
+def _regions_in_words(document: Element) -> tuple[str, ...]:
+    # The code alone may say that the message is about the region.
+    return regions_in_words(f"{document.text('Code') or ''}: {document.text('Message') or ''}")
 
 
 def _is_about_region(code: str | None) -> bool:
@@ -138,7 +143,7 @@ def _named_regions(response: Response, document: Element) -> tuple[str, ...]:
     elements = [document.text(name) or "" for name in ("Region", "BucketRegion", "ExpectedRegion")]
     fields = [value.strip() for value in (*headers, *elements)]
     credible = [value for value in fields if _REGION.fullmatch(value)]
-    return (*credible, *regions_in_words(document.text("Message") or ""))
+    return (*credible, *_regions_in_words(document))
 
 
 def server_time(response: Response) -> datetime | None:
