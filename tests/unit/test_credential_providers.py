@@ -44,7 +44,6 @@ MADE = {
 
 
 def test_every_source_of_the_default_chain_can_be_made_by_users() -> None:
-    """What renews itself in the chain is public here, under the same name."""
     modules = [
         importlib.import_module(found.name) for found in pkgutil.walk_packages(aios3._config.__path__, "aios3._config.")
     ]
