@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Unpack, cast
+from typing import Unpack, cast
 
 from aios3._client.paging import iterate_pages
 from aios3._protocol.attributes.conditions import check_conditions
@@ -30,7 +30,7 @@ from aios3.models import PartsUploaded, UploadAccess, UploadAttributes, Uploaded
 from aios3.options import TransferConfig, is_byte_count
 from aios3.providers import Provider
 
-from .arguments import check_callable, check_sizes, check_type, checksum_of, make_job, parts_in_flight
+from .arguments import check_callable, check_sizes, check_type, checksum_of, fixed_checksum, make_job, parts_in_flight
 from .base import DriverBase
 from .uploads import engine_for, open_engine
 from .urls import presign_operation, whole_seconds
@@ -171,6 +171,7 @@ def _job_of(driver: DriverBase, upload: MultipartUpload, access: UploadAccess) -
         attributes=cast("UploadAttributes", dict(access)),
         nonce=upload.nonce,
         is_suspendable=False,
+        sends_md5=transfer.checksum == "md5",
     )
 
 
@@ -180,7 +181,7 @@ def _transfer_of(driver: DriverBase, upload: MultipartUpload) -> TransferConfig:
         part_size=upload.part_size,
         memory_limit=max(driver._transfer.memory_limit, upload.part_size),
         spill_directory=None,  # the driver's directory applies, and so does its memory_limit
-        checksum=cast("Any", upload.checksum),
+        checksum=fixed_checksum(upload.checksum, driver._transfer),
         mechanism="multipart",
     )
 
