@@ -408,6 +408,39 @@ class S3StorageDriver(DriverBase):
         """
         return await open_uploads.upload_part(self, upload, part_number, source, **access)
 
+    async def copy_part(
+        self,
+        upload: MultipartUpload,
+        part_number: int,
+        from_bucket: str,
+        from_key: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        **access: Unpack[UploadAccess],
+    ) -> UploadedPart:
+        """Store bytes of another object of the store as one part of an open upload. No byte passes here.
+
+        Args:
+            upload: the upload.
+            part_number: number of the part. Its length is checked as by `upload_part`.
+            from_bucket: bucket of the object to copy from.
+            from_key: its key.
+            start: first byte to copy; ``None`` for 0.
+            end: byte behind the last one; ``None`` for the end of the object.
+            **access: see `UploadAccess`.
+
+        Raises:
+            ObjectNotFoundError: there is no object to copy from.
+            SizeMismatchError: the range has not the length of this part.
+            ConfigurationError: the object has no such range; nothing was copied.
+            PreconditionFailedError: the object was replaced between two requests of this call.
+            StorageError: as in `upload_parts`.
+        """
+        return await open_uploads.copy_part(
+            self, upload, part_number, from_bucket, from_key, start=start, end=end, **access
+        )
+
     async def create_part_url(
         self,
         upload: MultipartUpload,

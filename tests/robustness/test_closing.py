@@ -57,6 +57,7 @@ def opened_in(path: Path) -> MultipartUpload:
 OF_AN_UPLOAD: dict[str, Call] = {
     "upload_parts": lambda driver, path: driver.upload_parts(opened_in(path), Source(), first_part=2, last=False),
     "upload_part": lambda driver, path: driver.upload_part(opened_in(path), 2, CONTENT[:PART]),
+    "copy_part": lambda driver, path: driver.copy_part(opened_in(path), 2, "bucket", "key", end=1),
     "create_part_url": lambda driver, path: driver.create_part_url(opened_in(path), 2, expires_in=60),
     "iterate_parts": lambda driver, path: all_of(driver.iterate_parts(opened_in(path))),
     "complete_multipart_upload": lambda driver, path: driver.complete_multipart_upload(opened_in(path)),
