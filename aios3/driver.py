@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from types import TracebackType
-from typing import Self, Unpack, overload
+from typing import Literal, Self, Unpack, overload
 
 import aiohttp
 
@@ -78,6 +78,7 @@ class S3StorageDriver(DriverBase):
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         session: aiohttp.ClientSession | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        addressing: Literal["virtual", "path", "cname"] | None = None,
         use_dualstack: bool | None = None,
         use_fips: bool | None = None,
         use_accelerate: bool | None = None,
@@ -87,10 +88,15 @@ class S3StorageDriver(DriverBase):
 
         Args:
             provider: the kind of store, by name or as a `Provider`; ``None`` takes `default_provider`.
-            endpoint_url: ``None`` takes AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, or the provider's.
+            endpoint_url: ``None`` takes AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, or the provider's. For a
+                provider with hosts of its own these variables and the profile count only if they name one of them; for
+                Amazon only if they name no host of another provider of the table. Otherwise the logger ``aios3`` warns
+                that they are passed over. If the host or the path holds a bucket,
+                calls that name it go there, and calls that name another bucket raise `ConfigurationError`.
             region: region to sign for; ``None`` takes the region of `endpoint_url` if that is one of the provider's
                 hosts, else AWS_REGION, AWS_DEFAULT_REGION, the profile's, or the provider's. If `endpoint_url` is of
-                another region, requests are signed for `region`, and the host stays as given.
+                another region, requests are signed for `region`, and the host stays as given. A provider with one
+                region (`Provider.has_one_region`) ignores the variables and the profile.
             credentials: ``None`` searches the places of the AWS SDKs, from the environment to the metadata service;
                 `ANONYMOUS` sends unsigned requests.
             transfer: options for parts, concurrency and memory; an upload may have other options. The default takes
@@ -101,6 +107,11 @@ class S3StorageDriver(DriverBase):
                 proxies of the environment: to use them pass ``aiohttp.ClientSession(trust_env=True)``. Requests for
                 credentials never use your session.
             ssl_context: context for https; ``None`` trusts AWS_CA_BUNDLE or the system's store, loaded in a thread.
+            addressing: place of the bucket in URLs: ``"virtual"`` (``https://bucket.host/key``), ``"path"``
+                (``https://host/bucket/key``), or ``"cname"``: the host of `endpoint_url` stands for one bucket
+                (``https://host/key``), which the first call names. With ``"virtual"``, IP addresses, localhost and
+                buckets that are not one DNS label are still addressed by path. ``None`` takes the profile's
+                ``addressing_style``, or the provider's.
             use_dualstack: reach the provider over IPv6 too. ``None`` takes AWS_USE_DUALSTACK_ENDPOINT, or the profile's
                 ``use_dualstack_endpoint``.
             use_fips: reach the provider, and STS for the credentials of roles, at hosts that keep FIPS 140. ``None``
@@ -133,6 +144,7 @@ class S3StorageDriver(DriverBase):
             timeouts=timeouts,
             session=session,
             ssl_context=ssl_context,
+            addressing=addressing,
             use_dualstack=use_dualstack,
             use_fips=use_fips,
             use_accelerate=use_accelerate,
@@ -395,6 +407,39 @@ class S3StorageDriver(DriverBase):
             TypeError, ConfigurationError, StorageError, Exception: as in `upload_parts`.
         """
         return await open_uploads.upload_part(self, upload, part_number, source, **access)
+
+    async def copy_part(
+        self,
+        upload: MultipartUpload,
+        part_number: int,
+        from_bucket: str,
+        from_key: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        **access: Unpack[UploadAccess],
+    ) -> UploadedPart:
+        """Store bytes of another object of the store as one part of an open upload. No byte passes here.
+
+        Args:
+            upload: the upload.
+            part_number: number of the part. Its length is checked as by `upload_part`.
+            from_bucket: bucket of the object to copy from.
+            from_key: its key.
+            start: first byte to copy; ``None`` for 0.
+            end: byte behind the last one; ``None`` for the end of the object.
+            **access: see `UploadAccess`.
+
+        Raises:
+            ObjectNotFoundError: there is no object to copy from.
+            SizeMismatchError: the range has not the length of this part.
+            ConfigurationError: the object has no such range; nothing was copied.
+            PreconditionFailedError: the object was replaced between two requests of this call.
+            StorageError: as in `upload_parts`.
+        """
+        return await open_uploads.copy_part(
+            self, upload, part_number, from_bucket, from_key, start=start, end=end, **access
+        )
 
     async def create_part_url(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from aios3._concurrency.threads import in_library_thread
 from aios3._config.aws_files.environment import Environment, read_environment
 from aios3._config.aws_files.shared_files import Profile, load_profile
 from aios3._config.credentials.chain import LookupContext, StaticCredentials, find_credentials
-from aios3._config.endpoints.bucket_endpoints import accelerated_endpoint
+from aios3._config.endpoints.bucket_endpoints import BucketEndpoint, choose_bucket_endpoint
 from aios3._config.endpoints.endpoint import (
     CustomEndpoint,
     OwnEndpoints,
@@ -22,7 +22,7 @@ from aios3._config.endpoints.endpoint import (
 )
 from aios3._config.endpoints.regions import check_region, choose_aws_region
 from aios3._config.endpoints.variants import VariantSwitches, choose_variant
-from aios3._protocol.wire.uri import Endpoint
+from aios3._protocol.wire.uri import Addressing, Endpoint
 from aios3.credentials import ANONYMOUS, Anonymous, Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
@@ -44,8 +44,8 @@ class Settings:
     """``True`` if `load_settings` made the credentials provider; `aclose` then closes it."""
     own_endpoints: OwnEndpoints | None = None
     """The provider's endpoints in all regions; ``None`` if `endpoint` is not one of them."""
-    accelerated_endpoint: Callable[[str, str], Endpoint] | None = None
-    """Function of bucket and region that returns the endpoint for objects; ``None`` if that is `endpoint`."""
+    bucket_endpoint: BucketEndpoint | None = None
+    """Function that knows the endpoints of buckets; ``None`` if `endpoint` is that of all."""
 
     async def aclose(self) -> None:
         """Close the credentials provider if `load_settings` made it. Closing twice is harmless."""
@@ -59,6 +59,7 @@ async def load_settings(
     endpoint_url: str | None,
     region: str | None,
     credentials: Credentials | CredentialsProvider | Anonymous | None,
+    addressing: Addressing | None = None,
     variants: VariantSwitches = VariantSwitches(),  # noqa: B008 - frozen
     environ: Mapping[str, str] = os.environ,
     home: Path | None = None,
@@ -69,7 +70,8 @@ async def load_settings(
     all given. ``home=None`` takes the user's home directory.
 
     If ``endpoint_url`` has one of the provider's hosts, the host sets the region unless ``region`` does. A host from
-    the environment or the profile sets the region only if they name none.
+    the environment or the profile sets the region only if they name none. A provider with one region has that region
+    unless ``region`` names another.
 
     Raises:
         ConfigurationError: a setting is missing or malformed. The message says what to set and never holds a secret.
@@ -80,12 +82,15 @@ async def load_settings(
     profile, directory = Profile(), Path()
     if endpoint_url is None or region is None or credentials is None:
         profile, directory = await in_library_thread(_load_profile, environment, home)
-    custom = find_custom_endpoint(endpoint_url, environment, profile)
+    custom = find_custom_endpoint(provider, endpoint_url, environment, profile)
     variant = choose_variant(provider, variants, environment, profile, None if custom is None else custom.origin)
     region = _resolve_region(provider, region, environment, profile, custom)
     sts_region = choose_aws_region(environment.region, profile.settings.get("region"), region)
-    endpoint = resolve_endpoint(provider, custom, variant, region, profile)
+    endpoint = resolve_endpoint(provider, custom, variant, region, profile, addressing)
     _check_reach(provider, endpoint)
+    own = find_own_endpoints(provider, endpoint, region)
+    host_region = None if custom is None else custom.region(provider)
+    at_host = own if host_region is None else find_own_endpoints(provider, endpoint, host_region)
     return Settings(
         endpoint=endpoint,
         region=region,
@@ -101,8 +106,10 @@ async def load_settings(
         ),
         ca_bundle=environment.ca_bundle,
         owns_credentials=credentials is None,
-        own_endpoints=find_own_endpoints(provider, endpoint, region),
-        accelerated_endpoint=accelerated_endpoint(provider, variant, profile),
+        own_endpoints=own,
+        bucket_endpoint=choose_bucket_endpoint(
+            provider, endpoint, variant if at_host is None else variant | at_host.variant, region, profile, addressing
+        ),
     )
 
 
@@ -125,6 +132,8 @@ def _resolve_region(
     profile: Profile,
     custom: CustomEndpoint | None,
 ) -> str:
+    if region is None and provider.has_one_region:
+        region = provider.default_region
     of_host = None if custom is None else custom.region(provider)
     is_argument = custom is not None and custom.is_argument
     candidates = (

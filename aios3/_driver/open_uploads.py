@@ -11,8 +11,9 @@ from typing import Unpack, cast
 from aios3._client.paging import iterate_pages
 from aios3._protocol.attributes.conditions import check_conditions
 from aios3._protocol.attributes.headers import ObjectHeaders, read_attributes
-from aios3._protocol.operations import ListParts, UploadPart
+from aios3._protocol.operations import CopySource, HeadObject, ListParts, UploadPart, UploadPartCopy
 from aios3._protocol.parts.part_plan import PartPlan, plan_parts
+from aios3._protocol.wire.response_headers import unquote_etag
 from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3._upload.lifecycle import create_upload
 from aios3._upload.multipart.abort import AbortOutcome
@@ -35,7 +36,16 @@ from .base import DriverBase
 from .uploads import engine_for, open_engine
 from .urls import presign_operation, whole_seconds
 
-__all__ = ["abort", "complete", "create", "create_part_url", "iterate_parts", "upload_part", "upload_parts"]
+__all__ = [
+    "abort",
+    "complete",
+    "copy_part",
+    "create",
+    "create_part_url",
+    "iterate_parts",
+    "upload_part",
+    "upload_parts",
+]
 
 
 async def create(
@@ -123,14 +133,53 @@ async def upload_part(
     """See `S3StorageDriver.upload_part`."""
     async with _reading(driver, source, upload) as reader:
         job = _job_of_parts(driver, upload, access, part_number, is_last=True)
-        size = upload.size_of_part(part_number)
-        if size is not None and (size < 0 or (size == 0 and part_number > 1)):
-            raise ConfigurationError(f"part {part_number} lies behind the end of an object of {upload.size} bytes")
+        size = _size_of_part(upload, part_number)
         job = replace(job, size=size, max_size=upload.part_size if size is None else None)
         stored = await send_parts(await engine_for(driver, job), job, reader)
     if not stored.parts:
         raise SizeMismatchError(f"the source of part {part_number} has no bytes")
     return stored.parts[0]
+
+
+def _size_of_part(upload: MultipartUpload, number: int) -> int | None:
+    """Return the bytes that a part must have; ``None`` if it may have any number up to a whole part."""
+    size = upload.size_of_part(number)
+    if size is not None and (size < 0 or (size == 0 and number > 1)):
+        raise ConfigurationError(f"part {number} lies behind the end of an object of {upload.size} bytes")
+    return size
+
+
+async def copy_part(
+    driver: DriverBase,
+    upload: MultipartUpload,
+    part_number: int,
+    from_bucket: str,
+    from_key: str,
+    *,
+    start: int | None = None,
+    end: int | None = None,
+    **access: Unpack[UploadAccess],
+) -> UploadedPart:
+    """See `S3StorageDriver.copy_part`."""
+    job = _job_of_parts(driver, upload, access, part_number, is_last=True)
+    check_bucket(from_bucket)
+    check_key(from_key)
+    wanted = _size_of_part(upload, part_number)
+    engine = await engine_for(driver, job)
+    every = job.headers.every
+    found = await engine.client.run(HeadObject(from_bucket, from_key, every))
+    first, behind = start or 0, found.size if end is None else end
+    if not 0 <= first < behind <= found.size:
+        raise ConfigurationError(f"{from_bucket}/{from_key} has {found.size} bytes, and none from {start} to {end}")
+    if behind - first > upload.part_size or wanted not in (None, behind - first):
+        raise SizeMismatchError(f"part {part_number} has {wanted or upload.part_size} bytes, not {behind - first}")
+    source = CopySource(from_bucket, from_key, None, found.etag, every)
+    place = upload.bucket, upload.key, upload.upload_id, part_number
+    with engine.using(upload.upload_id):
+        operation = UploadPartCopy(*place, source, first, behind, job.headers.part)
+        stored = await engine.client.run(operation, read_timeout=engine.timeouts.complete)
+    checksum = None if upload.checksum is None else stored.checksum
+    return UploadedPart(part_number, behind - first, unquote_etag(stored.etag), checksum)
 
 
 def _reading(driver: DriverBase, source: Source, upload: MultipartUpload) -> SourceReader:

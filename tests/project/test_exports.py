@@ -106,7 +106,7 @@ CONTRACT = {
     "iterate_container_objects", "get_object", "open_object", "download_object_as_stream", "download_object",
     "delete_object", "delete_objects", "copy_object", "iterate_object_versions",
     "get_container_cdn_url", "get_object_cdn_url", "create_download_url", "create_upload_url",
-    "create_multipart_upload", "upload_parts", "upload_part", "create_part_url", "iterate_parts",
+    "create_multipart_upload", "upload_parts", "upload_part", "copy_part", "create_part_url", "iterate_parts",
     "complete_multipart_upload", "abort_multipart_upload",
     "iterate_multipart_uploads", "cleanup_multipart_uploads", "find_checkpoints", "recover",
 }  # fmt: skip

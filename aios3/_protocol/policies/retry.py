@@ -55,7 +55,8 @@ _REPEATED_IF_BROKEN: Final = frozenset(
 )
 """Operations that are repeated if a success lacks required content: it counts as damaged in transit."""
 
-_REGION_CODES: Final = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
+_REGION_STATUSES: Final = frozenset({301, 302, 307, 308, 400, 403})
+"""Statuses of a refusal that may be about the region. Stores have many codes for that, and a response to HEAD none."""
 
 _RETRY_COST: Final = 5
 _TIMEOUT_COST: Final = 10
@@ -128,10 +129,8 @@ def repair_for(failure: StorageError, *, names_region: bool = False) -> Repair |
 
 
 def _is_wrong_region(failure: ResponseError) -> bool:
-    """Return whether the region was wrong. A response to HEAD has no code, so a redirect or a 400 counts there."""
-    return (
-        failure.status in (301, 307) or failure.code in _REGION_CODES or (failure.status, failure.code) == (400, None)
-    )
+    """Return whether a refusal that names another region may be about the region, and not about something else."""
+    return failure.status in _REGION_STATUSES and failure.code not in _CLOCK_CODES | _CREDENTIAL_CODES
 
 
 def outcome_unknown(failure: StorageError) -> bool:
