@@ -29,7 +29,7 @@ BY_CODE: dict[type[ResponseError], str] = {
     ThrottledError: "429 SomethingNew, 503 SlowDown, 503 SlowDownWrite, 503 ServiceUnavailable, "
     "400 TooManyRequestsException, 400 ThrottlingException, 503 RequestLimitExceeded, 503 RequestThrottled, "
     "509 BandwidthLimitExceeded",
-    ResponseError: "403 RequestTimeTooSkewed, 403 SomethingNew, 500 InternalError, 404 NoSuchVersion",
+    ResponseError: "403 RequestTimeTooSkewed, 403 SomethingNew, 500 InternalError, 404 NoSuchTagSet",
 }
 BY_STATUS: dict[int, type[ResponseError]] = {
     401: AccessDeniedError,
