@@ -19,7 +19,7 @@ from aios3.errors import (
 
 BY_CODE: dict[type[ResponseError], str] = {
     ContainerNotFoundError: "404 NoSuchBucket",
-    ObjectNotFoundError: "404 NoSuchKey",
+    ObjectNotFoundError: "404 NoSuchKey, 404 NoSuchVersion",
     UploadNotFoundError: "404 NoSuchUpload, 200 NoSuchUpload, 404 NotFound",
     CredentialsError: "403 InvalidAccessKeyId, 403 SignatureDoesNotMatch, 400 ExpiredToken, 400 InvalidToken, "
     "400 TokenRefreshRequired, 403 InvalidSecurity",
