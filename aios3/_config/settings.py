@@ -22,6 +22,7 @@ from aios3._config.endpoints.endpoint import (
 )
 from aios3._config.endpoints.regions import check_region, choose_aws_region
 from aios3._config.endpoints.variants import VariantSwitches, choose_variant
+from aios3._protocol.policies.proxies import NO_PROXIES, Proxies
 from aios3._protocol.wire.uri import Endpoint
 from aios3.credentials import ANONYMOUS, Anonymous, Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError
@@ -39,13 +40,15 @@ class Settings:
     credentials: CredentialsProvider | None = field(repr=False)
     """``None`` sends requests unsigned."""
     ca_bundle: str | None
-    """Path of the certificates to trust instead of the system's (AWS_CA_BUNDLE)."""
+    """Path of the certificates to trust instead of the system's: AWS_CA_BUNDLE, or ``ca_bundle`` of the profile."""
     owns_credentials: bool = False
     """``True`` if `load_settings` made the credentials provider; `aclose` then closes it."""
     own_endpoints: OwnEndpoints | None = None
     """The provider's endpoints in all regions; ``None`` if `endpoint` is not one of them."""
     accelerated_endpoint: Callable[[str, str], Endpoint] | None = None
     """Function of bucket and region that returns the endpoint for objects; ``None`` if that is `endpoint`."""
+    proxies: Proxies = NO_PROXIES
+    """Proxies of the requests to the store."""
 
     async def aclose(self) -> None:
         """Close the credentials provider if `load_settings` made it. Closing twice is harmless."""
@@ -60,6 +63,8 @@ async def load_settings(
     region: str | None,
     credentials: Credentials | CredentialsProvider | Anonymous | None,
     variants: VariantSwitches = VariantSwitches(),  # noqa: B008 - frozen
+    proxy: str | None = None,
+    trust_env: bool = False,
     environ: Mapping[str, str] = os.environ,
     home: Path | None = None,
 ) -> Settings:
@@ -97,9 +102,12 @@ async def load_settings(
                 sts_region,
                 directory,
                 uses_fips=bool(variants.over_configured(environment, profile).fips),
+                proxy=proxy,
+                trust_env=trust_env,
             ),
         ),
-        ca_bundle=environment.ca_bundle,
+        ca_bundle=environment.ca_bundle or profile.settings.get("ca_bundle"),
+        proxies=Proxies.choose(proxy, trust_env=trust_env, environ=environ),
         owns_credentials=credentials is None,
         own_endpoints=find_own_endpoints(provider, endpoint, region),
         accelerated_endpoint=accelerated_endpoint(provider, variant, profile),

@@ -1,4 +1,4 @@
-"""Requests for credentials: bounded in time, without proxies, redirects or kept connections."""
+"""Requests for credentials: bounded in time, without redirects or kept connections."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from aios3._concurrency.clock import Clock
 from aios3._concurrency.threads import library_threads
 from aios3._config.endpoints.tls import make_ssl_context
+from aios3._protocol.policies.proxies import NO_PROXIES, Proxies
 from aios3._protocol.wire.error_responses import describe_body, read_error
 from aios3._protocol.wire.messages import Body, Request, Response
 from aios3._protocol.wire.uri import Endpoint
@@ -46,13 +47,23 @@ class CredentialRequests:
         attempts: attempts per request, the first one included.
         clock: waits between attempts.
         ca_bundle: path of the certificates to trust instead of the system's.
+        proxies: proxies to use; services of the machine itself are never reached through one.
     """
 
-    def __init__(self, *, seconds: float, attempts: int, clock: Clock, ca_bundle: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        seconds: float,
+        attempts: int,
+        clock: Clock,
+        ca_bundle: str | None = None,
+        proxies: Proxies = NO_PROXIES,
+    ) -> None:
         self._seconds = seconds
         self._attempts = attempts
         self._clock = clock
         self._ca_bundle = ca_bundle
+        self._proxies = proxies
         self._context: ssl.SSLContext | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -80,7 +91,9 @@ class CredentialRequests:
         if request.scheme == "https" and self._context is None:
             self._context = await make_ssl_context(self._ca_bundle)
         phases = Timeouts(connect=self._seconds, send=self._seconds, read=self._seconds)
-        transport = AiohttpTransport(timeouts=phases, ssl_context=self._context, threads=library_threads())
+        transport = AiohttpTransport(
+            timeouts=phases, ssl_context=self._context, threads=library_threads(), proxies=self._proxies
+        )
         try:
             async with asyncio.timeout(self._seconds):
                 return await transport.send(request)

@@ -16,7 +16,7 @@ from .context import LookupContext
 from .process import ProcessCredentials
 from .profile_roles import CredentialsSource, from_profile_role, from_profile_web_identity
 from .sso import SsoCredentials
-from .static_keys import StaticCredentials, read_profile_keys
+from .static_keys import reread_profile_keys
 
 __all__ = ["BELOW_WEB_IDENTITY", "first_of", "from_profile", "from_role"]
 
@@ -80,6 +80,8 @@ def _from_sso(context: LookupContext) -> CredentialsProvider | None:
         login_command=f"aws sso login --profile {profile.name}",
         endpoint_url=context.endpoint_url("sso"),
         ca_bundle=context.ca_bundle,
+        proxy=context.proxy,
+        trust_env=context.trust_env,
         clock=context.clock,
     )
 
@@ -103,8 +105,7 @@ def _from_process(context: LookupContext) -> CredentialsProvider | None:
 
 
 def _from_keys(context: LookupContext) -> CredentialsProvider | None:
-    keys = read_profile_keys(context.profile)
-    return None if keys is None else StaticCredentials(keys)
+    return reread_profile_keys(context.profile, context.clock)
 
 
 def _refuse_left_over(context: LookupContext) -> CredentialsProvider | None:

@@ -11,6 +11,7 @@ from typing import Final
 from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.clock import Clock
 from aios3._config.endpoints.regions import check_region, domain_of
+from aios3._protocol.policies.proxies import Proxies
 from aios3._protocol.wire.messages import Response
 from aios3._protocol.wire.uri import canonical_query
 from aios3._protocol.wire.xml_bodies import read_time
@@ -42,6 +43,8 @@ class SsoCredentials(RefreshingCredentials):
         login_command: command for the error when the login has ended; ``None`` derives it from the session.
         endpoint_url: endpoint of another portal; ``None`` for AWS's.
         ca_bundle: path of the certificates to trust instead of the system's.
+        proxy: URL of a proxy; ``None`` for none.
+        trust_env: use the proxies of the environment, as `aios3.S3StorageDriver` does.
         clock: source of the time.
 
     Raises:
@@ -60,6 +63,8 @@ class SsoCredentials(RefreshingCredentials):
         login_command: str | None = None,
         endpoint_url: str | None = None,
         ca_bundle: str | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
         clock: Clock = Clock(),  # noqa: B008 - frozen
     ) -> None:
         check_region(region, "sso_region")
@@ -72,7 +77,10 @@ class SsoCredentials(RefreshingCredentials):
         self._login_file = Path(directory) / f"{digest.hexdigest()}.json"
         usual = f"aws sso login --sso-session {session_name}" if session_name else "aws sso login"
         self._login_command = login_command or usual
-        self._requests = CredentialRequests(seconds=_SECONDS, attempts=_ATTEMPTS, clock=clock, ca_bundle=ca_bundle)
+        proxies = Proxies.choose(proxy, trust_env=trust_env, environ=os.environ)
+        self._requests = CredentialRequests(
+            seconds=_SECONDS, attempts=_ATTEMPTS, clock=clock, ca_bundle=ca_bundle, proxies=proxies
+        )
 
     async def _exchange(self) -> Credentials:
         headers = {"x-amz-sso_bearer_token": await self._read_token()}

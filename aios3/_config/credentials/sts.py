@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 from aios3._concurrency.clock import Clock
 from aios3._config.endpoints.regions import check_region, domain_of
 from aios3._protocol.checksums.digests import sha256_hex
+from aios3._protocol.policies.proxies import NO_PROXIES, Proxies
 from aios3._protocol.wire.sigv4 import Scope, sign
 from aios3._protocol.wire.xml_bodies import Element, XmlError, parse_xml
 from aios3.credentials import Credentials
@@ -32,16 +33,27 @@ class StsClient:
         endpoint_url: ``None`` for AWS's endpoint in the region.
         ca_bundle: path of the certificates to trust instead of the system's.
         clock: dates signatures, and waits between attempts.
+        proxies: proxies to use.
 
     Raises:
         ConfigurationError: the region is invalid.
     """
 
-    def __init__(self, *, region: str, endpoint_url: str | None, ca_bundle: str | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        region: str,
+        endpoint_url: str | None,
+        ca_bundle: str | None,
+        clock: Clock,
+        proxies: Proxies = NO_PROXIES,
+    ) -> None:
         self._region = check_region(region, "for STS")
         self._url = endpoint_url or f"https://sts.{region}.{domain_of(region)}"
         self._clock = clock
-        self._requests = CredentialRequests(seconds=_SECONDS, attempts=_ATTEMPTS, clock=clock, ca_bundle=ca_bundle)
+        self._requests = CredentialRequests(
+            seconds=_SECONDS, attempts=_ATTEMPTS, clock=clock, ca_bundle=ca_bundle, proxies=proxies
+        )
 
     async def ask(self, action: str, parameters: Mapping[str, str | None], signer: Credentials | None) -> Credentials:
         """Return the credentials of ``action``. Leaves out parameters that are ``None``; ``signer=None`` signs nothing.

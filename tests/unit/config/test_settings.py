@@ -56,8 +56,8 @@ async def test_the_default_profile_is_enough(home):
 
 
 async def test_a_named_profile_is_used_for_everything(home):
-    """AWS_PROFILE names region, endpoint and keys, before environment keys."""
-    settings = await load(home, {**ENVIRON, "AWS_PROFILE": "x"})
+    """AWS_PROFILE names region, endpoint and keys, if there are no environment keys."""
+    settings = await load(home, {"AWS_PROFILE": "x"})
     assert (settings.region, settings.endpoint.host, await key_id(settings)) == ("eu-north-1", "x", "X")
 
 

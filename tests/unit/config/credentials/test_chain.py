@@ -35,15 +35,17 @@ async def found(where: LookupContext) -> Credentials:
     return await find_credentials(where).get_credentials()
 
 
-async def test_environment_keys_win_over_the_default_profile(make_context):
-    """Whatever it has."""
-    for settings in (FILE_KEYS, "role_arn = a\nsource_profile = base", "sso_account_id = half"):
-        assert (await found(make_context({**KEYS, **IDENTITY, **CONTAINER}, settings))).access_key_id == "ENV"
-
-
-async def test_a_named_profile_wins_over_environment_keys(make_context):
-    """Whoever names a profile gets its keys."""
-    assert (await found(make_context({**KEYS, **IDENTITY}, FILE_KEYS, named=True))).access_key_id == "FILE"
+@pytest.mark.parametrize("named", [False, True])
+async def test_environment_keys_win_over_any_profile(make_context, named, caplog):
+    """As in boto3, whatever the profile has: MFA tools export keys beside AWS_PROFILE. A debug line says so."""
+    caplog.set_level("DEBUG", "aios3")
+    mfa = "role_arn = a\nsource_profile = base\nmfa_serial = m"
+    for settings in (FILE_KEYS, mfa, "sso_account_id = half", "source_profile = base"):
+        environ = {**KEYS, **IDENTITY, **CONTAINER, "AWS_SESSION_TOKEN": "hidden-token"}
+        credentials = await found(make_context(environ, settings, named=named))
+        assert (credentials.access_key_id, credentials.session_token) == ("ENV", "hidden-token")
+    assert caplog.messages[-1].endswith("environment>" + ", before profile 'p' of AWS_PROFILE" * named)
+    assert "hidden" not in caplog.text
 
 
 async def test_a_named_profile_without_credentials_leaves_them_to_the_environment(make_context):
@@ -56,7 +58,7 @@ async def test_a_named_profile_without_credentials_leaves_them_to_the_environmen
 def test_half_a_named_profile_is_an_error(make_context):
     """No other identity is used instead."""
     with pytest.raises(ConfigurationError, match="profile 'p' has source_profile, but no role_arn"):
-        find_credentials(make_context(KEYS, "source_profile = base", named=True))
+        find_credentials(make_context(CONTAINER, "source_profile = base", named=True))
 
 
 def test_half_a_pair_in_the_environment_is_an_error(make_context):

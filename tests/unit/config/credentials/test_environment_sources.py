@@ -12,7 +12,7 @@ from aios3._config.credentials.environment_sources import (
 )
 from aios3._config.credentials.instance_metadata import InstanceMetadataCredentials
 from aios3._config.credentials.role_providers import WebIdentityCredentials
-from aios3._config.credentials.static_keys import StaticCredentials
+from aios3._config.credentials.static_keys import RereadKeys
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 from tests.support.credential_chain import attribute, make_places
@@ -26,10 +26,11 @@ def make_context(tmp_path):
     return lambda **environ: make_places(tmp_path, environ)
 
 
-def test_keys_are_read(make_context):
+async def test_keys_are_read(make_context):
     """Or there are none."""
     found = from_environment_keys(make_context(AWS_ACCESS_KEY_ID="K", AWS_SECRET_ACCESS_KEY="s"))
-    assert found == StaticCredentials(Credentials("K", "s"))
+    assert isinstance(found, RereadKeys)
+    assert await found.get_credentials() == Credentials("K", "s")
     assert from_environment_keys(make_context()) is None
 
 

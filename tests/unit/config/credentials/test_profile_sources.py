@@ -11,7 +11,7 @@ from aios3._config.credentials.process import ProcessCredentials
 from aios3._config.credentials.profile_sources import first_of, from_profile
 from aios3._config.credentials.role_providers import AssumeRoleCredentials, WebIdentityCredentials
 from aios3._config.credentials.sso import SsoCredentials
-from aios3._config.credentials.static_keys import StaticCredentials
+from aios3._config.credentials.static_keys import RereadKeys, StaticCredentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 from tests.support.credential_chain import attribute, make_places
@@ -38,10 +38,10 @@ def make_context(tmp_path):
         (f"role_arn = a\nsource_profile = base\n{SSO}{PROCESS}", True, AssumeRoleCredentials),
         (f"role_arn = a\nsource_profile = base\nweb_identity_token_file = /t\n{SSO}", True, WebIdentityCredentials),
         (f"{SSO}{PROCESS}", True, SsoCredentials),
-        (PROCESS, True, StaticCredentials),
+        (PROCESS, True, RereadKeys),
         (PROCESS + KEYS.format("CONFIG"), False, ProcessCredentials),
-        (KEYS.format("CONFIG"), False, StaticCredentials),
-        (f"sso_session = s\nlogin_session = l\n{KEYS.format('CONFIG')}", False, StaticCredentials),
+        (KEYS.format("CONFIG"), False, RereadKeys),
+        (f"sso_session = s\nlogin_session = l\n{KEYS.format('CONFIG')}", False, RereadKeys),
     ],
 )
 def test_the_ways_are_tried_in_order(make_context, settings, in_credentials_file, kind):
