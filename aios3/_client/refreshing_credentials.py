@@ -45,6 +45,7 @@ class RefreshingCredentials:
             ``expires_at`` are kept until they are refused.
         clock: decides when credentials expire.
         name: name of the credentials in errors.
+        first: credentials that are here already; ``None`` fetches the first ones, too.
     """
 
     rotation_codes: ClassVar[frozenset[str]] = frozenset()
@@ -56,11 +57,12 @@ class RefreshingCredentials:
         *,
         clock: Clock = Clock(),  # noqa: B008 - frozen
         name: str = "credentials",
+        first: Credentials | None = None,
     ) -> None:
         self._fetch_credentials = fetch
         self._clock = clock
         self._name = name
-        self._held: _Held | None = None
+        self._held = None if first is None else _Held(first, clock.now())
         self._refresh: _Refresh | None = None
         self._paused_until: datetime | None = None
 

@@ -76,15 +76,12 @@ class RereadKeys(RefreshingCredentials):
     rotation_codes = UNKNOWN_KEYS
 
     def __init__(self, keys: Credentials, read: Callable[[], Credentials | None], *, clock: Clock, origin: str) -> None:
-        super().__init__(self._read_again, clock=clock, name=f"the keys of {origin}")
+        super().__init__(self._read_again, clock=clock, name=f"the keys of {origin}", first=keys)
         self._keys = keys
         self._read = read
-        self._was_read = False
 
     async def _read_again(self) -> Credentials:
-        if self._was_read:
-            self._keys = await self._read_twice() or self._keys
-        self._was_read = True
+        self._keys = await self._read_twice() or self._keys
         return self._keys
 
     async def _read_twice(self) -> Credentials | None:

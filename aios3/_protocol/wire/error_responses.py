@@ -165,8 +165,8 @@ _HEAD_DENIED: Final = "these credentials are wrong, or may not see it; a respons
 def _message(response: Response, document: Element, code: str | None, operation: str) -> str:
     if code in _OWN_WORDS:
         return _OWN_WORDS[code](response)
-    if response.status in (301, 302, 307, 308):
-        return _redirect_words(response)
+    if response.status in _WORDS_BY_STATUS:
+        return _WORDS_BY_STATUS[response.status](response)
     if document is not _NOTHING:
         return _clean(document.text("Message"), MAX_MESSAGE) or "the store gave no message"
     if response.body:
@@ -212,6 +212,11 @@ def _clock_words(response: Response) -> str:
     shown = f" ({time:%Y-%m-%dT%H:%M:%SZ} there)" if time else ""
     return f"this machine's clock is too far from the store's{shown}: set the clock"
 
+
+_WORDS_BY_STATUS: Final[dict[int, Callable[[Response], str]]] = {
+    **dict.fromkeys((301, 302, 307, 308), _redirect_words),
+    407: lambda _response: "the proxy wants another user and password",
+}
 
 _OWN_WORDS: Final[dict[str | None, Callable[[Response], str]]] = {
     "SignatureDoesNotMatch": _signature_words,
