@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import ssl
 from collections.abc import Mapping
@@ -28,10 +29,11 @@ from aios3.errors import (
 )
 from aios3.options import Timeouts
 
-__all__ = ["CredentialRequests", "make_request", "refusal"]
+__all__ = ["CredentialRequests", "describe_json_error", "make_request", "read_json_error", "refusal"]
 
 _URL: Final = re.compile(r"(https?://[^/?#\s\\]+)(/[^?#\s\\]*)?(?:\?([^#\s\\]*))?")
 """Scheme and host, path, query. `Endpoint.parse` checks the host."""
+_OAUTH_CODE: Final = re.compile(r"[A-Za-z_]{1,64}", re.ASCII)
 _RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
 _BASE_DELAY: Final = 0.2
 """Seconds; doubled with each retry. The delay is a random part of that."""
@@ -144,3 +146,19 @@ def refusal(response: Response, operation: str) -> ResponseError:
     return error_class(
         message, operation=operation, status=response.status, code=found.code, request_id=found.request_id
     )
+
+
+def read_json_error(response: Response) -> str | None:
+    """Return the code of an OAuth error in JSON, such as ``invalid_grant``; ``None`` if the response has none."""
+    try:
+        document = json.loads(response.body)
+    except (ValueError, RecursionError):
+        return None
+    code = document.get("error") if isinstance(document, dict) else None
+    return code if isinstance(code, str) and _OAUTH_CODE.fullmatch(code) else None
+
+
+def describe_json_error(response: Response) -> str:
+    """Return the code of an OAuth error in parentheses, for messages; empty if the response has none."""
+    code = read_json_error(response)
+    return "" if code is None else f" ({code})"

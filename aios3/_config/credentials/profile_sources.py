@@ -79,6 +79,7 @@ def _from_sso(context: LookupContext) -> CredentialsProvider | None:
         cache_directory=context.home / ".aws" / "sso" / "cache",
         login_command=f"aws sso login --profile {profile.name}",
         endpoint_url=context.endpoint_url("sso"),
+        oidc_url=context.endpoint_url("sso_oidc"),
         ca_bundle=context.ca_bundle,
         proxy=context.proxy,
         trust_env=context.trust_env,
