@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from aios3._config.aws_files.environment import first_set
+from aios3._config.aws_files.environment import first_set, is_true
 from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError
 
@@ -85,20 +85,25 @@ def from_metadata(context: LookupContext) -> InstanceMetadataCredentials | None:
         endpoint_url=find_metadata_url(context),
         seconds=_read_number(context, "AWS_METADATA_SERVICE_TIMEOUT"),
         attempts=int(_read_number(context, "AWS_METADATA_SERVICE_NUM_ATTEMPTS")),
-        allows_v1=not context.is_on("AWS_EC2_METADATA_V1_DISABLED"),
+        allows_v1=not is_true(_read_setting(context, "AWS_EC2_METADATA_V1_DISABLED")),
         clock=context.clock,
     )
 
 
 def find_metadata_url(context: LookupContext) -> str | None:
     """Return the configured URL of the metadata service; ``None`` for the usual URL."""
-    mode = context.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE") or ""
+    mode = _read_setting(context, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE") or ""
     by_mode = _IPV6_METADATA_URL if mode.lower() == "ipv6" else None
-    return context.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT") or by_mode
+    return _read_setting(context, "AWS_EC2_METADATA_SERVICE_ENDPOINT") or by_mode
+
+
+def _read_setting(context: LookupContext, variable: str) -> str | None:
+    """Return a setting of the metadata service: the variable, else the profile's, which has the same name."""
+    return context.variable(variable) or context.profile.settings.get(variable.removeprefix("AWS_").lower())
 
 
 def _read_number(context: LookupContext, name: str) -> float:
-    text = context.variable(name) or "1"
+    text = _read_setting(context, name) or "1"
     # The limits suit both seconds and attempts.
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 100):
         raise ConfigurationError(f"{name} must be a whole number in 1..100")

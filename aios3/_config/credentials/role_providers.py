@@ -7,12 +7,12 @@ from pathlib import Path
 
 from aios3._client.refreshing_credentials import RefreshingCredentials, renewed_by
 from aios3._concurrency.clock import Clock
+from aios3._config.credential_requests.documents import read_small_file
 from aios3._protocol.policies.proxies import Proxies
 from aios3._protocol.policies.retry import is_refusal_of_keys
 from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError, ResponseError
 
-from .documents import read_small_file
 from .static_keys import StaticCredentials
 from .sts import StsClient, check_duration
 

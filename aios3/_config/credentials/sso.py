@@ -9,15 +9,15 @@ from typing import Final
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.clock import Clock
+from aios3._config.credential_requests.documents import SSO_FIELDS, parse_object, read_credentials
+from aios3._config.credential_requests.fetch import CredentialRequests, by_our_clock, make_request, refusal
+from aios3._config.credential_requests.login_files import LoginFile
 from aios3._config.endpoints.regions import check_region, domain_of
 from aios3._protocol.policies.proxies import Proxies
 from aios3._protocol.wire.messages import Response
 from aios3._protocol.wire.uri import canonical_query
 from aios3.credentials import Credentials
 
-from .documents import SSO_FIELDS, parse_object, read_credentials
-from .fetch import CredentialRequests, make_request, refusal
-from .login_files import LoginFile
 from .sso_token import SsoToken
 
 __all__ = ["SsoCredentials"]
@@ -97,7 +97,7 @@ class SsoCredentials(RefreshingCredentials):
             raise self._login.needs_login("was refused")
         if response.status != 200:
             raise refusal(response, _OPERATION)
-        return _read_response(response)
+        return by_our_clock(_read_response(response), response, self._clock.now())
 
 
 def _read_response(response: Response) -> Credentials:

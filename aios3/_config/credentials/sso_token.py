@@ -9,11 +9,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from aios3._concurrency.clock import Clock
+from aios3._config.credential_requests.documents import parse_object
+from aios3._config.credential_requests.fetch import CredentialRequests, describe_json_error, make_request, refusal
+from aios3._config.credential_requests.login_files import LoginFile, format_time, read_login_time
 from aios3.errors import ConfigurationError, StorageError
-
-from .documents import parse_object
-from .fetch import CredentialRequests, describe_json_error, make_request, refusal
-from .login_files import LoginFile, format_time, read_login_time
 
 __all__ = ["SsoToken"]
 

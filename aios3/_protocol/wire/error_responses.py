@@ -10,6 +10,7 @@ from typing import Final
 from aios3.errors import ResponseError
 
 from .error_classes import error_class
+from .error_codes import is_about_time
 from .messages import Response
 from .response_headers import etag_of, read_checksum, read_http_date, read_metadata, retry_after, unquote_etag
 from .xml_bodies import Element, XmlError, parse_xml, read_time
@@ -198,7 +199,10 @@ def _region_words(response: Response) -> str:
     return words or "the store cannot read the signature: check the region"
 
 
-def _signature_words(_response: Response) -> str:
+def _signature_words(response: Response) -> str:
+    words = _clean(_error_document(response).text("Message"), MAX_MESSAGE)
+    if is_about_time("SignatureDoesNotMatch", words):
+        return f"{words}; is this machine's clock right?"
     # The store's message may repeat the canonical request and the access key.
     return "the signature is not the one that the store computes: the secret access key, or the region, is wrong"
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 import pytest
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
+from aios3._config.credentials.role_providers import AssumeRoleCredentials
 from aios3.credentials import Credentials
 from aios3.errors import AccessDeniedError, CredentialsError, ResponseError, TransportError
 from aios3.options import TransferConfig
@@ -228,6 +229,23 @@ async def test_rotated_keys_that_assume_a_role_are_read_again(server, make_drive
     await driver.upload_object_via_stream(b"x", "bucket", "key")
     assert ["BASE" in signer_of(asked.headers) for asked in stand_in.asked] == [True] * 3
     assert signer_of(stand_in.asked[-1].headers) == "BASE2"
+
+
+async def test_an_upload_with_a_role_succeeds_although_our_clock_is_wrong(small_provider, make_driver, stand_in):
+    """By two hours: STS and the store refuse the time once each, and both are obeyed."""
+    clock, theirs = FakeClock(), NOW + timedelta(hours=2)
+    date = (("Date", f"{theirs:%a, %d %b %Y %H:%M:%S GMT}"),)
+    late = sts_error(403, "SignatureDoesNotMatch", "Signature expired: now earlier than - 15 min.")
+    granted = sts(number=1, expires_at=theirs + timedelta(hours=1))
+    stand_in.on(dataclasses.replace(late, headers=date), dataclasses.replace(granted, headers=date))
+    role = AssumeRoleCredentials("arn:aws:iam::1:role/r", keys(7), endpoint_url=stand_in.url, clock=clock())
+    async with S3Server(small_provider, credentials=keys(1), clock=lambda: theirs) as server:
+        driver = make_driver(on=server, credentials=role, transfer=ONE_AT_ONCE)
+        driver._clock = clock()
+        receipt = await driver.upload_object_via_stream(parts(4, 9, print), "bucket", "key")
+    assert len(receipt.parts) == 4
+    assert [request.status for request in server.requests].count(403) == 1
+    assert len(stand_in.asked) == 2
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])

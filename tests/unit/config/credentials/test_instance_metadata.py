@@ -116,15 +116,29 @@ async def test_without_a_time_they_are_kept(stand_in, provider):
     assert (await provider.get_credentials()).expires_at is None
 
 
-async def test_silence_ends_after_a_second(stand_in, provider, loop_clock):
-    """One try: where this is not EC2, nothing answers."""
+@pytest.mark.parametrize("allows_v1", [True, False])
+async def test_silence_ends_after_a_second(stand_in, clock, loop_clock, allows_v1):
+    """One try of each version: where this is not EC2, nothing answers."""
+    provider = InstanceMetadataCredentials(endpoint_url=stand_in.url, allows_v1=allows_v1, clock=clock())
     stand_in.on(SILENCE)
+    fetching = asyncio.ensure_future(provider.get_credentials())
+    for _ in range(1 + allows_v1):
+        await stand_in.arrived.wait()
+        stand_in.arrived.clear()
+        await loop_clock.advance(1)
+    with pytest.raises(TransportTimeoutError, match="within 1 s"):
+        await fetching
+    assert [asked.method for asked in stand_in.asked] == ["PUT", "GET"][: 1 + allows_v1]
+
+
+async def test_a_token_that_does_not_come_in_time_is_not_needed(stand_in, provider, loop_clock):
+    """Inside a container the response with it may be dropped on its way, and the first version responds."""
+    stand_in.on(SILENCE, ROLE, metadata())
     fetching = asyncio.ensure_future(provider.get_credentials())
     await stand_in.arrived.wait()
     await loop_clock.advance(1)
-    with pytest.raises(TransportTimeoutError, match="within 1 s"):
-        await fetching
-    assert len(stand_in.asked) == 1
+    assert (await fetching).access_key_id == "KEY1"
+    assert not any("x-aws-ec2-metadata-token" in asked.headers for asked in stand_in.asked[1:])
 
 
 async def test_more_patience_can_be_asked_for(stand_in, clock):

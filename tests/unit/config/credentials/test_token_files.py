@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from aios3._config.credentials import documents as token_files
-from aios3._config.credentials.documents import read_small_file
+from aios3._config.credential_requests import documents as token_files
+from aios3._config.credential_requests.documents import read_small_file
 from aios3.errors import ConfigurationError
 
 

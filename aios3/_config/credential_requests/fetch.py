@@ -7,6 +7,8 @@ import json
 import re
 import ssl
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -14,10 +16,11 @@ from aios3._concurrency.clock import Clock
 from aios3._concurrency.threads import library_threads
 from aios3._config.endpoints.tls import make_ssl_context
 from aios3._protocol.policies.proxies import NO_PROXIES, Proxies
-from aios3._protocol.wire.error_responses import describe_body, read_error
+from aios3._protocol.wire.error_responses import describe_body, read_error, server_time
 from aios3._protocol.wire.messages import Body, Request, Response
 from aios3._protocol.wire.uri import Endpoint
 from aios3._transport.aiohttp_transport import AiohttpTransport
+from aios3.credentials import Credentials
 from aios3.errors import (
     AccessDeniedError,
     ConfigurationError,
@@ -29,7 +32,7 @@ from aios3.errors import (
 )
 from aios3.options import Timeouts
 
-__all__ = ["CredentialRequests", "describe_json_error", "make_request", "read_json_error", "refusal"]
+__all__ = ["CredentialRequests", "by_our_clock", "describe_json_error", "make_request", "read_json_error", "refusal"]
 
 _URL: Final = re.compile(r"(https?://[^/?#\s\\]+)(/[^?#\s\\]*)?(?:\?([^#\s\\]*))?")
 """Scheme and host, path, query. `Endpoint.parse` checks the host."""
@@ -132,6 +135,20 @@ def make_request(
             raise ConfigurationError(f"{origin}: the value for the {name} header holds a line break or the like")
     query = tuple(parse_qsl(match[3] or "", keep_blank_values=True))
     return Request(operation, method, endpoint.scheme, endpoint.host, match[2] or "/", query, headers, body)
+
+
+def by_our_clock(credentials: Credentials, response: Response, now: datetime) -> Credentials:
+    """Return the credentials of a response; if our clock is so wrong that they look expired, with a later end.
+
+    Args:
+        credentials: what the response gave.
+        response: shows the time of the service.
+        now: our time.
+    """
+    theirs, expires_at = server_time(response), credentials.expires_at
+    if expires_at is None or expires_at > now or theirs is None or theirs >= expires_at:
+        return credentials
+    return replace(credentials, expires_at=now + (expires_at - theirs))
 
 
 def refusal(response: Response, operation: str) -> ResponseError:
