@@ -152,17 +152,12 @@ class RefreshingCredentials:
 
 
 async def renewed_by(source: CredentialsProvider | None, doubted: Credentials) -> Credentials:
-    """Return fresh credentials of `source`, because `doubted` may have expired, if it keeps credentials at all.
-
-    Returns:
-        `doubted` themselves if the source has no others.
-    """
+    """Return fresh credentials of `source`, because `doubted` may have expired; `doubted` if it has no others."""
     if isinstance(source, RefreshingCredentials):
         return await source.renew(doubted)
     if isinstance(source, RefreshableCredentials):
         source.invalidate(doubted)
-        return await source.get_credentials()
-    return doubted
+    return doubted if source is None else await source.get_credentials()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.threads import in_library_thread
@@ -29,6 +31,8 @@ from aios3.errors import ConfigurationError
 from aios3.providers import Provider
 
 __all__ = ["Settings", "load_settings"]
+
+_logger: Final = logging.getLogger("aios3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,8 @@ async def load_settings(
 ) -> Settings:
     """Combine the settings: an argument comes before the environment, then the profile, then the provider.
 
-    Sends no request. Reads the shared files in a thread, unless ``endpoint_url``, ``region`` and ``credentials`` are
-    all given. ``home=None`` takes the user's home directory.
+    Sends no request. Reads the shared files in a thread; if ``endpoint_url``, ``region`` and ``credentials`` are all
+    given, only for ``ca_bundle``, and malformed files do not matter. ``home=None`` takes the user's home directory.
 
     If ``endpoint_url`` has one of the provider's hosts, the host sets the region unless ``region`` does. A host from
     the environment or the profile sets the region only if they name none.
@@ -85,6 +89,9 @@ async def load_settings(
     profile, directory = Profile(), Path()
     if endpoint_url is None or region is None or credentials is None:
         profile, directory = await in_library_thread(_load_profile, environment, home)
+        ca_bundle = profile.settings.get("ca_bundle")
+    else:
+        ca_bundle = await in_library_thread(_find_ca_bundle, environment, home)
     custom = find_custom_endpoint(endpoint_url, environment, profile)
     variant = choose_variant(provider, variants, environment, profile, None if custom is None else custom.origin)
     region = _resolve_region(provider, region, environment, profile, custom)
@@ -106,7 +113,7 @@ async def load_settings(
                 trust_env=trust_env,
             ),
         ),
-        ca_bundle=environment.ca_bundle or profile.settings.get("ca_bundle"),
+        ca_bundle=environment.ca_bundle or ca_bundle,
         proxies=Proxies.choose(proxy, trust_env=trust_env, environ=environ),
         owns_credentials=credentials is None,
         own_endpoints=find_own_endpoints(provider, endpoint, region),
@@ -118,6 +125,16 @@ def _load_profile(environment: Environment, home: Path | None) -> tuple[Profile,
     # Path.home() raises if a container's user has no passwd entry and no HOME. Such a user has no files.
     home = home or Path(os.path.expanduser("~"))
     return load_profile(environment, home), home
+
+
+def _find_ca_bundle(environment: Environment, home: Path | None) -> str | None:
+    """Return the profile's ``ca_bundle``; ``None`` if the files cannot be used, of which nothing else is needed."""
+    try:
+        profile, _ = _load_profile(environment, home)
+    except ConfigurationError as error:
+        _logger.debug("no ca_bundle is looked for in the profile: %s", error)
+        return None
+    return profile.settings.get("ca_bundle")
 
 
 def _check_reach(provider: Provider, endpoint: Endpoint) -> None:

@@ -408,3 +408,8 @@ async def test_the_profiles_ca_bundle_is_trusted(home):
         role = attribute(role, "source")
     settings = await load(home, {"AWS_PROFILE": "c", "AWS_CA_BUNDLE": "/e.pem"})
     assert settings.ca_bundle == "/e.pem"
+    given = {"endpoint_url": "https://h", "region": "r", "credentials": KEYS}
+    assert (await load(home, {"AWS_PROFILE": "c"}, **given)).ca_bundle == "/c.pem"
+    for profile in ("gone", "malformed"):
+        (home / ".aws" / "config").write_text("[broken")
+        assert (await load(home, {"AWS_PROFILE": profile}, **given)).ca_bundle is None
