@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from aios3._driver.opened_object import OpenedObject
 from aios3._upload.writer import UploadWriter
-from aios3.checkpoints import RecoveredUpload, UploadCheckpoint
+from aios3.checkpoints import MultipartUpload, RecoveredUpload, UploadCheckpoint
 from aios3.commands import command_output
 from aios3.credentials import ANONYMOUS, Anonymous, Credentials, CredentialsProvider, RefreshableCredentials
 from aios3.driver import AmazonS3StorageDriver, GoogleStorageDriver, S3StorageDriver
@@ -39,10 +39,13 @@ from aios3.errors import (
     UploadSuspendedError,
 )
 from aios3.models import (
+    CommitRequest,
     Container,
+    PartsUploaded,
     PendingUpload,
     ResponseOverrides,
     StorageObject,
+    UploadAccess,
     UploadAttributes,
     UploadedPart,
     UploadProgress,
@@ -59,6 +62,7 @@ __all__ = [
     "AmazonS3StorageDriver",
     "Anonymous",
     "CommandError",
+    "CommitRequest",
     "CompletionUnknownError",
     "ConfigurationError",
     "ConflictError",
@@ -70,10 +74,12 @@ __all__ = [
     "DriverClosedError",
     "GoogleStorageDriver",
     "IntegrityError",
+    "MultipartUpload",
     "ObjectNotFoundError",
     "ObjectTooLargeError",
     "OpenedObject",
     "PartLimitError",
+    "PartsUploaded",
     "PendingUpload",
     "PreconditionFailedError",
     "Provider",
@@ -92,6 +98,7 @@ __all__ = [
     "TransferConfig",
     "TransportError",
     "TransportTimeoutError",
+    "UploadAccess",
     "UploadAttributes",
     "UploadCheckpoint",
     "UploadNotFoundError",

@@ -1,4 +1,4 @@
-"""Checkpoints from which any process can resume an upload, and the results of a recovery."""
+"""Open uploads as values, checkpoints from which any process can resume, and the results of a recovery."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import json
 import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Final, Literal
 
 from aios3.errors import ConfigurationError, StorageError, UploadSuspendedError
 from aios3.models import UploadedPart, UploadReceipt
 
 __all__ = ["FileIdentity", "MultipartUpload", "RecoveredUpload", "UploadCheckpoint", "UploadSuspendedError"]
+
+_OPTIONAL_TEXTS: Final = (
+    "checksum", "nonce", "if_none_match", "if_match", "request_payer", "expected_bucket_owner",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +33,41 @@ class FileIdentity:
 
 @dataclass(frozen=True, slots=True)
 class MultipartUpload:
-    """An open multipart upload. It holds no secret."""
+    """An open multipart upload, which any process with access to the store can continue. It holds no secret.
+
+    Its parts lie on a grid: part `n` holds the bytes from ``(n - 1) * part_size`` to ``n * part_size`` (exclusive) of
+    the object, and only the last part is shorter. So two senders of the same bytes write the same part. The store
+    bills the parts until the upload is completed or aborted.
+
+    Raises:
+        ConfigurationError: `part_size` is not positive, or `size` is negative.
+    """
 
     bucket: str
     key: str
     upload_id: str
     part_size: int
-    """Bytes of the first parts."""
+    """Bytes of every part but the last."""
     checksum: str | None = None
     """Algorithm of the parts' checksums, as in ``TransferConfig``; ``None`` if they have none."""
     size: int | None = None
     """Declared size in bytes; ``None`` if there is none."""
+    created_at: datetime | None = None
+    """Time of the creation by the store's clock; ``None`` if unknown."""
+    nonce: str | None = None
+    """Random value in the object's metadata that proves whose object it is; ``None`` if there is none."""
+    if_none_match: str | None = None
+    """Condition of the commit: ``"*"`` if the key must hold nothing; ``None`` without one."""
+    if_match: str | None = None
+    """Condition of the commit: the ETag that the key must hold; ``None`` without one."""
+    request_payer: str | None = None
+    """Sent with every request about the upload; ``None`` sends nothing."""
+    expected_bucket_owner: str | None = None
+    """Sent with every request about the upload; ``None`` sends nothing."""
+
+    def __post_init__(self) -> None:
+        if self.part_size < 1 or (self.size or 0) < 0:
+            raise ConfigurationError("part_size must be positive, and size must not be negative")
 
     @classmethod
     def of(cls, checkpoint: UploadCheckpoint) -> MultipartUpload:
@@ -50,6 +79,30 @@ class MultipartUpload:
     def place(self) -> tuple[str, str, str]:
         """Bucket, key and upload id, as every request about it names them."""
         return self.bucket, self.key, self.upload_id
+
+    def size_of_part(self, number: int) -> int | None:
+        """Return the bytes of part `number` (from 1); ``None`` if `size` is unknown, so any part may be the last.
+
+        It is 0 or negative for a part behind the end, except for part 1 of an empty object, which has 0 bytes.
+        """
+        return None if self.size is None else min(self.part_size, self.size - (number - 1) * self.part_size)
+
+    def to_json(self) -> str:
+        """Return the upload as one line of JSON, to be stored anywhere."""
+        created_at = None if self.created_at is None else self.created_at.isoformat()
+        return json.dumps({**asdict(self), "created_at": created_at}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> MultipartUpload:
+        """Read an upload from the text that `to_json` returned.
+
+        Raises:
+            ConfigurationError: the text is something else.
+        """
+        try:
+            return _read_upload(json.loads(text))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise ConfigurationError("this is not a multipart upload") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +208,19 @@ def _read(known: Mapping[str, Any]) -> UploadCheckpoint:
         parts,
         _text_or_none(known["checksum"]),
         None if known["size"] is None else _count(known["size"]),
+    )
+
+
+def _read_upload(known: Mapping[str, Any]) -> MultipartUpload:
+    created_at, size = _text_or_none(known.get("created_at")), known.get("size")
+    return MultipartUpload(
+        _text(known["bucket"]),
+        _text(known["key"]),
+        _text(known["upload_id"]),
+        _count(known["part_size"]),
+        size=None if size is None else _count(size),
+        created_at=None if created_at is None else datetime.fromisoformat(created_at),
+        **{name: _text_or_none(known.get(name)) for name in _OPTIONAL_TEXTS},
     )
 
 

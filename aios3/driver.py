@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from types import TracebackType
@@ -12,16 +12,27 @@ from typing import Self, Unpack
 
 import aiohttp
 
-from aios3._driver import containers, downloads, left_open_uploads, multipart_uploads, uploads, urls
+from aios3._driver import containers, downloads, left_open_uploads, multipart_uploads, open_uploads, uploads, urls
 from aios3._driver.base import DEFAULT_TRANSFER, DriverBase
 from aios3._driver.downloads import CHUNK_SIZE
 from aios3._driver.opened_object import OpenedObject
+from aios3._upload.shared.job import BeforeCommit
 from aios3._upload.shared.progress import ProgressCallback
 from aios3._upload.source.kinds import Source
 from aios3._upload.writer import UploadWriter
-from aios3.checkpoints import RecoveredUpload, UploadCheckpoint
+from aios3.checkpoints import MultipartUpload, RecoveredUpload, UploadCheckpoint
 from aios3.credentials import Anonymous, Credentials, CredentialsProvider
-from aios3.models import Container, PendingUpload, ResponseOverrides, StorageObject, UploadAttributes, UploadReceipt
+from aios3.models import (
+    Container,
+    PartsUploaded,
+    PendingUpload,
+    ResponseOverrides,
+    StorageObject,
+    UploadAccess,
+    UploadAttributes,
+    UploadedPart,
+    UploadReceipt,
+)
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider
 
@@ -155,6 +166,7 @@ class S3StorageDriver(DriverBase):
         on_progress: ProgressCallback | None = None,
         transfer: TransferConfig | None = None,
         resume: UploadCheckpoint | None = None,
+        before_commit: BeforeCommit | None = None,
         **attributes: Unpack[UploadAttributes],
     ) -> UploadReceipt:
         """Upload all bytes of `source`, of any length, or nothing.
@@ -190,6 +202,9 @@ class S3StorageDriver(DriverBase):
             resume: checkpoint of an open upload to resume: `source` gives the bytes from its ``offset`` on, but `size`
                 and `max_size` count all bytes. Its part size and checksum stay. Attributes of the object were fixed at
                 the beginning, so only conditions, payer, owner and customer key count.
+            before_commit: called, or awaited, with a `CommitRequest` when every part is acknowledged and nothing is
+                visible yet. Its error aborts the upload and is raised unchanged. Of an upload without parts it is
+                called before the last bytes are sent.
             **attributes: see `UploadAttributes`.
 
         Raises:
@@ -216,6 +231,7 @@ class S3StorageDriver(DriverBase):
             on_progress=on_progress,
             transfer=transfer,
             resume=resume,
+            before_commit=before_commit,
             **attributes,
         )
         del source  # the traceback of an error that the caller keeps would keep its bytes
@@ -230,6 +246,7 @@ class S3StorageDriver(DriverBase):
         on_progress: ProgressCallback | None = None,
         transfer: TransferConfig | None = None,
         resume: bool | UploadCheckpoint = False,
+        before_commit: BeforeCommit | None = None,
         **attributes: Unpack[UploadAttributes],
     ) -> UploadReceipt:
         """Upload the file at `path`, read in a separate thread.
@@ -250,7 +267,15 @@ class S3StorageDriver(DriverBase):
             StorageError: as in `upload_object_via_stream`.
         """
         return await uploads.upload_object(
-            self, path, bucket, key, on_progress=on_progress, transfer=transfer, resume=resume, **attributes
+            self,
+            path,
+            bucket,
+            key,
+            on_progress=on_progress,
+            transfer=transfer,
+            resume=resume,
+            before_commit=before_commit,
+            **attributes,
         )
 
     def open_upload(
@@ -263,6 +288,7 @@ class S3StorageDriver(DriverBase):
         on_progress: ProgressCallback | None = None,
         transfer: TransferConfig | None = None,
         resume: UploadCheckpoint | None = None,
+        before_commit: BeforeCommit | None = None,
         **attributes: Unpack[UploadAttributes],
     ) -> AbstractAsyncContextManager[UploadWriter]:
         """Open an upload to write to, as an async context manager.
@@ -280,8 +306,164 @@ class S3StorageDriver(DriverBase):
             on_progress=on_progress,
             transfer=transfer,
             resume=resume,
+            before_commit=before_commit,
             **attributes,
         )
+
+    async def create_multipart_upload(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        size: int | None = None,
+        transfer: TransferConfig | None = None,
+        **attributes: Unpack[UploadAttributes],
+    ) -> MultipartUpload:
+        """Begin a multipart upload that stays open, and return it as a value for any process.
+
+        The store bills its parts until the upload is completed or aborted. The part size is that of `transfer`, or more
+        if an object of `size` bytes needs larger parts. With `size` unknown the parts hold
+        ``max_parts * part_size`` bytes at most (48.8 GiB by default). A cancellation or a failure leaves nothing open.
+
+        Args:
+            bucket: the container.
+            key: the exact key.
+            size: bytes that the object will have; ``None`` if unknown.
+            transfer: options instead of the driver's; part size, checksum and nonce are fixed for the upload.
+            **attributes: see `UploadAttributes`. Conditions are kept in the value, for the commit. A customer key is
+                not kept: the other calls need it again.
+
+        Raises:
+            TypeError, ConfigurationError, PartLimitError: as in `upload_object_via_stream`; nothing was sent.
+            StorageError: the store refused, or does not respond.
+        """
+        return await open_uploads.create(self, bucket, key, size=size, transfer=transfer, **attributes)
+
+    async def upload_parts(
+        self,
+        upload: MultipartUpload,
+        source: Source,
+        *,
+        first_part: int = 1,
+        last: bool = True,
+        on_progress: ProgressCallback | None = None,
+        **access: Unpack[UploadAccess],
+    ) -> PartsUploaded:
+        """Store the bytes of `source` as parts of an open upload, from part number `first_part` on.
+
+        Memory, concurrency, retries and the end of the source are those of `upload_object_via_stream`. Nothing is
+        committed or aborted: after a failure or a cancellation no task of the call remains, the parts stored so far
+        stay, and the upload stays open. Parts that are there already are replaced.
+
+        Args:
+            upload: the upload, which any process may have created.
+            source: bytes from offset ``(first_part - 1) * part_size`` of the object on.
+            first_part: number of the first part.
+            last: the source ends where the object ends, so its last part may be short; if the upload has a `size`, the
+                source must end exactly there. With ``False`` the bytes that do not fill a part come back as ``tail``.
+            on_progress: as in `upload_object_via_stream`; it counts the bytes and parts of this call.
+            **access: see `UploadAccess`.
+
+        Raises:
+            SizeMismatchError, PartLimitError: the source has a wrong length.
+            UploadNotFoundError: the upload is not open.
+            TypeError, ConfigurationError, StorageError, Exception: as in `upload_object_via_stream`.
+        """
+        return await open_uploads.upload_parts(
+            self, upload, source, first_part=first_part, last=last, on_progress=on_progress, **access
+        )
+
+    async def upload_part(
+        self, upload: MultipartUpload, part_number: int, source: Source, **access: Unpack[UploadAccess]
+    ) -> UploadedPart:
+        """Store `source` as one part of an open upload. A part that has this number is replaced.
+
+        Only the last part of the object may be shorter than the upload's ``part_size``: if the upload has a `size`
+        that is checked here, else by `complete_multipart_upload`.
+
+        Raises:
+            SizeMismatchError, ObjectTooLargeError: the source has not the length of this part, or no bytes.
+            TypeError, ConfigurationError, StorageError, Exception: as in `upload_parts`.
+        """
+        return await open_uploads.upload_part(self, upload, part_number, source, **access)
+
+    async def create_part_url(
+        self,
+        upload: MultipartUpload,
+        part_number: int,
+        *,
+        expires_in: float | timedelta,
+        size: int | None = None,
+        **access: Unpack[UploadAccess],
+    ) -> str:
+        """Return a presigned URL with which anybody can PUT one part of an open upload, without credentials.
+
+        The URL is a secret until it expires. It does not bind the bytes: compare `iterate_parts` before the commit. An
+        upload with checksums may refuse parts that bring none, so create it with ``TransferConfig(checksum=None)``.
+
+        Args:
+            upload: the upload.
+            part_number: number of the part.
+            expires_in: seconds or a timedelta, at most 7 days.
+            size: exact bytes of the part, which the URL then binds by its ``Content-Length``; ``None`` for any number.
+            **access: see `UploadAccess`. What is given must also be sent as a header of the request.
+
+        Raises:
+            ConfigurationError: the part number or the time is out of range, or the driver is anonymous.
+        """
+        return await open_uploads.create_part_url(self, upload, part_number, expires_in=expires_in, size=size, **access)
+
+    def iterate_parts(self, upload: MultipartUpload, **access: Unpack[UploadAccess]) -> AsyncGenerator[UploadedPart]:
+        """Iterate over the parts that the store holds of an open upload, by number, asking for a page at a time.
+
+        Raises:
+            UploadNotFoundError: the upload is not open.
+            StorageError: the store refused, or does not respond.
+        """
+        return open_uploads.iterate_parts(self, upload, **access)
+
+    async def complete_multipart_upload(
+        self,
+        upload: MultipartUpload,
+        *,
+        size: int | None = None,
+        parts: Iterable[UploadedPart] | None = None,
+        before_commit: BeforeCommit | None = None,
+        **access: Unpack[UploadAccess],
+    ) -> UploadReceipt:
+        """Make the object out of the parts of an open upload.
+
+        Gaps, parts off the grid, and a sum of bytes other than `size` are errors, and nothing is committed. After an
+        error of the parts, and after a clear refusal of the store, the upload stays open. A lost response is settled
+        as in `upload_object_via_stream`, which may abort the upload. A cancellation leaves it open, unless the store
+        has committed it by then.
+
+        Args:
+            upload: the upload.
+            size: bytes that the object must have; ``None`` takes those of the upload, if it has any.
+            parts: the parts; ``None`` asks the store, which also finds those that others have sent.
+            before_commit: as in `upload_object_via_stream`; its ``metadata`` is ``None``.
+            **access: see `UploadAccess`.
+
+        Raises:
+            IntegrityError: the parts do not make the object.
+            UploadNotFoundError: the upload is not open.
+            PreconditionFailedError: the key holds something else than `if_match` or `if_none_match` asked for.
+            CompletionUnknownError: the commit was sent, and its outcome is unknown.
+            ConfigurationError, StorageError, Exception: as in `upload_object_via_stream`.
+        """
+        return await open_uploads.complete(self, upload, size=size, parts=parts, before_commit=before_commit, **access)
+
+    async def abort_multipart_upload(self, upload: MultipartUpload, **access: Unpack[UploadAccess]) -> None:
+        """Abort an open upload and prove that nothing remained. An upload that is gone already is no error.
+
+        A cancellation waits for the end of the abort, at most ``Timeouts.cleanup`` seconds.
+
+        Raises:
+            TimeoutError: the abort took longer than that.
+            StorageError: the store refused or does not respond, or still lists the upload after six aborts.
+        """
+        await open_uploads.abort(self, upload, **access)
 
     async def find_checkpoints(self) -> list[UploadCheckpoint]:
         """Return the checkpoints of uploads that were left open. Afterwards no other process ends these uploads.

@@ -8,11 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NoReturn, TypedDict, TypeVar
 
 __all__ = [
+    "CommitRequest",
     "Container",
     "FrozenDict",
+    "PartsUploaded",
     "PendingUpload",
     "ResponseOverrides",
     "StorageObject",
+    "UploadAccess",
     "UploadAttributes",
     "UploadProgress",
     "UploadReceipt",
@@ -110,6 +113,43 @@ class UploadReceipt:
     """Seconds from the first read of the source to the commit."""
     verification: Verification = field(default=Verification(), compare=False)
     """Evidence that the store holds the bytes of the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartsUploaded:
+    """Parts of an open multipart upload that one call has stored."""
+
+    parts: tuple[UploadedPart, ...]
+    """Parts that this call has stored, in order."""
+    size: int
+    """Bytes of these parts."""
+    tail: bytes = field(default=b"", repr=False)
+    """Bytes at the end of the source that did not fill a part, and were not stored; empty with ``last=True``."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRequest:
+    """Object that is about to be committed, for ``before_commit``. Nothing of it is visible yet."""
+
+    bucket: str
+    key: str
+    size: int
+    """Size in bytes."""
+    parts: tuple[UploadedPart, ...]
+    """Parts in order; empty for an upload without parts."""
+    checksum: str | None
+    """Checksum of the object, as the store is to report it; ``None`` if none is sent, or none is known yet."""
+    metadata: Mapping[str, str] | None
+    """Metadata as the caller gave it, empty without any; ``None`` if another call created the upload."""
+
+
+class UploadAccess(TypedDict, total=False):
+    """Attributes that requests about an open upload must repeat. ``None`` leaves the upload's own value."""
+
+    sse_customer_key: bytes | None
+    """Key of 32 bytes that the upload was created with; it is in no `MultipartUpload`."""
+    request_payer: str | None
+    expected_bucket_owner: str | None
 
 
 @dataclass(frozen=True, slots=True)

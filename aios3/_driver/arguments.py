@@ -14,7 +14,7 @@ from aios3._protocol.parts.put_plan import plan_upload
 from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3._upload.shared.content_md5 import check_lock
 from aios3._upload.shared.integrity import ObjectChecksum
-from aios3._upload.shared.job import UploadJob
+from aios3._upload.shared.job import BeforeCommit, UploadJob
 from aios3._upload.shared.progress import ProgressCallback
 from aios3.checkpoints import FileIdentity, UploadCheckpoint
 from aios3.errors import ConfigurationError, ObjectTooLargeError
@@ -22,7 +22,7 @@ from aios3.models import UploadAttributes
 from aios3.options import TransferConfig, is_byte_count
 from aios3.providers import Provider
 
-__all__ = ["check_callable", "check_place", "check_type", "make_job"]
+__all__ = ["check_callable", "check_place", "check_sizes", "check_type", "checksum_of", "make_job", "parts_in_flight"]
 
 
 _MOST_IN_FLIGHT: Final = 32
@@ -42,6 +42,7 @@ def make_job(
     resume: UploadCheckpoint | None,
     attributes: UploadAttributes,
     file: FileIdentity | None = None,
+    before_commit: BeforeCommit | None = None,
 ) -> UploadJob:
     """Return the job for a call of an upload method.
 
@@ -56,8 +57,9 @@ def make_job(
     check_type("transfer", transfer, TransferConfig)
     check_type("resume", resume, UploadCheckpoint, type(None))
     check_callable("on_progress", on_progress)
+    check_callable("before_commit", before_commit)
     headers = read_attributes(key, attributes, provider)
-    _check_sizes(provider, size, max_size)
+    check_sizes(provider, size, max_size)
     if resume is not None:
         transfer = _transfer_of(resume, transfer, bucket, key, size, max_size)
     plan = _plan(provider, transfer, driver_transfer, size=size, is_resumed=resume is not None)
@@ -68,9 +70,9 @@ def make_job(
         key=key,
         headers=headers,
         plan=plan,
-        concurrency=_concurrency(provider, transfer),
+        concurrency=parts_in_flight(provider, transfer),
         is_adaptive=transfer.concurrency == "auto",
-        checksum=_checksum(provider, transfer),
+        checksum=checksum_of(provider, transfer),
         size=size,
         max_size=max_size,
         on_progress=on_progress,
@@ -79,13 +81,14 @@ def make_job(
         nonce=secrets.token_hex(16) if (transfer.nonce or is_nonce_needed) and resume is None else None,
         resume=resume,
         is_suspendable=transfer.suspendable,
+        before_commit=before_commit,
     )
     check_conditions(job.headers, provider, possible_commits(job.plan, size))
     check_lock(job, provider)
     return job
 
 
-def _check_sizes(provider: Provider, size: int | None, max_size: int | None) -> None:
+def check_sizes(provider: Provider, size: int | None, max_size: int | None) -> None:
     for name, value in (("size", size), ("max_size", max_size)):
         if value is not None and not is_byte_count(value):
             raise ConfigurationError(f"{name} must be a number of bytes, not {value!r}")
@@ -136,14 +139,14 @@ def _plan(
     return plan_upload(provider, transfer, driver, size=size)
 
 
-def _concurrency(provider: Provider, transfer: TransferConfig) -> int:
+def parts_in_flight(provider: Provider, transfer: TransferConfig) -> int:
     """Return the limit of parts in flight. Parts before their turn must fit into the store's reorder buffer."""
     buffer = provider.reorder_buffer
     most = _MOST_IN_FLIGHT if transfer.concurrency == "auto" else transfer.concurrency
     return most if buffer is None else max(1, min(most, buffer // transfer.part_size))
 
 
-def _checksum(provider: Provider, transfer: TransferConfig) -> ObjectChecksum | None:
+def checksum_of(provider: Provider, transfer: TransferConfig) -> ObjectChecksum | None:
     algorithm: str | None = transfer.checksum
     if algorithm == "auto":
         algorithm = provider.default_checksum

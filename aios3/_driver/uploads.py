@@ -11,26 +11,36 @@ from typing import Unpack
 from aios3._concurrency.caller_errors import async_block, note
 from aios3._concurrency.named_files import naming
 from aios3._driver.base import DriverBase
-from aios3._journal.recovery import Leftovers, discard
+from aios3._journal.recovery import Leftovers
 from aios3._upload.bytes_upload import BytesUpload, is_whole
 from aios3._upload.lifecycle import run_upload
 from aios3._upload.multipart.resume import check_checkpoint, holds_parts
+from aios3._upload.open_upload import abort_upload
 from aios3._upload.shared.engine import Engine
-from aios3._upload.shared.job import UploadJob
+from aios3._upload.shared.job import BeforeCommit, UploadJob
 from aios3._upload.shared.progress import ProgressCallback
 from aios3._upload.source.closing_deadline import ClosingDeadline
 from aios3._upload.source.files import FileReader, OpenedFile
 from aios3._upload.source.kinds import Source
 from aios3._upload.source.readers import SourceReader
 from aios3._upload.writer import UploadWriter
-from aios3.checkpoints import FileIdentity, UploadCheckpoint
+from aios3.checkpoints import FileIdentity, MultipartUpload, UploadCheckpoint
 from aios3.errors import ConfigurationError, DriverClosedError, SizeMismatchError
-from aios3.models import UploadAttributes, UploadReceipt
+from aios3.models import UploadAccess, UploadAttributes, UploadReceipt
 from aios3.options import TransferConfig
 
 from .arguments import check_place, check_type, make_job
 
-__all__ = ["identify_file", "leftovers_of", "open_upload", "send_file", "upload_object", "upload_object_via_stream"]
+__all__ = [
+    "engine_for",
+    "identify_file",
+    "leftovers_of",
+    "open_engine",
+    "open_upload",
+    "send_file",
+    "upload_object",
+    "upload_object_via_stream",
+]
 
 
 async def upload_object_via_stream(
@@ -44,6 +54,7 @@ async def upload_object_via_stream(
     on_progress: ProgressCallback | None = None,
     transfer: TransferConfig | None = None,
     resume: UploadCheckpoint | None = None,
+    before_commit: BeforeCommit | None = None,
     **attributes: Unpack[UploadAttributes],
 ) -> UploadReceipt:
     """See `S3StorageDriver.upload_object_via_stream`."""
@@ -61,8 +72,9 @@ async def upload_object_via_stream(
             transfer=transfer,
             resume=resume,
             attributes=attributes,
+            before_commit=before_commit,
         )
-        engine = await _engine_for(driver, job)
+        engine = await engine_for(driver, job)
         if not is_whole(source, job):
             return await _send_all(driver, reader, job, engine)
         whole = BytesUpload(engine, job, source)
@@ -79,6 +91,7 @@ async def upload_object(
     on_progress: ProgressCallback | None = None,
     transfer: TransferConfig | None = None,
     resume: bool | UploadCheckpoint = False,
+    before_commit: BeforeCommit | None = None,
     **attributes: Unpack[UploadAttributes],
 ) -> UploadReceipt:
     """See `S3StorageDriver.upload_object`."""
@@ -95,6 +108,7 @@ async def upload_object(
             on_progress=on_progress,
             transfer=transfer,
             attributes=attributes,
+            before_commit=before_commit,
             file=identity,
         )
         async with _beginning(driver, describe(resume=None), resume) as checkpoint:
@@ -106,7 +120,7 @@ async def send_file(driver: DriverBase, opened: OpenedFile, job: UploadJob) -> U
         await opened.thread.call(opened.file.seek, job.resume.offset)
     try:
         async with FileReader(opened) as reader:
-            return await _send_all(driver, reader, job, await _engine_for(driver, job))
+            return await _send_all(driver, reader, job, await engine_for(driver, job))
     except SizeMismatchError as error:
         note(error, f"aios3: {str(opened.file.name)!r} changed while it was read")
         raise
@@ -148,7 +162,7 @@ async def _check_beginning(driver: DriverBase, job: UploadJob, checkpoint: Uploa
     is_alike = file is not None and checkpoint.size in (None, file.size)
     if file is not None and is_alike and await holds_parts(file.path, checkpoint.parts, checkpoint.checksum):
         return checkpoint
-    await discard(engine, driver._journal, checkpoint, job.headers.every)
+    await abort_upload(engine, MultipartUpload.of(checkpoint), job.headers.every)
     return None
 
 
@@ -164,11 +178,17 @@ def leftovers_of(driver: DriverBase, engine: Engine) -> Leftovers:
     return Leftovers(engine, driver._journal)
 
 
-async def _engine_for(driver: DriverBase, job: UploadJob) -> Engine:
-    """Return the engine, after checks that it can do the job."""
+async def open_engine(driver: DriverBase, attributes: UploadAttributes | UploadAccess) -> Engine:
+    """Return the engine, after a check that it does not send a customer key in the clear."""
     engine = await driver._open()
-    if engine.client.endpoint.scheme != "https" and job.attributes.get("sse_customer_key") is not None:
+    if engine.client.endpoint.scheme != "https" and attributes.get("sse_customer_key") is not None:
         raise ConfigurationError("sse_customer_key needs an https endpoint: over http the key could be read")
+    return engine
+
+
+async def engine_for(driver: DriverBase, job: UploadJob) -> Engine:
+    """Return the engine, after checks that it can do the job."""
+    engine = await open_engine(driver, job.attributes)
     if job.resume is not None:
         await _check(driver, engine, job, job.resume)
     return engine
@@ -195,6 +215,7 @@ async def open_upload(
     on_progress: ProgressCallback | None = None,
     transfer: TransferConfig | None = None,
     resume: UploadCheckpoint | None = None,
+    before_commit: BeforeCommit | None = None,
     **attributes: Unpack[UploadAttributes],
 ) -> AsyncGenerator[UploadWriter]:
     """See `S3StorageDriver.open_upload`."""
@@ -209,8 +230,9 @@ async def open_upload(
         transfer=transfer,
         resume=resume,
         attributes=attributes,
+        before_commit=before_commit,
     )
-    async with run_upload(await _engine_for(driver, job), job) as upload:
+    async with run_upload(await engine_for(driver, job), job) as upload:
         yield UploadWriter(upload)
 
 

@@ -11,13 +11,20 @@ from aios3._client.client import OperationClient
 from aios3._driver.base import DriverBase
 from aios3._protocol.attributes.conditions import check_conditions
 from aios3._protocol.attributes.headers import read_attributes
-from aios3._protocol.operations import GetObject, HeadBucket, PutObject
+from aios3._protocol.operations import GetObject, HeadBucket, PutObject, UploadPart
 from aios3._protocol.wire.sigv4 import presign
 from aios3._protocol.wire.uri import Endpoint, check_bucket, check_key, encode_path, request_url
 from aios3.errors import ConfigurationError
 from aios3.models import ResponseOverrides, UploadAttributes
 
-__all__ = ["create_download_url", "create_upload_url", "get_container_cdn_url", "get_object_cdn_url"]
+__all__ = [
+    "create_download_url",
+    "create_upload_url",
+    "get_container_cdn_url",
+    "get_object_cdn_url",
+    "presign_operation",
+    "whole_seconds",
+]
 
 
 async def get_container_cdn_url(driver: DriverBase, bucket: str, *, base_url: str | None = None) -> str:
@@ -63,10 +70,10 @@ async def create_download_url(
     """See `S3StorageDriver.create_download_url`."""
     check_bucket(bucket)
     check_key(key)
-    seconds = _whole_seconds(expires_in)
+    seconds = whole_seconds(expires_in)
     query = _override_query(overrides)
     engine = await driver._open()
-    return await _presign(engine.client, GetObject(bucket, key, overrides=query), seconds)
+    return await presign_operation(engine.client, GetObject(bucket, key, overrides=query), seconds)
 
 
 def _override_query(overrides: ResponseOverrides) -> tuple[tuple[str, str], ...]:
@@ -89,13 +96,13 @@ async def create_upload_url(
     """See `S3StorageDriver.create_upload_url`."""
     check_bucket(bucket)
     check_key(key)
-    seconds = _whole_seconds(expires_in)
+    seconds = whole_seconds(expires_in)
     headers = _signed_headers(driver, key, attributes)
     engine = await driver._open()
     endpoint = engine.client.endpoint_of(bucket)
     if endpoint.scheme != "https" and attributes.get("sse_customer_key") is not None:
         raise ConfigurationError("sse_customer_key needs an https endpoint: over http the key could be read")
-    return await _presign(engine.client, PutObject(bucket, key, headers, ()), seconds)
+    return await presign_operation(engine.client, PutObject(bucket, key, headers, ()), seconds)
 
 
 def _signed_headers(driver: DriverBase, key: str, attributes: UploadAttributes) -> Mapping[str, str]:
@@ -107,7 +114,10 @@ def _signed_headers(driver: DriverBase, key: str, attributes: UploadAttributes) 
     return headers
 
 
-async def _presign(client: OperationClient, operation: GetObject | PutObject, seconds: int) -> str:
+async def presign_operation(
+    client: OperationClient, operation: GetObject | PutObject | UploadPart, seconds: int
+) -> str:
+    """Return a URL that is good for `seconds` seconds and for this operation only."""
     request = operation.build(client.endpoint_of(operation.bucket))
     credentials = await client.signer.keys_for(operation)
     if credentials is None:
@@ -116,7 +126,7 @@ async def _presign(client: OperationClient, operation: GetObject | PutObject, se
     return presign(request, credentials, scope, client.clock_skew.now(), seconds)
 
 
-def _whole_seconds(span: object) -> int:
+def whole_seconds(span: object) -> int:
     seconds = span.total_seconds() if isinstance(span, timedelta) else span
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
         raise ConfigurationError(f"expires_in must be seconds or a timedelta, not {span!r:.80}")

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final, Literal
 
-from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.attributes.headers import ObjectHeaders, read_attributes
-from aios3._upload.multipart.abort import Abort, AbortOutcome
+from aios3._upload.multipart.abort import AbortOutcome
 from aios3._upload.multipart.orphan_sweep import OrphanSweep
 from aios3._upload.multipart.resume import holds_parts, list_stored_parts, usable_parts
+from aios3._upload.open_upload import abort_upload
 from aios3._upload.shared.engine import Engine
 from aios3.checkpoints import FileIdentity, MultipartUpload, RecoveredUpload, UploadCheckpoint
 from aios3.errors import ContainerNotFoundError, DriverClosedError, StorageError, UploadNotFoundError
@@ -19,7 +19,7 @@ from aios3.errors import ContainerNotFoundError, DriverClosedError, StorageError
 from .entries import JournalEntry
 from .journal import Journal
 
-__all__ = ["Leftovers", "discard"]
+__all__ = ["Leftovers"]
 
 _CREATE_WINDOW: Final = timedelta(seconds=60)
 """Time after the journal's line in which the store may have created an upload whose id was lost."""
@@ -100,14 +100,15 @@ class Leftovers:
             if upload_id is None:
                 upload_id, outcome = await self._abort_unknown(entry)
             else:
-                outcome = await _abort_upload(self._engine, _upload_of(entry, upload_id), self._headers(entry))
+                outcome = await abort_upload(self._engine, _upload_of(entry, upload_id), self._headers(entry))
         except DriverClosedError:
             raise
         except Exception as error:  # noqa: BLE001 - credentials may raise anything, and the other uploads must be ended
             return RecoveredUpload(entry.bucket, entry.key, entry.upload_id, "failed", error=error)
         if outcome not in _ENDS:
             return RecoveredUpload(entry.bucket, entry.key, upload_id, "failed")
-        self._journal.end(number)
+        if entry.upload_id is None:
+            self._journal.end(number)
         return RecoveredUpload(entry.bucket, entry.key, upload_id, _ENDS[outcome])
 
     async def _abort_unknown(self, entry: JournalEntry) -> tuple[str | None, AbortOutcome]:
@@ -170,40 +171,5 @@ def _is_of(entry: JournalEntry, path: str, bucket: str, key: str) -> bool:
     return entry.file is not None and (entry.file.path, entry.bucket, entry.key) == (path, bucket, key)
 
 
-async def discard(
-    engine: Engine, journal: Journal | None, checkpoint: UploadCheckpoint, headers: Mapping[str, str]
-) -> None:
-    """Abort the upload of a useless checkpoint, and note its end if the journal holds it.
-
-    Raises:
-        StorageError: the store refused, or does not respond.
-    """
-    number = None if journal is None else journal.resume(checkpoint.upload_id)
-    outcome: AbortOutcome | None = None
-    try:
-        outcome = await _abort_upload(engine, MultipartUpload.of(checkpoint), headers)
-    finally:
-        if journal is not None and number is not None:
-            if outcome in _ENDS:
-                journal.end(number)
-            else:
-                journal.leave(number, checkpoint.upload_id)
-
-
 def _upload_of(entry: JournalEntry, upload_id: str) -> MultipartUpload:
     return MultipartUpload(entry.bucket, entry.key, upload_id, entry.part_size, entry.checksum, entry.size)
-
-
-async def _abort_upload(engine: Engine, upload: MultipartUpload, headers: Mapping[str, str]) -> AbortOutcome:
-    """Abort an upload that no call works on, and prove that nothing remained.
-
-    Raises:
-        StorageError: the store refused, or does not respond.
-    """
-    abort = Abort(engine.client, upload.place, headers, FailedAttempts())
-    engine.known_uploads.add(upload.upload_id)
-    try:
-        outcome = await abort.send()
-        return outcome if await abort.prove() else AbortOutcome.FAILED
-    finally:
-        engine.known_uploads.discard(upload.upload_id)

@@ -6,16 +6,15 @@ separate path because small objects are many, and the work for each object is th
 
 from __future__ import annotations
 
-import asyncio
 from typing import TypeGuard
 
 from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
-from aios3.errors import StorageError
 from aios3.models import UploadReceipt
 
+from .commit_in_flight import CommitInFlight
 from .upload_requests import UploadRequests
 
 __all__ = ["BytesUpload", "is_whole"]
@@ -33,18 +32,15 @@ def is_whole(source: object, job: UploadJob) -> TypeGuard[bytes]:
     return is_allowed and size <= job.plan.first_size
 
 
-class BytesUpload:
-    """Upload whose commit is in flight from its beginning."""
+class BytesUpload(CommitInFlight):
+    """Upload of the bytes that it is given."""
 
     def __init__(self, engine: Engine, job: UploadJob, data: bytes) -> None:
         """Prepare to put `data` in the current task; nothing is sent yet."""
-        self._engine = engine
-        self._job = job
+        requests = UploadRequests(engine, job, FailedAttempts(engine.client.clock.monotonic()))
+        super().__init__(engine, requests.given_up)
+        self._requests = requests
         self._data = data
-        self._owner = asyncio.current_task()
-        self._cut = asyncio.timeout(None)
-        self.ended = asyncio.Event()
-        self.is_suspendable = False
 
     async def run(self) -> UploadReceipt:
         """Put the object.
@@ -54,39 +50,16 @@ class BytesUpload:
         Raises:
             CompletionUnknownError: the driver was closed meanwhile, or see `UploadRequests.put`.
             StorageError: as `UploadRequests.put`.
+            Exception: what ``before_commit`` raises.
         """
-        log = FailedAttempts(self._engine.client.clock.monotonic())
         size, body = len(self._data), _slices(self._data)
         self._data = b""
-        requests = UploadRequests(self._engine, self._job, log)
-        self._engine.running.add(self)
         try:
-            async with self._cut:
-                committed = await requests.put(body)
-        except TimeoutError:
-            if not self._cut.expired():
-                raise
-            raise requests.given_up(None) from None
+            await self._requests.approve(size)
+            committed = await self.send(self._requests.put(body))
         finally:
             body.clear()  # otherwise an error that the caller keeps would keep the bytes
-            self._engine.upload_ended(self)
-            self.ended.set()
-        return requests.receipt(committed, size)
-
-    def is_run_by(self, task: asyncio.Task[object] | None) -> bool:
-        """Return whether `task` runs this upload."""
-        return task is self._owner
-
-    def stop(self, reason: StorageError) -> None:
-        """Do nothing: the commit is in flight."""
-
-    def give_up_commit(self) -> None:
-        """Cut the commit off, unless it has ended or has been cut off already."""
-        if not self.ended.is_set() and self._cut.when() is None:
-            self._cut.reschedule(asyncio.get_running_loop().time())
-
-    async def abandon(self) -> None:
-        """Return at once: there is nothing to abort, and an upload that outlasts its cut-off is not waited for."""
+        return self._requests.receipt(committed, size)
 
 
 def _slices(data: bytes) -> list[bytes | memoryview]:

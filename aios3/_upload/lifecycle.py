@@ -11,9 +11,10 @@ from aios3._upload.shared.job import UploadJob
 from aios3.errors import UploadNotFoundError, UploadSuspendedError
 
 from .file_uploader import FileUploader
+from .multipart_sink import MultipartSink
 from .uploader import Uploader
 
-__all__ = ["run_upload"]
+__all__ = ["create_upload", "run_upload"]
 
 
 @async_block
@@ -24,6 +25,26 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
     then aborts, then is raised. A part that fails cancels the block, with the same result. Afterwards only the receipt
     of the upload remains; or, if it was suspended, the open upload and its checkpoint.
     """
+    async with _surround(engine, job) as upload:
+        yield upload
+        await upload.finish()
+
+
+async def create_upload(engine: Engine, job: UploadJob) -> str:
+    """Create a multipart upload, leave it open, and return its id. A failure or a cancellation aborts it.
+
+    Raises:
+        StorageError: the store refused, or no response came.
+        OSError: the journal cannot be written.
+    """
+    async with _surround(engine, job) as upload:
+        assert isinstance(upload.sink, MultipartSink)
+        return await upload.sink.create()
+
+
+@async_block
+async def _surround(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]:
+    """Begin an upload for a block, and end at the store what the block leaves unfinished."""
     upload = Uploader(engine, job) if job.file is None or job.plan.is_streamed else FileUploader(engine, job)
     engine.running.add(upload)
     engine.watch.begin(upload)
@@ -32,7 +53,6 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
             upload.tasks.begin(group)
             try:
                 yield upload
-                await upload.finish()
             finally:
                 upload.close()
     except UploadSuspendedError as error:

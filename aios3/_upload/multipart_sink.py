@@ -105,10 +105,24 @@ class MultipartSink:
             StorageError: a part or the commit failed; see `UploadRequests.complete`.
         """
         await self._sender.drain()
-        self._tasks.begin_commit()
         tracker = self._sender.tracker
-        committed = await self._requests.complete(self.guard, tracker, count, size)
+        assert self.upload_id is not None
+        operation = await self._requests.prepare(self.upload_id, tracker, count, size)
+        self._tasks.begin_commit()
+        committed = await self._requests.complete(self.guard, operation, size)
         return self._requests.receipt(committed, size, tracker.uploaded_parts(), self.upload_id)
+
+    async def create(self) -> str:
+        """Create the multipart upload, leave it open when the block ends cleanly, and return its id.
+
+        Raises:
+            StorageError: the store refused, or the upload has failed meanwhile.
+        """
+        self._creation.begin()
+        await self._creation.wait()
+        self.guard.keep_open()
+        assert self.upload_id is not None
+        return self.upload_id
 
     async def abort(self) -> bool:
         """Abort the multipart upload; return ``False`` while its own task commits or aborts it.

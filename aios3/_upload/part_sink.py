@@ -16,7 +16,8 @@ __all__ = ["PartSink"]
 class PartSink(Protocol):
     """Stores the parts of one upload in order, and makes the object out of them.
 
-    There are two: `MultipartSink` makes each part an UploadPart, `PutSink` sends all of them in one PutObject.
+    There are three: `MultipartSink` makes each part an UploadPart, `PutSink` sends all of them in one PutObject, and
+    `PartsSink` adds parts to an upload that stays open.
     """
 
     @property
@@ -69,8 +70,8 @@ class PartSink(Protocol):
             OSError: a part on disk cannot be read.
         """
 
-    async def complete(self, count: int, size: int) -> UploadReceipt:
-        """Make the object, of `size` bytes, after `count` parts were sent.
+    async def complete(self, count: int, size: int) -> UploadReceipt | None:
+        """Make the object, of `size` bytes, after `count` parts were sent; ``None`` if that is not its work.
 
         Raises:
             StorageError: a part or the commit failed.

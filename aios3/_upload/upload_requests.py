@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,8 +17,7 @@ from aios3._protocol.operations import (
 from aios3._protocol.parts.part_tracker import PartTracker
 from aios3._protocol.wire.error_responses import unquote_etag
 from aios3._protocol.wire.messages import Body
-from aios3._upload.multipart.complete import Completion
-from aios3._upload.multipart.guard import CancellationGuard
+from aios3._upload.multipart.complete import CommitGuard, Completion
 from aios3._upload.put.put_object import put_object
 from aios3._upload.shared.content_md5 import content_md5
 from aios3._upload.shared.engine import Engine
@@ -25,7 +25,7 @@ from aios3._upload.shared.integrity import part_checksum
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.ownership import NONCE_NAME, ObjectProof
 from aios3.errors import CompletionUnknownError
-from aios3.models import UploadedPart, UploadReceipt, Verification
+from aios3.models import CommitRequest, UploadedPart, UploadReceipt, Verification
 
 from .receipts import verification_of_multipart, verification_of_put, verification_of_stream
 
@@ -40,6 +40,8 @@ class UploadRequests:
     job: UploadJob
     log: FailedAttempts
     """Failed attempts of the upload."""
+    _checksum: str | None = None
+    """Checksum of the object, computed by `prepare` from those of the parts; ``None`` without one."""
     _verification: Verification | None = None
     """Verification of the object that `put` or `complete` has made; ``None`` for a streamed PutObject."""
 
@@ -76,24 +78,52 @@ class UploadRequests:
         self._verification = verification_of_put(job, operation, committed, is_signed=self._signs_bodies)
         return committed
 
-    async def complete(self, guard: CancellationGuard, tracker: PartTracker, count: int, size: int) -> Committed:
-        """Make the object out of its parts, and return the response with the ETag that HEAD will report.
+    async def approve(self, size: int, parts: tuple[UploadedPart, ...] = (), checksum: str | None = None) -> None:
+        """Ask ``before_commit``, if there is one, before the request that makes the object.
+
+        Raises:
+            Exception: what the function raises, unchanged.
+        """
+        job = self.job
+        if job.before_commit is None:
+            return
+        metadata = None if job.range is not None else dict(job.attributes.get("metadata") or {})
+        outcome = job.before_commit(CommitRequest(job.bucket, job.key, size, parts, checksum, metadata))
+        if inspect.isawaitable(outcome):
+            await outcome
+
+    async def prepare(self, upload_id: str, tracker: PartTracker, count: int, size: int) -> CompleteMultipartUpload:
+        """Return the operation that makes the object out of its parts, after ``before_commit`` has approved it.
 
         Args:
-            guard: guard of the multipart upload, which is open.
+            upload_id: id of the multipart upload.
             tracker: record of its parts.
             count: number of its parts.
             size: size of the object in bytes.
 
         Raises:
-            IntegrityError: parts are missing, or the store reports another checksum than the parts make.
-            StorageError: see `Completion.run`.
+            IntegrityError: parts are missing.
+            Exception: what ``before_commit`` raises, unchanged.
         """
         job = self.job
         parts = tracker.finish(count=count, size=size)
-        checksum = None if job.checksum is None else await job.checksum.of_parts(tracker.checksums())
-        assert guard.upload_id is not None
-        operation = self._completing(guard.upload_id, parts, size, checksum)
+        self._checksum = None if job.checksum is None else await job.checksum.of_parts(tracker.checksums())
+        await self.approve(size, tracker.uploaded_parts(), self._checksum)
+        return self._completing(upload_id, parts, size, self._checksum)
+
+    async def complete(self, guard: CommitGuard, operation: CompleteMultipartUpload, size: int) -> Committed:
+        """Make the object out of its parts, and return the response with the ETag that HEAD will report.
+
+        Args:
+            guard: guard of the multipart upload, which is open.
+            operation: result of `prepare`.
+            size: size of the object in bytes.
+
+        Raises:
+            IntegrityError: the store reports another checksum than the parts make.
+            StorageError: see `Completion.run`.
+        """
+        job, checksum = self.job, self._checksum
         committed = await self._complete(guard, operation, size, checksum)
         if job.checksum is not None and checksum is not None:
             job.checksum.compare(checksum, committed, bucket=job.bucket, key=job.key)
@@ -114,7 +144,7 @@ class UploadRequests:
         return CompleteMultipartUpload(job.bucket, job.key, upload_id, parts, algorithm, headers, sent_size)
 
     async def _complete(
-        self, guard: CancellationGuard, operation: CompleteMultipartUpload, size: int, checksum: str | None
+        self, guard: CommitGuard, operation: CompleteMultipartUpload, size: int, checksum: str | None
     ) -> Committed:
         completion = Completion(
             client=self.engine.client,

@@ -31,6 +31,7 @@ from aios3.options import KIB
 
 from .multipart_sink import MultipartSink
 from .part_sink import PartSink
+from .parts_sink import PartsSink
 from .put_sink import PutSink
 from .upload_requests import UploadRequests
 
@@ -52,12 +53,22 @@ class Uploader:
         """Prepare; nothing is sent or taken before the first byte."""
         self._engine = engine
         self._job = job
-        parts_done, offset = (0, 0) if job.resume is None else (len(job.resume.parts), job.resume.offset)
+        first_number, offset = 1, 0
+        if job.resume is not None:
+            first_number, offset = len(job.resume.parts) + 1, job.resume.offset
+        elif job.range is not None:
+            first_number = job.range.first_part
         self._assembler = PartAssembler(
-            job.plan, engine.memory, engine.pool, first_number=parts_done + 1, spill=engine.spill
+            job.plan, engine.memory, engine.pool, first_number=first_number, spill=engine.spill
         )
         self._progress = ProgressReporter(job.on_progress, job.size)
-        self._bounds = SourceLength(size=job.size, max_size=job.max_size, put_limit=job.plan.put_limit, read=offset)
+        self._bounds = SourceLength(
+            size=job.size,
+            max_size=job.max_size,
+            put_limit=job.plan.put_limit,
+            read=offset,
+            may_end_early=job.range is not None and not job.range.is_last,
+        )
         self._turn = FairLock()
         self.is_asking = False
         """The upload waits for the source to give more."""
@@ -68,8 +79,7 @@ class Uploader:
         self._log = FailedAttempts(engine.client.clock.monotonic())
         self.tasks = UploadTasks()
         self._requests = UploadRequests(engine, job, self._log)
-        kind: type[PutSink | MultipartSink] = PutSink if job.plan.is_streamed else MultipartSink
-        self.sink: PartSink = kind(self._requests, self.tasks, self._progress)
+        self.sink: PartSink = _kind_of_sink(job)(self._requests, self.tasks, self._progress)
         self.is_suspendable = job.is_suspendable
         self.ended = asyncio.Event()
         self.receipt: UploadReceipt | None = None
@@ -274,11 +284,14 @@ class Uploader:
         Raises:
             SizeMismatchError: the source was shorter than declared.
             StorageError: the commit failed.
+            Exception: what ``before_commit`` raises.
         """
         size = await self._end_reading()
         if not self.sink.has_begun:
             self.receipt = await self._finish_single()
             return
+        if self._job.plan.is_streamed:
+            await self._requests.approve(size)  # before the last bytes, because a store may commit when it has them
         if not self._assembler.is_empty or not self._assembler.parts_taken:
             await self._send_part()
         elif not self._job.plan.is_streamed:
@@ -297,9 +310,16 @@ class Uploader:
         try:
             await self._progress.report()
             await part.open()
+            await self._requests.approve(part.size)
             self.tasks.begin_commit()
             committed = await self._requests.put(part.body)
         finally:
             part.close()
         await self._progress.report_committed()
         return self._requests.receipt(committed, part.size)
+
+
+def _kind_of_sink(job: UploadJob) -> type[PutSink | MultipartSink | PartsSink]:
+    if job.range is not None:
+        return PartsSink
+    return PutSink if job.plan.is_streamed else MultipartSink

@@ -18,8 +18,9 @@ DRIVERS = {"S3StorageDriver", "AmazonS3StorageDriver", "GoogleStorageDriver"}
 OPTIONS = {"TransferConfig", "RetryPolicy", "Timeouts", "Credentials", "CredentialsProvider", "ANONYMOUS", "Provider"}
 OPTIONS |= {"Anonymous", "RefreshableCredentials"}
 VALUES = {"UploadReceipt", "UploadedPart", "UploadProgress", "Container", "StorageObject", "PendingUpload"}
-VALUES |= {"RecoveredUpload", "UploadCheckpoint", "Verification"}
-EXTRAS = {"PROVIDERS", "ResponseOverrides", "UploadAttributes", "UploadWriter", "OpenedObject", "command_output"}
+VALUES |= {"RecoveredUpload", "UploadCheckpoint", "Verification", "MultipartUpload", "PartsUploaded", "CommitRequest"}
+EXTRAS = {"PROVIDERS", "ResponseOverrides", "UploadAccess", "UploadAttributes", "UploadWriter", "OpenedObject"}
+EXTRAS |= {"command_output"}
 """What signatures name and users need for their own: the table, the keyword arguments, what is open, a source."""
 
 TREE = {
@@ -103,6 +104,8 @@ CONTRACT = {
     "iterate_container_objects", "get_object", "open_object", "download_object_as_stream", "download_object",
     "delete_object",
     "get_container_cdn_url", "get_object_cdn_url", "create_download_url", "create_upload_url",
+    "create_multipart_upload", "upload_parts", "upload_part", "create_part_url", "iterate_parts",
+    "complete_multipart_upload", "abort_multipart_upload",
     "iterate_multipart_uploads", "cleanup_multipart_uploads", "find_checkpoints", "recover",
 }  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
 from aios3._protocol.wire.error_responses import etag_of, read_checksum, request_id
@@ -231,6 +231,10 @@ class ListParts:
         except ValueError as error:
             raise unusable(self, response, f"the store listed a part that cannot be read: {error}") from None
         return self._page(response, document, parts)
+
+    def following(self, page: PartsPage) -> ListParts | None:
+        """Return the operation for the page after `page`; ``None`` after the last one."""
+        return replace(self, marker=page.next_marker) if page.is_truncated else None
 
     def _page(self, response: Response, document: Element, parts: tuple[ListedPart, ...]) -> PartsPage:
         last = parts[-1].number if parts else self.marker

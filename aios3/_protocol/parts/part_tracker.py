@@ -33,6 +33,10 @@ class PartTracker:
         """Bytes of the parts before the first gap; never decreases."""
         self._parts_durable = 0
 
+    def begin_at(self, number: int) -> None:
+        """Count parts before `number` as stored by others; nothing is recorded yet."""
+        self._parts_durable = number - 1
+
     def __len__(self) -> int:
         return len(self._parts)
 
@@ -78,7 +82,7 @@ class PartTracker:
 
     def durable_parts(self) -> tuple[UploadedPart, ...]:
         """Return the parts before the first gap, in order."""
-        return self.uploaded_parts()[: self._parts_durable]
+        return tuple(part for part in self.uploaded_parts() if part.number <= self._parts_durable)
 
     def uploaded_parts(self) -> tuple[UploadedPart, ...]:
         """Return the parts in order, as a receipt lists them."""

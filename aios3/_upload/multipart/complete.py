@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from aios3._client.client import OperationClient
 from aios3._client.failed_attempts import FailedAttempts
@@ -22,13 +22,24 @@ from aios3.errors import CompletionUnknownError, UploadNotFoundError
 from aios3.models import StorageObject
 
 from .abort import AbortOutcome
-from .guard import CancellationGuard
 
-__all__ = [
-    "Completion",
-]
+__all__ = ["CommitGuard", "Completion"]
 
 _PART_COUNT: Final = re.compile(r"-(\d{1,5})\Z")
+
+
+class CommitGuard(Protocol):
+    """Guard of an open multipart upload, as far as its commit needs it."""
+
+    def completed(self) -> None:
+        """Note that the upload was committed, so nothing is left to abort."""
+
+    async def abort(self) -> AbortOutcome:
+        """Abort the upload and prove that nothing remained.
+
+        Raises:
+            StorageError: the store refused, or could not be reached.
+        """
 
 
 @dataclass(eq=False)
@@ -36,14 +47,14 @@ class Completion:
     """Commits one multipart upload."""
 
     client: OperationClient
-    guard: CancellationGuard
+    guard: CommitGuard
     operation: CompleteMultipartUpload
     size: int
     """Bytes of the object."""
     read_timeout: float
     """Seconds that the store may send nothing: it can take minutes to put thousands of parts together."""
     log: FailedAttempts
-    """Request log of the upload."""
+    """Failed attempts of the upload."""
     head_headers: Mapping[str, str] = field(default_factory=dict)
     checksum: str | None = None
     """Checksum of the object, as the store would report it; ``None`` if there is none."""

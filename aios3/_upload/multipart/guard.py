@@ -56,6 +56,7 @@ class CancellationGuard:
         self._creating: asyncio.Task[Attempt[str]] | None = None
         self._is_completed = False
         self._is_aborting = False
+        self._is_kept_if_clean = False
         self._outcome: AbortOutcome | None = None
         self.upload_id: str | None = None
         self.suspended_by: UploadSuspendedError | None = None
@@ -124,6 +125,10 @@ class CancellationGuard:
         elif outcome_unknown(attempt.failure):
             self._orphans.response_was_lost()
 
+    def keep_open(self) -> None:
+        """Leave the upload open when the block ends cleanly."""
+        self._is_kept_if_clean = True
+
     @property
     def is_kept(self) -> bool:
         """The upload was left open."""
@@ -183,12 +188,15 @@ class CancellationGuard:
             return
         is_worth_keeping = self.may_have_parts and not self._is_completed and not self._is_aborting
         is_suspended = exc is not None and exc is self.suspended_by
-        if is_suspended and self.upload_id is not None and is_worth_keeping:
+        is_left = exc is None and self._is_kept_if_clean
+        if is_left or (is_suspended and self.upload_id is not None and is_worth_keeping):
             self._outcome = AbortOutcome.KEPT
         self.is_cleaning_up = True
-        finished = await finish_despite_cancellation(
-            self._clean_up, deadline=self._deadline, name=f"aios3: clean up after {self._key!r}"
-        )
+        name = f"aios3: clean up after {self._key!r}"
+        finished = await finish_despite_cancellation(self._clean_up, deadline=self._deadline, name=name)
+        if is_left and finished.cancellation is not None:  # the caller will not learn the id
+            self._outcome = None
+            finished = await finish_despite_cancellation(self._clean_up, deadline=self._deadline, name=name)
         await self._drop_create()
         self._forget()
         cancellation = finished.cancellation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Sequence
+from typing import Protocol
 
 from aios3._client.concurrency_limiter import Permit
 from aios3._client.failed_attempts import FailedAttempts
@@ -20,9 +21,18 @@ from aios3._upload.shared.progress import ProgressReporter
 from aios3.checkpoints import UploadCheckpoint
 from aios3.errors import StorageError
 
-from .create import Creation
-
 __all__ = ["PartSender"]
+
+
+class OpenedUpload(Protocol):
+    """Upload that is open, or will be."""
+
+    async def id_for_part(self) -> str:
+        """Wait for the id, and note that the upload may have parts from now on.
+
+        Raises:
+            StorageError: the upload could not be created, or has failed meanwhile.
+        """
 
 
 class PartSender:
@@ -39,7 +49,7 @@ class PartSender:
         tasks: UploadTasks,
         progress: ProgressReporter,
         log: FailedAttempts,
-        creation: Creation,
+        creation: OpenedUpload,
     ) -> None:
         """Prepare.
 

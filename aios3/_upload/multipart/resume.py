@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import aclosing
 from io import FileIO
 
 from aios3._client.client import OperationClient
 from aios3._client.hashing import md5_hex
+from aios3._client.paging import iterate_pages
 from aios3._protocol.checksums.digests import checksum_of
 from aios3._protocol.operations import ListedPart, ListParts
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
@@ -17,7 +18,7 @@ from aios3.checkpoints import MultipartUpload, UploadCheckpoint
 from aios3.errors import IntegrityError
 from aios3.models import UploadedPart
 
-__all__ = ["check_checkpoint", "holds_parts", "list_stored_parts", "usable_parts"]
+__all__ = ["as_uploaded", "check_checkpoint", "holds_parts", "list_stored_parts", "usable_parts"]
 
 
 async def list_stored_parts(
@@ -29,14 +30,13 @@ async def list_stored_parts(
         UploadNotFoundError: the upload is not open.
         StorageError: the store refused, or no response came.
     """
-    parts: list[ListedPart] = []
-    operation = ListParts(*upload.place, headers=headers)
-    while True:
-        page = await client.run(operation)
-        parts.extend(page.parts)
-        if not page.is_truncated:
-            return parts
-        operation = replace(operation, marker=page.next_marker)
+    async with aclosing(iterate_pages(client, ListParts(*upload.place, headers=headers))) as pages:
+        return [part async for page in pages for part in page.parts]
+
+
+def as_uploaded(part: ListedPart) -> UploadedPart:
+    """Return a listed part as the caller sees it."""
+    return UploadedPart(part.number, part.size, unquote_etag(part.etag), part.checksum)
 
 
 def usable_parts(stored: Sequence[ListedPart], *, part_size: int, checksum: str | None) -> tuple[UploadedPart, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -22,7 +22,7 @@ from aios3.providers import Provider
 
 from .journal_interface import NoJournal, UploadJournal
 
-__all__ = ["Engine", "RunningUpload"]
+__all__ = ["Engine", "RunningUpload", "UploadUse"]
 
 _COMMIT_PATIENCE: Final = 5.0
 """Seconds that a commit may take when the driver is closed. Most take less, and service managers kill a process after
@@ -53,6 +53,17 @@ class RunningUpload(Protocol):
         """End the upload at the store although its caller is still inside its block."""
 
 
+@dataclass(slots=True)
+class UploadUse:
+    """Calls of this driver that work on one open upload at the same time."""
+
+    number: int | None
+    """Number of the upload in the journal; ``None`` if the journal does not list it."""
+    calls: int = 0
+    is_ended: bool = False
+    """The upload was committed or aborted, so the journal need not list it any longer."""
+
+
 @dataclass(eq=False)
 class Engine:
     """Client, memory and running uploads of one driver."""
@@ -72,6 +83,8 @@ class Engine:
     """Limit of parts in flight, for uploads with adaptive concurrency."""
     known_uploads: set[str] = field(default_factory=set)
     """Ids of the open multipart uploads of this driver."""
+    uses: dict[str, UploadUse] = field(default_factory=dict)
+    """Calls that work on open uploads which no call owns, by upload id."""
     running: set[RunningUpload] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -87,6 +100,29 @@ class Engine:
         if transfer.spill_directory == "auto":
             return Spill(None, transfer.spill_limit, self.memory, self.pool, most_files())
         return Spill(os.fsdecode(transfer.spill_directory), transfer.spill_limit, self.memory, self.pool)
+
+    @contextlib.contextmanager
+    def using(self, upload_id: str) -> Generator[UploadUse]:
+        """Keep the driver's own clean-up and recovery away from an open upload while the block works on it."""
+        use = self.uses.get(upload_id)
+        if use is None:
+            use = self.uses[upload_id] = UploadUse(self.journal.resume(upload_id))
+            self.known_uploads.add(upload_id)
+        use.calls += 1
+        try:
+            yield use
+        finally:
+            use.calls -= 1
+            if not use.calls:
+                self._end_use(upload_id, use)
+
+    def _end_use(self, upload_id: str, use: UploadUse) -> None:
+        del self.uses[upload_id]
+        self.known_uploads.discard(upload_id)
+        if use.number is not None and use.is_ended:
+            self.journal.end(use.number)
+        elif use.number is not None:
+            self.journal.leave(use.number, upload_id)
 
     def upload_ended(self, upload: RunningUpload) -> None:
         """Note that `upload` has ended and released all its memory."""

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from aios3._protocol.attributes.headers import ObjectHeaders
 from aios3._protocol.parts.part_plan import PartPlan
-from aios3.checkpoints import FileIdentity, UploadCheckpoint
-from aios3.models import UploadAttributes
+from aios3.checkpoints import FileIdentity, MultipartUpload, UploadCheckpoint
+from aios3.models import CommitRequest, UploadAttributes
 
 from .integrity import ObjectChecksum
 from .progress import ProgressCallback
 
-__all__ = ["UploadJob"]
+__all__ = ["BeforeCommit", "PartRange", "UploadJob"]
+
+BeforeCommit = Callable[[CommitRequest], Awaitable[None] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class PartRange:
+    """Parts of an open upload that one call sends or commits."""
+
+    upload: MultipartUpload
+    first_part: int
+    is_last: bool
+    """The source ends where the object ends, so its last part may be short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +57,7 @@ class UploadJob:
     """Checkpoint to resume, at whose offset the source begins; ``None`` for a new upload."""
     is_suspendable: bool = True
     """The upload may be left open when the driver is closed, if it has a journal."""
+    before_commit: BeforeCommit | None = None
+    """Function that may refuse the commit; ``None`` without one."""
+    range: PartRange | None = None
+    """Parts of an open upload to send, without a commit; ``None`` for an upload of its own."""

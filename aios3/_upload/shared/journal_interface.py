@@ -42,6 +42,15 @@ class UploadJournal(Protocol):
     def begin(self, job: UploadJob) -> JournalRecord:
         """Return the record of a new upload; nothing is written yet."""
 
+    def resume(self, upload_id: str) -> int | None:
+        """Mark a left upload as running and return its number; ``None`` if the journal does not list it."""
+
+    def leave(self, number: int, upload_id: str | None) -> None:
+        """Mark an upload as left, because no call works on it any longer."""
+
+    def end(self, number: int) -> None:
+        """Mark an upload as ended; never fails, and does not wait."""
+
 
 class NoRecord:
     """Record that keeps nothing."""
@@ -67,3 +76,12 @@ class NoJournal:
     def begin(self, job: UploadJob) -> JournalRecord:
         """Return a record that keeps nothing."""
         return NoRecord()
+
+    def resume(self, upload_id: str) -> None:
+        """Return ``None``: no upload is listed."""
+
+    def leave(self, number: int, upload_id: str | None) -> None:
+        """Do nothing."""
+
+    def end(self, number: int) -> None:
+        """Do nothing."""

@@ -13,7 +13,15 @@ __all__ = ["SourceLength"]
 class SourceLength:
     """Counts the bytes that are read from one source."""
 
-    def __init__(self, *, size: int | None, max_size: int | None, put_limit: int | None = None, read: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        size: int | None,
+        max_size: int | None,
+        put_limit: int | None = None,
+        read: int = 0,
+        may_end_early: bool = False,
+    ) -> None:
         """Take the limits in bytes; ``None`` is no limit.
 
         Args:
@@ -21,8 +29,10 @@ class SourceLength:
             max_size: the limit of the caller.
             put_limit: the limit of the store, if the upload has no parts.
             read: bytes that were read before.
+            may_end_early: the source may have fewer bytes than `size`.
         """
         self._size = size
+        self._may_end_early = may_end_early
         self._max_size = max_size
         self._put_limit = put_limit
         self._most = min(sys.maxsize if limit is None else limit for limit in (size, max_size, put_limit))
@@ -63,6 +73,6 @@ class SourceLength:
         Raises:
             SizeMismatchError: the source is shorter than declared.
         """
-        if self._size is not None and self.read != self._size:
+        if self._size is not None and self.read != self._size and not self._may_end_early:
             raise SizeMismatchError(f"the source ended after {self.read} of its declared {self._size} bytes")
         return self.read

@@ -80,7 +80,6 @@ async def test_an_upload_outlives_its_credentials(server, make_driver, issue, at
 
 
 async def test_many_parts_that_expire_together_are_one_renewal(server, make_driver):
-    """Each of the requests in flight is refused; all go on with the same fresh credentials."""
     fetched = []
 
     async def fetch() -> Credentials:
@@ -103,7 +102,6 @@ async def test_many_parts_that_expire_together_are_one_renewal(server, make_driv
 
 
 async def test_credentials_are_renewed_ahead_of_their_end(server, make_driver):
-    """By the clock, a quarter of an hour before, and without a single refusal."""
     clock = FakeClock()
     minutes = []
 
@@ -125,17 +123,6 @@ async def test_credentials_are_renewed_ahead_of_their_end(server, make_driver):
     assert all(45 <= after - before < 60 for before, after in pairwise(minutes))
     assert {request.status for request in server.requests} == {200}
     assert len({signer(request) for request in server.requests}) == len(minutes)
-
-
-async def test_credentials_that_are_never_taken_end_the_upload(server, make_driver, issue):
-    """One renewal per request, and then the store's refusal is the caller's."""
-    driver = make_driver(credentials=RefreshingCredentials(issue), transfer=ONE_AT_ONCE)
-    server.faults.add(Fault("answer", "UploadPart", status=400, code="ExpiredToken", times=99))
-    with pytest.raises(CredentialsError) as caught:
-        await driver.upload_object_via_stream(parts(3, 99, print), "bucket", "key")
-    assert caught.value.code == "ExpiredToken"
-    assert not server.open_uploads
-    assert len(issue.issued) == 2
 
 
 @pytest.fixture
@@ -331,7 +318,6 @@ async def test_what_else_a_store_says_of_expired_keys_stands_in_its_row(
 
 
 async def test_the_whole_chain_serves_an_upload(server, make_driver, stand_in: StandIn, monkeypatch):
-    """A driver without credentials of its own asks its container, and again after ExpiredToken."""
     far = NOW + timedelta(days=9999)
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", stand_in.url)
     stand_in.on(metadata(1, expires_at=far), metadata(1, expires_at=far + timedelta(days=1)))
@@ -341,22 +327,3 @@ async def test_the_whole_chain_serves_an_upload(server, make_driver, stand_in: S
     receipt = await driver.upload_object_via_stream(parts(5, 99, print), "bucket", "key")
     assert len(receipt.parts) == 5
     assert len(stand_in.asked) == 2
-
-
-async def test_a_cancelled_upload_leaves_no_fetch_behind(server, make_driver):
-    """Its credentials are being fetched when it is cancelled."""
-    begun = asyncio.Event()
-
-    async def fetch() -> Credentials:
-        begun.set()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    before = asyncio.all_tasks()
-    driver = make_driver(credentials=RefreshingCredentials(fetch))
-    upload = asyncio.ensure_future(driver.upload_object_via_stream(b"x", "bucket", "key"))
-    await begun.wait()
-    upload.cancel()
-    await asyncio.wait({upload})
-    assert upload.cancelled()
-    assert asyncio.all_tasks() == before

@@ -328,14 +328,12 @@ def expected(name: str) -> Provider:
 
 @EVERY
 def test_a_record_says_what_is_known_and_no_more(name: str) -> None:
-    """Field by field; none is left out."""
     wanted, found = dataclasses.asdict(expected(name)), dataclasses.asdict(PROVIDERS[name])
     del wanted["sources"], found["sources"]
     assert found == wanted
 
 
 def test_no_field_escapes_the_second_reading() -> None:
-    """A field that is added to the record is added here."""
     in_tables = {
         "endpoint",
         "endpoint_form",
@@ -352,7 +350,6 @@ def test_no_field_escapes_the_second_reading() -> None:
 
 @EVERY
 def test_what_differs_from_the_careful_value_has_a_source(name: str) -> None:
-    """And what has none holds the careful value."""
     provider = PROVIDERS[name]
     differing = {field for field in DEFAULT.unknown if getattr(provider, field) != getattr(DEFAULT, field)}
     assert differing <= provider.sources.keys()
@@ -362,7 +359,6 @@ def test_what_differs_from_the_careful_value_has_a_source(name: str) -> None:
 
 
 def test_general_knowledge_is_named_as_such() -> None:
-    """And it is little."""
     found = {
         name: {field for field, source in sources.items() if source == "general knowledge"}
         for name, _, sources in ROWS
@@ -373,7 +369,6 @@ def test_general_knowledge_is_named_as_such() -> None:
 
 @pytest.mark.parametrize("name", FROM_GENERAL_KNOWLEDGE)
 def test_general_knowledge_loosens_no_limit(name: str) -> None:
-    """It may only make us more careful than we are of a store that nothing is known of."""
     provider, fields = PROVIDERS[name], FROM_GENERAL_KNOWLEDGE[name]
     assert "min_part_size" not in fields or provider.min_part_size >= DEFAULT.min_part_size
     assert "max_part_size" not in fields or provider.max_part_size <= DEFAULT.max_part_size
@@ -382,7 +377,6 @@ def test_general_knowledge_loosens_no_limit(name: str) -> None:
 
 @EVERY
 def test_a_condition_that_would_be_ignored_is_refused(name: str) -> None:
-    """On either kind of upload: which one it becomes depends on the source."""
     provider = PROVIDERS[name]
     if False in (provider.conditional_put, provider.conditional_complete):
         assert {"if_match", "if_none_match"} <= provider.refused_attributes
@@ -392,7 +386,6 @@ def test_a_condition_that_would_be_ignored_is_refused(name: str) -> None:
 
 @EVERY
 def test_an_unknown_whether_is_a_careful_no(name: str) -> None:
-    """Where nobody says that a store takes an extra, none is sent of its own accord."""
     provider = PROVIDERS[name]
     if "checksums" in provider.unknown:
         assert provider.checksums == frozenset()

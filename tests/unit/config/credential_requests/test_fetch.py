@@ -29,7 +29,6 @@ async def requests(clock):
 
 
 async def test_a_request_is_sent_as_it_is(stand_in, requests):
-    """Method, path, query, headers and body; the answer comes back whole."""
     stand_in.on(Answer(201, b"body", (("X-Y", "z"),)))
     request = make_request("PutIt", "PUT", f"{stand_in.url}/a%20b/?c=d%2F&e=", {"x-a": "b"}, origin="it", body=(b"12",))
     response = await requests.send(request)
@@ -47,7 +46,6 @@ async def test_redirects_are_not_followed(stand_in, requests):
 
 
 async def test_proxies_are_not_used(stand_in, requests, monkeypatch):
-    """Whatever the environment says: these addresses mean the machine itself."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     stand_in.on(Answer())
@@ -55,29 +53,23 @@ async def test_proxies_are_not_used(stand_in, requests, monkeypatch):
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-async def test_what_may_pass_is_tried_again(stand_in, requests, clock, status):
-    """With growing waits in between."""
+async def test_a_passing_failure_is_tried_three_times_with_growing_waits(stand_in, requests, clock, status):
     stand_in.on(Answer(status), Answer(status), Answer())
     assert (await requests.send(get(stand_in.url))).status == 200
     assert clock.slept == [0.2, 0.4]
-
-
-async def test_the_last_answer_counts(stand_in, requests):
-    """After three attempts."""
-    stand_in.on(Answer(503))
-    assert (await requests.send(get(stand_in.url))).status == 503
-    assert len(stand_in.asked) == 3
-
-
-@pytest.mark.parametrize("status", [400, 401, 403, 404])
-async def test_a_no_is_not_tried_again(stand_in, requests, status):
-    """It is given back at once."""
-    stand_in.on(Answer(status), Answer())
+    stand_in.on(Answer(status))
     assert (await requests.send(get(stand_in.url))).status == status
+    assert len(stand_in.asked) == 6
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 302])
+async def test_a_refusal_or_redirect_is_returned_at_once(stand_in, requests, status):
+    stand_in.on(Answer(status, headers=(("Location", f"{stand_in.url}/other"),)), Answer())
+    assert (await requests.send(get(stand_in.url))).status == status
+    assert len(stand_in.asked) == 1
 
 
 async def test_a_refused_connection_is_tried_again_and_then_an_error(requests, clock):
-    """Nothing listens there."""
     async with StandIn() as gone:
         url = gone.url
     with pytest.raises(TransportError, match="GetIt at http://127.0.0.1"):
@@ -99,7 +91,6 @@ async def test_silence_is_bounded(stand_in, clock, loop_clock):
 
 
 async def test_a_cancelled_request_leaves_nothing(stand_in, requests):
-    """No task, no connection."""
     stand_in.on(SILENCE)
     before = asyncio.all_tasks()
     sending = asyncio.ensure_future(requests.send(get(stand_in.url)))
@@ -142,7 +133,6 @@ async def test_https_is_verified_with_the_bundle(tls, tmp_path, clock):
     ],
 )  # fmt: skip
 def test_an_unusable_url_is_an_error(url):
-    """It is named by origin and not shown."""
     with pytest.raises(ConfigurationError, match="^the endpoint: ") as caught:
         get(url)
     assert "hidden" not in str(caught.value)
@@ -158,7 +148,6 @@ def test_an_unusable_url_is_an_error(url):
     ],
 )
 def test_paths_and_queries_are_taken_as_they_are(url, path, query):
-    """Also an encoded slash, and one at the end."""
     request = get(url)
     assert (request.host, request.path, request.query) == ("h", path, query)
 
@@ -190,7 +179,6 @@ def test_a_header_with_a_line_break_is_an_error(value):
     ],
 )
 def test_a_refusal_is_an_error_of_the_tree(status, body, error_class, words):
-    """Denials, throttling and the other side's own trouble apart, the credentials are not accepted."""
     error = refusal(Response(status, {"x-amz-request-id": "R"}, body), "AssumeRole")
     assert type(error) is error_class
     assert (error.operation, error.status, error.request_id) == ("AssumeRole", status, "R")

@@ -54,13 +54,11 @@ def test_the_ways_are_tried_in_order(make_context, settings, in_credentials_file
 
 
 def test_the_environment_does_not_matter(make_context):
-    """A profile that is a source speaks for itself alone."""
     found = make_context("region = x", AWS_ACCESS_KEY_ID="ENV", AWS_SECRET_ACCESS_KEY="hidden")
     assert from_profile(found) is None
 
 
 async def test_a_process_is_run(make_context):
-    """As the profile says."""
     document = json.dumps({"Version": 1, "AccessKeyId": "K", "SecretAccessKey": "hidden"})
     command = shlex.join([sys.executable, "-I", "-S", "-c", f"print('{document}')"])
     found = from_profile(make_context(f"credential_process = {command}"))
@@ -69,7 +67,6 @@ async def test_a_process_is_run(make_context):
 
 @pytest.mark.parametrize("has_session", [True, False])
 async def test_sso_is_used(make_context, stand_in, tmp_path, has_session):
-    """With a section of its own for the session, or in the older form."""
     cache = tmp_path / ".aws" / "sso" / "cache"
     if has_session:
         settings = "sso_account_id = 1\nsso_role_name = r\nsso_session = s"
@@ -104,15 +101,12 @@ async def test_sso_is_used(make_context, stand_in, tmp_path, has_session):
     ],
 )
 def test_half_a_configuration_is_an_error(make_context, settings, message):
-    """It never leads on to another identity."""
     more = "[sso-session s]\nsso_region = eu-west-1\nsso_start_url = https://start\n"
     with pytest.raises(ConfigurationError, match=message):
         from_profile(make_context(settings, more=more))
 
 
 def test_the_first_that_has_something_ends_the_search(make_context):
-    """Those after it are not asked."""
-
     def never(context):
         raise AssertionError("asked")
 

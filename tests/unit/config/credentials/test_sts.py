@@ -36,7 +36,6 @@ async def test_a_signed_request_gives_credentials(stand_in, client):
 
 
 async def test_an_unsigned_request_has_no_signature(stand_in, client):
-    """As a web identity needs it."""
     stand_in.on(sts("AssumeRoleWithWebIdentity"))
     await client.ask("AssumeRoleWithWebIdentity", {}, None)
     assert "authorization" not in stand_in.asked[0].headers
@@ -52,7 +51,6 @@ async def test_an_unsigned_request_has_no_signature(stand_in, client):
     ],
 )
 async def test_a_refusal_has_its_words(stand_in, client, status, code, error_class):
-    """Code, message and request id of STS."""
     stand_in.on(sts_error(status, code, "because"))
     with pytest.raises(error_class, match="AssumeRole was answered .*because") as caught:
         await client.ask("AssumeRole", {}, SIGNER)
@@ -60,7 +58,6 @@ async def test_a_refusal_has_its_words(stand_in, client, status, code, error_cla
 
 
 async def test_a_wrong_signature_does_not_show_the_token(stand_in, client):
-    """STS repeats the whole canonical request, the token in it."""
     words = "The Canonical String should have been x-amz-security-token:hidden-signer-token"
     stand_in.on(sts_error(403, "SignatureDoesNotMatch", words))
     with pytest.raises(CredentialsError) as caught:
@@ -89,10 +86,7 @@ async def test_what_is_not_the_answer_of_sts_is_an_error(stand_in, client, body,
 
 @pytest.mark.parametrize(
     ("region", "host"),
-    [
-        ("eu-west-1", "sts.eu-west-1.amazonaws.com"),
-        ("cn-north-1", "sts.cn-north-1.amazonaws.com.cn"),
-    ],
+    [("eu-west-1", "sts.eu-west-1.amazonaws.com"), ("cn-north-1", "sts.cn-north-1.amazonaws.com.cn")],
 )
 async def test_without_an_endpoint_it_is_the_regions(clock, monkeypatch, region, host):
     """Over https."""
@@ -117,13 +111,11 @@ def test_a_region_that_cannot_be_one_is_refused(clock):
 
 @pytest.mark.parametrize(("seconds", "text"), [(None, None), (900, "900"), (43200, "43200")])
 def test_durations_are_within_bounds(seconds, text):
-    """A quarter of an hour to twelve hours."""
     assert check_duration(seconds) == text
 
 
 @pytest.mark.parametrize("seconds", [899, 43201, 3600.0, "3600", True])
 def test_other_durations_are_refused(seconds):
-    """Before STS is asked."""
     with pytest.raises(ConfigurationError, match="duration_seconds must be a whole number in 900..43200"):
         check_duration(seconds)
 

@@ -1,0 +1,74 @@
+"""Driver methods for an open multipart upload: arguments, pages, presigned parts."""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+
+from aios3 import ConfigurationError, SizeMismatchError, TransferConfig, UploadNotFoundError
+
+PART = 1024
+CONTENT = bytes(range(256)) * 14  # 3.5 parts
+
+
+async def begin(driver, **options):
+    return await driver.create_multipart_upload("bucket", "key", **options)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "error"),
+    [
+        (CONTENT + b"x", {}, SizeMismatchError),
+        (CONTENT[:-1], {}, SizeMismatchError),
+        (CONTENT + b"x", {"last": False}, SizeMismatchError),
+        (CONTENT[: 2 * PART + 1], {"first_part": 3}, SizeMismatchError),
+        (CONTENT, {"first_part": 5}, ConfigurationError),
+        (CONTENT, {"first_part": 0}, ConfigurationError),
+        (CONTENT, {"first_part": True}, ConfigurationError),
+        (CONTENT, {"first_part": 10**6}, ConfigurationError),
+        (CONTENT, {"sse_customer_key": b"k" * 32}, ConfigurationError),
+        (CONTENT, {"content_type": "a/b"}, TypeError),
+    ],
+)
+async def test_a_source_of_another_length_is_refused(server, driver, content, options, error):
+    """So are part numbers and attributes that cannot be. The upload stays open."""
+    upload = await begin(driver, size=len(CONTENT))
+    with pytest.raises(error):
+        await driver.upload_parts(upload, content, **options)
+    assert set(server.store.uploads) == {upload.upload_id}
+
+
+async def test_iterate_parts_gives_every_page(server, driver):
+    upload = await begin(driver, transfer=TransferConfig(part_size=PART))
+    for number in (3, 1, 2):
+        await driver.upload_part(upload, number, CONTENT[:PART])
+    assert [part.number async for part in driver.iterate_parts(upload)] == [1, 2, 3]
+    await driver.abort_multipart_upload(upload)
+    with pytest.raises(UploadNotFoundError):
+        _ = [part async for part in driver.iterate_parts(upload)]
+
+
+# presigned parts
+
+
+async def test_a_bearer_of_the_url_can_put_one_part(server, driver):
+    """A size binds the length of the body; nothing of the URL is good for another part."""
+    upload = await begin(driver, size=len(CONTENT))
+    url = await driver.create_part_url(upload, 1, expires_in=60, size=PART)
+    async with aiohttp.ClientSession() as session:
+        async with session.put(url, data=CONTENT[:10]) as response:
+            assert response.status == 403
+        async with session.put(url.replace("partNumber=1", "partNumber=2"), data=CONTENT[:PART]) as response:
+            assert response.status == 403
+        async with session.put(url, data=CONTENT[:PART]) as response:
+            assert response.status == 200
+    await driver.upload_parts(upload, CONTENT[PART:], first_part=2)
+    await driver.complete_multipart_upload(upload)
+    assert server.objects["bucket", "key"].body == CONTENT
+
+
+@pytest.mark.parametrize("wrong", [{"part_number": 0}, {"expires_in": 0}, {"size": -1}, {"expires_in": "1"}])
+async def test_a_part_url_that_cannot_be_is_refused(driver, wrong):
+    upload = await begin(driver)
+    with pytest.raises(ConfigurationError):
+        await driver.create_part_url(upload, **{"part_number": 1, "expires_in": 60, **wrong})
