@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Literal, Self, Unpack
 
 import aiohttp
 
@@ -62,6 +62,7 @@ class S3StorageDriver(DriverBase):
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
         trust_env: bool = False,
+        addressing: Literal["virtual", "path", "cname"] | None = None,
         use_dualstack: bool | None = None,
         use_fips: bool | None = None,
         use_accelerate: bool | None = None,
@@ -71,10 +72,15 @@ class S3StorageDriver(DriverBase):
 
         Args:
             provider: the kind of store, by name or as a `Provider`; ``None`` takes `default_provider`.
-            endpoint_url: ``None`` takes AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, or the provider's.
+            endpoint_url: ``None`` takes AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, or the provider's. For a
+                provider with hosts of its own these variables and the profile count only if they name one of them; for
+                Amazon only if they name no host of another provider of the table. Otherwise the logger ``aios3`` warns
+                that they are passed over. If the host or the path holds a bucket,
+                calls that name it go there, and calls that name another bucket raise `ConfigurationError`.
             region: region to sign for; ``None`` takes the region of `endpoint_url` if that is one of the provider's
                 hosts, else AWS_REGION, AWS_DEFAULT_REGION, the profile's, or the provider's. If `endpoint_url` is of
-                another region, requests are signed for `region`, and the host stays as given.
+                another region, requests are signed for `region`, and the host stays as given. A provider with one
+                region (`Provider.has_one_region`) ignores the variables and the profile.
             credentials: ``None`` searches the places of the AWS SDKs, from the environment to the metadata service;
                 `ANONYMOUS` sends unsigned requests.
             transfer: options for parts, concurrency and memory; an upload may have other options. The default takes
@@ -90,6 +96,11 @@ class S3StorageDriver(DriverBase):
             trust_env: use the proxies of the environment (``http_proxy``, ``https_proxy``, ``all_proxy``) if there is
                 no `proxy`, and obey ``no_proxy``. The credentials services of the machine or container are never
                 reached through a proxy.
+            addressing: place of the bucket in URLs: ``"virtual"`` (``https://bucket.host/key``), ``"path"``
+                (``https://host/bucket/key``), or ``"cname"``: the host of `endpoint_url` stands for one bucket
+                (``https://host/key``), which the first call names. With ``"virtual"``, IP addresses, localhost and
+                buckets that are not one DNS label are still addressed by path. ``None`` takes the profile's
+                ``addressing_style``, or the provider's.
             use_dualstack: reach the provider over IPv6 too. ``None`` takes AWS_USE_DUALSTACK_ENDPOINT, or the profile's
                 ``use_dualstack_endpoint``.
             use_fips: reach the provider, and STS for the credentials of roles, at hosts that keep FIPS 140. ``None``
@@ -124,6 +135,7 @@ class S3StorageDriver(DriverBase):
             ssl_context=ssl_context,
             proxy=proxy,
             trust_env=trust_env,
+            addressing=addressing,
             use_dualstack=use_dualstack,
             use_fips=use_fips,
             use_accelerate=use_accelerate,

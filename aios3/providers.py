@@ -49,9 +49,14 @@ class Provider:
     """URL pattern of the separate endpoint that creates, deletes and lists buckets, by path; ``None`` for none."""
     default_region: str = "us-east-1"
     """Region to sign for if the caller names none."""
+    has_one_region: bool = False
+    """``True`` if the store has no other region than `default_region`: region variables and profiles mean other
+    stores, and do not count."""
     addressing: Literal["virtual", "path"] = "path"
     """``"virtual"`` puts the bucket into the host name. Buckets with dots, IP addresses and localhost are always
     addressed by path."""
+    foreign_addressing: Literal["virtual", "path"] | None = None
+    """Addressing on hosts that no pattern of this record fits; ``None`` takes `addressing`."""
     min_part_size: int = 5 * MIB
     """Minimum size of a part that is not the last."""
     max_part_size: int = 5 * GIB
@@ -80,6 +85,19 @@ class Provider:
     endpoint_aliases: tuple[str, ...] = ()
     """Patterns of further hosts of the store, which are recognised in ``endpoint_url`` and in redirects, but never
     chosen."""
+    owns_variables: bool = False
+    """``True`` if AWS_ENDPOINT_URL and the ``endpoint_url`` of a profile mean this store, so they may also name an
+    emulator of it. They are passed over only if they name a host of another known provider. If ``False``, a record with
+    hosts of its own takes only these from them."""
+    partitions: tuple[tuple[str, str, frozenset[str]], ...] = ()
+    """Groups of regions below another domain than that of `endpoint`: the beginning of their names, their domain, and
+    the switches of `endpoint_variants` that they lack."""
+    access_points: tuple[tuple[frozenset[str], str], ...] = ()
+    """Patterns of the hosts that access points precede, each after its switches; no switch is the usual host, and
+    ``"private"`` a host that is recognised, but never chosen. Empty if the store has no access points, so no ARN names
+    a bucket."""
+    has_tenants: bool = False
+    """``True`` if a bucket can be named with its tenant, as ``tenant:bucket``."""
     region_required: bool = False
     """``True`` if every region has its own host and none is usual: without a region there is no endpoint."""
     checks_region: bool | None = None
@@ -142,7 +160,8 @@ class Provider:
             "endpoint_form is only for a provider without an endpoint",
         )
         _require(not self.has_zones or self.control_endpoint is not None, "zones need a control_endpoint")
-        _require(self.addressing in ("virtual", "path"), f"unknown addressing {self.addressing!r}")
+        for style in (self.addressing, self.foreign_addressing or "path"):
+            _require(style in ("virtual", "path"), f"unknown addressing {style!r}")
         _require(self.signing_service in ("s3", "s3express"), f"unknown signing_service {self.signing_service!r}")
         self._check_names()
 
@@ -150,6 +169,9 @@ class Provider:
         """Refuse values that would be ignored: unknown names, and checksums that are not in `checksums`."""
         for variant, _ in self.endpoint_variants:
             _require(bool(variant) and variant <= _VARIANTS, f"unknown endpoint variant: {', '.join(sorted(variant))}")
+        for switches in (*(variant for variant, _ in self.access_points), *(lacks for *_, lacks in self.partitions)):
+            unknown = switches - _VARIANTS - {"private"}
+            _require(not unknown, f"unknown endpoint variant: {', '.join(sorted(unknown))}")
         unknown = self.checksums - _CHECKSUMS
         _require(not unknown, f"unknown checksums: {', '.join(sorted(unknown))}")
         kinds = self.full_object_checksums | self.composite_checksums

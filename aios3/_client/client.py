@@ -13,8 +13,9 @@ from aios3._concurrency.clock import Clock
 from aios3._protocol.checksums.digests import sha256_hex
 from aios3._protocol.operations import CONTROL_OPERATIONS, GetObject, Operation
 from aios3._protocol.policies.retry import Repair, decide, is_doubt_of_keys
-from aios3._protocol.wire.error_responses import expected_region, redirect_host, retry_after
-from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.access_points import region_in_name
+from aios3._protocol.wire.error_responses import expected_regions, redirect_host, retry_after
+from aios3._protocol.wire.messages import Request, Response, is_redirect
 from aios3._protocol.wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign
 from aios3._protocol.wire.uri import Endpoint
 from aios3._transport.interface import BodyFeed, StreamedResponse, Transport
@@ -60,13 +61,14 @@ class OperationClient:
     clock_skew: ClockSkew = field(init=False)
     budget: RetryBudget = field(init=False)
     limiter: RateLimiter = field(init=False)
-    regional_endpoint: Callable[[str], Endpoint] | None = None
-    """Endpoint by region, if the provider has one for each; ``None`` if the caller gave an endpoint."""
+    regional_endpoint: Callable[[str], Endpoint | None] | None = None
+    """Endpoint by region, if the provider has one for each; ``None`` if the caller gave an endpoint. The call returns
+    ``None`` for a region that must not be reached."""
     region_of_host: Callable[[str, str | None], str | None] | None = None
     """Region by host of the provider and the bucket that may precede the host; ``None`` if no host is known."""
-    data_endpoint: Callable[[str, str], Endpoint] | None = None
-    """Endpoint for the objects of a bucket, by bucket and region; ``None`` if that is the endpoint that makes buckets.
-    The call may raise a `ConfigurationError`."""
+    data_endpoint: Callable[[str, str], Endpoint | None] | None = None
+    """Endpoint for the objects of a bucket, by bucket and region; ``None`` if that is the endpoint that makes buckets,
+    for every bucket or for this one. The call may raise a `ConfigurationError`."""
     listing_prefix: Callable[[str], str] = str
     """Prefix to send, by wanted prefix. The listing may then have other keys, so the caller filters it."""
     expired_key_codes: frozenset[str] = frozenset()
@@ -264,14 +266,18 @@ class OperationClient:
             return Attempt(None, error, response, credentials)
 
     def region_of(self, bucket: str | None) -> str:
-        """Return the region to sign for; `region` unless the store has reported another region for `bucket`."""
-        return self._regions.get(bucket, self.region)
+        """Return the region to sign for: as the store reported it for `bucket`, else that of its ARN, else `region`."""
+        return self._regions.get(bucket) or region_in_name(bucket) or self.region
 
     def endpoint_of(self, bucket: str | None) -> Endpoint:
         """Return the endpoint for the objects of `bucket`, by the region that is known of it."""
-        if bucket is not None and self.data_endpoint is not None:
-            return self.data_endpoint(bucket, self.region_of(bucket))
-        return self._control_endpoint_of(bucket)
+        if bucket is None or self.data_endpoint is None:
+            return self._control_endpoint_of(bucket)
+        return self.data_endpoint(bucket, self.region_of(bucket)) or self._control_endpoint_of(bucket)
+
+    def check_bucket(self, bucket: str) -> None:
+        """Raise a `ConfigurationError` if the endpoint does not reach `bucket`."""
+        self.endpoint_of(bucket).locate(bucket, None)
 
     def _endpoint_for(self, operation: Operation[Any]) -> Endpoint:
         is_control = operation.name in CONTROL_OPERATIONS
@@ -280,19 +286,23 @@ class OperationClient:
     def _control_endpoint_of(self, bucket: str | None) -> Endpoint:
         if bucket not in self._regions or self.regional_endpoint is None:
             return self.endpoint
-        return self.regional_endpoint(self._regions[bucket])
+        return self.regional_endpoint(self._regions[bucket]) or self.endpoint
 
     def _other_region(self, bucket: str | None, response: Response | None) -> str | None:
         """Return the region that the response names; ``None`` if it names no other one, or must not be followed."""
         # A redirect is followed by the provider's own pattern only, never to a host that a response names.
-        if response is None or (response.status in (301, 307) and self.regional_endpoint is None):
+        if response is None or (is_redirect(response) and self.regional_endpoint is None):
             return None
-        region = expected_region(response) or self._region_of_redirect(bucket, response)
-        return None if region == self.region_of(bucket) else region
+        current = self.region_of(bucket)
+        named = (*expected_regions(response), self._region_of_named_host(bucket, response))
+        return next((region for region in named if region not in (None, current) and self._may_reach(region)), None)
 
-    def _region_of_redirect(self, bucket: str | None, response: Response) -> str | None:
-        host = redirect_host(response) if response.status in (301, 307) else None
+    def _region_of_named_host(self, bucket: str | None, response: Response) -> str | None:
+        host = redirect_host(response)
         return None if host is None or self.region_of_host is None else self.region_of_host(host, bucket)
+
+    def _may_reach(self, region: str) -> bool:
+        return self.regional_endpoint is None or self.regional_endpoint(region) is not None
 
     async def _repair(
         self, repair: Repair, operation: Operation[Any], outcome: Attempt[Any], *, doubts_keys: bool

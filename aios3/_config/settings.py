@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from aios3._concurrency.threads import in_library_thread
 from aios3._config.aws_files.environment import Environment, read_environment
 from aios3._config.aws_files.shared_files import Profile, load_profile
 from aios3._config.credentials.chain import LookupContext, StaticCredentials, find_credentials
-from aios3._config.endpoints.bucket_endpoints import accelerated_endpoint
+from aios3._config.endpoints.bucket_endpoints import BucketEndpoint, choose_bucket_endpoint
 from aios3._config.endpoints.endpoint import (
     CustomEndpoint,
     OwnEndpoints,
@@ -25,7 +25,7 @@ from aios3._config.endpoints.endpoint import (
 from aios3._config.endpoints.regions import check_region, choose_aws_region
 from aios3._config.endpoints.variants import VariantSwitches, choose_variant
 from aios3._protocol.policies.proxies import NO_PROXIES, Proxies
-from aios3._protocol.wire.uri import Endpoint
+from aios3._protocol.wire.uri import Addressing, Endpoint
 from aios3.credentials import ANONYMOUS, Anonymous, Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
@@ -49,8 +49,8 @@ class Settings:
     """``True`` if `load_settings` made the credentials provider; `aclose` then closes it."""
     own_endpoints: OwnEndpoints | None = None
     """The provider's endpoints in all regions; ``None`` if `endpoint` is not one of them."""
-    accelerated_endpoint: Callable[[str, str], Endpoint] | None = None
-    """Function of bucket and region that returns the endpoint for objects; ``None`` if that is `endpoint`."""
+    bucket_endpoint: BucketEndpoint | None = None
+    """Function that knows the endpoints of buckets; ``None`` if `endpoint` is that of all."""
     proxies: Proxies = NO_PROXIES
     """Proxies of the requests to the store."""
 
@@ -66,6 +66,7 @@ async def load_settings(
     endpoint_url: str | None,
     region: str | None,
     credentials: Credentials | CredentialsProvider | Anonymous | None,
+    addressing: Addressing | None = None,
     variants: VariantSwitches = VariantSwitches(),  # noqa: B008 - frozen
     proxy: str | None = None,
     trust_env: bool = False,
@@ -78,7 +79,8 @@ async def load_settings(
     given, only for ``ca_bundle``, and malformed files do not matter. ``home=None`` takes the user's home directory.
 
     If ``endpoint_url`` has one of the provider's hosts, the host sets the region unless ``region`` does. A host from
-    the environment or the profile sets the region only if they name none.
+    the environment or the profile sets the region only if they name none. A provider with one region has that region
+    unless ``region`` names another.
 
     Raises:
         ConfigurationError: a setting is missing or malformed. The message says what to set and never holds a secret.
@@ -92,12 +94,15 @@ async def load_settings(
         ca_bundle = profile.settings.get("ca_bundle")
     else:
         ca_bundle = await in_library_thread(_find_ca_bundle, environment, home)
-    custom = find_custom_endpoint(endpoint_url, environment, profile)
+    custom = find_custom_endpoint(provider, endpoint_url, environment, profile)
     variant = choose_variant(provider, variants, environment, profile, None if custom is None else custom.origin)
     region = _resolve_region(provider, region, environment, profile, custom)
     sts_region = choose_aws_region(environment.region, profile.settings.get("region"), region)
-    endpoint = resolve_endpoint(provider, custom, variant, region, profile)
+    endpoint = resolve_endpoint(provider, custom, variant, region, profile, addressing)
     _check_reach(provider, endpoint)
+    own = find_own_endpoints(provider, endpoint, region)
+    host_region = None if custom is None else custom.region(provider)
+    at_host = own if host_region is None else find_own_endpoints(provider, endpoint, host_region)
     return Settings(
         endpoint=endpoint,
         region=region,
@@ -116,8 +121,10 @@ async def load_settings(
         ca_bundle=environment.ca_bundle or ca_bundle,
         proxies=Proxies.choose(proxy, trust_env=trust_env, environ=environ),
         owns_credentials=credentials is None,
-        own_endpoints=find_own_endpoints(provider, endpoint, region),
-        accelerated_endpoint=accelerated_endpoint(provider, variant, profile),
+        own_endpoints=own,
+        bucket_endpoint=choose_bucket_endpoint(
+            provider, endpoint, variant if at_host is None else variant | at_host.variant, region, profile, addressing
+        ),
     )
 
 
@@ -150,6 +157,8 @@ def _resolve_region(
     profile: Profile,
     custom: CustomEndpoint | None,
 ) -> str:
+    if region is None and provider.has_one_region:
+        region = provider.default_region
     of_host = None if custom is None else custom.region(provider)
     is_argument = custom is not None and custom.is_argument
     candidates = (

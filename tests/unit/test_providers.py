@@ -134,8 +134,12 @@ def test_every_endpoint_is_a_url(provider: Provider) -> None:
         (provider.endpoint, {"zone"} if provider.has_zones else set()),
         (provider.control_endpoint, set()),
         (provider.endpoint_form, {"account", "location", "namespace", "project", "service"}),
-        *((alias, {"account", "number", "project"}) for alias in provider.endpoint_aliases),
+        *(
+            (alias, {"account", "location", "number", "project", "satellite", "vpce"})
+            for alias in provider.endpoint_aliases
+        ),
         *((variant, set()) for _, variant in provider.endpoint_variants),
+        *((point, {"vpce"}) for _, point in provider.access_points),
     ):
         found = set(re.findall(r"\{(\w+)\}", pattern or ""))
         assert found <= names | {"region"}

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from aios3._protocol.wire.error_codes import TRANSIENT, UNKNOWN_KEYS, WRONG_REGION, is_about_time, is_of_expired_keys
+from aios3._protocol.wire.error_codes import TRANSIENT, UNKNOWN_KEYS, is_about_time, is_of_expired_keys
 from aios3.errors import (
     DriverClosedError,
     ResponseError,
@@ -41,6 +41,9 @@ _BARE_REFUSALS: Final = frozenset({400, 401, 403})
 
 _REPEATED_IF_BROKEN: Final = frozenset({"CompleteMultipartUpload", "CreateMultipartUpload", "UploadPart"})
 """Operations that are repeated if a success lacks required content: it counts as damaged in transit."""
+
+_REGION_STATUSES: Final = frozenset({301, 302, 307, 308, 400, 403})
+"""Statuses of a refusal that may be about the region. Stores have many codes for that, and a response to HEAD none."""
 
 _RETRY_COST: Final = 5
 _TIMEOUT_COST: Final = 10
@@ -132,8 +135,10 @@ def is_refusal_of_keys(failure: StorageError) -> bool:
 
 
 def _is_wrong_region(failure: ResponseError) -> bool:
-    """Return whether the region was wrong. A response to HEAD has no code, so a redirect or a 400 counts there."""
-    return failure.status in (301, 307) or failure.code in WRONG_REGION or (failure.status, failure.code) == (400, None)
+    """Return whether a refusal that names another region may be about the region, and not about something else."""
+    return failure.status in _REGION_STATUSES and not (
+        is_about_time(failure.code, failure.message) or is_of_expired_keys(failure.code)
+    )
 
 
 def outcome_unknown(failure: StorageError) -> bool:

@@ -56,8 +56,10 @@ CONFLICT: Final = frozenset(
 WRONG_CLOCK: Final = frozenset({"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"})
 """The time of the request is too far from the store's clock."""
 
-WRONG_REGION: Final = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
-"""The request was signed for, or names, another region than the store's."""
+WRONG_REGION: Final = frozenset(
+    {"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "SignatureDoesNotMatch"}
+)
+"""The region may be wrong, if the response names another one. Codes with "region" in them mean it, too."""
 
 TRANSIENT: Final = frozenset(
     {

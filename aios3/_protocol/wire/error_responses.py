@@ -10,8 +10,9 @@ from typing import Final
 from aios3.errors import ResponseError
 
 from .error_classes import error_class
-from .error_codes import is_about_time
-from .messages import Response
+from .error_codes import WRONG_REGION, is_about_time
+from .messages import Response, is_redirect
+from .region_words import regions_in_words
 from .response_headers import etag_of, read_checksum, read_http_date, read_metadata, retry_after, unquote_etag
 from .xml_bodies import Element, XmlError, parse_xml, read_time
 
@@ -19,6 +20,7 @@ __all__ = [
     "describe_body",
     "etag_of",
     "expected_region",
+    "expected_regions",
     "read_checksum",
     "read_error",
     "read_http_date",
@@ -41,7 +43,9 @@ _CREDIBLE_YEARS: Final = range(2000, 2200)
 """Years of a store's clock that are believed. Arithmetic with others could leave the range of `datetime`."""
 
 _NOTHING: Final = Element("")
-_REGION: Final = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
+_REGION: Final = re.compile(r"[A-Za-z0-9-]{1,63}", re.ASCII)
+# x-amz-bucket-region, and what Tencent and Huawei call it.
+_REGION_HEADERS: Final = ("-bucket-region", "-bucket-location")
 # The host of a URL, or a host alone, as in the Endpoint of a redirect.
 _PLACE: Final = re.compile(r"(?:https?://)?([a-z0-9._-]{1,320}(?::[0-9]{1,5})?)(?:[/?#].*)?", re.ASCII | re.DOTALL)
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,200}", re.ASCII)
@@ -98,17 +102,46 @@ def request_id(response: Response) -> str | None:
 
 def expected_region(response: Response) -> str | None:
     """Return the region that the store asks to sign for, or ``None`` if it names no credible one."""
-    named = (response.headers.get("x-amz-bucket-region"), _error_document(response).text("Region"))
-    regions = (region.strip() for region in named if region)
-    return next((region for region in regions if _REGION.fullmatch(region)), None)
+    return next(iter(_named_regions(response, _error_document(response))), None)
+
+
+def expected_regions(response: Response) -> tuple[str, ...]:
+    """Return the regions that the store may ask to sign for. The one that was refused may be among them.
+
+    Many stores name their region in every response, so headers and elements count only if the refusal may be about
+    the region. Words of the message count always.
+    """
+    document = _error_document(response)
+    if is_redirect(response) or _is_about_region(document.text("Code")):
+        return _named_regions(response, document)
+    return _regions_in_words(document)
 
 
 def redirect_host(response: Response) -> str | None:
-    """Return the host that a redirect names, in lower case, or ``None``. Only a region is read from it."""
-    for place in (response.headers.get("location"), _error_document(response).text("Endpoint")):
+    """Return the host that the store asks to use, in lower case, or ``None``. Only a region is read from it."""
+    location = response.headers.get("location") if is_redirect(response) else None
+    for place in (location, _error_document(response).text("Endpoint")):
         if place and (found := _PLACE.fullmatch(place.strip().lower())):
             return found[1].removesuffix(":443").removesuffix(":80")
     return None
+
+
+def _regions_in_words(document: Element) -> tuple[str, ...]:
+    # The code alone may say that the message is about the region.
+    return regions_in_words(f"{document.text('Code') or ''}: {document.text('Message') or ''}")
+
+
+def _is_about_region(code: str | None) -> bool:
+    # A response to HEAD has no code.
+    return not code or code in WRONG_REGION or "region" in code.lower()
+
+
+def _named_regions(response: Response, document: Element) -> tuple[str, ...]:
+    headers = [value for name, value in response.headers.items() if name.endswith(_REGION_HEADERS)]
+    elements = [document.text(name) or "" for name in ("Region", "BucketRegion", "ExpectedRegion")]
+    fields = [value.strip() for value in (*headers, *elements)]
+    credible = [value for value in fields if _REGION.fullmatch(value)]
+    return (*credible, *_regions_in_words(document))
 
 
 def server_time(response: Response) -> datetime | None:

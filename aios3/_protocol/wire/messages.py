@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Body", "Request", "Response"]
+__all__ = ["Body", "Request", "Response", "is_redirect"]
 
 Body = Sequence[bytes | bytearray | memoryview]
 """Slices of a body in order. Each slice is one write, so it should have 64 KiB to 1 MiB."""
@@ -48,3 +48,8 @@ class Response:
     headers: Mapping[str, str] = field(repr=False)
     """Headers by lower-case name."""
     body: bytes = field(default=b"", repr=False)
+
+
+def is_redirect(response: Response) -> bool:
+    """Return whether the store asks to send the request elsewhere."""
+    return response.status in (301, 302, 307, 308)

@@ -33,7 +33,7 @@ async def request(method: str, url: str, **options) -> tuple[int, bytes]:
     [
         (None, "videos", "https://videos.s3.eu-west-1.amazonaws.com/"),
         (None, "a.b", "https://s3.eu-west-1.amazonaws.com/a.b"),
-        ("https://s3.us-west-2.amazonaws.com/base/", "videos", "https://videos.s3.us-west-2.amazonaws.com/base/"),
+        ("https://s3.us-west-2.amazonaws.com/videos/", "videos", "https://videos.s3.us-west-2.amazonaws.com/"),
         ("https://s3.us-west-2.amazonaws.com:8443", "videos", "https://s3.us-west-2.amazonaws.com:8443/videos"),
         ("https://s3.us-west-2.amazonaws.com:8443/base/", "a.b", "https://s3.us-west-2.amazonaws.com:8443/base/a.b"),
         ("https://Store.Example:8443/base/", "videos", "https://store.example:8443/base/videos"),

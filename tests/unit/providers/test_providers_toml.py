@@ -179,15 +179,14 @@ REFUSED = {
     "swift": "if_match",
 }
 
-ALL_VARIANTS = "s3 s3.dualstack s3-fips s3-fips.dualstack"
-AMAZON_PARTITIONS = {
-    "amazonaws.com.cn": "s3 s3.dualstack",
-    "amazonaws.eu": ALL_VARIANTS,
-    "c2s.ic.gov": ALL_VARIANTS,
-    "sc2s.sgov.gov": ALL_VARIANTS,
-    "cloud.adc-e.uk": "s3 s3-fips",
-    "csp.hci.ic.gov": "s3 s3-fips",
-}
+AMAZON_PARTITIONS = (
+    ("cn-", "amazonaws.com.cn"),
+    ("eusc-", "amazonaws.eu"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk"),
+    ("us-isof-", "csp.hci.ic.gov"),
+)
 
 ONLY_HERE: dict[str, dict[str, Any]] = {
     "endpoint_variants": {
@@ -201,19 +200,21 @@ ONLY_HERE: dict[str, dict[str, Any]] = {
     },
     "endpoint_aliases": {
         "aws": (
+            "https://s3.amazonaws.com",
             "https://s3-{region}.amazonaws.com",
             "https://s3-external-1.amazonaws.com",
-            *(
-                f"https://{service}.{{region}}.{suffix}"
-                for suffix, services in AMAZON_PARTITIONS.items()
-                for service in services.split()
-            ),
+            "https://bucket.{vpce}.s3.{region}.vpce.amazonaws.com",
         ),
+        "google": ("https://storage.{location}.rep.googleapis.com",),
+        "digitalocean": ("https://{region}.cdn.digitaloceanspaces.com",),
+        "wasabi": ("https://s3.wasabisys.com",),
+        "oracle": ("https://vhcompat.objectstorage.{region}.oci.customer-oci.com",),
+        "storj": ("https://gateway.{satellite}.storjshare.io",),
         "cloudflare": (
             "https://{account}.eu.r2.cloudflarestorage.com",
             "https://{account}.fedramp.r2.cloudflarestorage.com",
         ),
-        "ovh": ("https://s3.{region}.io.cloud.ovh.us", "https://s3.{region}.perf.cloud.ovh.net"),
+        "ovh": ("https://s3.{region}.perf.cloud.ovh.net",),
         "alibaba": (
             "https://s3.oss-{region}-internal.aliyuncs.com",
             "https://s3.oss-accelerate.aliyuncs.com",
@@ -229,6 +230,28 @@ ONLY_HERE: dict[str, dict[str, Any]] = {
         "infomaniak": ("https://s3.swiss-backup{number}.infomaniak.com",),
         "supabase": ("https://{project}.supabase.co/storage/v1/s3",),
     },
+    "partitions": {
+        "aws": tuple(
+            (start, domain, frozenset({"fips", "accelerate"} if start == "cn-" else ()))
+            for start, domain in AMAZON_PARTITIONS
+        ),
+        "s3express": tuple((start, domain, frozenset()) for start, domain in AMAZON_PARTITIONS),
+        "ovh": (("us-", "io.cloud.ovh.us", frozenset()),),
+        "huawei": (("eu-west-101", "myhuaweicloud.eu", frozenset()),),
+    },
+    "access_points": {
+        "aws": (
+            (frozenset(), "https://s3-accesspoint.{region}.amazonaws.com"),
+            (frozenset({"dualstack"}), "https://s3-accesspoint.dualstack.{region}.amazonaws.com"),
+            (frozenset({"fips"}), "https://s3-accesspoint-fips.{region}.amazonaws.com"),
+            (frozenset({"private"}), "https://accesspoint.{vpce}.s3.{region}.vpce.amazonaws.com"),
+            (frozenset({"fips", "dualstack"}), "https://s3-accesspoint-fips.dualstack.{region}.amazonaws.com"),
+        ),
+    },
+    "has_tenants": {"ceph": True},
+    "owns_variables": {"aws": True, "s3express": True},
+    "has_one_region": dict.fromkeys(("google", "cloudflare", "yandex", "tigris"), True),
+    "foreign_addressing": dict.fromkeys(("aws", "s3express"), "path"),
     "needs_location": {"aws": True},
     "signing_service": {"s3express": "s3express"},
     "control_endpoint": {"s3express": "https://s3express-control.{region}.amazonaws.com"},

@@ -12,7 +12,7 @@ from aios3._config.endpoints.endpoint import (
     find_own_endpoints,
     resolve_endpoint,
 )
-from aios3._protocol.wire.uri import Endpoint
+from aios3._protocol.wire.uri import Addressing, Endpoint
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider, find_provider
 
@@ -28,14 +28,16 @@ def resolve(
     values: dict[str, str] | None = None,
     style: str | None = None,
     variant: frozenset[str] = frozenset(),
+    asked: Addressing | None = None,
 ) -> Endpoint:
     nested = {} if style is None else {"s3": {"addressing_style": style}}
     profile = Profile("p", settings=Section(values or {}, nested), services=SERVICES)
-    return resolve_endpoint(provider, find_custom_endpoint(url, environment, profile), variant, "eu-west-1", profile)
+    custom = find_custom_endpoint(provider, url, environment, profile)
+    return resolve_endpoint(provider, custom, variant, "eu-west-1", profile, asked)
 
 
 def custom(url: str) -> CustomEndpoint:
-    found = find_custom_endpoint(url, Environment(), Profile())
+    found = find_custom_endpoint(GENERIC, url, Environment(), Profile())
     assert found is not None
     return found
 
@@ -111,9 +113,18 @@ def test_only_the_providers_own_hosts_are_addressed_its_way(url, addressing):
 
 
 def test_a_pattern_that_ends_in_the_region_has_no_other_own_hosts():
-    mine = Provider("mine", endpoint="https://s3.{region}", addressing="virtual")
+    mine = Provider("mine", endpoint="https://s3.{region}", addressing="virtual", foreign_addressing="path")
     assert resolve(mine) == Endpoint("https", "s3.eu-west-1", addressing="virtual")
     assert resolve(mine, "https://s3.eu-west-1").addressing == "path"
+
+
+@pytest.mark.parametrize("endpoint", [None, "https://s3.{region}.store.example"])
+def test_a_records_own_addressing_holds_at_every_host(endpoint):
+    """Unless the record, the profile or the caller says otherwise."""
+    mine = Provider("mine", endpoint=endpoint, addressing="virtual")
+    assert resolve(mine, "https://other.example").locate("b", "k") == ("b.other.example", "/k")
+    assert resolve(mine, "https://other.example", style="path").addressing == "path"
+    assert resolve(mine, "https://other.example", style="path", asked="virtual").addressing == "virtual"
 
 
 @pytest.mark.parametrize(
@@ -132,6 +143,7 @@ def test_forms_and_aliases_are_own_hosts_too(url, expected):
         endpoint_form="https://{me}.store.example",
         endpoint_aliases=("https://alias.example",),
         addressing="virtual",
+        foreign_addressing="path",
     )
     assert resolve(mine, url).addressing == expected
 
@@ -144,7 +156,8 @@ def test_forms_and_aliases_are_own_hosts_too(url, expected):
         ("backblaze", "https://s3.us-west-004.backblazeb2.com:8443", None),
         ("backblaze", "https://s3.us-west-004.backblazeb2.com.example.org", None),
         ("digitalocean", "https://nyc3.digitaloceanspaces.com", "nyc3"),
-        ("digitalocean", "https://nyc3.cdn.digitaloceanspaces.com", None),
+        ("digitalocean", "https://nyc3.cdn.digitaloceanspaces.com", "nyc3"),
+        ("digitalocean", "https://videos.nyc3.digitaloceanspaces.com", "nyc3"),
         ("oracle", "https://me.compat.objectstorage.eu-zurich-1.oci.customer-oci.com", "eu-zurich-1"),
         ("aws", "https://s3.dualstack.eu-west-3.amazonaws.com", "eu-west-3"),
         ("aws", "https://s3-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
@@ -165,11 +178,12 @@ def test_a_host_of_the_providers_names_its_region(name, url, region):
 def test_a_provider_has_its_endpoint_in_every_region():
     """The variant stays, and so does the way to name buckets; a redirect's host tells the region."""
     own = find_own_endpoints(AWS, resolve(AWS, variant=frozenset({"fips"})), "eu-west-1")
-    assert own == OwnEndpoints(AWS, frozenset({"fips"}), "virtual")
+    assert own == OwnEndpoints(AWS, frozenset({"fips"}), "virtual", "eu-west-1")
     assert own.of_region("us-east-2") == Endpoint("https", "s3-fips.us-east-2.amazonaws.com", addressing="virtual")
     assert own.read_region("b.s3-us-west-2.amazonaws.com", "b") == "us-west-2"
     assert own.read_region("s3.us-west-2.amazonaws.com", "b") == "us-west-2"
     assert own.read_region("b.evil.example", "b") is None
+    assert own.of_region("cn-north-1") is None
 
 
 @pytest.mark.parametrize(
@@ -178,7 +192,8 @@ def test_a_provider_has_its_endpoint_in_every_region():
         (AWS, "https://s3.eu-west-1.amazonaws.com", frozenset()),
         (AWS, "https://s3.dualstack.eu-west-1.amazonaws.com", frozenset({"dualstack"})),
         (AWS, "https://s3.us-east-1.amazonaws.com", None),
-        (AWS, "https://s3.eu-west-1.amazonaws.com/base", None),
+        (AWS, "https://s3.eu-west-1.amazonaws.com/videos", frozenset()),
+        (AWS, "https://videos.s3.dualstack.eu-west-1.amazonaws.com", frozenset({"dualstack"})),
         (AWS, "http://s3.eu-west-1.amazonaws.com", None),
         (AWS, "https://s3-accelerate.amazonaws.com", None),
         (GENERIC, "https://s3.eu-west-1.amazonaws.com", None),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aios3 import PROVIDERS
 from aios3._config.endpoints.host_patterns import fill_pattern, is_below, read_region
+from aios3._config.endpoints.provider_hosts import own_patterns
 
 OWN = (
     "https://s3.{region}.store.example",
@@ -59,9 +60,7 @@ def test_a_region_can_be_read_back(region: str) -> None:
 
 
 def patterns_of(name: str) -> tuple[str, ...]:
-    provider = PROVIDERS[name]
-    forms = (provider.endpoint, provider.endpoint_form, *dict(provider.endpoint_variants).values())
-    return (*filter(None, forms), *provider.endpoint_aliases)
+    return own_patterns(PROVIDERS[name])
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

@@ -52,7 +52,7 @@ def test_a_refused_time_is_known_by_code_or_message(code: str | None, message: s
 
 
 def test_no_code_has_two_opposite_meanings() -> None:
-    """A code is about the keys, the clock, the region, or what is transient; conflicts may pass."""
-    groups = (error_codes.DENIED, error_codes.WRONG_CLOCK, error_codes.WRONG_REGION, UNKNOWN_KEYS)
+    """A code is about the keys, rights, the clock, or what is transient; a wrong region may look like wrong keys."""
+    groups = (error_codes.DENIED, error_codes.WRONG_CLOCK, UNKNOWN_KEYS)
     every = [code for group in (*groups, error_codes.TRANSIENT) for code in group]
     assert len(every) == len(set(every))

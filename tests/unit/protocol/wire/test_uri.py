@@ -159,13 +159,25 @@ def test_what_cannot_be_a_subdomain_is_addressed_by_path(url: str, bucket: str) 
     assert endpoint.locate(bucket, "k") == (endpoint.host, f"/{bucket}/k")
 
 
-@pytest.mark.parametrize("bucket", ["a/b", "", ".", "..", "a b", "a\n", "ü", "a" * 256, None, 7, "a@b", "a:1"])
+@pytest.mark.parametrize(
+    "bucket", ["a/b", "", ".", "..", "a b", "a\n", "ü", "a" * 256, None, 7, "a@b", "a:b:c", "a:..", "a.b:c"]
+)
 def test_a_bucket_that_could_change_the_url_is_refused(bucket: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"^{re.escape(repr(bucket)[:80])} cannot be a bucket name"):
         check_bucket(bucket)
     if bucket is not None:
         with pytest.raises(ConfigurationError):
             Endpoint.parse("https://example.com", "virtual").locate(bucket, "k")
+
+
+@pytest.mark.parametrize("bucket", ["tenant:videos", ":videos"])
+def test_a_bucket_of_a_tenant_is_taken_where_there_are_tenants(bucket: str) -> None:
+    """By path, because a host has no colons."""
+    check_bucket(bucket)
+    endpoint = Endpoint("https", "example.com", addressing="virtual", has_tenants=True)
+    assert endpoint.locate(bucket, "k") == ("example.com", f"/{bucket.replace(':', '%3A')}/k")
+    with pytest.raises(ConfigurationError, match="cannot be a bucket name"):
+        Endpoint.parse("https://example.com", "path").locate(bucket, "k")
 
 
 @pytest.mark.parametrize("bucket", ["abc", "A.b_c-9", "a" * 255])
