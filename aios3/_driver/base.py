@@ -224,6 +224,7 @@ class DriverBase:
             region_of_host=None if own is None else own.read_region,
             data_endpoint=settings.bucket_endpoint,
             expired_key_codes=self._provider.expired_key_codes,
+            unpacks_gzip=self._provider.unpacks_gzip,
             listing_prefix=folder_of if self._provider.lists_by_folder else str,
         )
         if self._provider.signing_service == "s3express":

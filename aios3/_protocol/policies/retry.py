@@ -39,7 +39,16 @@ _HEADS: Final = frozenset({"HeadBucket", "HeadObject"})
 _BARE_REFUSALS: Final = frozenset({400, 401, 403})
 """Statuses of a response to HEAD that may be about the keys. Such a response has no body, so it has no code."""
 
-_REPEATED_IF_BROKEN: Final = frozenset({"CompleteMultipartUpload", "CreateMultipartUpload", "UploadPart"})
+_REPEATED_IF_BROKEN: Final = frozenset(
+    {
+        "CompleteMultipartUpload",
+        "CopyObject",
+        "CreateMultipartUpload",
+        "DeleteObjects",
+        "UploadPart",
+        "UploadPartCopy",
+    }
+)
 """Operations that are repeated if a success lacks required content: it counts as damaged in transit."""
 
 _REGION_STATUSES: Final = frozenset({301, 302, 307, 308, 400, 403})
