@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from aios3 import CompletionUnknownError, DriverClosedError, S3StorageDriver, UploadWriter
+from aios3 import CompletionUnknownError, DriverClosedError, MultipartUpload, S3StorageDriver, UploadWriter
 from aios3.testing import TEST_CREDENTIALS, S3Server
 from tests.support.sweep import (
     CONTENT,
@@ -49,7 +49,22 @@ async def upload_a_file(driver: S3StorageDriver, path: Path) -> object:
     return await driver.upload_object(source, "bucket", "new")
 
 
+def opened_in(path: Path) -> MultipartUpload:
+    """Return the open upload that was noted in the directory."""
+    return MultipartUpload.from_json((path / "upload").read_text())
+
+
+OF_AN_UPLOAD: dict[str, Call] = {
+    "upload_parts": lambda driver, path: driver.upload_parts(opened_in(path), Source(), first_part=2, last=False),
+    "upload_part": lambda driver, path: driver.upload_part(opened_in(path), 2, CONTENT[:PART]),
+    "create_part_url": lambda driver, path: driver.create_part_url(opened_in(path), 2, expires_in=60),
+    "iterate_parts": lambda driver, path: all_of(driver.iterate_parts(opened_in(path))),
+    "complete_multipart_upload": lambda driver, path: driver.complete_multipart_upload(opened_in(path)),
+    "abort_multipart_upload": lambda driver, path: driver.abort_multipart_upload(opened_in(path)),
+}
 CALLS: dict[str, Call] = {
+    **OF_AN_UPLOAD,
+    "create_multipart_upload": lambda driver, path: driver.create_multipart_upload("bucket", "new"),
     "upload_object_via_stream": lambda driver, path: driver.upload_object_via_stream(Source(), "bucket", "new"),
     "upload_object_via_stream of bytes": lambda driver, path: by_bytes(driver, Source()),
     "upload_object": upload_a_file,
@@ -79,7 +94,7 @@ CALLS: dict[str, Call] = {
 }
 NEED_JOURNAL = {"find_checkpoints", "recover"}
 NEED_UPLOADS = {"iterate_multipart_uploads", "cleanup_multipart_uploads", *NEED_JOURNAL}
-COMMITS = {name for name in CALLS if "upload_" in name or name == "open_upload"}
+COMMITS = {name for name in CALLS if "upload_" in name or name in ("open_upload", "complete_multipart_upload")}
 """Cut off on its way, a commit may have been made or not."""
 
 
@@ -103,6 +118,10 @@ async def run_closed_at(name: str, step: int, directory: Path, **options: Any) -
         async with driver_on(server) as other:
             for key in ("key", "other"):
                 await other.upload_object_via_stream(CONTENT[:PART], "bucket", key)
+            if name in OF_AN_UPLOAD:
+                upload = await other.create_multipart_upload("bucket", "new")
+                await other.upload_part(upload, 1, CONTENT[:PART])
+                (directory / "upload").write_text(upload.to_json())
         if name in NEED_UPLOADS:
             await leave_uploads_open(server, directory)
         let_threads_take_turns()
@@ -143,6 +162,8 @@ def test_every_public_call_is_swept() -> None:
 @pytest.mark.parametrize("name", CALLS)
 async def test_every_call_of_a_closed_driver_raises(name: str, server: S3Server, tmp_path: Path) -> None:
     """A web application can send 503 for it."""
+    upload = MultipartUpload(bucket="bucket", key="key", upload_id="id", part_size=PART)
+    (tmp_path / "upload").write_text(upload.to_json())
     driver = driver_on(server, journal=tmp_path)
     await driver.aclose()
     with pytest.raises(DriverClosedError, match="the driver is closed"):

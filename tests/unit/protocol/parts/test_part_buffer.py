@@ -138,3 +138,33 @@ def test_segments_that_stay_empty_are_lent_no_more(before: int, count: int, kept
     assert buffer.missing == size - min(size, kept * SEGMENT_SIZE)
     assert buffer.fill(memoryview(b"z" * size)) == room
     assert body(buffer.take()) == b"x" * before + b"y" * count + b"z" * room
+
+
+def test_a_new_cutter_is_empty() -> None:
+    buffer = PartBuffer(PartPlan(10, 10, 2))
+    state = (buffer.is_open, buffer.is_full, buffer.is_at_limit, buffer.filled, buffer.room, buffer.missing)
+    assert state == (False, False, False, 0, 0, 0)
+    assert buffer.wants == 0
+    assert buffer.number == 1
+
+
+def test_nothing_is_copied_without_a_segment() -> None:
+    buffer = PartBuffer(PartPlan(10, 10, 2))
+    buffer.begin()
+    assert buffer.fill(memoryview(b"abc")) == 0
+    assert buffer.filled == 0
+
+
+def test_a_part_may_be_taken_early() -> None:
+    buffer = PartBuffer(PartPlan(10, 10, 2))
+    buffer.begin()
+    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    buffer.fill(memoryview(b"abc"))
+    part = buffer.take()
+    assert (part.number, part.size, body(part), len(part.segments)) == (1, 3, b"abc", 1)
+    assert (buffer.is_open, buffer.number, buffer.filled, buffer.room) == (False, 2, 0, 0)
+
+
+def test_an_empty_part_has_no_body() -> None:
+    part = PartBuffer(PartPlan(10, 10, 2)).take()
+    assert (part.size, part.segments, list(part.body)) == (0, (), [])

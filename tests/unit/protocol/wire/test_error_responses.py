@@ -319,3 +319,24 @@ def test_any_answer_becomes_an_error_with_a_printable_message(
     assert str(error).isprintable()
     retry_after(headers)
     server_time(Response(status, headers, body))
+
+
+def test_an_unknown_access_key_is_not_repeated() -> None:
+    error = read(403, error_body("InvalidAccessKeyId", "The key AKIAIOSFODNN7EXAMPLE does not exist"))
+    assert error.message == "the store does not know the access key id"
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("X-Amz-Security-Token=hush is invalid", "X-Amz-Security-Token=(hidden) is invalid"),
+        ("unknown key AKIAHUSHHUSHHUSHHUSH", "unknown key (hidden)"),
+    ],
+)
+def test_what_was_hidden_is_named(words: str, shown: str) -> None:
+    assert read(400, error_body("InvalidRequest", words)).message == shown
+
+
+def test_a_malformed_signature_without_a_word_is_a_wrong_region() -> None:
+    error = read(400, error_body("AuthorizationHeaderMalformed"))
+    assert error.message == "the store cannot read the signature: check the region"
