@@ -62,6 +62,8 @@ class Provider:
     max_part_size: int = 5 * GIB
     """Also the limit of one PutObject, which never holds more than a part here."""
     max_parts: int = 10_000
+    max_copy_size: int = 5 * GIB
+    """Limit of one CopyObject, and of one part that is copied. Larger objects are copied in parts."""
     equal_parts: bool = False
     """``True`` if all parts except the last must have one size, so parts cannot grow."""
     needs_location: bool = False
@@ -119,6 +121,17 @@ class Provider:
     """``True`` if ListMultipartUploads needs the whole key or an empty prefix to find uploads. Then both are listed."""
     lists_by_folder: bool = False
     """``True`` if listings take a prefix only with a slash at its end. More is listed then, and other keys left out."""
+    unpacks_gzip: bool = False
+    """``True`` if the store unpacks objects with ``content_encoding="gzip"`` when they are read, unless the request
+    accepts gzip. Then reads accept it, so the bytes come as they were stored."""
+    versions: bool | None = None
+    """``False`` if the store keeps no versions that `version_id` could name. Then a `version_id` raises
+    `ConfigurationError`."""
+    conditional_copy: bool | None = None
+    """``True`` if CopyObject obeys ``if_none_match`` and ``if_match``. Otherwise a copy with a condition is made in
+    parts, so that CompleteMultipartUpload compares."""
+    conditional_delete: bool | None = None
+    """``True`` if DeleteObject obeys ``if_match``. If ``False``, a deletion with it raises `ConfigurationError`."""
     aborts_uploads_after: timedelta | None = None
     """Age, or time without a request, at which the store itself aborts an open upload. ``None``: never, or not known
     (then it is in `unknown`). Lifecycle rules apply in addition. If the store has lost an upload, a note names this
@@ -149,6 +162,7 @@ class Provider:
             1 <= self.min_part_size <= self.max_part_size, "min_part_size must be positive and not above max_part_size"
         )
         _require(self.max_parts >= 1, "max_parts must be at least 1")
+        _require(self.max_copy_size >= 1, "max_copy_size must be positive")
         for name in ("recommended_part_size", "max_object_size", "reorder_buffer"):
             value = getattr(self, name)
             _require(value is None or value >= 1, f"{name} must be positive, or None")

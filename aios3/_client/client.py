@@ -37,6 +37,9 @@ T = TypeVar("T")
 _LIMITED: Final = frozenset({"PutObject", "UploadPart"})
 """Operations that wait while the store throttles. Operations that begin or end an upload never wait."""
 
+_READS: Final = frozenset({"GetObject", "HeadObject"})
+"""Operations whose responses describe an object, or have its bytes."""
+
 _CLEANUP_ATTEMPTS: Final = RetryPolicy().max_attempts
 """Minimum of attempts for a request that cleans up, even if the caller's policy allows fewer."""
 
@@ -64,6 +67,8 @@ class OperationClient:
     data_endpoint: Callable[[str, str], Endpoint | None] | None = None
     """Endpoint for the objects of a bucket, by bucket and region; ``None`` if that is the endpoint that makes buckets,
     for every bucket or for this one. The call may raise a `ConfigurationError`."""
+    unpacks_gzip: bool = False
+    """The store unpacks objects that are stored as gzip, unless the request accepts gzip."""
     listing_prefix: Callable[[str], str] = str
     """Prefix to send, by wanted prefix. The listing may then have other keys, so the caller filters it."""
     signer: Signer = field(init=False)
@@ -109,12 +114,12 @@ class OperationClient:
             TransportError: no response came.
             DriverClosedError: the transport was closed.
         """
-        request = operation.build(self._endpoint_for(operation))
+        request = self._build(operation)
         payload_hash = UNSIGNED_PAYLOAD if feed is not None else await self._payload_hash(request)
         log = FailedAttempts() if log is None else log
         repaired: set[Repair] = set()
         while True:
-            request = operation.build(self._endpoint_for(operation)) if repaired else request
+            request = self._build(operation) if repaired else request
             credentials = await self.signer.keys_for(operation)  # outside the shield: nothing has been sent yet
             attempt = self._attempt(operation, request, payload_hash, credentials, read_timeout, feed, log)
             outcome = await (attempt if shield is None else shield(attempt))
@@ -226,7 +231,7 @@ class OperationClient:
         repaired: set[Repair] = set()
         async with AsyncExitStack() as stack:
             while True:
-                request = operation.build(self._endpoint_for(operation))
+                request = self._build(operation)
                 outcome = await self._open_attempt(operation, request, chunk_size, stack)
                 if outcome.failure is None:
                     break
@@ -251,6 +256,11 @@ class OperationClient:
             return Attempt(streamed, None, response, credentials)
         except (ResponseError, TransportError, DriverClosedError) as error:
             return Attempt(None, error, response, credentials)
+
+    def _build(self, operation: Operation[Any]) -> Request:
+        request = operation.build(self._endpoint_for(operation))
+        is_packed = self.unpacks_gzip and operation.name in _READS
+        return replace(request, accept_encoding="gzip") if is_packed else request
 
     def region_of(self, bucket: str | None) -> str:
         """Return the region to sign for: as the store reported it for `bucket`, else that of its ARN, else `region`."""

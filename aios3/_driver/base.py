@@ -208,6 +208,7 @@ class DriverBase:
             regional_endpoint=None if own is None else own.of_region,
             region_of_host=None if own is None else own.read_region,
             data_endpoint=settings.bucket_endpoint,
+            unpacks_gzip=self._provider.unpacks_gzip,
             listing_prefix=folder_of if self._provider.lists_by_folder else str,
         )
         if self._provider.signing_service == "s3express":

@@ -6,13 +6,14 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Unpack, cast
+from typing import Unpack, cast
 
 from aios3._client.paging import iterate_pages
 from aios3._protocol.attributes.conditions import check_conditions
 from aios3._protocol.attributes.headers import ObjectHeaders, read_attributes
-from aios3._protocol.operations import ListParts, UploadPart
+from aios3._protocol.operations import CopySource, HeadObject, ListParts, UploadPart, UploadPartCopy
 from aios3._protocol.parts.part_plan import PartPlan, plan_parts
+from aios3._protocol.wire.response_headers import unquote_etag
 from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3._upload.lifecycle import create_upload
 from aios3._upload.multipart.abort import AbortOutcome
@@ -30,12 +31,21 @@ from aios3.models import PartsUploaded, UploadAccess, UploadAttributes, Uploaded
 from aios3.options import TransferConfig, is_byte_count
 from aios3.providers import Provider
 
-from .arguments import check_callable, check_sizes, check_type, checksum_of, make_job, parts_in_flight
+from .arguments import check_callable, check_sizes, check_type, checksum_of, fixed_checksum, make_job, parts_in_flight
 from .base import DriverBase
 from .uploads import engine_for, open_engine
 from .urls import presign_operation, whole_seconds
 
-__all__ = ["abort", "complete", "create", "create_part_url", "iterate_parts", "upload_part", "upload_parts"]
+__all__ = [
+    "abort",
+    "complete",
+    "copy_part",
+    "create",
+    "create_part_url",
+    "iterate_parts",
+    "upload_part",
+    "upload_parts",
+]
 
 
 async def create(
@@ -123,14 +133,53 @@ async def upload_part(
     """See `S3StorageDriver.upload_part`."""
     async with _reading(driver, source, upload) as reader:
         job = _job_of_parts(driver, upload, access, part_number, is_last=True)
-        size = upload.size_of_part(part_number)
-        if size is not None and (size < 0 or (size == 0 and part_number > 1)):
-            raise ConfigurationError(f"part {part_number} lies behind the end of an object of {upload.size} bytes")
+        size = _size_of_part(upload, part_number)
         job = replace(job, size=size, max_size=upload.part_size if size is None else None)
         stored = await send_parts(await engine_for(driver, job), job, reader)
     if not stored.parts:
         raise SizeMismatchError(f"the source of part {part_number} has no bytes")
     return stored.parts[0]
+
+
+def _size_of_part(upload: MultipartUpload, number: int) -> int | None:
+    """Return the bytes that a part must have; ``None`` if it may have any number up to a whole part."""
+    size = upload.size_of_part(number)
+    if size is not None and (size < 0 or (size == 0 and number > 1)):
+        raise ConfigurationError(f"part {number} lies behind the end of an object of {upload.size} bytes")
+    return size
+
+
+async def copy_part(
+    driver: DriverBase,
+    upload: MultipartUpload,
+    part_number: int,
+    from_bucket: str,
+    from_key: str,
+    *,
+    start: int | None = None,
+    end: int | None = None,
+    **access: Unpack[UploadAccess],
+) -> UploadedPart:
+    """See `S3StorageDriver.copy_part`."""
+    job = _job_of_parts(driver, upload, access, part_number, is_last=True)
+    check_bucket(from_bucket)
+    check_key(from_key)
+    wanted = _size_of_part(upload, part_number)
+    engine = await engine_for(driver, job)
+    every = job.headers.every
+    found = await engine.client.run(HeadObject(from_bucket, from_key, every))
+    first, behind = start or 0, found.size if end is None else end
+    if not 0 <= first < behind <= found.size:
+        raise ConfigurationError(f"{from_bucket}/{from_key} has {found.size} bytes, and none from {start} to {end}")
+    if behind - first > upload.part_size or wanted not in (None, behind - first):
+        raise SizeMismatchError(f"part {part_number} has {wanted or upload.part_size} bytes, not {behind - first}")
+    source = CopySource(from_bucket, from_key, None, found.etag, every)
+    place = upload.bucket, upload.key, upload.upload_id, part_number
+    with engine.using(upload.upload_id):
+        operation = UploadPartCopy(*place, source, first, behind, job.headers.part)
+        stored = await engine.client.run(operation, read_timeout=engine.timeouts.complete)
+    checksum = None if upload.checksum is None else stored.checksum
+    return UploadedPart(part_number, behind - first, unquote_etag(stored.etag), checksum)
 
 
 def _reading(driver: DriverBase, source: Source, upload: MultipartUpload) -> SourceReader:
@@ -171,6 +220,7 @@ def _job_of(driver: DriverBase, upload: MultipartUpload, access: UploadAccess) -
         attributes=cast("UploadAttributes", dict(access)),
         nonce=upload.nonce,
         is_suspendable=False,
+        sends_md5=transfer.checksum == "md5",
     )
 
 
@@ -180,7 +230,7 @@ def _transfer_of(driver: DriverBase, upload: MultipartUpload) -> TransferConfig:
         part_size=upload.part_size,
         memory_limit=max(driver._transfer.memory_limit, upload.part_size),
         spill_directory=None,  # the driver's directory applies, and so does its memory_limit
-        checksum=cast("Any", upload.checksum),
+        checksum=fixed_checksum(upload.checksum, driver._transfer),
         mechanism="multipart",
     )
 

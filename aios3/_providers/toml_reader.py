@@ -24,6 +24,7 @@ _UNITS: Final[Mapping[str, int | timedelta]] = {
 }
 _QUANTITIES: Final = frozenset(
     {
+        "max_copy_size",
         "min_part_size",
         "max_part_size",
         "recommended_part_size",

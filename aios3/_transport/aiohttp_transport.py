@@ -168,7 +168,7 @@ class AiohttpTransport:
 
     async def _request(self, request: Request, body: SlicedBody | None) -> aiohttp.ClientResponse:
         headers = dict(request.headers)
-        headers["accept-encoding"] = "identity"
+        headers["accept-encoding"] = request.accept_encoding
         if body is not None and body.size is not None:
             headers["content-length"] = str(body.size)
         try:

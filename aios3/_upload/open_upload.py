@@ -110,6 +110,10 @@ class _OpenGuard:
     def completed(self) -> None:
         """Do nothing: the caller notes the end."""
 
+    async def is_open(self, upload_id: str) -> bool | None:
+        """Return whether the store still lists the upload; ``None`` if it refuses to list, or does not respond."""
+        return await Abort(self.engine.client, self.upload.place, self.headers, self.log).is_open()
+
     async def abort(self) -> AbortOutcome:
         """Abort the upload and prove that nothing remained."""
         return await abort_upload(self.engine, self.upload, self.headers, self.log)

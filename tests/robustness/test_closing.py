@@ -57,6 +57,7 @@ def opened_in(path: Path) -> MultipartUpload:
 OF_AN_UPLOAD: dict[str, Call] = {
     "upload_parts": lambda driver, path: driver.upload_parts(opened_in(path), Source(), first_part=2, last=False),
     "upload_part": lambda driver, path: driver.upload_part(opened_in(path), 2, CONTENT[:PART]),
+    "copy_part": lambda driver, path: driver.copy_part(opened_in(path), 2, "bucket", "key", end=1),
     "create_part_url": lambda driver, path: driver.create_part_url(opened_in(path), 2, expires_in=60),
     "iterate_parts": lambda driver, path: all_of(driver.iterate_parts(opened_in(path))),
     "complete_multipart_upload": lambda driver, path: driver.complete_multipart_upload(opened_in(path)),
@@ -81,6 +82,12 @@ CALLS: dict[str, Call] = {
     ),
     "download_object": lambda driver, path: driver.download_object("bucket", "key", path / "file", overwrite=True),
     "delete_object": lambda driver, path: driver.delete_object("bucket", "key"),
+    "delete_objects": lambda driver, path: driver.delete_objects("bucket", ["key", "a\x01", "b\x01"]),
+    "copy_object": lambda driver, path: driver.copy_object("bucket", "key", "bucket", "new"),
+    "copy_object in parts": lambda driver, path: driver.copy_object(
+        "bucket", "key", "bucket", "new", if_none_match="*"
+    ),
+    "iterate_object_versions": lambda driver, path: all_of(driver.iterate_object_versions("bucket")),
     "get_container_cdn_url": lambda driver, path: driver.get_container_cdn_url("bucket"),
     "get_object_cdn_url": lambda driver, path: driver.get_object_cdn_url("bucket", "key", expires_in=60),
     "create_download_url": lambda driver, path: driver.create_download_url("bucket", "key", expires_in=60),
@@ -94,7 +101,8 @@ CALLS: dict[str, Call] = {
 }
 NEED_JOURNAL = {"find_checkpoints", "recover"}
 NEED_UPLOADS = {"iterate_multipart_uploads", "cleanup_multipart_uploads", *NEED_JOURNAL}
-COMMITS = {name for name in CALLS if "upload_" in name or name in ("open_upload", "complete_multipart_upload")}
+COMMITS = {name for name in CALLS if "upload_" in name or "copy_" in name}
+COMMITS |= {"open_upload", "complete_multipart_upload"}
 """Cut off on its way, a commit may have been made or not."""
 
 

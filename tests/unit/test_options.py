@@ -51,7 +51,7 @@ WRONG = [
     *({"concurrency": value} for value in (0, 1001, 1.5, "many")),
     *({"memory_limit": value} for value in (5 * MIB - 1, 1e9)),
     *({"spill_limit": value} for value in (0, 1e9)),
-    {"checksum": "md5"},
+    {"checksum": "md4"},
     {"part_growth": "fast"},
     {"payload_signing": None},
     {"mechanism": "chunked"},

@@ -43,7 +43,16 @@ _TRANSIENT_STATUSES: Final = frozenset({408, 499, 500, 502, 503, 504, 520, 521, 
 _CLOCK_CODES: Final = frozenset({"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"})
 _CREDENTIAL_CODES: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 
-_REPEATED_IF_BROKEN: Final = frozenset({"CompleteMultipartUpload", "CreateMultipartUpload", "UploadPart"})
+_REPEATED_IF_BROKEN: Final = frozenset(
+    {
+        "CompleteMultipartUpload",
+        "CopyObject",
+        "CreateMultipartUpload",
+        "DeleteObjects",
+        "UploadPart",
+        "UploadPartCopy",
+    }
+)
 """Operations that are repeated if a success lacks required content: it counts as damaged in transit."""
 
 _REGION_STATUSES: Final = frozenset({301, 302, 307, 308, 400, 403})

@@ -21,6 +21,7 @@ __all__ = ["error_class"]
 _CLASS_BY_CODE: Final[dict[str, type[ResponseError]]] = {
     "NoSuchBucket": ContainerNotFoundError,
     "NoSuchKey": ObjectNotFoundError,
+    "NoSuchVersion": ObjectNotFoundError,
     "NoSuchUpload": UploadNotFoundError,
     "PreconditionFailed": PreconditionFailedError,
     "ServiceUnavailable": ThrottledError,
@@ -61,9 +62,10 @@ _CLASS_BY_STATUS: Final[dict[int, type[ResponseError]]] = {
 _UNINFORMATIVE: Final = frozenset({None, "NotFound", "404"})
 _MISSING_BY_OPERATION: Final[dict[str, type[ResponseError]]] = {
     **dict.fromkeys(
-        ("UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts"), UploadNotFoundError
+        ("UploadPart", "UploadPartCopy", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts"),
+        UploadNotFoundError,
     ),
-    **dict.fromkeys(("HeadObject", "GetObject", "DeleteObject"), ObjectNotFoundError),
+    **dict.fromkeys(("HeadObject", "GetObject", "DeleteObject", "CopyObject", "GetObjectTagging"), ObjectNotFoundError),
 }
 
 

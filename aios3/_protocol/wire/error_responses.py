@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -13,7 +14,7 @@ from .error_classes import error_class
 from .messages import Response, is_redirect
 from .region_words import regions_in_words
 from .response_headers import etag_of, read_checksum, read_http_date, read_metadata, retry_after, unquote_etag
-from .xml_bodies import Element, XmlError, parse_xml, read_time
+from .xml_bodies import Element, XmlError, parse_xml, read_time, to_utf8
 
 __all__ = [
     "describe_body",
@@ -170,8 +171,11 @@ def describe_body(response: Response) -> str:
 
 def _error_document(response: Response) -> Element:
     """Return the Error element, even from the wrapper of other AWS services; an empty element if there is none."""
-    body = response.body.strip()
-    if b"Error" not in body or len(body) > MAX_ERROR_BYTES:
+    sent = _unpacked(response)
+    if len(sent.strip()) > MAX_ERROR_BYTES:
+        return _NOTHING
+    body = to_utf8(sent, is_lossy=True).strip()
+    if b"Error" not in body:
         return _NOTHING
     try:
         root = parse_xml(body)
@@ -181,6 +185,16 @@ def _error_document(response: Response) -> Element:
         return root
     inner = root.child("Error")
     return _NOTHING if inner is None else Element("Error", "", {**root.children, **inner.children})
+
+
+def _unpacked(response: Response) -> bytes:
+    """Return the body, unpacked if the store packed it because the request accepts packed objects."""
+    if response.headers.get("content-encoding", "").strip().lower() != "gzip":
+        return response.body
+    try:
+        return zlib.decompressobj(wbits=31).decompress(response.body, MAX_ERROR_BYTES)
+    except zlib.error:
+        return response.body
 
 
 def _ids(response: Response, document: Element) -> tuple[str | None, str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 __all__ = ["Body", "Request", "Response", "is_redirect"]
 
@@ -29,10 +30,13 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Headers by lower-case name, without ``host`` and ``content-length``, which follow from the other fields."""
     body: Body = field(default=(), repr=False)
+    accept_encoding: Literal["identity", "gzip"] = "identity"
+    """Value of Accept-Encoding. It is never signed, because front ends of Google change it on the way."""
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """Return the request with these headers instead of its own."""
-        return Request(self.operation, self.method, self.scheme, self.host, self.path, self.query, headers, self.body)
+        place = self.operation, self.method, self.scheme, self.host, self.path
+        return Request(*place, self.query, headers, self.body, self.accept_encoding)
 
     @property
     def content_length(self) -> int:

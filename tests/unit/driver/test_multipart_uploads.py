@@ -140,6 +140,28 @@ async def test_the_stores_clock_decides_which_uploads_are_old(driver, times):
     assert aborted == PendingUpload("bucket", "key", upload_id, NOW)
 
 
+@pytest.mark.parametrize("ahead", [0.0, 0.999, 1.5])
+async def test_cleanup_of_any_age_with_rounded_times_takes_all_that_were_open(server, driver, times, ahead):
+    """The store dates uploads, and its responses, by the second, and may round a time up."""
+    times.now = NOW + timedelta(seconds=ahead)
+    await begin(driver)
+    times.now = NOW
+    assert len(await driver.cleanup_multipart_uploads("bucket", older_than=timedelta())) == 1
+
+
+async def test_cleanup_of_any_age_leaves_later_uploads(server, driver, times):
+    await begin(driver)
+    server.hold("ListMultipartUploads")
+    cleaning = asyncio.create_task(driver.cleanup_multipart_uploads("bucket", older_than=timedelta()))
+    await server.wait_for(lambda server: server.held_requests)
+    server.store.uploads["later"] = dataclasses.replace(
+        next(iter(server.store.uploads.values())), upload_id="later", initiated_at=NOW + timedelta(minutes=1)
+    )
+    server.release("ListMultipartUploads")
+    assert [upload.upload_id for upload in await cleaning] != ["later"]
+    assert [upload.upload_id for upload in server.open_uploads] == ["later"]
+
+
 async def test_uploads_that_run_on_this_driver_are_left_alone(server, driver, times):
     await begin(driver, "abandoned")
     async with driver.open_upload("bucket", "running") as upload:

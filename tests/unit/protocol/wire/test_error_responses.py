@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,6 +63,45 @@ def test_the_error_carries_all_that_is_known() -> None:
 def test_a_success_has_ids_too() -> None:
     assert request_ids(Response(200, {"x-amz-request-id": "r", "x-amz-id-2": "h"})) == ("r", "h")
     assert request_ids(Response(200, {}, error_body(more="<RequestId>x</RequestId>"))) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("declared", "charset", "words"),
+    [
+        ("ISO-8859-1", "latin-1", "Zugriff für alle gesperrt"),
+        ("iso-8859-15", "iso-8859-15", "10 € fehlen"),
+        ("windows-1252", "cp1252", "kein Schlüssel"),
+        ("GBK", "gbk", "没有权限"),
+        ("Shift_JIS", "shift_jis", "アクセス"),
+        ("UTF-16", "utf-16", "für"),
+        ("UTF-16", "utf-16-be", "für"),
+        ("UTF-8", "utf-8", "für"),
+    ],
+)
+def test_an_error_in_another_charset_keeps_its_code_and_words(declared: str, charset: str, words: str) -> None:
+    document = f'<?xml version="1.0" encoding="{declared}"?>{error_body("NoSuchUpload", words).decode()}'
+    for status in (404, 200):
+        error = read(status, document.encode(charset))
+        assert (error.code, error.message) == ("NoSuchUpload", words)
+
+
+@pytest.mark.parametrize("declared", ["", '<?xml version="1.0" encoding="utf-8"?>', '<?xml encoding="x-nobody"?>'])
+def test_an_error_with_bytes_of_no_declared_charset_keeps_its_code(declared: str) -> None:
+    body = declared.replace("<?xml enc", '<?xml version="1.0" enc').encode() + error_body("SlowDown", "fü").replace(
+        "ü".encode(), b"\xfc"
+    )
+    assert (read(503, body).code, read(503, body).message) == ("SlowDown", "f\ufffd")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bytes], ids=["packed", "plain"])
+def test_an_error_that_is_said_to_be_packed_keeps_its_code(pack: Callable[[bytes], bytes]) -> None:
+    headers = {"content-encoding": "gzip"}
+    assert read(404, pack(error_body("NoSuchUpload", "gone")), headers=headers).code == "NoSuchUpload"
+
+
+def test_a_packed_error_is_unpacked_to_a_limit() -> None:
+    body = gzip.compress(error_body("SlowDown", " " * 50_000_000))
+    assert read(503, body, headers={"content-encoding": "gzip"}).code is None
 
 
 def test_a_message_is_short_and_on_one_line() -> None:

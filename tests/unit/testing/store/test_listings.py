@@ -65,7 +65,7 @@ async def test_the_server_limits_its_pages(serve):
     ("query", "code"),
     [
         ("list-type=1", "NotImplemented"),
-        ("list-type=2&delimiter=%2F", "NotImplemented"),
+        ("uploads=&delimiter=%2F", "NotImplemented"),
         ("list-type=2&encoding-type=xml", "InvalidArgument"),
         ("list-type=2&max-keys=-1", "InvalidArgument"),
         ("list-type=2&continuation-token=%2A", "InvalidArgument"),

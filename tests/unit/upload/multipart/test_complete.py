@@ -208,6 +208,56 @@ async def test_the_etag_proves_a_commit_even_if_our_abort_was_lost_too(scene: Sc
     assert (await scene.completion.run()).etag == OURS
 
 
+# Successes that cannot be read.
+
+
+def abort_is_always_a_success(scene: Scene) -> None:
+    scene.store.on("AbortMultipartUpload", *[Response(204, {})] * 20)
+
+
+UNREADABLE = [Response(204, {}), Response(200, {}, b""), Response(200, {}, b"<html>done</html>")]
+
+
+@pytest.mark.parametrize("answer", [*UNREADABLE, RESET])
+@pytest.mark.parametrize("lists_parts", [True, False])
+async def test_a_commit_with_an_unclear_success_is_found_although_every_abort_succeeds(
+    answer: Response | Exception, lists_parts: bool
+) -> None:
+    """The object's ETag is not that of the parts, so its size and age are the evidence."""
+    scene = Scene(etags=[f'"{index}-opaque"' for index in range(3)])
+    abort_is_always_a_success(scene)
+    scene.complete_with(scene.store.lose, answer)
+    if not lists_parts:
+        scene.store.on("ListParts", *[refusal(501, "NotImplemented")] * 20)
+    if not lists_parts and answer is RESET:
+        with pytest.raises(TransportError):
+            await scene.completion.run()
+        return
+    assert (await scene.completion.run()).etag == OURS
+    assert scene.guard._is_completed
+
+
+@pytest.mark.parametrize("answer", UNREADABLE)
+async def test_a_success_that_cannot_be_read_or_looked_at_is_unknown(scene: Scene, answer: Response) -> None:
+    """An abort that succeeds proves nothing, if the store does not list parts."""
+    scene.complete_with(scene.store.lose, answer)
+    abort_is_always_a_success(scene)
+    scene.store.on("HeadObject", NO_HEAD, NO_HEAD)
+    scene.store.on("ListParts", *[refusal(501, "NotImplemented")] * 20)
+    with pytest.raises(CompletionUnknownError):
+        await scene.completion.run()
+
+
+@pytest.mark.parametrize("answer", UNREADABLE)
+async def test_a_false_success_of_an_open_upload_is_a_refusal(scene: Scene, answer: Response) -> None:
+    """Although another object of that size is just as young."""
+    scene.complete_with(answer, answer)
+    scene.theirs(b"x" * len(WHOLE), "opaque")
+    with pytest.raises(ResponseError):
+        await scene.completion.run()
+    assert scene.store.uploads == {}
+
+
 # stores whose ETags are no MD5s
 
 OPAQUE = ["opaque-1", "opaque-2", "opaque-3"]
