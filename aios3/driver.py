@@ -78,6 +78,8 @@ class S3StorageDriver(DriverBase):
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         session: aiohttp.ClientSession | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
         addressing: Literal["virtual", "path", "cname"] | None = None,
         use_dualstack: bool | None = None,
         use_fips: bool | None = None,
@@ -103,10 +105,15 @@ class S3StorageDriver(DriverBase):
                 the part size that the provider recommends, if any.
             retry: options for attempts and backoff.
             timeouts: limits of a stall in each phase of a request.
-            session: an aiohttp session to use, which is never closed here. ``None`` makes a session that ignores the
-                proxies of the environment: to use them pass ``aiohttp.ClientSession(trust_env=True)``. Requests for
+            session: an aiohttp session to use, which is never closed here. ``None`` makes a session. Requests for
                 credentials never use your session.
-            ssl_context: context for https; ``None`` trusts AWS_CA_BUNDLE or the system's store, loaded in a thread.
+            ssl_context: context for https; ``None`` trusts AWS_CA_BUNDLE, the profile's ``ca_bundle``, or the system's
+                store, loaded in a thread.
+            proxy: URL of an HTTP proxy, such as ``http://user:password@host:3128``, for the store and for requests for
+                credentials. ``None`` connects directly.
+            trust_env: use the proxies of the environment (``http_proxy``, ``https_proxy``, ``all_proxy``) if there is
+                no `proxy`, and obey ``no_proxy``. The credentials services of the machine or container are never
+                reached through a proxy.
             addressing: place of the bucket in URLs: ``"virtual"`` (``https://bucket.host/key``), ``"path"``
                 (``https://host/bucket/key``), or ``"cname"``: the host of `endpoint_url` stands for one bucket
                 (``https://host/key``), which the first call names. With ``"virtual"``, IP addresses, localhost and
@@ -144,6 +151,8 @@ class S3StorageDriver(DriverBase):
             timeouts=timeouts,
             session=session,
             ssl_context=ssl_context,
+            proxy=proxy,
+            trust_env=trust_env,
             addressing=addressing,
             use_dualstack=use_dualstack,
             use_fips=use_fips,

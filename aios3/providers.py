@@ -154,6 +154,9 @@ class Provider:
     condition on an upload that may become a PutObject raises `ConfigurationError`."""
     conditional_complete: bool | None = None
     """The same for CompleteMultipartUpload, and for uploads that may become one."""
+    expired_key_codes: frozenset[str] = frozenset()
+    """Codes with which the store refuses expired temporary keys, besides the usual ones. They also have another
+    meaning, so they are a reason to renew the same keys once only."""
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Source of each known field, by its name. ``replace`` keeps the sources, even of fields that it changes."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from aios3._concurrency.caller_errors import note
 from aios3._concurrency.clock import Clock
 from aios3._protocol.checksums.digests import sha256_hex
 from aios3._protocol.operations import CONTROL_OPERATIONS, GetObject, Operation
-from aios3._protocol.policies.retry import Repair, decide
+from aios3._protocol.policies.retry import Repair, decide, is_doubt_of_keys
 from aios3._protocol.wire.access_points import region_in_name
 from aios3._protocol.wire.error_responses import expected_regions, redirect_host, retry_after
 from aios3._protocol.wire.messages import Request, Response, is_redirect
@@ -27,12 +28,16 @@ from .clock_skew import ClockSkew
 from .failed_attempts import FailedAttempts
 from .hashing import hash_body
 from .rate_limiter import RateLimiter
+from .refreshing_credentials import RefreshingCredentials
 from .retry_budget import RetryBudget
 from .signers import OrdinarySigner, Signer
 
 __all__ = ["Attempt", "OperationClient"]
 
 T = TypeVar("T")
+
+_TRUSTED_KEYS: Final = 32
+"""Keys to remember; a store with sessions has keys for each bucket."""
 
 _LIMITED: Final = frozenset({"PutObject", "UploadPart"})
 """Operations that wait while the store throttles. Operations that begin or end an upload never wait."""
@@ -71,17 +76,23 @@ class OperationClient:
     """The store unpacks objects that are stored as gzip, unless the request accepts gzip."""
     listing_prefix: Callable[[str], str] = str
     """Prefix to send, by wanted prefix. The listing may then have other keys, so the caller filters it."""
+    expired_key_codes: frozenset[str] = frozenset()
+    """Codes that may mean that the keys have expired, besides the usual ones. Those of `credentials` are added."""
     signer: Signer = field(init=False)
     """Signer of every operation; it uses `credentials` unless another signer is set."""
     _cleanup_policy: RetryPolicy = field(init=False)
     _regions: dict[str | None, str] = field(default_factory=dict)
     """Regions of buckets by name, for buckets whose region is not `region`, as the store reported."""
+    _trusted_keys: deque[Credentials] = field(default_factory=lambda: deque(maxlen=_TRUSTED_KEYS))
+    """Keys that were fetched because of a doubt. A second doubt about them is none: the store's refusal stands."""
 
     def __post_init__(self) -> None:
         self.clock_skew = ClockSkew(self.clock)
         self.budget = RetryBudget(self.policy.budget, self.clock.monotonic)
         self.limiter = RateLimiter(self.clock)
         self.signer = OrdinarySigner(self.credentials)
+        if isinstance(self.credentials, RefreshingCredentials):
+            self.expired_key_codes |= self.credentials.rotation_codes
         self._cleanup_policy = replace(self.policy, max_attempts=max(self.policy.max_attempts, _CLEANUP_ATTEMPTS))
 
     async def run(
@@ -151,6 +162,7 @@ class OperationClient:
         """
         assert outcome.failure is not None
         region = self._other_region(operation.bucket, outcome.response)
+        doubts_keys = self._doubts_keys(outcome)
         retry = decide(
             outcome.failure,
             attempt=len(log) - len(repaired),
@@ -159,6 +171,7 @@ class OperationClient:
             retry_after=None if outcome.response is None else retry_after(outcome.response.headers),
             repaired=repaired,
             names_region=region is not None,
+            doubts_keys=doubts_keys,
         )
         is_lost = feed is not None and not feed.rewind()
         if retry is None or is_lost or not (outcome.in_same_burst or self.budget.take(retry.cost) or is_cleanup):
@@ -167,7 +180,7 @@ class OperationClient:
             raise outcome.failure
         if retry.repair is not None:
             repaired.add(retry.repair)
-            self._repair(retry.repair, operation, outcome)
+            await self._repair(retry.repair, operation, outcome, doubts_keys=doubts_keys)
         if retry.repair == "region" and region is not None:
             self._regions[operation.bucket] = region
         await self.limiter.back_off(outcome.failure, retry)
@@ -301,12 +314,34 @@ class OperationClient:
     def _may_reach(self, region: str) -> bool:
         return self.regional_endpoint is None or self.regional_endpoint(region) is not None
 
-    def _repair(self, repair: Repair, operation: Operation[Any], outcome: Attempt[Any]) -> None:
-        """Correct the clock, or discard the refused credentials; every attempt looks for a good connection anyway."""
-        if repair == "credentials" and outcome.credentials is not None:
-            self.signer.refused(operation, outcome.credentials)
+    async def _repair(
+        self, repair: Repair, operation: Operation[Any], outcome: Attempt[Any], *, doubts_keys: bool
+    ) -> None:
+        """Correct the clock, or replace the refused keys; every attempt looks for a good connection anyway.
+
+        Raises the failure of the attempt if its keys were doubted, and their source has no others.
+        """
         if repair == "clock" and outcome.response is not None:
             self.clock_skew.correct(outcome.response)
+        if repair != "credentials" or outcome.credentials is None:
+            return
+        if not doubts_keys:
+            self.signer.refused(operation, outcome.credentials)
+            return
+        keys = await self.signer.renewed(operation, outcome.credentials)
+        self._trusted_keys.append(keys)
+        if keys == outcome.credentials and outcome.failure is not None:
+            raise outcome.failure
+
+    def _doubts_keys(self, outcome: Attempt[Any]) -> bool:
+        """Return whether the failure may mean that the keys have expired, and they were not fetched for such a doubt.
+
+        Other refusals look the same. So each set of keys is doubted once, or every object that may not be read would
+        cost a fetch of keys.
+        """
+        if outcome.failure is None or outcome.credentials is None or outcome.credentials in self._trusted_keys:
+            return False
+        return is_doubt_of_keys(outcome.failure, self.expired_key_codes)
 
     def _sign(
         self, operation: Operation[Any], request: Request, payload_hash: str, credentials: Credentials | None

@@ -16,6 +16,8 @@ from aios3.errors import (
     UploadNotFoundError,
 )
 
+from .error_codes import CONFLICT, DENIED, THROTTLING, is_about_keys
+
 __all__ = ["error_class"]
 
 _CLASS_BY_CODE: Final[dict[str, type[ResponseError]]] = {
@@ -25,34 +27,9 @@ _CLASS_BY_CODE: Final[dict[str, type[ResponseError]]] = {
     "NoSuchUpload": UploadNotFoundError,
     "PreconditionFailed": PreconditionFailedError,
     "ServiceUnavailable": ThrottledError,
-    **dict.fromkeys(
-        (
-            "InvalidAccessKeyId",
-            "SignatureDoesNotMatch",
-            "ExpiredToken",
-            "InvalidToken",
-            "TokenRefreshRequired",
-            "InvalidSecurity",
-        ),
-        CredentialsError,
-    ),
-    **dict.fromkeys(
-        ("AccessDenied", "AllAccessDisabled", "AccountProblem", "AccessForbidden", "Forbidden", "Unauthorized"),
-        AccessDeniedError,
-    ),
-    **dict.fromkeys(
-        ("ConditionalRequestConflict", "OperationAborted", "BucketAlreadyExists", "BucketAlreadyOwnedByYou"),
-        ConflictError,
-    ),
+    **dict.fromkeys(DENIED, AccessDeniedError),
+    **dict.fromkeys(CONFLICT, ConflictError),
 }
-_THROTTLING: Final = (
-    "SlowDown",
-    "Throttl",
-    "TooManyRequests",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "BandwidthLimitExceeded",
-)
 _CLASS_BY_STATUS: Final[dict[int, type[ResponseError]]] = {
     409: ConflictError,
     412: PreconditionFailedError,
@@ -76,7 +53,9 @@ def error_class(operation: str, status: int, code: str | None) -> type[ResponseE
     """
     if code in _CLASS_BY_CODE:
         return _CLASS_BY_CODE[code]
-    if code is not None and code.startswith(_THROTTLING):
+    if is_about_keys(code):
+        return CredentialsError
+    if code is not None and code.startswith(THROTTLING):
         return ThrottledError
     if status == 404 and code in _UNINFORMATIVE:
         return _MISSING_BY_OPERATION.get(operation, ContainerNotFoundError)

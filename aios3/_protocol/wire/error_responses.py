@@ -11,6 +11,7 @@ from typing import Final
 from aios3.errors import ResponseError
 
 from .error_classes import error_class
+from .error_codes import WRONG_REGION, is_about_time
 from .messages import Response, is_redirect
 from .region_words import regions_in_words
 from .response_headers import etag_of, read_checksum, read_http_date, read_metadata, retry_after, unquote_etag
@@ -46,9 +47,6 @@ _NOTHING: Final = Element("")
 _REGION: Final = re.compile(r"[A-Za-z0-9-]{1,63}", re.ASCII)
 # x-amz-bucket-region, and what Tencent and Huawei call it.
 _REGION_HEADERS: Final = ("-bucket-region", "-bucket-location")
-_REGION_CODES: Final = frozenset(
-    {"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "SignatureDoesNotMatch"}
-)
 # The host of a URL, or a host alone, as in the Endpoint of a redirect.
 _PLACE: Final = re.compile(r"(?:https?://)?([a-z0-9._-]{1,320}(?::[0-9]{1,5})?)(?:[/?#].*)?", re.ASCII | re.DOTALL)
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,200}", re.ASCII)
@@ -136,7 +134,7 @@ def _regions_in_words(document: Element) -> tuple[str, ...]:
 
 def _is_about_region(code: str | None) -> bool:
     # A response to HEAD has no code.
-    return not code or code in _REGION_CODES or "region" in code.lower()
+    return not code or code in WRONG_REGION or "region" in code.lower()
 
 
 def _named_regions(response: Response, document: Element) -> tuple[str, ...]:
@@ -215,8 +213,8 @@ _HEAD_DENIED: Final = "these credentials are wrong, or may not see it; a respons
 def _message(response: Response, document: Element, code: str | None, operation: str) -> str:
     if code in _OWN_WORDS:
         return _OWN_WORDS[code](response)
-    if response.status in (301, 302, 307, 308):
-        return _redirect_words(response)
+    if response.status in _WORDS_BY_STATUS:
+        return _WORDS_BY_STATUS[response.status](response)
     if document is not _NOTHING:
         return _clean(document.text("Message"), MAX_MESSAGE) or "the store gave no message"
     if response.body:
@@ -248,7 +246,10 @@ def _region_words(response: Response) -> str:
     return words or "the store cannot read the signature: check the region"
 
 
-def _signature_words(_response: Response) -> str:
+def _signature_words(response: Response) -> str:
+    words = _clean(_error_document(response).text("Message"), MAX_MESSAGE)
+    if is_about_time("SignatureDoesNotMatch", words):
+        return f"{words}; is this machine's clock right?"
     # The store's message may repeat the canonical request and the access key.
     return "the signature is not the one that the store computes: the secret access key, or the region, is wrong"
 
@@ -262,6 +263,11 @@ def _clock_words(response: Response) -> str:
     shown = f" ({time:%Y-%m-%dT%H:%M:%SZ} there)" if time else ""
     return f"this machine's clock is too far from the store's{shown}: set the clock"
 
+
+_WORDS_BY_STATUS: Final[dict[int, Callable[[Response], str]]] = {
+    **dict.fromkeys((301, 302, 307, 308), _redirect_words),
+    407: lambda _response: "the proxy wants another user and password",
+}
 
 _OWN_WORDS: Final[dict[str | None, Callable[[Response], str]]] = {
     "SignatureDoesNotMatch": _signature_words,

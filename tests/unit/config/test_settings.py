@@ -15,6 +15,7 @@ from aios3._protocol.wire.uri import Endpoint
 from aios3.credentials import ANONYMOUS, Credentials
 from aios3.errors import ConfigurationError
 from aios3.providers import PROVIDERS, Provider, find_provider
+from tests.support.credential_chain import attribute
 
 AWS = find_provider("aws")
 KEYS = Credentials("ARGUMENT", "hidden")
@@ -55,7 +56,7 @@ async def test_the_default_profile_is_enough(home):
 
 
 async def test_a_named_profile_is_used_for_everything_and_an_argument_before_it(home):
-    environ = {**ENVIRON, "AWS_PROFILE": "x"}
+    environ = {"AWS_PROFILE": "x"}
     settings = await load(home, environ)
     assert (settings.region, settings.endpoint.host, await key_id(settings)) == ("eu-north-1", "x", "X")
     assert await key_id(await load(home, environ, credentials=KEYS)) == "ARGUMENT"
@@ -288,3 +289,58 @@ async def test_sts_keeps_fips_where_s3_would(tmp_path, environ, fips, url):
         home=tmp_path,
     )
     assert vars(vars(settings.credentials)["_sts"])["_url"] == url
+
+
+@pytest.fixture
+def locked_home(tmp_path):
+    """A home whose files cannot be read, even by root."""
+    for name in ("config", "credentials"):
+        (tmp_path / ".aws" / name).mkdir(parents=True)
+    return tmp_path
+
+
+async def test_a_home_that_cannot_be_read_does_not_matter_if_nothing_is_needed_from_it(locked_home):
+    """Keys of the environment or of the container, and the provider's own endpoint."""
+    assert await key_id(await load(locked_home, ENVIRON)) == "ENV"
+    settings = await load(locked_home, {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/x", "AWS_REGION": "eu-west-3"})
+    assert "container" in repr(settings.credentials)
+    assert settings.endpoint.host == "s3.eu-west-3.amazonaws.com"
+
+
+async def test_a_home_that_cannot_be_read_is_named_if_keys_are_missing(locked_home):
+    """At once, or by the request that asks the machine in vain."""
+    with pytest.raises(
+        ConfigurationError, match=r"no credentials were found.*config cannot be read.*credentials cannot"
+    ):
+        await load(locked_home, {"AWS_EC2_METADATA_DISABLED": "true"})
+    with pytest.raises(ConfigurationError, match=r"'p' \(AWS_PROFILE\) does not exist.*config cannot be read"):
+        await load(locked_home, {"AWS_PROFILE": "p"})
+
+
+@pytest.mark.parametrize("name", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
+async def test_a_named_file_that_cannot_be_read_is_never_replaced_by_another_identity(locked_home, name):
+    """The container's role is not that of the file."""
+    environ = {name: str(locked_home), "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/x"}
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        await load(locked_home / "nobody", environ)
+    assert await key_id(await load(locked_home / "nobody", {**environ, **ENVIRON})) == "ENV"
+
+
+async def test_the_profiles_ca_bundle_is_trusted(home):
+    """After AWS_CA_BUNDLE, as in boto3; for requests for credentials too, also below a role."""
+    with (home / ".aws" / "config").open("a") as config:
+        config.write("[profile c]\nca_bundle: /c.pem\nrole_arn = r\nsource_profile = i\n")
+        config.write("[profile i]\nrole_arn = q\nsource_profile = x\n")
+    settings = await load(home, {"AWS_PROFILE": "c"})
+    assert settings.ca_bundle == "/c.pem"
+    role = settings.credentials
+    for _ in range(2):
+        assert attribute(attribute(attribute(role, "sts"), "requests"), "ca_bundle") == "/c.pem"
+        role = attribute(role, "source")
+    settings = await load(home, {"AWS_PROFILE": "c", "AWS_CA_BUNDLE": "/e.pem"})
+    assert settings.ca_bundle == "/e.pem"
+    given = {"endpoint_url": "https://h", "region": "r", "credentials": KEYS}
+    assert (await load(home, {"AWS_PROFILE": "c"}, **given)).ca_bundle == "/c.pem"
+    for profile in ("gone", "malformed"):
+        (home / ".aws" / "config").write_text("[broken")
+        assert (await load(home, {"AWS_PROFILE": profile}, **given)).ca_bundle is None

@@ -276,6 +276,12 @@ ONLY_HERE: dict[str, dict[str, Any]] = {
         "rclone": timedelta(days=1),
     },
     "multipart": {},
+    "expired_key_codes": {
+        "ceph": frozenset({"AccessDenied"}),
+        "minio": frozenset({"InvalidAccessKeyId"}),
+        "alibaba": frozenset({"InvalidAccessKeyId"}),
+        "huawei": frozenset({"InvalidAccessKeyId"}),
+    },
 }
 """By field, the providers that have another value than the default."""
 

@@ -74,16 +74,23 @@ def test_sections_that_come_again_go_on():
     assert section.values == {"a": "1", "b": "2", "c": "4"}
 
 
-def test_comments_are_left_out():
-    """# and ; begin a comment at the start of a line and after white space, but not inside of a word."""
-    section = profile("# x\n; y\n[default] ; z\n  # indented\na = 1 # one\nb = 2\t;two\nc = x#y;z\nd = # nothing")
-    assert section.values == {"a": "1", "b": "2", "c": "x#y;z", "d": ""}
+def test_a_comment_has_a_line_of_its_own():
+    """As in the AWS CLI: after a value # and ; belong to it, which a command or a name may need."""
+    section = profile("# x\n; y\n[default] ; z\n  # indented\na = 1 # one\nb = x#y;z\nc = # all\n# d = 1\n;e = 1")
+    assert section.values == {"a": "1 # one", "b": "x#y;z", "c": "# all"}
+
+
+def test_a_colon_sets_a_value_too():
+    """Whichever of = and : comes first ends the key; below a key an equals sign comes first anyway."""
+    section = profile("[default]\nregion: a\nx : http://h:1/?q=1\ny = b:c\ns3:\n  addressing_style: path\n  a:b = c")
+    assert section.values == {"region": "a", "x": "http://h:1/?q=1", "y": "b:c", "s3": ""}
+    assert section.nested == {"s3": {"addressing_style": "path", "a:b": "c"}}
 
 
 def test_indented_lines_under_an_empty_key_are_sub_keys():
     """``s3 =`` opens a block that ends at the next line that is not deeper; blank lines and comments are no end."""
     section = profile(
-        "[default]\ns3 =\n  addressing_style = path # why\n\n  # more\n  Max_Bandwidth=1\nregion = a\ns4=\n\tk = v\n"
+        "[default]\ns3 =\n  addressing_style = path\n\n  # more\n  Max_Bandwidth=1\nregion = a\ns4=\n\tk = v\n"
     )
     assert section.nested == {"s3": {"addressing_style": "path", "max_bandwidth": "1"}, "s4": {"k": "v"}}
     assert section.get("addressing_style", within="s3") == "path"

@@ -71,10 +71,35 @@ def test_a_file_that_is_not_text_is_an_error(tmp_path):
     assert caught.value.__suppress_context__
 
 
-@pytest.mark.parametrize("path", [".", "a\0b"], ids=["directory", "impossible"])
-def test_an_unreadable_file_is_an_error(tmp_path, path):
-    with pytest.raises(ConfigurationError, match="cannot be read"):
-        load_profile(Environment(config_file=str(tmp_path / path)), tmp_path)
+@pytest.mark.parametrize("in_the_way", ["config", "credentials"])
+def test_a_file_that_cannot_be_read_counts_as_empty_and_is_remembered(tmp_path, in_the_way):
+    """The other file is read; nothing needed the first one yet."""
+    write(tmp_path, {"config": "credentials", "credentials": "config"}[in_the_way], "[default]\nregion = a")
+    (tmp_path / ".aws" / in_the_way).mkdir()
+    profile = load_profile(Environment(), tmp_path)
+    assert profile.settings.get("region") == "a"
+    assert [f"{in_the_way} cannot be read: " in why for why in profile.unread] == [True]
+    assert not profile.needs_files
+
+
+@pytest.mark.parametrize("path", [".", "a\0b"])
+def test_a_file_that_a_variable_names_is_needed(tmp_path, path, monkeypatch):
+    """Also if no file can have that path."""
+    monkeypatch.chdir(tmp_path)
+    assert load_profile(Environment(config_file=path), tmp_path).needs_files
+    assert load_profile(Environment(credentials_file=path), tmp_path).needs_files
+
+
+def test_a_named_profile_needs_both_files(tmp_path):
+    """If it is in neither, the error says which one could not be read."""
+    write(tmp_path, "config", "[profile x]\nregion = a\nrole_arn = r\nsource_profile = gone")
+    (tmp_path / ".aws" / "credentials").mkdir()
+    profile = load_profile(Environment(profile="x"), tmp_path)
+    assert profile.needs_files
+    with pytest.raises(ConfigurationError, match=r"'gone', which does not exist; .*credentials cannot be read"):
+        profile.sibling("gone")
+    with pytest.raises(ConfigurationError, match=r"'nobody'.*does not exist.*credentials cannot be read"):
+        load_profile(Environment(profile="nobody"), tmp_path)
 
 
 def test_the_services_section_wins_over_the_profile():

@@ -34,13 +34,17 @@ async def found(where: LookupContext) -> Credentials:
     return await find_credentials(where).get_credentials()
 
 
-async def test_environment_keys_win_over_the_default_profile(make_context):
-    for settings in (FILE_KEYS, "role_arn = a\nsource_profile = base", "sso_account_id = half"):
-        assert (await found(make_context({**KEYS, **IDENTITY, **CONTAINER}, settings))).access_key_id == "ENV"
-
-
-async def test_a_named_profile_wins_over_environment_keys(make_context):
-    assert (await found(make_context({**KEYS, **IDENTITY}, FILE_KEYS, named=True))).access_key_id == "FILE"
+@pytest.mark.parametrize("named", [False, True])
+async def test_environment_keys_win_over_any_profile(make_context, named, caplog):
+    """As in boto3, whatever the profile has: MFA tools export keys beside AWS_PROFILE. A debug line says so."""
+    caplog.set_level("DEBUG", "aios3")
+    mfa = "role_arn = a\nsource_profile = base\nmfa_serial = m"
+    for settings in (FILE_KEYS, mfa, "sso_account_id = half", "source_profile = base"):
+        environ = {**KEYS, **IDENTITY, **CONTAINER, "AWS_SESSION_TOKEN": "hidden-token"}
+        credentials = await found(make_context(environ, settings, named=named))
+        assert (credentials.access_key_id, credentials.session_token) == ("ENV", "hidden-token")
+    assert caplog.messages[-1].endswith("environment>" + ", before profile 'p' of AWS_PROFILE" * named)
+    assert "hidden" not in caplog.text
 
 
 async def test_a_named_profile_without_credentials_leaves_them_to_the_environment(make_context):
@@ -51,7 +55,7 @@ async def test_a_named_profile_without_credentials_leaves_them_to_the_environmen
 
 def test_half_a_named_profile_is_an_error(make_context):
     with pytest.raises(ConfigurationError, match="profile 'p' has source_profile, but no role_arn"):
-        find_credentials(make_context(KEYS, "source_profile = base", named=True))
+        find_credentials(make_context(CONTAINER, "source_profile = base", named=True))
 
 
 def test_half_a_pair_in_the_environment_is_an_error(make_context):
@@ -99,16 +103,19 @@ def test_nothing_found_says_what_to_do(make_context):
 
 
 async def test_a_silent_metadata_service_means_that_nothing_was_found(make_context, stand_in, loop_clock):
+    """After a second and one try of each version; the error says so."""
     stand_in.on(SILENCE)
     provider = find_credentials(make_context({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}))
     fetching = asyncio.ensure_future(provider.get_credentials())
-    await stand_in.arrived.wait()
-    await loop_clock.advance(1)
+    for _ in range(2):
+        await stand_in.arrived.wait()
+        stand_in.arrived.clear()
+        await loop_clock.advance(1)
     with pytest.raises(ConfigurationError) as caught:
         await fetching
     for hint in (*HINTS, f"the instance metadata service at {stand_in.url} (", "no response within 1 s"):
         assert hint in str(caught.value)
-    assert len(stand_in.asked) == 1
+    assert len(stand_in.asked) == 2
 
 
 @pytest.mark.parametrize("earlier", [(), (Answer(body=b"t"),), (Answer(body=b"t"), Answer(body=b"r"))])

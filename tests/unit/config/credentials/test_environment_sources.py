@@ -111,6 +111,21 @@ def test_the_metadata_services_patience_and_version_can_be_set(make_context):
     assert not attribute(changed, "allows_v1")
 
 
+def test_the_profile_sets_the_metadata_service_too(tmp_path):
+    """Under the names of the variables, which come first."""
+    config = (
+        "[default]\nmetadata_service_timeout = 7\nmetadata_service_num_attempts = 3\nec2_metadata_v1_disabled = True\n"
+        "ec2_metadata_service_endpoint_mode = ipv6\n"
+    )
+    found = from_metadata(make_places(tmp_path, {"AWS_METADATA_SERVICE_TIMEOUT": "5"}, config=config))
+    assert [attribute(attribute(found, "requests"), name) for name in ("seconds", "attempts")] == [5, 3]
+    assert (attribute(found, "allows_v1"), attribute(found, "url")) == (False, "http://[fd00:ec2::254]")
+    config += "ec2_metadata_service_endpoint = http://h\n"
+    assert find_metadata_url(make_places(tmp_path, config=config)) == "http://h"
+    allowed = from_metadata(make_places(tmp_path, {"AWS_EC2_METADATA_V1_DISABLED": "false"}, config=config))
+    assert attribute(allowed, "allows_v1")
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "x", "1.5", "101", "²"])
 def test_patience_is_a_small_number(make_context, value):
     with pytest.raises(ConfigurationError, match="AWS_METADATA_SERVICE_TIMEOUT must be a whole number"):

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from aios3._config.credentials.instance_metadata import InstanceMetadataCredentials
-from aios3.errors import ConfigurationError, CredentialsError, ResponseError
-from tests.support.credential_stand_in import NOW, Answer, json_answer, metadata
+from aios3.errors import ConfigurationError, CredentialsError, ResponseError, TransportTimeoutError
+from tests.support.credential_stand_in import NOW, SILENCE, Answer, json_answer, metadata
 
 TOKEN = Answer(body=b"hidden-v2-token")
 ROLE = Answer(body=b"my role/x\n")
@@ -95,6 +96,31 @@ async def test_expired_ones_are_extended(stand_in, clock, random, minutes):
 async def test_without_a_time_they_are_kept(stand_in, provider):
     stand_in.on(TOKEN, ROLE, json_answer({"AccessKeyId": "K", "SecretAccessKey": "s"}))
     assert (await provider.get_credentials()).expires_at is None
+
+
+@pytest.mark.parametrize("allows_v1", [True, False])
+async def test_silence_ends_after_a_second(stand_in, clock, loop_clock, allows_v1):
+    """One try of each version: where this is not EC2, nothing answers."""
+    provider = InstanceMetadataCredentials(endpoint_url=stand_in.url, allows_v1=allows_v1, clock=clock())
+    stand_in.on(SILENCE)
+    fetching = asyncio.ensure_future(provider.get_credentials())
+    for _ in range(1 + allows_v1):
+        await stand_in.arrived.wait()
+        stand_in.arrived.clear()
+        await loop_clock.advance(1)
+    with pytest.raises(TransportTimeoutError, match="within 1 s"):
+        await fetching
+    assert [asked.method for asked in stand_in.asked] == ["PUT", "GET"][: 1 + allows_v1]
+
+
+async def test_a_token_that_does_not_come_in_time_is_not_needed(stand_in, provider, loop_clock):
+    """Inside a container the response with it may be dropped on its way, and the first version responds."""
+    stand_in.on(SILENCE, ROLE, metadata())
+    fetching = asyncio.ensure_future(provider.get_credentials())
+    await stand_in.arrived.wait()
+    await loop_clock.advance(1)
+    assert (await fetching).access_key_id == "KEY1"
+    assert not any("x-aws-ec2-metadata-token" in asked.headers for asked in stand_in.asked[1:])
 
 
 async def test_more_patience_can_be_asked_for(stand_in, clock):

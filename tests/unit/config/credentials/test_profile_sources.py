@@ -7,11 +7,12 @@ from datetime import timedelta
 
 import pytest
 
+from aios3._config.credentials.login import LoginCredentials
 from aios3._config.credentials.process import ProcessCredentials
 from aios3._config.credentials.profile_sources import first_of, from_profile
 from aios3._config.credentials.role_providers import AssumeRoleCredentials, WebIdentityCredentials
 from aios3._config.credentials.sso import SsoCredentials
-from aios3._config.credentials.static_keys import StaticCredentials
+from aios3._config.credentials.static_keys import RereadKeys, StaticCredentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 from tests.support.credential_chain import attribute, make_places
@@ -38,14 +39,16 @@ def make_context(tmp_path):
         (f"role_arn = a\nsource_profile = base\n{SSO}{PROCESS}", True, AssumeRoleCredentials),
         (f"role_arn = a\nsource_profile = base\nweb_identity_token_file = /t\n{SSO}", True, WebIdentityCredentials),
         (f"{SSO}{PROCESS}", True, SsoCredentials),
-        (PROCESS, True, StaticCredentials),
+        (PROCESS, True, RereadKeys),
         (PROCESS + KEYS.format("CONFIG"), False, ProcessCredentials),
-        (KEYS.format("CONFIG"), False, StaticCredentials),
-        (f"sso_session = s\nlogin_session = l\n{KEYS.format('CONFIG')}", False, StaticCredentials),
+        (KEYS.format("CONFIG"), False, RereadKeys),
+        (f"sso_session = s\n{KEYS.format('CONFIG')}", False, RereadKeys),
+        (f"login_session = l\n{PROCESS}{KEYS.format('CONFIG')}", False, LoginCredentials),
+        (f"login_session = l\n{PROCESS}", True, RereadKeys),
     ],
 )
 def test_the_ways_are_tried_in_order(make_context, settings, in_credentials_file, kind):
-    """Role, web identity, SSO, keys of the credentials file, process, keys of the config file."""
+    """Role, web identity, SSO, keys of the credentials file, login, process, keys of the config file."""
     found = from_profile(make_context(settings, credentials=KEYS.format("FILE") if in_credentials_file else ""))
     assert type(found) is kind
 
@@ -88,7 +91,6 @@ async def test_sso_is_used(make_context, stand_in, tmp_path, has_session):
         ("sso_account_id = 1", "uses SSO but sso_role_name and sso_region and sso_start_url is missing"),
         ("sso_role_name = 1\nsso_session = s", "uses SSO but sso_account_id is missing"),
         ("sso_role_name = 1\nsso_session = x", "names the sso-session 'x', which is missing"),
-        ("login_session = l", "has login_session, which aios3 does not support"),
         ("web_identity_token_file = /t", "has web_identity_token_file, but no role_arn"),
         ("credential_source = Environment", "has credential_source, but no role_arn"),
         ("source_profile = base", "has source_profile, but no role_arn"),

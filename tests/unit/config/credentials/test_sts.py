@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -116,3 +118,52 @@ def test_durations_are_within_bounds(seconds, text):
 def test_other_durations_are_refused(seconds):
     with pytest.raises(ConfigurationError, match="duration_seconds must be a whole number in 900..43200"):
         check_duration(seconds)
+
+
+EARLY = "Signature not yet current: 20260504T030201Z is still later than 20260504T012201Z (20260504T010701Z + 15 min.)"
+LATE = "Signature expired: 20260504T030201Z is now earlier than 20260504T044701Z (20260504T050201Z - 15 min.)"
+
+
+def at(answer: Answer, moment: datetime) -> Answer:
+    """Return the response as of `moment` by the clock of STS."""
+    return replace(answer, headers=(("Date", f"{moment:%a, %d %b %Y %H:%M:%S GMT}"),))
+
+
+@pytest.mark.parametrize(
+    ("hours", "code", "words"),
+    [
+        (2, "SignatureDoesNotMatch", LATE),
+        (-2, "SignatureDoesNotMatch", EARLY),
+        (2, "RequestExpired", "Request has expired"),
+        (2, "InvalidSignatureException", LATE),
+    ],
+)
+async def test_a_wrong_clock_is_corrected_by_that_of_sts(stand_in, client, hours, code, words):
+    """The request is signed once more, and so are later ones."""
+    theirs = NOW + timedelta(hours=hours)
+    refused, granted = at(sts_error(403, code, words), theirs), at(sts(expires_at=theirs + timedelta(hours=1)), theirs)
+    stand_in.on(refused, granted, granted)
+    for _ in range(2):
+        assert (await client.ask("AssumeRole", {}, SIGNER)).access_key_id == "KEY1"
+    right = f"{theirs:%Y%m%dT%H%M%SZ}"
+    assert [asked.headers["x-amz-date"] for asked in stand_in.asked] == ["20260504T030201Z", right, right]
+
+
+@pytest.mark.parametrize("words", [EARLY, LATE])
+async def test_a_refused_time_reaches_the_user_in_the_words_of_sts(stand_in, client, words):
+    """If the response has no time to correct ours by, or the corrected time is refused too."""
+    stand_in.on(at(sts_error(403, "SignatureDoesNotMatch", words), NOW))
+    with pytest.raises(CredentialsError) as caught:
+        await client.ask("AssumeRole", {}, SIGNER)
+    assert f"{words}; is this machine's clock right?" in str(caught.value)
+    assert len(stand_in.asked) == 2
+
+
+@pytest.mark.parametrize("signer", [SIGNER, None])
+async def test_credentials_that_look_expired_by_a_wrong_clock_are_good(stand_in, client, signer):
+    """Ours is two hours ahead: their life of an hour begins now."""
+    theirs = NOW - timedelta(hours=2)
+    stand_in.on(at(sts(expires_at=theirs + timedelta(hours=1)), theirs))
+    assert (await client.ask("AssumeRole", {}, signer)).expires_at == NOW + timedelta(hours=1)
+    stand_in.on(at(sts(expires_at=theirs), theirs))
+    assert (await client.ask("AssumeRole", {}, signer)).expires_at == theirs

@@ -15,6 +15,7 @@ from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 
 __all__ = [
+    "LOGIN_FIELDS",
     "METADATA_FIELDS",
     "PROCESS_FIELDS",
     "SSO_FIELDS",
@@ -39,6 +40,8 @@ PROCESS_FIELDS: Final = Fields("AccessKeyId", "SecretAccessKey", "SessionToken",
 """Fields of credential_process and of STS."""
 METADATA_FIELDS: Final = Fields("AccessKeyId", "SecretAccessKey", "Token", "Expiration")
 """Fields of the container endpoint and of instance metadata."""
+LOGIN_FIELDS: Final = Fields("accessKeyId", "secretAccessKey", "sessionToken", "expiresAt")
+"""Fields of the credentials in a file of ``aws login``."""
 SSO_FIELDS: Final = Fields("accessKeyId", "secretAccessKey", "sessionToken", "expiration")
 
 

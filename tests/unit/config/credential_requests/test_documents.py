@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._config.credentials import documents as token_files
-from aios3._config.credentials.documents import (
+from aios3._config.credential_requests import documents as token_files
+from aios3._config.credential_requests.documents import (
     METADATA_FIELDS,
     PROCESS_FIELDS,
     SSO_FIELDS,

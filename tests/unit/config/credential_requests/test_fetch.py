@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from aios3._config.credentials.fetch import CredentialRequests, make_request, refusal
+from aios3._config.credential_requests.fetch import CredentialRequests, make_request, refusal
 from aios3._protocol.wire.messages import Response
 from aios3.errors import (
     AccessDeniedError,
