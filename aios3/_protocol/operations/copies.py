@@ -51,7 +51,7 @@ class CopySource:
                 headers[_SOURCE_KEY_PREFIX + name.removeprefix(_KEY_PREFIX)] = value
             elif name == "x-amz-expected-bucket-owner":
                 headers["x-amz-source-expected-bucket-owner"] = value
-            elif name == "x-amz-request-payer":
+            else:  # the payer
                 headers[name] = value
         return headers
 

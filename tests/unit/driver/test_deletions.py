@@ -53,7 +53,22 @@ def sent(server, operation: str) -> list:
     return [request for request in server.requests if request.operation == operation]
 
 
-@pytest.mark.parametrize("make", [list, one_by_one, iter, tuple], ids=["list", "async", "iterator", "tuple"])
+class Stream:
+    """Async iterator that is no generator."""
+
+    def __init__(self, keys):
+        self._keys = iter(keys)
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        for key in self._keys:
+            return key
+        raise StopAsyncIteration
+
+
+@pytest.mark.parametrize("make", [list, one_by_one, Stream, iter], ids=["list", "generator", "stream", "iterator"])
 async def test_many_keys_are_deleted_a_thousand_in_a_request(server, driver, make):
     keys = [f"key {number}" for number in range(2500)]
     await fill(server, driver, ["kept", *keys])

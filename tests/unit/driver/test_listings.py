@@ -122,6 +122,13 @@ async def test_versions_that_cannot_be_read_are_an_error(server, driver, body):
         await names(driver.iterate_object_versions("bucket"))
 
 
+async def test_store_that_ignores_the_prefix_does_not_widen_the_list_of_versions(server, driver):
+    entries = "".join(f"<Version><Key>{key}</Key><VersionId>v</VersionId></Version>" for key in ("other", "mine/1"))
+    body = f"<ListVersionsResult>{entries}</ListVersionsResult>".encode()
+    server.faults.add(Fault("garbage_200", "ListObjectVersions", body=body))
+    assert await names(driver.iterate_object_versions("bucket", prefix="mine/")) == ["mine/1"]
+
+
 async def test_versions_of_a_missing_bucket_or_of_a_store_without_them_are_an_error(make_driver, small_provider):
     with pytest.raises(ContainerNotFoundError):
         await names(make_driver().iterate_object_versions("missing"))

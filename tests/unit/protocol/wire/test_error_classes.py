@@ -19,7 +19,7 @@ from aios3.errors import (
 
 BY_CODE: dict[type[ResponseError], str] = {
     ContainerNotFoundError: "404 NoSuchBucket",
-    ObjectNotFoundError: "404 NoSuchKey",
+    ObjectNotFoundError: "404 NoSuchKey, 404 NoSuchVersion",
     UploadNotFoundError: "404 NoSuchUpload, 200 NoSuchUpload, 404 NotFound",
     CredentialsError: "403 InvalidAccessKeyId, 403 SignatureDoesNotMatch, 400 ExpiredToken, 400 InvalidToken, "
     "400 TokenRefreshRequired, 403 InvalidSecurity",
@@ -29,7 +29,7 @@ BY_CODE: dict[type[ResponseError], str] = {
     ThrottledError: "429 SomethingNew, 503 SlowDown, 503 SlowDownWrite, 503 ServiceUnavailable, "
     "400 TooManyRequestsException, 400 ThrottlingException, 503 RequestLimitExceeded, 503 RequestThrottled, "
     "509 BandwidthLimitExceeded",
-    ResponseError: "403 RequestTimeTooSkewed, 403 SomethingNew, 500 InternalError, 404 NoSuchVersion",
+    ResponseError: "403 RequestTimeTooSkewed, 403 SomethingNew, 500 InternalError, 404 NoSuchTagSet",
 }
 BY_STATUS: dict[int, type[ResponseError]] = {
     401: AccessDeniedError,
