@@ -75,6 +75,7 @@ async def test_an_endpoint_that_holds_the_bucket_is_right_for_it_and_refused_for
         ("digitalocean", "https://videos.nyc3.digitaloceanspaces.com/2026"),
         ("supabase", "https://me.storage.supabase.co/storage/v1/s3/videos/2026/may"),
         ("generic", "https://s3.eu-west-1.amazonaws.com/videos/2026"),
+        ("cloudflare", "https://me.r2.cloudflarestorage.com/not%20a%20bucket"),
     ],
 )
 async def test_a_prefix_of_keys_in_the_endpoint_is_refused(hosts, provider, url):
@@ -93,9 +94,12 @@ async def test_an_endpoint_of_the_environment_that_holds_the_bucket_is_recognise
 async def test_a_path_at_an_unknown_host_is_the_stores_unless_it_ends_with_the_bucket(hosts):
     """Nothing tells whether it is the bucket, until the caller names the addressing."""
     url = "https://gate.example/s3/videos"
-    assert "endpoint_url='https://gate.example/s3'" in await refused(
-        await hosts.driver("minio", endpoint_url=url), "videos"
-    )
+    for provider, given, right in (
+        ("minio", url, "https://gate.example/s3"),
+        ("supabase", "https://me.supabase.co/videos", "https://me.supabase.co"),
+    ):
+        driver = await hosts.driver(provider, endpoint_url=given)
+        assert f"endpoint_url='{right}'" in await refused(driver, "videos")
     assert hosts.store.requests == []
     driver = await hosts.driver("minio", endpoint_url=url)
     await driver.upload_object_via_stream(SOURCE, "audio", "a.mp4")
@@ -305,6 +309,11 @@ async def test_a_region_of_amazon_is_reached_in_its_partition(hosts, region, dom
         assert (request.host, request.region) == (f"videos.{host}", region)
 
 
+async def test_acceleration_is_refused_in_a_partition_without_it(hosts):
+    driver = await hosts.driver("aws", region="cn-north-1", use_accelerate=True)
+    assert "no endpoint for accelerate in region 'cn-north-1'" in await refused(driver, "videos")
+
+
 @pytest.mark.parametrize(
     ("name", "region", "host"),
     [
@@ -396,6 +405,20 @@ async def test_an_access_point_is_reached_at_its_own_host_and_signed_for_its_reg
 async def test_a_name_that_cannot_be_reached_says_what_is_missing(hosts, name, options, bucket, words):
     assert words in await refused(await hosts.driver(name, region="us-east-1", **options), bucket)
     assert hosts.store.requests == []
+
+
+async def test_a_record_without_a_host_for_the_variant_refuses_access_points(hosts):
+    aws = replace(PROVIDERS["aws"], access_points=PROVIDERS["aws"].access_points[:1])
+    driver = await hosts.driver(aws, region="eu-west-1", use_fips=True)
+    assert "has no access points for fips" in await refused(driver, POINT)
+
+
+@pytest.mark.parametrize(("region", "domain"), [("eu-north-1", "amazonaws.com"), ("cn-north-1", "amazonaws.com.cn")])
+async def test_a_directory_bucket_is_made_at_the_control_endpoint_of_its_region(hosts, region, domain):
+    bucket = "videos--eun1-az1--x-s3"
+    await (await hosts.driver("s3express", region=region)).create_container(bucket)
+    request = hosts.store.requests.pop()
+    assert (request.place, request.region) == ((f"s3express-control.{region}.{domain}", f"/{bucket}"), region)
 
 
 async def test_an_alias_of_an_access_point_is_a_bucket(hosts):

@@ -153,5 +153,7 @@ def _host_of_points(provider: Provider, endpoint: Endpoint, variant: frozenset[s
     is_foreign = not is_own_host(provider, endpoint.host)
     if is_foreign or is_host_of_points(provider, endpoint.host):
         return endpoint
-    pattern = dict(provider.access_points)[variant]
+    pattern = dict(provider.access_points).get(variant)
+    if pattern is None:
+        raise ConfigurationError(f"provider {provider.name!r} has no access points for {' and '.join(sorted(variant))}")
     return replace(endpoint, host=Endpoint.parse(fill_region(provider, pattern, region), "cname").host)

@@ -181,11 +181,10 @@ def _usual_addressing(provider: Provider, given: Endpoint, found: Endpoint) -> A
 
 
 def _own_endpoint(provider: Provider, variant: frozenset[str], region: str, addressing: Addressing) -> Endpoint:
-    variant -= {"accelerate"}
     if lacking := lacking_switches(provider, variant, region):
         names = " and ".join(sorted(lacking))
         raise ConfigurationError(f"provider {provider.name!r} has no endpoint for {names} in region {region!r}")
-    pattern = variant_pattern(provider, variant)
+    pattern = variant_pattern(provider, variant - {"accelerate"})
     if pattern is None:
         form = provider.endpoint_form
         example = "" if form is None else f" of the form {fill_pattern(form, region)}"

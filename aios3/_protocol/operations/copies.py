@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 from urllib.parse import quote, urlencode
 
+from aios3._protocol.wire.access_points import is_arn
 from aios3._protocol.wire.error_responses import request_id
 from aios3._protocol.wire.messages import Request, Response
 from aios3._protocol.wire.uri import Endpoint, encode_path, encode_query
@@ -43,7 +44,9 @@ class CopySource:
     def copy_headers(self) -> dict[str, str]:
         """Return the headers of a copy that name the object, the condition, and the means to read it."""
         version = "" if self.version_id is None else f"?versionId={encode_query(self.version_id)}"
-        headers = {"x-amz-copy-source": f"{encode_path(f'{self.bucket}/{self.key}')}{version}"}
+        # An ARN contains slashes itself, so the key has a word of its own before it.
+        place = f"{self.bucket}/object" if is_arn(self.bucket) else self.bucket
+        headers = {"x-amz-copy-source": f"{encode_path(f'{place}/{self.key}')}{version}"}
         if self.etag:
             headers["x-amz-copy-source-if-match"] = f'"{self.etag}"'
         for name, value in self.headers.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import sys
@@ -16,7 +17,7 @@ from aios3._config.credentials.chain import find_credentials
 from aios3._config.credentials.login import LoginCredentials
 from aios3.errors import ConfigurationError, ResponseError
 from tests.support.credential_chain import make_places
-from tests.support.credential_stand_in import NOW, Answer, StandIn, json_answer, sts
+from tests.support.credential_stand_in import NOW, SILENCE, Answer, StandIn, json_answer, sts
 
 SESSION = "arn:aws:iam::123456789012:user/me"
 KEY = (
@@ -189,3 +190,15 @@ async def test_a_profile_of_aws_login_is_used_alone_and_as_a_source(stand_in: St
     context = make_places(tmp_path, environ, config=config, profile="r", clock=clock)
     assert (await find_credentials(context).get_credentials()).access_key_id == "KEY3"
     assert "Credential=OLD/" in stand_in.asked[0].headers["authorization"]
+
+
+async def test_a_login_that_another_program_renews_at_the_same_time_is_used(stand_in, make, tmp_path):
+    """A refresh token may be good only once; then the file has another one by now."""
+    log_in(tmp_path, 0)
+    stand_in.on(SILENCE)
+    fetching = asyncio.ensure_future(make().get_credentials())
+    await stand_in.arrived.wait()
+    log_in(tmp_path, 12, refreshToken="hidden-other")
+    stand_in.on(json_answer({"error": "TOKEN_EXPIRED"}, 400))
+    stand_in.end_silence()
+    assert (await fetching).expires_at == NOW + timedelta(minutes=12)

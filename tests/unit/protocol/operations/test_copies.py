@@ -28,6 +28,12 @@ def test_request_names_the_source_exactly_and_its_condition() -> None:
     assert "x-amz-copy-source-if-match" not in CopySource("b", "k").copy_headers()
 
 
+def test_source_at_an_access_point_has_its_key_after_a_word() -> None:
+    source = CopySource("arn:aws:s3:eu-west-1:1:accesspoint/films", "a/b")
+    place = source.copy_headers()["x-amz-copy-source"]
+    assert place == "arn%3Aaws%3As3%3Aeu-west-1%3A1%3Aaccesspoint/films/object/a/b"
+
+
 def test_part_names_its_number_and_its_range_without_the_end() -> None:
     request = PART.build(ENDPOINT)
     assert request.query == (("partNumber", "2"), ("uploadId", "id"))
