@@ -437,14 +437,19 @@ async def test_key_for_maps_owner_and_metadata_to_a_key(server, browse):
         ("POST", "/s3/sign", b'{"method": "PUT"}', 400),
         ("POST", "/s3/sign", b'{"method": "PATCH", "key": "a"}', 403),
         ("POST", "/s3/sign", b'{"method": "PUT", "key": "a", "uploadId": 5}', 400),
+        ("POST", "/s3/sign", b'{"method": "HEAD", "key": "KEY", "uploadId": "ID"}', 400),
         ("GET", "/s3/sts", None, 404),
         ("GET", "/", None, 404),
     ],
 )  # fmt: skip
 async def test_bad_input_is_refused_before_the_store_is_asked(server, browse, method, path, body, status):
     browser = await browse()
-    if path.startswith("ID"):
-        path = place(await browser.begin()) + path.removeprefix("ID")
+    if path.startswith("ID") or b"KEY" in (body or b""):
+        begun = await browser.begin()
+        path = path.replace("ID", place(begun))
+        body = body and body.replace(b"KEY", begun["key"].encode()).replace(
+            b'"ID"', b'"%s"' % begun["uploadId"].encode()
+        )
     before = len(server.requests)
     await browser.ask(method, path, data=io.BytesIO(body or b""), status=status)
     assert len(server.requests) == before
@@ -487,3 +492,21 @@ async def test_a_cancelled_completion_ends_first(server, make_driver, completed)
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(completed) == 1
+
+
+async def test_without_authorize_everyone_uploads(server, browse):
+    """Signed URLs begin with the public URL, if there is one."""
+    browser = await browse(authorize=None, public_url="https://up.example/files/")
+    begun = await browser.begin()
+    await browser.complete(begun, await browser.send(begun), owner="another")
+    signed = await browser.ask("POST", "/s3/sign", json={"method": "POST", "key": "a"})
+    assert signed["url"].startswith("https://up.example/files/s3/signed/")
+
+
+async def test_a_client_that_disconnects_gets_no_response(server, driver):
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "method": "POST", "path": "/s3/multipart", "headers": [], "query_string": b""}
+    await DirectUploads(driver, "bucket")(scope, receive, None)
+    assert server.requests == []
