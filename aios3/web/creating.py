@@ -95,7 +95,7 @@ class Creating:
         if request.concat is not None and not request.urls:
             return self._store.key_of(name, "part")
         if self._key_for is None:
-            return f"{self._store.prefix}{secrets.token_hex(16)}"
+            return self._store.new_key()
         key = self._key_for(owner, request.pairs)
         key = f"{self._store.prefix}{await key if inspect.isawaitable(key) else key}"
         if key.startswith(self._store.folder):

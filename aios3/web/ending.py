@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+from aios3.checkpoints import MultipartUpload
 from aios3.errors import ObjectNotFoundError, StorageError, UploadNotFoundError
 from aios3.models import StorageObject, UploadReceipt
 
@@ -34,18 +35,21 @@ class Endings:
         self._on_complete = on_complete
         self._max_age = max_age
 
-    async def finish(self, lease: Lease, progress: Progress, tail: bytes | None = None) -> Description:
+    async def finish(self, lease: Lease, progress: Progress | None, tail: bytes | None = None) -> Description:
         """Make the object, call ``on_complete``, and record the end. Harmless to repeat after a crash at any step.
 
         Args:
             lease: the right to change the upload.
-            progress: what the store holds, which with `tail` is the whole upload.
+            progress: what the store holds, which with `tail` is the whole upload; ``None`` if its multipart upload is
+                gone.
             tail: bytes behind the parts; ``None`` if the tail object has them.
         """
         lease.offset = None
         try:
-            receipt = await self._commit(lease, progress, tail)
+            receipt = None if progress is None else await self._commit(lease, progress, tail)
         except UploadNotFoundError:
+            receipt = None
+        if receipt is None:
             receipt = await self._committed_before(lease.description)
         await self._store.driver.delete_object(self._store.bucket, self._store.key_of(lease.name, "tail"))
         if self._on_complete is not None and not lease.description.is_partial:
@@ -100,10 +104,9 @@ class Endings:
         if stored.description.is_complete:
             return stored
         async with self._leases.hold(stored, stored.description) as lease:
-            try:
+            progress: Progress | None = None
+            with suppress(UploadNotFoundError):
                 progress = await self._store.progress(replace(stored, description=lease.description))
-            except UploadNotFoundError:
-                progress = Progress(())
             await self.finish(lease, progress)
         found = await self._store.read(stored.name)
         if found is None:
@@ -148,12 +151,29 @@ class Endings:
 
     async def sweep(self) -> list[str]:
         """End what is older than ``max_age``; see `ResumableUploads.sweep`."""
-        limit = await self._store.now() - self._max_age
+        helpers = await self._store.list_helpers()
+        limit = await self._store.now() - self._max_age  # after a response, which shows the store's clock
         ended = []
-        for helper in await self._store.list_helpers():
+        for helper in helpers:
             is_old = helper.last_modified is not None and helper.last_modified < limit
             if is_old and (key := await self._sweep(helper)) is not None:
                 ended.append(key)
+        return [*ended, *await self._sweep_undescribed(limit)]
+
+    async def _sweep_undescribed(self, limit: datetime) -> list[str]:
+        """Abort uploads of processes that died before the description was written; return their keys."""
+        driver, store = self._store.driver, self._store
+        async with aclosing(driver.iterate_multipart_uploads(store.bucket, prefix=store.prefix)) as pending:
+            old = [
+                each async for each in pending
+                if store.is_own_key(each.key) and each.initiated_at is not None and each.initiated_at < limit
+            ]  # fmt: skip
+        ended = []
+        for each in old:
+            with suppress(StorageError):
+                size = driver._transfer.part_size  # of no importance for an abort, but it must suit the store
+                await driver.abort_multipart_upload(MultipartUpload(each.bucket, each.key, each.upload_id, size))
+                ended.append(each.key)
         return ended
 
     async def _sweep(self, helper: StorageObject) -> str | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
+import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -30,6 +32,7 @@ FOLDER: Final = ".uploads/"
 MOST_DESCRIPTION: Final = 64 * KIB
 """Limit of a description in bytes."""
 
+_OWN_KEY: Final = re.compile(rf"[0-9a-f]{{32}}|{re.escape(FOLDER)}[0-9a-f]{{40}}\.part")
 _START: Final = "start"
 
 
@@ -78,6 +81,15 @@ class UploadStore:
     def key_of(self, name: str, kind: str = "json") -> str:
         """Return the key of the helper object of a kind."""
         return f"{self.folder}{name}.{kind}"
+
+    def new_key(self) -> str:
+        """Return a random key for an object."""
+        return f"{self.prefix}{secrets.token_hex(16)}"
+
+    def is_own_key(self, key: str) -> bool:
+        """Return whether a key is one of `new_key`, or that of a partial upload."""
+        below = key.removeprefix(self.prefix)
+        return key.startswith(self.prefix) and _OWN_KEY.fullmatch(below) is not None
 
     # descriptions
 

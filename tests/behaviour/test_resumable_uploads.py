@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import itertools
+from datetime import timedelta
 
 import pytest
 
+from aios3._concurrency.clock import Clock
+from aios3.testing import Fault
 from aios3.web import ResumableUploads
 from tests.support.web_client import Vanish, WebClient
 
@@ -23,8 +28,11 @@ def small_provider(small_provider):
 def make_client(make_driver):
     """Make a client of an application of its own on a driver of its own, as another process has it."""
 
-    def make(headers=None, **options):
-        return WebClient(ResumableUploads(make_driver(), "bucket", **options), headers=headers)
+    def make(headers=None, clock=None, **options):
+        driver = make_driver()
+        if clock is not None:
+            driver._clock = clock
+        return WebClient(ResumableUploads(driver, "bucket", **options), headers=headers)
 
     return make
 
@@ -88,3 +96,85 @@ async def test_a_chunk_of_one_part_costs_four_requests(server, client):
         before = len(server.requests)
         await client.patch(url, offset, CONTENT[offset : offset + PART])
         assert operations(server)[before:] == ["GetObject", "ListParts", "PutObject", "UploadPart"]
+
+
+# deaths of a process
+
+
+class StoreTime:
+    """The store's clock. A short sleep of a process with `clock` moves it, and takes no time."""
+
+    def __init__(self, server):
+        self.ahead = timedelta()
+        real = server.store.clock
+        server.store.clock = lambda: real() + self.ahead
+        self.clock = Clock(sleep=self.sleep)
+
+    async def sleep(self, seconds):
+        if seconds >= 1:
+            await asyncio.sleep(seconds)
+        self.ahead += timedelta(seconds=seconds)
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def store_time(server):
+    return StoreTime(server)
+
+
+async def go_on(client, url, content, acknowledged, *, length=None):
+    """Finish an upload as an honest client does, and return the offset at which it went on."""
+    found = await client.head(url)
+    for _ in range(5):
+        assert found.status == 200, found
+        offset = found.offset
+        assert acknowledged <= offset <= len(content)
+        declared = {} if length is None or "upload-length" in found.headers else {"Upload_Length": str(length)}
+        if offset == len(content) and not declared:
+            return
+        await client.patch(url, offset, content[offset:], **declared)
+        found = await client.head(url)
+    raise AssertionError(found)
+
+
+@pytest.mark.parametrize("is_deferred", [False, True])
+@pytest.mark.parametrize("is_processed", [False, True])
+async def test_a_process_may_die_at_any_request_to_the_store(
+    server, make_client, make_driver, store_time, is_processed, is_deferred
+):
+    """Before the store has it, or after: the offset never goes back, and the object has the bytes."""
+    steps = [(0, 700), (700, 1900), (1900, 3000), (3000, len(CONTENT))]
+    deaths = 0
+    for nth in itertools.count(1):
+        server.objects.clear()
+        client, acknowledged, url = make_client(), 0, None
+        first = Fault("answer", nth=nth, status=403, code="AccessDenied", times=9999)
+        if is_processed:
+            server.faults.add(Fault("drop_after", nth=nth))
+            first = dataclasses.replace(first, nth=nth + 1)
+        dying = server.faults.add(first)
+        created = await client.create(None if is_deferred else len(CONTENT))
+        if created.status == 201:
+            url = created.headers["location"]
+            for start, end in steps:
+                declared = {"Upload_Length": str(end)} if is_deferred and end == len(CONTENT) else {}
+                sent = await client.patch(url, start, CONTENT[start:end], **declared)
+                if sent.status != 204:
+                    break
+                assert sent.offset == end
+                acknowledged = end
+        is_over = dying in server.faults.unused
+        server.faults.clear()
+        other = make_client(clock=store_time.clock)
+        if url is None:
+            store_time.ahead += timedelta(days=2)
+            await other.app.sweep()
+            assert (server.store.uploads, server.objects) == ({}, {})
+        else:
+            await go_on(other, url, CONTENT, acknowledged, length=len(CONTENT) if is_deferred else None)
+            assert finished(server).body == CONTENT
+            assert [key.rpartition(".")[2] for key in helpers(server)] == ["json"]
+        deaths += not is_over
+        if is_over:
+            break
+    assert deaths > 20
