@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import dataclasses
+import functools
+import hashlib
 import itertools
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 
 from aios3._concurrency.clock import Clock
 from aios3.testing import Fault
-from aios3.web import ResumableUploads
+from aios3.web import RefusedError, ResumableUploads
 from tests.support.web_client import Vanish, WebClient
 
 PART = 1024
@@ -178,3 +182,273 @@ async def test_a_process_may_die_at_any_request_to_the_store(
         if is_over:
             break
     assert deaths > 20
+
+
+# what tus asks of a server
+
+
+async def test_without_the_version_nothing_is_processed(server, make_client):
+    client = make_client(headers={})
+    answer = await client.call("POST", headers={"Upload-Length": "5"})
+    assert (answer.status, answer.headers["tus-version"]) == (412, "1.0.0")
+    answer = await client.call("POST", headers={"Upload-Length": "5", "Tus-Resumable": "0.2.1"})
+    assert (answer.status, answer.headers["tus-resumable"]) == (412, "1.0.0")
+    assert server.requests == []
+
+
+async def test_options_announce_extensions_and_answer_preflights(make_client):
+    client = make_client(max_size=99, headers={"Origin": "https://x", "Tus-Resumable": "9"})
+    answer = await client.call("OPTIONS")
+    assert answer.status == 204
+    assert answer.headers["tus-max-size"] == "99"
+    assert answer.headers["upload-limit"] == "max-size=99"
+    assert set(answer.headers["tus-extension"].split(",")) == {
+        "creation", "creation-with-upload", "creation-defer-length", "termination", "checksum", "expiration",
+        "concatenation",
+    }  # fmt: skip
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "PATCH" in answer.headers["access-control-allow-methods"]
+    assert "Upload-Offset" in answer.headers["access-control-allow-headers"]
+
+
+async def test_a_wrong_request_changes_nothing(server, make_client):
+    client = make_client(max_size=5000)
+    url = (await client.create(2000)).headers["location"]
+    await client.patch(url, 0, CONTENT[:100])
+    before = {key: stored.body for key, stored in server.objects.items()}
+    answers = [
+        await client.patch(url, 0, b"x"),
+        await client.patch(url, 101, b"x"),
+        await client.patch(url, 100, CONTENT[:1901]),
+        await client.patch(url, 100, b"x", Upload_Length="1999"),
+        await client.call("PATCH", url, {"Upload-Offset": "100"}, b"x"),
+        await client.call("PUT", url),
+        await client.call("DELETE", "/files/"),
+        await client.call("PATCH", "/files/" + "x" * 32, {}, b"x"),
+        await client.call("HEAD", "/files/../bucket"),
+        await client.create(5001),
+        await client.call("POST", headers={"X-Junk": "x" * 40_000}),
+    ]
+    assert [answer.status for answer in answers] == [409, 409, 413, 400, 415, 405, 405, 404, 404, 413, 431]
+    assert {key: stored.body for key, stored in server.objects.items()} == before
+    assert (await client.head(url)).offset == 100
+
+
+async def test_more_than_the_length_is_refused_when_it_arrives(client):
+    url = (await client.create(100)).headers["location"]
+    assert (await client.patch(url, 0, [CONTENT[:60], CONTENT[60:120]])).status == 413
+    assert (await client.head(url)).offset == 0
+    assert (await client.patch(url, 0, CONTENT[:100])).offset == 100
+    assert (await client.patch(url, 100, b"x")).status == 413
+    assert (await client.patch(url, 100, b"")).offset == 100
+
+
+@pytest.mark.parametrize("length", [0, 1, PART, 2 * PART])
+async def test_any_length_can_be_sent_with_the_creation(server, client, length):
+    answer = await client.create(length, CONTENT[:length])
+    assert (answer.status, answer.offset) == (201, length)
+    assert finished(server).body == CONTENT[:length]
+    assert (await client.head(answer.headers["location"])).offset == length
+
+
+async def test_an_empty_upload_is_complete_when_it_is_created(server, client):
+    url = (await client.create(0)).headers["location"]
+    assert finished(server).body == b""
+    assert (await client.head(url)).offset == 0
+
+
+async def test_a_method_can_be_replaced(client):
+    url = (await client.create(5)).headers["location"]
+    sent = {"X-HTTP-Method-Override": "PATCH", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+    assert (await client.call("POST", url, sent, b"12345")).offset == 5
+
+
+async def test_a_length_is_declared_once_and_late(server, client):
+    url = (await client.create(None)).headers["location"]
+    await client.patch(url, 0, CONTENT[:3000])
+    found = await client.head(url)
+    assert (found.offset, found.headers["upload-defer-length"]) == (3000, "1")
+    assert (await client.patch(url, 3000, b"", Upload_Length="2999")).status == 413
+    assert (await client.patch(url, 3000, b"x", Upload_Length="3002")).offset == 3001
+    assert (await client.head(url)).headers["upload-length"] == "3002"
+    assert (await client.patch(url, 3001, b"x", Upload_Length="3003")).status == 400
+    assert (await client.patch(url, 3001, b"y")).offset == 3002
+    assert finished(server).body == CONTENT[:3000] + b"xy"
+
+
+async def test_a_chunk_with_another_checksum_does_not_count(server, client):
+    url = (await client.create(len(CONTENT))).headers["location"]
+    await client.patch(url, 0, CONTENT[:100])
+    for algorithm in ("sha1", "sha256", "md5"):
+        good = base64.b64encode(hashlib.new(algorithm, CONTENT[100:2500]).digest()).decode()
+        wrong = await client.patch(url, 100, CONTENT[101:2501], Upload_Checksum=f"{algorithm} {good}")
+        assert (wrong.status, (await client.head(url)).offset) == (460, 100)
+    await client.patch(url, 100, [CONTENT[100:2000], Vanish()], Upload_Checksum=f"md5 {good}")
+    assert (await client.head(url)).offset == 100
+    assert (await client.patch(url, 100, b"x", Upload_Checksum="crc32 AA==")).status == 400
+    assert (await client.patch(url, 100, CONTENT[100:2500], Upload_Checksum=f"md5 {good}")).offset == 2500
+    assert (await client.patch(url, 2500, CONTENT[2500:])).offset == len(CONTENT)
+    assert finished(server).body == CONTENT
+    assert len(helpers(server)) == 1
+
+
+@pytest.mark.parametrize("state", ["new", "begun", "finished"])
+async def test_a_deleted_upload_is_gone_with_all_its_objects(server, client, state):
+    url = (await client.create(len(CONTENT))).headers["location"]
+    if state != "new":
+        await client.patch(url, 0, CONTENT[: 1500 if state == "begun" else None])
+    assert (await client.call("DELETE", url)).status == 204
+    assert (server.store.uploads, server.objects) == ({}, {})
+    gone = await client.head(url)
+    assert (gone.status, gone.offset) == (404, None)
+    assert (await client.patch(url, 0, b"x")).status == 404
+
+
+async def test_a_finished_upload_can_be_read_and_is_never_shown_by_a_browser(client):
+    url = (await client.create(5, b"12345", Upload_Metadata="filetype dGV4dC9odG1s")).headers["location"]
+    answer = await client.call("GET", url)
+    assert (answer.status, answer.body, answer.headers["content-type"]) == (200, b"12345", "text/html")
+    assert answer.headers["content-disposition"] == "attachment"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+# expiry
+
+
+async def test_an_expired_upload_is_gone_and_swept(server, make_client, store_time):
+    """One that is finished is remembered as long; its object stays."""
+    client = make_client(clock=store_time.clock, max_age=timedelta(hours=1))
+    url = (await client.create(len(CONTENT))).headers["location"]
+    sent = await client.patch(url, 0, CONTENT[:1500])
+    left = parsedate_to_datetime(sent.headers["upload-expires"]) - server.store.clock()
+    assert timedelta(minutes=59) < left <= timedelta(hours=1)
+    done = (await client.create(5, b"12345")).headers["location"]
+    part = (await client.create(5, b"12345", Upload_Concat="partial")).headers["location"]
+    assert await client.app.sweep() == []
+    store_time.ahead += timedelta(minutes=61)
+    assert (await client.head(url)).status == 410
+    assert (await client.patch(url, 1500, b"x")).status == 410
+    assert (await client.head(done)).offset == 5
+    (key,) = {upload.key for upload in server.store.uploads.values()}
+    assert await client.app.sweep() == [key]
+    assert finished(server).body == b"12345"
+    assert helpers(server) == []
+    assert [(await client.head(each)).status for each in (url, done, part)] == [404, 404, 404]
+
+
+async def test_a_sweep_that_fails_for_one_upload_ends_the_others(server, make_client, store_time):
+    client = make_client(clock=store_time.clock)
+    for _ in range(2):
+        await client.create(5)
+    store_time.ahead += timedelta(days=2)
+    server.faults.add(Fault("answer", "AbortMultipartUpload", status=403, code="AccessDenied"))
+    await client.app.sweep()
+    assert len(server.store.uploads) <= 1
+    await client.app.sweep()
+    assert (server.store.uploads, server.objects) == ({}, {})
+
+
+# owners, keys, and what happens at the end
+
+
+async def test_an_upload_of_one_owner_is_not_found_by_another(server, make_client):
+    def authorize(scope):
+        name = dict(scope["headers"]).get(b"authorization", b"").decode()
+        if not name:
+            raise RefusedError(401, headers={"WWW-Authenticate": "Basic"})
+        if name == "banned":
+            raise PermissionError
+        return name
+
+    client = make_client(authorize=authorize)
+    assert (await client.create(5)).headers["www-authenticate"] == "Basic"
+    client.headers["Authorization"] = "banned"
+    assert (await client.create(5)).status == 403
+    assert (server.objects, server.store.uploads) == ({}, {})
+    client.headers["Authorization"] = "me"
+    url = (await client.create(5)).headers["location"]
+    part = (await client.create(5, b"12345", Upload_Concat="partial")).headers["location"]
+    client.headers["Authorization"] = "you"
+    assert (await client.head(url)).status == 404
+    assert (await client.patch(url, 0, b"12345")).status == 404
+    assert (await client.call("DELETE", url)).status == 404
+    assert (await client.call("POST", headers={"Upload-Concat": f"final;{part}"})).status == 404
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_the_application_chooses_keys_and_hears_of_the_end_once(server, make_client, is_async):
+    seen = []
+
+    def key_for(owner, metadata):
+        return f"{owner}/{metadata['filename']}"
+
+    def on_complete(receipt, metadata):
+        seen.append((receipt.key, receipt.size, metadata))
+        assert server.objects["bucket", receipt.key].body == CONTENT
+
+    async def later(call, *args):
+        return call(*args)
+
+    if is_async:
+        key_for, on_complete = functools.partial(later, key_for), functools.partial(later, on_complete)
+    client = make_client(prefix="up/", key_for=key_for, on_complete=on_complete, authorize=lambda scope: "me")
+    url = (await client.create(len(CONTENT), Upload_Metadata="filename Yy5tcDQ=")).headers["location"]
+    await client.patch(url, 0, CONTENT)
+    await client.head(url)
+    await client.patch(url, len(CONTENT), b"")
+    assert seen == [("up/me/c.mp4", len(CONTENT), {"filename": "c.mp4"})]
+
+
+async def test_the_end_is_reported_again_if_its_report_failed(server, make_client):
+    """Until then the client does not learn of its success."""
+    calls = []
+
+    def on_complete(receipt, metadata):
+        calls.append(receipt.etag)
+        if len(calls) == 1:
+            raise KeyError("database")
+
+    client = make_client(on_complete=on_complete)
+    url = (await client.create(len(CONTENT))).headers["location"]
+    assert (await client.patch(url, 0, CONTENT)).status == 500
+    assert (await client.head(url)).offset == len(CONTENT)
+    assert len(set(calls)) == 1
+    assert len(calls) == 2
+    assert finished(server).body == CONTENT
+
+
+async def test_a_key_among_the_helper_objects_is_refused(server, make_client):
+    client = make_client(key_for=lambda owner, metadata: ".uploads/x")
+    assert (await client.create(5)).status == 400
+    assert (server.objects, server.store.uploads) == ({}, {})
+
+
+# concatenation
+
+
+async def test_uploads_of_parts_of_a_file_become_one_object(server, client):
+    cuts = [(0, 700), (700, 3000), (3000, len(CONTENT))]
+    urls = []
+    for start, end in cuts:
+        created = await client.create(end - start, CONTENT[start:end], Upload_Concat="partial")
+        urls.append(created.headers["location"])
+    assert (await client.head(urls[0])).headers["upload-concat"] == "partial"
+    concat = f"final;{urls[0]} https://host/any{urls[1]} {urls[2]} {urls[0]}"
+    final = await client.call("POST", headers={"Upload-Concat": concat, "Upload-Metadata": "a YQ=="})
+    assert final.status == 201
+    found = await client.head(final.headers["location"])
+    size = len(CONTENT) + 700
+    assert (found.offset, found.headers["upload-length"]) == (size, str(size))
+    assert found.headers["upload-concat"] == concat
+    assert finished(server).body == CONTENT + CONTENT[:700]
+    assert (await client.patch(final.headers["location"], size, b"")).status == 403
+
+
+async def test_only_finished_partial_uploads_can_be_joined(client, make_client):
+    whole = (await client.create(5, b"12345")).headers["location"]
+    begun = (await client.create(5, Upload_Concat="partial")).headers["location"]
+    for url, status in ((whole, 404), (begun, 400), ("/files/nothing", 404)):
+        assert (await client.call("POST", headers={"Upload-Concat": f"final;{url}"})).status == status
+    small = make_client(max_size=9)
+    part = (await small.create(5, b"12345", Upload_Concat="partial")).headers["location"]
+    assert (await small.call("POST", headers={"Upload-Concat": f"final;{part} {part}"})).status == 413
