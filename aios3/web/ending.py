@@ -104,21 +104,25 @@ class Endings:
         if stored.description.is_complete:
             return stored
         async with self._leases.hold(stored, stored.description) as lease:
-            progress: Progress | None = None
-            with suppress(UploadNotFoundError):
-                progress = await self._store.progress(replace(stored, description=lease.description))
+            progress = await self._progress(replace(stored, description=lease.description))
             await self.finish(lease, progress)
         found = await self._store.read(stored.name)
         if found is None:
             raise OvertakenError
         return found
 
+    async def _progress(self, stored: Stored) -> Progress | None:
+        """Return what the store holds; ``None`` if the multipart upload is gone."""
+        with suppress(UploadNotFoundError):
+            return await self._store.progress(stored)
+        return None
+
     async def delete(self, stored: Stored) -> None:
         """End a running request, and delete the upload, finished or not, and all its helper objects.
 
         A finished object that was replaced since stays.
         """
-        if not stored.description.is_complete and not self._leases.is_free(stored, None):
+        if not stored.description.is_complete and not self._leases.is_free(stored, await self._progress(stored)):
             stored = await self._leases.wait(stored)
         if stored.description.is_complete:
             await self._delete_object(stored.description)
@@ -140,9 +144,7 @@ class Endings:
 
     async def _settle_if_committed(self, stored: Stored) -> Stored:
         """Record the end of an upload that was committed and not recorded, so that ``on_complete`` is called."""
-        try:
-            await self._store.progress(stored)
-        except UploadNotFoundError:
+        if await self._progress(stored) is None:
             with suppress(RefusedError):
                 return await self.settle(stored)
         return stored

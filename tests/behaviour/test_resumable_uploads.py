@@ -10,12 +10,14 @@ import hashlib
 import itertools
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from random import Random
 
 import pytest
 
 from aios3._concurrency.clock import Clock
 from aios3.testing import Fault
 from aios3.web import RefusedError, ResumableUploads
+from tests.support.sweep import Turns
 from tests.support.web_client import Vanish, WebClient
 
 PART = 1024
@@ -106,7 +108,7 @@ async def test_a_chunk_of_one_part_costs_four_requests(server, client):
 
 
 class StoreTime:
-    """The store's clock. A short sleep of a process with `clock` moves it, and takes no time."""
+    """The store's clock. A short sleep of a process with `clock` moves it, and takes no time; a long one is cut."""
 
     def __init__(self, server):
         self.ahead = timedelta()
@@ -116,7 +118,8 @@ class StoreTime:
 
     async def sleep(self, seconds):
         if seconds >= 1:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(seconds / 60)
+            return
         self.ahead += timedelta(seconds=seconds)
         await asyncio.sleep(0)
 
@@ -452,3 +455,218 @@ async def test_only_finished_partial_uploads_can_be_joined(client, make_client):
     small = make_client(max_size=9)
     part = (await small.create(5, b"12345", Upload_Concat="partial")).headers["location"]
     assert (await small.call("POST", headers={"Upload-Concat": f"final;{part} {part}"})).status == 413
+
+
+# several requests at once
+
+
+async def hanging(content):
+    """Yield the chunks of a client that then hangs, without closing its connection."""
+    yield content
+    await asyncio.get_running_loop().create_future()
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+async def test_a_newer_request_ends_one_that_hangs(server, make_client, store_time, method):
+    """What the hanging client has sent is kept."""
+    old, new = make_client(clock=store_time.clock), make_client(clock=store_time.clock)
+    url = (await old.create(len(CONTENT))).headers["location"]
+    hung = asyncio.create_task(old.patch(url, 0, hanging(CONTENT[:1500])))
+    while (offset := (await new.head(url)).offset) < PART:
+        await asyncio.sleep(0.01)
+    answer = await (new.patch(url, offset, CONTENT[offset:]) if method == "PATCH" else new.call("DELETE", url))
+    assert (await hung).status == 423
+    if method == "DELETE":
+        assert (answer.status, server.store.uploads, server.objects) == (204, {}, {})
+        return
+    assert answer.status == 409  # the bytes that hung in the other process count now
+    assert (await new.head(url)).offset == 1500
+    await new.patch(url, 1500, CONTENT[1500:])
+    assert finished(server).body == CONTENT
+
+
+async def test_a_running_upload_keeps_its_lease(server, make_client, store_time):
+    """However long it lasts, it is not taken for dead."""
+    client = make_client(clock=store_time.clock)
+    url = (await client.create(len(CONTENT))).headers["location"]
+
+    async def slowly():
+        yield CONTENT[:1500]
+        for _ in range(40):
+            store_time.ahead += timedelta(seconds=1)
+            await asyncio.sleep(0.02)
+        yield CONTENT[1500:]
+
+    assert (await client.patch(url, 0, slowly())).offset == len(CONTENT)
+    assert operations(server).count("PutObject") > 5
+    assert finished(server).body == CONTENT
+
+
+async def test_a_request_that_cannot_renew_its_lease_ends(server, make_client, loop_clock):
+    """Before another request may take it for dead."""
+    client = make_client(clock=Clock(sleep=lambda seconds: asyncio.sleep(seconds / 60)))
+    url = (await client.create(len(CONTENT))).headers["location"]
+    sending = asyncio.create_task(client.patch(url, 0, hanging(CONTENT[:1500])))
+    while "UploadPart" not in operations(server):
+        await asyncio.sleep(0.01)
+    server.faults.add(Fault("answer", "PutObject", status=403, code="AccessDenied", times=99))
+    await loop_clock.advance(9)
+    assert (await sending).status == 503
+    server.faults.clear()
+    assert (await client.head(url)).offset == PART
+
+
+@pytest.mark.parametrize("has_conditions", [True, False])
+@pytest.mark.parametrize("seed", range(6))
+async def test_two_clients_of_one_upload_make_it_exact(server, make_driver, store_time, has_conditions, seed):
+    """Each works through a process of its own, and obeys the protocol's errors.
+
+    With conditional writes the clients may even send different bytes: all bytes that were acknowledged are there.
+    """
+    random = Random(seed)
+    provider = server.store.provider
+    if not has_conditions:
+        provider = server.store.provider = dataclasses.replace(provider, conditional_put=None)
+
+    def process():
+        driver = make_driver(provider=provider)
+        driver._clock = store_time.clock
+        return WebClient(ResumableUploads(driver, "bucket"))
+
+    one, two = process(), process()
+    url = (await one.create(len(CONTENT))).headers["location"]
+    acknowledged = []
+
+    async def send(client, content):
+        while True:
+            before = max((start + len(chunk) for start, chunk in acknowledged), default=0)
+            found = await client.head(url)
+            assert found.status in (200, 423)
+            if found.status == 423:
+                continue
+            if has_conditions:
+                assert found.offset >= before
+            if found.offset == len(CONTENT):
+                return
+            end = min(len(CONTENT), found.offset + random.randrange(1, 2000))
+            chunk = content[found.offset : end]
+            sent = await client.patch(url, found.offset, jittered(chunk, random))
+            assert sent.status in (204, 409, 410, 423)
+            if sent.status == 204:
+                assert sent.offset == end
+                acknowledged.append((found.offset, chunk))
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        group.create_task(send(one, CONTENT))
+        group.create_task(send(two, CONTENT[::-1] if has_conditions else CONTENT))
+    body = finished(server).body
+    assert len(body) == len(CONTENT)
+    assert has_conditions or body == CONTENT
+    assert [body[start : start + len(chunk)] for start, chunk in acknowledged] == [chunk for _, chunk in acknowledged]
+
+
+async def jittered(content, random):
+    while content:
+        count = random.randrange(1, 500)
+        yield content[:count]
+        content = content[count:]
+        await asyncio.sleep(random.choice((0, 0, 0.003)))
+
+
+async def test_a_request_that_is_cancelled_at_any_turn_lies_about_nothing(server, make_client, store_time):
+    """As a server does that shuts down. The lease is given back, so another process need not wait."""
+    other = make_client(clock=store_time.clock)
+    for turn in itertools.count(0, 3):
+        server.objects.clear()
+        client = make_client()
+        url = (await client.create(len(CONTENT))).headers["location"]
+        await client.patch(url, 0, CONTENT[:700])
+        sending = asyncio.create_task(client.patch(url, 700, CONTENT[700:]))
+        turns = Turns((turn, sending.cancel))
+        await asyncio.wait({sending})
+        turns.stop()
+        await go_on(other, url, CONTENT, 700)
+        assert finished(server).body == CONTENT
+        if not sending.cancelled():
+            break
+    assert turn > 20
+
+
+async def test_a_creation_that_is_cancelled_at_any_turn_leaves_nothing(server, make_client):
+    for turn in itertools.count(0, 2):
+        client = make_client()
+        creating = asyncio.create_task(client.create(len(CONTENT)))
+        turns = Turns((turn, creating.cancel))
+        await asyncio.wait({creating})
+        turns.stop()
+        if not creating.cancelled():
+            break
+        assert (server.store.uploads, server.objects) == ({}, {})
+    assert turn > 10
+
+
+# stores without conditional writes
+
+
+async def test_without_conditional_writes_a_newer_request_of_the_same_process_ends_an_older_one(
+    server, make_driver, small_provider
+):
+    provider = server.store.provider = dataclasses.replace(small_provider, conditional_put=False)
+    client = WebClient(ResumableUploads(make_driver(provider=provider), "bucket"))
+    url = (await client.create(len(CONTENT))).headers["location"]
+    hung = asyncio.create_task(client.patch(url, 0, hanging(CONTENT[:1500])))
+    while (offset := (await client.head(url)).offset) < PART:
+        await asyncio.sleep(0.01)
+    assert (await client.patch(url, offset, CONTENT[offset:])).status == 409
+    assert (await hung).status == 423
+    before = len(server.requests)
+    await client.patch(url, 1500, CONTENT[1500:])
+    assert "PutObject" in operations(server)[before:]
+    assert finished(server).body == CONTENT
+
+
+# the IETF draft
+
+
+async def test_the_draft_creates_appends_and_completes(server, make_client):
+    client = make_client(headers={}, max_size=10**6)
+    created = await client.call(
+        "POST", headers={"Upload-Complete": "?0", "Content-Type": "video/mp4"}, body=CONTENT[:9]
+    )
+    assert (created.status, created.offset, created.headers["upload-complete"]) == (201, 9, "?0")
+    assert created.headers["upload-limit"].startswith("max-size=1000000, max-age=")
+    url = created.headers["location"]
+    found = await client.head(url)
+    assert (found.status, found.offset, found.headers["upload-complete"]) == (204, 9, "?0")
+    append = {"Content-Type": "application/partial-upload", "Upload-Complete": "?0"}
+    sent = await client.call("PATCH", url, {**append, "Upload-Offset": "9"}, CONTENT[9:2000])
+    assert (sent.status, sent.offset) == (204, 2000)
+    wrong = await client.call("PATCH", url, {**append, "Upload-Offset": "9"}, b"x")
+    assert (wrong.status, wrong.offset) == (409, 2000)
+    digest = base64.b64encode(hashlib.sha256(CONTENT[2000:]).digest()).decode()
+    last = {**append, "Upload-Offset": "2000", "Upload-Complete": "?1", "Content-Digest": f"sha-256=:{digest}:"}
+    assert (await client.call("PATCH", url, last, b"y" * len(CONTENT[2000:]))).status == 400
+    sent = await client.call("PATCH", url, last, [CONTENT[2000:]])
+    assert (sent.status, sent.headers["upload-complete"]) == (204, "?1")
+    found = await client.head(url)
+    assert (found.offset, found.headers["upload-length"]) == (len(CONTENT), str(len(CONTENT)))
+    assert finished(server).body == CONTENT
+    assert finished(server).headers["content-type"] == "video/mp4"
+
+
+async def test_the_draft_takes_a_whole_upload_in_one_request(server, make_client):
+    client = make_client(headers={})
+    answer = await client.call("POST", headers={"Upload-Complete": "?1"}, body=CONTENT)
+    assert (answer.status, answer.headers["upload-complete"]) == (201, "?1")
+    assert finished(server).body == CONTENT
+
+
+async def test_a_last_request_of_the_draft_that_breaks_off_is_not_the_end(server, make_client):
+    client = make_client(headers={})
+    url = (await client.call("POST", headers={"Upload-Complete": "?0"})).headers["location"]
+    last = {"Content-Type": "application/partial-upload", "Upload-Complete": "?1", "Upload-Offset": "0"}
+    await client.call("PATCH", url, last, [CONTENT[:1500], Vanish()])
+    found = await client.head(url)
+    assert (found.offset, found.headers["upload-complete"]) == (1500, "?0")
+    await client.call("PATCH", url, {**last, "Upload-Offset": "1500"}, CONTENT[1500:])
+    assert finished(server).body == CONTENT
