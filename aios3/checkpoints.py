@@ -212,7 +212,7 @@ def _read(known: Mapping[str, Any]) -> UploadCheckpoint:
 
 
 def _read_upload(known: Mapping[str, Any]) -> MultipartUpload:
-    created_at, size = _text_or_none(known["created_at"]), known["size"]
+    created_at, size = _text_or_none(known.get("created_at")), known.get("size")
     return MultipartUpload(
         _text(known["bucket"]),
         _text(known["key"]),
@@ -220,7 +220,7 @@ def _read_upload(known: Mapping[str, Any]) -> MultipartUpload:
         _count(known["part_size"]),
         size=None if size is None else _count(size),
         created_at=None if created_at is None else datetime.fromisoformat(created_at),
-        **{name: _text_or_none(known[name]) for name in _OPTIONAL_TEXTS},
+        **{name: _text_or_none(known.get(name)) for name in _OPTIONAL_TEXTS},
     )
 
 

@@ -11,6 +11,7 @@ from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._config.credentials.botocore_adapter import BotocoreCredentials
 from aios3._config.credentials.container import ContainerCredentials
 from aios3._config.credentials.instance_metadata import InstanceMetadataCredentials
+from aios3._config.credentials.login import LoginCredentials
 from aios3._config.credentials.process import ProcessCredentials
 from aios3._config.credentials.role_providers import AssumeRoleCredentials, WebIdentityCredentials
 from aios3._config.credentials.sso import SsoCredentials
@@ -21,6 +22,7 @@ __all__ = [
     "BotocoreCredentials",
     "ContainerCredentials",
     "InstanceMetadataCredentials",
+    "LoginCredentials",
     "ProcessCredentials",
     "RefreshableCredentials",
     "RefreshingCredentials",

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Literal, Self, Unpack, overload
 
 import aiohttp
 
-from aios3._driver import containers, downloads, left_open_uploads, multipart_uploads, open_uploads, uploads, urls
+from aios3._driver import (
+    containers,
+    copies,
+    deletions,
+    downloads,
+    left_open_uploads,
+    listings,
+    multipart_uploads,
+    open_uploads,
+    uploads,
+    urls,
+)
 from aios3._driver.base import DEFAULT_TRANSFER, DriverBase
 from aios3._driver.downloads import CHUNK_SIZE
 from aios3._driver.opened_object import OpenedObject
@@ -23,9 +34,16 @@ from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import MultipartUpload, RecoveredUpload, UploadCheckpoint
 from aios3.credentials import Anonymous, Credentials, CredentialsProvider
 from aios3.models import (
+    CommonPrefix,
     Container,
+    CopyAttributes,
+    DeleteOptions,
+    DeletionResult,
+    ListOptions,
+    ObjectVersion,
     PartsUploaded,
     PendingUpload,
+    ReadOptions,
     ResponseOverrides,
     StorageObject,
     UploadAccess,
@@ -60,6 +78,9 @@ class S3StorageDriver(DriverBase):
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         session: aiohttp.ClientSession | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
+        addressing: Literal["virtual", "path", "cname"] | None = None,
         use_dualstack: bool | None = None,
         use_fips: bool | None = None,
         use_accelerate: bool | None = None,
@@ -69,20 +90,35 @@ class S3StorageDriver(DriverBase):
 
         Args:
             provider: the kind of store, by name or as a `Provider`; ``None`` takes `default_provider`.
-            endpoint_url: ``None`` takes AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, or the provider's.
+            endpoint_url: ``None`` takes AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, or the provider's. For a
+                provider with hosts of its own these variables and the profile count only if they name one of them; for
+                Amazon only if they name no host of another provider of the table. Otherwise the logger ``aios3`` warns
+                that they are passed over. If the host or the path holds a bucket,
+                calls that name it go there, and calls that name another bucket raise `ConfigurationError`.
             region: region to sign for; ``None`` takes the region of `endpoint_url` if that is one of the provider's
                 hosts, else AWS_REGION, AWS_DEFAULT_REGION, the profile's, or the provider's. If `endpoint_url` is of
-                another region, requests are signed for `region`, and the host stays as given.
+                another region, requests are signed for `region`, and the host stays as given. A provider with one
+                region (`Provider.has_one_region`) ignores the variables and the profile.
             credentials: ``None`` searches the places of the AWS SDKs, from the environment to the metadata service;
                 `ANONYMOUS` sends unsigned requests.
             transfer: options for parts, concurrency and memory; an upload may have other options. The default takes
                 the part size that the provider recommends, if any.
             retry: options for attempts and backoff.
             timeouts: limits of a stall in each phase of a request.
-            session: an aiohttp session to use, which is never closed here. ``None`` makes a session that ignores the
-                proxies of the environment: to use them pass ``aiohttp.ClientSession(trust_env=True)``. Requests for
+            session: an aiohttp session to use, which is never closed here. ``None`` makes a session. Requests for
                 credentials never use your session.
-            ssl_context: context for https; ``None`` trusts AWS_CA_BUNDLE or the system's store, loaded in a thread.
+            ssl_context: context for https; ``None`` trusts AWS_CA_BUNDLE, the profile's ``ca_bundle``, or the system's
+                store, loaded in a thread.
+            proxy: URL of an HTTP proxy, such as ``http://user:password@host:3128``, for the store and for requests for
+                credentials. ``None`` connects directly.
+            trust_env: use the proxies of the environment (``http_proxy``, ``https_proxy``, ``all_proxy``) if there is
+                no `proxy`, and obey ``no_proxy``. The credentials services of the machine or container are never
+                reached through a proxy.
+            addressing: place of the bucket in URLs: ``"virtual"`` (``https://bucket.host/key``), ``"path"``
+                (``https://host/bucket/key``), or ``"cname"``: the host of `endpoint_url` stands for one bucket
+                (``https://host/key``), which the first call names. With ``"virtual"``, IP addresses, localhost and
+                buckets that are not one DNS label are still addressed by path. ``None`` takes the profile's
+                ``addressing_style``, or the provider's.
             use_dualstack: reach the provider over IPv6 too. ``None`` takes AWS_USE_DUALSTACK_ENDPOINT, or the profile's
                 ``use_dualstack_endpoint``.
             use_fips: reach the provider, and STS for the credentials of roles, at hosts that keep FIPS 140. ``None``
@@ -115,6 +151,9 @@ class S3StorageDriver(DriverBase):
             timeouts=timeouts,
             session=session,
             ssl_context=ssl_context,
+            proxy=proxy,
+            trust_env=trust_env,
+            addressing=addressing,
             use_dualstack=use_dualstack,
             use_fips=use_fips,
             use_accelerate=use_accelerate,
@@ -378,6 +417,39 @@ class S3StorageDriver(DriverBase):
         """
         return await open_uploads.upload_part(self, upload, part_number, source, **access)
 
+    async def copy_part(
+        self,
+        upload: MultipartUpload,
+        part_number: int,
+        from_bucket: str,
+        from_key: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        **access: Unpack[UploadAccess],
+    ) -> UploadedPart:
+        """Store bytes of another object of the store as one part of an open upload. No byte passes here.
+
+        Args:
+            upload: the upload.
+            part_number: number of the part. Its length is checked as by `upload_part`.
+            from_bucket: bucket of the object to copy from.
+            from_key: its key.
+            start: first byte to copy; ``None`` for 0.
+            end: byte behind the last one; ``None`` for the end of the object.
+            **access: see `UploadAccess`.
+
+        Raises:
+            ObjectNotFoundError: there is no object to copy from.
+            SizeMismatchError: the range has not the length of this part.
+            ConfigurationError: the object has no such range; nothing was copied.
+            PreconditionFailedError: the object was replaced between two requests of this call.
+            StorageError: as in `upload_parts`.
+        """
+        return await open_uploads.copy_part(
+            self, upload, part_number, from_bucket, from_key, start=start, end=end, **access
+        )
+
     async def create_part_url(
         self,
         upload: MultipartUpload,
@@ -389,7 +461,8 @@ class S3StorageDriver(DriverBase):
     ) -> str:
         """Return a presigned URL with which anybody can PUT one part of an open upload, without credentials.
 
-        The URL is a secret until it expires. It does not bind the bytes: compare `iterate_parts` before the commit.
+        The URL is a secret until it expires. It does not bind the bytes: compare `iterate_parts` before the commit. An
+        upload with checksums may refuse parts that bring none, so create it with ``TransferConfig(checksum=None)``.
 
         Args:
             upload: the upload.
@@ -447,7 +520,10 @@ class S3StorageDriver(DriverBase):
     async def abort_multipart_upload(self, upload: MultipartUpload, **access: Unpack[UploadAccess]) -> None:
         """Abort an open upload and prove that nothing remained. An upload that is gone already is no error.
 
+        A cancellation waits for the end of the abort, at most ``Timeouts.cleanup`` seconds.
+
         Raises:
+            TimeoutError: the abort took longer than that.
             StorageError: the store refused or does not respond, or still lists the upload after six aborts.
         """
         await open_uploads.abort(self, upload, **access)
@@ -523,30 +599,79 @@ class S3StorageDriver(DriverBase):
         """
         await containers.delete_container(self, bucket)
 
-    def iterate_container_objects(self, bucket: str, *, prefix: str = "") -> AsyncGenerator[StorageObject]:
+    @overload
+    def iterate_container_objects(
+        self, bucket: str, *, prefix: str = "", delimiter: None = None, **options: Unpack[ListOptions]
+    ) -> AsyncGenerator[StorageObject]: ...
+
+    @overload
+    def iterate_container_objects(
+        self, bucket: str, *, prefix: str = "", delimiter: str, **options: Unpack[ListOptions]
+    ) -> AsyncGenerator[StorageObject | CommonPrefix]: ...
+
+    def iterate_container_objects(
+        self, bucket: str, *, prefix: str = "", delimiter: str | None = None, **options: Unpack[ListOptions]
+    ) -> AsyncGenerator[StorageObject] | AsyncGenerator[StorageObject | CommonPrefix]:
         """Iterate over the objects whose keys begin with `prefix`, in the store's order, one page in memory at a time.
 
         Keys are exact. Fields that a listing does not have (content type, metadata, version) are empty. Objects that
         are created or deleted meanwhile may be in the list or not.
 
+        Args:
+            bucket: the container.
+            prefix: beginning of the keys; empty for all.
+            delimiter: hides the objects whose keys have this text after the prefix. Each beginning up to the text comes
+                once, as a `CommonPrefix` among the objects: with ``"/"`` the folders. ``None`` hides nothing.
+            **options: see `ListOptions`.
+
         Raises:
+            TypeError, ConfigurationError: an argument is invalid; nothing was sent.
             ContainerNotFoundError: there is no such bucket.
             StorageError: the store refused, or does not respond, or its list cannot be read to its end. The objects so
                 far are right, but not all.
         """
-        return containers.iterate_container_objects(self, bucket, prefix=prefix)
+        return listings.iterate_container_objects(self, bucket, prefix=prefix, delimiter=delimiter, **options)
 
-    async def get_object(self, bucket: str, key: str) -> StorageObject:
-        """Return the description of an object, by one HEAD.
+    def iterate_object_versions(
+        self, bucket: str, *, prefix: str = "", **options: Unpack[ListOptions]
+    ) -> AsyncGenerator[ObjectVersion]:
+        """Iterate over the versions of all objects whose keys begin with `prefix`, and the markers of deletions.
+
+        They come by key, and those of one key from the newest on, as far as the store's times tell. A bucket that never
+        kept versions lists each object with the id ``"null"``. The options are those of `ListOptions`.
 
         Raises:
+            TypeError, ConfigurationError: an argument is invalid, or the provider keeps no versions; nothing was sent.
+            ContainerNotFoundError: there is no such bucket.
+            StorageError: as in `iterate_container_objects`.
+        """
+        return listings.iterate_object_versions(self, bucket, prefix=prefix, **options)
+
+    async def get_object(self, bucket: str, key: str, **options: Unpack[ReadOptions]) -> StorageObject:
+        """Return the description of an object, by one HEAD.
+
+        Args:
+            bucket: the container.
+            key: the exact key.
+            **options: see `ReadOptions`.
+
+        Raises:
+            TypeError: there is no such option; nothing was sent.
+            ConfigurationError: the provider does not take an option, or its value cannot be sent; nothing was sent.
+            PreconditionFailedError: the object has another ETag than `if_match`.
             ObjectNotFoundError: there is no such object or no such bucket; the response to HEAD does not say which.
             StorageError: the store refused or does not respond.
         """
-        return await downloads.get_object(self, bucket, key)
+        return await downloads.get_object(self, bucket, key, **options)
 
     def open_object(
-        self, bucket: str, key: str, *, start: int | None = None, end: int | None = None
+        self,
+        bucket: str,
+        key: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        **options: Unpack[ReadOptions],
     ) -> AbstractAsyncContextManager[OpenedObject]:
         """Open an object for reading, as an async context manager that returns its description before its bytes.
 
@@ -561,16 +686,18 @@ class S3StorageDriver(DriverBase):
             key: the exact key.
             start: offset of the first byte; ``None`` for the beginning.
             end: offset after the last byte; ``None`` for the end of the object.
+            **options: see `ReadOptions`.
 
         Raises:
-            ConfigurationError: a number is invalid; nothing was sent.
+            TypeError, ConfigurationError: a number or an option is invalid; nothing was sent.
+            PreconditionFailedError: the object has another ETag than `if_match`.
             ObjectNotFoundError: there is no such object; raised at the start of the block, as all refusals are.
             ResponseError: the store refused; with status 416 (InvalidRange) if the object ends before `start`.
             IntegrityError: the object was replaced during the download: the bytes so far are of the version before.
             TransportError: no response came, or it was interrupted too often. The bytes so far are right, but not all.
             DriverClosedError: the driver is closed, or was closed meanwhile.
         """
-        return downloads.open_object(self, bucket, key, start=start, end=end)
+        return downloads.open_object(self, bucket, key, start=start, end=end, **options)
 
     def download_object_as_stream(
         self,
@@ -580,6 +707,7 @@ class S3StorageDriver(DriverBase):
         chunk_size: int = CHUNK_SIZE,
         start: int | None = None,
         end: int | None = None,
+        **options: Unpack[ReadOptions],
     ) -> AsyncGenerator[bytes]:
         """Iterate over the bytes of an object, from offset `start` up to but without `end`.
 
@@ -594,28 +722,38 @@ class S3StorageDriver(DriverBase):
             chunk_size: limit of the bytes of a chunk; about as many are held. Chunks may be shorter.
             start: offset of the first byte; ``None`` for the beginning.
             end: offset after the last byte; ``None`` for the end of the object.
+            **options: see `ReadOptions`.
 
         Close the iterator after an early end (``aclose``, `contextlib.aclosing`), which frees the connection at once.
         After a mere ``break`` that happens when the iterator is garbage-collected.
 
         Raises:
-            ConfigurationError: a number is invalid; nothing was sent.
+            TypeError, ConfigurationError: a number or an option is invalid; nothing was sent.
+            PreconditionFailedError: the object has another ETag than `if_match`.
             ObjectNotFoundError: there is no such object.
             ResponseError: the store refused; with status 416 (InvalidRange) if the object ends before `start`.
             IntegrityError: the object was replaced during the download: the bytes so far are of the version before.
             TransportError: no response came, or it was interrupted too often. The bytes so far are right, but not all.
         """
-        return downloads.download_object_as_stream(self, bucket, key, chunk_size=chunk_size, start=start, end=end)
+        return downloads.download_object_as_stream(
+            self, bucket, key, chunk_size=chunk_size, start=start, end=end, **options
+        )
 
     async def download_object(
-        self, bucket: str, key: str, path: str | os.PathLike[str], *, overwrite: bool = False
+        self,
+        bucket: str,
+        key: str,
+        path: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        **options: Unpack[ReadOptions],
     ) -> StorageObject:
         """Download an object to the file at `path`, which appears only when it is complete and on the disk.
 
         Until then its bytes are in a hidden file beside it (``.aios3-*.part``). That file is removed if the download
         fails or is cancelled; only a process that is killed leaves it. Downloads to one path at the same time do not
         disturb each other. An existing file is replaced only if `overwrite` is true, and then in one step. A symbolic
-        link is itself replaced. About 1.5 MiB are held in memory.
+        link is itself replaced. About 1.5 MiB are held in memory. The options are those of `ReadOptions`.
 
         Returns:
             The description of the downloaded object.
@@ -627,15 +765,87 @@ class S3StorageDriver(DriverBase):
             DriverClosedError: the driver is closed, or was closed meanwhile.
             StorageError: as in `download_object_as_stream`.
         """
-        return await downloads.download_object(self, bucket, key, path, overwrite=overwrite)
+        return await downloads.download_object(self, bucket, key, path, overwrite=overwrite, **options)
 
-    async def delete_object(self, bucket: str, key: str) -> None:
+    async def delete_object(self, bucket: str, key: str, **options: Unpack[DeleteOptions]) -> None:
         """Delete an object. For S3 a missing object is not an error.
 
+        A bucket with versions keeps the deleted object as an earlier version, unless `version_id` names a version.
+
+        Args:
+            bucket: the container.
+            key: the exact key.
+            **options: see `DeleteOptions`.
+
         Raises:
+            TypeError: there is no such option; nothing was sent.
+            ConfigurationError: the provider does not take an option, or its value cannot be sent; nothing was sent.
+            PreconditionFailedError: the object has another ETag than `if_match`.
             StorageError: the store refused or does not respond.
         """
-        await downloads.delete_object(self, bucket, key)
+        await deletions.delete_object(self, bucket, key, **options)
+
+    async def delete_objects(
+        self,
+        bucket: str,
+        keys: Iterable[str | ObjectVersion] | AsyncIterable[str | ObjectVersion],
+        **options: Unpack[ListOptions],
+    ) -> DeletionResult:
+        """Delete many objects, 1,000 in a request, and name each that could not be deleted.
+
+        An iterable is read while objects are deleted, so it may be a listing. A missing object counts as deleted. Keys
+        that XML cannot hold, and all keys of a store that cannot delete many in a request, have requests of their own.
+        After a cancellation some of the last 1,000 objects may be deleted, and the rest are not.
+
+        Args:
+            bucket: the container.
+            keys: exact keys, or versions as `iterate_object_versions` yields them, which are removed for good.
+            **options: see `ListOptions`.
+
+        Returns:
+            The number of deleted objects, and the failures. Failures are also logged as a warning.
+
+        Raises:
+            TypeError: `keys` is no iterable, or holds something else; what came before it may be deleted.
+            ConfigurationError: a key or an option is invalid; what came before it may be deleted.
+            ContainerNotFoundError: there is no such bucket.
+            StorageError: the store refused a whole request, or does not respond. A note has the number of objects that
+                were deleted before.
+            Exception: any error of an iterable, unchanged.
+        """
+        return await deletions.delete_objects(self, bucket, keys, **options)
+
+    async def copy_object(
+        self, bucket: str, key: str, to_bucket: str, to_key: str, **attributes: Unpack[CopyAttributes]
+    ) -> UploadReceipt:
+        """Copy an object inside the store, whole or not at all; no byte passes this process.
+
+        Up to 5 GiB are one request. A larger object is copied in parts, and a failure or a cancellation aborts the
+        upload as it does in `upload_object_via_stream`. A cancellation of a single request leaves open whether the
+        store copies. The copy keeps the content headers, the metadata and the tags of the source that are not given,
+        but neither its ACL, its storage class, its encryption nor its locks.
+
+        Args:
+            bucket: container of the source.
+            key: exact key of the source.
+            to_bucket: container of the copy, of the same store.
+            to_key: exact key of the copy.
+            **attributes: see `CopyAttributes`.
+
+        Returns:
+            The receipt of the copy, whose verification claims nothing.
+
+        Raises:
+            TypeError: there is no such attribute; nothing was sent.
+            ConfigurationError: the provider does not take an attribute, or its value cannot be sent.
+            ObjectNotFoundError: there is no such source.
+            IntegrityError: the source was replaced meanwhile, and nothing was committed.
+            PreconditionFailedError: a condition does not hold.
+            CompletionUnknownError: the outcome of the copy is unknown.
+            DriverClosedError: the driver is closed, or was closed meanwhile.
+            StorageError: the store refused or does not respond.
+        """
+        return await copies.copy_object(self, bucket, key, to_bucket, to_key, **attributes)
 
     async def get_container_cdn_url(self, bucket: str, *, base_url: str | None = None) -> str:
         """Return the public URL of a bucket. It holds no credentials, so it works only if the bucket is public.
@@ -714,25 +924,29 @@ class S3StorageDriver(DriverBase):
         """
         return await urls.create_upload_url(self, bucket, key, expires_in=expires_in, **attributes)
 
-    def iterate_multipart_uploads(self, bucket: str, *, prefix: str = "") -> AsyncGenerator[PendingUpload]:
+    def iterate_multipart_uploads(
+        self, bucket: str, *, prefix: str = "", **options: Unpack[ListOptions]
+    ) -> AsyncGenerator[PendingUpload]:
         """Iterate over the multipart uploads that were begun and neither completed nor aborted.
 
         Their keys begin with `prefix`. If the store finds uploads only by their whole key (MinIO), all uploads are
         listed too, where an old MinIO returns none. Running uploads, of this driver or another process, are included.
+        The options are those of `ListOptions`.
 
         Raises:
             ContainerNotFoundError: there is no such bucket.
             StorageError: the store refused, or does not respond, or its list cannot be read to its end.
         """
-        return multipart_uploads.iterate_multipart_uploads(self, bucket, prefix=prefix)
+        return multipart_uploads.iterate_multipart_uploads(self, bucket, prefix=prefix, **options)
 
     async def cleanup_multipart_uploads(
         self, bucket: str, *, prefix: str = "", older_than: timedelta
     ) -> list[PendingUpload]:
         """Abort the multipart uploads under `prefix` that were begun longer than `older_than` ago.
 
-        The age is measured by the store's clock. Uploads that run on this driver are left alone, and so are uploads
-        without a time of their beginning. Running uploads of other processes are recognised only by their age: let
+        The age is measured by the store's clock. ``timedelta(0)`` means all uploads that were open at the call, also if
+        the store dates them by the second. Uploads that run on this driver are left alone, and so are uploads without a
+        time of their beginning. Running uploads of other processes are recognised only by their age: let
         `older_than` be longer than the longest upload takes. If an upload cannot be aborted, the others still are;
         `iterate_multipart_uploads` shows the rest.
 

@@ -9,10 +9,18 @@ from typing import Any, Final, Literal, NoReturn, TypedDict, TypeVar
 
 __all__ = [
     "CommitRequest",
+    "CommonPrefix",
     "Container",
+    "CopyAttributes",
+    "DeleteOptions",
+    "DeletionFailure",
+    "DeletionResult",
     "FrozenDict",
+    "ListOptions",
+    "ObjectVersion",
     "PartsUploaded",
     "PendingUpload",
+    "ReadOptions",
     "ResponseOverrides",
     "StorageObject",
     "UploadAccess",
@@ -205,6 +213,58 @@ class StorageObject:
 
 
 @dataclass(frozen=True, slots=True)
+class CommonPrefix:
+    """Beginning that the keys of hidden objects share, up to and including the delimiter of the listing."""
+
+    bucket: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """Version of an object, or the marker of its deletion."""
+
+    bucket: str
+    key: str
+    version_id: str
+    """Id for `version_id`; ``"null"`` for an object from a time without versions."""
+    is_latest: bool
+    """``True`` if this is what the key holds now."""
+    is_delete_marker: bool
+    """``True`` if the object was deleted then, so there are no bytes."""
+    size: int
+    """Size in bytes; 0 for the marker of a deletion."""
+    etag: str
+    """ETag without the quotes; empty for the marker of a deletion."""
+    last_modified: datetime | None = None
+    """Aware time, UTC; ``None`` if the store does not say."""
+    storage_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionFailure:
+    """Object that could not be deleted, and the store's reason."""
+
+    key: str
+    version_id: str | None
+    """Version that was to be removed; ``None`` for the object itself."""
+    code: str | None
+    """Error code of the store; ``None`` if it gave none."""
+    message: str
+    """Words of the store, or of the library."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionResult:
+    """Result of the deletion of many objects."""
+
+    deleted: int
+    """Number of objects that are gone. Objects that did not exist count, too."""
+    failures: tuple[DeletionFailure, ...]
+    """Objects that are still there, in no particular order; empty if all are gone."""
+
+
+@dataclass(frozen=True, slots=True)
 class PendingUpload:
     """Multipart upload that was begun and neither completed nor aborted; its parts are billed."""
 
@@ -216,7 +276,7 @@ class PendingUpload:
 
 
 class ResponseOverrides(TypedDict, total=False):
-    """Headers of the response that replace the object's own. ``None`` is the same as no entry."""
+    """Headers of the response that replace the object's own, and the version. ``None`` is the same as no entry."""
 
     response_content_type: str | None
     response_content_disposition: str | None
@@ -225,6 +285,37 @@ class ResponseOverrides(TypedDict, total=False):
     response_content_language: str | None
     response_cache_control: str | None
     response_expires: str | None
+    version_id: str | None
+    """Version to read, which is no header; ``None`` for the current one."""
+
+
+class ListOptions(TypedDict, total=False):
+    """Options of listings, and of every request that reads or deletes. ``None`` is the same as no entry."""
+
+    request_payer: str | None
+    """``"requester"``: the caller pays instead of the bucket's owner."""
+    expected_bucket_owner: str | None
+    """Id of an account: the store refuses if another account owns the bucket."""
+
+
+class DeleteOptions(ListOptions, total=False):
+    """Options of a deletion. ``None`` is the same as no entry."""
+
+    version_id: str | None
+    """Version that is removed for good; ``None`` for the object itself."""
+    if_match: str | None
+    """Deletes only if the object has this ETag."""
+
+
+class ReadOptions(ListOptions, total=False):
+    """Options of reads of one object. ``None`` is the same as no entry."""
+
+    version_id: str | None
+    """Version to read; ``None`` for the current one."""
+    if_match: str | None
+    """Reads only if the object has this ETag."""
+    sse_customer_key: bytes | None
+    """The 32 bytes with which the object was encrypted; https only."""
 
 
 class UploadAttributes(TypedDict, total=False):
@@ -260,6 +351,23 @@ class UploadAttributes(TypedDict, total=False):
     request_payer: str | None
     """``"requester"``."""
     expected_bucket_owner: str | None
+
+
+class CopyAttributes(UploadAttributes, total=False):
+    """Attributes of a copy, and what its source needs. ``None`` is the same as no entry.
+
+    The copy keeps the headers, metadata and tags of its source that are not given. If `metadata` is given, none of the
+    source's metadata is kept. The payer, and the conditions, are those of the copy.
+    """
+
+    source_version_id: str | None
+    """Version to copy; ``None`` for the current one."""
+    source_if_match: str | None
+    """Copies only if the source has this ETag."""
+    source_sse_customer_key: bytes | None
+    """The 32 bytes with which the source was encrypted; https only."""
+    source_expected_bucket_owner: str | None
+    """Id of an account: the store refuses if another account owns the bucket of the source."""
 
 
 Seconds = float | timedelta

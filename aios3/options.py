@@ -70,9 +70,10 @@ class TransferConfig:
     a stalled source never stops other uploads."""
     spill_limit: int = 4 * GIB
     """Limit of the bytes in ``spill_directory``, of all uploads of the driver together."""
-    checksum: Literal["auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256"] | None = "auto"
+    checksum: Literal["auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256", "md5"] | None = "auto"
     """Additional checksum of every part. ``"auto"`` sends the default checksum that the provider is known to take;
-    ``None`` sends none."""
+    ``None`` sends none. ``"md5"`` sends Content-MD5 with every body instead, for buckets that lock
+    every object and stores that take no other digest."""
     part_growth: Literal["auto", "fixed"] = "auto"
     """``"auto"`` lets later parts of a stream of unknown length grow if the provider takes unequal parts. The limit of
     parts then does not end the upload. ``"fixed"`` keeps parts equal."""
@@ -106,7 +107,7 @@ class TransferConfig:
             "memory_limit must hold at least one part (part_size bytes)",
         )
         self._check_spilling()
-        known = (None, "auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256")
+        known = (None, "auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256", "md5")
         _require(self.checksum in known, f"unknown checksum {self.checksum!r}")
         _require(self.mechanism in ("auto", "multipart", "stream"), f"unknown mechanism {self.mechanism!r}")
         _require(self.part_growth in ("auto", "fixed"), f"unknown part_growth {self.part_growth!r}")

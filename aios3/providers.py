@@ -49,14 +49,21 @@ class Provider:
     """URL pattern of the separate endpoint that creates, deletes and lists buckets, by path; ``None`` for none."""
     default_region: str = "us-east-1"
     """Region to sign for if the caller names none."""
+    has_one_region: bool = False
+    """``True`` if the store has no other region than `default_region`: region variables and profiles mean other
+    stores, and do not count."""
     addressing: Literal["virtual", "path"] = "path"
     """``"virtual"`` puts the bucket into the host name. Buckets with dots, IP addresses and localhost are always
     addressed by path."""
+    foreign_addressing: Literal["virtual", "path"] | None = None
+    """Addressing on hosts that no pattern of this record fits; ``None`` takes `addressing`."""
     min_part_size: int = 5 * MIB
     """Minimum size of a part that is not the last."""
     max_part_size: int = 5 * GIB
     """Also the limit of one PutObject, which never holds more than a part here."""
     max_parts: int = 10_000
+    max_copy_size: int = 5 * GIB
+    """Limit of one CopyObject, and of one part that is copied. Larger objects are copied in parts."""
     equal_parts: bool = False
     """``True`` if all parts except the last must have one size, so parts cannot grow."""
     needs_location: bool = False
@@ -80,6 +87,19 @@ class Provider:
     endpoint_aliases: tuple[str, ...] = ()
     """Patterns of further hosts of the store, which are recognised in ``endpoint_url`` and in redirects, but never
     chosen."""
+    owns_variables: bool = False
+    """``True`` if AWS_ENDPOINT_URL and the ``endpoint_url`` of a profile mean this store, so they may also name an
+    emulator of it. They are passed over only if they name a host of another known provider. If ``False``, a record with
+    hosts of its own takes only these from them."""
+    partitions: tuple[tuple[str, str, frozenset[str]], ...] = ()
+    """Groups of regions below another domain than that of `endpoint`: the beginning of their names, their domain, and
+    the switches of `endpoint_variants` that they lack."""
+    access_points: tuple[tuple[frozenset[str], str], ...] = ()
+    """Patterns of the hosts that access points precede, each after its switches; no switch is the usual host, and
+    ``"private"`` a host that is recognised, but never chosen. Empty if the store has no access points, so no ARN names
+    a bucket."""
+    has_tenants: bool = False
+    """``True`` if a bucket can be named with its tenant, as ``tenant:bucket``."""
     region_required: bool = False
     """``True`` if every region has its own host and none is usual: without a region there is no endpoint."""
     checks_region: bool | None = None
@@ -101,6 +121,17 @@ class Provider:
     """``True`` if ListMultipartUploads needs the whole key or an empty prefix to find uploads. Then both are listed."""
     lists_by_folder: bool = False
     """``True`` if listings take a prefix only with a slash at its end. More is listed then, and other keys left out."""
+    unpacks_gzip: bool = False
+    """``True`` if the store unpacks objects with ``content_encoding="gzip"`` when they are read, unless the request
+    accepts gzip. Then reads accept it, so the bytes come as they were stored."""
+    versions: bool | None = None
+    """``False`` if the store keeps no versions that `version_id` could name. Then a `version_id` raises
+    `ConfigurationError`."""
+    conditional_copy: bool | None = None
+    """``True`` if CopyObject obeys ``if_none_match`` and ``if_match``. Otherwise a copy with a condition is made in
+    parts, so that CompleteMultipartUpload compares."""
+    conditional_delete: bool | None = None
+    """``True`` if DeleteObject obeys ``if_match``. If ``False``, a deletion with it raises `ConfigurationError`."""
     aborts_uploads_after: timedelta | None = None
     """Age, or time without a request, at which the store itself aborts an open upload. ``None``: never, or not known
     (then it is in `unknown`). Lifecycle rules apply in addition. If the store has lost an upload, a note names this
@@ -123,6 +154,9 @@ class Provider:
     condition on an upload that may become a PutObject raises `ConfigurationError`."""
     conditional_complete: bool | None = None
     """The same for CompleteMultipartUpload, and for uploads that may become one."""
+    expired_key_codes: frozenset[str] = frozenset()
+    """Codes with which the store refuses expired temporary keys, besides the usual ones. They also have another
+    meaning, so they are a reason to renew the same keys once only."""
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Source of each known field, by its name. ``replace`` keeps the sources, even of fields that it changes."""
 
@@ -131,6 +165,7 @@ class Provider:
             1 <= self.min_part_size <= self.max_part_size, "min_part_size must be positive and not above max_part_size"
         )
         _require(self.max_parts >= 1, "max_parts must be at least 1")
+        _require(self.max_copy_size >= 1, "max_copy_size must be positive")
         for name in ("recommended_part_size", "max_object_size", "reorder_buffer"):
             value = getattr(self, name)
             _require(value is None or value >= 1, f"{name} must be positive, or None")
@@ -139,7 +174,8 @@ class Provider:
             "endpoint_form is only for a provider without an endpoint",
         )
         _require(not self.has_zones or self.control_endpoint is not None, "zones need a control_endpoint")
-        _require(self.addressing in ("virtual", "path"), f"unknown addressing {self.addressing!r}")
+        for style in (self.addressing, self.foreign_addressing or "path"):
+            _require(style in ("virtual", "path"), f"unknown addressing {style!r}")
         _require(self.signing_service in ("s3", "s3express"), f"unknown signing_service {self.signing_service!r}")
         self._check_names()
 
@@ -147,6 +183,9 @@ class Provider:
         """Refuse values that would be ignored: unknown names, and checksums that are not in `checksums`."""
         for variant, _ in self.endpoint_variants:
             _require(bool(variant) and variant <= _VARIANTS, f"unknown endpoint variant: {', '.join(sorted(variant))}")
+        for switches in (*(variant for variant, _ in self.access_points), *(lacks for *_, lacks in self.partitions)):
+            unknown = switches - _VARIANTS - {"private"}
+            _require(not unknown, f"unknown endpoint variant: {', '.join(sorted(unknown))}")
         unknown = self.checksums - _CHECKSUMS
         _require(not unknown, f"unknown checksums: {', '.join(sorted(unknown))}")
         kinds = self.full_object_checksums | self.composite_checksums

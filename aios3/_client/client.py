@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -11,9 +12,10 @@ from aios3._concurrency.caller_errors import note
 from aios3._concurrency.clock import Clock
 from aios3._protocol.checksums.digests import sha256_hex
 from aios3._protocol.operations import CONTROL_OPERATIONS, GetObject, Operation
-from aios3._protocol.policies.retry import Repair, decide
-from aios3._protocol.wire.error_responses import expected_region, redirect_host, retry_after
-from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.policies.retry import Repair, decide, is_doubt_of_keys
+from aios3._protocol.wire.access_points import region_in_name
+from aios3._protocol.wire.error_responses import expected_regions, redirect_host, retry_after
+from aios3._protocol.wire.messages import Request, Response, is_redirect
 from aios3._protocol.wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign
 from aios3._protocol.wire.uri import Endpoint
 from aios3._transport.interface import BodyFeed, StreamedResponse, Transport
@@ -26,6 +28,7 @@ from .clock_skew import ClockSkew
 from .failed_attempts import FailedAttempts
 from .hashing import hash_body
 from .rate_limiter import RateLimiter
+from .refreshing_credentials import RefreshingCredentials
 from .retry_budget import RetryBudget
 from .signers import OrdinarySigner, Signer
 
@@ -33,8 +36,14 @@ __all__ = ["Attempt", "OperationClient"]
 
 T = TypeVar("T")
 
+_TRUSTED_KEYS: Final = 32
+"""Keys to remember; a store with sessions has keys for each bucket."""
+
 _LIMITED: Final = frozenset({"PutObject", "UploadPart"})
 """Operations that wait while the store throttles. Operations that begin or end an upload never wait."""
+
+_READS: Final = frozenset({"GetObject", "HeadObject"})
+"""Operations whose responses describe an object, or have its bytes."""
 
 _CLEANUP_ATTEMPTS: Final = RetryPolicy().max_attempts
 """Minimum of attempts for a request that cleans up, even if the caller's policy allows fewer."""
@@ -55,26 +64,35 @@ class OperationClient:
     clock_skew: ClockSkew = field(init=False)
     budget: RetryBudget = field(init=False)
     limiter: RateLimiter = field(init=False)
-    regional_endpoint: Callable[[str], Endpoint] | None = None
-    """Endpoint by region, if the provider has one for each; ``None`` if the caller gave an endpoint."""
+    regional_endpoint: Callable[[str], Endpoint | None] | None = None
+    """Endpoint by region, if the provider has one for each; ``None`` if the caller gave an endpoint. The call returns
+    ``None`` for a region that must not be reached."""
     region_of_host: Callable[[str, str | None], str | None] | None = None
     """Region by host of the provider and the bucket that may precede the host; ``None`` if no host is known."""
-    data_endpoint: Callable[[str, str], Endpoint] | None = None
-    """Endpoint for the objects of a bucket, by bucket and region; ``None`` if that is the endpoint that makes buckets.
-    The call may raise a `ConfigurationError`."""
+    data_endpoint: Callable[[str, str], Endpoint | None] | None = None
+    """Endpoint for the objects of a bucket, by bucket and region; ``None`` if that is the endpoint that makes buckets,
+    for every bucket or for this one. The call may raise a `ConfigurationError`."""
+    unpacks_gzip: bool = False
+    """The store unpacks objects that are stored as gzip, unless the request accepts gzip."""
     listing_prefix: Callable[[str], str] = str
     """Prefix to send, by wanted prefix. The listing may then have other keys, so the caller filters it."""
+    expired_key_codes: frozenset[str] = frozenset()
+    """Codes that may mean that the keys have expired, besides the usual ones. Those of `credentials` are added."""
     signer: Signer = field(init=False)
     """Signer of every operation; it uses `credentials` unless another signer is set."""
     _cleanup_policy: RetryPolicy = field(init=False)
     _regions: dict[str | None, str] = field(default_factory=dict)
     """Regions of buckets by name, for buckets whose region is not `region`, as the store reported."""
+    _trusted_keys: deque[Credentials] = field(default_factory=lambda: deque(maxlen=_TRUSTED_KEYS))
+    """Keys that were fetched because of a doubt. A second doubt about them is none: the store's refusal stands."""
 
     def __post_init__(self) -> None:
         self.clock_skew = ClockSkew(self.clock)
         self.budget = RetryBudget(self.policy.budget, self.clock.monotonic)
         self.limiter = RateLimiter(self.clock)
         self.signer = OrdinarySigner(self.credentials)
+        if isinstance(self.credentials, RefreshingCredentials):
+            self.expired_key_codes |= self.credentials.rotation_codes
         self._cleanup_policy = replace(self.policy, max_attempts=max(self.policy.max_attempts, _CLEANUP_ATTEMPTS))
 
     async def run(
@@ -107,12 +125,12 @@ class OperationClient:
             TransportError: no response came.
             DriverClosedError: the transport was closed.
         """
-        request = operation.build(self._endpoint_for(operation))
+        request = self._build(operation)
         payload_hash = UNSIGNED_PAYLOAD if feed is not None else await self._payload_hash(request)
         log = FailedAttempts() if log is None else log
         repaired: set[Repair] = set()
         while True:
-            request = operation.build(self._endpoint_for(operation)) if repaired else request
+            request = self._build(operation) if repaired else request
             credentials = await self.signer.keys_for(operation)  # outside the shield: nothing has been sent yet
             attempt = self._attempt(operation, request, payload_hash, credentials, read_timeout, feed, log)
             outcome = await (attempt if shield is None else shield(attempt))
@@ -144,6 +162,7 @@ class OperationClient:
         """
         assert outcome.failure is not None
         region = self._other_region(operation.bucket, outcome.response)
+        doubts_keys = self._doubts_keys(outcome)
         retry = decide(
             outcome.failure,
             attempt=len(log) - len(repaired),
@@ -152,6 +171,7 @@ class OperationClient:
             retry_after=None if outcome.response is None else retry_after(outcome.response.headers),
             repaired=repaired,
             names_region=region is not None,
+            doubts_keys=doubts_keys,
         )
         is_lost = feed is not None and not feed.rewind()
         if retry is None or is_lost or not (outcome.in_same_burst or self.budget.take(retry.cost) or is_cleanup):
@@ -160,7 +180,7 @@ class OperationClient:
             raise outcome.failure
         if retry.repair is not None:
             repaired.add(retry.repair)
-            self._repair(retry.repair, operation, outcome)
+            await self._repair(retry.repair, operation, outcome, doubts_keys=doubts_keys)
         if retry.repair == "region" and region is not None:
             self._regions[operation.bucket] = region
         await self.limiter.back_off(outcome.failure, retry)
@@ -224,7 +244,7 @@ class OperationClient:
         repaired: set[Repair] = set()
         async with AsyncExitStack() as stack:
             while True:
-                request = operation.build(self._endpoint_for(operation))
+                request = self._build(operation)
                 outcome = await self._open_attempt(operation, request, chunk_size, stack)
                 if outcome.failure is None:
                     break
@@ -252,15 +272,24 @@ class OperationClient:
         except (ResponseError, TransportError, DriverClosedError) as error:
             return Attempt(None, error, response, credentials)
 
+    def _build(self, operation: Operation[Any]) -> Request:
+        request = operation.build(self._endpoint_for(operation))
+        is_packed = self.unpacks_gzip and operation.name in _READS
+        return replace(request, accept_encoding="gzip") if is_packed else request
+
     def region_of(self, bucket: str | None) -> str:
-        """Return the region to sign for; `region` unless the store has reported another region for `bucket`."""
-        return self._regions.get(bucket, self.region)
+        """Return the region to sign for: as the store reported it for `bucket`, else that of its ARN, else `region`."""
+        return self._regions.get(bucket) or region_in_name(bucket) or self.region
 
     def endpoint_of(self, bucket: str | None) -> Endpoint:
         """Return the endpoint for the objects of `bucket`, by the region that is known of it."""
-        if bucket is not None and self.data_endpoint is not None:
-            return self.data_endpoint(bucket, self.region_of(bucket))
-        return self._control_endpoint_of(bucket)
+        if bucket is None or self.data_endpoint is None:
+            return self._control_endpoint_of(bucket)
+        return self.data_endpoint(bucket, self.region_of(bucket)) or self._control_endpoint_of(bucket)
+
+    def check_bucket(self, bucket: str) -> None:
+        """Raise a `ConfigurationError` if the endpoint does not reach `bucket`."""
+        self.endpoint_of(bucket).locate(bucket, None)
 
     def _endpoint_for(self, operation: Operation[Any]) -> Endpoint:
         is_control = operation.name in CONTROL_OPERATIONS
@@ -269,26 +298,52 @@ class OperationClient:
     def _control_endpoint_of(self, bucket: str | None) -> Endpoint:
         if bucket not in self._regions or self.regional_endpoint is None:
             return self.endpoint
-        return self.regional_endpoint(self._regions[bucket])
+        return self.regional_endpoint(self._regions[bucket]) or self.endpoint
 
     def _other_region(self, bucket: str | None, response: Response | None) -> str | None:
         """Return the region that the response names; ``None`` if it names no other one, or must not be followed."""
         # A redirect is followed by the provider's own pattern only, never to a host that a response names.
-        if response is None or (response.status in (301, 307) and self.regional_endpoint is None):
+        if response is None or (is_redirect(response) and self.regional_endpoint is None):
             return None
-        region = expected_region(response) or self._region_of_redirect(bucket, response)
-        return None if region == self.region_of(bucket) else region
+        current = self.region_of(bucket)
+        named = (*expected_regions(response), self._region_of_named_host(bucket, response))
+        return next((region for region in named if region not in (None, current) and self._may_reach(region)), None)
 
-    def _region_of_redirect(self, bucket: str | None, response: Response) -> str | None:
-        host = redirect_host(response) if response.status in (301, 307) else None
+    def _region_of_named_host(self, bucket: str | None, response: Response) -> str | None:
+        host = redirect_host(response)
         return None if host is None or self.region_of_host is None else self.region_of_host(host, bucket)
 
-    def _repair(self, repair: Repair, operation: Operation[Any], outcome: Attempt[Any]) -> None:
-        """Correct the clock, or discard the refused credentials; every attempt looks for a good connection anyway."""
-        if repair == "credentials" and outcome.credentials is not None:
-            self.signer.refused(operation, outcome.credentials)
+    def _may_reach(self, region: str) -> bool:
+        return self.regional_endpoint is None or self.regional_endpoint(region) is not None
+
+    async def _repair(
+        self, repair: Repair, operation: Operation[Any], outcome: Attempt[Any], *, doubts_keys: bool
+    ) -> None:
+        """Correct the clock, or replace the refused keys; every attempt looks for a good connection anyway.
+
+        Raises the failure of the attempt if its keys were doubted, and their source has no others.
+        """
         if repair == "clock" and outcome.response is not None:
             self.clock_skew.correct(outcome.response)
+        if repair != "credentials" or outcome.credentials is None:
+            return
+        if not doubts_keys:
+            self.signer.refused(operation, outcome.credentials)
+            return
+        keys = await self.signer.renewed(operation, outcome.credentials)
+        self._trusted_keys.append(keys)
+        if keys == outcome.credentials and outcome.failure is not None:
+            raise outcome.failure
+
+    def _doubts_keys(self, outcome: Attempt[Any]) -> bool:
+        """Return whether the failure may mean that the keys have expired, and they were not fetched for such a doubt.
+
+        Other refusals look the same. So each set of keys is doubted once, or every object that may not be read would
+        cost a fetch of keys.
+        """
+        if outcome.failure is None or outcome.credentials is None or outcome.credentials in self._trusted_keys:
+            return False
+        return is_doubt_of_keys(outcome.failure, self.expired_key_codes)
 
     def _sign(
         self, operation: Operation[Any], request: Request, payload_hash: str, credentials: Credentials | None

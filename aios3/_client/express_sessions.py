@@ -65,6 +65,11 @@ class BucketSessions:
         else:
             session.invalidate(keys)
 
+    async def renewed(self, operation: Operation[Any], keys: Credentials) -> Credentials:
+        """Open another session, or ask the source for other ordinary keys; `keys` themselves if that fails."""
+        session = self._session_of(operation)
+        return await (self._ordinary.renewed(operation, keys) if session is None else session.renew(keys))
+
     async def aclose(self) -> None:
         """Cancel the sessions that are being opened; their waiters get an error. Harmless at any time."""
         async with AsyncExitStack() as stack:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final, Self
 
 from aios3._concurrency.caller_errors import note
+from aios3._protocol.attributes.options import NO_OPTIONS, RequestOptions
 from aios3._protocol.operations import GetObject, HeadObject
 from aios3._protocol.policies.retry import decide
 from aios3._protocol.wire.messages import Response
@@ -41,13 +42,22 @@ class ObjectReader:
     """
 
     def __init__(
-        self, client: OperationClient, bucket: str, key: str, *, chunk_size: int, start: int = 0, end: int | None = None
+        self,
+        client: OperationClient,
+        bucket: str,
+        key: str,
+        *,
+        chunk_size: int,
+        start: int = 0,
+        end: int | None = None,
+        options: RequestOptions = NO_OPTIONS,
     ) -> None:
         """Take the range to read; `end` is not before `start`, and a chunk has at most `chunk_size` bytes."""
         self._client = client
         self._bucket = bucket
         self._key = key
         self._chunk_size = chunk_size
+        self._options = options
         self._start = self._position = start
         self._asked_end = self._end = end
         self._attempts = 0
@@ -118,7 +128,8 @@ class ObjectReader:
                 await self._wait_for_retry(broken or TransportError("GetObject: the response ended too early"))
 
     async def _look(self) -> StorageObject:
-        return await self._client.run(HeadObject(self._bucket, self._key))
+        options = self._options
+        return await self._client.run(HeadObject(self._bucket, self._key, options.headers, options.version_id))
 
     def _describe_nothing_of(self, found: StorageObject) -> None:
         """Record the object, of which no byte is to be read."""
@@ -134,7 +145,16 @@ class ObjectReader:
 
     def _operation(self) -> GetObject:
         if_match = None if self.found is None else self.found.etag
-        return GetObject(self._bucket, self._key, self._position, self._end, if_match)
+        options = self._options
+        return GetObject(
+            self._bucket,
+            self._key,
+            self._position,
+            self._end,
+            if_match,
+            headers=options.headers,
+            version_id=options.version_id,
+        )
 
     def _compare(self, response: StreamedResponse) -> None:
         """Learn the object from the first response, and compare later ones with it (some stores ignore If-Match)."""

@@ -14,17 +14,20 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from aios3._concurrency.clock import Clock
 from aios3._concurrency.shielding import finish_despite_cancellation
-from aios3.credentials import Credentials
+from aios3.credentials import Credentials, CredentialsProvider, RefreshableCredentials
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError
 
-__all__ = ["RefreshingCredentials"]
+__all__ = ["RefreshingCredentials", "renewed_by"]
+
+_logger: Final = logging.getLogger("aios3")
 
 _EARLY: Final = timedelta(minutes=15)
 _LATE: Final = timedelta(minutes=10)
@@ -42,7 +45,11 @@ class RefreshingCredentials:
             ``expires_at`` are kept until they are refused.
         clock: decides when credentials expire.
         name: name of the credentials in errors.
+        first: credentials that are here already; ``None`` fetches the first ones, too.
     """
+
+    rotation_codes: ClassVar[frozenset[str]] = frozenset()
+    """Codes of a refusal after which a fetch is worth a try, because another program may have changed the source."""
 
     def __init__(
         self,
@@ -50,11 +57,12 @@ class RefreshingCredentials:
         *,
         clock: Clock = Clock(),  # noqa: B008 - frozen
         name: str = "credentials",
+        first: Credentials | None = None,
     ) -> None:
         self._fetch_credentials = fetch
         self._clock = clock
         self._name = name
-        self._held: _Held | None = None
+        self._held = None if first is None else _Held(first, clock.now())
         self._refresh: _Refresh | None = None
         self._paused_until: datetime | None = None
 
@@ -94,6 +102,19 @@ class RefreshingCredentials:
         if self._held is not None and self._held.credentials == credentials:
             self._held = None
 
+    async def renew(self, doubted: Credentials) -> Credentials:
+        """Fetch now, because `doubted` may have expired, and return the result; no fetch if newer ones are here.
+
+        If the fetch fails, `doubted` stays, is returned, and a debug line says why. So a doubt never loses good keys.
+        """
+        if self._held is not None and self._held.credentials != doubted:
+            return await self.get_credentials()
+        try:
+            return await self._join_refresh()
+        except (StorageError, OSError) as error:
+            _logger.debug("%s: a fetch of others failed: %s", self._name, type(error).__name__)
+            return doubted
+
     async def aclose(self) -> None:
         """Cancel a running fetch and wait for its end; its waiters get a `DriverClosedError`. Harmless at any time."""
         refresh, self._refresh = self._refresh, None
@@ -128,6 +149,15 @@ class RefreshingCredentials:
             )
         self._held, self._paused_until = held, None
         return credentials
+
+
+async def renewed_by(source: CredentialsProvider | None, doubted: Credentials) -> Credentials:
+    """Return fresh credentials of `source`, because `doubted` may have expired; `doubted` if it has no others."""
+    if isinstance(source, RefreshingCredentials):
+        return await source.renew(doubted)
+    if isinstance(source, RefreshableCredentials):
+        source.invalidate(doubted)
+    return doubted if source is None else await source.get_credentials()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from aios3._protocol.operations import Operation
 from aios3._protocol.wire.sigv4 import Scope
 from aios3.credentials import Credentials, CredentialsProvider, RefreshableCredentials
 
+from .refreshing_credentials import renewed_by
+
 __all__ = ["OrdinarySigner", "Signer"]
 
 
@@ -23,6 +25,9 @@ class Signer(Protocol):
 
     def refused(self, operation: Operation[Any], keys: Credentials) -> None:
         """Record that the store refuses `keys`. The next keys are fresh, if the signer can renew them."""
+
+    async def renewed(self, operation: Operation[Any], keys: Credentials) -> Credentials:
+        """Return fresh keys, because `keys` may have expired; `keys` themselves if there are no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +50,7 @@ class OrdinarySigner:
         """Invalidate `keys` at the source, if it can renew them."""
         if isinstance(self.source, RefreshableCredentials):
             self.source.invalidate(keys)
+
+    async def renewed(self, operation: Operation[Any], keys: Credentials) -> Credentials:
+        """Return other keys of the source, if it keeps keys and has others by now; else `keys`."""
+        return await renewed_by(self.source, keys)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.threads import in_library_thread
 from aios3._config.aws_files.environment import Environment, read_environment
 from aios3._config.aws_files.shared_files import Profile, load_profile
 from aios3._config.credentials.chain import LookupContext, StaticCredentials, find_credentials
-from aios3._config.endpoints.bucket_endpoints import accelerated_endpoint
+from aios3._config.endpoints.bucket_endpoints import BucketEndpoint, choose_bucket_endpoint
 from aios3._config.endpoints.endpoint import (
     CustomEndpoint,
     OwnEndpoints,
@@ -22,12 +24,15 @@ from aios3._config.endpoints.endpoint import (
 )
 from aios3._config.endpoints.regions import check_region, choose_aws_region
 from aios3._config.endpoints.variants import VariantSwitches, choose_variant
-from aios3._protocol.wire.uri import Endpoint
+from aios3._protocol.policies.proxies import NO_PROXIES, Proxies
+from aios3._protocol.wire.uri import Addressing, Endpoint
 from aios3.credentials import ANONYMOUS, Anonymous, Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
 
 __all__ = ["Settings", "load_settings"]
+
+_logger: Final = logging.getLogger("aios3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +44,15 @@ class Settings:
     credentials: CredentialsProvider | None = field(repr=False)
     """``None`` sends requests unsigned."""
     ca_bundle: str | None
-    """Path of the certificates to trust instead of the system's (AWS_CA_BUNDLE)."""
+    """Path of the certificates to trust instead of the system's: AWS_CA_BUNDLE, or ``ca_bundle`` of the profile."""
     owns_credentials: bool = False
     """``True`` if `load_settings` made the credentials provider; `aclose` then closes it."""
     own_endpoints: OwnEndpoints | None = None
     """The provider's endpoints in all regions; ``None`` if `endpoint` is not one of them."""
-    accelerated_endpoint: Callable[[str, str], Endpoint] | None = None
-    """Function of bucket and region that returns the endpoint for objects; ``None`` if that is `endpoint`."""
+    bucket_endpoint: BucketEndpoint | None = None
+    """Function that knows the endpoints of buckets; ``None`` if `endpoint` is that of all."""
+    proxies: Proxies = NO_PROXIES
+    """Proxies of the requests to the store."""
 
     async def aclose(self) -> None:
         """Close the credentials provider if `load_settings` made it. Closing twice is harmless."""
@@ -59,17 +66,21 @@ async def load_settings(
     endpoint_url: str | None,
     region: str | None,
     credentials: Credentials | CredentialsProvider | Anonymous | None,
+    addressing: Addressing | None = None,
     variants: VariantSwitches = VariantSwitches(),  # noqa: B008 - frozen
+    proxy: str | None = None,
+    trust_env: bool = False,
     environ: Mapping[str, str] = os.environ,
     home: Path | None = None,
 ) -> Settings:
     """Combine the settings: an argument comes before the environment, then the profile, then the provider.
 
-    Sends no request. Reads the shared files in a thread, unless ``endpoint_url``, ``region`` and ``credentials`` are
-    all given. ``home=None`` takes the user's home directory.
+    Sends no request. Reads the shared files in a thread; if ``endpoint_url``, ``region`` and ``credentials`` are all
+    given, only for ``ca_bundle``, and malformed files do not matter. ``home=None`` takes the user's home directory.
 
     If ``endpoint_url`` has one of the provider's hosts, the host sets the region unless ``region`` does. A host from
-    the environment or the profile sets the region only if they name none.
+    the environment or the profile sets the region only if they name none. A provider with one region has that region
+    unless ``region`` names another.
 
     Raises:
         ConfigurationError: a setting is missing or malformed. The message says what to set and never holds a secret.
@@ -80,12 +91,18 @@ async def load_settings(
     profile, directory = Profile(), Path()
     if endpoint_url is None or region is None or credentials is None:
         profile, directory = await in_library_thread(_load_profile, environment, home)
-    custom = find_custom_endpoint(endpoint_url, environment, profile)
+        ca_bundle = profile.settings.get("ca_bundle")
+    else:
+        ca_bundle = await in_library_thread(_find_ca_bundle, environment, home)
+    custom = find_custom_endpoint(provider, endpoint_url, environment, profile)
     variant = choose_variant(provider, variants, environment, profile, None if custom is None else custom.origin)
     region = _resolve_region(provider, region, environment, profile, custom)
     sts_region = choose_aws_region(environment.region, profile.settings.get("region"), region)
-    endpoint = resolve_endpoint(provider, custom, variant, region, profile)
+    endpoint = resolve_endpoint(provider, custom, variant, region, profile, addressing)
     _check_reach(provider, endpoint)
+    own = find_own_endpoints(provider, endpoint, region)
+    host_region = None if custom is None else custom.region(provider)
+    at_host = own if host_region is None else find_own_endpoints(provider, endpoint, host_region)
     return Settings(
         endpoint=endpoint,
         region=region,
@@ -97,12 +114,17 @@ async def load_settings(
                 sts_region,
                 directory,
                 uses_fips=bool(variants.over_configured(environment, profile).fips),
+                proxy=proxy,
+                trust_env=trust_env,
             ),
         ),
-        ca_bundle=environment.ca_bundle,
+        ca_bundle=environment.ca_bundle or ca_bundle,
+        proxies=Proxies.choose(proxy, trust_env=trust_env, environ=environ),
         owns_credentials=credentials is None,
-        own_endpoints=find_own_endpoints(provider, endpoint, region),
-        accelerated_endpoint=accelerated_endpoint(provider, variant, profile),
+        own_endpoints=own,
+        bucket_endpoint=choose_bucket_endpoint(
+            provider, endpoint, variant if at_host is None else variant | at_host.variant, region, profile, addressing
+        ),
     )
 
 
@@ -110,6 +132,16 @@ def _load_profile(environment: Environment, home: Path | None) -> tuple[Profile,
     # Path.home() raises if a container's user has no passwd entry and no HOME. Such a user has no files.
     home = home or Path(os.path.expanduser("~"))
     return load_profile(environment, home), home
+
+
+def _find_ca_bundle(environment: Environment, home: Path | None) -> str | None:
+    """Return the profile's ``ca_bundle``; ``None`` if the files cannot be used, of which nothing else is needed."""
+    try:
+        profile, _ = _load_profile(environment, home)
+    except ConfigurationError as error:
+        _logger.debug("no ca_bundle is looked for in the profile: %s", error)
+        return None
+    return profile.settings.get("ca_bundle")
 
 
 def _check_reach(provider: Provider, endpoint: Endpoint) -> None:
@@ -125,6 +157,8 @@ def _resolve_region(
     profile: Profile,
     custom: CustomEndpoint | None,
 ) -> str:
+    if region is None and provider.has_one_region:
+        region = provider.default_region
     of_host = None if custom is None else custom.region(provider)
     is_argument = custom is not None and custom.is_argument
     candidates = (

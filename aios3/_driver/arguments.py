@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Any, Final
 
+from aios3._client.client import OperationClient
 from aios3._protocol.attributes.conditions import check_conditions, possible_commits
 from aios3._protocol.attributes.headers import read_attributes
+from aios3._protocol.attributes.options import RequestOptions
 from aios3._protocol.checksums.digests import is_available
 from aios3._protocol.parts.part_plan import PartPlan, plan_resumed
 from aios3._protocol.parts.put_plan import plan_upload
@@ -22,7 +24,17 @@ from aios3.models import UploadAttributes
 from aios3.options import TransferConfig, is_byte_count
 from aios3.providers import Provider
 
-__all__ = ["check_callable", "check_place", "check_sizes", "check_type", "checksum_of", "make_job", "parts_in_flight"]
+__all__ = [
+    "check_callable",
+    "check_place",
+    "check_secrecy",
+    "check_sizes",
+    "check_type",
+    "checksum_of",
+    "fixed_checksum",
+    "make_job",
+    "parts_in_flight",
+]
 
 
 _MOST_IN_FLIGHT: Final = 32
@@ -81,6 +93,7 @@ def make_job(
         nonce=secrets.token_hex(16) if (transfer.nonce or is_nonce_needed) and resume is None else None,
         resume=resume,
         is_suspendable=transfer.suspendable,
+        sends_md5=transfer.checksum == "md5",
         before_commit=before_commit,
     )
     check_conditions(job.headers, provider, possible_commits(job.plan, size))
@@ -120,9 +133,14 @@ def _transfer_of(
         part_size=resume.part_size,
         memory_limit=max(transfer.memory_limit, resume.part_size),
         spill_directory=None,  # the driver's directory applies, and so does its memory_limit
-        checksum=cast("Any", resume.checksum),
+        checksum=fixed_checksum(resume.checksum, transfer),
         mechanism="multipart",
     )
+
+
+def fixed_checksum(checksum: str | None, transfer: TransferConfig) -> Any:
+    """Return the option for an upload that began with `checksum`. Content-MD5 belongs to each body alone."""
+    return "md5" if checksum is None and transfer.checksum == "md5" else checksum
 
 
 def check_place(checkpoint: UploadCheckpoint, bucket: str, key: str) -> None:
@@ -152,7 +170,7 @@ def checksum_of(provider: Provider, transfer: TransferConfig) -> ObjectChecksum 
         algorithm = provider.default_checksum
         if algorithm is not None and not is_available(algorithm):
             return None
-    if algorithm is None:
+    if algorithm in (None, "md5"):
         return None
     if algorithm not in provider.checksums:
         raise ConfigurationError(f"{provider.name} is not known to take {algorithm} checksums")
@@ -161,6 +179,12 @@ def checksum_of(provider: Provider, transfer: TransferConfig) -> ObjectChecksum 
             f"a {algorithm} checksum needs awscrt: pip install 'aios3-upload[checksums]', or choose another"
         )
     return ObjectChecksum(algorithm, is_full_object=algorithm in provider.full_object_checksums)
+
+
+def check_secrecy(client: OperationClient, options: RequestOptions) -> None:
+    """Raise `ConfigurationError` if a customer key would be sent over http."""
+    if options.has_customer_key and client.endpoint.scheme != "https":
+        raise ConfigurationError("sse_customer_key needs an https endpoint: over http the key could be read")
 
 
 def check_type(name: str, value: object, *kinds: type) -> None:

@@ -19,13 +19,14 @@ from aios3._concurrency.caller_errors import note
 from aios3._concurrency.clock import Clock
 from aios3._concurrency.shielding import finish_despite_cancellation
 from aios3._concurrency.threads import ThreadWork, library_threads
-from aios3._config.endpoints.bucket_endpoints import zonal_endpoint
 from aios3._config.endpoints.tls import make_ssl_context
 from aios3._config.endpoints.variants import VariantSwitches, check_variant
 from aios3._config.settings import load_settings
 from aios3._journal.journal import Journal
 from aios3._protocol.operations.directory_buckets import folder_of
 from aios3._protocol.parts.part_plan import check_part_size
+from aios3._protocol.policies.proxies import parse_proxy
+from aios3._protocol.wire.uri import Addressing
 from aios3._transport.aiohttp_transport import AiohttpTransport
 from aios3._upload.memory.spill import check_directory
 from aios3._upload.shared.engine import Engine
@@ -59,6 +60,9 @@ class DriverBase:
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         session: aiohttp.ClientSession | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
+        addressing: Addressing | None = None,
         use_dualstack: bool | None = None,
         use_fips: bool | None = None,
         use_accelerate: bool | None = None,
@@ -70,6 +74,10 @@ class DriverBase:
         check_type("timeouts", timeouts, Timeouts)
         check_type("session", session, aiohttp.ClientSession, type(None))
         check_type("ssl_context", ssl_context, ssl.SSLContext, type(None))
+        check_type("proxy", proxy, str, type(None))
+        check_type("trust_env", trust_env, bool)
+        if proxy is not None:
+            parse_proxy(proxy, "proxy=")
         for name, value in (
             ("use_dualstack", use_dualstack),
             ("use_fips", use_fips),
@@ -77,6 +85,9 @@ class DriverBase:
         ):
             check_type(name, value, bool, type(None))
         self._provider = find_provider(self.default_provider if provider is None else provider)
+        if addressing not in (None, "virtual", "path", "cname"):
+            raise ConfigurationError(f"addressing must be 'virtual', 'path', 'cname' or None, not {addressing!r:.80}")
+        self._addressing = addressing
         self._variants = VariantSwitches(use_dualstack, use_fips, use_accelerate)
         check_variant(self._provider, self._variants, "endpoint_url=" if endpoint_url is not None else None)
         recommended = self._provider.recommended_part_size
@@ -91,6 +102,8 @@ class DriverBase:
         self._timeouts = timeouts
         self._session = session
         self._ssl_context = ssl_context
+        self._proxy = proxy
+        self._trust_env = trust_env
         self._journal_directory = None if journal is None else Path(os.fsdecode(journal))
         self._journal: Journal | None = None
         self._clock = Clock()
@@ -180,16 +193,23 @@ class DriverBase:
             endpoint_url=self._endpoint_url,
             region=self._region,
             credentials=self._credentials,
+            addressing=self._addressing,
             variants=self._variants,
+            proxy=self._proxy,
+            trust_env=self._trust_env,
         )
         own = settings.own_endpoints
         self._resources.push_async_callback(settings.aclose)
         is_tls = settings.endpoint.scheme == "https"
         context = self._ssl_context
-        if is_tls and context is None:
+        if context is None and (is_tls or self._proxy is not None or self._trust_env):  # the proxy may be https
             context = await make_ssl_context(settings.ca_bundle)
         transport = AiohttpTransport(
-            timeouts=self._timeouts, ssl_context=context, session=self._session, threads=library_threads()
+            timeouts=self._timeouts,
+            ssl_context=context,
+            session=self._session,
+            threads=library_threads(),
+            proxies=settings.proxies,
         )
         self._resources.push_async_callback(transport.aclose)
         client = OperationClient(
@@ -202,8 +222,9 @@ class DriverBase:
             clock=self._clock,
             regional_endpoint=None if own is None else own.of_region,
             region_of_host=None if own is None else own.read_region,
-            data_endpoint=settings.accelerated_endpoint
-            or zonal_endpoint(self._provider, settings.endpoint, settings.region),
+            data_endpoint=settings.bucket_endpoint,
+            expired_key_codes=self._provider.expired_key_codes,
+            unpacks_gzip=self._provider.unpacks_gzip,
             listing_prefix=folder_of if self._provider.lists_by_folder else str,
         )
         if self._provider.signing_service == "s3express":
@@ -213,8 +234,7 @@ class DriverBase:
         if self._transfer.spill_directory not in ("auto", None):
             await _check_spill_directory(os.fsdecode(self._transfer.spill_directory))
         if self._journal_directory is not None:
-            endpoint = f"{settings.endpoint.scheme}://{settings.endpoint.host}{settings.endpoint.base_path}"
-            engine.journal = self._journal = Journal(self._journal_directory, endpoint, self._clock)
+            engine.journal = self._journal = Journal(self._journal_directory, settings.endpoint.url, self._clock)
             self._resources.push_async_callback(self._journal.aclose)
             try:
                 await self._journal.open()

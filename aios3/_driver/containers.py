@@ -1,4 +1,4 @@
-"""Driver methods for buckets and listings of their objects."""
+"""Driver methods for buckets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from aios3._client.failed_attempts import FailedAttempts
-from aios3._client.paging import check_prefix, iterate_pages
+from aios3._client.paging import iterate_pages
 from aios3._driver.base import DriverBase
 from aios3._protocol.operations import (
     CreateBucket,
@@ -14,13 +14,12 @@ from aios3._protocol.operations import (
     DeleteBucket,
     HeadBucket,
     ListBuckets,
-    ListObjectsV2,
 )
 from aios3._protocol.wire.uri import check_bucket
 from aios3.errors import ConflictError, ContainerNotFoundError
-from aios3.models import Container, StorageObject
+from aios3.models import Container
 
-__all__ = ["create_container", "delete_container", "get_container", "iterate_container_objects", "iterate_containers"]
+__all__ = ["create_container", "delete_container", "get_container", "iterate_containers"]
 
 
 async def iterate_containers(driver: DriverBase) -> AsyncGenerator[Container]:
@@ -68,19 +67,3 @@ async def delete_container(driver: DriverBase, bucket: str) -> None:
         # After a lost response, an earlier attempt may have deleted the bucket.
         if not log.has_unknown_outcome:
             raise
-
-
-async def iterate_container_objects(
-    driver: DriverBase, bucket: str, *, prefix: str = ""
-) -> AsyncGenerator[StorageObject]:
-    """See `S3StorageDriver.iterate_container_objects`."""
-    check_bucket(bucket)
-    check_prefix(prefix)
-    engine = await driver._open()
-    operation = ListObjectsV2(bucket, engine.client.listing_prefix(prefix))
-    async with aclosing(iterate_pages(engine.client, operation)) as pages:
-        async for page in pages:
-            for found in page.objects:
-                # Some stores ignore the prefix, and the caller may delete what is listed.
-                if found.key.startswith(prefix):
-                    yield found

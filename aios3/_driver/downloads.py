@@ -1,4 +1,4 @@
-"""Driver methods that read, download or delete an object."""
+"""Driver methods that describe, read or download an object."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Final
+from typing import Final, Unpack
 
 from aios3._client.object_reader import ObjectReader
 from aios3._driver.base import DriverBase
 from aios3._driver.opened_object import OpenedObject
 from aios3._driver.partial_file import PartialFile
-from aios3._protocol.operations import DeleteObject, HeadObject
+from aios3._protocol.attributes.options import read_options
+from aios3._protocol.operations import HeadObject
 from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3.errors import ConfigurationError
-from aios3.models import StorageObject
+from aios3.models import ReadOptions, StorageObject
 from aios3.options import KIB, is_byte_count
 
-__all__ = ["CHUNK_SIZE", "delete_object", "download_object", "download_object_as_stream", "get_object", "open_object"]
+from .arguments import check_secrecy
+
+__all__ = ["CHUNK_SIZE", "download_object", "download_object_as_stream", "get_object", "open_object"]
 
 
 CHUNK_SIZE: Final = 256 * KIB
@@ -27,10 +30,16 @@ CHUNK_SIZE: Final = 256 * KIB
 
 @asynccontextmanager
 async def open_object(
-    driver: DriverBase, bucket: str, key: str, *, start: int | None = None, end: int | None = None
+    driver: DriverBase,
+    bucket: str,
+    key: str,
+    *,
+    start: int | None = None,
+    end: int | None = None,
+    **options: Unpack[ReadOptions],
 ) -> AsyncGenerator[OpenedObject]:
     """See `S3StorageDriver.open_object`."""
-    async with aclosing(await _reader(driver, bucket, key, start=start, end=end)) as reader:
+    async with aclosing(await _reader(driver, bucket, key, options, start=start, end=end)) as reader:
         found = await reader.open()
         described = {each.name: getattr(found, each.name) for each in fields(found)} | {"size": reader.size}
         first = start or 0
@@ -45,9 +54,10 @@ async def download_object_as_stream(
     chunk_size: int = CHUNK_SIZE,
     start: int | None = None,
     end: int | None = None,
+    **options: Unpack[ReadOptions],
 ) -> AsyncGenerator[bytes]:
     """See `S3StorageDriver.download_object_as_stream`."""
-    async with aclosing(await _reader(driver, bucket, key, chunk_size, start, end)) as reader:
+    async with aclosing(await _reader(driver, bucket, key, options, chunk_size, start, end)) as reader:
         async for chunk in reader:
             yield chunk
 
@@ -56,6 +66,7 @@ async def _reader(
     driver: DriverBase,
     bucket: str,
     key: str,
+    options: ReadOptions,
     chunk_size: int = CHUNK_SIZE,
     start: int | None = None,
     end: int | None = None,
@@ -63,15 +74,23 @@ async def _reader(
     check_bucket(bucket)
     check_key(key)
     first = _check_range(chunk_size, start, end)
+    read = read_options(ReadOptions, options, driver._provider)
     engine = await driver._open()
-    return ObjectReader(engine.client, bucket, key, chunk_size=chunk_size, start=first, end=end)
+    check_secrecy(engine.client, read)
+    return ObjectReader(engine.client, bucket, key, chunk_size=chunk_size, start=first, end=end, options=read)
 
 
 async def download_object(
-    driver: DriverBase, bucket: str, key: str, path: str | os.PathLike[str], *, overwrite: bool = False
+    driver: DriverBase,
+    bucket: str,
+    key: str,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    **options: Unpack[ReadOptions],
 ) -> StorageObject:
     """See `S3StorageDriver.download_object`."""
-    reader = await _reader(driver, bucket, key)
+    reader = await _reader(driver, bucket, key, options)
     async with PartialFile(Path(path), overwrite=overwrite) as file:
         async with aclosing(reader):
             async for chunk in reader:
@@ -81,20 +100,14 @@ async def download_object(
     return reader.found
 
 
-async def get_object(driver: DriverBase, bucket: str, key: str) -> StorageObject:
+async def get_object(driver: DriverBase, bucket: str, key: str, **options: Unpack[ReadOptions]) -> StorageObject:
     """See `S3StorageDriver.get_object`."""
     check_bucket(bucket)
     check_key(key)
+    read = read_options(ReadOptions, options, driver._provider)
     engine = await driver._open()
-    return await engine.client.run(HeadObject(bucket, key))
-
-
-async def delete_object(driver: DriverBase, bucket: str, key: str) -> None:
-    """See `S3StorageDriver.delete_object`."""
-    check_bucket(bucket)
-    check_key(key)
-    engine = await driver._open()
-    await engine.client.run(DeleteObject(bucket, key))
+    check_secrecy(engine.client, read)
+    return await engine.client.run(HeadObject(bucket, key, read.headers, read.version_id))
 
 
 def _check_range(chunk_size: object, start: object, end: object) -> int:

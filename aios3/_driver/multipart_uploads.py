@@ -5,29 +5,36 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import datetime, timedelta
+from typing import Final, Unpack
 
 from aios3._client.client import OperationClient
 from aios3._client.failed_attempts import FailedAttempts
 from aios3._client.paging import check_prefix, iterate_pages
 from aios3._driver.base import DriverBase
+from aios3._protocol.attributes.options import read_options
 from aios3._protocol.operations import ListMultipartUploads
 from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3._upload.multipart.abort import Abort, AbortOutcome
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError
-from aios3.models import PendingUpload
+from aios3.models import ListOptions, PendingUpload
 
 __all__ = ["cleanup_multipart_uploads", "iterate_multipart_uploads"]
 
+_SLACK: Final = timedelta(seconds=2)
+"""Tolerance of times in a listing, which may be whole seconds, and of the store's clock, which a Date header shows in
+whole seconds."""
+
 
 async def iterate_multipart_uploads(
-    driver: DriverBase, bucket: str, *, prefix: str = ""
+    driver: DriverBase, bucket: str, *, prefix: str = "", **options: Unpack[ListOptions]
 ) -> AsyncGenerator[PendingUpload]:
     """See `S3StorageDriver.iterate_multipart_uploads`."""
     check_bucket(bucket)
     check_prefix(prefix)
+    read = read_options(ListOptions, options, driver._provider)
     engine = await driver._open()
     for asked, is_wanted in _questions(driver, prefix):
-        operation = ListMultipartUploads(bucket, engine.client.listing_prefix(asked))
+        operation = ListMultipartUploads(bucket, engine.client.listing_prefix(asked), headers=read.headers)
         async with aclosing(iterate_pages(engine.client, operation)) as pages:
             async for page in pages:
                 for upload in filter(is_wanted, page.uploads):
@@ -51,10 +58,12 @@ async def cleanup_multipart_uploads(
     """See `S3StorageDriver.cleanup_multipart_uploads`."""
     _check_age(older_than)
     engine = await driver._open()
+    begun_by = engine.client.clock.now() + _SLACK
     # List to the end first: markers that name aborted uploads confuse some stores.
     pending = [upload async for upload in iterate_multipart_uploads(driver, bucket, prefix=prefix)]
     client = engine.client
-    limit = _go_back(client.clock_skew.to_server_time(client.clock.now()), older_than)
+    moment = client.clock.now() if older_than else begun_by
+    limit = _go_back(client.clock_skew.to_server_time(moment), older_than)
     old = [upload for upload in pending if upload.initiated_at is not None and upload.initiated_at <= limit]
     return [
         upload

@@ -6,18 +6,19 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Unpack, cast
+from typing import Unpack, cast
 
 from aios3._client.paging import iterate_pages
 from aios3._protocol.attributes.conditions import check_conditions
 from aios3._protocol.attributes.headers import ObjectHeaders, read_attributes
-from aios3._protocol.operations import ListParts, UploadPart
+from aios3._protocol.operations import CopySource, HeadObject, ListParts, UploadPart, UploadPartCopy
 from aios3._protocol.parts.part_plan import PartPlan, plan_parts
+from aios3._protocol.wire.response_headers import unquote_etag
 from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3._upload.lifecycle import create_upload
 from aios3._upload.multipart.abort import AbortOutcome
 from aios3._upload.multipart.resume import as_uploaded, list_stored_parts
-from aios3._upload.open_upload import abort_upload, check_parts, complete_upload
+from aios3._upload.open_upload import abort_despite_cancellation, check_parts, complete_upload
 from aios3._upload.open_upload import upload_parts as send_parts
 from aios3._upload.shared.job import BeforeCommit, PartRange, UploadJob
 from aios3._upload.shared.progress import ProgressCallback
@@ -30,12 +31,21 @@ from aios3.models import PartsUploaded, UploadAccess, UploadAttributes, Uploaded
 from aios3.options import TransferConfig, is_byte_count
 from aios3.providers import Provider
 
-from .arguments import check_callable, check_sizes, check_type, checksum_of, make_job, parts_in_flight
+from .arguments import check_callable, check_sizes, check_type, checksum_of, fixed_checksum, make_job, parts_in_flight
 from .base import DriverBase
-from .uploads import engine_for
+from .uploads import engine_for, open_engine
 from .urls import presign_operation, whole_seconds
 
-__all__ = ["abort", "complete", "create", "create_part_url", "iterate_parts", "upload_part", "upload_parts"]
+__all__ = [
+    "abort",
+    "complete",
+    "copy_part",
+    "create",
+    "create_part_url",
+    "iterate_parts",
+    "upload_part",
+    "upload_parts",
+]
 
 
 async def create(
@@ -123,14 +133,53 @@ async def upload_part(
     """See `S3StorageDriver.upload_part`."""
     async with _reading(driver, source, upload) as reader:
         job = _job_of_parts(driver, upload, access, part_number, is_last=True)
-        size = upload.size_of_part(part_number)
-        if size is not None and (size < 0 or (size == 0 and part_number > 1)):
-            raise ConfigurationError(f"part {part_number} lies behind the end of an object of {upload.size} bytes")
+        size = _size_of_part(upload, part_number)
         job = replace(job, size=size, max_size=upload.part_size if size is None else None)
         stored = await send_parts(await engine_for(driver, job), job, reader)
     if not stored.parts:
         raise SizeMismatchError(f"the source of part {part_number} has no bytes")
     return stored.parts[0]
+
+
+def _size_of_part(upload: MultipartUpload, number: int) -> int | None:
+    """Return the bytes that a part must have; ``None`` if it may have any number up to a whole part."""
+    size = upload.size_of_part(number)
+    if size is not None and (size < 0 or (size == 0 and number > 1)):
+        raise ConfigurationError(f"part {number} lies behind the end of an object of {upload.size} bytes")
+    return size
+
+
+async def copy_part(
+    driver: DriverBase,
+    upload: MultipartUpload,
+    part_number: int,
+    from_bucket: str,
+    from_key: str,
+    *,
+    start: int | None = None,
+    end: int | None = None,
+    **access: Unpack[UploadAccess],
+) -> UploadedPart:
+    """See `S3StorageDriver.copy_part`."""
+    job = _job_of_parts(driver, upload, access, part_number, is_last=True)
+    check_bucket(from_bucket)
+    check_key(from_key)
+    wanted = _size_of_part(upload, part_number)
+    engine = await engine_for(driver, job)
+    every = job.headers.every
+    found = await engine.client.run(HeadObject(from_bucket, from_key, every))
+    first, behind = start or 0, found.size if end is None else end
+    if not 0 <= first < behind <= found.size:
+        raise ConfigurationError(f"{from_bucket}/{from_key} has {found.size} bytes, and none from {start} to {end}")
+    if behind - first > upload.part_size or wanted not in (None, behind - first):
+        raise SizeMismatchError(f"part {part_number} has {wanted or upload.part_size} bytes, not {behind - first}")
+    source = CopySource(from_bucket, from_key, None, found.etag, every)
+    place = upload.bucket, upload.key, upload.upload_id, part_number
+    with engine.using(upload.upload_id):
+        operation = UploadPartCopy(*place, source, first, behind, job.headers.part)
+        stored = await engine.client.run(operation, read_timeout=engine.timeouts.complete)
+    checksum = None if upload.checksum is None else stored.checksum
+    return UploadedPart(part_number, behind - first, unquote_etag(stored.etag), checksum)
 
 
 def _reading(driver: DriverBase, source: Source, upload: MultipartUpload) -> SourceReader:
@@ -143,7 +192,10 @@ def _job_of_parts(
     driver: DriverBase, upload: MultipartUpload, access: UploadAccess, first_part: int, *, is_last: bool
 ) -> UploadJob:
     _check_part_number(driver._provider, first_part)
-    return replace(_job_of(driver, upload, access), range=PartRange(upload, first_part, is_last))
+    job = _job_of(driver, upload, access)
+    transfer = replace(_transfer_of(driver, upload), part_growth="fixed")
+    plan_parts(driver._provider, transfer, size=None, memory_limit=driver._transfer.memory_limit)
+    return replace(job, range=PartRange(upload, first_part, is_last))
 
 
 def _check_part_number(provider: Provider, number: object) -> None:
@@ -152,26 +204,13 @@ def _check_part_number(provider: Provider, number: object) -> None:
 
 
 def _job_of(driver: DriverBase, upload: MultipartUpload, access: UploadAccess) -> UploadJob:
-    """Return a job for requests about an upload that was created before, without a source."""
-    check_type("upload", upload, MultipartUpload)
-    check_bucket(upload.bucket)
-    check_key(upload.key)
-    provider = driver._provider
-    transfer = replace(
-        driver._transfer,
-        part_size=upload.part_size,
-        memory_limit=max(driver._transfer.memory_limit, upload.part_size),
-        spill_directory=None,  # the driver's directory applies, and so does its memory_limit
-        checksum=cast("Any", upload.checksum),
-        part_growth="fixed",
-        mechanism="multipart",
-    )
-    plan = plan_parts(provider, transfer, size=None, memory_limit=driver._transfer.memory_limit)
+    """Return a job for an upload that was created before, without a source."""
+    provider, transfer = driver._provider, _transfer_of(driver, upload)
     return UploadJob(
         bucket=upload.bucket,
         key=upload.key,
         headers=_headers_of(provider, upload, access),
-        plan=PartPlan(plan.first_size, plan.first_size, provider.max_parts),
+        plan=PartPlan(upload.part_size, upload.part_size, provider.max_parts),
         concurrency=parts_in_flight(provider, transfer),
         is_adaptive=transfer.concurrency == "auto",
         checksum=checksum_of(provider, transfer),
@@ -181,10 +220,25 @@ def _job_of(driver: DriverBase, upload: MultipartUpload, access: UploadAccess) -
         attributes=cast("UploadAttributes", dict(access)),
         nonce=upload.nonce,
         is_suspendable=False,
+        sends_md5=transfer.checksum == "md5",
+    )
+
+
+def _transfer_of(driver: DriverBase, upload: MultipartUpload) -> TransferConfig:
+    return replace(
+        driver._transfer,
+        part_size=upload.part_size,
+        memory_limit=max(driver._transfer.memory_limit, upload.part_size),
+        spill_directory=None,  # the driver's directory applies, and so does its memory_limit
+        checksum=fixed_checksum(upload.checksum, driver._transfer),
+        mechanism="multipart",
     )
 
 
 def _headers_of(provider: Provider, upload: MultipartUpload, access: UploadAccess) -> ObjectHeaders:
+    check_type("upload", upload, MultipartUpload)
+    check_bucket(upload.bucket)
+    check_key(upload.key)
     if unknown := access.keys() - UploadAccess.__annotations__.keys():
         known = ", ".join(sorted(UploadAccess.__annotations__))
         raise TypeError(f"requests about an open upload have no {', '.join(sorted(unknown))}; they have {known}")
@@ -208,14 +262,13 @@ async def create_part_url(
     **access: Unpack[UploadAccess],
 ) -> str:
     """See `S3StorageDriver.create_part_url`."""
-    job = _job_of(driver, upload, access)
+    headers = dict(_headers_of(driver._provider, upload, access).part)
     _check_part_number(driver._provider, part_number)
     check_sizes(driver._provider, size, None)
     seconds = whole_seconds(expires_in)
-    headers = dict(job.headers.part)
     if size is not None:
         headers["content-length"] = str(size)
-    engine = await engine_for(driver, job)
+    engine = await open_engine(driver, access)
     operation = UploadPart(upload.bucket, upload.key, upload.upload_id, part_number, (), headers)
     return await presign_operation(engine.client, operation, seconds)
 
@@ -263,7 +316,8 @@ async def complete(
 
 async def abort(driver: DriverBase, upload: MultipartUpload, **access: Unpack[UploadAccess]) -> None:
     """See `S3StorageDriver.abort_multipart_upload`."""
-    job = _job_of(driver, upload, access)
-    outcome = await abort_upload(await engine_for(driver, job), upload, job.headers.every)
+    headers = _headers_of(driver._provider, upload, access).every
+    engine = await open_engine(driver, access)
+    outcome = await abort_despite_cancellation(engine, upload, headers)
     if outcome is AbortOutcome.FAILED:
         raise StorageError(f"multipart upload {upload.upload_id} of {upload.bucket}/{upload.key}: {outcome.value}")

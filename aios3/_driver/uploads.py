@@ -26,7 +26,7 @@ from aios3._upload.source.readers import SourceReader
 from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import FileIdentity, MultipartUpload, UploadCheckpoint
 from aios3.errors import ConfigurationError, DriverClosedError, SizeMismatchError
-from aios3.models import UploadAttributes, UploadReceipt
+from aios3.models import UploadAccess, UploadAttributes, UploadReceipt
 from aios3.options import TransferConfig
 
 from .arguments import check_place, check_type, make_job
@@ -35,6 +35,7 @@ __all__ = [
     "engine_for",
     "identify_file",
     "leftovers_of",
+    "open_engine",
     "open_upload",
     "send_file",
     "upload_object",
@@ -177,11 +178,18 @@ def leftovers_of(driver: DriverBase, engine: Engine) -> Leftovers:
     return Leftovers(engine, driver._journal)
 
 
+async def open_engine(driver: DriverBase, attributes: UploadAttributes | UploadAccess) -> Engine:
+    """Return the engine, after a check that it does not send a customer key in the clear."""
+    engine = await driver._open()
+    if engine.client.endpoint.scheme != "https" and attributes.get("sse_customer_key") is not None:
+        raise ConfigurationError("sse_customer_key needs an https endpoint: over http the key could be read")
+    return engine
+
+
 async def engine_for(driver: DriverBase, job: UploadJob) -> Engine:
     """Return the engine, after checks that it can do the job."""
-    engine = await driver._open()
-    if engine.client.endpoint.scheme != "https" and job.attributes.get("sse_customer_key") is not None:
-        raise ConfigurationError("sse_customer_key needs an https endpoint: over http the key could be read")
+    engine = await open_engine(driver, job.attributes)
+    engine.client.check_bucket(job.bucket)
     if job.resume is not None:
         await _check(driver, engine, job, job.resume)
     return engine

@@ -11,11 +11,12 @@ from aios3._client.client import OperationClient
 from aios3._driver.base import DriverBase
 from aios3._protocol.attributes.conditions import check_conditions
 from aios3._protocol.attributes.headers import read_attributes
+from aios3._protocol.attributes.options import read_options
 from aios3._protocol.operations import GetObject, HeadBucket, PutObject, UploadPart
 from aios3._protocol.wire.sigv4 import presign
 from aios3._protocol.wire.uri import Endpoint, check_bucket, check_key, encode_path, request_url
 from aios3.errors import ConfigurationError
-from aios3.models import ResponseOverrides, UploadAttributes
+from aios3.models import ReadOptions, ResponseOverrides, UploadAttributes
 
 __all__ = [
     "create_download_url",
@@ -72,8 +73,12 @@ async def create_download_url(
     check_key(key)
     seconds = whole_seconds(expires_in)
     query = _override_query(overrides)
+    version = ReadOptions(version_id=overrides.get("version_id"))
+    version_id = read_options(ReadOptions, version, driver._provider).version_id
     engine = await driver._open()
-    return await presign_operation(engine.client, GetObject(bucket, key, overrides=query), seconds)
+    return await presign_operation(
+        engine.client, GetObject(bucket, key, overrides=query, version_id=version_id), seconds
+    )
 
 
 def _override_query(overrides: ResponseOverrides) -> tuple[tuple[str, str], ...]:
@@ -82,7 +87,7 @@ def _override_query(overrides: ResponseOverrides) -> tuple[tuple[str, str], ...]
         raise TypeError(f"there is no override {', '.join(sorted(unknown))}; there are {known}")
     query = []
     for name, value in overrides.items():
-        if value is None:
+        if value is None or name == "version_id":
             continue
         if not isinstance(value, str) or not value.isprintable():
             raise ConfigurationError(f"{name} must be printable text, not {value!r:.80}")

@@ -24,6 +24,7 @@ _UNITS: Final[Mapping[str, int | timedelta]] = {
 }
 _QUANTITIES: Final = frozenset(
     {
+        "max_copy_size",
         "min_part_size",
         "max_part_size",
         "recommended_part_size",
@@ -71,11 +72,17 @@ def _row(name: str, statements: list[dict[str, Any]]) -> Row:
 def _value(field: str, value: Any) -> Any:
     if field in _QUANTITIES:
         return _quantity(value)
-    if field == "endpoint_variants":
-        return tuple((frozenset(variant.split("_")), pattern) for variant, pattern in value.items())
+    if field in ("endpoint_variants", "access_points"):
+        return tuple((_switches(variant), pattern) for variant, pattern in value.items())
+    if field == "partitions":
+        return tuple((start, each["domain"], frozenset(each.get("lacks", ()))) for start, each in value.items())
     if isinstance(value, list):
         return tuple(value) if field == "endpoint_aliases" else frozenset(value)
     return value
+
+
+def _switches(variant: str) -> frozenset[str]:
+    return frozenset() if variant == "usual" else frozenset(variant.split("_"))
 
 
 def _quantity(text: str) -> int | timedelta | None:

@@ -14,6 +14,7 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
+from aios3._protocol.policies.proxies import NO_PROXIES, Proxies
 from aios3._protocol.wire.messages import Request, Response
 from aios3._protocol.wire.uri import request_url
 from aios3.errors import ConfigurationError, DriverClosedError, TransportError, TransportTimeoutError
@@ -34,6 +35,7 @@ _MAX_CONNECTIONS: Final = 128
 """PUT and POST requests in flight: thousands of small objects must not exceed the limit on open files."""
 
 _SKIPPED_HEADERS: Final = ("Accept", "Accept-Encoding", "Content-Type")
+_PROXY_LOGIN: Final = "proxy-authorization"
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)
 
 
@@ -45,6 +47,7 @@ class AiohttpTransport:
         ssl_context: for https; ``None`` if the endpoint is http.
         session: a session of the caller, which is never closed here; ``None`` makes one.
         threads: for look-ups of host names; ``None`` takes those of the event loop. A caller's session has its own.
+        proxies: proxies to use, also in a caller's session.
     """
 
     def __init__(
@@ -54,11 +57,14 @@ class AiohttpTransport:
         ssl_context: ssl.SSLContext | None = None,
         session: aiohttp.ClientSession | None = None,
         threads: Executor | None = None,
+        proxies: Proxies = NO_PROXIES,
     ) -> None:
         self._timeouts = timeouts
+        self._proxies = proxies
         self._ssl = ssl_context if ssl_context is not None else True
         self._is_owner = session is None
         self._is_closed = False
+        self._ignores_environment = self._is_owner and proxies == NO_PROXIES
         self._session = session if session is not None else self._make_session(threads)
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
         self._monitor = StallMonitor()
@@ -139,6 +145,7 @@ class AiohttpTransport:
             is_owner=self._is_owner,
             is_closed=lambda: self._is_closed,
             is_connecting=lambda: timer.is_connecting,
+            ignores_environment=self._ignores_environment,
         )
 
     def _timer_for(self, request: Request, read_timeout: float | None, *, has_body: bool = False) -> StallTimer:
@@ -168,9 +175,13 @@ class AiohttpTransport:
 
     async def _request(self, request: Request, body: SlicedBody | None) -> aiohttp.ClientResponse:
         headers = dict(request.headers)
-        headers["accept-encoding"] = "identity"
+        headers["accept-encoding"] = request.accept_encoding
         if body is not None and body.size is not None:
             headers["content-length"] = str(body.size)
+        proxy = self._proxies.find(request.scheme, request.host)
+        login = None if proxy is None or proxy.authorization is None else {_PROXY_LOGIN: proxy.authorization}
+        if login is not None and request.scheme == "http":  # there is no CONNECT that could carry it
+            headers |= login
         try:
             return await self._session.request(
                 request.method,
@@ -183,6 +194,8 @@ class AiohttpTransport:
                 auto_decompress=False,
                 timeout=self._without_body if body is None else self._with_body,
                 ssl=self._ssl,
+                proxy=None if proxy is None else proxy.url,
+                proxy_headers=login,
             )
         except ValueError as error:  # the caller's session adds something that contradicts the request
             if isinstance(error, aiohttp.ClientError) or not _was_never_sent(request, body):

@@ -27,7 +27,7 @@ class MappedExceptions:
         DriverClosedError: the transport is closed, or was closed meanwhile, whatever aiohttp raises then.
     """
 
-    __slots__ = ("_is_closed", "_is_connecting", "_is_owner", "_request")
+    __slots__ = ("_ignores_environment", "_is_closed", "_is_connecting", "_is_owner", "_request")
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class MappedExceptions:
         is_owner: bool,
         is_closed: Callable[[], bool],
         is_connecting: Callable[[], bool] = lambda: False,
+        ignores_environment: bool = False,
     ) -> None:
         """Describe the attempt.
 
@@ -44,11 +45,13 @@ class MappedExceptions:
             is_owner: the session is the driver's own.
             is_closed: returns whether the transport is closed.
             is_connecting: returns whether no connection is known yet.
+            ignores_environment: requests go to the store directly, whatever proxies the environment names.
         """
         self._request = request
         self._is_owner = is_owner
         self._is_closed = is_closed
         self._is_connecting = is_connecting
+        self._ignores_environment = ignores_environment
 
     def __enter__(self) -> None:
         if self._is_closed():
@@ -59,7 +62,7 @@ class MappedExceptions:
     ) -> None:
         translated = None if exc is None else self._translate(exc)
         failure = translated or exc
-        if self._is_owner and isinstance(failure, TransportError) and self._is_of_connecting(failure):
+        if self._ignores_environment and isinstance(failure, TransportError) and self._is_of_connecting(failure):
             _note_proxies(self._request, failure)
         if translated is not None:
             raise translated from exc
@@ -113,7 +116,7 @@ def _note_proxies(request: Request, failure: TransportError) -> None:
     if names and not proxy_bypass_environment(request.host):
         failure.add_note(
             f"aios3: {' and '.join(names)} in the environment is ignored: requests go to the store directly unless the "
-            "driver is given a session of yours that uses proxies, session=aiohttp.ClientSession(trust_env=True)"
+            "driver is made with trust_env=True, with proxy=, or with session=aiohttp.ClientSession(trust_env=True)"
         )
 
 
@@ -130,12 +133,24 @@ def _transport_error(request: Request, error: BaseException) -> TransportError:
         timed_out = TransportTimeoutError(f"{subject}: {str(error) or 'timed out'}")
         timed_out.was_sent = not isinstance(error, aiohttp.ConnectionTimeoutError)
         return timed_out
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return _refused_by_proxy(subject, error)
     if isinstance(error, aiohttp.ClientResponseError):  # for bytes that are not HTTP; aiohttp quotes them
         return TransportError(f"{subject}: the server there does not speak HTTP; is it the right port and scheme?")
     if isinstance(error, aiohttp.ClientPayloadError):
         return TransportError(f"{subject}: the response broke off, or its chunks are garbage")
-    translated = TransportError(f"{subject}: {_words(error):.300}")
+    via = "the proxy: " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
+    translated = TransportError(f"{subject}: {via}{_words(error):.300}")
     translated.was_sent = not isinstance(error, aiohttp.ClientConnectorError)
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         translated.is_permanent = True
     return translated
+
+
+def _refused_by_proxy(subject: str, refusal: aiohttp.ClientHttpProxyError) -> TransportError:
+    """Return the error of a tunnel that the proxy did not open. Its own words may be anything, so they are left out."""
+    login = ", which wants another user and password" if refusal.status == 407 else ""
+    error = TransportError(f"{subject}: the proxy{login} refused the connection with status {refusal.status}")
+    error.was_sent = False
+    error.is_permanent = 400 <= refusal.status < 500 and refusal.status not in (408, 429)
+    return error

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aios3._client.failed_attempts import FailedAttempts
+from aios3._concurrency.caller_errors import note
+from aios3._concurrency.shielding import finish_despite_cancellation
 from aios3._protocol.parts.part_tracker import PartTracker
 from aios3._upload.multipart.abort import Abort, AbortOutcome
 from aios3._upload.shared.engine import Engine
@@ -21,7 +23,7 @@ from .parts_sink import PartsSink
 from .upload_requests import UploadRequests
 from .writer import UploadWriter
 
-__all__ = ["abort_upload", "check_parts", "complete_upload", "upload_parts"]
+__all__ = ["abort_despite_cancellation", "abort_upload", "check_parts", "complete_upload", "upload_parts"]
 
 
 async def upload_parts(engine: Engine, job: UploadJob, reader: SourceReader) -> PartsUploaded:
@@ -87,9 +89,8 @@ async def complete_upload(engine: Engine, job: UploadJob, parts: Sequence[Upload
         guard = _OpenGuard(engine, upload, job.headers.every, requests.log)
         try:
             operation = await requests.prepare(upload.upload_id, tracker, len(parts), size)
-        except Exception:
-            await guard.abort()
-            use.is_ended = True
+        except Exception as error:
+            await _abort_after(error, guard, upload)
             raise
         commit = CommitInFlight(engine, requests.given_up, upload.upload_id)
         committed = await commit.send(requests.complete(guard, operation, size))
@@ -109,9 +110,46 @@ class _OpenGuard:
     def completed(self) -> None:
         """Do nothing: the caller notes the end."""
 
+    async def is_open(self, upload_id: str) -> bool | None:
+        """Return whether the store still lists the upload; ``None`` if it refuses to list, or does not respond."""
+        return await Abort(self.engine.client, self.upload.place, self.headers, self.log).is_open()
+
     async def abort(self) -> AbortOutcome:
         """Abort the upload and prove that nothing remained."""
         return await abort_upload(self.engine, self.upload, self.headers, self.log)
+
+
+async def _abort_after(error: Exception, guard: _OpenGuard, upload: MultipartUpload) -> None:
+    """Abort the upload whose commit ``before_commit`` has refused, and note on `error` what became of it."""
+    place = f"aios3: multipart upload {upload.upload_id} of {upload.bucket}/{upload.key}"
+    try:
+        outcome = await abort_despite_cancellation(guard.engine, upload, guard.headers)
+    except Exception as trouble:  # noqa: BLE001 - it must not replace the error
+        note(error, f"{place}: {AbortOutcome.FAILED.value} ({trouble})")
+    else:
+        note(error, f"{place}: {outcome.value}")
+
+
+async def abort_despite_cancellation(
+    engine: Engine, upload: MultipartUpload, headers: Mapping[str, str]
+) -> AbortOutcome:
+    """Abort an upload as `abort_upload` does, in a task of its own; a cancellation is raised after that.
+
+    Raises:
+        TimeoutError: the store did not respond within the cleanup timeout.
+        StorageError: as `abort_upload`.
+    """
+    finished = await finish_despite_cancellation(
+        lambda: abort_upload(engine, upload, headers),
+        deadline=engine.timeouts.cleanup,
+        name=f"aios3: abort {upload.key!r}",
+    )
+    if finished.cancellation is not None:
+        raise finished.cancellation
+    if finished.error is not None:
+        raise finished.error
+    assert finished.result is not None
+    return finished.result
 
 
 async def abort_upload(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 
 from aios3 import ConfigurationError, S3StorageDriver, TransferConfig
@@ -31,33 +29,22 @@ async def coroutine():
 
 
 @pytest.mark.parametrize(
-    ("source", "words"),
+    ("make", "words"),
     [
-        (None, "NoneType.*iterable of bytes"),
-        (5, "int.*iterable of bytes"),
-        (object(), "object.*read"),
-        ("/path/of/a/film.mp4", "str; for a path use upload_object"),
-        (io.StringIO("text"), "binary mode"),
-        ({"a": 1}, "dict"),
-        ({b"a"}, "set"),
-        (generator, "call it first"),
+        (lambda: None, "NoneType.*iterable of bytes"),
+        (lambda: "/path/of/a/film.mp4", "str; for a path use upload_object"),
+        (lambda: {"a": 1}, "dict"),
+        (lambda: generator, "call it first"),
+        (coroutine, "await it first"),
     ],
-    ids=lambda value: type(value).__name__,
 )
-async def test_a_source_of_the_wrong_type_is_a_type_error(server, driver, source, words):
-    """Nothing is sent, and the message lists the kinds of sources."""
+async def test_a_source_of_the_wrong_type_is_a_type_error(server, driver, make, words):
+    """Nothing is sent, and the message lists the kinds of sources. A coroutine gives no further warning."""
     with pytest.raises(TypeError, match=words):
-        await driver.upload_object_via_stream(source, "bucket", "key")
+        await driver.upload_object_via_stream(make(), "bucket", "key")
     with pytest.raises(TypeError, match=words):
         async with driver.open_upload("bucket", "key") as upload:
-            await upload.write_from(source)
-    assert server.requests == []
-
-
-async def test_a_coroutine_as_source_is_a_type_error(server, driver):
-    """An ``await`` was forgotten. No "never awaited" warning follows."""
-    with pytest.raises(TypeError, match="await it first"):
-        await driver.upload_object_via_stream(coroutine(), "bucket", "key")
+            await upload.write_from(make())
     assert server.requests == []
 
 
@@ -71,13 +58,6 @@ async def test_a_chunk_that_is_not_bytes_is_a_type_error(server, driver, good, b
     assert bool(server.requests) == (good > PART)
     with pytest.raises(StopAsyncIteration):
         await anext(source)
-
-
-@pytest.mark.parametrize("size", [0, -1, 1.5, "5 MiB", None, True])
-def test_an_invalid_part_size_is_refused_by_transfer_config(size):
-    """The error comes at the line that sets it, not at its use."""
-    with pytest.raises(ConfigurationError, match="part_size must be a positive number of bytes"):
-        TransferConfig(part_size=size)
 
 
 @pytest.mark.parametrize(
@@ -147,26 +127,8 @@ async def test_an_invalid_key_is_refused(server, driver, key, words):
     assert server.requests == []
 
 
-@pytest.mark.parametrize("evil", ["a\r\nX-Evil: 1", "a\nb", "a\rb", "a\x00b", "a\u2028b"])
-@pytest.mark.parametrize(
-    "attribute", ["metadata", "name", "content_type", "cache_control", "content_disposition", "acl", "storage_class"]
-)
-async def test_a_line_break_in_an_attribute_is_refused(server, driver, attribute, evil):
-    """It could add another header. The message names the attribute."""
-    attributes = {attribute: evil}
-    if attribute == "metadata":
-        attributes = {"metadata": {"name": evil}}
-    elif attribute == "name":
-        attributes = {"metadata": {evil: "value"}}
-    where = "metadata" if attribute == "name" else attribute
-    with pytest.raises(ConfigurationError, match=f"{where}.* line break or another control character"):
-        await driver.upload_object_via_stream(b"x", "bucket", "key", **attributes)
-    assert server.requests == []
-
-
 @pytest.mark.parametrize("name", ["colour", "contenttype", "ContentType", "content-type", "Metadata"])
 async def test_an_unknown_attribute_is_a_type_error(server, driver, name):
-    """The error names the unknown attribute and lists all known ones."""
     with pytest.raises(TypeError, match=f"no upload attribute '{name}'; known are: .*content_type.*metadata"):
         await driver.upload_object_via_stream(b"x", "bucket", "key", **{name: "x"})
     assert server.requests == []
@@ -175,7 +137,6 @@ async def test_an_unknown_attribute_is_a_type_error(server, driver, name):
 @pytest.mark.parametrize("name", ["size", "max_size"])
 @pytest.mark.parametrize("value", [-1, "5", 1.0, True])
 async def test_an_invalid_size_is_refused(server, driver, name, value):
-    """The error names the argument and its value."""
     with pytest.raises(ConfigurationError, match=f"{name} must be a number of bytes, not {value!r}"):
         await driver.upload_object_via_stream(b"x", "bucket", "key", **{name: value})
     assert server.requests == []

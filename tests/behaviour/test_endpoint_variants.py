@@ -44,6 +44,7 @@ async def driver_for(server: S3Server, region: str = "us-east-1", **options) -> 
             (frozenset({"accelerate", "dualstack"}), f"http://fast-dual.store.test:{port}"),
         ),
         endpoint_aliases=(f"http://old-{{region}}.store.test:{port}",),
+        partitions=(("cn-", f"store.cn.test:{port}", frozenset()),),
     )
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=LoopbackResolver())) as session,
@@ -173,5 +174,27 @@ async def test_a_redirect_to_any_other_host_is_an_error(location):
         headers = (("Location", location.format(port=server.endpoint_url.rpartition(":")[2])),)
         server.faults.add(Fault("answer", status=307, code="TemporaryRedirect", headers=headers))
         with pytest.raises(ResponseError, match="307"):
+            await driver.upload_object_via_stream(b"x", "bucket", "key")
+        assert len(server.requests) == 1
+
+
+async def test_a_refusal_that_names_a_host_of_the_provider_corrects_the_region():
+    """Alibaba sends it with 403 AccessDenied."""
+    async with S3Server(ANY_HOST, region="eu-west-1") as server, driver_for(server) as driver:
+        port = server.endpoint_url.rpartition(":")[2]
+        place = f"<Endpoint>old-eu-west-1.store.test:{port}</Endpoint>"
+        body = f"<Error><Code>AccessDenied</Code><Message>Use this endpoint</Message>{place}</Error>".encode()
+        server.faults.add(Fault("answer", status=403, body=body))
+        await driver.upload_object_via_stream(b"x", "bucket", "key")
+        seen = [(request.header("Host") or "").split(".")[1] for request in server.requests]
+    assert seen == ["us-east-1", "eu-west-1"]
+
+
+async def test_a_response_does_not_lead_into_another_partition():
+    """Its hosts belong to another party."""
+    async with S3Server(ANY_HOST) as server, driver_for(server) as driver:
+        headers = (("x-amz-bucket-region", "cn-north-1"),)
+        server.faults.add(Fault("answer", status=301, code="PermanentRedirect", headers=headers))
+        with pytest.raises(ResponseError, match="301"):
             await driver.upload_object_via_stream(b"x", "bucket", "key")
         assert len(server.requests) == 1

@@ -423,3 +423,35 @@ async def test_a_refused_creation_is_raised(server, driver):
     server.faults.add(Fault("answer", "CreateMultipartUpload", status=403, code="AccessDenied", times=9))
     with pytest.raises(ResponseError):
         await begin(driver)
+
+
+async def test_an_error_of_before_commit_is_not_replaced_by_a_failing_abort(server, driver):
+    """It has a note of what became of the upload."""
+    upload = await begin(driver)
+    await driver.upload_parts(upload, CONTENT)
+    server.faults.add(Fault("answer", "AbortMultipartUpload", status=403, code="AccessDenied", times=9))
+
+    def refuse(request):
+        raise KeyError("virus")
+
+    with pytest.raises(KeyError) as caught:
+        await driver.complete_multipart_upload(upload, before_commit=refuse)
+    (note,) = caught.value.__notes__
+    assert note.startswith(f"aios3: multipart upload {upload.upload_id} of bucket/key: it could not be aborted")
+
+
+async def test_an_abort_ends_although_its_call_is_cancelled_at_any_turn(server, driver):
+    for turn in range(1, 40):
+        upload = await begin(driver)
+        await cancelled_at(turn, driver.abort_multipart_upload(upload))
+        assert server.store.uploads == {}
+
+
+async def test_a_driver_with_less_memory_than_a_part_can_still_end_the_upload(driver, make_driver):
+    """Only sending parts needs the memory."""
+    upload = await begin(driver, transfer=TransferConfig(part_size=64 * PART))
+    small = make_driver(transfer=TransferConfig(part_size=PART, memory_limit=PART))
+    with pytest.raises(ConfigurationError, match="memory_limit"):
+        await small.upload_parts(upload, b"x")
+    assert [part async for part in small.iterate_parts(upload)] == []
+    await small.abort_multipart_upload(upload)

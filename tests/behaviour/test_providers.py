@@ -21,32 +21,24 @@ def driver_for(server: S3Server, provider, **options) -> S3StorageDriver:
     )
 
 
-async def parts_of(provider, content: bytes, **options) -> list[int]:
-    async with S3Server(provider) as server, driver_for(server, provider, **options) as driver:
-        receipt = await driver.upload_object_via_stream(content, "bucket", "key")
-    return [part.size for part in receipt.parts]
-
-
-async def test_the_recommended_part_size_of_a_provider_is_the_default():
-    """Storj bills every part below 64 MiB like one of 64 MiB."""
+@pytest.mark.parametrize(
+    ("options", "sizes"), [({}, [6 * MIB, MIB]), ({"transfer": TransferConfig()}, [5 * MIB, 2 * MIB])]
+)
+async def test_the_recommended_part_size_of_a_provider_is_the_default(options, sizes):
+    """Storj bills every part below 64 MiB like one of 64 MiB. An explicit part size of the caller replaces it."""
     storj_like = dataclasses.replace(SMALL, recommended_part_size=6 * MIB)
-
-    assert await parts_of(storj_like, bytes(7 * MIB)) == [6 * MIB, MIB]
+    async with S3Server(storj_like) as server, driver_for(server, storj_like, **options) as driver:
+        receipt = await driver.upload_object_via_stream(bytes(7 * MIB), "bucket", "key")
+    assert [part.size for part in receipt.parts] == sizes
     assert PROVIDERS["storj"].recommended_part_size == 64 * MIB
 
 
-async def test_a_part_size_of_the_caller_replaces_the_recommended_one():
-    """Even the usual default, if it was given explicitly."""
-    storj_like = dataclasses.replace(SMALL, recommended_part_size=6 * MIB)
-
-    assert await parts_of(storj_like, bytes(7 * MIB), transfer=TransferConfig()) == [5 * MIB, 2 * MIB]
-
-
+@pytest.mark.parametrize("concurrency", [8, "auto"])
 @pytest.mark.parametrize(("buffer", "most"), [(None, 8), (3 * 4096, 3), (100, 1)])
-async def test_parts_in_flight_do_not_exceed_the_stores_reorder_limit(buffer, most):
-    """Further parts would stand still until a timeout."""
+async def test_parts_in_flight_do_not_exceed_the_stores_reorder_limit(buffer, most, concurrency):
+    """Further parts would stand still until a timeout. Higher goodput does not raise the limit."""
     ordered = dataclasses.replace(SMALL, reorder_buffer=buffer)
-    transfer = TransferConfig(part_size=4096)
+    transfer = TransferConfig(part_size=4096, concurrency=concurrency)
     async with S3Server(ordered) as server, driver_for(server, ordered, transfer=transfer) as driver:
         server.hold("UploadPart")
         upload = asyncio.create_task(driver.upload_object_via_stream(bytes(20 * 4096), "bucket", "key"))
@@ -54,7 +46,7 @@ async def test_parts_in_flight_do_not_exceed_the_stores_reorder_limit(buffer, mo
         server.release("UploadPart")
         await upload
 
-        assert server.max_parts_in_progress == most
+        assert server.max_parts_in_progress == most or (buffer, concurrency) == (None, "auto")
 
 
 async def test_a_declared_size_above_the_largest_object_is_refused_before_any_request():

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from aios3 import (
-    PROVIDERS,
     CompletionUnknownError,
     Credentials,
     DriverClosedError,
@@ -44,7 +43,7 @@ def sent(server: S3Server) -> list[tuple[str, str, list[tuple[str, str]]]]:
     ]
 
 
-def told(receipt: UploadReceipt) -> UploadReceipt:
+def comparable(receipt: UploadReceipt) -> UploadReceipt:
     return dataclasses.replace(receipt, elapsed=0.0, request_id=None)
 
 
@@ -89,7 +88,7 @@ async def test_bytes_are_uploaded_like_any_other_source(
             async with make_driver(on=server) as driver:
                 receipt = await driver.upload_object_via_stream(source, "bucket", "key", **call)
             assert server.objects["bucket", "key"].body == DATA
-            outcomes.append((sent(server), told(receipt)))
+            outcomes.append((sent(server), comparable(receipt)))
     assert outcomes[0] == outcomes[1]
     assert puts == [DATA]
 
@@ -128,16 +127,6 @@ async def test_bytes_of_another_size_than_declared_are_refused(
     assert texts[0] == texts[1]
     assert "PutObject" not in [request.operation for request in server.requests]
     assert server.objects == {}
-
-
-async def test_bytes_are_one_put_at_a_store_without_multipart_uploads(
-    make_driver: MakeDriver, puts: list[bytes]
-) -> None:
-    provider = dataclasses.replace(PROVIDERS["generic"], multipart=False, min_part_size=PART)
-    async with S3Server(provider) as server, make_driver(on=server) as driver:
-        await driver.upload_object_via_stream(DATA, "bucket", "key")
-        assert server.objects["bucket", "key"].body == DATA
-    assert puts == [DATA]
 
 
 async def test_a_thousand_concurrent_uploads_of_bytes_leave_nothing(server: S3Server, driver: S3StorageDriver) -> None:

@@ -35,6 +35,32 @@ async def _hold_something(endpoint: Endpoint) -> str:
     return key
 
 
+class _Stopped:
+    """A source of two parts that ends with an error, or never, once a part is stored."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.stored, self.closed = asyncio.Event(), asyncio.Event()
+        self._error = error
+
+    def watch(self, progress: UploadProgress) -> None:
+        if progress.parts_stored:
+            self.stored.set()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in chunks(payload(2 * PART + 1)):
+                yield chunk
+            await self.stored.wait()
+            if self._error is not None:
+                raise self._error
+            await asyncio.Event().wait()
+        finally:
+            self.closed.set()
+
+    async def upload(self, driver: S3StorageDriver, endpoint: Endpoint, key: str) -> None:
+        await driver.upload_object_via_stream(self.chunks(), endpoint.bucket, key, on_progress=self.watch)
+
+
 async def _nothing_happened(driver: S3StorageDriver, endpoint: Endpoint, key: str) -> None:
     assert await open_keys(driver, endpoint, key) == []
     assert await read(driver, endpoint, key) == BEFORE
@@ -43,22 +69,11 @@ async def _nothing_happened(driver: S3StorageDriver, endpoint: Endpoint, key: st
 @check
 async def a_source_that_fails_commits_nothing(endpoint: Endpoint) -> None:
     """Its error comes out unchanged, with a note of what became of the upload."""
-    trouble, stored = RuntimeError("the camera is gone"), asyncio.Event()
-
-    def watch(progress: UploadProgress) -> None:
-        if progress.parts_stored:
-            stored.set()
-
-    async def failing() -> AsyncIterator[bytes]:
-        async for chunk in chunks(payload(2 * PART)):
-            yield chunk
-        await stored.wait()
-        raise trouble
-
+    trouble = RuntimeError("the camera is gone")
     key = await _hold_something(endpoint)
     async with endpoint.driver() as driver:
         with pytest.raises(RuntimeError) as caught:
-            await driver.upload_object_via_stream(failing(), endpoint.bucket, key, on_progress=watch)
+            await _Stopped(trouble).upload(driver, endpoint, key)
         assert caught.value is trouble
         assert "it was aborted" in trouble.__notes__[0]
         await _nothing_happened(driver, endpoint, key)
@@ -87,53 +102,24 @@ async def a_refused_part_commits_nothing(endpoint: Endpoint) -> None:
 @check
 async def a_cancellation_in_the_middle_commits_nothing(endpoint: Endpoint) -> None:
     """While the source is being waited for, with parts stored and another under way."""
-    stored, closed = asyncio.Event(), asyncio.Event()
-
-    async def never_ending() -> AsyncIterator[bytes]:
-        try:
-            async for chunk in chunks(payload(2 * PART + 1)):
-                yield chunk
-            await asyncio.Event().wait()
-        finally:
-            closed.set()
-
-    def watch(progress: UploadProgress) -> None:
-        if progress.parts_stored:
-            stored.set()
-
-    key = await _hold_something(endpoint)
+    key, source = await _hold_something(endpoint), _Stopped()
     async with endpoint.driver() as driver:
-        uploading = asyncio.create_task(
-            driver.upload_object_via_stream(never_ending(), endpoint.bucket, key, on_progress=watch)
-        )
-        await stored.wait()
+        uploading = asyncio.create_task(source.upload(driver, endpoint, key))
+        await source.stored.wait()
         uploading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await uploading
-        assert closed.is_set()
+        assert source.closed.is_set()
         await _nothing_happened(driver, endpoint, key)
 
 
 @check
 async def closing_the_driver_ends_its_uploads(endpoint: Endpoint) -> None:
     """As a server does that shuts down."""
-    stored = asyncio.Event()
-
-    async def never_ending() -> AsyncIterator[bytes]:
-        async for chunk in chunks(payload(2 * PART)):
-            yield chunk
-        await asyncio.Event().wait()
-
-    def watch(progress: UploadProgress) -> None:
-        if progress.parts_stored:
-            stored.set()
-
-    key = await _hold_something(endpoint)
+    key, source = await _hold_something(endpoint), _Stopped()
     async with endpoint.driver() as driver:
-        uploading = asyncio.create_task(
-            driver.upload_object_via_stream(never_ending(), endpoint.bucket, key, on_progress=watch)
-        )
-        await stored.wait()
+        uploading = asyncio.create_task(source.upload(driver, endpoint, key))
+        await source.stored.wait()
     with pytest.raises(DriverClosedError, match="the driver was closed"):
         await uploading
     async with endpoint.driver() as driver:

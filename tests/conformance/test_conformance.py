@@ -44,7 +44,6 @@ def _require(name: str) -> None:
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("endpoint", NAMES, indirect=True)
 async def test_conformance(endpoint: Endpoint, check: str, record_property: RecordProperty) -> None:
-    """The check passes, or fails in the very way that the table of known limits says."""
     await run_check(endpoint, check, record_property)
 
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from datetime import date
 
-import pytest
-
 from aios3 import PROVIDERS
 from tests.conformance import contents, endings, housekeeping, keys  # noqa: F401 - importing them adds their checks
 from tests.conformance.known_limits import KNOWN_LIMITS
-from tests.conformance.matrix import CONFORMANCE, Result, make_matrix, result_of
+from tests.conformance.matrix import Result, make_matrix
 from tests.conformance.registry import CHECKS
-from tests.conformance.rows import OTHER_ROWS, REGIONAL_ROWS
 from tests.stores.stores import STORES
 from tests.support.places import ROOT
 
@@ -20,34 +17,7 @@ COMMITTED = ROOT / "docs" / "conformance.md"
 DAY = date(2026, 11, 23)
 
 
-def properties(**changes: str) -> list[tuple[str, object]]:
-    told = {"endpoint": "moto", "version": "5", "provider": "moto", "check": "a_check", "reason": "", **changes}
-    return [("other", 1), (CONFORMANCE, told)]
-
-
-@pytest.mark.parametrize(
-    ("reason", "outcome", "told"),
-    [
-        ("", "passed", "passed"),
-        ("it cannot", "passed", "known limit"),
-        ("it cannot", "failed", "failed"),
-        ("", "failed", "failed"),
-        ("", "skipped", "not run"),
-    ],
-)
-def test_a_result_is_what_the_report_says(reason: str, outcome: str, told: str) -> None:
-    """A test of a known limit passes if the store fails as it is known to."""
-    result = result_of(properties(reason=reason), outcome)
-    assert result == Result("moto", "5", "moto", "a_check", told, reason)  # type: ignore[arg-type]
-
-
-def test_other_tests_are_no_results() -> None:
-    """They leave no such property."""
-    assert result_of([("other", 1)], "passed") is None
-
-
 def test_the_matrix_counts() -> None:
-    """By store and by row, with the version, the day, and why a limit is one."""
     results = [
         Result("S3Server as generic", "0.1", "generic", "a", "passed"),
         Result("S3Server as generic", "0.1", "generic", "b", "failed"),
@@ -64,21 +34,7 @@ def test_the_matrix_counts() -> None:
     assert "| `moto` | `S3StorageDriver` | loopback, by path | not run | 0 | moto |  |" in lines
 
 
-def test_every_row_is_run() -> None:
-    """In one of the two modules."""
-    assert sorted([*REGIONAL_ROWS, *OTHER_ROWS]) == sorted(PROVIDERS)
-
-
-def test_a_row_is_reached_where_the_row_says() -> None:
-    """At its own host where it has one, or where only the customer's part of it is missing; buckets where it says."""
-    text = make_matrix([], DAY)
-    assert "| `aws` | `AmazonS3StorageDriver` | `https://{bucket}.s3.eu-central-1.amazonaws.com` |" in text
-    assert "| `wasabi` | `S3StorageDriver` | `https://s3.us-east-1.wasabisys.com` |" in text
-    assert "| `cloudflare` | `S3StorageDriver` | `https://0123abcd.r2.cloudflarestorage.com` |" in text
-
-
 def test_the_committed_matrix_is_of_these_checks() -> None:
-    """All stores and all rows, every check, nothing failed, and the limits that are known now."""
     text = COMMITTED.read_text(encoding="utf-8")
     stores = re.findall(r"^\| (.+) \| \S+ \| `\w+` \| (\d+) \| (\d+) \| (\d+) \| (\d+) \| \S+ \|$", text, re.MULTILINE)
     assert {name for name, *_ in stores} == set(STORES)

@@ -14,6 +14,5 @@ from tests.conformance.running import RecordProperty, run_check
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("row", OTHER_ROWS)
 async def test_conformance(row: str, check: str, record_property: RecordProperty) -> None:
-    """The check passes on a store that keeps the row's limits."""
     async with row_endpoint(PROVIDERS[row]) as endpoint:
         await run_check(endpoint, check, record_property)

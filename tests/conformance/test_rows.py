@@ -36,7 +36,6 @@ def small(row: str) -> Provider:
 
 @pytest.mark.parametrize("row", PROVIDERS)
 async def test_a_stream_beyond_the_usual_parts_arrives_or_ends_in_a_clear_error(row: str) -> None:
-    """Where parts may be unequal they grow; where not, nothing is committed. Never is a part too many sent."""
     provider = small(row)
     data = payload((provider.max_parts + 1) * KIB)
     async with row_endpoint(provider) as endpoint, endpoint.driver(transfer=TRANSFER) as driver:
@@ -54,7 +53,6 @@ async def test_a_stream_beyond_the_usual_parts_arrives_or_ends_in_a_clear_error(
 
 @pytest.mark.parametrize("row", PROVIDERS)
 async def test_a_stream_of_all_the_parts_there_are_arrives(row: str) -> None:
-    """With its length declared; a longer one, too, of larger parts that are all equal."""
     provider = small(row)
     size = provider.max_parts * KIB
     async with row_endpoint(provider) as endpoint, endpoint.driver(transfer=TRANSFER) as driver:
@@ -88,14 +86,12 @@ def mistaken(endpoint: Endpoint, told: str) -> S3StorageDriver:
     ],
 )
 async def test_a_driver_that_takes_one_row_for_another_is_refused(row: str, told: str, reason: str) -> None:
-    """By the server: a checksum, an unsigned body, ordinary keys."""
     with pytest.raises(ResponseError, match=reason):
         async with row_endpoint(PROVIDERS[row]) as endpoint, mistaken(endpoint, told) as driver:
             await put(driver, endpoint, endpoint.key("object"), b"x")
 
 
 async def test_a_bucket_without_its_region_is_refused() -> None:
-    """Where the row says that it needs one."""
     with pytest.raises(ResponseError, match="location constraint"):
         async with row_endpoint(AMAZON) as endpoint, mistaken(endpoint, "generic") as driver:
             await driver.create_container("aios3-new")
@@ -122,7 +118,6 @@ async def test_more_parts_than_a_thousand_are_refused() -> None:
 
 
 async def test_a_bucket_that_is_addressed_otherwise_than_the_row_says_is_found_out() -> None:
-    """By what is looked at after a check."""
     with pytest.raises(AssertionError):
         async with row_endpoint(AMAZON) as endpoint:
             endpoint.record = replace(AMAZON, addressing="path")
@@ -131,15 +126,6 @@ async def test_a_bucket_that_is_addressed_otherwise_than_the_row_says_is_found_o
 
 
 async def test_a_checksum_that_the_row_is_not_known_to_take_is_found_out() -> None:
-    """Also where the server, of which nothing is known, takes it."""
     with pytest.raises(AssertionError):
         async with row_endpoint(PROVIDERS["generic"]) as endpoint, mistaken(endpoint, "aws") as driver:
             await put(driver, endpoint, endpoint.key("object"), b"x")
-
-
-@pytest.mark.parametrize("row", ["aws", "google", "generic"])
-async def test_the_driver_is_of_the_class_that_is_named_after_the_row(row: str) -> None:
-    """The two that have a name of their own; all others are `S3StorageDriver`."""
-    names = {"aws": "AmazonS3StorageDriver", "google": "GoogleStorageDriver"}
-    async with row_endpoint(PROVIDERS[row]) as endpoint, endpoint.driver() as driver:
-        assert type(driver).__name__ == names.get(row, S3StorageDriver.__name__)

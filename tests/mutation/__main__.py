@@ -1,7 +1,8 @@
 """Mutation testing: ``python -m tests.mutation FILE [FILE ...]``, for example ``aios3/_protocol/policies/retry.py``.
 
-mutmut makes the mutants of a module. The test files that import the module have to kill them: they are read once, and a
-child is forked for every mutant. A row is printed for each module, and ``build/mutation`` gets the survivors.
+mutmut makes the mutants of a module. The test files of the module have to kill them, and what survives is given to the
+tests of its layer and of the driver. All are read once, and a child is forked for every mutant. A row is printed for
+each module, and ``build/mutation`` gets the survivors.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ ROOT: Final = Path(__file__).parents[2]
 BUILD: Final = ROOT / "build" / "mutation"
 _LONGEST: Final = 30
 """Seconds of work for all tests of one mutant; longer is taken for killed."""
+_LONGEST_ABOVE: Final = 240
+"""The same for the tests of the layer and of the driver."""
 _LEFT_OUT: Final = frozenset(
     {
         "test_architecture.py",
@@ -40,17 +43,19 @@ _LEFT_OUT: Final = frozenset(
     }
 )
 """Folders whose tests take too long to run for every mutant, or are about something else."""
-_PATIENCE: Final = 120
-"""Seconds until a mutant that makes a test wait for ever is ended from here, where the test's own timeout cannot."""
+_PATIENCE: Final = 4
+"""Seconds for each second of work, until a mutant is ended from here that makes a test wait for ever, where the test's
+own timeout cannot end it."""
 
 
 class Forks:
     """A plugin for pytest that runs the collected tests once for every mutant, and stops at the first that fails."""
 
-    def __init__(self, module: str, names: list[str]) -> None:
-        """Take the full name of the module, and the names of its mutants."""
+    def __init__(self, module: str, names: list[str], longest: int = _LONGEST) -> None:
+        """Take the full name of the module, the names of its mutants, and the seconds of work for each."""
+        self._longest = longest
         self._module = module
-        self._names = names
+        self.names = names
         self.survivors: list[str] = []
         self.timeouts = 0
         self.is_sound = False
@@ -61,7 +66,7 @@ class Forks:
         gc.collect()
         gc.freeze()  # or every child would copy all that was read
         self.is_sound = self._passes(session, "")
-        for name in self._names if self.is_sound else ():
+        for name in self.names if self.is_sound else ():
             if self._passes(session, f"{self._module}.{name}"):
                 self.survivors.append(name)
         return True
@@ -69,21 +74,21 @@ class Forks:
     def _passes(self, session: pytest.Session, mutant: str) -> bool:
         child = os.fork()
         if child == 0:
-            _run_tests(session, mutant)
+            _run_tests(session, mutant, self._longest)
         signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
-        signal.alarm(_PATIENCE)
+        signal.alarm(_PATIENCE * self._longest)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         signal.alarm(0)
         self.timeouts += status < 0
         return status == 0
 
 
-def _run_tests(session: pytest.Session, mutant: str) -> None:
+def _run_tests(session: pytest.Session, mutant: str, longest: int) -> None:
     os.environ["MUTANT_UNDER_TEST"] = mutant
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (1, 2):
         os.dup2(nothing, descriptor)
-    resource.setrlimit(resource.RLIMIT_CPU, (_LONGEST, _LONGEST))
+    resource.setrlimit(resource.RLIMIT_CPU, (longest, longest))
     code = 1
     try:
         for item, following in zip(session.items, [*session.items[1:], None], strict=True):
@@ -117,14 +122,21 @@ def _survivors(report: Path) -> set[str]:
 
 
 def tests_of(module: str) -> list[str]:
-    """Return the test files that import `module`, the slow ones of the whole library left out."""
+    """Return the test files of `module`: those that import it or bear its name, the slow ones left out."""
     package, _, name = module.rpartition(".")
     wanted = re.compile(rf"{re.escape(module)}\b|from {re.escape(package)} import [^\n]*\b{name}\b")
     return [
         path.relative_to(ROOT).as_posix()
         for path in sorted((ROOT / "tests").rglob("test_*.py"))
-        if not _LEFT_OUT & {*path.relative_to(ROOT).parts} and wanted.search(path.read_text())
+        if not _LEFT_OUT & {*path.relative_to(ROOT).parts}
+        and (path.stem == f"test_{name}" or wanted.search(path.read_text()))
     ]
+
+
+def tests_above(module: str) -> list[str]:
+    """Return the folders of tests that see `module` from above: those of its layer, and those of the driver."""
+    layer = module.split(".")[1].removeprefix("_")
+    return [folder for folder in (f"tests/unit/{layer}", "tests/behaviour") if (ROOT / folder).is_dir()]
 
 
 def run(file: Path, *, again: bool) -> None:
@@ -147,11 +159,14 @@ def run(file: Path, *, again: bool) -> None:
     before = _survivors(report) if again else mutated.mutant_names
     forks = Forks(module, [name for name in mutated.mutant_names if name in before])
     plugins = ("tests.mutation.quick", "no:cacheprovider", "no:xdist")
-    pytest.main(
-        ["-q", "--tb=no", "--timeout=6", *(f"-p{plugin}" for plugin in plugins), *tests_of(module)], plugins=[forks]
-    )
+    options = ["-q", "--tb=no", "--timeout=6", *(f"-p{plugin}" for plugin in plugins)]
+    if own := tests_of(module):
+        pytest.main([*options, *own], plugins=[forks])
+    if forks.survivors or not own:
+        forks = Forks(module, forks.survivors if own else forks.names, _LONGEST_ABOVE)
+        pytest.main([*options, "--timeout=60", *tests_above(module)], plugins=[forks])
     report.write_text("\n".join(differences(mutated.code, forks.survivors)))
-    alive, every = len(forks.survivors), len(mutated.mutant_names)
+    alive, every = len(forks.survivors), len(before)
     score = f"{100 * (1 - alive / max(every, 1)):.1f} %" if forks.is_sound else "the tests fail without any"
     print(
         f"| {module} | {every} | {every - alive} | {forks.timeouts} | {alive} | {score} |", file=sys.stderr, flush=True

@@ -47,7 +47,7 @@ PURE_LAYERS = ("_protocol", "root values", "_providers")
 PURE = frozenset(
     {
         "__future__", "base64", "binascii", "calendar", "collections", "contextlib", "dataclasses", "datetime", "email",
-        "enum", "functools", "hashlib", "hmac", "html", "ipaddress", "itertools", "json", "math", "mimetypes",
+        "enum", "functools", "hashlib", "heapq", "hmac", "html", "ipaddress", "itertools", "json", "math", "mimetypes",
         "operator", "re", "string", "struct", "types", "typing", "unicodedata", "urllib", "xml", "xmltodict", "zlib",
     }
 )  # fmt: skip

@@ -21,6 +21,8 @@ VALUES = {"UploadReceipt", "UploadedPart", "UploadProgress", "Container", "Stora
 VALUES |= {"RecoveredUpload", "UploadCheckpoint", "Verification", "MultipartUpload", "PartsUploaded", "CommitRequest"}
 EXTRAS = {"PROVIDERS", "ResponseOverrides", "UploadAccess", "UploadAttributes", "UploadWriter", "OpenedObject"}
 EXTRAS |= {"command_output"}
+EXTRAS |= {"CopyAttributes", "DeleteOptions", "ListOptions", "ReadOptions"}
+VALUES |= {"CommonPrefix", "ObjectVersion", "DeletionFailure", "DeletionResult"}
 """What signatures name and users need for their own: the table, the keyword arguments, what is open, a source."""
 
 TREE = {
@@ -102,9 +104,9 @@ CONTRACT = {
     "upload_object_via_stream", "upload_object", "open_upload", "aclose",
     "iterate_containers", "get_container", "create_container", "delete_container",
     "iterate_container_objects", "get_object", "open_object", "download_object_as_stream", "download_object",
-    "delete_object",
+    "delete_object", "delete_objects", "copy_object", "iterate_object_versions",
     "get_container_cdn_url", "get_object_cdn_url", "create_download_url", "create_upload_url",
-    "create_multipart_upload", "upload_parts", "upload_part", "create_part_url", "iterate_parts",
+    "create_multipart_upload", "upload_parts", "upload_part", "copy_part", "create_part_url", "iterate_parts",
     "complete_multipart_upload", "abort_multipart_upload",
     "iterate_multipart_uploads", "cleanup_multipart_uploads", "find_checkpoints", "recover",
 }  # fmt: skip

@@ -24,7 +24,6 @@ from fastapi import FastAPI
 
 import aios3
 from aios3 import PROVIDERS, S3StorageDriver, TransferConfig, credential_providers
-from aios3._protocol import operations
 from aios3._protocol.checksums.digests import is_available
 from aios3._protocol.parts.part_plan import plan_parts
 from aios3.options import GIB, MIB
@@ -453,12 +452,6 @@ def test_the_table_lists_every_method() -> None:
         known = inspect.signature(getattr(S3StorageDriver, name)).parameters
         named = [argument.partition("=")[0] for argument in arguments.split(", ") if argument not in ("", "...")]
         assert [argument for argument in named if argument not in known] == [], name
-
-
-def test_what_is_not_there_yet_is_not_there() -> None:
-    """No operation copies."""
-    assert "copies" in section("Limits").split("Not there yet:")[1]
-    assert not hasattr(operations, "CopyObject")
 
 
 def test_checksums_are_sent_where_the_readme_says() -> None:

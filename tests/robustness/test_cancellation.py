@@ -8,22 +8,26 @@ from functools import partial
 import anyio
 import pytest
 
-from aios3 import S3StorageDriver, StorageError, Timeouts, TransferConfig
+from aios3 import StorageError, Timeouts
 from aios3.testing import Fault, S3Server
-from tests.support.sweep import IMPATIENT, PART, SMALL_PARTS, UPLOADS, WAYS, Source, Turns, by_bytes, end_at, sweep
-
-
-def driver_for(server: S3Server, **options: object) -> S3StorageDriver:
-    """Make a driver with tiny parts, and two parts in flight."""
-    options = {"credentials": server.credentials, "transfer": TransferConfig(part_size=PART, concurrency=2), **options}
-    return S3StorageDriver(SMALL_PARTS, endpoint_url=server.endpoint_url, region=server.region, **options)
+from tests.support.sweep import (
+    PART,
+    SMALL_PARTS,
+    UPLOADS,
+    WAYS,
+    Source,
+    by_bytes,
+    driver_on,
+    end_at,
+    sweep,
+    task_cancel,
+)
 
 
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("upload", UPLOADS.values(), ids=UPLOADS)
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 async def test_an_ending_at_any_turn_leaves_nothing(way, upload, times):
-    """Promise 2: no open upload, task, connection in use, byte or slot is left, and the source is closed."""
     runs, ended_early, problems = await sweep(way, upload, times)
 
     assert problems == []
@@ -34,7 +38,6 @@ async def test_an_ending_at_any_turn_leaves_nothing(way, upload, times):
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("way", WAYS)
 async def test_an_ending_of_a_bytes_upload_at_any_turn_leaves_nothing(way, times):
-    """Promise 2 for one request in the caller's task. Closing the driver lets it end."""
     runs, ended_early, problems = await sweep(WAYS[way], by_bytes, times)
 
     # The store may hear later of what had left before the end.
@@ -46,7 +49,6 @@ async def test_an_ending_of_a_bytes_upload_at_any_turn_leaves_nothing(way, times
 @pytest.mark.parametrize(("way", "stride"), [("task.cancel()", 1), ("driver.aclose()", 1), ("anyio cancel scope", 4)])
 @pytest.mark.parametrize("times", [1, 2])
 async def test_an_ending_with_a_journal_at_any_turn_leaves_nothing(way, stride, times, tmp_path):
-    """Promise 2 with the journal's waits in between. The journal has exactly the open uploads."""
     runs, ended_early, problems = await sweep(
         WAYS[way], UPLOADS["upload_object_via_stream"], times, stride, journal=tmp_path / "journal"
     )
@@ -58,24 +60,12 @@ async def test_an_ending_with_a_journal_at_any_turn_leaves_nothing(way, stride, 
 
 @pytest.mark.parametrize("distance", range(1, 12))
 async def test_a_second_cancel_at_any_later_turn_leaves_nothing(distance):
-    """Promise 2: a second cancel, however soon after the first, does not cut the clean-up off."""
     problems = []
     for step in range(0, 40, 2):
-        ending = await end_at(partial(_cancel_twice, distance=distance), UPLOADS["open_upload"], step, 2)
+        ending = await end_at(partial(task_cancel, distance=distance), UPLOADS["open_upload"], step, 2)
         problems += [f"turn {step}: {problem}" for problem in ending.problems]
 
     assert problems == []
-
-
-async def _cancel_twice(upload, driver, source, step, times, *, distance):
-
-    task = asyncio.create_task(upload(driver, source))
-    turns = Turns((step, task.cancel), (step + distance, task.cancel))
-    await asyncio.wait({task})
-    turns.stop()
-    if not task.cancelled():
-        task.result()
-    return turns.count, task.cancelled()
 
 
 @pytest.mark.parametrize(
@@ -93,7 +83,6 @@ async def _cancel_twice(upload, driver, source, step, times, *, distance):
 )
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 async def test_a_cancel_while_requests_are_lost_leaves_nothing(way, fault):
-    """Promise 2, also if requests of the clean-up are lost."""
     problems = []
     for step in range(0, 50, 3):
         ending = await end_at(way, UPLOADS["upload_object_via_stream"], step, 2, (fault,))
@@ -104,9 +93,8 @@ async def test_a_cancel_while_requests_are_lost_leaves_nothing(way, fault):
 
 @pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"])
 async def test_a_cancel_during_a_held_request_aborts_the_upload(operation):
-    """For every kind of request."""
     async with S3Server(SMALL_PARTS) as server:
-        driver = driver_for(server)
+        driver = driver_on(server)
         async with driver:
             server.hold(operation)
             task = asyncio.create_task(driver.upload_object_via_stream(Source(), "bucket", "key"))
@@ -127,10 +115,8 @@ async def test_a_cancel_during_a_held_request_aborts_the_upload(operation):
 
 
 async def test_the_wait_for_an_abort_does_not_spin_under_an_anyio_scope():
-    """A cancelled anyio scope wakes a waiting task at every turn of the loop. The guard prevents that."""
-
     async with S3Server(SMALL_PARTS) as server:
-        driver = driver_for(server)
+        driver = driver_on(server)
         async with driver:
             server.hold("AbortMultipartUpload")
             turns = 0
@@ -168,11 +154,9 @@ async def test_the_wait_for_an_abort_does_not_spin_under_an_anyio_scope():
 
 
 async def test_a_create_without_a_response_is_found_and_aborted():
-    """Half of the clean-up's time is for waiting, the other half for finding the upload."""
     async with S3Server(SMALL_PARTS) as server:
         server.faults.add(Fault("stall_after", "CreateMultipartUpload"))
-        driver = driver_for(server, timeouts=Timeouts(cleanup=0.4))
-        driver._clock = IMPATIENT
+        driver = driver_on(server, timeouts=Timeouts(cleanup=0.4))
         async with driver:
             task = asyncio.create_task(driver.upload_object_via_stream(Source(), "bucket", "key"))
             await server.wait_for(lambda s: s.open_uploads)
@@ -185,9 +169,8 @@ async def test_a_create_without_a_response_is_found_and_aborted():
 
 @pytest.mark.parametrize("where", ["progress", "source"])
 async def test_closing_the_driver_from_an_upload_does_not_deadlock(where):
-    """The closing task is one that the upload waits for."""
     async with S3Server(SMALL_PARTS) as server:
-        driver = driver_for(server)
+        driver = driver_on(server)
 
         async def close_when_stored(progress):
             if progress.parts_stored:
@@ -209,8 +192,6 @@ async def test_closing_the_driver_from_an_upload_does_not_deadlock(where):
 
 
 async def test_a_cancel_during_the_wait_for_credentials_ends_at_once():
-    """Nothing was sent, so there is no response to wait for and no upload to find."""
-
     class Hanging:
         def __init__(self):
             self.asked = asyncio.Event()
@@ -221,7 +202,7 @@ async def test_a_cancel_during_the_wait_for_credentials_ends_at_once():
 
     async with S3Server(SMALL_PARTS) as server:
         provider = Hanging()
-        driver = driver_for(server, credentials=provider)
+        driver = driver_on(server, credentials=provider)
         async with driver:
             task = asyncio.create_task(driver.upload_object_via_stream(Source(), "bucket", "key"))
             await provider.asked.wait()

@@ -12,17 +12,17 @@ from typing import Any
 import aiohttp
 import pytest
 
-from aios3 import CompletionUnknownError, DriverClosedError, RetryPolicy, S3StorageDriver, TransferConfig, UploadWriter
+from aios3 import CompletionUnknownError, DriverClosedError, MultipartUpload, S3StorageDriver, UploadWriter
 from aios3.testing import TEST_CREDENTIALS, S3Server
 from tests.support.sweep import (
     CONTENT,
-    IMPATIENT,
     PART,
     SMALL_PARTS,
     Source,
     Turns,
     by_bytes,
     by_writer,
+    driver_on,
     let_threads_take_turns,
 )
 
@@ -49,7 +49,23 @@ async def upload_a_file(driver: S3StorageDriver, path: Path) -> object:
     return await driver.upload_object(source, "bucket", "new")
 
 
+def opened_in(path: Path) -> MultipartUpload:
+    """Return the open upload that was noted in the directory."""
+    return MultipartUpload.from_json((path / "upload").read_text())
+
+
+OF_AN_UPLOAD: dict[str, Call] = {
+    "upload_parts": lambda driver, path: driver.upload_parts(opened_in(path), Source(), first_part=2, last=False),
+    "upload_part": lambda driver, path: driver.upload_part(opened_in(path), 2, CONTENT[:PART]),
+    "copy_part": lambda driver, path: driver.copy_part(opened_in(path), 2, "bucket", "key", end=1),
+    "create_part_url": lambda driver, path: driver.create_part_url(opened_in(path), 2, expires_in=60),
+    "iterate_parts": lambda driver, path: all_of(driver.iterate_parts(opened_in(path))),
+    "complete_multipart_upload": lambda driver, path: driver.complete_multipart_upload(opened_in(path)),
+    "abort_multipart_upload": lambda driver, path: driver.abort_multipart_upload(opened_in(path)),
+}
 CALLS: dict[str, Call] = {
+    **OF_AN_UPLOAD,
+    "create_multipart_upload": lambda driver, path: driver.create_multipart_upload("bucket", "new"),
     "upload_object_via_stream": lambda driver, path: driver.upload_object_via_stream(Source(), "bucket", "new"),
     "upload_object_via_stream of bytes": lambda driver, path: by_bytes(driver, Source()),
     "upload_object": upload_a_file,
@@ -66,6 +82,12 @@ CALLS: dict[str, Call] = {
     ),
     "download_object": lambda driver, path: driver.download_object("bucket", "key", path / "file", overwrite=True),
     "delete_object": lambda driver, path: driver.delete_object("bucket", "key"),
+    "delete_objects": lambda driver, path: driver.delete_objects("bucket", ["key", "a\x01", "b\x01"]),
+    "copy_object": lambda driver, path: driver.copy_object("bucket", "key", "bucket", "new"),
+    "copy_object in parts": lambda driver, path: driver.copy_object(
+        "bucket", "key", "bucket", "new", if_none_match="*"
+    ),
+    "iterate_object_versions": lambda driver, path: all_of(driver.iterate_object_versions("bucket")),
     "get_container_cdn_url": lambda driver, path: driver.get_container_cdn_url("bucket"),
     "get_object_cdn_url": lambda driver, path: driver.get_object_cdn_url("bucket", "key", expires_in=60),
     "create_download_url": lambda driver, path: driver.create_download_url("bucket", "key", expires_in=60),
@@ -79,22 +101,9 @@ CALLS: dict[str, Call] = {
 }
 NEED_JOURNAL = {"find_checkpoints", "recover"}
 NEED_UPLOADS = {"iterate_multipart_uploads", "cleanup_multipart_uploads", *NEED_JOURNAL}
-COMMITS = {name for name in CALLS if "upload_" in name or name == "open_upload"}
+COMMITS = {name for name in CALLS if "upload_" in name or "copy_" in name}
+COMMITS |= {"open_upload", "complete_multipart_upload"}
 """Cut off on its way, a commit may have been made or not."""
-
-
-def make_driver(server: S3Server, **options: Any) -> S3StorageDriver:
-    given: dict[str, Any] = {
-        "endpoint_url": server.endpoint_url,
-        "region": server.region,
-        "credentials": server.credentials,
-        "transfer": TransferConfig(part_size=PART, concurrency=2, memory_limit=16 * PART),
-        "retry": RetryPolicy(base_delay=0, throttle_base_delay=0),
-        **options,
-    }
-    driver = S3StorageDriver(SMALL_PARTS, **given)
-    driver._clock = IMPATIENT
-    return driver
 
 
 async def stalled() -> AsyncIterator[bytes]:
@@ -104,7 +113,7 @@ async def stalled() -> AsyncIterator[bytes]:
 
 async def leave_uploads_open(server: S3Server, journal: Path) -> None:
     """Leave two uploads with parts at the store."""
-    driver = make_driver(server, journal=journal)
+    driver = driver_on(server, journal=journal)
     uploads = [asyncio.create_task(driver.upload_object_via_stream(stalled(), "bucket", key)) for key in ("a", "b")]
     await server.wait_for(lambda server: sum(bool(each.parts) for each in server.open_uploads) == 2)
     await driver.aclose()
@@ -114,13 +123,17 @@ async def leave_uploads_open(server: S3Server, journal: Path) -> None:
 async def run_closed_at(name: str, step: int, directory: Path, **options: Any) -> tuple[int, object]:
     """Close the driver at turn `step` of a call. Return the number of turns and the outcome of the call."""
     async with S3Server(SMALL_PARTS, buckets=["bucket", "empty"], page_limit=1) as server:
-        async with make_driver(server) as other:
+        async with driver_on(server) as other:
             for key in ("key", "other"):
                 await other.upload_object_via_stream(CONTENT[:PART], "bucket", key)
+            if name in OF_AN_UPLOAD:
+                upload = await other.create_multipart_upload("bucket", "new")
+                await other.upload_part(upload, 1, CONTENT[:PART])
+                (directory / "upload").write_text(upload.to_json())
         if name in NEED_UPLOADS:
             await leave_uploads_open(server, directory)
         let_threads_take_turns()
-        driver = make_driver(server, journal=directory if name in NEED_JOURNAL else None, **options)
+        driver = driver_on(server, journal=directory if name in NEED_JOURNAL else None, **options)
         async with driver:
             closing: list[asyncio.Task[None]] = []
             task = asyncio.ensure_future(CALLS[name](driver, directory))
@@ -150,7 +163,6 @@ async def sweep(name: str, directory: Path, stride: int = 1, **options: Any) -> 
 
 
 def test_every_public_call_is_swept() -> None:
-    """A new method needs a row in the table."""
     public = {name for name in dir(S3StorageDriver) if not name.startswith("_")} - {"aclose", "default_provider"}
     assert {name.split(" ")[0] for name in CALLS} == public
 
@@ -158,7 +170,9 @@ def test_every_public_call_is_swept() -> None:
 @pytest.mark.parametrize("name", CALLS)
 async def test_every_call_of_a_closed_driver_raises(name: str, server: S3Server, tmp_path: Path) -> None:
     """A web application can send 503 for it."""
-    driver = make_driver(server, journal=tmp_path)
+    upload = MultipartUpload(bucket="bucket", key="key", upload_id="id", part_size=PART)
+    (tmp_path / "upload").write_text(upload.to_json())
+    driver = driver_on(server, journal=tmp_path)
     await driver.aclose()
     with pytest.raises(DriverClosedError, match="the driver is closed"):
         await CALLS[name](driver, tmp_path)
@@ -169,7 +183,6 @@ async def test_every_call_of_a_closed_driver_raises(name: str, server: S3Server,
 async def test_a_call_during_closing_succeeds_or_raises_driver_closed(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At every turn of the loop, also before the driver is open. Opening reads the profile in a thread."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", TEST_CREDENTIALS.access_key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", TEST_CREDENTIALS.secret_access_key)
     cut_off, wrong = await sweep(name, tmp_path, stride=5 if name in NEED_JOURNAL else 1, credentials=None)
@@ -181,7 +194,6 @@ async def test_a_call_during_closing_succeeds_or_raises_driver_closed(
     "name", ["get_object", "download_object_as_stream", "iterate_container_objects", "cleanup_multipart_uploads"]
 )
 async def test_closing_with_the_callers_session_sends_nothing_new(name: str, tmp_path: Path) -> None:
-    """The session stays open, and requests in flight may end."""
     async with aiohttp.ClientSession() as session:
         cut_off, wrong = await sweep(name, tmp_path, session=session)
     assert wrong == {}
@@ -207,7 +219,6 @@ async def test_closing_ends_a_name_lookup(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_closing_ends_a_wait_for_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The driver made the credential chain itself."""
     asked = asyncio.Event()
 
     async def be_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -227,9 +238,8 @@ async def test_closing_ends_a_wait_for_credentials(monkeypatch: pytest.MonkeyPat
 
 
 async def test_closing_during_a_request_reports_an_unknown_outcome(server: S3Server) -> None:
-    """The store may have processed the request."""
     server.hold("DeleteObject")
-    driver = make_driver(server)
+    driver = driver_on(server)
     task = asyncio.create_task(driver.delete_object("bucket", "key"))
     await server.wait_for(lambda server: server.held_requests)
     await driver.aclose()
@@ -240,9 +250,8 @@ async def test_closing_during_a_request_reports_an_unknown_outcome(server: S3Ser
 
 @pytest.mark.parametrize("by", ["write", "write_from"])
 async def test_closing_raises_in_other_writing_tasks(server: S3Server, by: str) -> None:
-    """Only the task that opened the upload is cancelled. The others must not see a usage error."""
     server.hold("UploadPart")
-    driver = make_driver(server)
+    driver = driver_on(server)
     is_open, outcome = asyncio.Event(), asyncio.get_running_loop().create_future()
 
     async def go_on_writing(writer: UploadWriter) -> None:

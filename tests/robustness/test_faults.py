@@ -17,7 +17,6 @@ LOOKS_ETAG_UP = dataclasses.replace(SMALL_PARTS, name="looks-etag-up", complete_
 @pytest.mark.parametrize("kind", ALL_FAULT_KINDS)
 @pytest.mark.parametrize(("operation", "part_number"), REQUESTS.values(), ids=REQUESTS)
 async def test_a_request_that_fails_once_does_not_fail_the_upload(operation, part_number, kind):
-    """Promises 1, 4 and 5: after one failure of any kind at any request the key holds exactly the source's bytes."""
     outcome = await upload_with(a_fault(kind, operation, part_number, 1))
 
     assert outcome.problems == []
@@ -29,7 +28,6 @@ async def test_a_request_that_fails_once_does_not_fail_the_upload(operation, par
 @pytest.mark.parametrize("kind", ALL_FAULT_KINDS)
 @pytest.mark.parametrize(("operation", "part_number"), REQUESTS.values(), ids=REQUESTS)
 async def test_a_request_that_always_fails_ends_in_exact_bytes_or_a_typed_error(operation, part_number, kind):
-    """Promises 1, 2 and 5: the upload ends, and nothing is left open."""
     outcome = await upload_with(a_fault(kind, operation, part_number, FOR_EVER))
 
     assert outcome.problems == []
@@ -39,7 +37,6 @@ async def test_a_request_that_always_fails_ends_in_exact_bytes_or_a_typed_error(
 
 @pytest.mark.parametrize("kind", ["drop_after", "drop_mid_answer", "stall_after"])
 async def test_a_lost_complete_response_is_settled_after_no_such_upload(kind):
-    """Promise 5: NoSuchUpload on the repeated Complete is no failure if the key holds our object."""
     outcome = await upload_with(a_fault(kind, "CompleteMultipartUpload", None, 1), forget_completed=True)
 
     assert outcome.word == "exact"
@@ -52,7 +49,6 @@ async def test_a_lost_complete_response_is_settled_after_no_such_upload(kind):
 async def test_a_defect_of_the_http_client_ends_in_exact_bytes_or_a_typed_error(
     operation, part_number, times, is_sent, kind
 ):
-    """Promises 1, 2, 4 and 5: an error that no network raises, before a request is sent or after it was processed."""
     defect = Defect(kind("defect"), operation, part_number, times, is_sent=is_sent)
     outcome = await upload_with(defect=defect)
 
@@ -66,7 +62,6 @@ async def test_a_defect_of_the_http_client_ends_in_exact_bytes_or_a_typed_error(
 @pytest.mark.parametrize("is_sent", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("cleanup", ["AbortMultipartUpload", "ListParts"])
 async def test_clean_up_survives_a_defect_of_the_http_client(cleanup, is_sent):
-    """Promise 2: as after a lost response."""
     defect = Defect(ValueError("defect") if is_sent else AttributeError("defect"), cleanup, None, 2, is_sent=is_sent)
     outcome = await upload_with(a_fault("answer", "UploadPart", 2, FOR_EVER), defect=defect)
 
@@ -77,7 +72,6 @@ async def test_clean_up_survives_a_defect_of_the_http_client(cleanup, is_sent):
 
 @pytest.mark.parametrize("is_sent", [False, True], ids=["before", "after"])
 async def test_a_put_with_a_defect_of_the_http_client_is_settled(is_sent):
-    """Promise 5: the key shows whether the object was stored."""
     outcome = await upload_with(
         way=ONE_PUT, defect=Defect(AttributeError("defect"), "PutObject", None, FOR_EVER, is_sent=is_sent)
     )
@@ -102,7 +96,6 @@ UNREADABLE = {
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 206])
 async def test_a_commit_with_an_unreadable_success_is_settled_by_the_key(status, body, forget_completed):
-    """Promise 5: even if the response to every repetition is unreadable."""
     fault = Fault("garbage_after", "CompleteMultipartUpload", times=FOR_EVER, status=status, body=body)
 
     assert (await upload_with(fault, forget_completed=forget_completed)).word == "exact"
@@ -111,7 +104,6 @@ async def test_a_commit_with_an_unreadable_success_is_settled_by_the_key(status,
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 @pytest.mark.parametrize("status", [200, 204])
 async def test_a_false_success_of_a_commit_is_an_error(status, body):
-    """Promise 5: the upload still exists, and can be aborted."""
     outcome = await upload_with(Fault("answer", "CompleteMultipartUpload", times=FOR_EVER, status=status, body=body))
 
     assert outcome.problems == []
@@ -123,7 +115,6 @@ async def test_a_false_success_of_a_commit_is_an_error(status, body):
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 @pytest.mark.parametrize("times", [1, FOR_EVER])
 async def test_the_upload_of_a_create_with_an_unreadable_success_is_aborted(status, body, times):
-    """Promise 2: although its id is unknown."""
     fault = Fault("garbage_after", "CreateMultipartUpload", times=times, status=status, body=body)
     outcome = await upload_with(fault)
 
@@ -136,7 +127,6 @@ async def test_the_upload_of_a_create_with_an_unreadable_success_is_aborted(stat
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 @pytest.mark.parametrize("times", [1, FOR_EVER])
 async def test_a_part_with_an_unreadable_success_is_sent_again_or_fails_the_upload(status, times):
-    """Promises 1 and 2."""
     outcome = await upload_with(Fault("garbage_after", "UploadPart", 2, times=times, status=status))
 
     assert outcome.problems == []
@@ -145,7 +135,6 @@ async def test_a_part_with_an_unreadable_success_is_sent_again_or_fails_the_uplo
 
 @pytest.mark.parametrize("kind", ["drop_before", "answer", "stall_before"])
 async def test_a_failed_etag_lookup_does_not_fail_a_committed_upload(kind):
-    """After the commit nothing can turn success into an error."""
     outcome = await upload_with(a_fault(kind, "HeadObject", None, FOR_EVER), provider=LOOKS_ETAG_UP)
 
     assert outcome.word == "exact"
@@ -154,7 +143,6 @@ async def test_a_failed_etag_lookup_does_not_fail_a_committed_upload(kind):
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after", "drop_mid_answer", "answer", "raw"])
 @pytest.mark.parametrize("cleanup", ["AbortMultipartUpload", "ListParts"])
 async def test_clean_up_retries_its_requests(cleanup, kind):
-    """Promise 2: the abort and its proof are retried."""
     outcome = await upload_with(a_fault("answer", "UploadPart", 2, FOR_EVER), a_fault(kind, cleanup, None, 2))
 
     assert outcome.problems == []
@@ -162,7 +150,6 @@ async def test_clean_up_retries_its_requests(cleanup, kind):
 
 
 async def test_a_failed_abort_is_noted_with_the_upload_id():
-    """It never replaces the first error, but the caller learns which upload may be billed."""
     outcome = await upload_with(
         Fault("answer", "UploadPart", 2, times=FOR_EVER, status=403, code="AccessDenied"),
         Fault("answer", "AbortMultipartUpload", times=FOR_EVER, status=403, code="AccessDenied"),
@@ -177,7 +164,6 @@ async def test_a_failed_abort_is_noted_with_the_upload_id():
 
 
 async def test_an_outcome_is_unknown_if_neither_key_nor_upload_can_be_read():
-    """Promise 5: only then."""
     outcome = await upload_with(
         a_fault("drop_after", "CompleteMultipartUpload", None, FOR_EVER),
         a_fault("drop_before", "HeadObject", None, FOR_EVER),
@@ -190,7 +176,6 @@ async def test_an_outcome_is_unknown_if_neither_key_nor_upload_can_be_read():
 
 
 async def test_every_lost_create_is_found_and_aborted():
-    """Its upload is found by the key, even if all responses were lost."""
     outcome = await upload_with(a_fault("drop_after", "CreateMultipartUpload", None, 2))
 
     assert outcome.word == "exact"

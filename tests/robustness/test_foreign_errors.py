@@ -152,7 +152,6 @@ async def test_the_error_of_a_source_is_raised_unchanged(
 async def test_the_error_of_a_block_is_raised_unchanged(
     server: S3Server, make_driver: MakeDriver, error: BaseException, options: dict[str, Any]
 ) -> None:
-    """After some parts, while others are in flight."""
     driver = make_driver()
     with pytest.raises(type(error)) as caught:
         async with driver.open_upload("bucket", "key", **options) as upload:
@@ -167,8 +166,6 @@ async def test_the_error_of_a_block_is_raised_unchanged(
 async def test_the_error_of_a_credentials_provider_is_raised_unchanged(
     server: S3Server, make_driver: MakeDriver, error: BaseException
 ) -> None:
-    """Tasks of the library call it at every attempt. The clean-up has to call it, too."""
-
     class Provider:
         asked = 0
 
@@ -190,8 +187,6 @@ async def test_the_error_of_a_credentials_provider_is_raised_unchanged(
 async def test_a_callback_that_cancels_its_task_ends_the_upload(
     server: S3Server, make_driver: MakeDriver, at: int, is_async: bool
 ) -> None:
-    """In a task of the library, and in the caller's own task."""
-
     def cancel(progress: UploadProgress) -> None:
         if progress.parts_stored >= at:
             task = asyncio.current_task()
@@ -216,7 +211,6 @@ async def test_a_callback_that_cancels_its_task_ends_the_upload(
 async def test_a_cancelled_task_of_the_library_ends_the_upload(
     server: S3Server, make_driver: MakeDriver, name: str, options: dict[str, Any]
 ) -> None:
-    """The test finds it in the list of all tasks."""
     cancelled: Sequence[asyncio.Task[Any]] = []
 
     def cancel() -> None:
@@ -240,7 +234,6 @@ async def test_a_cancelled_task_of_the_library_ends_the_upload(
 async def test_a_suspended_upload_in_a_source_ends_the_outer_upload(
     server: S3Server, make_driver: MakeDriver, tmp_path: Path, closed: str, journals: tuple[bool, bool]
 ) -> None:
-    """The source of the outer upload writes to another driver, which is closed meanwhile."""
     mine, other = (
         make_driver(**({"journal": tmp_path / name} if has_journal else {}))
         for name, has_journal in zip(("mine", "other"), journals, strict=True)
@@ -306,7 +299,6 @@ COMMITS = {
 async def test_a_credentials_error_at_any_request_hides_no_commit(
     server: S3Server, make_driver: MakeDriver, name: str, lost: int
 ) -> None:
-    """An error that is not about the commit must not say that there was none. Nothing stays open."""
     parts, options = COMMITS[name]
     operation = "PutObject" if name == "streamed" else name
     for fails_at in range(1, 16):
@@ -334,7 +326,6 @@ async def test_a_credentials_error_at_any_request_hides_no_commit(
 async def test_an_error_of_an_eager_task_is_raised_unchanged(
     server: S3Server, make_driver: MakeDriver, size: int, is_declared: bool
 ) -> None:
-    """An eager task can fail before the code that creates it continues. Later uploads are undisturbed."""
     asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]
     options = {"size": size * PART} if is_declared else {}
     for fails_at in range(1, size + 5):

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 import types
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from typing import Any
 
 import pytest
 
-from aios3 import Provider, RetryPolicy, S3StorageDriver, TransferConfig, UploadProgress
+from aios3 import Provider, S3StorageDriver, TransferConfig, UploadProgress
 from aios3.testing import S3Server
 from tests.conftest import PART
 from tests.support.processes import INTERRUPTED, child, environment_of, line_of
-from tests.support.sweep import Turns
+from tests.support.sweep import Turns, driver_on
 
 RUNS = 60
 
 
 async def test_two_interrupts_in_a_row_leave_nothing_open(server: S3Server) -> None:
-    """The first interrupt cancels. The second is raised in any running code, even in the clean-up."""
     environment = environment_of(server.endpoint_url, server.region, server.credentials)
     async with child(environment, "-c", INTERRUPTED, RUNS) as process:
         assert await line_of(process) == "ended"
@@ -32,34 +30,13 @@ async def test_two_interrupts_in_a_row_leave_nothing_open(server: S3Server) -> N
 
 @pytest.fixture
 def other_server(small_provider: Provider) -> Iterator[S3Server]:
-    """Yield a store in a loop of its own, which continues when the loop of the test is interrupted."""
-    started, ended = threading.Event(), asyncio.Event()
-    running: list[tuple[S3Server, asyncio.AbstractEventLoop]] = []
-
-    async def serve() -> None:
-        async with S3Server(small_provider) as server:
-            running.append((server, asyncio.get_running_loop()))
-            started.set()
-            await ended.wait()
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    started.wait()
-    server, loop = running[0]
-    yield server
-    loop.call_soon_threadsafe(ended.set)
-    thread.join()
+    """Yield a store in a thread of its own, which continues when the loop of the test is interrupted."""
+    with S3Server(small_provider) as server:
+        yield server
 
 
 def driver_for(server: S3Server) -> S3StorageDriver:
-    return S3StorageDriver(
-        server.store.provider,
-        endpoint_url=server.endpoint_url,
-        region=server.region,
-        credentials=server.credentials,
-        transfer=TransferConfig(part_size=PART, concurrency=2),
-        retry=RetryPolicy(base_delay=0),
-    )
+    return driver_on(server, server.store.provider, transfer=TransferConfig(part_size=PART, concurrency=2))
 
 
 class Interrupter:
@@ -150,8 +127,6 @@ def test_a_second_interrupt_at_any_step_leaves_nothing_open(other_server: S3Serv
 def test_an_interrupt_in_a_callback_ends_the_program_and_the_upload(
     other_server: S3Server, interrupt: type[BaseException], at: int, is_async: bool
 ) -> None:
-    """In the caller's task, or in a task of the library."""
-
     def report(progress: UploadProgress) -> None:
         if progress.parts_stored >= at:
             raise interrupt

@@ -146,7 +146,6 @@ KINDS: list[Failing] = [
 async def test_kept_errors_keep_no_memory(
     server: S3Server, make_driver: Any, live: LiveSegments, tmp_path: Path, fail: Failing, disk: bool
 ) -> None:
-    """With their tracebacks, contexts and notes."""
     path = tmp_path / "file"
     path.write_bytes(bytes(LENGTH))
     server.keep_bodies = False
@@ -171,7 +170,6 @@ async def test_kept_errors_keep_no_memory(
 
 
 async def test_kept_errors_keep_no_uploaded_bytes(server: S3Server, make_driver: Any) -> None:
-    """The caller's own frames may keep them, frames of the library may not."""
     server.keep_bodies = False
     async with make_driver(transfer=TransferConfig(part_size=PART)) as driver:
         kept = []

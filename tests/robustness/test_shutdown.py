@@ -21,7 +21,7 @@ from aios3.options import MIB
 from aios3.testing import S3Server
 from tests.stores.server_processes import pick_free_ports
 from tests.stores.stores import is_available, rclone_store
-from tests.support.processes import RECOVER, ROOT, UPLOAD, child, environment_of, line_of, outcomes_of
+from tests.support.processes import ROOT, child, environment_of, line_of
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("fastapi")
@@ -48,16 +48,6 @@ sys.argv.pop(0)
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 """Runs an example as it stands, and tells what it has stored."""
-
-BY_IMPORT_STRING = """
-import sys
-
-import uvicorn
-from uvicorn_server import Server
-
-Server.grace = float(sys.argv[-1])
-Server(uvicorn.Config("uvicorn_server:app", port=int(sys.argv[-3]), timeout_graceful_shutdown=6)).run()
-"""
 
 PROGRAMS = ("uvicorn", "aiohttp")
 CLEAN = {"uvicorn": {0, -signal.SIGTERM}, "aiohttp": {0}}
@@ -285,7 +275,6 @@ async def test_a_shutdown_aborts_running_uploads(store: Store, program: str, sta
 async def test_an_upload_that_ends_within_the_grace_succeeds(
     store: Store, program: str, start: Start, serve: Serve
 ) -> None:
-    """Its client gets the response, and the server ends at once."""
     async with serve(store, program, grace=10 * LATEST) as served:
         client = await start(served.port, "/key")
         await stored(served.process, 2)
@@ -327,7 +316,6 @@ async def test_new_connections_and_uploads_are_refused_during_the_grace(
 
 @pytest.mark.parametrize("program", PROGRAMS)
 async def test_a_second_interrupt_ends_the_grace(ours: Store, program: str, start: Start, serve: Serve) -> None:
-    """A second Ctrl-C aborts at once."""
     async with serve(ours, program, grace=10 * LATEST) as served:
         await start(served.port, "/key")
         await stored(served.process, 2)
@@ -339,19 +327,6 @@ async def test_a_second_interrupt_ends_the_grace(ours: Store, program: str, star
         await end(served.process, signal.SIGINT)
         assert await ours.open_keys() == []
         served.assert_clean()
-
-
-async def test_a_server_started_by_import_string_finds_the_driver(ours: Store, start: Start, serve: Serve) -> None:
-    """uvicorn needs an import string for reloading."""
-    async with serve(ours, "uvicorn", code=BY_IMPORT_STRING) as served:
-        client = await start(served.port, "/key")
-        async with asyncio.timeout(LATEST):
-            while not await ours.open_keys():
-                await asyncio.sleep(0.02)
-        await end(served.process)
-        assert await client.status() == 503
-        served.assert_clean()
-    assert await ours.open_keys() == []
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -379,7 +354,6 @@ async def test_a_client_that_disconnects_leaves_no_upload_and_no_logged_error(
 async def test_a_server_with_a_journal_leaves_nothing_open(
     store: Store, program: str, tmp_path: Path, start: Start, serve: Serve
 ) -> None:
-    """After a clean end. The next start aborts the uploads of a killed server."""
     journal = tmp_path / "journal"
     async with serve(store, program, journal=journal) as served:
         await start(served.port, "/key")
@@ -419,27 +393,3 @@ async def test_the_handler_of_the_readme_ends_cleanly(tmp_path: Path, start: Sta
             for client in clients:
                 assert await client.status() in (500, None)
         assert (server.open_uploads, server.objects) == ([], {})
-
-
-@pytest.mark.store
-@pytest.mark.parametrize("resume", [True, False])
-async def test_uploads_of_a_killed_server_are_recovered_at_a_real_store(tmp_path: Path, resume: bool) -> None:
-    """The last line of the journal is torn. The uploads are completed or aborted."""
-    content = BODY + BODY[: 5 * MIB + 3]
-    path, journal = tmp_path / "file", tmp_path / "journal"
-    path.write_bytes(content)
-    async with run_store("rclone") as store:
-        async with child(store.environment, "-c", UPLOAD, store.provider, journal, path, "bucket", "key") as process:
-            assert await line_of(process) == "stored"
-            process.kill()
-        (file,) = journal.iterdir()
-        with file.open("ab") as torn:
-            torn.write(b'{"event":"end\0\0\0')
-        assert await store.open_keys() == ["key"]
-        flag = "resume" if resume else ""
-        async with child(store.environment, "-c", RECOVER, store.provider, journal, flag) as process:
-            assert await outcomes_of(process) == [("key", "completed" if resume else "aborted")]
-        assert await store.open_keys() == []
-        if resume:
-            assert await store.body("key") == content
-    assert list(journal.iterdir()) == []

@@ -69,7 +69,6 @@ async def moving(size: int) -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize(("number", "count"), [(60, 4_900_000), (60, 5 * MIB), (300, 4_900_000)])
 async def test_stalled_uploads_with_the_default_options_stop_no_other_upload(number: int, count: int) -> None:
-    """A small stream, a large one, bytes and a streamed upload. No stalled upload is ended."""
     async with (
         S3Server(keep_bodies=False, accept_chunked=True) as server,
         S3StorageDriver(
@@ -108,7 +107,6 @@ async def test_without_memory_and_disk_the_upload_silent_longest_is_ended(
     mechanism: str,
     count: int,
 ) -> None:
-    """Only as many uploads as needed are ended, and they are aborted."""
     monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
     server.store.accept_chunked = True
     driver = make_driver(transfer=small(4, **options))
@@ -127,7 +125,6 @@ async def test_without_memory_and_disk_the_upload_silent_longest_is_ended(
 async def test_a_stalled_upload_block_is_ended_for_other_uploads(
     server: S3Server, make_driver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The block is interrupted at its wait."""
     monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
     driver = make_driver(transfer=small(1))
 
@@ -153,7 +150,6 @@ async def test_an_unusable_default_spill_directory_is_logged_once(
     tmp_path: Path,
     trouble: str,
 ) -> None:
-    """The caller did not name it, so uploads wait for memory."""
     monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
     if trouble == "no directory":
         monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
@@ -218,7 +214,6 @@ def source_of(kind: str, reader: Reader) -> Any:
 async def test_a_source_without_bytes_ends_with_a_timeout(
     server: S3Server, make_driver: Any, kind: str, way: str, mechanism: str
 ) -> None:
-    """The error is a `TimeoutError`, and nothing of the upload is left."""
     server.store.accept_chunked = True
     driver = make_driver(timeouts=Timeouts(source=0.2), transfer=small(50, mechanism=mechanism))
     reader = Reader()

@@ -89,7 +89,6 @@ WAYS = {
 @pytest.mark.parametrize("kind", [*TOLD, *UNTOLD, *LOSING, "refused_close"])
 @pytest.mark.parametrize("way", WAYS)
 def test_ended_connections_end_in_exact_bytes_or_a_typed_error(runner, contexts, way, kind):
-    """Promises 1, 2, 4 and 5: one ending has no effect. If every connection ends so, nothing is wrong or left."""
     play, surroundings, requests = WAYS[way]
     for operation, part_number in requests:
         for times in (1, FOR_EVER):
@@ -105,7 +104,6 @@ def test_ended_connections_end_in_exact_bytes_or_a_typed_error(runner, contexts,
 @pytest.mark.parametrize("kind", [*TOLD, *UNTOLD, *LOSING, "refused_close"])
 @pytest.mark.parametrize("cleanup", ["AbortMultipartUpload", "ListParts"])
 def test_an_ended_connection_does_not_fail_the_clean_up(runner, contexts, cleanup, kind):
-    """Promise 2: the abort and its proof are repeated."""
     refused = Fault("answer", "UploadPart", 2, times=FOR_EVER, status=403, code="AccessDenied")
     outcome = runner.run(upload_with(refused, ends(kind, cleanup, None, 2), tls=contexts, timeouts=PATIENCE))
     assert outcome.problems == []
@@ -115,7 +113,6 @@ def test_an_ended_connection_does_not_fail_the_clean_up(runner, contexts, cleanu
 @pytest.mark.parametrize("limit", [1, 2, 3])
 @pytest.mark.parametrize("way", WAYS)
 def test_announced_connection_ends_cost_no_attempt(runner, contexts, way, limit):
-    """The response announces the end, and the next request has a new connection."""
     play, surroundings, _ = WAYS[way]
     outcome = runner.run(play(tls=contexts, timeouts=PATIENCE, requests_per_connection=limit, **surroundings))
     assert (outcome.problems, outcome.error) == ([], None)
@@ -124,8 +121,6 @@ def test_announced_connection_ends_cost_no_attempt(runner, contexts, way, limit)
 
 
 def test_a_thousand_uploads_survive_connections_of_a_hundred_requests(runner, tls):
-    """Each is stored by the first attempt."""
-
     async def run() -> tuple[int, int, int, int]:
         async with (
             S3Server(SMALL_PARTS, ssl_context=tls.server, requests_per_connection=100) as server,

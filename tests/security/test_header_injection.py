@@ -37,7 +37,6 @@ def headers_with(**attributes: Any) -> dict[str, str]:
 @pytest.mark.parametrize("name", TEXTS)
 @given(value=EVIL)
 def test_no_attribute_takes_a_line_break(name: str, value: str) -> None:
-    """Of those that are text: refused, and the message does not break a line of a log either."""
     with pytest.raises(ConfigurationError, match=name) as caught:
         headers_with(**{name: value})
     assert str(caught.value).isprintable()
@@ -46,7 +45,6 @@ def test_no_attribute_takes_a_line_break(name: str, value: str) -> None:
 @pytest.mark.parametrize("name", MAPPINGS)
 @given(value=EVIL, in_name=st.booleans())
 def test_no_mapping_takes_a_line_break(name: str, value: str, in_name: bool) -> None:
-    """Neither as a name nor as a value."""
     with pytest.raises(ConfigurationError, match=name) as caught:
         headers_with(**{name: {value: "x"} if in_name else {"x": value}})
     assert str(caught.value).isprintable()
@@ -58,7 +56,6 @@ def test_no_mapping_takes_a_line_break(name: str, value: str, in_name: bool) -> 
     words=st.fixed_dictionaries({}, optional={name: st.text(max_size=20) for name in TEXTS}),
 )
 def test_whatever_is_sent_is_printable_ascii(metadata: Any, tags: Any, words: Any) -> None:
-    """Any text at all in any attribute: refused as a whole, or each header one line of ASCII, with its own name."""
     headers, refusal = {}, ""
     try:
         headers = headers_with(metadata=metadata, tags=tags, **words)
@@ -75,7 +72,6 @@ def test_whatever_is_sent_is_printable_ascii(metadata: Any, tags: Any, words: An
 
 @given(key=st.text(min_size=1, max_size=30), prefix=st.sampled_from(["", "a/", "../"]), breaks=st.sampled_from(BREAKS))
 def test_any_key_is_one_line(key: str, prefix: str, breaks: str) -> None:
-    """A key may hold line breaks, and is percent-encoded: in the request, signed, and in a presigned URL."""
     key = (prefix + key + breaks + "x").encode(errors="replace").decode()
     endpoint = Endpoint.parse("https://s3.example.org", "path")
     request = PutObject("bucket", key, {}, ()).build(endpoint)
@@ -89,7 +85,6 @@ def test_any_key_is_one_line(key: str, prefix: str, breaks: str) -> None:
 
 @given(value=EVIL, place=st.integers(0, 2))
 def test_no_credentials_take_a_line_break(value: str, place: int) -> None:
-    """Key id, secret and token; and no message shows them."""
     values = ["id", "secret", "token"]
     values[place] = value + "hush"
     with pytest.raises(ConfigurationError) as caught:
@@ -99,7 +94,6 @@ def test_no_credentials_take_a_line_break(value: str, place: int) -> None:
 
 @pytest.mark.parametrize("evil", BREAKS)
 async def test_no_place_takes_a_line_break(server, make_driver, evil):
-    """Bucket, region, endpoint and base_url are refused before anything is sent."""
     driver = make_driver()
     calls = [
         lambda: driver.get_container(f"buck{evil}et"),
@@ -118,7 +112,6 @@ async def test_no_place_takes_a_line_break(server, make_driver, evil):
 @pytest.mark.parametrize("evil", [letter for letter in BREAKS if letter != "\x00"])
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION"])
 async def test_no_variable_takes_a_line_break(monkeypatch, name, evil):
-    """What comes from the environment is held to the same."""
     for other in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
         monkeypatch.setenv(other, "us-east-1")
     monkeypatch.setenv(name, f"hush{evil}X-Evil: 1")
@@ -128,7 +121,6 @@ async def test_no_variable_takes_a_line_break(monkeypatch, name, evil):
 
 
 async def test_a_key_of_line_breaks_is_that_key(server, driver: S3StorageDriver):
-    """On the wire, and back in a listing."""
     key = "a\r\nX-Evil: 1\r\n\r\n\x00\u2028b"
     await driver.upload_object_via_stream(b"x", "bucket", key)
     assert [found.key async for found in driver.iterate_container_objects("bucket")] == [key]

@@ -49,7 +49,6 @@ def logs(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 async def test_reprs_hide_them(server, make_driver):
-    """Of the credentials, of the driver, of what it has made inside, and of the writer."""
     driver = make_driver(credentials=KEYS)
     with pytest.raises(StorageError):
         await driver.get_object("bucket", "key")
@@ -63,7 +62,6 @@ async def test_reprs_hide_them(server, make_driver):
 
 @pytest.mark.parametrize("size", [10, 5000])
 async def test_errors_and_logs_hide_them(server, make_driver, logs, size):
-    """A refused signature, the likeliest place of all, in debug mode."""
     asyncio.get_running_loop().set_debug(True)
     driver = make_driver(credentials=KEYS)
     with pytest.raises(ResponseError) as caught:
@@ -74,7 +72,6 @@ async def test_errors_and_logs_hide_them(server, make_driver, logs, size):
 @pytest.mark.parametrize("kind", ["drop_before", "drop_mid_body", "drop_after", "raw", "garbage_200", "answer"])
 @pytest.mark.parametrize("operation", ["PutObject", "UploadPart", "CreateMultipartUpload", "CompleteMultipartUpload"])
 async def test_failures_of_every_kind_hide_them(server, make_driver, logs, kind, operation):
-    """Whatever broke, and however often."""
     server.check_signatures = False
     server.faults.add(Fault(kind, operation, times=100, body=ECHO.encode() + b"\r\n\r\n"))
     driver = make_driver(credentials=KEYS, retry=RetryPolicy(max_attempts=2, base_delay=0, throttle_base_delay=0))
@@ -97,13 +94,11 @@ async def test_failures_of_every_kind_hide_them(server, make_driver, logs, kind,
     ids=lambda provider: type(provider).__name__,
 )
 def test_sources_of_credentials_hide_them(provider):
-    """Of the sources that hold keys, also what is inside."""
     assert_silent(f"{provider!r} {getattr(provider, '__dict__', '')!r}")
 
 
 @pytest.mark.parametrize("operation", ["PutObject", "UploadPart", "CompleteMultipartUpload"])
 async def test_tasks_hide_them(server, make_driver, operation):
-    """Neither their names nor what a debugger, or asyncio in debug mode, shows of them and of their results."""
     seen = []
 
     def look(loop, make, **kwargs):
@@ -129,7 +124,6 @@ async def test_tasks_hide_them(server, make_driver, operation):
 
 
 async def test_a_presigned_url_is_in_no_error_and_no_log(server, make_driver, logs):
-    """It is made without a word, and what fails afterwards does not repeat it."""
     driver = make_driver(credentials=KEYS)
     url = await driver.get_object_cdn_url("bucket", "key", expires_in=60)
     signature = url.partition("X-Amz-Signature=")[2]
@@ -150,7 +144,6 @@ async def test_a_presigned_url_is_in_no_error_and_no_log(server, make_driver, lo
     ],
 )
 async def test_an_echo_of_the_request_is_not_quoted(server, driver, logs, words):
-    """Proxies and gateways like to show what they got, in the forms of JSON, headers and URLs."""
     document = f"<Error><Code>InvalidRequest</Code><Message>{words}</Message></Error>"
     server.faults.add(Fault("answer", status=400, body=document.encode(), times=9))
     with pytest.raises(ResponseError) as caught:
@@ -160,7 +153,6 @@ async def test_an_echo_of_the_request_is_not_quoted(server, driver, logs, words)
 
 
 async def test_a_store_that_tells_the_canonical_request_is_not_quoted(server, driver, logs):
-    """S3 itself puts the access key, the string to sign and the token into SignatureDoesNotMatch."""
     document = (
         f"<Error><Code>SignatureDoesNotMatch</Code><Message>we computed Signature={SIGNATURE}</Message>"
         f"<AWSAccessKeyId>AKIDEXAMPLE</AWSAccessKeyId><CanonicalRequest>x-amz-security-token:{TOKEN}"
@@ -173,7 +165,6 @@ async def test_a_store_that_tells_the_canonical_request_is_not_quoted(server, dr
 
 
 async def test_a_customer_key_is_hidden(server, driver, logs):
-    """One of the wrong length, or one that may not be sent, is not shown in the refusal."""
     for key in (CUSTOMER_KEY, CUSTOMER_KEY[:-1]):
         with pytest.raises(StorageError) as caught:
             await driver.upload_object_via_stream(b"x", "bucket", "key", sse_customer_key=key)
@@ -181,7 +172,6 @@ async def test_a_customer_key_is_hidden(server, driver, logs):
 
 
 async def test_an_endpoint_with_a_password_is_not_quoted(logs):
-    """Somebody will put one there."""
     driver = S3StorageDriver(endpoint_url=f"http://user:{SECRET}@localhost:1", region="us-east-1", credentials=KEYS)
     with pytest.raises(StorageError, match="user name or a password") as caught:
         await driver.get_container("bucket")
@@ -189,7 +179,6 @@ async def test_an_endpoint_with_a_password_is_not_quoted(logs):
 
 
 async def test_nothing_is_logged_at_the_usual_level_by_an_upload_that_works(server, driver, caplog):
-    """A library that works is silent."""
     caplog.set_level(logging.INFO)
     await driver.upload_object_via_stream(bytes(5000), "bucket", "key")
     await driver.aclose()

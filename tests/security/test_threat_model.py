@@ -19,7 +19,6 @@ def rows() -> list[list[str]]:
 
 
 def test_tests_that_the_page_names_exist() -> None:
-    """Every file, and in it every test."""
     named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", PAGE)
     assert len(named) > 30
     for path, test in named:
@@ -34,5 +33,4 @@ def test_every_defence_names_its_test() -> None:
 
 
 def test_it_is_one_page() -> None:
-    """Nobody reads two."""
     assert len(PAGE.splitlines()) <= MOST_LINES

@@ -60,19 +60,16 @@ async def refuse_it(driver: S3StorageDriver) -> None:
 
 
 async def test_a_certificate_of_nobody_is_refused(impostor):
-    """With the system's trust store."""
     await refuse_it(driver_on(impostor))
 
 
 @pytest.mark.parametrize("name", SWITCHES)
 async def test_no_variable_switches_it_off(impostor, monkeypatch, name):
-    """None of those that do in other programs."""
     monkeypatch.setenv(name, SWITCHES[name])
     await refuse_it(driver_on(impostor))
 
 
 async def test_no_profile_switches_it_off(impostor, monkeypatch, tmp_path):
-    """Nor the shared files."""
     config = tmp_path / "config"
     config.write_text("[default]\nverify_ssl = false\nssl_verify = false\nca_bundle =\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
@@ -80,7 +77,6 @@ async def test_no_profile_switches_it_off(impostor, monkeypatch, tmp_path):
 
 
 async def test_an_injected_session_does_not_switch_it_off(impostor):
-    """One whose connector checks nothing: the driver's own context goes with each request."""
     unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unverified.check_hostname = False
     unverified.verify_mode = ssl.CERT_NONE
@@ -90,18 +86,17 @@ async def test_an_injected_session_does_not_switch_it_off(impostor):
 
 
 async def test_the_certificate_of_another_name_is_refused(tls):
-    """Also of a trusted authority."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.authority.issue_cert("elsewhere.example").configure_cert(context)
     async with Wire(confirm, context) as wire:
         async with driver_on(wire, ssl_context=tls.client) as driver:
-            with pytest.raises(TransportError, match="(?i)hostname mismatch|doesn't match|not valid for"):
+            with pytest.raises(TransportError, match="(?i)hostname mismatch|doesn't match|not valid for") as caught:
                 await driver.upload_object_via_stream(b"x", "bucket", "key")
+            assert caught.value.is_permanent
         assert [peer.heads for peer in wire.peers if peer.heads] == []
 
 
 async def test_the_callers_own_context_is_obeyed():
-    """Who passes one that checks nothing has said so, in code."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("localhost").configure_cert(context)
     unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -61,6 +61,10 @@ class StandIn:
         """Replace the scripted responses."""
         self.script = deque(answers)
 
+    def end_silence(self) -> None:
+        """Send the next scripted response to each request that got none so far."""
+        self._closing.set()
+
     async def __aenter__(self) -> Self:
         self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0)
         await self._runner.setup()
@@ -83,6 +87,7 @@ class StandIn:
         answer = self.script.popleft() if len(self.script) > 1 else self.script[0]
         if answer.is_silent:
             await self._closing.wait()
+            answer = self.script.popleft() if len(self.script) > 1 else self.script[0]
         return web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers))
 
 

@@ -101,6 +101,8 @@ class FakeStore:
         """Difference by which the store's clock is ahead."""
         self.sent: list[Request] = []
         self.bodies: list[bytes] = []
+        self.patience: list[float | None] = []
+        """Read timeout of each request; ``None`` is the usual one."""
         self.uploads: dict[str, tuple[str, datetime | None, dict[int, bytes]]] = {}
         """Key, start and parts of the open uploads, by id."""
         self.objects: dict[str, tuple[bytes, str, datetime]] = {}
@@ -136,6 +138,7 @@ class FakeStore:
             dataclasses.replace(request, body=tuple(request.body))
         )  # a copy, because the body is emptied after it was sent
         self.bodies.append(b"".join(request.body))
+        self.patience.append(read_timeout)
         is_part = request.operation == "UploadPart"
         self.parts_in_flight += is_part
         self.most_parts_in_flight = max(self.most_parts_in_flight, self.parts_in_flight)

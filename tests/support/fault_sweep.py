@@ -1,7 +1,4 @@
-"""Sweep of a four-part upload in which one request fails in one way, once or always.
-
-``python -m tests.support.fault_sweep`` prints the whole table. `test_faults` runs the same uploads.
-"""
+"""Sweep of a four-part upload in which one request fails in one way, once or always."""
 
 from __future__ import annotations
 
@@ -16,7 +13,6 @@ from typing import Any, Literal
 import aiohttp
 
 from aios3 import (
-    PROVIDERS,
     CompletionUnknownError,
     RetryPolicy,
     S3StorageDriver,
@@ -26,9 +22,9 @@ from aios3 import (
     UploadReceipt,
 )
 from aios3.providers import Provider
-from aios3.testing import ALL_FAULT_KINDS, Fault, S3Server
+from aios3.testing import Fault, S3Server
 
-from .sweep import CONTENT, IMPATIENT, KIB, OLD, PART, SMALL_PARTS, Source
+from .sweep import CONTENT, OLD, PART, SMALL_PARTS, Source, driver_on, left_behind
 
 REQUESTS: dict[str, tuple[str, int | None]] = {
     "Create": ("CreateMultipartUpload", None),
@@ -147,42 +143,26 @@ async def scene(
         server = await stack.enter_async_context(
             S3Server(provider, ssl_context=server_context, accept_chunked=way.mechanism == "stream", **options)
         )
-        driver = await stack.enter_async_context(
-            S3StorageDriver(
-                provider,
-                endpoint_url=server.endpoint_url,
-                region=server.region,
-                credentials=server.credentials,
-                ssl_context=client_context,
-                session=session,
-                transfer=TransferConfig(part_size=PART, concurrency=2, memory_limit=16 * PART, mechanism=way.mechanism),
-                retry=RetryPolicy(max_attempts=3, base_delay=0, throttle_base_delay=0),
-                timeouts=timeouts,
-            )
+        driver = driver_on(
+            server,
+            provider,
+            ssl_context=client_context,
+            session=session,
+            transfer=TransferConfig(part_size=PART, concurrency=2, memory_limit=16 * PART, mechanism=way.mechanism),
+            retry=RetryPolicy(max_attempts=3, base_delay=0, throttle_base_delay=0),
+            timeouts=timeouts,
         )
-        driver._clock = IMPATIENT
+        await stack.enter_async_context(driver)
         await driver.upload_object_via_stream(OLD, "bucket", "key")
         for fault in faults:
             server.faults.add(fault)
         if defect is not None:
             defect.is_armed = True
         yield server, driver
-        requests = len(server.requests)
         outcome.attempts = sum(request.fault is not None for request in server.requests)
-        problems = outcome.problems
-        problems += [f"open upload {left.upload_id}" for left in server.open_uploads]
-        problems += [task.get_name() for task in asyncio.all_tasks() - before if "aios3" in task.get_name()]
+        outcome.problems += await left_behind(server, driver._engine, before)
         if outcome.error is not None and not isinstance(outcome.error, StorageError):
-            problems.append(f"untyped {outcome.error!r}")
-        engine = driver._engine
-        assert engine is not None
-        if engine.memory.used or engine.known_uploads or engine.running:
-            problems.append("not everything given back")
-        if engine.client.transport._session.connector._acquired:
-            problems.append("connection in use")
-        await asyncio.sleep(0)
-        if len(server.requests) != requests:
-            problems.append("request after the end")
+            outcome.problems.append(f"untyped {outcome.error!r}")
 
 
 async def upload_with(*faults: Fault, way: Way = MULTIPART, **surroundings: Any) -> Outcome:
@@ -229,20 +209,3 @@ async def download_with(*faults: Fault, **surroundings: Any) -> Outcome:
 
 def _head_etag(server: S3Server) -> str:
     return server.objects["bucket", "key"].etag.strip('"')
-
-
-def main() -> None:
-    print("| request | fault | once | always |")
-    print("| --- | --- | --- | --- |")
-    for name, (operation, part_number) in REQUESTS.items():
-        for kind in ALL_FAULT_KINDS:
-            words = [
-                asyncio.run(upload_with(a_fault(kind, operation, part_number, times))).word for times in (1, FOR_EVER)
-            ]
-            print(f"| {name} | {kind} | {words[0]} | {words[1]} |", flush=True)
-
-
-__all__ = ["FOR_EVER", "KIB", "PROVIDERS", "REQUESTS", "Defect", "Outcome", "a_fault", "download_with", "upload_with"]
-
-if __name__ == "__main__":
-    main()

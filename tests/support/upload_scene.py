@@ -10,6 +10,7 @@ from typing import Any
 
 from aios3._upload.lifecycle import run_upload
 from aios3._upload.shared.engine import Engine
+from aios3._upload.source.readers import SourceReader
 from aios3._upload.uploader import Uploader
 from aios3.models import UploadReceipt
 
@@ -22,7 +23,36 @@ def content(parts: float) -> bytes:
     return bytes(index % 251 for index in range(int(parts * PART)))
 
 
+def adding(*steps: float | bytes | BaseException | None) -> Block:
+    """Return a block that adds bytes, or parts of `content`; raises errors; and waits without end at ``None``."""
+
+    async def add(upload: Uploader) -> None:
+        for step in steps:
+            if step is None:
+                await asyncio.Event().wait()
+            elif isinstance(step, BaseException):
+                raise step
+            else:
+                await upload.add(memoryview(step if isinstance(step, bytes) else content(step)))
+
+    return add
+
+
+def pulling(source: object) -> Block:
+    """Return a block that adds all chunks of a source."""
+    reader = SourceReader(source)  # type: ignore[arg-type]
+
+    async def add(upload: Uploader) -> None:
+        while await upload.add_from(reader):
+            pass
+
+    return add
+
+
 class UploadScene:
+    uploader: Uploader
+    """The last upload."""
+
     def __init__(self, **engine: Any) -> None:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
@@ -30,13 +60,9 @@ class UploadScene:
 
     async def upload(self, body: bytes | Block, **job: Any) -> UploadReceipt:
         """Upload bytes, or the bytes that a block adds."""
-
-        async def add(upload: Uploader) -> None:
-            assert isinstance(body, bytes)
-            await upload.add(memoryview(body))
-
         async with run_upload(self.engine, make_job(**job)) as upload:
-            await (add if isinstance(body, bytes) else body)(upload)
+            self.uploader = upload
+            await (adding(body) if isinstance(body, bytes) else body)(upload)
         assert upload.receipt is not None
         return upload.receipt
 

@@ -173,3 +173,22 @@ async def turns(count: int = 20) -> None:
     """Let every task run that can."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+class Reluctant:
+    """A peer that reads the head and a byte, says something or nothing, and reads the rest once it is let."""
+
+    def __init__(self, says: bytes = b"") -> None:
+        self.says = says
+        self.head_came = asyncio.Event()
+        self.may_read = asyncio.Event()
+        self.at_end = asyncio.Event()
+
+    async def __call__(self, peer: Peer) -> None:
+        await peer.read_head()
+        await peer.read_some(1)
+        peer.send(self.says)
+        self.head_came.set()
+        await self.may_read.wait()
+        await peer.read_to_end()
+        self.at_end.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import pickle
 import sys
@@ -52,6 +53,24 @@ def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, None]],
             runner.run(check(work))
 
     return run_in_new_loop
+
+
+def in_both_loops(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run a test under `run`."""
+
+    def wrapper(run: Callable[[Coroutine[Any, Any, None]], None], **given: Any) -> None:
+        run(test(**given))
+
+    signature = inspect.signature(test)
+    first = inspect.Parameter("run", inspect.Parameter.KEYWORD_ONLY)
+    wrapper.__name__, wrapper.__module__ = test.__name__, test.__module__
+    wrapper.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[
+            first,
+            *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in signature.parameters.values()),
+        ]
+    )
+    return wrapper
 
 
 WATCHERS = 3
@@ -105,51 +124,35 @@ def python(program: str) -> tuple[str, ...]:
 # Good ends.
 
 
-def test_all_that_a_command_writes_is_uploaded(run) -> None:
-    """Far more than a pipe holds, in the order in which it was written."""
-
-    async def work() -> None:
-        program = f"import sys\nfor n in range(12): sys.stdout.buffer.write(bytes([n]) * {MIB})"
-        async with store() as (server, driver):
-            receipt = await driver.upload_object_via_stream(command_output(*python(program)), "bucket", "key")
-            assert receipt.size == 12 * MIB
-            assert server.objects["bucket", "key"].body == b"".join(bytes([n]) * MIB for n in range(12))
-
-    run(work())
+@in_both_loops
+async def test_all_that_a_command_writes_is_uploaded():
+    program = f"import sys\nfor n in range(12): sys.stdout.buffer.write(bytes([n]) * {MIB})"
+    async with store() as (server, driver):
+        receipt = await driver.upload_object_via_stream(command_output(*python(program)), "bucket", "key")
+        assert receipt.size == 12 * MIB
+        assert server.objects["bucket", "key"].body == b"".join(bytes([n]) * MIB for n in range(12))
 
 
-def test_the_environment_the_directory_and_the_input_are_the_callers(run, tmp_path: Path) -> None:
+@in_both_loops
+async def test_the_environment_the_directory_and_the_input_are_the_callers(tmp_path):
     """As `subprocess` takes them; by default there is no input."""
-
-    async def work() -> None:
-        said = await output_of(
-            "sh", "-c", "echo $NAME; pwd; cat", env={"NAME": "x", "PATH": "/bin:/usr/bin"}, cwd=tmp_path
-        )
-        assert said.decode().split() == ["x", str(tmp_path)]
-        (tmp_path / "input").write_bytes(b"given")
-        with (tmp_path / "input").open("rb") as file:
-            assert await output_of("cat", stdin=file) == b"given"
-
-    run(work())
+    said = await output_of("sh", "-c", "echo $NAME; pwd; cat", env={"NAME": "x", "PATH": "/bin:/usr/bin"}, cwd=tmp_path)
+    assert said.decode().split() == ["x", str(tmp_path)]
+    (tmp_path / "input").write_bytes(b"given")
+    with (tmp_path / "input").open("rb") as file:
+        assert await output_of("cat", stdin=file) == b"given"
 
 
-def test_a_child_that_writes_on_is_waited_for(run) -> None:
+@in_both_loops
+async def test_a_child_that_writes_on_is_waited_for():
     """The output ends when everyone who holds it has closed it, as in a shell."""
-
-    async def work() -> None:
-        assert await output_of("sh", "-c", "(sleep 0.2; echo late) & echo early") == b"early\nlate\n"
-
-    run(work())
+    assert await output_of("sh", "-c", "(sleep 0.2; echo late) & echo early") == b"early\nlate\n"
 
 
-def test_a_command_that_is_never_asked_is_never_started(run, tmp_path: Path) -> None:
-    """Also when it is closed."""
-
-    async def work() -> None:
-        await command_output("touch", str(tmp_path / "ran")).aclose()
-        assert not (tmp_path / "ran").exists()
-
-    run(work())
+@in_both_loops
+async def test_a_command_that_is_never_asked_is_never_started(tmp_path):
+    await command_output("touch", str(tmp_path / "ran")).aclose()
+    assert not (tmp_path / "ran").exists()
 
 
 # A command that fails.
@@ -164,53 +167,39 @@ def test_a_command_that_is_never_asked_is_never_started(run, tmp_path: Path) -> 
         ("exec >&-; sleep 0.1; exit 4", 4, "'sh' exited with status 4"),
     ],
 )
-def test_nothing_is_committed_when_the_command_fails(run, script: str, returncode: int, told: str) -> None:
-    """Its output was whole, or half, or nothing, and its status comes last."""
-
-    async def work() -> None:
-        async with store() as (server, driver):
-            with pytest.raises(CommandError) as caught:
-                await driver.upload_object_via_stream(command_output("sh", "-c", script), "bucket", "key")
-            assert (caught.value.command, caught.value.returncode, caught.value.stderr) == ("sh", returncode, None)
-            assert str(caught.value) == told
-            assert (server.objects, server.open_uploads) == ({}, [])
-
-    run(work())
-
-
-def test_a_command_that_does_not_exist_sends_nothing(run) -> None:
-    """`FileNotFoundError`, as of `subprocess`."""
-
-    async def work() -> None:
-        async with store() as (server, driver):
-            with pytest.raises(FileNotFoundError):
-                await driver.upload_object_via_stream(command_output("/no/such/program"), "bucket", "key")
-            assert server.requests == []
-
-    run(work())
-
-
-def test_the_end_of_the_standard_error_is_kept_on_request(run) -> None:
-    """Its last 4 KiB, however much there was."""
-
-    async def work() -> None:
+@in_both_loops
+async def test_nothing_is_committed_when_the_command_fails(script, returncode, told):
+    async with store() as (server, driver):
         with pytest.raises(CommandError) as caught:
-            await output_of("sh", "-c", "yes e | head -c 3000000 >&2; echo the reason >&2; exit 2", stderr=PIPE)
-        assert caught.value.stderr is not None
-        assert (len(caught.value.stderr), caught.value.stderr[-15:]) == (4 * KIB, "e\ne\nthe reason\n")
+            await driver.upload_object_via_stream(command_output("sh", "-c", script), "bucket", "key")
+        assert (caught.value.command, caught.value.returncode, caught.value.stderr) == ("sh", returncode, None)
+        assert str(caught.value) == told
+        assert (server.objects, server.open_uploads) == ({}, [])
 
-    run(work())
+
+@in_both_loops
+async def test_a_command_that_does_not_exist_sends_nothing():
+    async with store() as (server, driver):
+        with pytest.raises(FileNotFoundError):
+            await driver.upload_object_via_stream(command_output("/no/such/program"), "bucket", "key")
+        assert server.requests == []
+
+
+@in_both_loops
+async def test_the_end_of_the_standard_error_is_kept_on_request():
+    with pytest.raises(CommandError) as caught:
+        await output_of("sh", "-c", "yes e | head -c 3000000 >&2; echo the reason >&2; exit 2", stderr=PIPE)
+    assert caught.value.stderr is not None
+    assert (len(caught.value.stderr), caught.value.stderr[-15:]) == (4 * KIB, "e\ne\nthe reason\n")
 
 
 async def test_a_standard_error_that_a_child_holds_open_is_not_waited_for() -> None:
-    """What was said so far is told."""
     with pytest.raises(CommandError) as caught:
         await output_of("sh", "-c", "echo said >&2; sleep 5 >/dev/null & exit 2", stderr=PIPE)
     assert caught.value.stderr == "said\n"
 
 
 def test_the_error_can_be_pickled() -> None:
-    """With all that it says; the arguments of the command, which may be secret, are not in it."""
     error = pickle.loads(pickle.dumps(CommandError("ffmpeg", 1, "no such file")))
     assert (error.command, error.returncode, error.stderr) == ("ffmpeg", 1, "no such file")
     assert "no such file" not in str(error)
@@ -221,7 +210,6 @@ def test_the_error_can_be_pickled() -> None:
     [((), {}, "program"), (("true",), {"stdin": PIPE}, "stdin"), (("true",), {"kill_after": -1}, "kill_after")],
 )
 def test_what_cannot_work_is_refused_at_once(argv: tuple[str, ...], options: Any, told: str) -> None:
-    """Before anything is started."""
     with pytest.raises(ConfigurationError, match=told):
         command_output(*argv, **options)
 
@@ -313,89 +301,72 @@ ENDS = [
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("producer", PRODUCERS)
-def test_the_command_ends_with_the_upload(run, producer: str, end: Callable[..., Any]) -> None:
+@in_both_loops
+async def test_the_command_ends_with_the_upload(producer, end):
     """However it ends: in bounded time, with its error unchanged, and nothing is open or running."""
-
-    async def work() -> None:
-        async with store(transfer=TransferConfig(concurrency=2)) as (server, driver):
-            await end(server, driver, command_output(*PRODUCERS[producer], kill_after=0.2))
-            assert (server.objects, server.open_uploads) == ({}, [])
-
-    run(work())
+    async with store(transfer=TransferConfig(concurrency=2)) as (server, driver):
+        await end(server, driver, command_output(*PRODUCERS[producer], kill_after=0.2))
+        assert (server.objects, server.open_uploads) == ({}, [])
 
 
-def test_a_command_is_asked_to_end_before_it_is_killed(run, tmp_path: Path) -> None:
+@in_both_loops
+async def test_a_command_is_asked_to_end_before_it_is_killed(tmp_path):
     """So that it can remove its temporary files."""
-
-    async def work() -> None:
-        mark = tmp_path / "cleaned"
-        script = f"trap 'touch {mark}; exit' TERM; while :; do echo x; sleep 0.01; done"
-        source = command_output("sh", "-c", script, kill_after=LIMIT)
-        await anext(source)
-        await source.aclose()
-        assert mark.exists()
-
-    run(work())
+    mark = tmp_path / "cleaned"
+    script = f"trap 'touch {mark}; exit' TERM; while :; do echo x; sleep 0.01; done"
+    source = command_output("sh", "-c", script, kill_after=LIMIT)
+    await anext(source)
+    await source.aclose()
+    assert mark.exists()
 
 
 @pytest.mark.parametrize("script", ["sleep 600 & echo $!; exec sleep 600", "sleep 600 & echo $!"])
-def test_what_the_command_has_started_ends_with_it(run, script: str) -> None:
+@in_both_loops
+async def test_what_the_command_has_started_ends_with_it(script):
     """Also when the command itself has exited, and a child holds its output open."""
-
-    async def work() -> None:
-        source = command_output("sh", "-c", script)
-        child = int(await anext(source))
-        if "exec" not in script:
-            await asyncio.sleep(0.1)
-        await source.aclose()
-        await until_gone(child)
-
-    run(work())
+    source = command_output("sh", "-c", script)
+    child = int(await anext(source))
+    if "exec" not in script:
+        await asyncio.sleep(0.1)
+    await source.aclose()
+    await until_gone(child)
 
 
 @pytest.mark.parametrize("argv", [("sleep", "600"), ("/no/such/program",)])
 @pytest.mark.parametrize("wait", [0.0, 0.0005, 0.002, 0.01])
-def test_a_command_that_is_just_starting_is_not_lost(run, wait: float, argv: tuple[str, ...]) -> None:
+@in_both_loops
+async def test_a_command_that_is_just_starting_is_not_lost(wait, argv):
     """A cancellation in the middle of the start ends it, too."""
 
-    async def work() -> None:
-        async def pull() -> None:
-            with suppress(FileNotFoundError):
-                async for _ in command_output(*argv):
-                    pass
+    async def pull() -> None:
+        with suppress(FileNotFoundError):
+            async for _ in command_output(*argv):
+                pass
 
-        for _ in range(5):
-            pulling = asyncio.create_task(pull())
-            await asyncio.sleep(wait)
-            pulling.cancel()
-            await asyncio.wait({pulling})
-            assert pulling.cancelled() or argv != ("sleep", "600")
-
-    run(work())
+    for _ in range(5):
+        pulling = asyncio.create_task(pull())
+        await asyncio.sleep(wait)
+        pulling.cancel()
+        await asyncio.wait({pulling})
+        assert pulling.cancelled() or argv != ("sleep", "600")
 
 
-def test_a_cancellation_during_the_closing_is_raised_after_it(run) -> None:
+@in_both_loops
+async def test_a_cancellation_during_the_closing_is_raised_after_it():
     """And a second one, while a command that ignores SIGTERM has its time."""
-
-    async def work() -> None:
-        source = command_output("sh", "-c", "trap '' TERM; echo $$; while :; do sleep 0.05; done", kill_after=0.5)
-        pid = int(await anext(source))
-        closing = asyncio.ensure_future(source.aclose())
-        for _ in range(2):
-            await asyncio.sleep(0.05)
-            closing.cancel()
-            assert is_alive(pid)
-        await asyncio.wait({closing})
-        assert (closing.cancelled(), is_alive(pid)) == (True, False)
-
-    run(work())
+    source = command_output("sh", "-c", "trap '' TERM; echo $$; while :; do sleep 0.05; done", kill_after=0.5)
+    pid = int(await anext(source))
+    closing = asyncio.ensure_future(source.aclose())
+    for _ in range(2):
+        await asyncio.sleep(0.05)
+        closing.cancel()
+        assert is_alive(pid)
+    await asyncio.wait({closing})
+    assert (closing.cancelled(), is_alive(pid)) == (True, False)
 
 
-def test_the_terminal_s_interrupt_does_not_reach_the_command(run) -> None:
+@in_both_loops
+async def test_the_terminal_s_interrupt_does_not_reach_the_command():
     """It runs in a session of its own: commands that exit with 0 on Ctrl-C would be taken for whole."""
-
-    async def work() -> None:
-        said = await output_of(*python("import os; print(os.getsid(0) == os.getpid())"), stderr=DEVNULL)
-        assert said == b"True\n"
-
-    run(work())
+    said = await output_of(*python("import os; print(os.getsid(0) == os.getpid())"), stderr=DEVNULL)
+    assert said == b"True\n"

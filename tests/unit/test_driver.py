@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
-import os
 
 import pytest
 
-from aios3 import (
-    ObjectTooLargeError,
-    ResponseError,
-    SizeMismatchError,
-    TransferConfig,
-    UploadedPart,
-    UploadProgress,
-    UploadReceipt,
-)
+from aios3 import ObjectTooLargeError, SizeMismatchError, TransferConfig, UploadedPart, UploadProgress, UploadReceipt
 from aios3.testing import Fault
+from tests.support.driver_scenes import operations
+from tests.support.fakes import RecordingSource
 
 PART = 1024
-
-
-async def chunks(data: bytes, size: int = 100):
-    """Give `data` in chunks."""
-    for start in range(0, len(data), size):
-        yield data[start : start + size]
-
-
-def operations(server) -> list[str]:
-    """Return what was asked of the store, in order."""
-    return [request.operation for request in server.requests]
 
 
 def pattern(size: int) -> bytes:
@@ -38,11 +21,16 @@ def pattern(size: int) -> bytes:
     return b"".join(number.to_bytes(4, "big") for number in range(-(-size // 4)))[:size]
 
 
+async def chunks(data: bytes, size: int = 100):
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+@pytest.mark.parametrize("is_declared", [False, True])
 @pytest.mark.parametrize("size", [0, 1, PART - 1, PART])
-async def test_a_source_of_at_most_one_part_costs_exactly_one_request(server, driver, size):
-    """One PutObject, also for an empty source; no HEAD, no multipart upload."""
-    content = pattern(size)
-    receipt = await driver.upload_object_via_stream(chunks(content), "bucket", "key")
+async def test_a_source_of_at_most_one_part_costs_exactly_one_request(server, driver, size, is_declared):
+    content, declared = pattern(size), {"size": size, "max_size": size} if is_declared else {}
+    receipt = await driver.upload_object_via_stream(chunks(content), "bucket", "key", **declared)
     assert operations(server) == ["PutObject"]
     assert server.objects["bucket", "key"].body == content
     assert (receipt.size, receipt.upload_id, receipt.parts) == (size, None, ())
@@ -65,8 +53,7 @@ async def test_a_longer_source_becomes_parts_of_equal_size(server, driver, size)
     assert receipt.size == size
 
 
-async def test_the_receipt_tells_what_was_committed(server, driver):
-    """Every field, as the store has it."""
+async def test_every_field_of_the_receipt_is_as_the_store_has_it(server, driver):
     content = pattern(3 * PART + 5)
     receipt = await driver.upload_object_via_stream(chunks(content), "bucket", "a//b/../ü")
     stored = server.objects["bucket", "a//b/../ü"]
@@ -89,17 +76,13 @@ async def test_the_receipt_tells_what_was_committed(server, driver):
 
 
 async def test_a_store_whose_etag_is_final_is_not_asked_again(make_driver, server, small_provider):
-    """The provider's record saves the HEAD."""
-    import dataclasses
-
     driver = make_driver(provider=dataclasses.replace(small_provider, complete_etag_is_final=True))
     receipt = await driver.upload_object_via_stream(pattern(5000), "bucket", "key")
     assert "HeadObject" not in operations(server)
     assert receipt.etag == server.objects["bucket", "key"].etag.strip('"')
 
 
-async def test_retries_are_counted(server, driver):
-    """Over all requests of the upload; the bytes are what they should be."""
+async def test_retries_of_all_requests_of_an_upload_are_counted(server, driver):
     server.faults.add(Fault("answer", "CreateMultipartUpload", status=500, code="InternalError"))
     server.faults.add(Fault("answer", "UploadPart", part_number=2, times=2))
     server.faults.add(Fault("drop_before", "UploadPart", part_number=3))
@@ -107,26 +90,17 @@ async def test_retries_are_counted(server, driver):
     receipt = await driver.upload_object_via_stream(content, "bucket", "key")
     assert receipt.retries == 4
     assert server.objects["bucket", "key"].body == content
-
-
-async def test_a_put_whose_answer_has_no_etag(server, driver):
-    """The receipt has the ETag that HEAD reports, where the answer to the PutObject has none."""
-    server.faults.add(Fault("no_etag", "PutObject"))
+    server.requests.clear()
+    server.faults.add(Fault("answer", "PutObject"))
+    server.faults.add(Fault("no_etag", "PutObject", nth=2))
     receipt = await driver.upload_object_via_stream(b"x", "bucket", "key")
+    assert (receipt.retries, operations(server)) == (1, ["PutObject"] * 2 + ["HeadObject"])
     assert receipt.etag == hashlib.md5(b"x").hexdigest()
 
 
-async def test_a_put_that_is_retried_is_counted_too(server, driver):
-    """One PutObject that failed once is one retry."""
-    server.faults.add(Fault("answer", "PutObject"))
-    receipt = await driver.upload_object_via_stream(b"x", "bucket", "key")
-    assert (receipt.retries, operations(server)) == (1, ["PutObject"] * 2)
-
-
 @pytest.mark.parametrize("is_async", [False, True])
-@pytest.mark.parametrize("total", [None, 5000])
-async def test_progress(server, driver, is_async, total):
-    """Monotonic, never over the truth, and equal to the size in the end; a retry counts nothing twice."""
+@pytest.mark.parametrize(("size", "total", "parts"), [(5000, None, 5), (5000, 5000, 5), (3, None, 0)])
+async def test_progress_never_goes_back_or_overlaps_and_ends_at_the_size(server, driver, is_async, size, total, parts):
     server.faults.add(Fault("answer", "UploadPart", part_number=2))
     seen: list[UploadProgress] = []
     running = 0
@@ -139,38 +113,17 @@ async def test_progress(server, driver, is_async, total):
         seen.append(progress)
         running -= 1
 
-    content = pattern(5000)
     on_progress = note_later if is_async else seen.append
-    await driver.upload_object_via_stream(chunks(content), "bucket", "key", size=total, on_progress=on_progress)
+    await driver.upload_object_via_stream(chunks(bytes(size)), "bucket", "key", size=total, on_progress=on_progress)
     for field in ("bytes_read", "bytes_stored", "parts_stored"):
         values = [getattr(progress, field) for progress in seen]
         assert values == sorted(values)
-    assert all(progress.bytes_stored <= progress.bytes_read <= 5000 for progress in seen)
-    assert seen[-1] == UploadProgress(5000, 5000, total, 5)
-
-
-async def test_progress_of_a_small_upload(driver):
-    """It ends at the size as well, with no parts."""
-    seen: list[UploadProgress] = []
-    await driver.upload_object_via_stream(b"abc", "bucket", "key", on_progress=seen.append)
-    assert seen[-1] == UploadProgress(3, 3, None, 0)
-
-
-@pytest.mark.parametrize("size", [10, 5000])
-async def test_an_error_of_the_progress_callback_fails_the_upload(server, driver, size):
-    """It reaches the caller as it is, and nothing is left behind."""
-
-    def fail(progress):
-        raise KeyError("mine")
-
-    with pytest.raises(KeyError, match="mine"):
-        await driver.upload_object_via_stream(bytes(size), "bucket", "key", on_progress=fail)
-    assert server.open_uploads == []
+    assert all(progress.bytes_stored <= progress.bytes_read <= size for progress in seen)
+    assert seen[-1] == UploadProgress(size, size, total, parts)
 
 
 @pytest.mark.parametrize("actual", [0, 10, PART, 4999, 5001, 10_000])
-async def test_a_source_that_is_not_as_long_as_declared(server, driver, actual):
-    """Nothing is committed and nothing left; the message has both numbers."""
+async def test_a_source_that_is_not_as_long_as_declared_commits_nothing(server, driver, actual):
     with pytest.raises(SizeMismatchError, match="5000") as caught:
         await driver.upload_object_via_stream(chunks(bytes(actual)), "bucket", "key", size=5000)
     assert actual > 5000 or f"after {actual} of" in str(caught.value)
@@ -178,44 +131,15 @@ async def test_a_source_that_is_not_as_long_as_declared(server, driver, actual):
     assert server.open_uploads == []
 
 
-@pytest.mark.parametrize("size", [0, 1, PART, PART + 1, 5000])
-async def test_a_declared_size_that_is_true(server, driver, size):
-    """Is kept, and costs no more requests."""
-    content = pattern(size)
-    receipt = await driver.upload_object_via_stream(chunks(content), "bucket", "key", size=size, max_size=size)
-    assert (receipt.size, server.objects["bucket", "key"].body) == (size, content)
-
-
 async def test_going_over_the_allowed_size_ends_the_upload_at_once(server, driver):
-    """The source is not read further, and is closed."""
-    pulled = 0
-
-    async def source():
-        nonlocal pulled
-        while True:
-            pulled += 1
-            assert pulled < 100
-            yield bytes(100)
-
-    generator = source()
+    source = RecordingSource(*[bytes(100)] * 100)
     with pytest.raises(ObjectTooLargeError, match="max_size=3000"):
-        await driver.upload_object_via_stream(generator, "bucket", "key", max_size=3000)
-    assert pulled == 31
-    assert server.open_uploads == []
-    assert server.objects == {}
-    with pytest.raises(StopAsyncIteration):
-        await anext(generator)
-
-
-async def test_a_declared_size_over_the_allowed_one_sends_nothing(server, driver):
-    """That can be known before the source is touched."""
-    with pytest.raises(ObjectTooLargeError, match="max_size=10"):
-        await driver.upload_object_via_stream(chunks(bytes(11)), "bucket", "key", size=11, max_size=10)
-    assert server.requests == []
+        await driver.upload_object_via_stream(source, "bucket", "key", max_size=3000)
+    assert (source.pulls, source.closed) == (31, 1)
+    assert (server.open_uploads, server.objects) == ([], {})
 
 
 async def test_each_call_can_have_its_own_transfer(server, driver):
-    """Part size and concurrency of one call, without a word to the driver's own."""
     own = TransferConfig(part_size=2 * PART, concurrency=1)
     await driver.upload_object_via_stream(chunks(pattern(10 * PART)), "bucket", "key", transfer=own)
     assert [part.size for part in server.objects["bucket", "key"].parts] == [2 * PART] * 5
@@ -226,7 +150,6 @@ async def test_each_call_can_have_its_own_transfer(server, driver):
 
 @pytest.mark.parametrize("size", [0, 100, 5000])
 async def test_a_file(server, driver, tmp_path, size):
-    """Its bytes arrive, and its type is guessed from the key."""
     (tmp_path / "file").write_bytes(pattern(size))
     seen: list[UploadProgress] = []
     for path in (tmp_path / "file", str(tmp_path / "file")):
@@ -238,7 +161,7 @@ async def test_a_file(server, driver, tmp_path, size):
 
 
 @pytest.mark.parametrize("change", [b"x" * 3000, b""], ids=["grows", "shrinks"])
-async def test_a_file_that_changes_while_it_is_read(server, driver, tmp_path, change):
+async def test_a_file_that_changes_while_it_is_read_commits_nothing(server, driver, tmp_path, change):
     """Half of one version and half of another is nobody's file."""
     path = tmp_path / "file"
     path.write_bytes(pattern(300_000))
@@ -256,38 +179,9 @@ async def test_a_file_that_changes_while_it_is_read(server, driver, tmp_path, ch
     assert server.open_uploads == []
 
 
-async def test_a_file_that_cannot_be_read(server, driver, tmp_path):
-    """A missing file and a directory are what the operating system says they are; nothing is sent."""
+async def test_a_file_that_cannot_be_read_is_the_systems_own_error(server, driver, tmp_path):
     with pytest.raises(FileNotFoundError, match="missing"):
         await driver.upload_object(tmp_path / "missing", "bucket", "key")
     with pytest.raises(IsADirectoryError):
         await driver.upload_object(tmp_path, "bucket", "key")
     assert server.requests == []
-
-
-async def test_a_pipe_is_read_to_its_end(server, driver, tmp_path):
-    """It has no size to be held to."""
-    path = tmp_path / "pipe"
-    os.mkfifo(path)
-    content = pattern(100_000)
-    writing = asyncio.create_task(asyncio.to_thread(path.write_bytes, content))
-    receipt = await driver.upload_object(path, "bucket", "key")
-    await writing
-    assert (receipt.size, server.objects["bucket", "key"].body) == (100_000, content)
-
-
-async def test_what_the_key_held_stays_until_the_commit(server, driver):
-    """All or nothing: a failing overwrite leaves the old object."""
-    await driver.upload_object_via_stream(b"old", "bucket", "key")
-
-    async def broken():
-        yield bytes(5000)
-        raise ValueError("the source broke")
-
-    with pytest.raises(ValueError, match="the source broke") as caught:
-        await driver.upload_object_via_stream(broken(), "bucket", "key")
-    assert server.objects["bucket", "key"].body == b"old"
-    assert "multipart upload" in "".join(caught.value.__notes__)
-    with pytest.raises(ResponseError):
-        await driver.upload_object_via_stream(bytes(5000), "missing", "key")
-    assert server.open_uploads == []

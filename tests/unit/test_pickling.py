@@ -151,7 +151,6 @@ def state(value: Any) -> Any:
 
 
 def test_every_public_name_was_looked_at() -> None:
-    """The errors and values that are added later, too."""
     errors = {name for name in aios3.__all__ if name.endswith("Error")}
     assert errors == {name for name in INSTANCES if name.endswith("Error")}
     assert {"UploadReceipt", "StorageObject", "RecoveredUpload", "TransferConfig", "Provider", "Fault"} <= set(
@@ -163,14 +162,12 @@ def test_every_public_name_was_looked_at() -> None:
 @pytest.mark.parametrize("way", COPIES)
 @pytest.mark.parametrize("name", INSTANCES)
 def test_a_copy_is_the_same(name: str, way: str) -> None:
-    """All attributes, the message and the notes; the cause need not come along."""
     value = INSTANCES[name]
     assert state(COPIES[way](value)) == state(value)
 
 
 @pytest.mark.parametrize("way", COPIES)
 def test_a_subclass_with_a_constructor_of_its_own_is_copied_too(way: str) -> None:
-    """Applications have such classes, also of errors that are an `OSError`."""
     for error in (OwnError(number=5), OwnTransportError("text", 5)):
         copied = COPIES[way](error)
         assert state(copied) == state(error)
@@ -190,14 +187,12 @@ class OwnTransportError(TransportError):
 
 
 def test_what_the_system_said_of_a_file_comes_along() -> None:
-    """Number, text and path are no ordinary attributes of an `OSError`."""
     copied = pickle.loads(pickle.dumps(TransportError(5, "input or output", "/a/path")))
     assert (copied.errno, copied.strerror, copied.filename) == (5, "input or output", "/a/path")
 
 
 @pytest.mark.parametrize("way", COPIES)
 def test_a_note_on_a_copy_is_the_copys_alone(way: str) -> None:
-    """Each of two uploads that fail by one error says what became of it."""
     error = StorageError("no")
     error.add_note("both")
     COPIES[way](error).add_note("one")
@@ -214,14 +209,12 @@ def test_a_recovered_upload_says_why_it_failed_also_where_the_error_cannot_be_pi
 
 
 def test_metadata_can_go_into_json() -> None:
-    """It is read-only, and a dict all the same."""
     found = StorageObject("b", "k", 5, "etag", metadata={"a": "b"})
     assert json.dumps(dataclasses.asdict(found)["metadata"]) == '{"a": "b"}'
     assert hash(found) == hash(copy.deepcopy(found))
 
 
 def test_credentials_show_no_secret_after_the_way_through_a_pickle() -> None:
-    """In no repr, nor in that of an error that holds one."""
     credentials = pickle.loads(pickle.dumps(Credentials("AKIA", "s3cret-s3cret", "t0ken-t0ken")))
     assert credentials.secret_access_key == "s3cret-s3cret"
     assert "s3cret" not in repr(credentials)

@@ -1,7 +1,9 @@
 """Pure parser of the shared AWS files: takes their text and returns profiles.
 
-The syntax is AWS's own, near to INI. A line that is indented deeper than the key
-above it belongs to that key. Below a key without a value the line is a sub-key
+The syntax is AWS's own, near to INI, as botocore and so the AWS CLI read it. A
+setting is ``key = value`` or ``key: value``. A comment has a line of its own; after
+a value, ``#`` and ``;`` belong to the value. A line that is indented deeper than the
+key above it belongs to that key. Below a key without a value the line is a sub-key
 (``s3 =`` and below it ``addressing_style = path``).
 See https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html.
 """
@@ -18,7 +20,9 @@ from aios3.errors import ConfigurationError
 __all__ = ["Section", "SharedConfig", "merge_credentials", "parse_config", "parse_credentials"]
 
 _HEADER: Final = re.compile(r"\[([^\]]*)\]\s*(?:[#;].*)?")
-_INLINE_COMMENT: Final = re.compile(r"\s[#;].*")
+_SETTING: Final = re.compile(r"\s*([^=:]*?)\s*[=:](.*)")
+_SUB_SETTING: Final = re.compile(r"\s*([^=]*?)\s*=(.*)")
+"""Setting below a key; its name may hold a colon if an equals sign follows."""
 # str.splitlines also cuts at form feeds and Unicode separators, which may be part of a value.
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 
@@ -166,7 +170,7 @@ def _continue_key(draft: _Draft, key: str, line: str) -> None:
     if draft.values[key]:
         draft.values[key] += "\n" + line.strip()
     else:
-        sub_key, value = _read_setting(line)
+        sub_key, value = _read_setting(line, _SUB_SETTING if "=" in line else _SETTING)
         draft.nested.setdefault(key, {})[sub_key] = value
 
 
@@ -185,8 +189,8 @@ def _unquoted(name: str) -> str:
     return name[1:-1] if is_quoted else name
 
 
-def _read_setting(line: str) -> tuple[str, str]:
-    key, equals, value = line.partition("=")
-    if not equals or not key.strip():
+def _read_setting(line: str, pattern: re.Pattern[str] = _SETTING) -> tuple[str, str]:
+    match = pattern.fullmatch(line)
+    if match is None or not match[1]:
         raise _MalformedLineError("expected a setting of the form key = value")
-    return key.strip().lower(), _INLINE_COMMENT.sub("", value).strip()
+    return match[1].lower(), match[2].strip()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from aios3.errors import ConfigurationError
 
 from .environment import Environment, is_true
 from .profiles import Section, SharedConfig, merge_credentials, parse_config, parse_credentials
 
-__all__ = ["Profile", "load_profile"]
+__all__ = ["Profile", "load_profile", "read_again"]
+
+_logger: Final = logging.getLogger("aios3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,11 @@ class Profile:
     services: Mapping[str, Section] = field(default_factory=dict)
     """All services sections, by name."""
     paths: tuple[Path, ...] = ()
-    """Files that were looked for, whether they exist or not."""
+    """Files that were looked for, whether they exist or not: config, then credentials."""
+    unread: tuple[str, ...] = ()
+    """Why files could not be read, one sentence for each. They count as empty until something is needed from them."""
+    needs_files: bool = False
+    """``True`` if a file in `unread` was named by a variable, or must hold the named profile."""
     shared: SharedConfig = field(default_factory=SharedConfig)
     """Content of both files, for profiles that refer to others."""
 
@@ -36,7 +44,8 @@ class Profile:
             ConfigurationError: no profile has that name.
         """
         if name not in self.shared.profiles:
-            raise ConfigurationError(f"profile {self.name!r} names the profile {name!r}, which does not exist")
+            what = "; ".join((f"profile {self.name!r} names the profile {name!r}, which does not exist", *self.unread))
+            raise ConfigurationError(what)
         return replace(self, name=name, settings=self.shared.profiles[name])
 
     @property
@@ -65,31 +74,70 @@ class Profile:
 def load_profile(environment: Environment, home: Path) -> Profile:
     """Read both files and return the profile that the environment names, else the default.
 
-    A missing file counts as empty. The text of both files is held in memory once.
+    A missing file counts as empty, and so does a file that cannot be read, which stands in `Profile.unread`. The text
+    of both files is held in memory once.
 
     Raises:
-        ConfigurationError: a file cannot be read or is malformed, or the named profile is in neither.
+        ConfigurationError: a file is malformed, or the named profile is in neither.
     """
     paths = (environment.config_path(home), environment.credentials_path(home))
-    config, credentials = (_read_text(path) for path in paths)
-    shared = merge_credentials(parse_config(config, str(paths[0])), parse_credentials(credentials, str(paths[1])))
+    shared, unread = _read_files(*paths)
     name = environment.profile or "default"
-    if environment.profile is not None and name not in shared.profiles:
-        raise ConfigurationError(
+    is_named = environment.profile is not None
+    if is_named and name not in shared.profiles:
+        missing = (
             f"the profile {name!r} (AWS_PROFILE) does not exist: there is no [profile {name}] in {paths[0]} "
             f"and no [{name}] in {paths[1]}"
         )
-    settings = shared.profiles.get(name, Section())
-    return Profile(name, environment.profile is not None, settings, shared.services, paths, shared)
+        raise ConfigurationError("; ".join((missing, *unread.values())))
+    chosen = {paths[0]: environment.config_file, paths[1]: environment.credentials_file}
+    return Profile(
+        name,
+        is_named,
+        shared.profiles.get(name, Section()),
+        shared.services,
+        paths,
+        tuple(unread.values()),
+        needs_files=bool(unread) and (is_named or any(chosen[path] for path in unread)),
+        shared=shared,
+    )
 
 
-def _read_text(path: Path) -> str:
+def read_again(profile: Profile) -> Profile:
+    """Return `profile` as its files have it now; empty if they no longer have it.
+
+    Raises:
+        ConfigurationError: a file is malformed.
+    """
+    if not profile.paths:
+        return profile
+    config, credentials = profile.paths
+    shared, unread = _read_files(config, credentials)
+    settings = shared.profiles.get(profile.name, Section())
+    unread_now = tuple(unread.values())
+    return replace(profile, settings=settings, services=shared.services, shared=shared, unread=unread_now)
+
+
+def _read_files(config: Path, credentials: Path) -> tuple[SharedConfig, dict[Path, str]]:
+    """Return the content of both files, and why one of them could not be read, by path."""
+    texts: dict[Path, str] = {}
+    unread: dict[Path, str] = {}
+    for path in (config, credentials):
+        try:
+            content = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            content = b""
+        except (OSError, ValueError) as error:
+            content, unread[path] = b"", f"{path} cannot be read: {error}"
+            _logger.debug("%s; the file counts as empty", unread[path])
+        texts[path] = _decode(content, path)
+    parsed = parse_config(texts[config], str(config))
+    return merge_credentials(parsed, parse_credentials(texts[credentials], str(credentials))), unread
+
+
+def _decode(content: bytes, path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
+        return content.decode("utf-8")
     except UnicodeDecodeError:
         # No text and no cause in the error: the UnicodeDecodeError holds the whole file.
         raise ConfigurationError(f"{path} is not UTF-8 text") from None
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from error

@@ -8,6 +8,9 @@ sent and no program is run before the first request needs credentials.
 
 from __future__ import annotations
 
+import logging
+from typing import Final
+
 from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError, StorageError
@@ -19,13 +22,16 @@ from .environment_sources import (
     from_environment_keys,
     from_environment_web_identity,
     from_metadata,
+    read_environment_credentials,
 )
 from .instance_metadata import DEFAULT_METADATA_URL, InstanceMetadataCredentials
 from .profile_roles import CredentialsSource, from_profile_web_identity
-from .profile_sources import BELOW_WEB_IDENTITY, first_of, from_profile, from_role
+from .profile_sources import BELOW_WEB_IDENTITY, first_of, from_role
 from .static_keys import StaticCredentials
 
 __all__ = ["LookupContext", "StaticCredentials", "find_credentials"]
+
+_logger: Final = logging.getLogger("aios3")
 
 
 def find_credentials(context: LookupContext) -> CredentialsProvider:
@@ -34,8 +40,9 @@ def find_credentials(context: LookupContext) -> CredentialsProvider:
     Raises:
         ConfigurationError: no source has credentials, or a source has unusable ones.
     """
-    provider = first_of(context, _sources_in_order(context))
+    provider = first_of(context, _SOURCES)
     if provider is not None:
+        _logger.debug("credentials are looked up: %r%s", provider, _passed_over(context))
         return provider
     metadata = from_metadata(context)
     if metadata is None:
@@ -43,18 +50,29 @@ def find_credentials(context: LookupContext) -> CredentialsProvider:
     return _LastResort(context, metadata)
 
 
-def _sources_in_order(context: LookupContext) -> tuple[CredentialsSource, ...]:
-    # A profile that is named comes before keys that happen to be exported.
-    if context.profile.is_named:
-        return (from_profile, from_environment_keys, from_environment_web_identity, from_container)
-    return (
-        from_environment_keys,
-        from_role,
-        from_environment_web_identity,
-        from_profile_web_identity,
-        *BELOW_WEB_IDENTITY,
-        from_container,
-    )
+def _refuse_unread(context: LookupContext) -> CredentialsProvider | None:
+    """Raise if a file that was asked for could not be read, because it may hold the keys."""
+    if context.profile.needs_files:
+        raise ConfigurationError("; ".join(context.profile.unread))
+    return None
+
+
+_SOURCES: Final[tuple[CredentialsSource, ...]] = (
+    from_environment_keys,
+    from_role,
+    from_environment_web_identity,
+    from_profile_web_identity,
+    *BELOW_WEB_IDENTITY,
+    _refuse_unread,
+    from_container,
+)
+"""The order of boto3. So keys that an MFA tool has exported come before the profile of AWS_PROFILE."""
+
+
+def _passed_over(context: LookupContext) -> str:
+    """Return that the environment's keys come before a named profile, if it has both."""
+    has_both = context.profile.is_named and read_environment_credentials(context.environ) is not None
+    return f", before profile {context.profile.name!r} of AWS_PROFILE" if has_both else ""
 
 
 class _LastResort(RefreshingCredentials):
@@ -85,9 +103,11 @@ class _LastResort(RefreshingCredentials):
 def _absence(context: LookupContext, metadata: str) -> ConfigurationError:
     profile = context.profile
     files = " and ".join(str(path) for path in profile.paths)
+    unread = "".join(f" ({why})" for why in profile.unread)
     return ConfigurationError(
         "no credentials were found. Looked at: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, "
-        f"AWS_WEB_IDENTITY_TOKEN_FILE, profile {profile.name!r} in {files}, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI "
-        f"and AWS_CONTAINER_CREDENTIALS_FULL_URI, {metadata}. Pass credentials=Credentials(...), set "
-        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or pass credentials=ANONYMOUS for a public bucket"
+        f"AWS_WEB_IDENTITY_TOKEN_FILE, profile {profile.name!r} in {files}{unread}, "
+        f"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and AWS_CONTAINER_CREDENTIALS_FULL_URI, {metadata}. "
+        "Pass credentials=Credentials(...), set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or pass "
+        "credentials=ANONYMOUS for a public bucket"
     )

@@ -10,11 +10,10 @@ from urllib.parse import urlsplit
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.clock import Clock
+from aios3._config.credential_requests.documents import METADATA_FIELDS, parse_object, read_credentials, read_small_file
+from aios3._config.credential_requests.fetch import CredentialRequests, by_our_clock, make_request, refusal
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
-
-from .documents import METADATA_FIELDS, parse_object, read_credentials, read_small_file
-from .fetch import CredentialRequests, make_request, refusal
 
 __all__ = ["ContainerCredentials"]
 
@@ -68,7 +67,8 @@ class ContainerCredentials(RefreshingCredentials):
         if response.status != 200:
             raise refusal(response, _OPERATION)
         origin = f"the response of {origin}"
-        return read_credentials(parse_object(response.body, origin), METADATA_FIELDS, origin)
+        credentials = read_credentials(parse_object(response.body, origin), METADATA_FIELDS, origin)
+        return by_our_clock(credentials, response, self._clock.now())
 
     async def _read_token(self) -> str | None:
         if self._token_file is None:

@@ -29,6 +29,12 @@ class LookupContext:
     """Profiles whose roles are assumed with the credentials of `profile`, outermost first."""
     uses_fips: bool = False
     """``True`` if STS is reached at its FIPS endpoint, unless another endpoint is configured."""
+    proxy: str | None = field(default=None, repr=False)
+    """URL of the proxy for requests that leave the machine; ``None`` for none."""
+    trust_env: bool = False
+    """``True`` if the proxies of the environment are used."""
+    outer_ca_bundle: str | None = None
+    """The ``ca_bundle`` of the profile whose role chain this context belongs to."""
 
     def variable(self, name: str) -> str | None:
         """Return a variable of the environment; an empty one counts as unset."""
@@ -41,7 +47,7 @@ class LookupContext:
     @property
     def ca_bundle(self) -> str | None:
         """Path of the certificates to trust instead of the system's."""
-        return self.variable("AWS_CA_BUNDLE")
+        return self.variable("AWS_CA_BUNDLE") or self.outer_ca_bundle or self.profile.settings.get("ca_bundle")
 
     def endpoint_url(self, service: str) -> str | None:
         """Return the endpoint that is configured for ``"sts"`` or ``"sso"``; ``None`` for AWS's usual endpoint.
@@ -60,4 +66,5 @@ class LookupContext:
 
     def below(self, profile: Profile) -> LookupContext:
         """Return the context of a source profile, whose credentials assume the role of this profile."""
-        return replace(self, profile=profile, role_chain=(*self.role_chain, self.profile.name))
+        chain = (*self.role_chain, self.profile.name)
+        return replace(self, profile=profile, role_chain=chain, outer_ca_bundle=self.ca_bundle)

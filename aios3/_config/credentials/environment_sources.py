@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from aios3._config.aws_files.environment import first_set
-from aios3._config.credentials.static_keys import pair_keys
+from aios3._config.aws_files.environment import first_set, is_true
 from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError
 
@@ -15,7 +15,7 @@ from .container import ContainerCredentials
 from .context import LookupContext
 from .instance_metadata import InstanceMetadataCredentials
 from .role_providers import WebIdentityCredentials
-from .static_keys import StaticCredentials
+from .static_keys import RereadKeys, pair_keys
 
 __all__ = [
     "find_metadata_url",
@@ -32,7 +32,10 @@ _IPV6_METADATA_URL: Final = "http://[fd00:ec2::254]"
 def from_environment_keys(context: LookupContext) -> CredentialsProvider | None:
     """Return the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; ``None`` if both are unset."""
     credentials = read_environment_credentials(context.environ)
-    return None if credentials is None else StaticCredentials(credentials)
+    if credentials is None:
+        return None
+    read = partial(read_environment_credentials, context.environ)
+    return RereadKeys(credentials, read, clock=context.clock, origin="the environment")
 
 
 def from_environment_web_identity(context: LookupContext) -> CredentialsProvider | None:
@@ -50,6 +53,8 @@ def from_environment_web_identity(context: LookupContext) -> CredentialsProvider
         session_name=context.variable("AWS_ROLE_SESSION_NAME"),
         endpoint_url=context.endpoint_url("sts"),
         ca_bundle=context.ca_bundle,
+        proxy=context.proxy,
+        trust_env=context.trust_env,
         clock=context.clock,
     )
 
@@ -80,20 +85,25 @@ def from_metadata(context: LookupContext) -> InstanceMetadataCredentials | None:
         endpoint_url=find_metadata_url(context),
         seconds=_read_number(context, "AWS_METADATA_SERVICE_TIMEOUT"),
         attempts=int(_read_number(context, "AWS_METADATA_SERVICE_NUM_ATTEMPTS")),
-        allows_v1=not context.is_on("AWS_EC2_METADATA_V1_DISABLED"),
+        allows_v1=not is_true(_read_setting(context, "AWS_EC2_METADATA_V1_DISABLED")),
         clock=context.clock,
     )
 
 
 def find_metadata_url(context: LookupContext) -> str | None:
     """Return the configured URL of the metadata service; ``None`` for the usual URL."""
-    mode = context.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE") or ""
+    mode = _read_setting(context, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE") or ""
     by_mode = _IPV6_METADATA_URL if mode.lower() == "ipv6" else None
-    return context.variable("AWS_EC2_METADATA_SERVICE_ENDPOINT") or by_mode
+    return _read_setting(context, "AWS_EC2_METADATA_SERVICE_ENDPOINT") or by_mode
+
+
+def _read_setting(context: LookupContext, variable: str) -> str | None:
+    """Return a setting of the metadata service: the variable, else the profile's, which has the same name."""
+    return context.variable(variable) or context.profile.settings.get(variable.removeprefix("AWS_").lower())
 
 
 def _read_number(context: LookupContext, name: str) -> float:
-    text = context.variable(name) or "1"
+    text = _read_setting(context, name) or "1"
     # The limits suit both seconds and attempts.
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 100):
         raise ConfigurationError(f"{name} must be a whole number in 1..100")

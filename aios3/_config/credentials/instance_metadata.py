@@ -1,4 +1,4 @@
-"""Credentials of this EC2 machine, from its metadata service (IMDSv2)."""
+"""Credentials of this EC2 machine, from its metadata service (IMDSv2, or IMDSv1 where that is all there is)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from urllib.parse import quote
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.clock import Clock
+from aios3._config.credential_requests.documents import METADATA_FIELDS, parse_object, read_credentials
+from aios3._config.credential_requests.fetch import CredentialRequests, make_request, refusal
 from aios3._protocol.wire.messages import Response
 from aios3.credentials import Credentials
-from aios3.errors import ConfigurationError
-
-from .documents import METADATA_FIELDS, parse_object, read_credentials
-from .fetch import CredentialRequests, make_request, refusal
+from aios3.errors import ConfigurationError, TransportTimeoutError
 
 __all__ = ["DEFAULT_METADATA_URL", "InstanceMetadataCredentials"]
 
@@ -37,7 +36,7 @@ class InstanceMetadataCredentials(RefreshingCredentials):
         endpoint_url: URL of the metadata service; ``None`` for the usual URL.
         seconds: limit of one attempt of each of the three requests.
         attempts: attempts per request; outside EC2 nothing responds, so one is enough.
-        allows_v1: continue without a token if the service has none.
+        allows_v1: continue without a token if the service has none, or does not give one in time.
         clock: source of the time.
     """
 
@@ -71,11 +70,18 @@ class InstanceMetadataCredentials(RefreshingCredentials):
         return self._extended(_read_response(response))
 
     async def _authorize(self) -> dict[str, str]:
-        """Return the header with the token for the other two requests; empty if the service has no tokens."""
+        """Return the header with the token for the other two requests; empty if the service gives no token.
+
+        Inside a container its response may be lost, because it may pass one machine only. So silence means version 1.
+        """
         operation = "GetInstanceMetadataToken"
-        response = await self._send(
-            operation, "PUT", _TOKEN_PATH, {"x-aws-ec2-metadata-token-ttl-seconds": _TOKEN_SECONDS}
-        )
+        headers = {"x-aws-ec2-metadata-token-ttl-seconds": _TOKEN_SECONDS}
+        try:
+            response = await self._send(operation, "PUT", _TOKEN_PATH, headers)
+        except TransportTimeoutError:
+            if not self._allows_v1:
+                raise
+            return {}
         if response.status == 200:
             return {"x-aws-ec2-metadata-token": response.body.decode("latin-1").strip()}
         if self._allows_v1 and response.status in _NO_TOKENS:

@@ -13,10 +13,9 @@ from typing import Final
 from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.clock import Clock
 from aios3._concurrency.shielding import finish_despite_cancellation
+from aios3._config.credential_requests.documents import PROCESS_FIELDS, parse_object, read_credentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
-
-from .documents import PROCESS_FIELDS, parse_object, read_credentials
 
 __all__ = ["ProcessCredentials"]
 

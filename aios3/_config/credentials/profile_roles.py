@@ -10,7 +10,7 @@ from aios3.errors import ConfigurationError
 from .context import LookupContext
 from .environment_sources import from_container, from_environment_keys, from_metadata
 from .role_providers import AssumeRoleCredentials, WebIdentityCredentials
-from .static_keys import StaticCredentials, read_profile_keys
+from .static_keys import reread_profile_keys
 
 __all__ = ["CredentialsSource", "from_profile_role", "from_profile_web_identity"]
 
@@ -50,6 +50,8 @@ def from_profile_role(context: LookupContext, find: CredentialsSource) -> Creden
         duration_seconds=_read_duration(context),
         endpoint_url=context.endpoint_url("sts"),
         ca_bundle=context.ca_bundle,
+        proxy=context.proxy,
+        trust_env=context.trust_env,
         clock=context.clock,
     )
 
@@ -68,6 +70,8 @@ def from_profile_web_identity(context: LookupContext) -> CredentialsProvider | N
         duration_seconds=_read_duration(context),
         endpoint_url=context.endpoint_url("sts"),
         ca_bundle=context.ca_bundle,
+        proxy=context.proxy,
+        trust_env=context.trust_env,
         clock=context.clock,
     )
 
@@ -92,9 +96,9 @@ def _find_source(context: LookupContext, find: CredentialsSource) -> Credentials
 def _from_source_profile(context: LookupContext, name: str, find: CredentialsSource) -> CredentialsProvider:
     below = context.below(context.profile.sibling(name))
     # A profile may name itself: then its own keys assume its role.
-    keys = read_profile_keys(below.profile)
+    keys = reread_profile_keys(below.profile, context.clock)
     if keys is not None:
-        return StaticCredentials(keys)
+        return keys
     if name in below.role_chain:
         raise _refuse(context, f"goes round in a circle: {' -> '.join([*below.role_chain, name])}")
     provider = find(below)

@@ -13,15 +13,15 @@ from aios3.credentials import CredentialsProvider
 from aios3.errors import ConfigurationError
 
 from .context import LookupContext
+from .login import LoginCredentials
 from .process import ProcessCredentials
 from .profile_roles import CredentialsSource, from_profile_role, from_profile_web_identity
 from .sso import SsoCredentials
-from .static_keys import StaticCredentials, read_profile_keys
+from .static_keys import reread_profile_keys
 
 __all__ = ["BELOW_WEB_IDENTITY", "first_of", "from_profile", "from_role"]
 
 _LEFT_OVER: Final = {
-    "login_session": "which aios3 does not support: pass a CredentialsProvider of your own",
     "web_identity_token_file": "but no role_arn",
     "credential_source": "but no role_arn",
     "source_profile": "but no role_arn",
@@ -79,7 +79,10 @@ def _from_sso(context: LookupContext) -> CredentialsProvider | None:
         cache_directory=context.home / ".aws" / "sso" / "cache",
         login_command=f"aws sso login --profile {profile.name}",
         endpoint_url=context.endpoint_url("sso"),
+        oidc_url=context.endpoint_url("sso_oidc"),
         ca_bundle=context.ca_bundle,
+        proxy=context.proxy,
+        trust_env=context.trust_env,
         clock=context.clock,
     )
 
@@ -97,14 +100,31 @@ def _from_credentials_file(context: LookupContext) -> CredentialsProvider | None
     return _from_keys(context) if context.profile.has_keys_in_credentials_file else None
 
 
+def _from_login(context: LookupContext) -> CredentialsProvider | None:
+    """Return the credentials of a console session, which ``aws login`` has stored."""
+    login_session = context.profile.settings.get("login_session")
+    if login_session is None:
+        return None
+    return LoginCredentials(
+        login_session,
+        region=context.profile.settings.get("region") or context.region,
+        cache_directory=context.variable("AWS_LOGIN_CACHE_DIRECTORY") or context.home / ".aws" / "login" / "cache",
+        login_command=f"aws login --profile {context.profile.name}",
+        endpoint_url=context.endpoint_url("signin"),
+        ca_bundle=context.ca_bundle,
+        proxy=context.proxy,
+        trust_env=context.trust_env,
+        clock=context.clock,
+    )
+
+
 def _from_process(context: LookupContext) -> CredentialsProvider | None:
     command = context.profile.settings.get("credential_process")
     return None if command is None else ProcessCredentials(command, clock=context.clock)
 
 
 def _from_keys(context: LookupContext) -> CredentialsProvider | None:
-    keys = read_profile_keys(context.profile)
-    return None if keys is None else StaticCredentials(keys)
+    return reread_profile_keys(context.profile, context.clock)
 
 
 def _refuse_left_over(context: LookupContext) -> CredentialsProvider | None:
@@ -118,6 +138,7 @@ def _refuse_left_over(context: LookupContext) -> CredentialsProvider | None:
 BELOW_WEB_IDENTITY: Final[tuple[CredentialsSource, ...]] = (
     _from_sso,
     _from_credentials_file,
+    _from_login,
     _from_process,
     _from_keys,
     _refuse_left_over,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from aios3._client.refreshing_credentials import RefreshingCredentials
+from aios3._client.refreshing_credentials import RefreshingCredentials, renewed_by
 from aios3._concurrency.clock import Clock
-from aios3._protocol.policies.retry import repair_for
-from aios3.credentials import Credentials, CredentialsProvider, RefreshableCredentials
+from aios3._config.credential_requests.documents import read_small_file
+from aios3._protocol.policies.proxies import Proxies
+from aios3._protocol.policies.retry import is_refusal_of_keys
+from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError, ResponseError
 
-from .documents import read_small_file
 from .static_keys import StaticCredentials
 from .sts import StsClient, check_duration
 
@@ -30,6 +31,8 @@ class AssumeRoleCredentials(RefreshingCredentials):
         duration_seconds: lifetime in seconds, 900 to 43,200; ``None`` takes the default of STS, an hour.
         endpoint_url: endpoint of another STS; ``None`` for AWS's.
         ca_bundle: path of the certificates to trust instead of the system's.
+        proxy: URL of a proxy; ``None`` for none.
+        trust_env: use the proxies of the environment, as `aios3.S3StorageDriver` does.
         clock: source of the time.
 
     Raises:
@@ -47,11 +50,16 @@ class AssumeRoleCredentials(RefreshingCredentials):
         duration_seconds: int | None = None,
         endpoint_url: str | None = None,
         ca_bundle: str | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
         clock: Clock = Clock(),  # noqa: B008 - frozen
     ) -> None:
         super().__init__(self._assume, clock=clock, name=f"credentials of role {role_arn}")
         self._source = StaticCredentials(source) if isinstance(source, Credentials) else source
-        self._sts = StsClient(region=region, endpoint_url=endpoint_url, ca_bundle=ca_bundle, clock=clock)
+        proxies = Proxies.choose(proxy, trust_env=trust_env, environ=os.environ)
+        self._sts = StsClient(
+            region=region, endpoint_url=endpoint_url, ca_bundle=ca_bundle, clock=clock, proxies=proxies
+        )
         self._session_name = session_name
         self._parameters = {
             "RoleArn": role_arn,
@@ -64,10 +72,10 @@ class AssumeRoleCredentials(RefreshingCredentials):
         try:
             return await self._ask(signer)
         except ResponseError as error:
-            if repair_for(error) != "credentials" or not isinstance(self._source, RefreshableCredentials):
+            others = await renewed_by(self._source, signer) if is_refusal_of_keys(error) else signer
+            if others == signer:
                 raise
-            self._source.invalidate(signer)
-        return await self._ask(await self._source.get_credentials())
+        return await self._ask(others)
 
     async def _ask(self, signer: Credentials) -> Credentials:
         session_name = self._session_name or f"aios3-{self._clock.now():%Y%m%dT%H%M%S}"
@@ -85,6 +93,8 @@ class WebIdentityCredentials(RefreshingCredentials):
         duration_seconds: lifetime in seconds, 900 to 43,200; ``None`` takes the default of STS, an hour.
         endpoint_url: endpoint of another STS; ``None`` for AWS's.
         ca_bundle: path of the certificates to trust instead of the system's.
+        proxy: URL of a proxy; ``None`` for none.
+        trust_env: use the proxies of the environment, as `aios3.S3StorageDriver` does.
         clock: source of the time.
 
     Raises:
@@ -101,11 +111,16 @@ class WebIdentityCredentials(RefreshingCredentials):
         duration_seconds: int | None = None,
         endpoint_url: str | None = None,
         ca_bundle: str | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
         clock: Clock = Clock(),  # noqa: B008 - frozen
     ) -> None:
         super().__init__(self._exchange, clock=clock, name=f"web identity credentials of role {role_arn}")
         self._token_file = Path(token_file)
-        self._sts = StsClient(region=region, endpoint_url=endpoint_url, ca_bundle=ca_bundle, clock=clock)
+        proxies = Proxies.choose(proxy, trust_env=trust_env, environ=os.environ)
+        self._sts = StsClient(
+            region=region, endpoint_url=endpoint_url, ca_bundle=ca_bundle, clock=clock, proxies=proxies
+        )
         self._session_name = session_name
         self._parameters = {"RoleArn": role_arn, "DurationSeconds": check_duration(duration_seconds)}
 

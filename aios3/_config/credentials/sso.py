@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3._concurrency.clock import Clock
+from aios3._config.credential_requests.documents import SSO_FIELDS, parse_object, read_credentials
+from aios3._config.credential_requests.fetch import CredentialRequests, by_our_clock, make_request, refusal
+from aios3._config.credential_requests.login_files import LoginFile
 from aios3._config.endpoints.regions import check_region, domain_of
+from aios3._protocol.policies.proxies import Proxies
 from aios3._protocol.wire.messages import Response
 from aios3._protocol.wire.uri import canonical_query
-from aios3._protocol.wire.xml_bodies import read_time
 from aios3.credentials import Credentials
-from aios3.errors import ConfigurationError
 
-from .documents import SSO_FIELDS, parse_object, read_credentials, read_small_file
-from .fetch import CredentialRequests, make_request, refusal
+from .sso_token import SsoToken
 
 __all__ = ["SsoCredentials"]
 
@@ -30,7 +30,8 @@ _ATTEMPTS: Final = 3
 class SsoCredentials(RefreshingCredentials):
     """Gets the credentials of a role in IAM Identity Center, and renews them while the login lasts.
 
-    The login itself is not renewed. Once it has ended, the error says how to log in again.
+    The login of an ``sso-session`` is renewed as the AWS CLI does, and written back to its file. Once a login has
+    ended, the error says how to log in again.
 
     Args:
         account_id: id of the account.
@@ -41,7 +42,10 @@ class SsoCredentials(RefreshingCredentials):
         cache_directory: directory of the stored logins; ``None`` for ``~/.aws/sso/cache``.
         login_command: command for the error when the login has ended; ``None`` derives it from the session.
         endpoint_url: endpoint of another portal; ``None`` for AWS's.
+        oidc_url: endpoint of another service that renews tokens; ``None`` for AWS's.
         ca_bundle: path of the certificates to trust instead of the system's.
+        proxy: URL of a proxy; ``None`` for none.
+        trust_env: use the proxies of the environment, as `aios3.S3StorageDriver` does.
         clock: source of the time.
 
     Raises:
@@ -59,7 +63,10 @@ class SsoCredentials(RefreshingCredentials):
         cache_directory: str | os.PathLike[str] | None = None,
         login_command: str | None = None,
         endpoint_url: str | None = None,
+        oidc_url: str | None = None,
         ca_bundle: str | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
         clock: Clock = Clock(),  # noqa: B008 - frozen
     ) -> None:
         check_region(region, "sso_region")
@@ -72,41 +79,25 @@ class SsoCredentials(RefreshingCredentials):
         self._login_file = Path(directory) / f"{digest.hexdigest()}.json"
         usual = f"aws sso login --sso-session {session_name}" if session_name else "aws sso login"
         self._login_command = login_command or usual
-        self._requests = CredentialRequests(seconds=_SECONDS, attempts=_ATTEMPTS, clock=clock, ca_bundle=ca_bundle)
+        self._login = LoginFile(self._login_file, "SSO login", self._login_command)
+        proxies = Proxies.choose(proxy, trust_env=trust_env, environ=os.environ)
+        self._requests = CredentialRequests(
+            seconds=_SECONDS, attempts=_ATTEMPTS, clock=clock, ca_bundle=ca_bundle, proxies=proxies
+        )
+        token_url = f"{(oidc_url or f'https://oidc.{region}.{domain_of(region)}').rstrip('/')}/token"
+        self._token = SsoToken(
+            self._login, self._requests, url=token_url if session_name is not None else None, clock=clock
+        )
 
     async def _exchange(self) -> Credentials:
-        headers = {"x-amz-sso_bearer_token": await self._read_token()}
+        headers = {"x-amz-sso_bearer_token": await self._token.get()}
         request = make_request(_OPERATION, "GET", self._url, headers, origin="the SSO portal")
         response = await self._requests.send(request)
         if response.status == 401:
-            raise self._needs_login("was refused")
+            raise self._login.needs_login("was refused")
         if response.status != 200:
             raise refusal(response, _OPERATION)
-        return _read_response(response)
-
-    async def _read_token(self) -> str:
-        """Return the token of the login. Reads the file each time, because the user may have logged in since."""
-        origin = f"the SSO login in {self._login_file}"
-        try:
-            content = await read_small_file(self._login_file, "the SSO login")
-        except ConfigurationError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                raise self._needs_login("does not exist") from error
-            raise
-        return self._check_token(parse_object(content, origin), origin)
-
-    def _check_token(self, document: Mapping[str, object], origin: str) -> str:
-        token = document.get("accessToken")
-        # Older tools wrote UTC instead of the standard's Z.
-        expires_at = read_time(str(document.get("expiresAt", "")).replace("UTC", "Z"))
-        if not isinstance(token, str) or not token or expires_at is None:
-            raise ConfigurationError(f"{origin} has no accessToken, or no time in expiresAt")
-        if expires_at <= self._clock.now():
-            raise self._needs_login(f"ended at {expires_at:%Y-%m-%dT%H:%M:%SZ}")
-        return token
-
-    def _needs_login(self, what: str) -> ConfigurationError:
-        return ConfigurationError(f"the SSO login {what}: run `{self._login_command}`")
+        return by_our_clock(_read_response(response), response, self._clock.now())
 
 
 def _read_response(response: Response) -> Credentials:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-__all__ = ["fill_pattern", "is_below", "read_region"]
+__all__ = ["HostMatch", "fill_pattern", "is_below", "match_host", "read_region"]
 
 _NAME: Final = re.compile(r"\{(\w+)\}")
 _LABEL: Final = r"[a-z0-9-]{1,63}"
@@ -40,6 +41,39 @@ def read_region(patterns: Iterable[str], host: str, bucket: str | None = None) -
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class HostMatch:
+    """Parts of a host that fits a pattern."""
+
+    pattern: str
+    region: str | None
+    """Region that the host names; ``None`` if it names none."""
+    bucket: str | None
+    """Text before the pattern's host, which can only be a bucket; ``None`` for none."""
+    host: str
+    """Host without the bucket."""
+
+
+def match_host(patterns: Iterable[str], host: str) -> HostMatch | None:
+    """Return what a host says, which a bucket may precede; ``None`` if no pattern fits.
+
+    A pattern that fits the whole host comes first, then the pattern with the most fixed text.
+
+    Args:
+        patterns: of one store.
+        host: in lower case, with the port unless it is the scheme's default.
+    """
+    ordered = sorted(patterns, key=_fixed_length, reverse=True)
+    for start in ("", r"(?P<bucket>[^:]+)\."):
+        for pattern in ordered:
+            if found := _compile(pattern, start).fullmatch(host):
+                named = found.groupdict()
+                bucket = named.get("bucket")
+                rest = host if bucket is None else host.removeprefix(f"{bucket}.")
+                return HostMatch(pattern, named.get("region"), bucket, rest)
+    return None
+
+
 def is_below(pattern: str, host: str) -> bool:
     """Return whether a host ends with the pattern's text after the last name in braces.
 
@@ -58,8 +92,8 @@ def _fixed_length(pattern: str) -> int:
     return len(_NAME.sub("", _host_of(pattern)))
 
 
-@lru_cache(maxsize=256)
-def _compile(pattern: str) -> re.Pattern[str]:
+@lru_cache(maxsize=1024)
+def _compile(pattern: str, start: str = "") -> re.Pattern[str]:
     # re.split returns fixed text and names in turn.
     parts = _NAME.split(_host_of(pattern))
     for place, text in enumerate(parts):
@@ -67,4 +101,4 @@ def _compile(pattern: str) -> re.Pattern[str]:
             parts[place] = re.escape(text)
         else:
             parts[place] = f"(?P<region>{_LABEL})" if text == "region" else _LABEL
-    return re.compile("".join(parts), re.ASCII)
+    return re.compile(start + "".join(parts), re.ASCII)

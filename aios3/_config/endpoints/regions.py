@@ -6,13 +6,16 @@ import re
 from typing import Final
 
 from aios3.errors import ConfigurationError
+from aios3.providers import PROVIDERS
+
+from .provider_hosts import partition_of
 
 __all__ = ["check_region", "choose_aws_region", "domain_of", "fips_sts_url"]
 
 _REGION: Final = re.compile(r"[A-Za-z0-9-]{1,63}", re.ASCII)
 _AWS_REGION: Final = re.compile(r"[a-z]{2,5}(?:-[a-z]+){1,3}-\d{1,2}", re.ASCII)
-_DOMAINS: Final = {"cn-": "amazonaws.com.cn", "eusc-": "amazonaws.eu"}
-"""Domain by the beginning of the region's name; all other regions are below amazonaws.com."""
+_AWS: Final = PROVIDERS["aws"]
+"""Record with AWS's partitions, which all its services share."""
 
 
 def check_region(region: str, origin: str) -> str:
@@ -33,7 +36,7 @@ def choose_aws_region(*candidates: str | None) -> str:
 
 def domain_of(region: str) -> str:
     """Return the domain of AWS's services in the region."""
-    return next((domain for prefix, domain in _DOMAINS.items() if region.startswith(prefix)), "amazonaws.com")
+    return partition_of(_AWS, region) or "amazonaws.com"
 
 
 def fips_sts_url(region: str) -> str:

@@ -25,7 +25,9 @@ def _build_context(ca_bundle: str | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_bundle)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"the CA bundle {ca_bundle!r} (AWS_CA_BUNDLE) cannot be used: {error}") from error
+        raise ConfigurationError(
+            f"the CA bundle {ca_bundle!r} (AWS_CA_BUNDLE, or ca_bundle of the profile) cannot be used: {error}"
+        ) from error
     # The transport speaks only HTTP/1.1, and some stores choose HTTP/2 for a client without ALPN.
     context.set_alpn_protocols(["http/1.1"])
     return context

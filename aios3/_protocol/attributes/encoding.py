@@ -22,6 +22,7 @@ __all__ = [
     "read_flag",
     "read_legal_hold",
     "read_metadata",
+    "read_name",
     "read_retain_until",
     "read_tags",
     "read_text",
@@ -48,6 +49,15 @@ def read_text(header: str) -> Reader:
         return {header: text}
 
     return read
+
+
+def read_name(name: str, value: object) -> str:
+    """Return a name that a store has given, which is not empty."""
+    text = _text(name, value)
+    if not text:
+        raise ConfigurationError(f"{name} must not be empty")
+    _utf8(name, text)
+    return text
 
 
 def read_flag(header: str) -> Reader:

@@ -112,6 +112,8 @@ def parse_result(operation: Operation[Any], response: Response, *roots: str) -> 
     try:
         document = parse_xml(response.body)
     except XmlError:
+        if (error := refusal(operation, response)).code is not None:
+            raise error from None
         came = describe_body(response)
         raise unusable(operation, response, f"the store sent a success with {came}") from None
     if document.name in roots:

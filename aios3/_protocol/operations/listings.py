@@ -14,11 +14,19 @@ from aios3._protocol.wire.error_responses import unquote_etag
 from aios3._protocol.wire.messages import Request, Response
 from aios3._protocol.wire.uri import Endpoint
 from aios3._protocol.wire.xml_bodies import Element, read_time
-from aios3.models import Container, PendingUpload, StorageObject
+from aios3.models import CommonPrefix, Container, PendingUpload, StorageObject
 
 from .base import build_request, parse_result, refusal, unusable
 
-__all__ = ["BucketsPage", "ListBuckets", "ListMultipartUploads", "ListObjectsV2", "ObjectsPage", "UploadsPage"]
+__all__ = [
+    "BucketsPage",
+    "ListBuckets",
+    "ListMultipartUploads",
+    "ListObjectsV2",
+    "ObjectsPage",
+    "UploadsPage",
+    "key_decoder",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,8 @@ class ObjectsPage:
     objects: tuple[StorageObject, ...]
     next_token: str
     """Token of the next page, never that of this page; empty on the last page."""
+    prefixes: tuple[CommonPrefix, ...] = ()
+    """Common prefixes of the keys that the delimiter hides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +99,17 @@ class ListObjectsV2:
     bucket: str
     prefix: str = ""
     token: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delimiter: str = ""
+    """Text after which keys with the same beginning are listed as one common prefix; empty for none."""
 
     def build(self, endpoint: Endpoint) -> Request:
         """Return the request, unsigned."""
         # XML 1.0 cannot hold control characters, which keys may have.
         query = [("list-type", "2"), ("encoding-type", "url")]
-        optional = (("prefix", self.prefix), ("continuation-token", self.token))
+        optional = (("prefix", self.prefix), ("delimiter", self.delimiter), ("continuation-token", self.token))
         query.extend(pair for pair in optional if pair[1])
-        return build_request(self, endpoint, "GET", query=tuple(query))
+        return build_request(self, endpoint, "GET", query=tuple(query), headers=self.headers)
 
     def read(self, response: Response) -> ObjectsPage:
         """Return the page.
@@ -106,7 +119,7 @@ class ListObjectsV2:
                 the next. Without this error the list would look complete.
         """
         document = parse_result(self, response, "ListBucketResult")
-        decode = _key_decoder(document)
+        decode = key_decoder(document)
         entries = document.all("Contents")
         sizes = [entry.number("Size") for entry in entries]
         objects = tuple(
@@ -116,12 +129,18 @@ class ListObjectsV2:
         )
         if len(objects) < len(entries) or any(not found.key for found in objects):
             raise unusable(self, response, "the store listed an object without its key or size")
+        prefixes = tuple(
+            CommonPrefix(self.bucket, decode(text))
+            for element in document.all("CommonPrefixes")
+            for text in (each.content for each in element.all("Prefix"))
+            if text
+        )
         if not document.flag("IsTruncated"):
-            return ObjectsPage(objects, "")
+            return ObjectsPage(objects, "", prefixes)
         token = (document.text("NextContinuationToken") or "").strip()
         if token in ("", self.token):
             raise unusable(self, response, "the store's list of objects does not advance")
-        return ObjectsPage(objects, token)
+        return ObjectsPage(objects, token, prefixes)
 
     def following(self, page: ObjectsPage) -> ListObjectsV2 | None:
         """Return the operation for the next page, or ``None`` after the last one."""
@@ -175,7 +194,7 @@ class ListMultipartUploads:
             # rclone sends this if no upload was ever begun in the bucket
             return UploadsPage((), is_truncated=False, next_key_marker="", next_upload_id_marker="")
         document = parse_result(self, response, "ListMultipartUploadsResult")
-        decode = _key_decoder(document)
+        decode = key_decoder(document)
         uploads = tuple(_pending_upload(self.bucket, element, decode) for element in document.all("Upload"))
         if any(not upload.key or not upload.upload_id for upload in uploads):
             raise unusable(self, response, "the store listed an upload without its key or id")
@@ -201,7 +220,8 @@ class ListMultipartUploads:
         return UploadsPage(uploads, is_truncated=True, next_key_marker=key_marker, next_upload_id_marker=id_marker)
 
 
-def _key_decoder(document: Element) -> Callable[[str], str]:
+def key_decoder(document: Element) -> Callable[[str], str]:
+    """Return the function that decodes the keys of a listing."""
     is_encoded = (document.text("EncodingType") or "").strip().lower() == "url"
     return _decode_url if is_encoded else str
 

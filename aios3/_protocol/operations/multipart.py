@@ -23,6 +23,7 @@ __all__ = [
     "PartResponse",
     "PartsPage",
     "UploadPart",
+    "element_checksum",
 ]
 
 _LONGEST_ID: Final = 4096
@@ -168,7 +169,7 @@ class CompleteMultipartUpload:
         return Committed(
             etag=(document.text("ETag") or "").strip() or None,
             version_id=response.headers.get("x-amz-version-id"),
-            checksum=_element_checksum(document),
+            checksum=element_checksum(document),
             request_id=request_id(response),
         )
 
@@ -251,10 +252,11 @@ def _listed_part(element: Element) -> ListedPart:
     number, size = element.number("PartNumber"), element.number("Size")
     if number is None or size is None:
         raise ValueError("no number or no size")
-    return ListedPart(number, size, (element.text("ETag") or "").strip(), _element_checksum(element))
+    return ListedPart(number, size, (element.text("ETag") or "").strip(), element_checksum(element))
 
 
-def _element_checksum(element: Element) -> str | None:
+def element_checksum(element: Element) -> str | None:
+    """Return the checksum in a document of S3, or ``None``."""
     for name in element.names:
         if name.startswith("Checksum") and name not in ("ChecksumType", "ChecksumAlgorithm"):
             return (element.text(name) or "").strip() or None

@@ -86,10 +86,12 @@ class HeadObject:
     bucket: str
     key: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    version_id: str | None = None
+    """Version to read; ``None`` for the current one."""
 
     def build(self, endpoint: Endpoint) -> Request:
         """Return the request, unsigned."""
-        return build_request(self, endpoint, "HEAD", headers=self.headers)
+        return build_request(self, endpoint, "HEAD", query=version_query(self.version_id), headers=self.headers)
 
     def read(self, response: Response) -> StorageObject:
         """Return the object as its headers describe it.
@@ -118,6 +120,9 @@ class GetObject:
     """ETag without its quotes: the response is 412 if the object has another ETag by then."""
     overrides: tuple[tuple[str, str], ...] = ()
     """Query parameters, such as ``("response-content-type", "text/plain")``, that replace headers of the response."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    version_id: str | None = None
+    """Version to read; ``None`` for the current one."""
 
     def build(self, endpoint: Endpoint) -> Request:
         """Return the request, unsigned.
@@ -126,10 +131,11 @@ class GetObject:
             ConfigurationError: the range is negative or empty, which HTTP cannot express.
         """
         byte_range = self._range()
-        headers = {} if byte_range is None else {"range": byte_range}
+        headers = dict(self.headers) if byte_range is None else {**self.headers, "range": byte_range}
         if self.if_match is not None:
             headers["if-match"] = f'"{self.if_match}"'
-        return build_request(self, endpoint, "GET", query=self.overrides, headers=headers)
+        query = (*version_query(self.version_id), *self.overrides)
+        return build_request(self, endpoint, "GET", query=query, headers=headers)
 
     def read(self, response: Response) -> StorageObject:
         """Return the object as the headers describe it; its size is the length of this response.
@@ -146,6 +152,9 @@ class GetObject:
         is_partial = response.status == 206 or "content-range" in response.headers
         if not is_partial and self._range() is not None:
             raise unusable(self, response, "the store ignored the range that was asked for")
+        stored = response.headers.get("x-goog-stored-content-encoding", "")
+        if stored and stored != response.headers.get("content-encoding", "identity"):
+            raise unusable(self, response, f"the object is stored as {stored!r:.40}, and was recoded on the way")
         section = read_content_range(response.headers)
         if section is not None and section.start != (self.start or 0):
             raise unusable(self, response, "the store sent another range than was asked for")
@@ -170,10 +179,13 @@ class DeleteObject:
 
     bucket: str
     key: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    version_id: str | None = None
+    """Version to remove; ``None`` removes the object, of which a bucket with versions keeps the earlier ones."""
 
     def build(self, endpoint: Endpoint) -> Request:
         """Return the request, unsigned."""
-        return build_request(self, endpoint, "DELETE")
+        return build_request(self, endpoint, "DELETE", query=version_query(self.version_id), headers=self.headers)
 
     def read(self, response: Response) -> None:
         """Return if the object is gone.
@@ -185,8 +197,24 @@ class DeleteObject:
             raise refusal(self, response)
 
 
+def version_query(version_id: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the query parameter that names a version; empty for the current one."""
+    return () if version_id is None else (("versionId", version_id),)
+
+
+def _check_version(operation: HeadObject | GetObject, response: Response) -> None:
+    """Refuse the description of another version than was asked for, because some stores ignore the parameter.
+
+    The version ``null`` is of a time without versions, and not every store names it.
+    """
+    wanted, sent = operation.version_id, response.headers.get("x-amz-version-id")
+    if wanted is not None and sent != wanted and not (wanted == "null" and sent is None):
+        raise unusable(operation, response, "the store ignored the version that was asked for")
+
+
 def _describe(operation: HeadObject | GetObject, response: Response) -> StorageObject:
     headers = response.headers
+    _check_version(operation, response)
     length = headers.get("content-length", "").strip()
     # Eighteen digits exceed every object size, and int() is fast and never fails on them.
     if not (length.isascii() and length.isdigit() and len(length) <= 18):

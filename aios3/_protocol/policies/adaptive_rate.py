@@ -173,7 +173,7 @@ class CubicRate:
 
     def at(self, now: float) -> float:
         """Return the rate."""
-        return self._base * self.growth(now)
+        return max(_LOWEST_RATE, self._base * self.growth(now))
 
     def growth(self, now: float) -> float:
         """Return the rate as a multiple of the allowed rate. It is 1 during slow start."""

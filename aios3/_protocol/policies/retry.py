@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from aios3._protocol.wire.error_codes import TRANSIENT, UNKNOWN_KEYS, is_about_time, is_of_expired_keys
 from aios3.errors import (
     DriverClosedError,
     ResponseError,
@@ -16,37 +17,42 @@ from aios3.errors import (
 )
 from aios3.options import RetryPolicy
 
-__all__ = ["Repair", "Retry", "decide", "is_transient", "outcome_unknown", "repair_for"]
+__all__ = [
+    "Repair",
+    "Retry",
+    "decide",
+    "is_doubt_of_keys",
+    "is_refusal_of_keys",
+    "is_transient",
+    "outcome_unknown",
+    "repair_for",
+]
 
 Repair = Literal["clock", "credentials", "connection", "region"]
 """Correction before an uncounted attempt: the clock offset, the credentials, a stale connection, or the region of the
 bucket."""
 
-_TRANSIENT_CODES: Final = frozenset(
-    {
-        "BadDigest",
-        "ClientDisconnect",
-        "ConditionalRequestConflict",
-        "IncompleteBody",
-        "InternalError",
-        "OperationAborted",
-        "PriorRequestNotComplete",
-        "RequestTimeout",
-        "XAmzContentSHA256Mismatch",
-    }
-)
-"""Error codes after which the same bytes may succeed, whatever the status (many are 4xx)."""
-
 _TRANSIENT_STATUSES: Final = frozenset({408, 499, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 """Statuses that are transient without a known code. Only proxies send 499 and 52x."""
 
-_CLOCK_CODES: Final = frozenset({"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"})
-_CREDENTIAL_CODES: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
+_HEADS: Final = frozenset({"HeadBucket", "HeadObject"})
+_BARE_REFUSALS: Final = frozenset({400, 401, 403})
+"""Statuses of a response to HEAD that may be about the keys. Such a response has no body, so it has no code."""
 
-_REPEATED_IF_BROKEN: Final = frozenset({"CompleteMultipartUpload", "CreateMultipartUpload", "UploadPart"})
+_REPEATED_IF_BROKEN: Final = frozenset(
+    {
+        "CompleteMultipartUpload",
+        "CopyObject",
+        "CreateMultipartUpload",
+        "DeleteObjects",
+        "UploadPart",
+        "UploadPartCopy",
+    }
+)
 """Operations that are repeated if a success lacks required content: it counts as damaged in transit."""
 
-_REGION_CODES: Final = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
+_REGION_STATUSES: Final = frozenset({301, 302, 307, 308, 400, 403})
+"""Statuses of a refusal that may be about the region. Stores have many codes for that, and a response to HEAD none."""
 
 _RETRY_COST: Final = 5
 _TIMEOUT_COST: Final = 10
@@ -80,6 +86,7 @@ def decide(
     retry_after: float | None = None,
     repaired: Collection[Repair] = (),
     names_region: bool = False,
+    doubts_keys: bool = False,
 ) -> Retry | None:
     """Return the next attempt after attempt number `attempt` (from 1) failed, or ``None`` to give up.
 
@@ -91,8 +98,9 @@ def decide(
         retry_after: seconds that the store asked for, or ``None``.
         repaired: repairs already made for this request.
         names_region: the response names another region than the request was signed for.
+        doubts_keys: the response may mean that the keys have expired, see `is_doubt_of_keys`, and the doubt counts.
     """
-    repair = repair_for(failure, names_region=names_region)
+    repair = repair_for(failure, names_region=names_region, doubts_keys=doubts_keys)
     if repair is not None and repair not in repaired:
         return Retry(0.0, 0, repair)
     if attempt >= policy.max_attempts or not is_transient(failure):
@@ -105,23 +113,40 @@ def decide(
     return Retry(max(random * longest, min_delay), cost, min_delay=min_delay, may_retry_early=may_retry_early)
 
 
-def repair_for(failure: StorageError, *, names_region: bool = False) -> Repair | None:
+def repair_for(failure: StorageError, *, names_region: bool = False, doubts_keys: bool = False) -> Repair | None:
     """Return the repair that `failure` calls for, or ``None``."""
     if isinstance(failure, TransportError):
         return "connection" if failure.on_reused_connection else None
-    if names_region and isinstance(failure, ResponseError) and _is_wrong_region(failure):
+    if not isinstance(failure, ResponseError):
+        return None
+    if names_region and _is_wrong_region(failure):
         return "region"
-    if isinstance(failure, ResponseError) and failure.code in _CLOCK_CODES:
+    if is_about_time(failure.code, failure.message):
         return "clock"
-    if isinstance(failure, ResponseError) and failure.code in _CREDENTIAL_CODES:
-        return "credentials"
-    return None
+    return "credentials" if doubts_keys or is_of_expired_keys(failure.code) else None
+
+
+def is_doubt_of_keys(failure: StorageError, expired_key_codes: Collection[str] = ()) -> bool:
+    """Return whether `failure` may mean that the keys have expired or were rotated, or something else.
+
+    ``expired_key_codes`` are codes that may mean that, for the store and the source of the keys in question.
+    """
+    if not isinstance(failure, ResponseError):
+        return False
+    if failure.code is None:
+        return failure.operation in _HEADS and failure.status in _BARE_REFUSALS
+    return failure.code in expired_key_codes
+
+
+def is_refusal_of_keys(failure: StorageError) -> bool:
+    """Return whether `failure` says, or may mean, that the keys have expired or were rotated."""
+    return repair_for(failure) == "credentials" or is_doubt_of_keys(failure, UNKNOWN_KEYS)
 
 
 def _is_wrong_region(failure: ResponseError) -> bool:
-    """Return whether the region was wrong. A response to HEAD has no code, so a redirect or a 400 counts there."""
-    return (
-        failure.status in (301, 307) or failure.code in _REGION_CODES or (failure.status, failure.code) == (400, None)
+    """Return whether a refusal that names another region may be about the region, and not about something else."""
+    return failure.status in _REGION_STATUSES and not (
+        is_about_time(failure.code, failure.message) or is_of_expired_keys(failure.code)
     )
 
 
@@ -134,7 +159,7 @@ def outcome_unknown(failure: StorageError) -> bool:
     if not isinstance(failure, ResponseError):
         return False
     if _is_in_success(failure):
-        return failure.code is None or failure.code in _TRANSIENT_CODES or isinstance(failure, ThrottledError)
+        return failure.code is None or failure.code in TRANSIENT or isinstance(failure, ThrottledError)
     return failure.status >= 500 or failure.status in (408, 499)
 
 
@@ -144,7 +169,7 @@ def is_transient(failure: StorageError) -> bool:
         return not failure.is_permanent
     if not isinstance(failure, ResponseError):
         return False
-    if isinstance(failure, ThrottledError) or failure.code in _TRANSIENT_CODES:
+    if isinstance(failure, ThrottledError) or failure.code in TRANSIENT:
         return not _is_lost_upload(failure)
     if _is_in_success(failure):
         return failure.code is None and failure.operation in _REPEATED_IF_BROKEN

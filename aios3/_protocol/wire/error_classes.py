@@ -16,42 +16,20 @@ from aios3.errors import (
     UploadNotFoundError,
 )
 
+from .error_codes import CONFLICT, DENIED, THROTTLING, is_about_keys
+
 __all__ = ["error_class"]
 
 _CLASS_BY_CODE: Final[dict[str, type[ResponseError]]] = {
     "NoSuchBucket": ContainerNotFoundError,
     "NoSuchKey": ObjectNotFoundError,
+    "NoSuchVersion": ObjectNotFoundError,
     "NoSuchUpload": UploadNotFoundError,
     "PreconditionFailed": PreconditionFailedError,
     "ServiceUnavailable": ThrottledError,
-    **dict.fromkeys(
-        (
-            "InvalidAccessKeyId",
-            "SignatureDoesNotMatch",
-            "ExpiredToken",
-            "InvalidToken",
-            "TokenRefreshRequired",
-            "InvalidSecurity",
-        ),
-        CredentialsError,
-    ),
-    **dict.fromkeys(
-        ("AccessDenied", "AllAccessDisabled", "AccountProblem", "AccessForbidden", "Forbidden", "Unauthorized"),
-        AccessDeniedError,
-    ),
-    **dict.fromkeys(
-        ("ConditionalRequestConflict", "OperationAborted", "BucketAlreadyExists", "BucketAlreadyOwnedByYou"),
-        ConflictError,
-    ),
+    **dict.fromkeys(DENIED, AccessDeniedError),
+    **dict.fromkeys(CONFLICT, ConflictError),
 }
-_THROTTLING: Final = (
-    "SlowDown",
-    "Throttl",
-    "TooManyRequests",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "BandwidthLimitExceeded",
-)
 _CLASS_BY_STATUS: Final[dict[int, type[ResponseError]]] = {
     409: ConflictError,
     412: PreconditionFailedError,
@@ -61,9 +39,10 @@ _CLASS_BY_STATUS: Final[dict[int, type[ResponseError]]] = {
 _UNINFORMATIVE: Final = frozenset({None, "NotFound", "404"})
 _MISSING_BY_OPERATION: Final[dict[str, type[ResponseError]]] = {
     **dict.fromkeys(
-        ("UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts"), UploadNotFoundError
+        ("UploadPart", "UploadPartCopy", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts"),
+        UploadNotFoundError,
     ),
-    **dict.fromkeys(("HeadObject", "GetObject", "DeleteObject"), ObjectNotFoundError),
+    **dict.fromkeys(("HeadObject", "GetObject", "DeleteObject", "CopyObject", "GetObjectTagging"), ObjectNotFoundError),
 }
 
 
@@ -74,7 +53,9 @@ def error_class(operation: str, status: int, code: str | None) -> type[ResponseE
     """
     if code in _CLASS_BY_CODE:
         return _CLASS_BY_CODE[code]
-    if code is not None and code.startswith(_THROTTLING):
+    if is_about_keys(code):
+        return CredentialsError
+    if code is not None and code.startswith(THROTTLING):
         return ThrottledError
     if status == 404 and code in _UNINFORMATIVE:
         return _MISSING_BY_OPERATION.get(operation, ContainerNotFoundError)

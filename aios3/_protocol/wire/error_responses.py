@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -10,14 +11,17 @@ from typing import Final
 from aios3.errors import ResponseError
 
 from .error_classes import error_class
-from .messages import Response
+from .error_codes import WRONG_REGION, is_about_time
+from .messages import Response, is_redirect
+from .region_words import regions_in_words
 from .response_headers import etag_of, read_checksum, read_http_date, read_metadata, retry_after, unquote_etag
-from .xml_bodies import Element, XmlError, parse_xml, read_time
+from .xml_bodies import Element, XmlError, parse_xml, read_time, to_utf8
 
 __all__ = [
     "describe_body",
     "etag_of",
     "expected_region",
+    "expected_regions",
     "read_checksum",
     "read_error",
     "read_http_date",
@@ -40,7 +44,9 @@ _CREDIBLE_YEARS: Final = range(2000, 2200)
 """Years of a store's clock that are believed. Arithmetic with others could leave the range of `datetime`."""
 
 _NOTHING: Final = Element("")
-_REGION: Final = re.compile(r"[a-z0-9-]{1,63}", re.ASCII)
+_REGION: Final = re.compile(r"[A-Za-z0-9-]{1,63}", re.ASCII)
+# x-amz-bucket-region, and what Tencent and Huawei call it.
+_REGION_HEADERS: Final = ("-bucket-region", "-bucket-location")
 # The host of a URL, or a host alone, as in the Endpoint of a redirect.
 _PLACE: Final = re.compile(r"(?:https?://)?([a-z0-9._-]{1,320}(?::[0-9]{1,5})?)(?:[/?#].*)?", re.ASCII | re.DOTALL)
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,200}", re.ASCII)
@@ -97,17 +103,46 @@ def request_id(response: Response) -> str | None:
 
 def expected_region(response: Response) -> str | None:
     """Return the region that the store asks to sign for, or ``None`` if it names no credible one."""
-    named = (response.headers.get("x-amz-bucket-region"), _error_document(response).text("Region"))
-    regions = (region.strip() for region in named if region)
-    return next((region for region in regions if _REGION.fullmatch(region)), None)
+    return next(iter(_named_regions(response, _error_document(response))), None)
+
+
+def expected_regions(response: Response) -> tuple[str, ...]:
+    """Return the regions that the store may ask to sign for. The one that was refused may be among them.
+
+    Many stores name their region in every response, so headers and elements count only if the refusal may be about
+    the region. Words of the message count always.
+    """
+    document = _error_document(response)
+    if is_redirect(response) or _is_about_region(document.text("Code")):
+        return _named_regions(response, document)
+    return _regions_in_words(document)
 
 
 def redirect_host(response: Response) -> str | None:
-    """Return the host that a redirect names, in lower case, or ``None``. Only a region is read from it."""
-    for place in (response.headers.get("location"), _error_document(response).text("Endpoint")):
+    """Return the host that the store asks to use, in lower case, or ``None``. Only a region is read from it."""
+    location = response.headers.get("location") if is_redirect(response) else None
+    for place in (location, _error_document(response).text("Endpoint")):
         if place and (found := _PLACE.fullmatch(place.strip().lower())):
             return found[1].removesuffix(":443").removesuffix(":80")
     return None
+
+
+def _regions_in_words(document: Element) -> tuple[str, ...]:
+    # The code alone may say that the message is about the region.
+    return regions_in_words(f"{document.text('Code') or ''}: {document.text('Message') or ''}")
+
+
+def _is_about_region(code: str | None) -> bool:
+    # A response to HEAD has no code.
+    return not code or code in WRONG_REGION or "region" in code.lower()
+
+
+def _named_regions(response: Response, document: Element) -> tuple[str, ...]:
+    headers = [value for name, value in response.headers.items() if name.endswith(_REGION_HEADERS)]
+    elements = [document.text(name) or "" for name in ("Region", "BucketRegion", "ExpectedRegion")]
+    fields = [value.strip() for value in (*headers, *elements)]
+    credible = [value for value in fields if _REGION.fullmatch(value)]
+    return (*credible, *_regions_in_words(document))
 
 
 def server_time(response: Response) -> datetime | None:
@@ -134,8 +169,11 @@ def describe_body(response: Response) -> str:
 
 def _error_document(response: Response) -> Element:
     """Return the Error element, even from the wrapper of other AWS services; an empty element if there is none."""
-    body = response.body.strip()
-    if b"Error" not in body or len(body) > MAX_ERROR_BYTES:
+    sent = _unpacked(response)
+    if len(sent.strip()) > MAX_ERROR_BYTES:
+        return _NOTHING
+    body = to_utf8(sent, is_lossy=True).strip()
+    if b"Error" not in body:
         return _NOTHING
     try:
         root = parse_xml(body)
@@ -145,6 +183,16 @@ def _error_document(response: Response) -> Element:
         return root
     inner = root.child("Error")
     return _NOTHING if inner is None else Element("Error", "", {**root.children, **inner.children})
+
+
+def _unpacked(response: Response) -> bytes:
+    """Return the body, unpacked if the store packed it because the request accepts packed objects."""
+    if response.headers.get("content-encoding", "").strip().lower() != "gzip":
+        return response.body
+    try:
+        return zlib.decompressobj(wbits=31).decompress(response.body, MAX_ERROR_BYTES)
+    except zlib.error:
+        return response.body
 
 
 def _ids(response: Response, document: Element) -> tuple[str | None, str | None]:
@@ -165,8 +213,8 @@ _HEAD_DENIED: Final = "these credentials are wrong, or may not see it; a respons
 def _message(response: Response, document: Element, code: str | None, operation: str) -> str:
     if code in _OWN_WORDS:
         return _OWN_WORDS[code](response)
-    if response.status in (301, 302, 307, 308):
-        return _redirect_words(response)
+    if response.status in _WORDS_BY_STATUS:
+        return _WORDS_BY_STATUS[response.status](response)
     if document is not _NOTHING:
         return _clean(document.text("Message"), MAX_MESSAGE) or "the store gave no message"
     if response.body:
@@ -198,7 +246,10 @@ def _region_words(response: Response) -> str:
     return words or "the store cannot read the signature: check the region"
 
 
-def _signature_words(_response: Response) -> str:
+def _signature_words(response: Response) -> str:
+    words = _clean(_error_document(response).text("Message"), MAX_MESSAGE)
+    if is_about_time("SignatureDoesNotMatch", words):
+        return f"{words}; is this machine's clock right?"
     # The store's message may repeat the canonical request and the access key.
     return "the signature is not the one that the store computes: the secret access key, or the region, is wrong"
 
@@ -212,6 +263,11 @@ def _clock_words(response: Response) -> str:
     shown = f" ({time:%Y-%m-%dT%H:%M:%SZ} there)" if time else ""
     return f"this machine's clock is too far from the store's{shown}: set the clock"
 
+
+_WORDS_BY_STATUS: Final[dict[int, Callable[[Response], str]]] = {
+    **dict.fromkeys((301, 302, 307, 308), _redirect_words),
+    407: lambda _response: "the proxy wants another user and password",
+}
 
 _OWN_WORDS: Final[dict[str | None, Callable[[Response], str]]] = {
     "SignatureDoesNotMatch": _signature_words,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
-__all__ = ["Body", "Request", "Response"]
+__all__ = ["Body", "Request", "Response", "is_redirect"]
 
 Body = Sequence[bytes | bytearray | memoryview]
 """Slices of a body in order. Each slice is one write, so it should have 64 KiB to 1 MiB."""
@@ -29,10 +30,13 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Headers by lower-case name, without ``host`` and ``content-length``, which follow from the other fields."""
     body: Body = field(default=(), repr=False)
+    accept_encoding: Literal["identity", "gzip"] = "identity"
+    """Value of Accept-Encoding. It is never signed, because front ends of Google change it on the way."""
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """Return the request with these headers instead of its own."""
-        return Request(self.operation, self.method, self.scheme, self.host, self.path, self.query, headers, self.body)
+        place = self.operation, self.method, self.scheme, self.host, self.path
+        return Request(*place, self.query, headers, self.body, self.accept_encoding)
 
     @property
     def content_length(self) -> int:
@@ -48,3 +52,8 @@ class Response:
     headers: Mapping[str, str] = field(repr=False)
     """Headers by lower-case name."""
     body: bytes = field(default=b"", repr=False)
+
+
+def is_redirect(response: Response) -> bool:
+    """Return whether the store asks to send the request elsewhere."""
+    return response.status in (301, 302, 307, 308)

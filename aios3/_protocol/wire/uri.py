@@ -16,9 +16,11 @@ from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
 from aios3.errors import ConfigurationError
 
+from .access_points import is_arn
 from .messages import Request
 
 __all__ = [
+    "Addressing",
     "Endpoint",
     "canonical_query",
     "check_bucket",
@@ -32,7 +34,12 @@ MAX_KEY_BYTES: Final = 1024
 """S3's limit, counted in UTF-8."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+Addressing = Literal["virtual", "path", "cname"]
+"""Place of the bucket in a URL: in the host, in the path, or nowhere, because the host stands for one bucket."""
+
 _BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}", re.ASCII)
+# Ceph takes a bucket of another tenant after the tenant's name, and one without a tenant after a colon alone.
+_OF_TENANT: Final = re.compile(r"[A-Za-z0-9_]{0,255}:[A-Za-z0-9._-]{1,255}", re.ASCII)
 # One DNS label in lower case. Anything else in a host name would reach another bucket (hosts ignore case) or
 # fall outside the wildcard of the TLS certificate (dots).
 _HOST_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -70,11 +77,24 @@ def request_url(request: Request) -> str:
 def check_bucket(bucket: object) -> None:
     """Refuse a bucket name that could change the meaning of a URL.
 
+    Names with a tenant and ARNs pass. `Endpoint.locate` refuses them for stores that do not have them.
+
     Raises:
         ConfigurationError: the name is ``.`` or ``..``, or not a string of 1 to 255 characters of ``A-Za-z0-9._-``.
     """
-    if not isinstance(bucket, str) or not _BUCKET.fullmatch(bucket) or bucket in (".", ".."):
-        raise ConfigurationError(f"{bucket!r:.80} cannot be a bucket name: use letters, digits, '.', '-' and '_'")
+    if not isinstance(bucket, str) or not _is_credible(bucket):
+        raise _bad_bucket(bucket)
+
+
+def _is_credible(bucket: str) -> bool:
+    if is_arn(bucket):
+        return True
+    name = bucket.rpartition(":")[2]
+    return name not in (".", "..") and bool(_BUCKET.fullmatch(bucket) or _OF_TENANT.fullmatch(bucket))
+
+
+def _bad_bucket(bucket: object) -> ConfigurationError:
+    return ConfigurationError(f"{bucket!r:.80} cannot be a bucket name: use letters, digits, '.', '-' and '_'")
 
 
 def check_key(key: object) -> None:
@@ -103,37 +123,81 @@ class Endpoint:
     """Lower-case host, with the port unless it is the scheme's default; IPv6 in brackets."""
     base_path: str = ""
     """Prefix of every path: encoded, without a slash at the end."""
-    addressing: Literal["virtual", "path"] = "path"
+    addressing: Addressing = "path"
+    bucket: str | None = None
+    """The only bucket that may be named; ``None`` for any. With ``"cname"`` the bucket that the host stands for."""
+    refused_bucket: str | None = None
+    """Bucket that may not be named, because `base_path` ends with its name and may be the bucket itself."""
+    has_tenants: bool = False
+    """Whether the store takes names such as ``tenant:bucket``."""
 
     @classmethod
-    def parse(cls, url: str, addressing: Literal["virtual", "path"]) -> Endpoint:
+    def parse(cls, url: str, addressing: Addressing) -> Endpoint:
         """Read an endpoint URL such as ``https://s3.eu-west-1.amazonaws.com``.
 
         Raises:
             ConfigurationError: the URL has no host or a bad port, is not http(s), or carries user information, a
                 query or a fragment; or the addressing is unknown.
         """
-        if addressing not in ("virtual", "path"):
-            raise ConfigurationError(f"unknown addressing {addressing!r}; known are 'virtual' and 'path'")
+        if addressing not in ("virtual", "path", "cname"):
+            raise ConfigurationError(f"unknown addressing {addressing!r}; known are 'virtual', 'path' and 'cname'")
         parts = _split(url)
         return cls(parts.scheme, _read_host(parts), _read_base_path(parts.path), addressing)
+
+    @property
+    def url(self) -> str:
+        """URL of the service, without a slash at the end."""
+        return f"{self.scheme}://{self.host}{self.base_path}"
 
     def locate(self, bucket: str | None, key: str | None) -> tuple[str, str]:
         """Return the host and the encoded path of the service, a bucket, or a key in it.
 
         The key is not checked. Buckets that are not one DNS label, IP hosts
-        and localhost are always addressed by path.
+        and localhost are addressed by path instead of ``"virtual"``.
 
         Raises:
-            ConfigurationError: the bucket name is refused by `check_bucket`.
+            ConfigurationError: the bucket name is refused by `check_bucket`, or the endpoint does not reach it.
         """
+        if bucket is not None:
+            self._check_bucket(bucket)
+        if self.addressing == "cname" and (bucket is None or self.bucket is None):
+            raise ConfigurationError(f"{self.url} stands for one bucket: no bucket is created, deleted or listed there")
         if bucket is None:
             return self.host, f"{self.base_path}/"
-        check_bucket(bucket)
-        if self.addressing == "virtual" and _HOST_LABEL.fullmatch(bucket) and _takes_subdomains(self.host):
+        if self.addressing == "cname":
+            return self.host, f"{self.base_path}/{encode_path(key or '')}"
+        if self.addressing == "virtual" and self.takes_subdomain(bucket):
             return f"{bucket}.{self.host}", f"{self.base_path}/{encode_path(key or '')}"
-        path = f"{self.base_path}/{bucket}"
+        path = f"{self.base_path}/{encode_path(bucket)}"
         return self.host, path if key is None else f"{path}/{encode_path(key)}"
+
+    def takes_subdomain(self, name: str) -> bool:
+        """Return whether ``name`` can be a subdomain of the host."""
+        return _HOST_LABEL.fullmatch(name) is not None and _takes_subdomains(self.host)
+
+    def _check_bucket(self, bucket: str) -> None:
+        check_bucket(bucket)
+        if self.bucket not in (None, bucket):
+            raise ConfigurationError(
+                f"the endpoint is that of the bucket {self.bucket!r}, and this call names {bucket!r:.80}: "
+                + self._way_to_others()
+            )
+        if self.bucket is None and is_arn(bucket):
+            raise ConfigurationError(f"{bucket!r:.80} cannot be a bucket name here: no ARN is taken")
+        if ":" in bucket and self.bucket is None and not self.has_tenants:
+            raise _bad_bucket(bucket)
+        if bucket == self.refused_bucket:
+            parent = self.base_path.rpartition("/")[0]
+            raise ConfigurationError(
+                f"the endpoint's path ends with the bucket {bucket!r}, which would be in the path twice: use "
+                f"endpoint_url='{self.scheme}://{self.host}{parent}', or if the path is the store's own, name the "
+                "addressing, as in addressing='path'"
+            )
+
+    def _way_to_others(self) -> str:
+        if self.addressing == "cname":
+            return "its host stands for one bucket"
+        return f"for every bucket use endpoint_url='{self.url}'"
 
 
 def _refuse(url: object, reason: str) -> ConfigurationError:

@@ -8,7 +8,8 @@ size, depth and document types are refused before a tree is built.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -21,9 +22,11 @@ __all__ = [
     "XmlError",
     "parse_xml",
     "read_time",
+    "to_utf8",
     "write_complete",
     "write_create_bucket",
     "write_create_directory_bucket",
+    "write_delete",
 ]
 
 MAX_DOCUMENT_BYTES: Final = 8 * 1024 * 1024
@@ -47,7 +50,14 @@ _NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>'
 _WHITE_SPACE: Final = b" \t\r\n"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-
+_DECLARED: Final = re.compile(rb"<\?xml[^>]{1,80}?encoding\s*=\s*[\"']([A-Za-z0-9_.-]{1,20})[\"']")
+_CHARSET: Final = re.compile(
+    r"iso-8859-[0-9]{1,2}|latin-?1|windows-125[0-9]|us-ascii|koi8-[ru]|gb2312|gbk|gb18030|big5|shift_jis|euc-(?:jp|kr)",
+    re.ASCII | re.IGNORECASE,
+)
+"""Charsets of documents that are in real use. Python knows others that cause warnings, or are slow on hostile input."""
+_UTF_16: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
+"""Charsets by the first two bytes of a document that has no byte of an ASCII superset there."""
 
 _FORBIDDEN: Final = re.compile(
     rb"[\x00-\x08\x0b\x0c\x0e-\x1f]|&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|x0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F]));"
@@ -99,8 +109,31 @@ class Element:
         return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
+def to_utf8(body: bytes, *, is_lossy: bool = False) -> bytes:
+    """Return the document in UTF-8: as it is if it is UTF-8, else read in the charset that it declares.
+
+    If the charset is unknown or wrong, the bytes come back as they are. With `is_lossy`, bytes that cannot be read
+    become U+FFFD then. That suits the message of an error, but never a key.
+    """
+    if body.isascii() and body[:2] not in _UTF_16:
+        return body
+    for charset in _charsets(body):
+        with suppress(UnicodeDecodeError, LookupError):
+            return body.decode(charset).encode()
+    return body.decode(errors="replace").encode() if is_lossy else body
+
+
+def _charsets(body: bytes) -> Iterator[str]:
+    yield _UTF_16.get(body[:2], "utf-8")
+    declared = _DECLARED.match(body.lstrip(_WHITE_SPACE))
+    if declared is not None and _CHARSET.fullmatch(declared[1].decode()):
+        yield declared[1].decode()
+
+
 def parse_xml(body: bytes) -> Element:
     """Return the document's root element; characters that XML cannot hold are replaced by U+FFFD.
+
+    The document is in UTF-8, or in the charset that it declares.
 
     Raises:
         XmlError: the body is empty, truncated or not XML, or has a document type
@@ -109,7 +142,7 @@ def parse_xml(body: bytes) -> Element:
     """
     if len(body) > MAX_DOCUMENT_BYTES:
         raise XmlError(f"the document is over {MAX_DOCUMENT_BYTES} bytes")
-    text = body.lstrip(_WHITE_SPACE).removeprefix(_BYTE_ORDER_MARK).lstrip(_WHITE_SPACE)
+    text = to_utf8(body).lstrip(_WHITE_SPACE).removeprefix(_BYTE_ORDER_MARK).lstrip(_WHITE_SPACE)
     # S3 repeats keys in its responses, even keys with characters that XML 1.0 cannot hold.
     text = _FORBIDDEN.sub(_REPLACEMENT, text, count=MAX_REPLACED)
     try:
@@ -161,6 +194,16 @@ def write_create_directory_bucket(zone: str) -> bytes:
     place = f"<Location><Name>{_escape(zone)}</Name><Type>{kind}</Type></Location>"
     bucket = f"<Bucket><DataRedundancy>Single{kind}</DataRedundancy><Type>Directory</Type></Bucket>"
     return _document("CreateBucketConfiguration", place + bucket)
+
+
+def write_delete(objects: Iterable[tuple[str, str | None]]) -> bytes:
+    """Return the body of DeleteObjects for these keys and versions; ``None`` means the current version."""
+    return _document("Delete", "".join([_deleted(key, version_id) for key, version_id in objects]))
+
+
+def _deleted(key: str, version_id: str | None) -> str:
+    version = "" if version_id is None else f"<VersionId>{_escape(version_id)}</VersionId>"
+    return f"<Object><Key>{_escape(key)}</Key>{version}</Object>"
 
 
 def _part(number: int, etag: str, checksum_tag: str | None, checksum: str | None) -> str:

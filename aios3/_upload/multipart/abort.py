@@ -93,6 +93,13 @@ class Abort:
             await self.send()
         return False
 
+    async def is_open(self) -> bool | None:
+        """Return whether the store still lists the upload; ``None`` if it refuses to list, or does not respond."""
+        try:
+            return await self._is_still_there()
+        except Exception:  # noqa: BLE001 - credentials may fail with anything
+            return None
+
     async def _is_still_there(self) -> bool | None:
         """Return whether the store still lists the upload; ``None`` if it refuses to list.
 

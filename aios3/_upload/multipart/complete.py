@@ -1,10 +1,11 @@
 """Commit of a multipart upload, with a definite outcome.
 
-A response to CompleteMultipartUpload can be lost, cut off, or an error inside a 200, although the store has committed.
-A retry is right, but a refusal of the retry proves nothing either. So evidence is collected. If the key shows our
-nonce, our checksum, or the ETag that our parts make, the upload was committed. If the abort finds the upload still
-open, it was not committed. If the upload is gone, and no abort of ours can have ended it, the size and age of the
-object at the key decide. The outcome is unknown only if they cannot be seen, or do not fit our object.
+A response to CompleteMultipartUpload can be lost, cut off, unreadable, or an error inside a 200, although the store has
+committed. A retry is right, but a refusal of the retry proves nothing either. So evidence is collected. If the key
+shows our nonce, our checksum, or the ETag that our parts make, the upload was committed. If the store still lists the
+upload, it was not committed. It is asked before the abort, because some stores call every abort a success. If the
+upload is gone, and no abort of ours can have ended it, the size and age of the object at the key decide. The outcome is
+unknown only if they cannot be seen, or do not fit our object.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from aios3._client.client import OperationClient
 from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.operations import Committed, CompleteMultipartUpload
 from aios3._upload.shared.ownership import Finding, ObjectProof, look_for, multipart_etag, stored_after
-from aios3.errors import CompletionUnknownError, UploadNotFoundError
+from aios3.errors import CompletionUnknownError, ResponseError, UploadNotFoundError
 from aios3.models import StorageObject
 
 from .abort import AbortOutcome
@@ -33,6 +34,9 @@ class CommitGuard(Protocol):
 
     def completed(self) -> None:
         """Note that the upload was committed, so nothing is left to abort."""
+
+    async def is_open(self, upload_id: str) -> bool | None:
+        """Return whether the store still lists the upload; ``None`` if it refuses to list, or does not respond."""
 
     async def abort(self) -> AbortOutcome:
         """Abort the upload and prove that nothing remained.
@@ -88,18 +92,33 @@ class Completion:
             return self._found(finding.found)
         outcome = AbortOutcome.GONE
         if not isinstance(refusal, UploadNotFoundError):
-            try:
-                outcome = await self.guard.abort()
-            except Exception as error:
-                raise self._unknown("neither the commit nor the abort got a clear response") from error
-            if outcome not in (AbortOutcome.GONE, AbortOutcome.VANISHED):
-                raise refusal
+            outcome = await self._end(refusal)
             finding = await self._look()
         # If our own abort may have ended the upload, its end is no sign of a commit, so only proof counts.
         is_ours = self._is_likely_ours if outcome is AbortOutcome.GONE else self._is_surely_ours
         if finding.found is not None and is_ours(finding):
             return self._found(finding.found)
         raise self._unknown("the upload is gone, and the key does not show that it holds it") from refusal
+
+    async def _end(self, refusal: Exception) -> AbortOutcome:
+        """Abort the upload if it may be open, and return `GONE` if nothing shows that it was.
+
+        Raises:
+            Exception: `refusal`, because the upload was open, so it was not committed.
+            CompletionUnknownError: the abort got no clear response.
+        """
+        is_open = await self.guard.is_open(self.operation.upload_id)
+        if is_open is False:
+            return AbortOutcome.GONE
+        try:
+            outcome = await self.guard.abort()
+        except Exception as error:
+            raise self._unknown("neither the commit nor the abort got a clear response") from error
+        if outcome in (AbortOutcome.GONE, AbortOutcome.VANISHED):
+            return outcome
+        if is_open or not _is_unreadable_success(refusal):
+            raise refusal
+        return AbortOutcome.GONE
 
     async def _look(self) -> Finding:
         proof = ObjectProof(self.size, self.checksum, self.nonce)
@@ -138,3 +157,8 @@ class Completion:
             key=operation.key,
             upload_id=operation.upload_id,
         )
+
+
+def _is_unreadable_success(refusal: Exception) -> bool:
+    """Return whether the store reported a success of the commit, but not in S3's words."""
+    return isinstance(refusal, ResponseError) and 200 <= refusal.status < 300 and refusal.code is None

@@ -155,8 +155,15 @@ class CancellationGuard:
             self._outcome = await self._abort_and_prove(self.upload_id)
         return self._outcome
 
+    async def is_open(self, upload_id: str) -> bool | None:
+        """Return whether the store still lists the upload; ``None`` if it refuses to list, or does not respond."""
+        return await self._abort_of(upload_id).is_open()
+
+    def _abort_of(self, upload_id: str) -> Abort:
+        return Abort(self._client, (self._bucket, self._key, upload_id), self._headers, self._log)
+
     async def _abort_and_prove(self, upload_id: str) -> AbortOutcome:
-        abort = Abort(self._client, (self._bucket, self._key, upload_id), self._headers, self._log)
+        abort = self._abort_of(upload_id)
         outcome = await abort.send()
         if not self.may_have_parts:
             return outcome

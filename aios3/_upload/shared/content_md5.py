@@ -1,4 +1,7 @@
-"""Content-MD5 for objects under a lock: S3 demands it or a checksum, and a signed SHA-256 does not count."""
+"""Content-MD5, if it is asked for, and for objects under a lock: S3 demands it or a checksum there.
+
+A signed SHA-256 does not count.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +18,27 @@ __all__ = ["check_lock", "content_md5", "needs_md5"]
 
 
 def needs_md5(job: UploadJob) -> bool:
-    """Return whether bodies need Content-MD5, because the object is locked and no checksum is sent."""
-    return job.headers.is_locked and job.checksum is None
+    """Return whether bodies need Content-MD5: it was asked for, or the object is locked and no checksum is sent."""
+    return job.sends_md5 or (job.headers.is_locked and job.checksum is None)
 
 
 def check_lock(job: UploadJob, provider: Provider) -> None:
-    """Check that an upload under an object lock sends a digest that the store accepts.
+    """Check that an upload under an object lock, or with Content-MD5, sends a digest that the store accepts.
 
     Raises:
         ConfigurationError: no digest can be sent with the bodies.
     """
-    if not job.headers.is_locked:
+    if not job.headers.is_locked and not job.sends_md5:
         return
+    reason = "an object lock" if job.headers.is_locked else 'checksum="md5"'
     if job.plan.is_streamed and (job.size is None or job.size > job.plan.first_size):
         raise ConfigurationError(
-            "an object lock needs Content-MD5 or a checksum of the whole body before its first byte is sent; a "
+            f"{reason} needs Content-MD5 or a checksum of the whole body before its first byte is sent; a "
             "streamed upload has neither"
         )
     if needs_md5(job) and provider.content_md5 is False:
         raise ConfigurationError(
-            f"an object lock needs Content-MD5, which {provider.name} does not take, or a checksum: choose one with "
+            f"{reason} needs Content-MD5, which {provider.name} does not take, or a checksum: choose one with "
             "TransferConfig(checksum=...)"
         )
 

@@ -57,6 +57,8 @@ class UploadJob:
     """Checkpoint to resume, at whose offset the source begins; ``None`` for a new upload."""
     is_suspendable: bool = True
     """The upload may be left open when the driver is closed, if it has a journal."""
+    sends_md5: bool = False
+    """Every body has a Content-MD5, whether the object is locked or not."""
     before_commit: BeforeCommit | None = None
     """Function that may refuse the commit; ``None`` without one."""
     range: PartRange | None = None

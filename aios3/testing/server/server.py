@@ -60,6 +60,7 @@ class S3Server:
         check_signatures: whether signatures and the signed hashes of bodies are checked.
         keep_bodies: whether object data stays in memory. If not, GetObject gets 501.
         public_buckets: names of the buckets that take unsigned requests.
+        versioned_buckets: names of the buckets that keep a version of every object.
         forget_completed: whether a repeated CompleteMultipartUpload gets NoSuchUpload.
         page_limit: the most entries on a page of any listing.
         accept_chunked: whether object data may come with ``Transfer-Encoding: chunked`` although the provider has
@@ -80,6 +81,7 @@ class S3Server:
         check_signatures: bool = True,
         keep_bodies: bool = True,
         public_buckets: Iterable[str] = (),
+        versioned_buckets: Iterable[str] = (),
         forget_completed: bool = False,
         page_limit: int = 1000,
         accept_chunked: bool = False,
@@ -87,6 +89,7 @@ class S3Server:
     ) -> None:
         self.store = Store(find_provider(provider), region, clock, page_limit, forget_completed, accept_chunked)
         self.store.buckets.update((name, clock()) for name in buckets)
+        self.store.versioned_buckets.update(versioned_buckets)
         self.credentials = credentials
         self.check_signatures = check_signatures
         self.keep_bodies = keep_bodies

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 from urllib.parse import quote
@@ -16,9 +16,9 @@ from aios3.testing.wire.documents import leaf, timestamp, tree, write_document
 from aios3.testing.wire.received import ReceivedRequest
 
 from .objects import xml_response
-from .state import OpenUpload, Store, StoredObject, StoredPart
+from .state import OpenUpload, Store, StoredObject, StoredPart, StoredVersion
 
-__all__ = ["list_multipart_uploads", "list_objects_v2", "list_parts"]
+__all__ = ["list_multipart_uploads", "list_object_versions", "list_objects_v2", "list_parts"]
 
 _Item = TypeVar("_Item")
 
@@ -32,21 +32,80 @@ def list_objects_v2(store: Store, request: ReceivedRequest, body: Body) -> Answe
     token = request.head.parameter("continuation-token")
     after = request.head.parameter("start-after") or "" if token is None else _read_token(token)
     most = _read_count(request, "max-keys", store.page_limit)
-    keys = sorted((key for owner, key in store.objects if owner == bucket), key=str.encode)
-    wanted = (key for key in keys if key.startswith(prefix) and key.encode() > after.encode())
-    page, truncated = _take(wanted, most)
+    keys = (key for owner, key in store.objects if owner == bucket and key.startswith(prefix))
+    entries = _group(keys, prefix, request.head.parameter("delimiter"))
+    page, truncated = _take((entry for entry in entries if entry.encode() > after.encode()), most)
     fields = [leaf("Name", bucket), leaf("Prefix", encode(prefix)), leaf("MaxKeys", most)]
     fields += [leaf("KeyCount", len(page)), _truncated(truncated), *_encoding_field(request)]
     if truncated and page:
         fields.append(leaf("NextContinuationToken", base64.b64encode(page[-1].encode()).decode()))
-    contents = [_object_entry(encode(key), store.objects[bucket, key]) for key in page]
-    return xml_response(write_document("ListBucketResult", *fields, *contents))
+    contents = [_object_entry(encode(each), store.objects[bucket, each]) for each in page if not entries[each]]
+    common = [tree("CommonPrefixes", leaf("Prefix", encode(each))) for each in page if entries[each]]
+    return xml_response(write_document("ListBucketResult", *fields, *contents, *common))
+
+
+def _group(keys: Iterable[str], prefix: str, delimiter: str | None) -> dict[str, bool]:
+    """Return keys and common prefixes in the order of their UTF-8 bytes, and whether each is a common prefix."""
+    entries = {}
+    for key in sorted(keys, key=str.encode):
+        end = key.find(delimiter, len(prefix)) if delimiter else -1
+        entries[key if end < 0 or delimiter is None else key[: end + len(delimiter)]] = end >= 0
+    return entries
+
+
+def list_object_versions(store: Store, request: ReceivedRequest, body: Body) -> Answer:
+    """List versions and markers of deletions by key, and those of one key from the newest on."""
+    bucket = store.require_bucket(request)
+    prefix, encode = _read_common(store, request)
+    most = _read_count(request, "max-keys", store.page_limit)
+    key_marker = request.head.parameter("key-marker") or ""
+    id_marker = request.head.parameter("version-id-marker") or ""
+    entries = [entry for entry in _versions(store, bucket) if entry[0].startswith(prefix)]
+    passed = [
+        place for place, entry in enumerate(entries) if (entry[0], entry[1].version_id) == (key_marker, id_marker)
+    ]
+    if id_marker:
+        entries = entries[passed[0] + 1 :] if passed else []
+    elif key_marker:
+        entries = [entry for entry in entries if entry[0].encode() > key_marker.encode()]
+    page, truncated = _take(entries, most)
+    fields = [leaf("Name", bucket), leaf("Prefix", encode(prefix)), leaf("KeyMarker", encode(key_marker))]
+    fields += [leaf("VersionIdMarker", id_marker), leaf("MaxKeys", most), _truncated(truncated)]
+    fields += _encoding_field(request)
+    if truncated and page:
+        fields.append(leaf("NextKeyMarker", encode(page[-1][0])))
+        fields.append(leaf("NextVersionIdMarker", page[-1][1].version_id))
+    listed = [_version_entry(encode(key), version, is_latest=is_latest) for key, version, is_latest in page]
+    return xml_response(write_document("ListVersionsResult", *fields, *listed))
+
+
+def _versions(store: Store, bucket: str) -> Iterator[tuple[str, StoredVersion, bool]]:
+    keys = {key for owner, key in (*store.objects, *store.versions) if owner == bucket}
+    for key in sorted(keys, key=str.encode):
+        history = store.versions.get((bucket, key), [])
+        if not history and (found := store.objects.get((bucket, key))):
+            history = [StoredVersion("null", found, found.stored_at)]
+        for place, version in enumerate(reversed(history)):
+            yield key, version, place == 0
+
+
+def _version_entry(key: str, version: StoredVersion, *, is_latest: bool) -> str:
+    common = [leaf("Key", key), leaf("VersionId", version.version_id), leaf("IsLatest", str(is_latest).lower())]
+    common.append(leaf("LastModified", timestamp(version.stored_at)))
+    if version.found is None:
+        return tree("DeleteMarker", *common)
+    found = version.found
+    return tree(
+        "Version", *common, leaf("ETag", found.etag), leaf("Size", found.size), leaf("StorageClass", "STANDARD")
+    )
 
 
 def list_multipart_uploads(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     """List open uploads by key, and uploads of one key by their start."""
     bucket = store.require_bucket(request)
     prefix, encode = _read_common(store, request)
+    if request.head.parameter("delimiter"):
+        raise Refusal(501, "NotImplemented", "Listing uploads by delimiter is not here.", Header="delimiter")
     most = _read_count(request, "max-uploads", store.page_limit)
     key_marker = request.head.parameter("key-marker") or ""
     id_marker = request.head.parameter("upload-id-marker") or ""
@@ -107,8 +166,6 @@ class _Encoder:
 
 
 def _read_common(store: Store, request: ReceivedRequest) -> tuple[str, _Encoder]:
-    if request.head.parameter("delimiter"):
-        raise Refusal(501, "NotImplemented", "Listing by delimiter is not here.", Header="delimiter")
     encoding = request.head.parameter("encoding-type")
     if encoding not in {None, "url"}:
         raise Refusal(400, "InvalidArgument", "Invalid Encoding Method specified in Request")

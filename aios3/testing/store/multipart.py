@@ -45,7 +45,7 @@ def upload_part(store: Store, request: ReceivedRequest, body: Body) -> Answer:
         message = f"Part number must be an integer between 1 and {most}, inclusive"
         raise Refusal(400, "InvalidArgument", message, ArgumentName="partNumber", ArgumentValue=number)
     upload = store.require_upload(request)
-    require_lock_digest(request.head, upload.headers, "Put Part")
+    require_lock_digest(request.head, upload.headers, "Put Part", always=upload.bucket in store.locked_buckets)
     checksums = verify_checksum(request.head, body)
     check_algorithm(upload, checksums)
     etag = store.opaque_etag() or f'"{body.digest("md5").hex()}"'
@@ -71,9 +71,9 @@ def complete_multipart_upload(store: Store, request: ReceivedRequest, body: Body
     address = (upload.bucket, upload.key)
     check_conditions(request.head, store.objects.get(address))
     etag = store.opaque_etag() or multipart_etag(parts)
-    store.objects[address] = _assemble(store, upload, parts, etag, checksums)
+    version = store.save(address, _assemble(store, upload, parts, etag, checksums))
     del store.uploads[upload.upload_id]
-    response = _completion_response(request, upload, etag, checksums)
+    response = _completion_response(request, upload, etag, checksums).with_headers(version.items())
     store.completed[upload.upload_id] = CompletedUpload(*address, listed, response)
     return response
 

@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Final
+from urllib.parse import parse_qsl
 
 from aios3.testing.wire.answers import Answer, Refusal
 from aios3.testing.wire.bodies import Body, require_lock_digest, verify_checksum
@@ -20,20 +21,27 @@ from aios3.testing.wire.documents import (
 from aios3.testing.wire.received import ReceivedRequest
 
 from .state import Store, StoredObject, check_conditions, described
+from .transcoding import is_unpacked, unpacked_response
 
 __all__ = [
     "create_bucket",
     "delete_bucket",
-    "delete_object",
     "get_object",
+    "get_object_tagging",
     "head_bucket",
     "head_object",
     "list_buckets",
     "put_object",
+    "require_customer_key",
 ]
 
 _BUCKET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
 _RANGE: Final = re.compile(r"bytes=([0-9]*)-([0-9]*)")
+CUSTOMER_KEY_PREFIX: Final = "x-amz-server-side-encryption-customer-"
+_OVERRIDES: Final = frozenset({
+    "response-content-type", "response-content-disposition", "response-content-encoding", "response-content-language",
+    "response-cache-control", "response-expires",
+})  # fmt: skip
 _NOT_RETURNED: Final = frozenset({"x-amz-acl", "x-amz-tagging"})
 
 
@@ -98,21 +106,22 @@ def put_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     """Store the body under the key, whole or not at all."""
     address = store.require_address(request)
     headers = described(request.head)
-    require_lock_digest(request.head, headers, "Put Object")
+    require_lock_digest(request.head, headers, "Put Object", always=address[0] in store.locked_buckets)
     checksums = verify_checksum(request.head, body)
     check_conditions(request.head, store.objects.get(address))
     etag = store.opaque_etag() or f'"{body.digest("md5").hex()}"'
     pieces = None if body.kept is None else (body.kept,)
-    store.objects[address] = StoredObject(body.received, etag, headers, store.clock(), (), checksums, pieces)
-    return Answer(200, {"ETag": etag, **checksums})
+    version = store.save(address, StoredObject(body.received, etag, headers, store.clock(), (), checksums, pieces))
+    return Answer(200, {"ETag": etag, **checksums, **version})
 
 
 def get_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     """Return the object, or one range of it."""
-    found = _require_object(store, request)
+    found, headers = _find(store, request)
     if found.pieces is None:
         raise Refusal(501, "NotImplemented", "This server does not keep bodies (keep_bodies=False).")
-    headers = _object_headers(found, request)
+    if is_unpacked(store, found, request):
+        return unpacked_response(found, headers)
     section = _read_range(request.header("Range"), found.size)
     if section is None:
         return Answer(200, headers, found.body)
@@ -123,25 +132,54 @@ def get_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
 
 def head_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     """Return the headers that GetObject would return, without the body."""
-    found = _require_object(store, request)
-    return Answer(200, {**_object_headers(found, request), "Content-Length": str(found.size)})
+    found, headers = _find(store, request)
+    if is_unpacked(store, found, request):
+        return unpacked_response(found, headers)
+    return Answer(200, {**headers, "Content-Length": str(found.size)})
 
 
-def delete_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """Remove the object. A missing object is no error."""
-    store.objects.pop(store.require_address(request), None)
-    return Answer(204)
+def get_object_tagging(store: Store, request: ReceivedRequest, body: Body) -> Answer:
+    """Return the tags of the object."""
+    found, version = store.find(store.require_address(request), request.head.parameter("versionId"))
+    pairs = parse_qsl(found.headers.get("x-amz-tagging", ""), keep_blank_values=True)
+    tags = [tree("Tag", leaf("Key", name), leaf("Value", value)) for name, value in pairs]
+    return xml_response(write_document("Tagging", tree("TagSet", *tags))).with_headers(version.items())
 
 
-def _require_object(store: Store, request: ReceivedRequest) -> StoredObject:
+def _find(store: Store, request: ReceivedRequest) -> tuple[StoredObject, dict[str, str]]:
+    """Return the object or the version that a read asks for, and the headers of the response."""
     address = store.require_address(request)
-    found = store.objects.get(address)
-    if found is None:
-        raise Refusal(404, "NoSuchKey", "The specified key does not exist.", Key=address[1])
+    found, version = store.find(address, request.head.parameter("versionId"))
+    require_customer_key(found, request.header(f"{CUSTOMER_KEY_PREFIX}key-md5"))
     wanted = request.header("If-Match")
     if wanted and wanted.strip('"') not in {"*", found.etag.strip('"')}:
         raise Refusal(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
-    return found
+    return found, {**_object_headers(found, request), **version, **_overrides(request)}
+
+
+def require_customer_key(found: StoredObject, key_md5: str | None) -> None:
+    """Check the MD5 of the customer key of a read.
+
+    Raises:
+        Refusal: the object was encrypted with another key, or the key is missing or not wanted.
+    """
+    stored = found.headers.get(f"{CUSTOMER_KEY_PREFIX}key-md5")
+    if stored == key_md5:
+        return
+    if stored is not None and key_md5 is not None:
+        raise Refusal(403, "AccessDenied", "Access Denied")
+    message = "The encryption parameters are not applicable to this object."
+    if stored is not None:
+        message = (
+            "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to "
+            "retrieve the object."
+        )
+    raise Refusal(400, "InvalidRequest", message)
+
+
+def _overrides(request: ReceivedRequest) -> dict[str, str]:
+    """Return the headers that the query replaces."""
+    return {name.removeprefix("response-"): value for name, value in request.query if name in _OVERRIDES}
 
 
 def _object_headers(found: StoredObject, request: ReceivedRequest) -> dict[str, str]:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from aios3.credentials import Credentials
-from aios3.testing.store import listings, multipart, objects
+from aios3.testing.store import copies, deletions, listings, multipart, objects
 from aios3.testing.wire.answers import Answer, Refusal
 from aios3.testing.wire.bodies import Body, verify_md5
 from aios3.testing.wire.received import UNKNOWN_OPERATION, ReceivedRequest
@@ -21,6 +21,7 @@ from .state import Store
 __all__ = ["admit", "process"]
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_PART_OPERATIONS: Final = frozenset({"UploadPart", "UploadPartCopy", "ListParts"})
 _DATA_OPERATIONS: Final = frozenset({"PutObject", "UploadPart"})
 _MAX_DOCUMENT_SIZE: Final = 8 * 1024 * 1024
 """Bytes. A document with 10,000 parts and checksums has some 1.2 MB."""
@@ -37,12 +38,17 @@ _HANDLERS: Final[Mapping[str, _Handler]] = MappingProxyType(
         "PutObject": objects.put_object,
         "GetObject": objects.get_object,
         "HeadObject": objects.head_object,
-        "DeleteObject": objects.delete_object,
+        "GetObjectTagging": objects.get_object_tagging,
+        "DeleteObject": deletions.delete_object,
+        "DeleteObjects": deletions.delete_objects,
+        "CopyObject": copies.copy_object,
+        "UploadPartCopy": copies.upload_part_copy,
         "CreateMultipartUpload": multipart.create_multipart_upload,
         "UploadPart": multipart.upload_part,
         "CompleteMultipartUpload": multipart.complete_multipart_upload,
         "AbortMultipartUpload": multipart.abort_multipart_upload,
         "ListObjectsV2": listings.list_objects_v2,
+        "ListObjectVersions": listings.list_object_versions,
         "ListMultipartUploads": listings.list_multipart_uploads,
         "ListParts": listings.list_parts,
     }
@@ -57,7 +63,7 @@ def admit(store: Store, request: ReceivedRequest, *, is_tls: bool) -> None:
     """
     refuse_plain_http(store.provider, is_tls=is_tls)
     is_data = request.operation in _DATA_OPERATIONS
-    is_multipart = "Multipart" in request.operation or request.operation in {"UploadPart", "ListParts"}
+    is_multipart = "Multipart" in request.operation or request.operation in _PART_OPERATIONS
     takes_chunks = is_data and request.head.is_chunked and (store.accept_chunked or not store.provider.multipart)
     if is_multipart and not store.provider.multipart:
         raise Refusal(501, "NotImplemented", "There are no multipart uploads here.")
@@ -107,10 +113,8 @@ def _check_form(request: ReceivedRequest) -> None:
         f"{request.bucket}{request.key}".encode()
     except UnicodeEncodeError:
         raise Refusal(400, "InvalidURI", "Couldn't parse the specified URI.") from None
-    copies = request.header("x-amz-copy-source") is not None
-    if request.operation == UNKNOWN_OPERATION or copies:
-        message = f"{request.method} {request.target} is not implemented here"
-        raise Refusal(501, "NotImplemented", message, Header="x-amz-copy-source" if copies else "")
+    if request.operation == UNKNOWN_OPERATION:
+        raise Refusal(501, "NotImplemented", f"{request.method} {request.target} is not implemented here", Header="")
 
 
 def _authenticate(

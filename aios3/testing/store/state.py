@@ -16,14 +16,25 @@ from aios3.testing.wire.documents import ListedPart
 from aios3.testing.wire.heads import RequestHead
 from aios3.testing.wire.received import ReceivedRequest
 
-__all__ = ["CompletedUpload", "OpenUpload", "Store", "StoredObject", "StoredPart", "check_conditions", "described"]
+__all__ = [
+    "CONTENT_HEADERS",
+    "CompletedUpload",
+    "OpenUpload",
+    "Store",
+    "StoredObject",
+    "StoredPart",
+    "StoredVersion",
+    "check_conditions",
+    "described",
+]
 
-_DESCRIBING: Final = frozenset({
+CONTENT_HEADERS: Final = frozenset({
     "content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires",
 })  # fmt: skip
 _NOT_DESCRIBING: Final = frozenset({
     "x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-mp-object-size", "x-amz-request-payer",
     "x-amz-expected-bucket-owner", "x-amz-sdk-checksum-algorithm", "x-amz-user-agent", "x-amz-s3session-token",
+    "x-amz-metadata-directive", "x-amz-tagging-directive", "x-amz-source-expected-bucket-owner",
 })  # fmt: skip
 _MAX_METADATA: Final = 2048
 
@@ -85,6 +96,16 @@ class StoredObject:
         return _join(self.pieces)
 
 
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """Version of an object in a bucket with versions."""
+
+    version_id: str
+    found: StoredObject | None
+    """Object; ``None`` for the marker of a deletion."""
+    stored_at: datetime
+
+
 @dataclass(slots=True)
 class OpenUpload:
     """Multipart upload that is neither completed nor aborted."""
@@ -127,6 +148,13 @@ class Store:
     completed: dict[str, CompletedUpload] = field(default_factory=dict)
     sessions: dict[str, tuple[str, Credentials]] = field(default_factory=dict)
     """Bucket and credentials of every opened session, by access key id."""
+    versions: dict[tuple[str, str], list[StoredVersion]] = field(default_factory=dict)
+    """Versions of every key of a bucket with versions, the oldest first."""
+    versioned_buckets: set[str] = field(default_factory=set)
+    undeletable: set[tuple[str, str]] = field(default_factory=set)
+    """Bucket and key of objects that DeleteObjects refuses to delete."""
+    locked_buckets: set[str] = field(default_factory=set)
+    """Buckets that lock every new object, whose bodies need a digest."""
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     @property
@@ -143,6 +171,51 @@ class Store:
     def new_upload_id(self) -> str:
         """Return an upload id that has to be percent-encoded, as ids of real stores may have to be."""
         return f"{next(self._numbers)}~upload.with+every/sign=&%41_-"
+
+    def save(self, address: tuple[str, str], found: StoredObject | None) -> dict[str, str]:
+        """Make an object the current one, or ``None`` to delete it; return the header with the id of its version."""
+        if found is None:
+            self.objects.pop(address, None)
+        else:
+            self.objects[address] = found
+        if address[0] not in self.versioned_buckets:
+            return {}
+        version = StoredVersion(f"v{next(self._numbers)}/+ &", found, self.clock())
+        self.versions.setdefault(address, []).append(version)
+        marker = {"x-amz-delete-marker": "true"} if found is None else {}
+        return {"x-amz-version-id": version.version_id, **marker}
+
+    def remove_version(self, address: tuple[str, str], version_id: str) -> dict[str, str]:
+        """Remove one version for good, and return the headers that report it. A missing version is no error."""
+        kept = [version for version in self.versions.get(address, []) if version.version_id != version_id]
+        if address in self.versions:
+            self.versions[address] = kept
+        elif version_id != "null":
+            return {"x-amz-version-id": version_id}
+        self.objects.pop(address, None)
+        if kept and kept[-1].found is not None:
+            self.objects[address] = kept[-1].found
+        return {"x-amz-version-id": version_id}
+
+    def find(self, address: tuple[str, str], version_id: str | None) -> tuple[StoredObject, dict[str, str]]:
+        """Return the object or one version of it, and the header with the id of the version.
+
+        Raises:
+            Refusal: there is no such object or version, or the version is the marker of a deletion.
+        """
+        history = self.versions.get(address, [])
+        if version_id is None or (version_id == "null" and not history):
+            found = self.objects.get(address)
+            if found is None:
+                raise Refusal(404, "NoSuchKey", "The specified key does not exist.", Key=address[1])
+            ids = [version.version_id for version in history if version.found is found]
+            return found, {"x-amz-version-id": ids[-1]} if ids else {}
+        for version in history:
+            if version.version_id == version_id:
+                if version.found is None:
+                    raise Refusal(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+                return version.found, {"x-amz-version-id": version_id}
+        raise Refusal(404, "NoSuchVersion", "The specified version does not exist.", VersionId=version_id)
 
     def require_bucket(self, request: ReceivedRequest) -> str:
         """Return the name of a request's bucket.
@@ -188,7 +261,7 @@ def described(head: RequestHead) -> dict[str, str]:
         Refusal: the user metadata is over 2 KiB.
     """
     names = dict.fromkeys(name.lower() for name, _ in head.headers)
-    chosen = {name: head.header(name) or "" for name in names if name in _DESCRIBING or _is_description(name)}
+    chosen = {name: head.header(name) or "" for name in names if name in CONTENT_HEADERS or _is_description(name)}
     size = sum(
         len(name.removeprefix("x-amz-meta-")) + len(value)
         for name, value in chosen.items()
@@ -201,7 +274,7 @@ def described(head: RequestHead) -> dict[str, str]:
 
 
 def _is_description(name: str) -> bool:
-    if name in _NOT_DESCRIBING or name.startswith("x-amz-checksum-"):
+    if name in _NOT_DESCRIBING or name.startswith(("x-amz-checksum-", "x-amz-copy-source")):
         return False
     # The customer key is a secret, and no store returns it.
     return name.startswith("x-amz-") and name != "x-amz-server-side-encryption-customer-key"

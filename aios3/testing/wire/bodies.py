@@ -149,18 +149,19 @@ def verify_md5(head: RequestHead, body: Body) -> None:
         raise Refusal(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
 
 
-def require_lock_digest(head: RequestHead, names: Iterable[str], what: str) -> None:
+def require_lock_digest(head: RequestHead, names: Iterable[str], what: str, *, always: bool = False) -> None:
     """Require a digest for a body under an object lock. The hash in the signature does not count.
 
     Args:
         head: the request with the body.
         names: lower-case names of the headers that describe the object.
         what: name of the operation in the refusal.
+        always: whether the bucket locks every object.
 
     Raises:
         Refusal: the object is to be locked, and the request has neither Content-MD5 nor a checksum.
     """
-    is_locked = any(name.startswith(_LOCK_PREFIX) for name in names)
+    is_locked = always or any(name.startswith(_LOCK_PREFIX) for name in names)
     if is_locked and head.header("Content-MD5") is None and named_checksum(head) is None:
         message = f"Content-MD5 OR x-amz-checksum- HTTP header is required for {what} requests with Object Lock"
         raise Refusal(400, "InvalidRequest", f"{message} parameters")

@@ -10,10 +10,12 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 __all__ = [
+    "DeletedKey",
     "ListedPart",
     "MalformedDocumentError",
     "leaf",
     "read_completion",
+    "read_deletion",
     "read_location_constraint",
     "timestamp",
     "tree",
@@ -37,6 +39,15 @@ class ListedPart:
     """ETag without quotes, even if it was sent with them."""
     checksums: Mapping[str, str]
     """Checksums by lower-case algorithm, for example ``"crc32"``."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedKey:
+    """Object in the list of a DeleteObjects."""
+
+    key: str
+    version_id: str | None
+    etag: str | None
 
 
 def leaf(name: str, value: object) -> str:
@@ -72,6 +83,24 @@ def read_completion(body: bytes) -> list[ListedPart]:
     if not parts:
         raise MalformedDocumentError("no part is listed")
     return parts
+
+
+def read_deletion(body: bytes) -> tuple[list[DeletedKey], bool]:
+    """Read the objects of a DeleteObjects request, at least one, and whether the response leaves successes out.
+
+    Raises:
+        MalformedDocumentError: the body is another document, is broken, or lists no object.
+    """
+    root = _parse(body, "Delete")
+    fields = [
+        {_local_name(child): child.text or "" for child in element}
+        for element in root
+        if _local_name(element) == "Object"
+    ]
+    if not fields or not all(each.get("Key") for each in fields):
+        raise MalformedDocumentError("an object has a Key")
+    is_quiet = any(_local_name(child) == "Quiet" and child.text == "true" for child in root)
+    return [DeletedKey(each["Key"], each.get("VersionId"), each.get("ETag")) for each in fields], is_quiet
 
 
 def read_location_constraint(body: bytes) -> str | None:

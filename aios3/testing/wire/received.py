@@ -23,17 +23,27 @@ _OPERATIONS: Final = {
     ("DELETE", "bucket", ()): "DeleteBucket",
     ("GET", "bucket", ("list-type",)): "ListObjectsV2",
     ("GET", "bucket", ("uploads",)): "ListMultipartUploads",
+    ("GET", "bucket", ("versions",)): "ListObjectVersions",
+    ("POST", "bucket", ("delete",)): "DeleteObjects",
     ("GET", "bucket", ("session",)): "CreateSession",
     ("PUT", "object", ()): "PutObject",
     ("GET", "object", ()): "GetObject",
     ("HEAD", "object", ()): "HeadObject",
     ("DELETE", "object", ()): "DeleteObject",
+    ("GET", "object", ("tagging",)): "GetObjectTagging",
+    ("GET", "object", ("tagging", "versionId")): "GetObjectTagging",
+    ("GET", "object", ("versionId",)): "GetObject",
+    ("HEAD", "object", ("versionId",)): "HeadObject",
+    ("DELETE", "object", ("versionId",)): "DeleteObject",
     ("POST", "object", ("uploads",)): "CreateMultipartUpload",
     ("PUT", "object", ("partNumber", "uploadId")): "UploadPart",
     ("POST", "object", ("uploadId",)): "CompleteMultipartUpload",
     ("DELETE", "object", ("uploadId",)): "AbortMultipartUpload",
     ("GET", "object", ("uploadId",)): "ListParts",
 }
+
+_COPIES: Final = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}
+"""Operations with a copy source instead of a body."""
 
 # Parameters that choose another operation on the same path, including operations that the server lacks.
 _SUBRESOURCES: Final = frozenset({
@@ -117,6 +127,8 @@ def understand(head: RequestHead, request_id: str, endpoint: str | None = None) 
     scope = "object" if key is not None else "bucket" if bucket is not None else "service"
     chosen = tuple(sorted({name for name, _ in head.query} & _SUBRESOURCES))
     operation = _OPERATIONS.get((head.method, scope, chosen), UNKNOWN_OPERATION)
+    if head.header("x-amz-copy-source") is not None:
+        operation = _COPIES.get(operation, UNKNOWN_OPERATION)
     return ReceivedRequest(head, request_id, operation, bucket, key)
 
 

@@ -130,10 +130,6 @@ async def call_on(wire: Wire, call: Call) -> None:
 
 @pytest.mark.parametrize(("evil", "operation"), pairs([name for name in EVILS if name not in ENDLESS]))
 async def test_any_response_is_a_result_or_a_documented_error(play, operation, evil):
-    """To requests of an upload, of its cleaning up, and of reading; with no cookie and no login in reply.
-
-    ``AIOS3_FUZZ_ALL=1`` asks for every pair.
-    """
     wire = await play(operation, EVILS[evil])
     heads = [head.lower() for peer in wire.peers for head in peer.heads]
     assert 1 <= len(heads) <= MOST_REQUESTS
@@ -143,7 +139,6 @@ async def test_any_response_is_a_result_or_a_documented_error(play, operation, e
 
 @pytest.mark.parametrize(("evil", "operation"), pairs(list(ENDLESS)))
 async def test_an_endless_response_takes_bounded_memory(play, operation, evil):
-    """Endless headers, interim responses, bodies, chunks and trailers are given up, and never kept."""
     tracemalloc.start()
     try:
         wire = await play(operation, ENDLESS[evil])
@@ -155,7 +150,6 @@ async def test_an_endless_response_takes_bounded_memory(play, operation, evil):
 
 @pytest.mark.parametrize("operation", CALLS)
 async def test_a_redirect_sends_nothing_to_another_host(play, operation):
-    """No credentials, not even a connection: neither Location nor the error's Endpoint is followed."""
     seen, statuses = [], iter((301, 302, 303, 307, 308) * MOST_REQUESTS)
 
     async def other(peer: Peer) -> None:
@@ -175,7 +169,6 @@ async def test_a_redirect_sends_nothing_to_another_host(play, operation):
 
 
 async def test_a_commit_with_an_unbounded_response_is_not_reported_as_failed():
-    """The store may have committed, so the error says that the outcome is unknown."""
     commits = 0
 
     async def script(peer: Peer) -> None:

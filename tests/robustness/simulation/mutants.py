@@ -23,7 +23,7 @@ from aios3._upload.multipart.orphan_sweep import OrphanSweep
 from aios3._upload.shared.engine import Engine
 from aios3.errors import StorageError
 
-__all__ = ["MUTANTS", "mutant"]
+__all__ = ["MUTANTS", "mutant", "plant"]
 
 Mutant = Callable[[pytest.MonkeyPatch], None]
 MUTANTS: dict[str, Mutant] = {}
@@ -37,6 +37,35 @@ def mutant(name: str) -> Callable[[Mutant], Mutant]:
         return plant
 
     return register
+
+
+def plant(name: str, *patches: tuple[object, str, object]) -> None:
+    """Register a fault that only replaces attributes."""
+
+    def apply(patch: pytest.MonkeyPatch) -> None:
+        for owner, attribute, value in patches:
+            patch.setattr(owner, attribute, value)
+
+    MUTANTS[name] = apply
+
+
+async def _no(*_: object) -> bool:
+    return False
+
+
+plant("the abort is not proved by ListParts", (Abort, "_is_still_there", _no))
+plant("the answer to Create is not waited for", (CancellationGuard, "_await_create", _no))
+plant("closing the driver does not stop its uploads", (Engine, "stop_uploads", _no))
+plant("an upload stays registered after its end", (Engine, "upload_ended", lambda *_: None))
+plant(
+    "a repeated Complete that is refused counts as a failure",
+    (failed_attempts, "outcome_unknown", lambda failure: False),
+)
+plant(
+    "a success without its document is clear unless its status is 200",
+    (retry, "_is_in_success", lambda failure: failure.status == 200),
+)
+plant("the caller's policy bounds the clean-up", (client, "_CLEANUP_ATTEMPTS", 1))
 
 
 def _skip_abort(patch: pytest.MonkeyPatch, is_skipped: Callable[[BaseException | None], bool]) -> None:
@@ -56,14 +85,6 @@ def _skip_abort(patch: pytest.MonkeyPatch, is_skipped: Callable[[BaseException |
     patch.setattr(CancellationGuard, "__aexit__", leave)
 
 
-@mutant("the abort is not proved by ListParts")
-def _(patch: pytest.MonkeyPatch) -> None:
-    async def never(self: Abort) -> bool:
-        return False
-
-    patch.setattr(Abort, "_is_still_there", never)
-
-
 @mutant("the abort is given up after a moment")
 def _(patch: pytest.MonkeyPatch) -> None:
     original = finish_despite_cancellation
@@ -79,14 +100,6 @@ def _(patch: pytest.MonkeyPatch) -> None:
         return Finished(None, None, None)
 
     patch.setattr(guard, "finish_despite_cancellation", interruptible)
-
-
-@mutant("the answer to Create is not waited for")
-def _(patch: pytest.MonkeyPatch) -> None:
-    async def forget(self: CancellationGuard) -> None:
-        pass
-
-    patch.setattr(CancellationGuard, "_await_create", forget)
 
 
 @mutant("a lost Create is not looked for")
@@ -118,19 +131,6 @@ def _(patch: pytest.MonkeyPatch) -> None:
         return original(self, response)
 
     patch.setattr(CompleteMultipartUpload, "read", read)
-
-
-@mutant("closing the driver does not stop its uploads")
-def _(patch: pytest.MonkeyPatch) -> None:
-    async def nothing(self: Engine, closer: object) -> None:
-        pass
-
-    patch.setattr(Engine, "stop_uploads", nothing)
-
-
-@mutant("an upload stays registered after its end")
-def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Engine, "upload_ended", lambda self, upload: None)
 
 
 @mutant("a cancellation is swallowed by the clean-up")
@@ -166,11 +166,6 @@ def _(patch: pytest.MonkeyPatch) -> None:
     _skip_abort(patch, lambda error: isinstance(error, Exception))
 
 
-@mutant("a repeated Complete that is refused counts as a failure")
-def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(failed_attempts, "outcome_unknown", lambda failure: False)
-
-
 @mutant("a defect of the HTTP client is raised as it is")
 def _(patch: pytest.MonkeyPatch) -> None:
     original = MappedExceptions._translate
@@ -179,11 +174,6 @@ def _(patch: pytest.MonkeyPatch) -> None:
         return None if isinstance(error, AttributeError) else original(self, error)
 
     patch.setattr(MappedExceptions, "_translate", translate)
-
-
-@mutant("a success without its document is clear unless its status is 200")
-def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(retry, "_is_in_success", lambda failure: failure.status == 200)
 
 
 @mutant("an abort whose proof is not answered counts as proved")
@@ -197,9 +187,4 @@ def _(patch: pytest.MonkeyPatch) -> None:
             return True
 
     patch.setattr(Abort, "prove", prove)
-    patch.setattr(client, "_CLEANUP_ATTEMPTS", 1)
-
-
-@mutant("the caller's policy bounds the clean-up")
-def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(client, "_CLEANUP_ATTEMPTS", 1)

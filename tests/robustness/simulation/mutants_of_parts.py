@@ -29,9 +29,32 @@ from aios3._upload.uploader import Uploader
 from aios3.errors import StorageError
 from aios3.models import UploadedPart
 
-from .mutants import MUTANTS, mutant
+from .mutants import MUTANTS, mutant, plant
 
 __all__ = ["MUTANTS"]
+
+
+async def _end_anywhere(self: Uploader) -> int:
+    self._require_open()
+    self._is_open = False
+    return self._progress.bytes_read
+
+
+plant("more is held than the limit allows", (MemoryBudget, "_is_free", lambda self, count: True))
+plant(
+    "bytes are granted without looking for a deadlock",
+    (MemoryBudget, "_is_safe", lambda self, lease, count: True),
+    (MemoryBudget, "_refuse_to_wait_for_oneself", lambda self: None),
+)
+plant(
+    "unfinished parts leave nothing free for what is read back",
+    (MemoryBudget, "_limit_of", lambda self, lease: self.limit),
+)
+plant("no upload is ended although others starve", (SilenceWatch, "_make_room", lambda self, now: None))
+plant("an upload that waits for memory counts as silent", (Uploader, "is_idle", property(lambda self: True)))
+plant("idle segments are kept when no upload runs", (SegmentPool, "clear", lambda self: None))
+plant("nothing is tried again", (retry, "is_transient", lambda failure: False))
+plant("the declared size is not compared", (Uploader, "_end_reading", _end_anywhere))
 
 
 @mutant("the parts are not joined before the abort")
@@ -95,41 +118,10 @@ def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PartSender, "send", send)
 
 
-@mutant("more is held than the limit allows")
-def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(MemoryBudget, "_is_free", lambda self, count: True)
-
-
-@mutant("bytes are granted without looking for a deadlock")
-def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(MemoryBudget, "_is_safe", lambda self, lease, count: True)
-    patch.setattr(MemoryBudget, "_refuse_to_wait_for_oneself", lambda self: None)
-
-
-@mutant("unfinished parts leave nothing free for what is read back")
-def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(MemoryBudget, "_limit_of", lambda self, lease: self.limit)
-
-
-@mutant("no upload is ended although others starve")
-def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SilenceWatch, "_make_room", lambda self, now: None)
-
-
 @mutant("a source may be silent without a limit")
 def _(patch: pytest.MonkeyPatch) -> None:
     original = SilenceWatch.__init__
     patch.setattr(SilenceWatch, "__init__", lambda self, limit, *more: original(self, None, *more))
-
-
-@mutant("an upload that waits for memory counts as silent")
-def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Uploader, "is_idle", property(lambda self: True))
-
-
-@mutant("idle segments are kept when no upload runs")
-def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SegmentPool, "clear", lambda self: None)
 
 
 @mutant("a part is retried with other bytes")
@@ -242,21 +234,6 @@ def _(patch: pytest.MonkeyPatch) -> None:
             return False
 
     patch.setattr(Uploader, "add_from", add)
-
-
-@mutant("nothing is tried again")
-def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(retry, "is_transient", lambda failure: False)
-
-
-@mutant("the declared size is not compared")
-def _(patch: pytest.MonkeyPatch) -> None:
-    async def end(self: Uploader) -> int:
-        self._require_open()
-        self._is_open = False
-        return self._progress.bytes_read
-
-    patch.setattr(Uploader, "_end_reading", end)
 
 
 @mutant("the receipt tells the ETag of the first part")

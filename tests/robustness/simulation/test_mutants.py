@@ -22,5 +22,4 @@ def found_after(name: str, most: int, first: int = 0) -> int | None:
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_deliberate_fault_is_found(name: str) -> None:
-    """By far fewer simulations than one run of the tests has."""
     assert found_after(name, MOST_SIMULATIONS) is not None

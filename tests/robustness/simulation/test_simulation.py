@@ -32,7 +32,6 @@ def report(broken: list[Result]) -> str:
 
 @pytest.mark.parametrize("share", range(SHARES))
 def test_every_promise_is_kept(share: int) -> None:
-    """Exact or absent, nothing left behind, bounded, monotonic, and a definite end."""
     seeds = range(FIRST_SEED + share, FIRST_SEED + SCHEDULES, SHARES)
     print(f"seeds {seeds}")
     broken = [result for result in map(simulate, seeds) if result.problems]
@@ -51,7 +50,6 @@ def test_a_seed_gives_the_same_trace_every_time() -> None:
 
 
 def test_the_simulations_meet_every_fault_operation_and_outcome() -> None:
-    """Commits, refusals and cancellations."""
     stories = "\n".join(simulate(seed).trace for seed in range(FIRST_SEED, FIRST_SEED + 150))
     for operation in ("Create", "Complete", "Abort"):
         assert f"{operation}MultipartUpload" in stories

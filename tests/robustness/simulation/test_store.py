@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aios3._protocol.operations.multipart import AbortMultipartUpload, CreateMultipartUpload, ListParts, UploadPart
-from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.messages import Response
 from aios3._protocol.wire.uri import Endpoint
 from aios3.errors import TransportError, TransportTimeoutError
 
@@ -57,31 +57,8 @@ def in_scene(test: Callable[[Scene], Awaitable[None]]) -> Callable[[], None]:
     return run
 
 
-@in_scene
-async def test_a_complete_part_is_stored(scene: Scene) -> None:
-    """Its slices are read while they are sent, one after the other."""
-    upload_id = await scene.create()
-    part = scene.part(upload_id)
-    sending = asyncio.create_task(scene.send(part))
-    await asyncio.sleep(1.5)
-    part.body[0][:] = part.body[1][:] = b"xyz"  # type: ignore[index]
-    assert (await sending).status == 200
-    assert scene.parts(upload_id) == [b"abcxyz"]
-
-
-@in_scene
-async def test_a_part_that_is_cut_before_its_end_is_lost(scene: Scene) -> None:
-    upload_id = await scene.create()
-    sending = asyncio.create_task(scene.send(scene.part(upload_id)))
-    await asyncio.sleep(1.5)
-    sending.cancel()
-    await asyncio.sleep(100)
-    assert scene.parts(upload_id) == []
-
-
 @pytest.mark.parametrize("survives", [True, False])
 def test_a_part_that_is_cut_after_its_end_may_be_stored_later(survives: bool) -> None:
-    """The client gets no response."""
     scene = Scene()
 
     async def run() -> None:
@@ -100,7 +77,6 @@ def test_a_part_that_is_cut_after_its_end_may_be_stored_later(survives: bool) ->
 
 @in_scene
 async def test_an_abort_can_miss_a_part_that_is_being_stored(scene: Scene) -> None:
-    """The upload remains with that part. ListParts shows it, and a second abort ends it."""
     upload_id = await scene.create()
     sending = asyncio.create_task(scene.send(scene.part(upload_id)))
     await asyncio.sleep(2.5)
@@ -134,7 +110,6 @@ async def test_an_abort_can_miss_a_part_that_is_being_stored(scene: Scene) -> No
 def test_a_request_without_a_response_may_have_been_processed(
     kind: str, error: type[TransportError], parts_after: list[bytes]
 ) -> None:
-    """The errors are those of the real transport. Only errors of a reused connection allow a free retry."""
     scene = Scene()
 
     async def run() -> None:
@@ -149,24 +124,3 @@ def test_a_request_without_a_response_may_have_been_processed(
         assert scene.world.transport.in_flight == []
 
     scene.loop.run(run())
-
-
-@in_scene
-async def test_a_missing_response_ends_in_a_timeout(scene: Scene) -> None:
-    """Of the caller, or of the transport."""
-    scene.plan = replace(OK, kind="stall_before")
-    for timeout, seconds in ((7.0, 7.0), (None, scene.world.timeouts.answer)):
-        began = scene.loop.time()
-        with pytest.raises(TransportTimeoutError):
-            await scene.send(CreateMultipartUpload(BUCKET, "key", {}), read_timeout=timeout)
-        assert scene.loop.time() - began == pytest.approx(seconds)
-
-
-@in_scene
-async def test_only_a_body_reveals_a_reused_connection(scene: Scene) -> None:
-    """Without a body the error is like any other failure."""
-    scene.plan = replace(OK, kind="reset_before")
-    request: Request = ListParts(BUCKET, "key", "no such upload").build(ENDPOINT)
-    with pytest.raises(TransportError) as caught:
-        await scene.world.transport.send(request)
-    assert not caught.value.on_reused_connection

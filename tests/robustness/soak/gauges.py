@@ -121,21 +121,8 @@ def growth(rests: Sequence[Gauges], allowed: int, allowed_rss: int) -> list[str]
 class _MallocInfo(ctypes.Structure):
     """Result of mallinfo2 of the GNU C library."""
 
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in (
-            "arena",
-            "ordblks",
-            "smblks",
-            "hblks",
-            "hblkhd",
-            "usmblks",
-            "fsmblks",
-            "uordblks",
-            "fordblks",
-            "keep",
-        )
-    ]
+    _names = ["arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keep"]
+    _fields_ = [(name, ctypes.c_size_t) for name in _names]
 
 
 def _in_use() -> int:

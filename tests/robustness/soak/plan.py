@@ -11,13 +11,9 @@ from aios3.options import KIB, MIB
 __all__ = ["PART", "Ending", "Kind", "Plan", "draw_plan"]
 
 PART: Final = 5 * MIB
-Kind = Literal[
-    "generator", "reader", "stream_reader", "list", "bytes", "bytearray", "sync_iterator", "file",
-    "writer", "writer_from",
-]  # fmt: skip
+Kind = Literal["generator", "reader", "bytes", "sync_iterator", "file", "writer"]
 KINDS: Final[tuple[Kind, ...]] = (
-    "generator", "generator", "reader", "stream_reader", "list", "bytes", "bytearray", "sync_iterator", "file",
-    "writer", "writer", "writer_from",
+    "generator", "generator", "generator", "reader", "bytes", "sync_iterator", "file", "writer", "writer",
 )  # fmt: skip
 Ending = Literal["none", "cancel", "cancel_twice", "timeout", "source_error", "too_short", "too_long", "max_size"]
 _ENDINGS: Final[dict[Ending, int]] = {
@@ -81,7 +77,7 @@ def draw_plan(seed: int, number: int) -> Plan:
     random = Random(f"{seed}/{number}")
     kind, size = random.choice(KINDS), _draw_size(random)
     (ending,) = random.choices(list(_ENDINGS), list(_ENDINGS.values()))
-    if ending == "source_error" and kind in ("bytes", "bytearray", "list", "file"):
+    if ending == "source_error" and kind in ("bytes", "file"):
         ending = "cancel"  # these cannot fail
     if ending in ("too_short", "too_long", "max_size") and kind == "file":
         ending = "none"  # a file says its size itself

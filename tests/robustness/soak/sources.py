@@ -70,28 +70,21 @@ class Source:
         self.was_asked = False
         self.is_closed = False
         self._fails_at = int(plan.moment * plan.size) if plan.ending == "source_error" else None
-        self._feeder: asyncio.Task[None] | None = None
 
     @property
     def must_be_closed(self) -> bool:
         """Whether the source has started, needs closing, and is not closed."""
-        return self._plan.kind in ("generator", "writer_from") and self.was_asked and not self.is_closed
+        return self._plan.kind == "generator" and self.was_asked and not self.is_closed
 
     def make(self) -> Any:
         """Return the object to upload."""
         match self._plan.kind:
             case "reader":
                 return self
-            case "stream_reader":
-                return self._feed_reader()
             case "sync_iterator":
                 return self._iterate()
-            case "list":
-                return list(self._iterate())
             case "bytes":
                 return slice_of(self._plan, 0, self._plan.size)
-            case "bytearray":
-                return bytearray(slice_of(self._plan, 0, self._plan.size))
             case _:
                 return self.generate()
 
@@ -111,30 +104,9 @@ class Source:
         await asyncio.sleep(self._plan.pause)
         return self._next(min(count, self._plan.chunk))
 
-    async def aclose(self) -> None:
-        """Cancel the task that feeds the reader, if there is one."""
-        if self._feeder is not None:
-            self._feeder.cancel()
-            await asyncio.gather(self._feeder, return_exceptions=True)
-
     def _iterate(self) -> Iterator[bytes]:
         while chunk := self._next(self._plan.chunk):
             yield chunk
-
-    def _feed_reader(self) -> asyncio.StreamReader:
-        reader = asyncio.StreamReader()
-
-        async def feed() -> None:
-            try:
-                while chunk := self._next(self._plan.chunk):
-                    reader.feed_data(chunk)
-                    await asyncio.sleep(self._plan.pause)
-                reader.feed_eof()
-            except SourceError as error:
-                reader.set_exception(error)
-
-        self._feeder = asyncio.create_task(feed(), name="soak: feed a reader")
-        return reader
 
     def _next(self, count: int) -> bytes:
         end = min(self._given + count, self._plan.size)

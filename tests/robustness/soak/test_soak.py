@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
 
-from aios3 import ConfigurationError, StorageError
 from aios3.options import MIB
 from aios3.testing import S3Server
 
 from .fault_proxy import FaultProxy
 from .gauges import Gauges, growth
-from .plan import Plan, draw_plan
+from .plan import Plan
 from .run import Soak, Target
-from .sources import SourceError, digest_of, slice_of
-from .upload import BUCKET, Outcome, run_and_judge
+from .upload import BUCKET, run_and_judge
 
 PLAN = Plan(7, "generator", 300_000, 65_536, 0.0, "none", 0.0, False, False, True)
 REST = Gauges("rest", 10, 0, 0, 1, 10, 2, 3, 500_000, 9 * MIB, 70 * MIB, 0, 0)
@@ -30,7 +27,6 @@ def target_of(server: S3Server) -> Target:
 # A call that is cancelled while its file is being opened leaves the closing to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_short_soak_keeps_every_promise() -> None:
-    """Uploads of all kinds, with faults, against the loopback server. Only the server's own data grows."""
     async with S3Server() as server:
         url = urlsplit(server.endpoint_url)
         proxy = FaultProxy(str(url.hostname), int(url.port or 0), seed=5, rate=0.01)
@@ -46,7 +42,6 @@ async def test_a_short_soak_keeps_every_promise() -> None:
 
 
 async def test_an_upload_is_judged_by_its_key() -> None:
-    """A call that returned has committed. Other bytes at the key are found."""
     async with S3Server(buckets=(BUCKET,)) as server:
         control = target_of(server).driver(with_faults=False)
         driver = target_of(server).driver(with_faults=True)
@@ -57,20 +52,6 @@ async def test_an_upload_is_judged_by_its_key() -> None:
             (receipt, key) = (await run_and_judge(PLAN, driver, control)).problems
     assert "it returned, but the key holds something else" in receipt
     assert "the receipt says" in key
-
-
-@pytest.mark.parametrize(
-    ("error", "ending", "may_be"),
-    [
-        (asyncio.CancelledError(), "cancel", True),
-        (StorageError("refused"), "none", False),
-        (StorageError("the driver was closed"), "none", True),
-        (SourceError("at byte 1"), "source_error", False),
-    ],
-)
-def test_only_unknown_outcomes_may_be_committed_after_an_error(error: BaseException, ending: str, may_be: bool) -> None:
-    plan = replace(PLAN, size=20 * MIB, ending=ending)  # type: ignore[arg-type]
-    assert Outcome(plan, error=error).may_be_committed is may_be
 
 
 @pytest.mark.parametrize(
@@ -87,35 +68,3 @@ def test_only_unknown_outcomes_may_be_committed_after_an_error(error: BaseExcept
 )
 def test_growth_of_any_gauge_is_found(changes: dict[str, int], words: str) -> None:
     assert growth([REST, replace(REST, **changes)], allowed=0, allowed_rss=24 * MIB) == [words]  # type: ignore[arg-type]
-
-
-def test_flat_gauges_are_no_growth() -> None:
-    """Memory may move within bounds, and uploads may finish."""
-    assert (
-        growth([REST, replace(REST, finished=99, rss=80 * MIB, store_rss=MIB)], allowed=0, allowed_rss=24 * MIB) == []
-    )
-
-
-def test_a_seed_determines_plans_and_bytes() -> None:
-    """The digest is that of all slices together."""
-    plans = [draw_plan(1, number) for number in range(200)]
-    assert plans == [draw_plan(1, number) for number in range(200)]
-    assert len({plan.kind for plan in plans}) == 10
-    assert len({plan.ending for plan in plans}) == 8
-    plan = replace(PLAN, size=1_500_000)
-    whole = slice_of(plan, 0, plan.size)
-    assert len(whole) == plan.size
-    assert whole[999_000:1_200_000] == slice_of(plan, 999_000, 1_200_000)
-    assert digest_of(plan) != digest_of(replace(plan, number=8))
-
-
-async def test_an_unexplained_error_is_found() -> None:
-    """For example, a wrong call by the soak itself."""
-    async with S3Server(buckets=(BUCKET,)) as server:
-        control = target_of(server).driver(with_faults=False)
-        driver = target_of(server).driver(with_faults=True)
-        driver._transfer = replace(driver._transfer, part_size=1)
-        async with control, driver:
-            outcome = await run_and_judge(PLAN, driver, control)
-    assert isinstance(outcome.error, ConfigurationError)
-    assert outcome.problems == [f"{PLAN}: it raised {outcome.error!r}"]

@@ -73,10 +73,7 @@ async def run_and_judge(plan: Plan, driver: S3StorageDriver, control: S3StorageD
     if plan.has_old:
         await control.upload_object_via_stream(OLD, BUCKET, plan.key)
     outcome, source = Outcome(plan), Source(plan)
-    try:
-        await _run(outcome, asyncio.create_task(_upload(plan, source, driver), name=f"soak: upload {plan.number}"))
-    finally:
-        await source.aclose()
+    await _run(outcome, asyncio.create_task(_upload(plan, source, driver), name=f"soak: upload {plan.number}"))
     outcome.problems += [f"{plan}: {problem}" for problem in await _judge(outcome, source, control)]
     await control.delete_object(BUCKET, plan.key)
     return outcome
@@ -110,19 +107,15 @@ async def _upload(plan: Plan, source: Source, driver: S3StorageDriver) -> Upload
         if plan.kind == "file":
             with source_file(plan) as path:
                 return await driver.upload_object(path, BUCKET, plan.key)
-        if plan.kind in ("writer", "writer_from"):
+        if plan.kind == "writer":
             return await _write(plan, source, driver)
         return await driver.upload_object_via_stream(source.make(), BUCKET, plan.key, **_lengths(plan))
 
 
 async def _write(plan: Plan, source: Source, driver: S3StorageDriver) -> UploadReceipt:
-    async with driver.open_upload(BUCKET, plan.key, **_lengths(plan)) as upload:
-        if plan.kind == "writer_from":
-            await upload.write_from(source.make())
-        else:
-            async with aclosing(source.generate()) as chunks:
-                async for chunk in chunks:
-                    await upload.write(chunk)
+    async with driver.open_upload(BUCKET, plan.key, **_lengths(plan)) as upload, aclosing(source.generate()) as chunks:
+        async for chunk in chunks:
+            await upload.write(chunk)
     return upload.receipt
 
 

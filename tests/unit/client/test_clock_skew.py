@@ -25,44 +25,19 @@ def clock_skew(clock: FakeClock) -> ClockSkew:
     return ClockSkew(clock())
 
 
-def test_without_a_word_of_the_store_ours_counts(clock_skew: ClockSkew, clock: FakeClock) -> None:
-    """For dating requests and for judging moments."""
+def test_our_clock_counts_before_the_first_response(clock_skew: ClockSkew, clock: FakeClock) -> None:
     assert clock_skew.now() == clock_skew.to_server_time(clock.moment) == clock.moment
 
 
-def test_an_answer_that_refuses_our_time_corrects_it(clock_skew: ClockSkew, clock: FakeClock) -> None:
-    """Also as time goes on."""
-    clock_skew.correct(AT_THREE)
-    clock.advance(60)
-    assert clock_skew.now() == clock.moment + BEHIND
-    assert clock_skew.to_server_time(clock.moment) == clock.moment + BEHIND
-
-
-def test_an_answer_without_a_time_corrects_nothing(clock_skew: ClockSkew, clock: FakeClock) -> None:
-    """Nothing is known better than before."""
+def test_a_response_that_refuses_our_time_corrects_it(clock_skew, clock):
     clock_skew.correct(Response(403, {}))
     assert clock_skew.now() == clock.moment
-
-
-def test_a_quick_answer_tells_the_stores_time(clock_skew: ClockSkew, clock: FakeClock) -> None:
-    """It judges moments, and dates no request."""
-    clock_skew.note(AT_THREE, clock.moment)
-    assert clock_skew.to_server_time(clock.moment) == clock.moment + BEHIND
-    assert clock_skew.now() == clock.moment
-
-
-def test_a_slow_answer_tells_nothing(clock_skew: ClockSkew, clock: FakeClock) -> None:
-    """When the store wrote it is not known to the minute."""
-    sent_at = clock.moment
+    clock_skew.correct(AT_THREE)
     clock.advance(60)
-    clock_skew.note(AT_THREE, sent_at)
-    assert clock_skew.to_server_time(clock.moment) == clock.moment
+    assert clock_skew.now() == clock_skew.to_server_time(clock.moment) == clock.moment + BEHIND
 
 
-def test_a_slow_answer_tells_the_earliest_that_the_store_can_have_shown(
-    clock_skew: ClockSkew, clock: FakeClock
-) -> None:
-    """It looked at its clock when its answer came, or before; of two answers the later one counts."""
+def test_a_slow_answer_tells_the_earliest_that_the_store_can_have_shown(clock_skew, clock):
     assert clock_skew.earliest_server_time(clock.moment) == clock.moment
     for _ in range(2):
         sent_at = clock.moment
@@ -73,7 +48,6 @@ def test_a_slow_answer_tells_the_earliest_that_the_store_can_have_shown(
 
 
 def test_a_quick_answer_tells_more_than_a_slow_one(clock_skew: ClockSkew, clock: FakeClock) -> None:
-    """Even if the slow one came later."""
     clock_skew.note(AT_THREE, clock.moment)
     sent_at = clock.moment
     clock.advance(60)
@@ -81,10 +55,10 @@ def test_a_quick_answer_tells_more_than_a_slow_one(clock_skew: ClockSkew, clock:
     assert clock_skew.earliest_server_time(sent_at) == clock_skew.to_server_time(sent_at) == sent_at + BEHIND
 
 
-@pytest.mark.parametrize(("seconds", "counts"), [(1.0, True), (1.001, False)])
-def test_an_answer_of_a_second_is_quick(clock_skew: ClockSkew, clock: FakeClock, seconds: float, counts: bool) -> None:
-    """A slower one does not tell when the store looked at its clock."""
+@pytest.mark.parametrize(("seconds", "counts"), [(0, True), (1.0, True), (1.001, False), (60, False)])
+def test_a_response_within_a_second_tells_the_time_of_the_store(clock_skew, clock, seconds, counts):
     sent_at = clock.moment
     clock.advance(seconds)
     clock_skew.note(AT_THREE, sent_at)
     assert clock_skew.to_server_time(sent_at) == sent_at + (BEHIND if counts else timedelta())
+    assert clock_skew.now() == clock.moment

@@ -25,6 +25,12 @@ def scene() -> Scene:
     return Scene()
 
 
+@pytest.fixture
+def four() -> Scene:
+    """A limiter at level 4."""
+    return Scene(level=4)
+
+
 def _slow_down() -> ThrottledError:
     return ThrottledError("less, please", operation="UploadPart", status=503)
 
@@ -60,8 +66,7 @@ async def test_as_many_go_through_as_the_level_says(scene: Scene) -> None:
     assert scene.limiter.in_flight == 2
 
 
-async def test_nobody_overtakes(scene: Scene) -> None:
-    """A pass that is free belongs to who waits, also before they have had their turn."""
+async def test_a_new_part_does_not_overtake_a_waiting_one(scene: Scene) -> None:
     first, _, waiting = await crowd(scene.limiter, 3)
     scene.limiter.leave(first.result(), None)
     late = asyncio.create_task(scene.limiter.enter())
@@ -72,7 +77,6 @@ async def test_nobody_overtakes(scene: Scene) -> None:
 
 
 async def test_a_higher_level_lets_several_in(scene: Scene) -> None:
-    """At the next return."""
     tasks = await crowd(scene.limiter, 6)
     scene.limiter.search.level = 5
     scene.limiter.leave(tasks[0].result(), None)
@@ -81,8 +85,7 @@ async def test_a_higher_level_lets_several_in(scene: Scene) -> None:
     assert scene.limiter.in_flight == 5
 
 
-async def test_a_lower_level_lets_nobody_in_before_enough_came_back(scene: Scene) -> None:
-    """What is in flight is not called back."""
+async def test_a_lower_level_lets_no_part_in_before_enough_came_back(scene: Scene) -> None:
     tasks = await crowd(scene.limiter, 3)
     scene.limiter.search.level = 1
     scene.limiter.leave(tasks[0].result(), None)
@@ -107,84 +110,46 @@ async def test_a_cancelled_wait_holds_nothing(scene: Scene) -> None:
     assert (fifth.cancelled(), sixth.done(), scene.limiter.in_flight) == (True, True, 2)
 
 
-async def test_the_search_learns_what_was_stored(scene: Scene) -> None:
-    """Bytes, and the seconds from the pass to its return; and that somebody had to wait."""
-    scene = Scene(level=4)
-    await run_round(scene, seconds=1.0)
-    assert scene.limiter.search.level == 8
+async def test_a_stored_part_raises_the_level_and_throttling_ends_the_trial(four):
+    await run_round(four, seconds=1.0)
+    assert four.limiter.search.level == 8
+    four.limiter.leave(await four.limiter.enter(), 100, [_slow_down()])
+    assert four.limiter.search.level == 4
 
 
-async def test_what_was_not_stored_is_no_sample(scene: Scene) -> None:
-    """An upload that ends early says nothing of the store."""
-    scene = Scene(level=4)
-    for _ in range(40):
-        scene.limiter.leave(await scene.limiter.enter(), None)
-    assert (scene.limiter.search.level, scene.limiter.search.epoch) == (4, 0)
+@pytest.mark.parametrize(
+    ("size", "failures", "level"),
+    [
+        (None, [], 4),
+        (100, [_slow_down()], 4),
+        (100, [TransportError("reset")], 3),
+        (100, [_slow_down(), TransportError("reset")], 3),
+    ],
+    ids=["not stored", "throttled", "trouble", "both"],
+)
+async def test_trouble_lowers_the_level_and_nothing_else_than_a_stored_part_is_a_sample(four, size, failures, level):
+    four.limiter.leave(await four.limiter.enter(), size, failures)
+    for _ in range(40 if level == 4 else 0):
+        four.limiter.leave(await four.limiter.enter(), size, failures)
+    assert four.limiter.search.level == level
+    assert failures or four.limiter.search.epoch == 0
 
 
-async def test_trouble_lowers_the_level(scene: Scene) -> None:
-    """A part that had to be repeated, stored or not."""
-    scene = Scene(level=4)
-    scene.limiter.leave(await scene.limiter.enter(), 100, [TransportError("reset")])
-    assert scene.limiter.search.level == 3
-
-
-async def test_throttling_does_not(scene: Scene) -> None:
-    """There are others who see to it that less is sent; but it is no sample either."""
-    scene = Scene(level=4)
-    for _ in range(20):
-        scene.limiter.leave(await scene.limiter.enter(), 100, [_slow_down()])
-    assert scene.limiter.search.level == 4
-    scene.limiter.leave(await scene.limiter.enter(), 100, [_slow_down(), TransportError("reset")])
-    assert scene.limiter.search.level == 3
-
-
-async def test_a_loop_that_lags_lowers_the_level() -> None:
-    """Who was let in and could not go on for long had to wait for the loop."""
+@pytest.mark.parametrize(("seconds", "level", "epoch"), [(0.06, 3, 1), (0.05, 4, 0)])
+async def test_a_loop_that_lags_lowers_the_level(seconds, level, epoch):
     scene = Scene(level=1)
     first, waiting = await crowd(scene.limiter, 2)
     scene.limiter.search.level = 4
     scene.limiter.leave(first.result(), None)
-    scene.clock.advance(0.06)
+    scene.clock.advance(seconds)
     await waiting
-    assert scene.limiter.search.level == 3
+    assert (scene.limiter.search.level, scene.limiter.search.epoch) == (level, epoch)
     scene.limiter.leave(waiting.result(), None)
 
 
-async def test_a_loop_that_is_quick_enough_does_not(scene: Scene) -> None:
-    """Up to a twentieth of a second."""
-    scene = Scene(level=1)
-    first, waiting = await crowd(scene.limiter, 2)
-    scene.limiter.leave(first.result(), None)
-    scene.clock.advance(0.05)
-    await waiting
-    assert scene.limiter.search.level == 1
-    assert scene.limiter.search.epoch == 0
-
-
-async def test_seconds_are_counted_from_the_pass() -> None:
+async def test_seconds_are_counted_from_the_pass(four):
     """Whenever that was: parts that take as long as before are no gain at twice the level."""
-    scene = Scene(level=4)
-    scene.clock.advance(1000.0)
+    four.clock.advance(1000.0)
     for seconds in (1.0, 2.0):
-        await run_round(scene, seconds=seconds)
-    assert scene.limiter.search.level == 4
-
-
-async def test_throttling_ends_the_trial_of_more() -> None:
-    """The level is again what it was before."""
-    scene = Scene(level=4)
-    await run_round(scene, seconds=1.0)
-    assert scene.limiter.search.level == 8
-    scene.limiter.leave(await scene.limiter.enter(), 100, [_slow_down()])
-    assert scene.limiter.search.level == 4
-
-
-async def test_a_pass_that_is_cancelled_late_is_one_pass() -> None:
-    """The others stay held."""
-    scene = Scene(level=3)
-    first, _, _, waiting = await crowd(scene.limiter, 4)
-    scene.limiter.leave(first.result(), None)
-    waiting.cancel()
-    await turns()
-    assert (waiting.cancelled(), scene.limiter.in_flight) == (True, 2)
+        await run_round(four, seconds=seconds)
+    assert four.limiter.search.level == 4

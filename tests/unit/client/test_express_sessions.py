@@ -19,7 +19,7 @@ from aios3._protocol.operations import (
     Operation,
     PutObject,
 )
-from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.messages import Response
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError, CredentialsError, DriverClosedError, ThrottledError
 from tests.support.fakes import FakeClock, FakeStore, Gate, make_client, refusal, turns
@@ -98,44 +98,38 @@ def client(store: DirectoryStore, clock: FakeClock, source: Source) -> Operation
     return made
 
 
-def sessions_of(client: OperationClient) -> BucketSessions:
-    assert isinstance(client.signer, BucketSessions)
-    return client.signer
+async def opened(client: OperationClient) -> None:
+    async with client.open(GetObject("bucket", "key"), chunk_size=100):
+        pass
 
 
-def signed_headers(request: Request) -> list[str]:
-    return request.headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
+async def waiting(client: OperationClient, store: DirectoryStore, *operations: Operation[object]):
+    """Return the tasks of these operations, which wait for their sessions, and the gates that hold those."""
+    gates = [Gate() for _ in {operation.bucket for operation in operations}]
+    store.on("CreateSession", *gates)
+    tasks = [asyncio.ensure_future(client.run(operation)) for operation in operations]
+    await asyncio.gather(*(gate.entered.wait() for gate in gates))
+    await turns()
+    return tasks, gates
 
 
-@pytest.mark.parametrize("operation", [HEAD, HeadBucket("bucket"), PutObject("bucket", "key", {}, (b"x",))])
-async def test_what_is_in_a_bucket_is_signed_with_its_session(
-    client: OperationClient, store: DirectoryStore, operation: Operation[object]
-) -> None:
-    """Keys, service and token are the session's; the token is a signed header of its own."""
-    await client.run(operation)
+@pytest.mark.parametrize("operation", [HEAD, HeadBucket("bucket"), PutObject("bucket", "key", {}, (b"x",)), None])
+async def test_a_request_about_a_bucket_or_its_objects_is_signed_with_its_session(client, store, operation):
+    store.on("GetObject", Response(200, {"content-length": "7"}, b"content"))
+    await (client.run(operation) if operation else opened(client))
     opening, request = store.sent
     assert store.signers == ["KEY1", "SESSION1"]
     assert (opening.operation, opening.headers["x-amz-security-token"]) == ("CreateSession", "token1")
     assert request.headers["x-amz-s3session-token"] == "session-token1"
     assert "x-amz-security-token" not in request.headers
-    assert "x-amz-s3session-token" in signed_headers(request)
+    signed = request.headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0]
+    assert "x-amz-s3session-token" in signed.split(";")
     assert "x-amz-s3session-token" not in opening.headers
     assert all("/us-east-1/s3express/aws4_request" in sent.headers["authorization"] for sent in store.sent)
 
 
-async def test_a_read_that_is_streamed_is_signed_with_it_too(client: OperationClient, store: DirectoryStore) -> None:
-    """The other way through the client."""
-    store.on("GetObject", Response(200, {"content-length": "7"}, b"content"))
-    async with client.open(GetObject("bucket", "key"), chunk_size=100) as answer:
-        assert answer.status == 200
-    assert store.signers == ["KEY1", "SESSION1"]
-
-
 @pytest.mark.parametrize("operation", [CreateBucket("bucket", None), DeleteBucket("bucket"), ListBuckets()])
-async def test_buckets_are_made_with_the_ordinary_keys(
-    client: OperationClient, store: DirectoryStore, operation: Operation[object]
-) -> None:
-    """Without a session, for the same service, and with the ordinary token."""
+async def test_buckets_are_made_with_the_ordinary_keys(client, store, operation):
     await client.run(operation)
     (request,) = store.sent
     assert store.signers == ["KEY1"]
@@ -145,30 +139,15 @@ async def test_buckets_are_made_with_the_ordinary_keys(
 
 
 async def test_every_bucket_has_a_session_of_its_own(client: OperationClient, store: DirectoryStore) -> None:
-    """Opened once each."""
     for bucket in ("one", "two", "one", "two"):
         await client.run(HeadBucket(bucket))
     assert [request.path for request in store.requests("CreateSession")] == ["/one", "/two"]
     assert store.signers == ["KEY1", "SESSION1", "KEY1", "SESSION2", "SESSION1", "SESSION2"]
 
 
-async def test_twenty_that_wait_are_one_session(client: OperationClient, store: DirectoryStore) -> None:
-    """However many parts begin at once."""
-    gate = Gate()
-    store.on("CreateSession", gate)
-    waiting = [asyncio.ensure_future(client.run(HEAD)) for _ in range(20)]
-    await gate.entered.wait()
-    await turns()
-    assert store.operations == ["CreateSession"]
-    gate.opened.set()
-    await asyncio.gather(*waiting)
-    assert store.operations == ["CreateSession"] + ["HeadObject"] * 20
-
-
-async def test_a_session_is_renewed_about_a_minute_before_its_end(
-    client: OperationClient, store: DirectoryStore, clock: FakeClock
-) -> None:
-    """Long enough before for what is still to be sent, and no sooner."""
+@pytest.mark.parametrize("hours", [-8, 0, 8])
+async def test_a_session_is_renewed_about_a_minute_before_its_end_by_the_stores_clock(client, store, clock, hours):
+    store.skew = timedelta(hours=hours)
     await client.run(HEAD)
     clock.advance(224)
     await client.run(HEAD)
@@ -176,38 +155,6 @@ async def test_a_session_is_renewed_about_a_minute_before_its_end(
     clock.advance(2)
     await client.run(HEAD)
     assert (store.opened, store.signers[-1]) == (2, "SESSION2")
-
-
-async def test_others_go_on_while_a_session_is_renewed(
-    client: OperationClient, store: DirectoryStore, clock: FakeClock
-) -> None:
-    """One waits for the new one; the old one is still good."""
-    await client.run(HEAD)
-    clock.advance(226)
-    gate = Gate()
-    store.on("CreateSession", gate)
-    first = asyncio.ensure_future(client.run(HEAD))
-    await gate.entered.wait()
-    await client.run(HEAD)
-    assert store.signers[-1] == "SESSION1"
-    gate.opened.set()
-    await first
-    assert store.signers[-1] == "SESSION2"
-
-
-@pytest.mark.parametrize("hours", [-8, 8])
-async def test_a_session_ends_by_the_stores_clock(
-    client: OperationClient, store: DirectoryStore, clock: FakeClock, hours: int
-) -> None:
-    """A clock of ours that is wrong neither ends it early nor keeps it too long."""
-    store.skew = timedelta(hours=hours)
-    await client.run(HEAD)
-    clock.advance(200)
-    await client.run(HEAD)
-    assert store.opened == 1
-    clock.advance(50)
-    await client.run(HEAD)
-    assert store.opened == 2
 
 
 async def test_a_session_that_the_store_ended_is_opened_anew(client: OperationClient, store: DirectoryStore) -> None:
@@ -225,9 +172,7 @@ async def test_a_session_that_the_store_ended_is_opened_anew(client: OperationCl
     assert store.signers[-1] == "SESSION2"
 
 
-async def test_a_session_that_is_never_taken_is_the_stores_last_word(
-    client: OperationClient, store: DirectoryStore
-) -> None:
+async def test_a_session_that_is_refused_again_is_an_error(client, store):
     """One new session for each request."""
     store.on("HeadObject", refusal(400, "ExpiredToken"), refusal(400, "ExpiredToken"))
     with pytest.raises(CredentialsError):
@@ -235,37 +180,29 @@ async def test_a_session_that_is_never_taken_is_the_stores_last_word(
     assert store.operations == ["CreateSession", "HeadObject"] * 2
 
 
-async def test_ordinary_keys_that_expired_are_told_to_their_source(
-    client: OperationClient, store: DirectoryStore, source: Source
-) -> None:
-    """The session is then opened with fresh ones."""
+async def test_expired_ordinary_keys_are_renewed_before_the_session_is_opened(client, store):
     store.on("CreateSession", refusal(400, "ExpiredToken"))
     await client.run(HEAD)
     assert store.signers == ["KEY1", "KEY2", "SESSION1"]
 
 
-async def test_wrong_keys_are_a_clear_error_at_once(
-    client: OperationClient, store: DirectoryStore, clock: FakeClock
-) -> None:
-    """One request, no wait; everybody who waited gets an error of their own."""
-    store.on("CreateSession", refusal(403, "InvalidAccessKeyId"))
+@pytest.mark.parametrize(
+    ("status", "code", "error", "openings"),
+    [(403, "InvalidAccessKeyId", CredentialsError, 1), (503, "SlowDown", ThrottledError, 4)],
+)
+async def test_a_refused_opening_is_retried_or_raised_as_any_request(client, store, status, code, error, openings):
+    store.on("CreateSession", *[refusal(status, code)] * openings)
     failures = await asyncio.gather(client.run(HEAD), client.run(HEAD), return_exceptions=True)
-    assert [type(failure) for failure in failures] == [CredentialsError, CredentialsError]
+    assert [type(failure) for failure in failures] == [error, error]
     assert failures[0] is not failures[1]
-    assert (store.operations, clock.slept) == (["CreateSession"], [])
-
-
-async def test_opening_a_session_is_retried_as_everything_is(client: OperationClient, store: DirectoryStore) -> None:
-    """And given up as everything is; the next request tries again."""
-    store.on("CreateSession", *[refusal(503, "SlowDown")] * 5)
-    with pytest.raises(ThrottledError):
-        await client.run(HEAD)
-    assert store.operations == ["CreateSession"] * 4
+    assert store.operations == ["CreateSession"] * openings
     await client.run(HEAD)
-    assert store.operations == ["CreateSession"] * 6 + ["HeadObject"]
+    assert store.operations == ["CreateSession"] * (openings + 1) + ["HeadObject"]
 
 
-async def test_a_session_that_has_ended_already_is_no_session(client: OperationClient, store: DirectoryStore) -> None:
+async def test_a_new_session_that_has_already_expired_is_an_error(
+    client: OperationClient, store: DirectoryStore
+) -> None:
     """Nothing could be signed with it, and asking again would go on for ever."""
     ended = f"{datetime(2020, 1, 1, tzinfo=UTC):%Y-%m-%dT%H:%M:%SZ}"
     keys = "<AccessKeyId>K</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
@@ -275,61 +212,19 @@ async def test_a_session_that_has_ended_already_is_no_session(client: OperationC
         await client.run(HEAD)
 
 
-async def test_who_is_cancelled_takes_nothing_from_the_others(client: OperationClient, store: DirectoryStore) -> None:
-    """Also if it is the one who asked first."""
-    gate = Gate()
-    store.on("CreateSession", gate)
-    first, second = (asyncio.ensure_future(client.run(HEAD)) for _ in range(2))
-    await gate.entered.wait()
-    first.cancel()
-    await turns()
-    assert first.cancelled()
-    gate.opened.set()
-    await second
-    assert store.operations == ["CreateSession", "HeadObject"]
-
-
-async def test_when_nobody_waits_any_more_nothing_runs_on(client: OperationClient, store: DirectoryStore) -> None:
-    """The request is dropped with the last who waited, and the next one begins anew."""
-    gate = Gate()
-    store.on("CreateSession", gate)
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_closing_ends_every_opening_also_if_the_close_is_cancelled(client, store, is_cancelled):
     before = asyncio.all_tasks()
-    waiting = [asyncio.ensure_future(client.run(HEAD)) for _ in range(3)]
-    await gate.entered.wait()
-    for each in waiting:
-        each.cancel()
-    await asyncio.wait(waiting)
-    assert asyncio.all_tasks() == before
-    await client.run(HEAD)
-    assert store.operations == ["CreateSession", "CreateSession", "HeadObject"]
-
-
-async def test_closing_ends_what_is_being_opened(client: OperationClient, store: DirectoryStore) -> None:
-    """For every bucket; who waited is told, and no task is left. Closing again is harmless."""
-    gates = [Gate(), Gate()]
-    store.on("CreateSession", *gates)
-    before = asyncio.all_tasks()
-    waiting = [asyncio.ensure_future(client.run(HeadBucket(bucket))) for bucket in ("one", "two")]
-    await asyncio.gather(*(gate.entered.wait() for gate in gates))
-    await sessions_of(client).aclose()
-    await sessions_of(client).aclose()
-    failures = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(failure) for failure in failures] == [DriverClosedError, DriverClosedError]
-    assert asyncio.all_tasks() == before
-
-
-async def test_a_close_that_is_cancelled_closes_all_the_same(client: OperationClient, store: DirectoryStore) -> None:
-    """Every session, and the cancellation comes out."""
-    gates = [Gate(), Gate()]
-    store.on("CreateSession", *gates)
-    waiting = [asyncio.ensure_future(client.run(HeadBucket(bucket))) for bucket in ("one", "two")]
-    await asyncio.gather(*(gate.entered.wait() for gate in gates))
-    closing = asyncio.ensure_future(sessions_of(client).aclose())
+    tasks, _ = await waiting(client, store, HeadBucket("one"), HeadBucket("two"))
+    closing = asyncio.ensure_future(client.signer.aclose())
     await asyncio.sleep(0)
-    closing.cancel()
-    await asyncio.wait([closing, *waiting])
-    assert closing.cancelled()
-    assert [type(each.exception()) for each in waiting] == [DriverClosedError, DriverClosedError]
+    if is_cancelled:
+        closing.cancel()
+    await asyncio.wait([closing, *tasks])
+    assert closing.cancelled() == is_cancelled
+    assert [type(task.exception()) for task in tasks] == [DriverClosedError, DriverClosedError]
+    assert asyncio.all_tasks() == before
+    await client.signer.aclose()
 
 
 async def test_without_credentials_nothing_is_signed(store: DirectoryStore, clock: FakeClock) -> None:

@@ -65,25 +65,17 @@ async def read(reader) -> bytes:
     return b"".join([chunk async for chunk in reader])
 
 
-async def test_one_answer_is_enough_if_it_is_whole():
-    """And it is described."""
-    reader, answers, _ = make_reader(whole(DATA))
-    assert await read(reader) == DATA
-    assert answers.asked == [(None, None)]
-    assert (reader.found.size, reader.found.etag) == (200, "v1")
-
-
-async def test_the_rest_is_asked_for_by_range_and_etag():
+@pytest.mark.parametrize("pieces", [(BREAK,), ()], ids=["error", "early end"])
+async def test_the_rest_is_asked_for_by_range_and_etag(pieces):
     """Weak ETags, which a proxy makes, are asked for in the strong form that the store knows."""
-    reader, answers, clock = make_reader(whole(DATA[:80], BREAK, etag='W/"v1"'), part(80, 200, DATA[80:]))
+    reader, answers, clock = make_reader(whole(DATA[:80], *pieces, etag='W/"v1"'), part(80, 200, DATA[80:]))
     assert await read(reader) == DATA
     assert answers.asked == [(None, None), ("bytes=80-199", '"v1"')]
     assert clock.slept == [0.2]
-    assert reader.found.size == 200
+    assert (reader.found.size, reader.found.etag) == (200, "v1")
 
 
 async def test_the_connection_is_given_back_before_the_wait():
-    """A broken answer holds nothing while the next attempt is not due."""
     reader, answers, clock = make_reader(whole(DATA[:80], BREAK), part(80, 200, DATA[80:]))
     open_while_asleep = []
     real = clock._sleep
@@ -97,13 +89,6 @@ async def test_the_connection_is_given_back_before_the_wait():
     assert open_while_asleep == [0]
 
 
-async def test_an_answer_that_ends_before_its_time_is_a_break():
-    """Without any error from the transport."""
-    reader, answers, _ = make_reader(whole(DATA[:80]), part(80, 200, DATA[80:]))
-    assert await read(reader) == DATA
-    assert len(answers.asked) == 2
-
-
 async def test_a_store_that_gives_less_than_the_range_is_asked_for_the_rest():
     """HTTP allows it."""
     reader, answers, _ = make_reader(part(10, 60, DATA[10:60]), part(60, 150, DATA[60:150]), start=10, end=150)
@@ -113,7 +98,6 @@ async def test_a_store_that_gives_less_than_the_range_is_asked_for_the_rest():
 
 
 async def test_a_store_that_gives_more_than_the_range_is_cut():
-    """Exactly the bytes that were asked for."""
     reader, _, _ = make_reader(part(10, 200, DATA[10:60], DATA[60:]), start=10, end=70)
     assert await read(reader) == DATA[10:70]
     reader, answers, _ = make_reader(part(10, 200, DATA[10:70], DATA[70:]), start=10, end=70)
@@ -138,29 +122,24 @@ async def test_a_store_that_ignores_if_match_does_not_mix_versions():
         await anext(chunks)
 
 
-@pytest.mark.parametrize("status", [412, 416])
-async def test_a_refused_condition_or_range_means_that_it_was_replaced(status):
-    """416: it is shorter now."""
-    reader, _, _ = make_reader(whole(DATA[:80], BREAK), (status, {}))
-    with pytest.raises(IntegrityError) as caught:
+@pytest.mark.parametrize(
+    ("status", "is_first", "error"),
+    [
+        (412, False, IntegrityError),
+        (416, False, IntegrityError),
+        (403, False, ResponseError),
+        (412, True, ResponseError),
+        (416, True, ResponseError),
+    ],
+)
+async def test_a_refused_condition_or_range_after_the_first_byte_means_that_the_object_was_replaced(
+    status, is_first, error
+):
+    """416: it is shorter now. Any other refusal is raised as it is."""
+    reader, _, _ = make_reader(*[whole(DATA[:80], BREAK)] * (not is_first), (status, {}), start=5 * is_first)
+    with pytest.raises(error) as caught:
         await read(reader)
-    assert isinstance(caught.value.__cause__, ResponseError)
-
-
-async def test_another_refusal_is_raised_as_it_is():
-    """It is not about the version."""
-    reader, _, _ = make_reader(whole(DATA[:80], BREAK), (403, {}))
-    with pytest.raises(ResponseError, match="403") as caught:
-        await read(reader)
-    assert caught.value.__cause__ is None
-
-
-@pytest.mark.parametrize("status", [412, 416])
-async def test_a_first_answer_is_no_replacement(status):
-    """There is nothing yet that could have been replaced."""
-    reader, _, _ = make_reader((status, {}), start=5)
-    with pytest.raises(ResponseError):
-        await read(reader)
+    assert isinstance(caught.value.__cause__, ResponseError) == (error is IntegrityError)
 
 
 async def test_without_an_etag_nothing_is_glued_together():
@@ -180,31 +159,23 @@ async def test_before_the_first_byte_any_version_will_do():
     assert reader.found.size == 50
 
 
-async def test_attempts_that_bring_nothing_are_counted():
-    """Those that bring bytes make the count begin anew."""
+async def test_attempts_without_bytes_are_counted_with_growing_waits():
     breaks = [part(start, 200, DATA[start : start + 10], BREAK) for start in range(10, 60, 10)]
     empty = [part(60, 200, BREAK)] * 3
-    reader, answers, _ = make_reader(whole(DATA[:10], BREAK), *breaks, *empty, attempts=4)
+    reader, answers, clock = make_reader(whole(DATA[:10], BREAK), *breaks, *empty, attempts=4)
     got = bytearray()
-    with pytest.raises(TransportError) as caught:  # noqa: PT012
+    with pytest.raises(TransportError) as caught:
         async for chunk in reader:
             got += chunk
     assert got == DATA[:60]
     assert len(answers.asked) == 1 + 5 + 3
     assert caught.value.__notes__ == ["aios3: gave up at offset 60"]
-
-
-async def test_waits_grow_while_nothing_comes():
-    """As for any other request."""
-    reader, _, clock = make_reader(whole(BREAK), whole(BREAK), whole(DATA[:10], BREAK), part(10, 200, DATA[10:]))
-    assert await read(reader) == DATA
-    assert clock.slept == [0.2, 0.4, 0.2]
+    assert clock.slept == [0.2] * 6 + [0.4, 0.8]
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 async def test_however_it_breaks_the_bytes_are_those_of_the_range(data):
-    """For any range and any breaks, with nothing lost and nothing twice."""
     start = data.draw(st.integers(0, 199), "start")
     end = data.draw(st.one_of(st.none(), st.integers(start + 1, 300)), "end")
     stop = min(end or 200, 200)
@@ -219,17 +190,17 @@ async def test_however_it_breaks_the_bytes_are_those_of_the_range(data):
     assert len(asked.asked) == len(answers)
 
 
-async def test_what_was_described_is_read_although_nothing_of_it_came():
-    """Another version would do for a mere stream, but not for who was told what it is."""
-    for is_opened in (True, False):
-        reader, answers, _ = make_reader(whole(BREAK), part(0, 100, DATA[:100], etag='"v2"', total=100, status=200))
-        if is_opened:
-            assert (await reader.open()).etag == "v1"
-            with pytest.raises(IntegrityError):
-                await read(reader)
-        else:
-            assert await read(reader) == DATA[:100]
-        assert answers.asked == [(None, None), ("bytes=0-199", '"v1"') if is_opened else (None, None)]
+@pytest.mark.parametrize("is_opened", [False, True])
+async def test_a_described_version_is_read_although_no_byte_of_it_came(is_opened):
+    """Another version would do for a mere stream."""
+    reader, answers, _ = make_reader(whole(BREAK), part(0, 100, DATA[:100], etag='"v2"', total=100, status=200))
+    if is_opened:
+        assert (await reader.open()).etag == "v1"
+        with pytest.raises(IntegrityError):
+            await read(reader)
+    else:
+        assert await read(reader) == DATA[:100]
+    assert answers.asked == [(None, None), ("bytes=0-199", '"v1"') if is_opened else (None, None)]
 
 
 async def test_a_reader_that_has_failed_does_not_end_as_if_all_were_read():

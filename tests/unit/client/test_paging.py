@@ -30,7 +30,6 @@ async def tokens_of(client: Client) -> list[str]:
 
 
 async def test_pages_are_followed_to_the_last():
-    """As many requests as pages."""
     chain = {str(number or ""): str(number + 1) for number in range(100)}
     client = Client(chain)
     assert await tokens_of(client) == [str(number) for number in range(1, 101)] + [""]
@@ -38,7 +37,6 @@ async def test_pages_are_followed_to_the_last():
 
 
 async def test_nothing_is_asked_for_ahead():
-    """A page at a time, when it is wanted."""
     client = Client({"": "1", "1": "2"})
     async with aclosing(iterate_pages(client, ListObjectsV2("bucket"))) as pages:
         await anext(pages)
@@ -48,7 +46,6 @@ async def test_nothing_is_asked_for_ahead():
 @pytest.mark.parametrize("lead", [1, 2, 7, 30])
 @pytest.mark.parametrize("length", [1, 2, 3, 10])
 async def test_a_circle_is_found(lead, length):
-    """Of any length, wherever it begins, in a few rounds."""
     names = ["", *(str(number) for number in range(1, lead + length))]
     chain = dict(zip(names, [*names[1:], names[lead]], strict=True))
     client = Client(chain)
@@ -60,7 +57,6 @@ async def test_a_circle_is_found(lead, length):
 
 @pytest.mark.parametrize("prefix", ["", "a/", " ", "ü" * 512])
 def test_what_a_key_can_begin_with_is_a_prefix(prefix):
-    """The empty one stands for all keys."""
     check_prefix(prefix)
 
 

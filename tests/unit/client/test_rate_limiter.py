@@ -62,42 +62,49 @@ class Scene:
         assert self.limiter.in_flight == 0
 
 
-async def throttled(count: int = 8, latency: float = 0.1) -> Scene:
-    """Return a scene with `count` requests, of which the store has throttled the first."""
-    scene = Scene()
-    await scene.send(count)
-    scene.clock.advance(latency)
-    await scene.respond(0, throttling())
-    return scene
+@pytest.fixture
+async def throttle():
+    """Make scenes of `count` requests, of which the store has throttled the first; they are ended after the test."""
+    made: list[Scene] = []
+
+    async def make(count: int = 8, latency: float = 0.1) -> Scene:
+        made.append(Scene())
+        await made[-1].send(count)
+        made[-1].clock.advance(latency)
+        if count:
+            await made[-1].respond(0, throttling())
+        return made[-1]
+
+    yield make
+    for scene in made:
+        await scene.end()
 
 
-async def test_requests_without_throttling_do_not_wait() -> None:
+async def test_requests_without_throttling_do_not_wait(throttle):
     """Other failures have no effect."""
-    scene = Scene()
+    scene = await throttle(0)
+    assert RateLimiter(scene.clock()).enter_nowait() is not None
     await scene.send(300)
     await scene.respond(0)
     await scene.respond(1, Attempt(None, TransportError("reset"), None))
     await scene.send(10)
     assert len(scene.order) == 310
     assert scene.clock.slept == []
-    await scene.end()
 
 
-async def test_requests_after_throttling_are_spaced_at_half_the_sent_rate() -> None:
+async def test_requests_after_throttling_are_spaced_at_half_the_sent_rate(throttle):
     """Eight requests of 0.1 s each are 80 a second."""
-    scene = await throttled()
+    scene = await throttle()
     for number in range(1, 8):
         await scene.respond(number)
     await scene.send(4)
     await turns(20)
     assert scene.order[8:] == [8, 9, 10, 11]
     assert scene.clock.slept == pytest.approx([1 / 40] * 4, abs=1e-3)
-    await scene.end()
 
 
-async def test_request_over_the_limit_in_flight_waits_for_a_departure() -> None:
-    """Each of the two throttled requests lowers the limit."""
-    scene = await throttled()
+async def test_request_over_the_limit_in_flight_waits_for_a_departure(throttle):
+    scene = await throttle()
     await scene.respond(1, throttling())
     await scene.send()
     await turns(20)
@@ -105,12 +112,11 @@ async def test_request_over_the_limit_in_flight_waits_for_a_departure() -> None:
     await scene.respond(2)
     await turns(20)
     assert scene.order[8:] == [8]
-    await scene.end()
 
 
-async def test_waiting_requests_are_served_in_order() -> None:
+async def test_waiting_requests_are_served_in_order(throttle):
     """A cancelled request between them changes nothing."""
-    scene = await throttled(2)
+    scene = await throttle(2)
     await scene.respond(1)
     await scene.send(2)
     await scene.send(3)
@@ -120,12 +126,10 @@ async def test_waiting_requests_are_served_in_order() -> None:
         await scene.respond(number)
     await turns(20)
     assert scene.order[2:] == [2, 3, 5, 6]
-    await scene.end()
 
 
-async def test_cancelled_waiting_request_leaves_nothing_held() -> None:
-    """It may wait in the queue or at its head."""
-    scene = await throttled(3)
+async def test_cancelled_waiting_request_leaves_nothing_held(throttle):
+    scene = await throttle(3)
     await scene.send(3)  # one waits for a departure, two in the queue
     for task in scene.tasks[3:5]:
         task.cancel()
@@ -134,11 +138,10 @@ async def test_cancelled_waiting_request_leaves_nothing_held() -> None:
     await scene.respond(2)
     await turns(20)
     assert scene.order[3:] == [5]
-    await scene.end()
 
 
-async def test_cancellation_of_a_request_that_was_just_woken_lets_the_next_one_go() -> None:
-    scene = await throttled(3)
+async def test_cancellation_of_a_request_that_was_just_woken_lets_the_next_one_go(throttle):
+    scene = await throttle(3)
     await scene.send(2)
     scene._responses[1].set_result(DONE)
     while scene.limiter.in_flight == 2:
@@ -146,12 +149,11 @@ async def test_cancellation_of_a_request_that_was_just_woken_lets_the_next_one_g
     scene.tasks[3].cancel()  # it has been woken, and has not run yet
     await turns(20)
     assert scene.order[3:] == [4]
-    await scene.end()
 
 
-async def test_waiting_requests_go_at_once_when_the_limit_has_ended() -> None:
+async def test_waiting_requests_go_at_once_when_the_limit_has_ended(throttle):
     """Later requests do not wait at all."""
-    scene = await throttled(2)
+    scene = await throttle(2)
     await scene.respond(1)
     scene.clock.advance(100)
     scene.clock.slept.clear()
@@ -161,12 +163,10 @@ async def test_waiting_requests_go_at_once_when_the_limit_has_ended() -> None:
     assert scene.clock.slept == []
     assert scene.limiter.enter_nowait() is not None
     scene.limiter.leave()
-    await scene.end()
 
 
-async def test_new_request_does_not_overtake_waiting_ones_when_the_limit_ends() -> None:
-    """It does not even in the loop turn in which the first of them goes."""
-    scene = await throttled(3)
+async def test_new_request_does_not_overtake_waiting_ones_when_the_limit_ends(throttle):
+    scene = await throttle(3)
     await scene.send(2)
     scene.clock.advance(100)
     scene._responses[1].set_result(DONE)
@@ -175,33 +175,39 @@ async def test_new_request_does_not_overtake_waiting_ones_when_the_limit_ends() 
     assert scene.limiter.enter_nowait() is None
     await turns(5)
     assert scene.order[3:] == [3, 4]
-    await scene.end()
 
 
-async def test_long_delay_is_slept_in_steps_of_a_second() -> None:
+async def test_long_delay_is_slept_in_steps_of_a_second(throttle):
     """The rate may have changed in the meantime."""
-    scene = await throttled(1, latency=10.0)
+    scene = await throttle(1, latency=10.0)
     await scene.send(1, (slow_down(),) * 3)
     await turns(20)
     assert scene.order == [0, 1]
     assert scene.clock.slept == pytest.approx([1.0, 1.0, 1.0])
-    await scene.end()
 
 
-async def test_request_throttled_several_times_waits_for_as_many_intervals() -> None:
-    """Other failures do not count, and one throttling response changes nothing."""
-    for failures, gap in (((slow_down(), TransportError("reset")), 1 / 40), ((slow_down(),) * 3, 3 / 40)):
-        scene = await throttled()
-        await scene.send(1, failures)
-        await scene.respond(1)
-        await turns(20)
-        assert sum(scene.clock.slept) == pytest.approx(gap, abs=1e-3)
-        await scene.end()
+@pytest.mark.parametrize(
+    ("failures", "gap"), [((slow_down(), TransportError("reset")), 1 / 40), ((slow_down(),) * 3, 3 / 40)]
+)
+async def test_request_throttled_several_times_waits_for_as_many_intervals(throttle, failures, gap):
+    """Other failures do not count, and one throttling response changes nothing. The next request waits as usual."""
+    scene = await throttle()
+    await scene.respond(1)
+    await scene.send(1, failures)
+    await turns(20)
+    assert sum(scene.clock.slept) == pytest.approx(gap, abs=1e-3)
+    scene.clock.slept.clear()
+    await scene.respond(2)
+    await scene.send()
+    await turns(20)
+    assert scene.order[8:] == [8, 9]
+    assert sum(scene.clock.slept) == pytest.approx(1 / 40, abs=1e-3)
+    assert scene.limiter.rate.delay(scene.clock().monotonic()) == pytest.approx(1 / 40, abs=1e-3)
 
 
-async def test_outcomes_of_a_burst_after_its_first_are_marked() -> None:
+async def test_outcomes_of_a_burst_after_its_first_are_marked(throttle):
     """A burst is made of the requests that began before the first of them was throttled."""
-    scene = await throttled()
+    scene = await throttle()
     assert not scene.tasks[0].result().in_same_burst
     assert (await scene.respond(1, throttling())).in_same_burst
     assert not (await scene.respond(2, Attempt(None, TransportError("reset"), None))).in_same_burst
@@ -209,21 +215,21 @@ async def test_outcomes_of_a_burst_after_its_first_are_marked() -> None:
     scene.clock.advance(1)
     await scene.send()
     assert not (await scene.respond(8, throttling())).in_same_burst
-    await scene.end()
 
 
-async def test_limited_request_waits_for_up_to_four_charged_ones() -> None:
+@pytest.mark.parametrize(("charged", "gap"), [(0, 1 / 40), (2, 3 / 40), (100, 5 / 40)])
+async def test_limited_request_waits_for_up_to_four_requests_charged_since_the_last(throttle, charged, gap):
     """More could keep it waiting without end."""
-    for charged, gap in ((0, 1 / 40), (2, 3 / 40), (100, 5 / 40)):
-        scene = await throttled()
+    scene = await throttle()
+    for number in (8, 9):
         for _ in range(charged):
             scene.limiter.charge()
         await scene.send()
-        await scene.respond(1)
+        await scene.respond(number - 7)
         await turns(20)
-        assert scene.order[8:] == [8]
+        assert scene.order[number:] == [number]
         assert sum(scene.clock.slept) == pytest.approx(gap, abs=1e-3)
-        await scene.end()
+        scene.clock.slept.clear()
 
 
 class SlowSleep(FakeClock):
@@ -234,16 +240,11 @@ class SlowSleep(FakeClock):
         await asyncio.Event().wait()
 
 
-async def test_backoff_after_another_failure_lasts_the_delay() -> None:
-    scene = Scene()
-    await scene.limiter.back_off(TransportError("reset"), Retry(3.0, 5, may_retry_early=True))
-    assert scene.clock.slept == [3.0]
-
-
 @pytest.mark.parametrize(
     ("retry", "slept"),
     [
         (Retry(3.0, 5), [3.0]),
+        (Retry(0.5, 5, min_delay=0.5), [0.5]),
         (Retry(7.0, 5, min_delay=7.0), [7.0]),
         (Retry(9.0, 5, min_delay=7.0), [7.0, 2.0]),
         (Retry(9.0, 5, min_delay=7.0, may_retry_early=True), [7.0]),
@@ -252,14 +253,14 @@ async def test_backoff_after_another_failure_lasts_the_delay() -> None:
         (Retry(0.0, 5), []),
     ],
 )
-async def test_backoff_without_a_success_lasts_the_delay_or_until_the_rate_allows_a_retry(
-    retry: Retry, slept: list[float]
-) -> None:
-    """The minimum delay is waited in any case."""
-    scene = await throttled()
+async def test_backoff_without_a_success_lasts_the_delay_or_until_the_rate_allows_a_retry(throttle, retry, slept):
+    """The minimum delay is waited in any case. Backoff after another failure than throttling lasts the delay."""
+    scene = await throttle()
     await scene.limiter.back_off(slow_down(), retry)
     assert scene.clock.slept == pytest.approx(slept)
-    await scene.end()
+    scene.clock.slept.clear()
+    await scene.limiter.back_off(TransportError("reset"), Retry(3.0, 5, may_retry_early=True))
+    assert scene.clock.slept == [3.0]
 
 
 async def test_backoff_ends_when_a_later_request_succeeds() -> None:
@@ -309,49 +310,3 @@ async def test_cancelled_backoff_leaves_no_task() -> None:
     with pytest.raises(asyncio.CancelledError):
         await backing_off
     assert left == []
-
-
-def test_first_request_begins_at_once() -> None:
-    assert RateLimiter(FakeClock()()).enter_nowait() is not None
-
-
-async def test_request_throttled_several_times_spends_the_tokens_of_several() -> None:
-    """The next request waits for the usual interval."""
-    scene = await throttled()
-    await scene.respond(1)
-    await scene.send(1, (slow_down(),) * 3)
-    await turns(20)
-    scene.clock.slept.clear()
-    await scene.respond(2)
-    await scene.send()
-    await turns(20)
-    assert scene.order[8:] == [8, 9]
-    assert sum(scene.clock.slept) == pytest.approx(1 / 40, abs=1e-3)
-    assert scene.limiter.rate.delay(scene.clock().monotonic()) == pytest.approx(1 / 40, abs=1e-3)
-    await scene.end()
-
-
-async def test_charged_requests_are_counted_from_the_last_limited_one() -> None:
-    scene = await throttled()
-    for _ in range(100):
-        scene.limiter.charge()
-    await scene.send()
-    await scene.respond(1)
-    await turns(20)
-    assert scene.order[8:] == [8]
-    scene.clock.slept.clear()
-    for _ in range(100):
-        scene.limiter.charge()
-    await scene.send()
-    await scene.respond(2)
-    await turns(20)
-    assert scene.order[9:] == [9]
-    assert sum(scene.clock.slept) == pytest.approx(5 / 40, abs=1e-3)
-    await scene.end()
-
-
-async def test_backoff_of_half_a_second_that_the_store_asked_for_is_waited() -> None:
-    scene = await throttled()
-    await scene.limiter.back_off(slow_down(), Retry(0.5, 5, min_delay=0.5))
-    assert scene.clock.slept == [0.5]
-    await scene.end()

@@ -1,3 +1,5 @@
+"""Credentials that are fetched once for all callers, kept, and renewed in time."""
+
 from __future__ import annotations
 
 import asyncio
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from aios3._client.refreshing_credentials import RefreshingCredentials
 from aios3.credentials import Credentials, RefreshableCredentials
 from aios3.errors import ConfigurationError, CredentialsError, DriverClosedError
-from tests.support.fakes import FakeClock
+from tests.support.fakes import FakeClock, turns
 
 HOUR = 3600.0
 
@@ -70,81 +72,43 @@ async def key(provider: RefreshingCredentials) -> str:
     return (await provider.get_credentials()).access_key_id
 
 
-async def turns(count: int = 20) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
+async def waiting(provider: RefreshingCredentials, source: Source, count: int = 1) -> list[asyncio.Task[str]]:
+    """Return so many callers that wait for a fetch which the closed gate of `source` holds."""
+    source.close_gate()
+    waiters = [asyncio.ensure_future(key(provider)) for _ in range(count)]
+    await source.called.wait()
+    return waiters
 
 
-async def test_it_is_a_refreshable_provider(refreshing):
-    """The driver recognises it as one that it can tell of a refusal."""
-    assert isinstance(refreshing, RefreshableCredentials)
+class SlowToEnd:
+    """Fetch whose first call ends only some time after it was cancelled; later calls succeed."""
 
+    def __init__(self) -> None:
+        self.calls = 0
+        self.ending, self.may_end = asyncio.Event(), asyncio.Event()
 
-async def test_they_are_fetched_once_and_kept(refreshing, source, clock):
-    """Up to 15 minutes before they expire nothing is fetched again."""
-    assert await key(refreshing) == "KEY1"
-    clock.advance(45 * 60 - 1)
-    assert await key(refreshing) == "KEY1"
-    assert source.calls == 1
+    async def __call__(self) -> Credentials:
+        self.calls += 1
+        if self.calls == 1:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.ending.set()
+                await self.may_end.wait()
+        return Credentials(f"KEY{self.calls}", "hidden-secret")
 
 
 async def test_a_hundred_waiters_are_one_fetch(refreshing, source):
-    """However many wait for the first credentials, they are fetched once."""
-    source.close_gate()
-    waiters = [asyncio.ensure_future(key(refreshing)) for _ in range(100)]
-    await source.called.wait()
+    waiters = await waiting(refreshing, source, 100)
     source.gate.set()
     assert await asyncio.gather(*waiters) == ["KEY1"] * 100
     assert source.calls == 1
 
 
-async def test_shortly_before_the_end_one_fetches_and_the_others_go_on(refreshing, source, clock):
-    """From 15 minutes before: whoever comes first waits, the others get the old ones at once."""
-    await key(refreshing)
-    clock.advance(45 * 60)
-    source.close_gate()
-    first = asyncio.ensure_future(key(refreshing))
-    await source.called.wait()
-    assert [await key(refreshing) for _ in range(50)] == ["KEY1"] * 50
-    source.gate.set()
-    assert await first == "KEY2"
-    assert await key(refreshing) == "KEY2"
-    assert source.calls == 2
-
-
-async def test_very_shortly_before_the_end_everybody_waits(refreshing, source, clock):
-    """From 10 minutes before: nobody gets the old ones while fresh ones are being fetched."""
-    await key(refreshing)
-    clock.advance(50 * 60)
-    source.close_gate()
-    waiters = [asyncio.ensure_future(key(refreshing)) for _ in range(50)]
-    await turns()
-    assert not any(waiter.done() for waiter in waiters)
-    source.gate.set()
-    assert await asyncio.gather(*waiters) == ["KEY2"] * 50
-    assert source.calls == 2
-
-
-async def test_who_comes_late_joins_the_fetch_that_runs(refreshing, source, clock):
-    """A fetch begun early serves those for whom it has become urgent meanwhile."""
-    await key(refreshing)
-    clock.advance(45 * 60)
-    source.close_gate()
-    first = asyncio.ensure_future(key(refreshing))
-    await source.called.wait()
-    clock.advance(10 * 60)
-    second = asyncio.ensure_future(key(refreshing))
-    await turns()
-    assert not second.done()
-    source.gate.set()
-    assert (await first, await second, source.calls) == ("KEY2", "KEY2", 2)
-
-
 @pytest.mark.parametrize(
     ("life", "early", "late"), [(12 * HOUR, 15 * 60, 10 * 60), (HOUR, 15 * 60, 10 * 60), (12 * 60, 3 * 60, 2 * 60)]
 )
-async def test_shorter_lives_have_shorter_windows(source, clock, life, early, late):
-    """From then on before the end one fetches, and from then on everybody waits; longer lives have none longer."""
+async def test_before_the_end_one_caller_fetches_and_later_all_wait_for_it(source, clock, life, early, late):
     source.life = life
     provider = RefreshingCredentials(source, clock=clock())
     await key(provider)
@@ -152,17 +116,16 @@ async def test_shorter_lives_have_shorter_windows(source, clock, life, early, la
     assert await key(provider) == "KEY1"
     assert source.calls == 1
     clock.advance(1)
-    source.close_gate()
-    first = asyncio.ensure_future(key(provider))
-    await source.called.wait()
+    first = await waiting(provider, source)
     clock.advance(early - late - 1)
-    assert await asyncio.wait_for(key(provider), 1) == "KEY1"
+    assert [await asyncio.wait_for(key(provider), 1) for _ in range(50)] == ["KEY1"] * 50
     clock.advance(1)
-    second = asyncio.ensure_future(key(provider))
+    others = [asyncio.ensure_future(key(provider)) for _ in range(50)]
     await turns()
-    assert not second.done()
+    assert not any(other.done() for other in others)
     source.gate.set()
-    assert (await first, await second, source.calls) == ("KEY2", "KEY2", 2)
+    assert await asyncio.gather(*first, *others) == ["KEY2"] * 51
+    assert source.calls == 2
 
 
 @given(life=st.floats(1, 12 * HOUR), requests=st.integers(1, 60))
@@ -184,7 +147,6 @@ def test_short_lives_do_not_cause_a_fetch_per_request(life, requests):
 
 
 async def test_credentials_without_an_end_are_kept(source, clock):
-    """Until somebody says that they were refused."""
     source.life = None
     provider = RefreshingCredentials(source, clock=clock())
     await key(provider)
@@ -192,8 +154,8 @@ async def test_credentials_without_an_end_are_kept(source, clock):
     assert await key(provider) == "KEY1"
 
 
-async def test_invalidated_credentials_are_fetched_again(refreshing, source):
-    """Once, however many were refused with the same."""
+async def test_invalidated_credentials_are_fetched_again_once(refreshing, source):
+    refreshing.invalidate(Credentials("a", "b"))
     old = await refreshing.get_credentials()
     refreshing.invalidate(old)
     refreshing.invalidate(old)
@@ -203,13 +165,7 @@ async def test_invalidated_credentials_are_fetched_again(refreshing, source):
     assert source.calls == 2
 
 
-async def test_invalidating_before_anything_was_fetched_is_harmless(refreshing, source):
-    """There is nothing to forget."""
-    refreshing.invalidate(Credentials("a", "b"))
-    assert await key(refreshing) == "KEY1"
-
-
-async def test_a_failing_early_fetch_is_nobodys_error(refreshing, source, clock):
+async def test_a_failing_early_fetch_is_no_error_until_the_old_credentials_end(refreshing, source, clock):
     """All go on with the old ones, and the next try is a minute later, until they expire."""
     await key(refreshing)
     source.failure = CredentialsError("no", operation="AssumeRole", status=400)
@@ -245,22 +201,14 @@ async def test_after_a_failure_the_source_has_a_rest(source, clock, life, pause)
     assert calls == [2, 2, 3]
 
 
-async def test_a_failing_fetch_after_a_refusal_is_an_error(refreshing, source):
-    """Refused credentials are never given out again, though they have not expired."""
-    refreshing.invalidate(await refreshing.get_credentials())
-    source.failure = OSError("disk")
-    with pytest.raises(OSError, match="disk"):
-        await key(refreshing)
-
-
-async def test_a_refusal_during_a_failing_fetch_counts(refreshing, source, clock):
-    """Who waited for fresh ones in vain does not get old ones that were refused meanwhile."""
+@pytest.mark.parametrize("is_during", [False, True])
+async def test_a_failing_fetch_after_a_refusal_is_an_error(refreshing, source, clock, is_during):
     old = await refreshing.get_credentials()
     clock.advance(45 * 60)
     source.failure = OSError("disk")
-    source.close_gate()
-    waiter = asyncio.ensure_future(key(refreshing))
-    await source.called.wait()
+    if not is_during:
+        refreshing.invalidate(old)
+    (waiter,) = await waiting(refreshing, source)
     refreshing.invalidate(old)
     source.gate.set()
     with pytest.raises(OSError, match="disk"):
@@ -272,9 +220,7 @@ async def test_each_waiter_gets_an_error_of_its_own(refreshing, source):
     source.failure = CredentialsError("no", operation="AssumeRole", status=400, code="X")
     source.failure.add_note("first note")
     source.failure.__cause__ = OSError("why")
-    source.close_gate()
-    waiters = [asyncio.ensure_future(key(refreshing)) for _ in range(3)]
-    await source.called.wait()
+    waiters = await waiting(refreshing, source, 3)
     source.gate.set()
     errors = await asyncio.gather(*waiters, return_exceptions=True)
     errors[0].add_note("mine")
@@ -286,19 +232,8 @@ async def test_each_waiter_gets_an_error_of_its_own(refreshing, source):
     assert errors[0].__notes__ == ["first note", "mine"]
 
 
-async def test_an_error_without_notes_stays_without(refreshing, source):
-    """Copying adds none."""
-    source.failure = ConfigurationError("no")
-    with pytest.raises(ConfigurationError) as caught:
-        await key(refreshing)
-    assert not hasattr(caught.value, "__notes__")
-
-
-async def test_a_cancelled_waiter_is_nobody_elses_end(refreshing, source):
-    """The others get what was fetched, by the same fetch."""
-    source.close_gate()
-    first, second = (asyncio.ensure_future(key(refreshing)) for _ in range(2))
-    await source.called.wait()
+async def test_a_cancelled_waiter_takes_nothing_from_the_others(refreshing, source):
+    first, second = await waiting(refreshing, source, 2)
     first.cancel()
     await asyncio.wait({first})
     source.gate.set()
@@ -307,12 +242,9 @@ async def test_a_cancelled_waiter_is_nobody_elses_end(refreshing, source):
     assert (source.calls, source.cancelled) == (1, 0)
 
 
-async def test_the_last_waiter_takes_the_fetch_along(refreshing, source):
-    """When nobody waits any more the fetch is cancelled, and over before the waiter goes on; the next call fetches."""
-    source.close_gate()
+async def test_a_fetch_that_has_no_waiter_left_is_cancelled_and_joined(refreshing, source):
     before = asyncio.all_tasks()
-    waiter = asyncio.ensure_future(key(refreshing))
-    await source.called.wait()
+    (waiter,) = await waiting(refreshing, source)
     waiter.cancel()
     await asyncio.wait({waiter})
     assert waiter.cancelled()
@@ -322,38 +254,23 @@ async def test_the_last_waiter_takes_the_fetch_along(refreshing, source):
     assert await key(refreshing) == "KEY2"
 
 
-async def test_who_comes_while_a_fetch_is_being_ended_begins_another(clock):
-    """A fetch that takes its time to end is not joined."""
-    calls = 0
-    ending, may_end = asyncio.Event(), asyncio.Event()
-
-    async def slow_to_end() -> Credentials:
-        nonlocal calls
-        calls += 1
-        if calls == 1:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                ending.set()
-                await may_end.wait()
-        return Credentials(f"KEY{calls}", "hidden-secret")
-
-    provider = RefreshingCredentials(slow_to_end, clock=clock())
+async def test_a_call_during_the_end_of_a_fetch_begins_another(clock):
+    fetch = SlowToEnd()
+    provider = RefreshingCredentials(fetch, clock=clock())
     waiter = asyncio.ensure_future(key(provider))
     await turns()
     waiter.cancel()
-    await ending.wait()
+    await fetch.ending.wait()
     assert await key(provider) == "KEY2"
     waiter.cancel()
     await turns()
     assert not waiter.done()
-    may_end.set()
+    fetch.may_end.set()
     await asyncio.wait({waiter})
     assert waiter.cancelled()
 
 
-async def test_an_anyio_scope_ends_it_too(refreshing, source):
-    """Cancelled again at each turn of the loop, the waiter still leaves no task behind."""
+async def test_a_cancelled_anyio_scope_leaves_no_fetch(refreshing, source):
     source.close_gate()
     before = asyncio.all_tasks()
     with anyio.move_on_after(0) as scope:
@@ -362,60 +279,39 @@ async def test_an_anyio_scope_ends_it_too(refreshing, source):
     assert asyncio.all_tasks() == before
 
 
-async def test_closing_ends_the_fetch_that_runs(refreshing, source):
-    """No task is left when it returns; who waited gets an error that says why."""
-    source.close_gate()
+async def test_closing_ends_the_running_fetch_and_its_waiters(refreshing, source):
+    await refreshing.aclose()
     before = asyncio.all_tasks()
-    waiters = [asyncio.ensure_future(key(refreshing)) for _ in range(3)]
-    await source.called.wait()
+    waiters = await waiting(refreshing, source, 3)
     await refreshing.aclose()
     await refreshing.aclose()
     errors = await asyncio.gather(*waiters, return_exceptions=True)
     assert asyncio.all_tasks() == before
     assert {str(error) for error in errors} == {"test credentials: closed while being refreshed"}
     assert {type(error) for error in errors} == {DriverClosedError}
+    source.gate.set()
+    assert await key(refreshing) == "KEY2"
 
 
-async def test_closing_early_leaves_the_old_ones(refreshing, source, clock):
-    """Who waited for fresh ones ahead of time goes on with what there is."""
+async def test_closing_during_an_early_fetch_leaves_the_old_credentials(refreshing, source, clock):
     await key(refreshing)
     clock.advance(45 * 60)
-    source.close_gate()
-    waiter = asyncio.ensure_future(key(refreshing))
-    await source.called.wait()
+    (waiter,) = await waiting(refreshing, source)
     await refreshing.aclose()
     assert await waiter == "KEY1"
 
 
-async def test_closing_at_rest_is_harmless(refreshing):
-    """With or without credentials; they can be used again."""
-    await refreshing.aclose()
-    assert await key(refreshing) == "KEY1"
-    await refreshing.aclose()
-    assert await key(refreshing) == "KEY1"
-
-
-async def test_a_cancellation_while_closing_is_passed_on(clock):
-    """After the fetch has ended."""
-    ending, may_end = asyncio.Event(), asyncio.Event()
-
-    async def slow_to_end() -> Credentials:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ending.set()
-            await may_end.wait()
-        raise AssertionError
-
-    provider = RefreshingCredentials(slow_to_end, clock=clock())
+async def test_a_cancelled_close_waits_for_the_end_of_the_fetch(clock):
+    fetch = SlowToEnd()
+    provider = RefreshingCredentials(fetch, clock=clock())
     waiter = asyncio.ensure_future(key(provider))
     await turns()
     closer = asyncio.ensure_future(provider.aclose())
-    await ending.wait()
+    await fetch.ending.wait()
     closer.cancel()
     await turns()
     assert not closer.done()
-    may_end.set()
+    fetch.may_end.set()
     await asyncio.wait({closer, waiter})
     assert closer.cancelled()
     assert isinstance(waiter.exception(), DriverClosedError)
@@ -468,7 +364,6 @@ async def test_a_failure_that_nobody_sees_is_not_logged(clock, caplog):
 
 
 def test_a_fetch_of_a_loop_that_was_dropped_is_forgotten(clock):
-    """Another loop fetches anew instead of waiting for ever."""
     dropped = asyncio.new_event_loop()
     source = Source(clock)
     source.close_gate()
@@ -489,16 +384,14 @@ def test_a_fetch_of_a_loop_that_was_dropped_is_forgotten(clock):
     dropped.close()
 
 
-async def test_what_comes_expired_is_an_error(refreshing, source):
-    """With a hint at the likeliest cause."""
+async def test_expired_credentials_of_a_fetch_are_an_error_with_a_hint_at_the_clock(refreshing, source):
     source.life = -1
-    with pytest.raises(ConfigurationError, match=r"test credentials: .* expired at .*clock right"):
+    with pytest.raises(ConfigurationError, match=r"test credentials: .* expired at .*clock right") as caught:
         await key(refreshing)
+    assert not hasattr(caught.value, "__notes__")
 
 
-async def test_what_is_no_credentials_is_a_type_error(clock):
-    """A fetch of one's own can be wrong; the value is not shown."""
-
+async def test_a_fetch_that_gives_no_credentials_is_a_type_error_without_the_value(clock):
     async def fetch():
         return ("KEY", "hidden-secret")
 
@@ -507,22 +400,12 @@ async def test_what_is_no_credentials_is_a_type_error(clock):
     assert "hidden" not in str(caught.value)
 
 
-async def test_nothing_shows_in_repr(refreshing):
-    """Neither in its own nor in those of its attributes."""
+async def test_a_repr_shows_the_name_and_no_secret(refreshing, source):
+    assert isinstance(refreshing, RefreshableCredentials)
     await key(refreshing)
     assert repr(refreshing) == "<RefreshingCredentials: test credentials>"
     assert "hidden" not in f"{vars(refreshing)!r}"
-
-
-async def test_credentials_without_a_name_are_called_so(source):
-    """In errors, and in its repr."""
-    assert repr(RefreshingCredentials(source)) == "<RefreshingCredentials: credentials>"
-
-
-async def test_the_real_clock_is_the_default():
-    """Nothing but a fetch is needed."""
-
-    async def fetch():
-        return Credentials("KEY", "hidden-secret")
-
-    assert await key(RefreshingCredentials(fetch)) == "KEY"
+    source.life = 10**9
+    unnamed = RefreshingCredentials(source)  # with the real clock
+    assert repr(unnamed) == "<RefreshingCredentials: credentials>"
+    assert await key(unnamed) == "KEY2"

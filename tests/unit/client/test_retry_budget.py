@@ -30,7 +30,6 @@ def test_tokens_are_taken_until_too_few_are_left(seconds: Seconds) -> None:
 
 
 def test_a_success_gives_one_back(seconds: Seconds) -> None:
-    """Never more than there were in the beginning."""
     budget = RetryBudget(3, seconds)
     budget.succeeded()
     assert budget.tokens == 3

@@ -116,9 +116,7 @@ async def _upload(store: Store, parts: int, concurrency: int) -> Outcome:
 
 @pytest.mark.parametrize("concurrency", [1, 8, 128])
 @pytest.mark.parametrize(("rate", "latency"), [(20, 0.01), (20, 0.03), (200, 0.005)])
-def test_upload_to_a_store_with_a_rate_uses_it_with_little_throttling(
-    rate: float, latency: float, concurrency: int
-) -> None:
+def test_upload_to_a_store_with_a_rate_uses_it_with_little_throttling(rate, latency, concurrency):
     """Only the first burst, few later requests, and no part more than four times."""
     found = upload(400, concurrency, rate=rate, latency=latency)
     assert found.failed == 0
@@ -129,7 +127,6 @@ def test_upload_to_a_store_with_a_rate_uses_it_with_little_throttling(
 
 @pytest.mark.parametrize("seed", range(5))
 def test_short_upload_takes_little_more_than_the_ideal_time(seed: int) -> None:
-    """The allowed rate is found within a few requests."""
     found = upload(26, 8, seed=seed, rate=20)
     assert found.seconds < 1.25 * 26 / 20
     assert found.refused <= 22
@@ -155,10 +152,7 @@ def test_upload_has_full_speed_five_seconds_after_throttling_ends(limits: dict[s
 
 @pytest.mark.parametrize("concurrency", [8, 32])
 @pytest.mark.parametrize("seconds", [1.0, 5.0])
-def test_upload_to_a_store_that_throttles_everything_for_seconds_loses_no_part(
-    seconds: float, concurrency: int
-) -> None:
-    """Each request in flight is throttled about twice."""
+def test_upload_to_a_store_that_throttles_everything_for_seconds_loses_no_part(seconds, concurrency):
     found = [upload(100, concurrency, seed=seed, most=0, rate=0.0, ends=seconds, latency=0.05) for seed in range(5)]
     assert [outcome.failed for outcome in found] == [0] * 5
     assert max(outcome.refused for outcome in found) <= 2.5 * concurrency + 5

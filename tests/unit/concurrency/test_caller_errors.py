@@ -56,14 +56,12 @@ ODD: list[BaseException] = [
 
 @pytest.mark.parametrize("error", REFUSING, ids=lambda error: type(error).__name__)
 def test_an_error_that_takes_no_note_stays_as_it_is(error: BaseException) -> None:
-    """Nothing is raised in its stead."""
     note(error, "aios3: text")
     note_besides(error, "besides", ValueError("other"))
     note_besides(ValueError("other"), "besides", error)
 
 
 def test_notes_are_added_where_they_can_be() -> None:
-    """An error besides is told, unless it says the same."""
     error = ValueError("words")
     note(error, "aios3: text")
     note_besides(error, "failed as well", OSError("words"))
@@ -97,7 +95,6 @@ async def block(log: list[str]) -> AsyncGenerator[list[str]]:
 
 
 async def test_a_block_runs_around_its_caller() -> None:
-    """Its clean end included."""
     async with block([]) as log:
         log.append("within")
     assert log == ["begun", "within", "clean", "ended"]
@@ -118,8 +115,6 @@ async def test_what_ends_a_block_passes_unchanged(error: BaseException) -> None:
 
 
 async def test_a_block_may_fail_itself() -> None:
-    """Then its own error is raised, with the caller's as its context."""
-
     @async_block
     async def failing() -> AsyncGenerator[None]:
         try:

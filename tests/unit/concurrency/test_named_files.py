@@ -42,7 +42,6 @@ def largest_file(size: int) -> Iterator[None]:
     ],
 )
 def test_only_the_name_is_changed(error: OSError) -> None:
-    """Number, text and type are what callers look at."""
     number, text = error.errno, error.strerror
     with pytest.raises(type(error)) as caught, naming(Path("/a/file")):
         raise error
@@ -52,13 +51,11 @@ def test_only_the_name_is_changed(error: OSError) -> None:
 
 
 def test_other_errors_pass() -> None:
-    """They are no file's."""
     with pytest.raises(KeyError), naming("/a/file"):
         raise KeyError
 
 
 def test_a_file_reads_what_it_holds(tmp_path: Path) -> None:
-    """All ways of reading are the usual ones."""
     path = tmp_path / "file"
     path.write_bytes(b"abcdef")
     with NamedFile(path) as file:

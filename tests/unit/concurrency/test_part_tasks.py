@@ -33,7 +33,6 @@ async def forever(ended: list[str]) -> None:
 
 
 async def test_a_clean_end_waits_for_all_tasks() -> None:
-    """As a task group does."""
     done: list[int] = []
 
     async def work(number: int) -> None:
@@ -41,9 +40,9 @@ async def test_a_clean_end_waits_for_all_tasks() -> None:
         done.append(number)
 
     async with PartTasks() as group:
-        for number in range(3):
-            group.create_task(work(number))
+        tasks = [group.create_task(work(number), name=f"part {number}") for number in range(3)]
     assert sorted(done) == [0, 1, 2]
+    assert tasks[1].get_name() == "part 1"
 
 
 async def test_a_failing_task_cancels_the_block_and_is_raised_bare() -> None:
@@ -71,41 +70,34 @@ async def test_what_the_block_raises_is_raised_bare() -> None:
         assert caught.value is error
 
 
-async def test_other_failures_become_notes() -> None:
-    """Of the first one; those that say the same are not repeated."""
+async def test_other_failures_become_notes_of_the_first() -> None:
     first, second, same = OSError("first"), OSError("second"), OSError("first")
     with pytest.raises(OSError, match="first") as caught:
         async with PartTasks() as group:
-            for error in (first, second, same):
+            for error in (first, first, second, same):
                 group.create_task(fail(error))
             await asyncio.Event().wait()
     assert caught.value is first
     assert caught.value.__notes__ == ["aios3: failed as well: OSError('second')"]
 
 
-async def test_the_error_of_the_block_comes_first_if_it_was_first() -> None:
-    """What its tasks raise while they are being cancelled is a consequence."""
-    error = ValueError("source")
-    with pytest.raises(ValueError, match="source") as caught:
+@pytest.mark.parametrize("is_task_first", [True, False])
+async def test_the_first_error_is_raised_and_a_consequence_of_cancelling_is_its_note(is_task_first: bool) -> None:
+    of_task, of_block = OSError("part"), ValueError("source")
+    first, second = (of_task, of_block) if is_task_first else (of_block, of_task)
+    with pytest.raises(type(first)) as caught:
         async with PartTasks() as group:
-            group.create_task(fail_when_cancelled(OSError("part")))
+            group.create_task(turns(0))
+            group.create_task(fail(of_task) if is_task_first else fail_when_cancelled(of_task))
             await turns(1)
-            raise error
-    assert caught.value is error
-    assert caught.value.__notes__ == ["aios3: failed as well: OSError('part')"]
-
-
-async def test_the_error_of_the_task_comes_first_if_it_was_first() -> None:
-    """What the block makes of being cancelled is a consequence."""
-    with pytest.raises(OSError, match="part") as caught:
-        async with PartTasks() as group:
-            group.create_task(fail(OSError("part")))
-            await fail_when_cancelled(ValueError("source"))
-    assert caught.value.__notes__ == ["aios3: failed as well: ValueError('source')"]
+            if is_task_first:
+                await fail_when_cancelled(of_block)
+            raise of_block
+    assert caught.value is first
+    assert caught.value.__notes__ == [f"aios3: failed as well: {second!r}"]
 
 
 async def test_a_cancellation_passes() -> None:
-    """After the tasks have ended."""
     ended: list[str] = []
 
     async def run() -> None:
@@ -122,22 +114,29 @@ async def test_a_cancellation_passes() -> None:
 
 
 @pytest.mark.parametrize("fails_first", [True, False])
-async def test_a_cancellation_that_comes_with_a_failure_wins(fails_first: bool) -> None:
-    """A task group alone would lose it, and the task would go on although it was cancelled."""
+@pytest.mark.parametrize("by_timeout", [True, False])
+async def test_a_cancellation_that_comes_with_a_failure_wins(fails_first: bool, by_timeout: bool) -> None:
+    """A task group alone would lose it. `asyncio.timeout` gets its cancellation back."""
 
     async def run() -> None:
-        async with PartTasks() as group:
+        async with asyncio.timeout(0.001 if by_timeout else None), PartTasks() as group:
+            group.create_task(fail_when_cancelled(OSError("while it was cancelled")))
+            if by_timeout:
+                await asyncio.Event().wait()
             if fails_first:
                 group.create_task(fail(OSError("part")))
-            group.create_task(fail_when_cancelled(OSError("while it was cancelled")))
             await asyncio.Event().wait()
 
     task = asyncio.create_task(run())
     await turns(2)
-    task.cancel()
-    await asyncio.wait({task})
-    assert task.cancelled()
-    assert task.cancelling() == 1
+    if by_timeout:
+        with pytest.raises(TimeoutError):
+            await task
+    else:
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        assert task.cancelling() == 1
 
 
 async def test_a_cancellation_while_tasks_end_after_an_error_wins() -> None:
@@ -168,18 +167,7 @@ async def test_a_cancellation_while_tasks_end_after_an_error_wins() -> None:
     assert isinstance(caught[0].__cause__, ValueError)
 
 
-async def test_a_timeout_that_comes_with_a_failure_is_a_timeout_error() -> None:
-    """`asyncio.timeout` gets its cancellation back."""
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.001):
-            async with PartTasks() as group:
-                group.create_task(fail_when_cancelled(OSError("part")))
-                await asyncio.Event().wait()
-
-
 async def test_a_cancellation_of_before_is_not_ours() -> None:
-    """Only those count that came inside the block."""
-
     async def run() -> str:
         task = asyncio.current_task()
         assert task is not None
@@ -209,39 +197,6 @@ async def test_a_group_inside_the_block_cannot_make_a_cancellation_of_its_error(
     with pytest.raises(ExceptionGroup) as caught:
         await asyncio.create_task(run())
     assert str(caught.value.exceptions[0]) == "inside"
-
-
-async def test_what_a_block_makes_of_the_end_of_its_group_does_not_hide_why_it_ended() -> None:
-    """The task failed first."""
-
-    async def run() -> None:
-        async with PartTasks() as group:
-            group.create_task(fail(OSError("part")))
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                raise ValueError("the block's own") from None
-
-    with pytest.raises(OSError, match="part") as caught:
-        await asyncio.create_task(run())
-    assert "the block's own" in caught.value.__notes__[0]
-
-
-async def test_tasks_have_the_names_they_are_given() -> None:
-    """They show in what a debugger lists."""
-    async with PartTasks() as group:
-        task = group.create_task(turns(1), name="part 1")
-    assert task.get_name() == "part 1"
-
-
-async def test_a_task_that_has_ended_well_has_not_failed() -> None:
-    """The error of the block is still the first one."""
-    with pytest.raises(ValueError, match="source"):
-        async with PartTasks() as group:
-            group.create_task(turns(0))
-            group.create_task(fail_when_cancelled(OSError("part")))
-            await turns(5)
-            raise ValueError("source")
 
 
 async def test_a_task_that_fails_as_soon_as_it_is_made_ends_the_block() -> None:
@@ -288,28 +243,19 @@ async def test_a_cancellation_that_was_not_delivered_does_not_leave_the_block() 
     assert task.cancelling() == 0
 
 
-@pytest.mark.parametrize("error", [asyncio.CancelledError("theirs"), GeneratorExit("theirs")])
-async def test_a_task_that_raises_a_cancellation_of_its_own_fails(error: BaseException) -> None:
-    """The group did not ask for it, so it is raised like any other error."""
-    with pytest.raises(type(error)) as caught:
+@pytest.mark.parametrize("error", [asyncio.CancelledError("theirs"), GeneratorExit("theirs"), None], ids=repr)
+async def test_a_task_that_is_cancelled_by_itself_or_others_fails(error: BaseException | None) -> None:
+    with pytest.raises(type(error) if error else asyncio.CancelledError) as caught:
         async with PartTasks() as group:
-            group.create_task(fail(error))
-            await asyncio.Event().wait()
-    assert caught.value is error
-
-
-async def test_a_task_that_is_cancelled_by_others_fails() -> None:
-    """What it was to do has not been done."""
-    with pytest.raises(asyncio.CancelledError):
-        async with PartTasks() as group:
-            task = group.create_task(asyncio.sleep(60))
+            task = group.create_task(fail(error) if error else asyncio.sleep(60))
             await turns(2)
-            task.cancel()
+            if not error:
+                task.cancel()
             await asyncio.Event().wait()
+    assert error is None or caught.value is error
 
 
 async def test_a_failure_whose_callback_was_lost_is_raised() -> None:
-    """An interrupt of the program can strike the loop as it is about to call it."""
     with pytest.raises(ValueError, match="lost"):
         async with PartTasks() as group:
             task = group.create_task(fail(ValueError("lost")))
@@ -329,15 +275,3 @@ async def test_the_callbacks_of_all_tasks_have_run_at_the_end(error: BaseExcepti
             if error is not None:
                 raise error
     assert ended == ["given back"]
-
-
-async def test_an_error_that_several_tasks_raise_is_no_note_of_itself() -> None:
-    """As when all of them wait for the same thing, which fails."""
-    error = OSError("create")
-    with pytest.raises(OSError, match="create") as caught:
-        async with PartTasks() as group:
-            group.create_task(fail(error))
-            group.create_task(fail(error))
-            await asyncio.Event().wait()
-    assert caught.value is error
-    assert not hasattr(error, "__notes__")

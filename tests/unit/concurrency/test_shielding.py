@@ -44,23 +44,27 @@ def start(work: Callable[[], Coroutine[Any, Any, Any]], deadline: float = 60.0) 
     return asyncio.create_task(finish_despite_cancellation(work, deadline=deadline, name="the clean-up"))
 
 
-async def test_the_result_is_handed_back() -> None:
-    """From a task of its own, with its name."""
-    work = Work(result=7)
-    work.released.set()
-    finished = await finish_despite_cancellation(work, deadline=60, name="the clean-up")
-    assert (finished.result, finished.error, finished.cancellation) == (7, None, None)
-    assert work.tasks[0] is not asyncio.current_task()
-    assert work.tasks[0].get_name() == "the clean-up"
-
-
-async def test_an_error_is_handed_back() -> None:
-    """Not raised: the caller has one of its own that matters more."""
-    error = OSError("cannot")
+@pytest.mark.parametrize("error", [None, OSError("cannot")])
+@pytest.mark.parametrize("cancels", [0, 1, 2, 5])
+async def test_the_result_or_error_of_the_work_is_returned_with_the_first_cancellation(
+    error: Exception | None, cancels: int
+) -> None:
+    """The work runs to its end in a named task of its own. Its error is a value, because the caller's matters more."""
     work = Work(error=error)
+    caller = start(work)
+    await turns(3)
+    for _ in range(cancels):
+        caller.cancel("by the caller")
+        await turns(3)
+    await turns()
+    assert not caller.done()
     work.released.set()
-    finished = await finish_despite_cancellation(work, deadline=60, name="x")
-    assert (finished.result, finished.error, finished.cancellation) == (None, error, None)
+    finished = await caller
+    assert (finished.result, finished.error) == (None if error else "done", error)
+    assert (work.begun, work.ended, work.cancelled) == (1, 1, 0)
+    assert (finished.cancellation and finished.cancellation.args) == (("by the caller",) if cancels else None)
+    assert work.tasks[0] is not caller
+    assert work.tasks[0].get_name() == "the clean-up"
 
 
 async def test_what_is_no_exception_is_raised() -> None:
@@ -75,25 +79,7 @@ async def test_what_is_no_exception_is_raised() -> None:
         await finish_despite_cancellation(work, deadline=60, name="x")
 
 
-@pytest.mark.parametrize("cancels", [1, 2, 5])
-async def test_cancellations_wait_for_the_end(cancels: int) -> None:
-    """However many: the work is not touched, and the caller is told afterwards."""
-    work = Work()
-    caller = start(work)
-    for _ in range(cancels):
-        await turns(3)
-        caller.cancel()
-    await turns()
-    assert not caller.done()
-    work.released.set()
-    finished = await caller
-    assert (work.begun, work.ended, work.cancelled) == (1, 1, 0)
-    assert finished.result == "done"
-    assert isinstance(finished.cancellation, asyncio.CancelledError)
-
-
 async def test_a_cancellation_before_the_first_turn_does_not_lose_the_work() -> None:
-    """Once it was begun it ends."""
     work = Work()
     outcome: list[Finished[object]] = []
 
@@ -111,8 +97,7 @@ async def test_a_cancellation_before_the_first_turn_does_not_lose_the_work() -> 
     assert outcome[0].cancellation is not None
 
 
-async def test_a_timeout_around_it_still_becomes_a_timeout_error() -> None:
-    """`asyncio.timeout` finds its own cancellation when the caller raises what it was handed."""
+async def test_a_timeout_around_it_becomes_a_timeout_error_if_the_cancellation_is_raised() -> None:
     work = Work()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
@@ -123,33 +108,23 @@ async def test_a_timeout_around_it_still_becomes_a_timeout_error() -> None:
             raise finished.cancellation
 
 
-@pytest.mark.parametrize("cancels", [0, 1])
-async def test_the_deadline_ends_it(cancels: int) -> None:
-    """The work is cancelled and waited for; the error says that time ran out, and nobody was cancelled but by us."""
+@pytest.mark.parametrize(("cancels", "deadline"), [(0, 0.01), (1, 0.01), (0, 0)])
+async def test_the_deadline_cancels_and_joins_the_work(cancels: int, deadline: float) -> None:
     work = Work()
-    caller = start(work, deadline=0.01)
+    caller = start(work, deadline=deadline)
     await turns(3)
     for _ in range(cancels):
         caller.cancel()
     finished = await caller
     assert isinstance(finished.error, TimeoutError)
-    assert str(finished.error) == "not finished after 0.01 s"
-    assert (finished.result, work.begun, work.cancelled) == (None, 1, 1)
+    assert str(finished.error) == f"not finished after {deadline} s"
+    assert (finished.result, work.begun, work.cancelled) == (None, deadline > 0, deadline > 0)
     assert (finished.cancellation is not None) == bool(cancels)
-    assert work.tasks[0].done()
+    assert caller.cancelling() == cancels
+    assert all(task.done() for task in work.tasks)
 
 
-async def test_a_deadline_that_is_over_begins_nothing() -> None:
-    """A task that was never started has nothing to end."""
-    work = Work()
-    finished = await finish_despite_cancellation(work, deadline=0, name="x")
-    assert isinstance(finished.error, TimeoutError)
-    assert work.begun == 0
-
-
-async def test_what_ends_at_the_deadline_all_the_same_counts() -> None:
-    """Work that finishes although it is being cancelled has a result."""
-
+async def test_work_that_ends_well_at_the_deadline_has_a_result() -> None:
     async def stubborn() -> str:
         try:
             await asyncio.Event().wait()
@@ -161,29 +136,20 @@ async def test_what_ends_at_the_deadline_all_the_same_counts() -> None:
     assert (finished.result, finished.error) == ("saved", None)
 
 
-async def test_somebody_elses_cancel_of_the_task_begins_it_again_once() -> None:
-    """As of a loop that shuts down, which cancels all tasks."""
+@pytest.mark.parametrize(("cancels", "begun"), [(1, 2), (4, 4)])
+async def test_work_whose_task_others_cancel_is_begun_again_three_times_at_most(cancels: int, begun: int) -> None:
     work = Work()
     caller = start(work)
-    await turns(3)
-    work.tasks[0].cancel()
-    await turns(5)
-    assert (work.begun, caller.done()) == (2, False)
-    work.released.set()
-    finished = await caller
-    assert (finished.result, finished.cancellation, work.ended) == ("done", None, 1)
-
-
-async def test_it_is_not_begun_again_without_an_end() -> None:
-    """Whoever interrupts it every time has had its way after four."""
-    work = Work()
-    caller = start(work)
-    for number in range(4):
+    for number in range(cancels):
         await turns(5)
         work.tasks[number].cancel()
+    await turns(5)
+    assert (work.begun, caller.done()) == (begun, cancels == 4)
+    work.released.set()
     finished = await caller
-    assert (work.begun, finished.result) == (4, None)
-    assert isinstance(finished.error, TimeoutError)
+    assert (finished.result, finished.cancellation) == (None if cancels == 4 else "done", None)
+    assert isinstance(finished.error, TimeoutError) == (cancels == 4)
+    assert {task.get_name() for task in work.tasks} == {"the clean-up"}
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
@@ -209,7 +175,6 @@ def test_an_interrupt_of_the_task_begins_it_again(interrupt: type[BaseException]
 
 
 async def test_an_interrupt_of_the_caller_is_raised_by_it_afterwards() -> None:
-    """It strikes the code that waits: the clean-up ends first."""
     work, waited = Work(), asyncio.wait
     interrupts = [KeyboardInterrupt()]
 
@@ -283,19 +248,7 @@ async def test_a_cancelled_anyio_scope_does_not_spin() -> None:
     assert wakes <= 3
 
 
-async def test_the_deadline_under_anyio_is_no_cancellation() -> None:
-    """The caller is not told that it was cancelled when only time ran out, and owes nobody a cancellation."""
-    work = Work()
-    finished = await finish_despite_cancellation(work, deadline=0.01, name="x")
-    task = asyncio.current_task()
-    assert task is not None
-    assert finished.cancellation is None
-    assert task.cancelling() == 0
-    await turns()
-
-
 async def test_it_works_without_anyio(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which is no dependency."""
     monkeypatch.delitem(sys.modules, "anyio")
     work = Work()
     caller = start(work)
@@ -306,33 +259,6 @@ async def test_it_works_without_anyio(monkeypatch: pytest.MonkeyPatch) -> None:
     finished = await caller
     assert finished.result == "done"
     assert finished.cancellation is not None
-
-
-@pytest.mark.parametrize("error", [None, OSError("cannot")])
-async def test_a_cancellation_is_kept_whatever_became_of_the_work(error: Exception | None) -> None:
-    """A clean-up that fails does not swallow it."""
-    work = Work(error=error)
-    task = start(work)
-    await turns(3)
-    task.cancel("by the caller")
-    await turns(3)
-    work.released.set()
-    finished = await task
-    assert finished.error is error
-    assert finished.cancellation is not None
-    assert finished.cancellation.args == ("by the caller",)
-
-
-async def test_what_is_begun_again_has_the_same_name() -> None:
-    """So that it is known for ours in a list of tasks."""
-    work = Work()
-    task = start(work)
-    await turns(3)
-    work.tasks[0].cancel()
-    await turns(3)
-    work.released.set()
-    await task
-    assert [one.get_name() for one in work.tasks] == ["the clean-up"] * 2
 
 
 async def test_the_shield_against_anyio_is_lowered_in_the_end() -> None:

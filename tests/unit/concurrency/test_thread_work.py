@@ -29,7 +29,6 @@ class Held:
 
 
 async def test_work_gives_its_result_or_its_error() -> None:
-    """From a thread of the library's."""
     work = ThreadWork()
     assert await work.run(threading.get_ident) != threading.get_ident()
     with pytest.raises(ZeroDivisionError):
@@ -38,7 +37,6 @@ async def test_work_gives_its_result_or_its_error() -> None:
 
 @pytest.mark.parametrize("times", [1, 3])
 async def test_a_cancellation_waits_for_the_thread(times: int) -> None:
-    """However often it comes; then it is raised."""
     work, held = ThreadWork(), Held()
     running = asyncio.create_task(work.run(held))
     for _ in range(times):
@@ -53,7 +51,6 @@ async def test_a_cancellation_waits_for_the_thread(times: int) -> None:
 
 
 async def test_a_cancelled_scope_of_anyio_waits_too() -> None:
-    """Without being woken at every turn."""
     work, held = ThreadWork(), Held()
     with anyio.CancelScope() as scope:
         scope.cancel()
@@ -83,7 +80,6 @@ async def test_settling_waits_for_what_begins_when_other_work_ends() -> None:
 
 
 async def test_an_error_that_nobody_looks_at_is_no_noise() -> None:
-    """What ends after the upload has failed fails in silence."""
     work, ended = ThreadWork(), asyncio.Event()
     failing = work.begin(lambda: 1 // 0, ended.set)
     await ended.wait()
@@ -93,7 +89,6 @@ async def test_an_error_that_nobody_looks_at_is_no_noise() -> None:
 
 
 async def test_work_that_cannot_begin_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it was given comes back."""
     gone = ThreadPoolExecutor()
     gone.shutdown()
     monkeypatch.setattr(threads, "_pool", gone)

@@ -41,7 +41,6 @@ class Held:
 
 
 async def test_the_librarys_work_needs_none_of_the_loops_threads() -> None:
-    """It sees the caller's context variables; the caller may have filled the loop's executor."""
     asyncio.get_running_loop().set_default_executor(full := ThreadPoolExecutor(1))
     held = Held()
     full.submit(held)
@@ -65,7 +64,6 @@ async def test_a_forked_process_has_threads_of_its_own() -> None:
 
 
 async def test_the_pool_can_be_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it is in a forked process."""
     monkeypatch.setattr(threads, "_pool", before := library_threads())
     threads._replace_pool()
     assert library_threads() is not before
@@ -87,7 +85,6 @@ async def test_calls_run_in_one_daemon_thread_that_ends_with_them() -> None:
 
 
 async def test_a_thread_ends_also_if_it_is_not_closed() -> None:
-    """With the object that has it."""
     thread = CallerThread()
     running = await thread.call(threading.current_thread)
     del thread
@@ -127,8 +124,11 @@ async def test_a_cancellation_does_not_wait_for_the_thread() -> None:
 
 
 async def test_an_object_with_a_call_that_runs_on_is_refused() -> None:
-    """Until that has ended; others are not, nor is one whose thread is still in use."""
     target, other, held = object(), object(), Held()
+    thread = CallerThread(target)
+    await thread.call(int)
+    thread.close()
+    refuse_if_still_used(target)
     thread = CallerThread(target)
     running = asyncio.create_task(thread.call(held))
     await until(held.has_begun.is_set)
@@ -141,13 +141,4 @@ async def test_an_object_with_a_call_that_runs_on_is_refused() -> None:
         refuse_if_still_used(target)
     held.may_end.set()
     await until(lambda: not thread.is_running)
-    refuse_if_still_used(target)
-
-
-async def test_an_object_whose_calls_have_ended_is_not_refused() -> None:
-    """Closing an idle thread leaves nothing."""
-    target = object()
-    thread = CallerThread(target)
-    await thread.call(int)
-    thread.close()
     refuse_if_still_used(target)

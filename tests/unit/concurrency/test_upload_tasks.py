@@ -13,7 +13,6 @@ from tests.support.fakes import turns
 
 
 async def test_the_owner_and_the_work_are_of_the_upload() -> None:
-    """As long as the work runs."""
     tasks = UploadTasks()
     assert tasks.includes(asyncio.current_task())
     async with PartTasks() as group:
@@ -28,22 +27,7 @@ async def test_the_owner_and_the_work_are_of_the_upload() -> None:
     assert not tasks.includes(None)
 
 
-async def test_work_that_fails_ends_the_upload() -> None:
-    """With its own error, while the block waits for something else."""
-
-    async def fail() -> None:
-        raise StorageError("refused")
-
-    tasks = UploadTasks()
-    with pytest.raises(StorageError, match="refused"):
-        async with PartTasks() as group:
-            tasks.begin(group)
-            tasks.run(fail(), "work")
-            await asyncio.Event().wait()
-
-
 async def test_an_upload_that_has_failed_takes_no_work() -> None:
-    """The coroutine is closed, and whoever brings it is told."""
     tasks = UploadTasks()
     with pytest.raises(ValueError, match="source"):
         async with PartTasks() as group:
@@ -54,28 +38,20 @@ async def test_an_upload_that_has_failed_takes_no_work() -> None:
     tasks.stop(StorageError("late"))
 
 
-async def test_a_stop_ends_the_upload_with_its_reason() -> None:
-    """While the block waits."""
+@pytest.mark.parametrize("is_early", [False, True])
+async def test_a_stop_ends_the_upload_with_its_reason(is_early: bool) -> None:
     tasks = UploadTasks()
+    if is_early:
+        tasks.stop(StorageError("the end"))
     with pytest.raises(StorageError, match="the end"):
         async with PartTasks() as group:
             tasks.begin(group)
-            tasks.stop(StorageError("the end"))
+            if not is_early:
+                tasks.stop(StorageError("the end"))
             await asyncio.Event().wait()
 
 
-async def test_a_stop_before_the_beginning_is_not_lost() -> None:
-    """The upload fails as soon as it has begun."""
-    tasks = UploadTasks()
-    tasks.stop(StorageError("the end"))
-    with pytest.raises(StorageError, match="the end"):
-        async with PartTasks() as group:
-            tasks.begin(group)
-            await asyncio.Event().wait()
-
-
-async def test_a_stop_after_the_block_comes_to_nothing() -> None:
-    """The upload has ended well."""
+async def test_a_stop_after_the_block_has_no_effect() -> None:
     tasks = UploadTasks()
     async with PartTasks() as group:
         tasks.begin(group)
@@ -113,7 +89,6 @@ async def test_work_that_is_cancelled_before_its_first_step_is_closed() -> None:
 
 
 async def test_a_commit_is_ended_by_a_cut_only() -> None:
-    """Not by a stop, which comes too late."""
     tasks, reason = UploadTasks(), StorageError("cut off")
     with pytest.raises(StorageError) as caught:
         async with PartTasks() as group:
@@ -126,16 +101,15 @@ async def test_a_commit_is_ended_by_a_cut_only() -> None:
     assert caught.value is reason
 
 
-async def test_the_first_failure_is_kept_for_tasks_that_feed_the_upload_later() -> None:
-    """The group forgets it when it is left."""
+async def test_work_that_fails_ends_the_upload_and_is_kept_for_tasks_that_feed_it_later() -> None:
     tasks, reason = UploadTasks(), StorageError("refused")
 
     async def fail() -> None:
         raise reason
 
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageError) as caught:
         async with PartTasks() as group:
             tasks.begin(group)
             tasks.run(fail(), "work")
             await asyncio.Event().wait()
-    assert tasks.failure is reason
+    assert caught.value is tasks.failure is reason

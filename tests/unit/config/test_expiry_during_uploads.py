@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import nullcontext
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 
 from aios3._client.refreshing_credentials import RefreshingCredentials
+from aios3._config.credentials.role_providers import AssumeRoleCredentials
 from aios3.credentials import Credentials
-from aios3.errors import CredentialsError
+from aios3.errors import AccessDeniedError, CredentialsError, ResponseError, TransportError
 from aios3.options import TransferConfig
 from aios3.testing import Fault, ReceivedRequest, S3Server
-from tests.support.credential_stand_in import NOW, StandIn, metadata
+from tests.support.credential_stand_in import NOW, StandIn, metadata, sts, sts_error
 from tests.support.fakes import FakeClock
 
 PART = 1024
 ONE_AT_ONCE = TransferConfig(part_size=PART, concurrency=1)
+FAR = NOW + timedelta(days=9999)
 EXPIRED = Credentials("KEY0", "hidden-secret", "hidden-token", NOW)
 
 
@@ -29,7 +32,11 @@ def keys(number: int) -> Credentials:
 
 def signer(request: ReceivedRequest) -> str:
     """Return the access key id that a request was signed with."""
-    return dict(request.headers)["authorization"].partition("Credential=")[2].partition("/")[0]
+    return signer_of(dict(request.headers))
+
+
+def signer_of(headers: Mapping[str, str]) -> str:
+    return headers["authorization"].partition("Credential=")[2].partition("/")[0]
 
 
 async def parts(count: int, at: int, event: Callable[[], object]) -> AsyncIterator[bytes]:
@@ -73,7 +80,6 @@ async def test_an_upload_outlives_its_credentials(server, make_driver, issue, at
 
 
 async def test_many_parts_that_expire_together_are_one_renewal(server, make_driver):
-    """Each of the requests in flight is refused; all go on with the same fresh credentials."""
     fetched = []
 
     async def fetch() -> Credentials:
@@ -96,7 +102,6 @@ async def test_many_parts_that_expire_together_are_one_renewal(server, make_driv
 
 
 async def test_credentials_are_renewed_ahead_of_their_end(server, make_driver):
-    """By the clock, a quarter of an hour before, and without a single refusal."""
     clock = FakeClock()
     minutes = []
 
@@ -120,19 +125,199 @@ async def test_credentials_are_renewed_ahead_of_their_end(server, make_driver):
     assert len({signer(request) for request in server.requests}) == len(minutes)
 
 
-async def test_credentials_that_are_never_taken_end_the_upload(server, make_driver, issue):
-    """One renewal per request, and then the store's refusal is the caller's."""
-    driver = make_driver(credentials=RefreshingCredentials(issue), transfer=ONE_AT_ONCE)
-    server.faults.add(Fault("answer", "UploadPart", status=400, code="ExpiredToken", times=99))
-    with pytest.raises(CredentialsError) as caught:
-        await driver.upload_object_via_stream(parts(3, 99, print), "bucket", "key")
-    assert caught.value.code == "ExpiredToken"
-    assert not server.open_uploads
-    assert len(issue.issued) == 2
+@pytest.fixture
+def write_keys(tmp_path, monkeypatch, server):
+    """Write keys to the credentials file that the environment names, as another program does."""
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+
+    def write(number: int, text: str | None = None) -> None:
+        pair = f"aws_access_key_id = KEY{number}\naws_secret_access_key = hidden-secret\n"
+        (tmp_path / "credentials").write_text(text or f"[default]\n{pair}aws_session_token = hidden-token\n")
+
+    write(1)
+    server.credentials = keys(1)
+    return write
+
+
+async def chunks(rotate: Callable[[], object], *, at: int, fails: bool = False) -> AsyncIterator[bytes]:
+    """Yield four parts; keys are rotated before part `at`, or after the last one. Then the source may fail."""
+    for number in range(4):
+        if number == at:
+            await asyncio.to_thread(rotate)
+        yield bytes([number]) * PART
+    if at == 4:
+        await asyncio.to_thread(rotate)
+    if fails:
+        raise LookupError("the source")
+
+
+@pytest.fixture
+def rotate(server, write_keys):
+    def rotate() -> None:
+        write_keys(2)
+        server.credentials = keys(2)
+
+    return rotate
+
+
+WORDS = {
+    400: ("ExpiredToken", "TokenRefreshRequired", "InvalidToken"),
+    403: ("ExpiredTokenException", "SecurityTokenExpired", "InvalidSecurityToken", "SignatureDoesNotMatch"),
+}
+
+
+@pytest.mark.parametrize(("status", "code"), [(status, code) for status in WORDS for code in WORDS[status]])
+async def test_rotated_keys_are_read_again_whatever_the_stores_word(server, make_driver, rotate, status, code):
+    """From the file that another program writes; the part is sent again, and the upload goes on."""
+    driver = make_driver(credentials=None, transfer=ONE_AT_ONCE)
+
+    def refuse() -> None:
+        rotate()
+        server.faults.add(Fault("answer", "UploadPart", status=status, code=code))
+
+    await driver.upload_object_via_stream(chunks(refuse, at=3), "bucket", "key")
+    assert server.objects["bucket", "key"].body == b"".join(bytes([number]) * PART for number in range(4))
+    assert {signer(request) for request in server.requests[-3:]} == {"KEY2"}
+
+
+@pytest.mark.parametrize(("at", "operation"), [(1, "CreateMultipartUpload"), (3, "UploadPart"), (4, "")])
+async def test_every_request_of_an_upload_reads_rotated_keys(server, make_driver, rotate, at, operation):
+    """The store no longer knows the old ones (InvalidAccessKeyId). They are refused once, not once for each part."""
+    driver = make_driver(credentials=None, transfer=ONE_AT_ONCE)
+    await driver.upload_object_via_stream(chunks(rotate, at=at), "bucket", "key")
+    (refused,) = [request for request in server.requests if request.status == 403]
+    assert (signer(refused), operation in refused.operation) == ("KEY1", True)
+    assert signer(server.requests[-1]) == "KEY2"
+
+
+async def test_the_abort_reads_rotated_keys(server, make_driver, rotate):
+    """Nothing stays open although the keys were rotated before the source failed."""
+    driver = make_driver(credentials=None, transfer=ONE_AT_ONCE)
+    with pytest.raises(LookupError):
+        await driver.upload_object_via_stream(chunks(rotate, at=4, fails=True), "bucket", "key")
+    assert server.open_uploads == []
+    assert signer(server.requests[-1]) == "KEY2"
+
+
+async def test_rotated_keys_that_assume_a_role_are_read_again(server, make_driver, write_keys, stand_in, monkeypatch):
+    """STS does not know the old ones."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", stand_in.url)
+    more = "[role]\nrole_arn = arn:aws:iam::1:role/r\nsource_profile = default\n"
+    pair = "[default]\naws_access_key_id = BASE{}\naws_secret_access_key = hidden-secret\n"
+    write_keys(1, f"{pair.format(1)}{more}")
+    monkeypatch.setenv("AWS_PROFILE", "role")
+    driver = make_driver(credentials=None)
+    stand_in.on(sts(number=1, expires_at=FAR))
+    await driver.upload_object_via_stream(b"x", "bucket", "key")
+    write_keys(1, f"{pair.format(2)}{more}")
+    stand_in.on(sts_error(403, "InvalidClientTokenId"), sts(number=2, expires_at=FAR))
+    server.credentials = keys(2)
+    server.faults.add(Fault("answer", "PutObject", status=400, code="ExpiredToken"))
+    await driver.upload_object_via_stream(b"x", "bucket", "key")
+    assert ["BASE" in signer_of(asked.headers) for asked in stand_in.asked] == [True] * 3
+    assert signer_of(stand_in.asked[-1].headers) == "BASE2"
+
+
+async def test_an_upload_with_a_role_succeeds_although_our_clock_is_wrong(small_provider, make_driver, stand_in):
+    """By two hours: STS and the store refuse the time once each, and both are obeyed."""
+    clock, theirs = FakeClock(), NOW + timedelta(hours=2)
+    date = (("Date", f"{theirs:%a, %d %b %Y %H:%M:%S GMT}"),)
+    late = sts_error(403, "SignatureDoesNotMatch", "Signature expired: now earlier than - 15 min.")
+    granted = sts(number=1, expires_at=theirs + timedelta(hours=1))
+    stand_in.on(dataclasses.replace(late, headers=date), dataclasses.replace(granted, headers=date))
+    role = AssumeRoleCredentials("arn:aws:iam::1:role/r", keys(7), endpoint_url=stand_in.url, clock=clock())
+    async with S3Server(small_provider, credentials=keys(1), clock=lambda: theirs) as server:
+        driver = make_driver(on=server, credentials=role, transfer=ONE_AT_ONCE)
+        driver._clock = clock()
+        receipt = await driver.upload_object_via_stream(parts(4, 9, print), "bucket", "key")
+    assert len(receipt.parts) == 4
+    assert [request.status for request in server.requests].count(403) == 1
+    assert len(stand_in.asked) == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+async def test_a_bare_refusal_of_head_is_a_reason_to_read_again(server, make_driver, rotate, status):
+    """A response to HEAD has no code."""
+    driver = make_driver(credentials=None)
+    await driver.upload_object_via_stream(b"abc", "bucket", "key")
+    rotate()
+    server.faults.add(Fault("answer", "HeadObject", status=status))
+    assert (await driver.get_object("bucket", "key")).size == 3
+
+
+async def test_keys_that_are_still_the_same_stay_refused(server, make_driver, write_keys):
+    """They are read again once, and the request is not sent again."""
+    server.credentials = keys(9)
+    driver = make_driver(credentials=None)
+    for count in (1, 2):
+        with pytest.raises(CredentialsError, match="does not know the access key id"):
+            await driver.upload_object_via_stream(b"abc", "bucket", "key")
+        assert len(server.requests) == count
+
+
+async def test_keys_of_the_environment_are_read_again(server, make_driver, monkeypatch):
+    """A program may set its own variables anew."""
+    driver = make_driver(credentials=None)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden-secret")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "hidden-token")
+    for number in (1, 2):
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", f"KEY{number}")
+        server.credentials = keys(number)
+        await driver.upload_object_via_stream(b"abc", "bucket", "key")
+
+
+async def test_each_set_of_keys_is_doubted_once(server, make_driver, issue):
+    """Objects that may not be read look like expired keys. They do not cost a fetch each, nor do the keys get lost."""
+    driver = make_driver(credentials=RefreshingCredentials(issue))
+    server.faults.add(Fault("answer", "HeadObject", status=403, times=99))
+    for fetched in (2, 2, 2):
+        with pytest.raises(AccessDeniedError):
+            await driver.get_object("bucket", "key")
+        assert len(issue.issued) == fetched
+    assert len(server.requests) == 2 + 1 + 1
+
+
+async def test_a_doubt_that_cannot_be_followed_up_loses_no_keys(server, make_driver):
+    """The store's refusal is the caller's, and the keys go on being used."""
+    fetches = []
+
+    async def fetch() -> Credentials:
+        fetches.append(1)
+        if len(fetches) > 1:
+            raise TransportError("no network to the service that issues keys")
+        return server.credentials
+
+    driver = make_driver(credentials=RefreshingCredentials(fetch))
+    server.faults.add(Fault("answer", "HeadObject", status=403))
+    with pytest.raises(AccessDeniedError):
+        await driver.get_object("bucket", "key")
+    await driver.upload_object_via_stream(b"abc", "bucket", "key")
+    assert len(fetches) == 2
+
+
+@pytest.mark.parametrize(
+    ("provider", "code", "is_renewed"),
+    [
+        ("minio", "InvalidAccessKeyId", True),
+        ("huawei", "InvalidAccessKeyId", True),
+        ("alibaba", "InvalidAccessKeyId", True),
+        ("ceph", "AccessDenied", True),
+        ("generic", "InvalidAccessKeyId", False),
+        ("generic", "AccessDenied", False),
+    ],
+)
+async def test_what_else_a_store_says_of_expired_keys_stands_in_its_row(
+    server, make_driver, issue, provider, code, is_renewed
+):
+    """Elsewhere keys that are fetched from a service are not fetched again for it."""
+    driver = make_driver(provider=provider, credentials=RefreshingCredentials(issue), transfer=TransferConfig())
+    server.faults.add(Fault("answer", "PutObject", status=403, code=code))
+    with nullcontext() if is_renewed else pytest.raises(ResponseError, match=r"PutObject"):
+        await driver.upload_object_via_stream(b"abc", "bucket", "key")
+    assert len(issue.issued) == 1 + is_renewed
 
 
 async def test_the_whole_chain_serves_an_upload(server, make_driver, stand_in: StandIn, monkeypatch):
-    """A driver without credentials of its own asks its container, and again after ExpiredToken."""
     far = NOW + timedelta(days=9999)
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", stand_in.url)
     stand_in.on(metadata(1, expires_at=far), metadata(1, expires_at=far + timedelta(days=1)))
@@ -142,22 +327,3 @@ async def test_the_whole_chain_serves_an_upload(server, make_driver, stand_in: S
     receipt = await driver.upload_object_via_stream(parts(5, 99, print), "bucket", "key")
     assert len(receipt.parts) == 5
     assert len(stand_in.asked) == 2
-
-
-async def test_a_cancelled_upload_leaves_no_fetch_behind(server, make_driver):
-    """Its credentials are being fetched when it is cancelled."""
-    begun = asyncio.Event()
-
-    async def fetch() -> Credentials:
-        begun.set()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    before = asyncio.all_tasks()
-    driver = make_driver(credentials=RefreshingCredentials(fetch))
-    upload = asyncio.ensure_future(driver.upload_object_via_stream(b"x", "bucket", "key"))
-    await begun.wait()
-    upload.cancel()
-    await asyncio.wait({upload})
-    assert upload.cancelled()
-    assert asyncio.all_tasks() == before

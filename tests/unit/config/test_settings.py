@@ -15,6 +15,7 @@ from aios3._protocol.wire.uri import Endpoint
 from aios3.credentials import ANONYMOUS, Credentials
 from aios3.errors import ConfigurationError
 from aios3.providers import PROVIDERS, Provider, find_provider
+from tests.support.credential_chain import attribute
 
 AWS = find_provider("aws")
 KEYS = Credentials("ARGUMENT", "hidden")
@@ -47,7 +48,6 @@ async def key_id(settings: Settings) -> str:
 
 
 async def test_the_default_profile_is_enough(home):
-    """Keys and region from the files, the endpoint from the provider."""
     settings = await load(home)
     assert settings.endpoint == Endpoint("https", "s3.eu-central-1.amazonaws.com", addressing="virtual")
     assert settings.region == "eu-central-1"
@@ -55,16 +55,12 @@ async def test_the_default_profile_is_enough(home):
     assert await key_id(settings) == "DEFAULT"
 
 
-async def test_a_named_profile_is_used_for_everything(home):
-    """AWS_PROFILE names region, endpoint and keys, before environment keys."""
-    settings = await load(home, {**ENVIRON, "AWS_PROFILE": "x"})
+async def test_a_named_profile_is_used_for_everything_and_an_argument_before_it(home):
+    environ = {"AWS_PROFILE": "x"}
+    settings = await load(home, environ)
     assert (settings.region, settings.endpoint.host, await key_id(settings)) == ("eu-north-1", "x", "X")
-
-
-async def test_a_named_profile_must_exist(home):
-    """It is not quietly replaced by the default one."""
-    with pytest.raises(ConfigurationError, match="'nobody'"):
-        await load(home, {"AWS_PROFILE": "nobody"})
+    assert await key_id(await load(home, environ, credentials=KEYS)) == "ARGUMENT"
+    assert await key_id(await load(home, ENVIRON)) == "ENV"
 
 
 async def test_the_region_is_looked_up_in_order(home, tmp_path):
@@ -75,59 +71,28 @@ async def test_the_region_is_looked_up_in_order(home, tmp_path):
     assert (await load(home, {**environ, "AWS_REGION": ""})).region == "three"
     assert (await load(home)).region == "eu-central-1"
     assert (await load(tmp_path / "nobody", ENVIRON)).region == "us-east-1"
-    google = await load(tmp_path / "nobody", ENVIRON, provider=find_provider("google"))
-    assert google.region == "auto"
-
-
-@pytest.mark.parametrize("region", ["", "eu west", "a/b", "a.b", "x" * 64, "é", "a\n"])
-async def test_a_region_that_cannot_be_one_is_an_error(home, region):
-    """Only 1 to 63 letters, digits and hyphens can be part of a host name; the origin is named."""
-    with pytest.raises(ConfigurationError, match=r"region=.*1 to 63 letters, digits and hyphens"):
-        await load(home, region=region)
 
 
 @pytest.mark.parametrize(
-    ("environ", "origin"), [({"AWS_REGION": "a b"}, "AWS_REGION"), ({"AWS_PROFILE": "bad"}, "profile 'bad'")]
+    ("environ", "options", "origin"),
+    [
+        ({}, {"region": "eu west"}, "region=.*1 to 63 letters, digits and hyphens"),
+        ({"AWS_REGION": "a b"}, {}, "AWS_REGION"),
+        ({"AWS_PROFILE": "bad"}, {}, "profile 'bad'"),
+        (ENVIRON, {"provider": Provider("mine", endpoint="http://h", default_region="a b")}, "provider 'mine'"),
+    ],
 )
-async def test_a_bad_region_is_named_by_origin(home, environ, origin):
-    """So that one knows where to mend it."""
-    with (home / ".aws" / "config").open("a") as config:
-        config.write("[profile bad]\nregion = a_b\n")
+async def test_an_invalid_region_is_named_by_its_origin(home, environ, options, origin):
+    region = "" if "provider" in options else "region = a_b"
+    (home / ".aws" / "config").write_text(f"[default]\n[profile bad]\n{region}\n")
     with pytest.raises(ConfigurationError, match=origin):
-        await load(home, environ)
+        await load(home, environ, **options)
 
 
-async def test_a_bad_default_of_a_provider_is_named(tmp_path):
-    """A provider of one's own is checked like any other origin."""
-    with pytest.raises(ConfigurationError, match="provider 'mine'"):
-        await load(tmp_path, ENVIRON, provider=Provider("mine", endpoint="http://h", default_region="a b"))
-
-
-async def test_given_credentials_win(home):
-    """The argument counts before named profile and environment."""
-    settings = await load(home, {**ENVIRON, "AWS_PROFILE": "x"}, credentials=KEYS)
-    assert await key_id(settings) == "ARGUMENT"
-
-
-async def test_environment_keys_win_over_the_default_profile(home):
-    """Without AWS_PROFILE the environment comes first."""
-    assert await key_id(await load(home, ENVIRON)) == "ENV"
-
-
-async def test_a_provider_of_ones_own_is_used_as_it_is(home):
-    """It is neither wrapped nor asked."""
-
-    class Mine:
-        async def get_credentials(self):
-            raise AssertionError("asked too early")
-
-    mine = Mine()
-    assert (await load(home, credentials=mine)).credentials is mine
-
-
-async def test_anonymous_is_no_credentials(home):
-    """None means that requests are not signed, though keys are at hand."""
+async def test_anonymous_is_no_credentials_and_a_provider_is_used_as_it_is(home):
     assert (await load(home, ENVIRON, credentials=ANONYMOUS)).credentials is None
+    mine = Uninstantiated()
+    assert (await load(home, credentials=mine)).credentials is mine
 
 
 class Uninstantiated:
@@ -140,40 +105,30 @@ class Uninstantiated:
     [(("ID", "hidden"), "tuple"), ("hidden", "str"), (Uninstantiated, "Uninstantiated"), (0, "int")],
 )
 async def test_other_credentials_are_a_type_error(home, credentials, kind):
-    """The error names the type and never shows the value."""
     with pytest.raises(TypeError, match=f"ANONYMOUS, not {kind}$") as caught:
         await load(home, credentials=credentials)
     assert "hidden" not in str(caught.value)
 
 
 async def test_no_credentials_at_all_is_an_error(tmp_path):
-    """The driver never turns anonymous by itself."""
     with pytest.raises(ConfigurationError, match="no credentials were found"):
         await load(tmp_path, {"AWS_EC2_METADATA_DISABLED": "true"})
 
 
 @pytest.mark.parametrize("credentials", [KEYS, ANONYMOUS])
-async def test_nothing_is_read_when_everything_is_given(home, credentials):
-    """With endpoint, region and credentials as arguments not even a broken file or a missing profile matters."""
+async def test_files_are_read_only_if_endpoint_region_or_credentials_are_missing(home, credentials):
     (home / ".aws" / "config").write_text("[broken")
     environ = {"AWS_PROFILE": "nobody", "AWS_ACCESS_KEY_ID": "alone", "AWS_CA_BUNDLE": "/ca.pem"}
-    settings = await load(home, environ, endpoint_url="http://h:9000", region="r", credentials=credentials)
+    given = {"endpoint_url": "http://h:9000", "region": "r", "credentials": credentials}
+    settings = await load(home, environ, **given)
     assert settings.endpoint == Endpoint("http", "h:9000")
     assert (settings.region, settings.ca_bundle) == ("r", "/ca.pem")
-
-
-@pytest.mark.parametrize("missing", ["endpoint_url", "region", "credentials"])
-async def test_files_are_read_when_anything_is_missing(home, missing):
-    """One argument left out is enough."""
-    (home / ".aws" / "config").write_text("[broken")
-    given = {"endpoint_url": "http://h", "region": "r", "credentials": KEYS}
-    del given[missing]
-    with pytest.raises(ConfigurationError, match="config, line 1"):
-        await load(home, ENVIRON, **given)
+    for missing in given:
+        with pytest.raises(ConfigurationError, match="config, line 1"):
+            await load(home, ENVIRON, **{name: value for name, value in given.items() if name != missing})
 
 
 async def test_files_are_read_off_the_loop(home, monkeypatch):
-    """A slow home directory, on a network say, does not hold up the event loop."""
     threads = []
     read_bytes = Path.read_bytes
 
@@ -188,14 +143,11 @@ async def test_files_are_read_off_the_loop(home, monkeypatch):
 
 
 async def test_the_home_directory_is_the_users_unless_given(home, monkeypatch):
-    """``~`` is expanded by the system's rules, in the thread."""
     monkeypatch.setattr(settings_module.os.path, "expanduser", {"~": str(home)}.__getitem__)
     assert (await load(None)).region == "eu-central-1"
 
 
 async def test_secrets_do_not_show_in_repr(home):
-    """Not of the keys, whether from arguments or files, nor of a provider with a careless repr."""
-
     class Careless:
         async def get_credentials(self):
             return KEYS
@@ -258,32 +210,32 @@ async def _load(provider: Provider, **arguments: object) -> Settings:
     return await load_settings(provider, home=Path("/nonexistent"), **options)  # type: ignore[arg-type]
 
 
-async def test_a_provider_with_an_endpoint_for_every_region_needs_one() -> None:
+async def test_the_facts_of_a_provider_decide_about_region_and_scheme():
     """A host that does not exist would end in a DNS error after many attempts."""
     regional = dataclasses.replace(PROVIDERS["aws"], region_required=True)
-
     with pytest.raises(ConfigurationError, match="pass region=, or set AWS_REGION"):
         await _load(regional)
     assert (await _load(regional, region="eu-west-1")).region == "eu-west-1"
     assert (await _load(regional, endpoint_url="http://localhost:1")).region == "us-east-1"
+    careful = dataclasses.replace(PROVIDERS["generic"], https_only=True)
+    with pytest.raises(ConfigurationError, match="by https only"):
+        await _load(careful, endpoint_url="http://localhost:1")
+    assert (await _load(careful, endpoint_url="https://localhost:1")).endpoint.scheme == "https"
+
+
+B2 = "https://s3.us-west-004.backblazeb2.com"
 
 
 @pytest.mark.parametrize(
     ("arguments", "region"),
     [
-        ({"endpoint_url": "https://s3.us-west-004.backblazeb2.com"}, "us-west-004"),
-        (
-            {"endpoint_url": "https://s3.us-west-004.backblazeb2.com", "environ": {"AWS_REGION": "eu-west-1"}},
-            "us-west-004",
-        ),
-        ({"endpoint_url": "https://s3.us-west-004.backblazeb2.com", "region": "eu-central-003"}, "eu-central-003"),
+        ({"endpoint_url": B2}, "us-west-004"),
+        ({"endpoint_url": B2, "environ": {"AWS_REGION": "eu-west-1"}}, "us-west-004"),
+        ({"endpoint_url": B2, "region": "eu-central-003"}, "eu-central-003"),
         ({"endpoint_url": "https://gate.example.org", "environ": {"AWS_REGION": "eu-west-1"}}, "eu-west-1"),
         ({"endpoint_url": "https://gate.example.org"}, "us-east-1"),
-        ({"environ": {"AWS_ENDPOINT_URL": "https://s3.us-west-004.backblazeb2.com"}}, "us-west-004"),
-        (
-            {"environ": {"AWS_ENDPOINT_URL": "https://s3.us-west-004.backblazeb2.com", "AWS_REGION": "eu-central-003"}},
-            "eu-central-003",
-        ),
+        ({"environ": {"AWS_ENDPOINT_URL": B2}}, "us-west-004"),
+        ({"environ": {"AWS_ENDPOINT_URL": B2, "AWS_REGION": "eu-central-003"}}, "eu-central-003"),
     ],
 )
 async def test_the_region_can_be_read_from_the_host(arguments, region):
@@ -295,18 +247,20 @@ async def test_the_region_can_be_read_from_the_host(arguments, region):
 
 
 async def test_variants_are_chosen_by_argument_environment_and_profile(home):
-    """The host follows, and what gives it in other regions; an endpoint that was written down stays as it is."""
     with (home / ".aws" / "config").open("a") as config:
         config.write("[profile fast]\nregion = eu-west-3\ns3 =\n  use_accelerate_endpoint = true\n")
     settings = await load(home, {"AWS_USE_FIPS_ENDPOINT": "true"})
     assert settings.endpoint.host == "s3-fips.eu-central-1.amazonaws.com"
     assert settings.own_endpoints is not None
     assert settings.own_endpoints.of_region("us-east-2").host == "s3-fips.us-east-2.amazonaws.com"
-    assert settings.accelerated_endpoint is None
+    assert settings.bucket_endpoint is not None
+    assert settings.bucket_endpoint("b", "eu-west-3") is None
     settings = await load(home, {"AWS_PROFILE": "fast"}, credentials=KEYS)
     assert settings.endpoint.host == "s3.eu-west-3.amazonaws.com"
-    assert settings.accelerated_endpoint is not None
-    assert settings.accelerated_endpoint("b", "eu-west-3").host == "s3-accelerate.amazonaws.com"
+    assert settings.bucket_endpoint is not None
+    fast = settings.bucket_endpoint("b", "eu-west-3")
+    assert fast is not None
+    assert fast.host == "s3-accelerate.amazonaws.com"
     settings = await _load(AWS, environ={"AWS_USE_FIPS_ENDPOINT": "true"}, variants=VariantSwitches(fips=False))
     assert settings.endpoint.host == "s3.us-east-1.amazonaws.com"
     settings = await load(home, {"AWS_USE_FIPS_ENDPOINT": "true"}, endpoint_url="http://localhost:1")
@@ -337,23 +291,56 @@ async def test_sts_keeps_fips_where_s3_would(tmp_path, environ, fips, url):
     assert vars(vars(settings.credentials)["_sts"])["_url"] == url
 
 
-async def test_a_provider_that_is_reached_by_https_only_is_not_asked_over_http() -> None:
-    """Keys would not go out in the clear, but nothing would come back either."""
-    careful = dataclasses.replace(PROVIDERS["generic"], https_only=True)
+@pytest.fixture
+def locked_home(tmp_path):
+    """A home whose files cannot be read, even by root."""
+    for name in ("config", "credentials"):
+        (tmp_path / ".aws" / name).mkdir(parents=True)
+    return tmp_path
 
-    with pytest.raises(ConfigurationError, match="by https only"):
-        await _load(careful, endpoint_url="http://localhost:1")
-    assert (await _load(careful, endpoint_url="https://localhost:1")).endpoint.scheme == "https"
+
+async def test_a_home_that_cannot_be_read_does_not_matter_if_nothing_is_needed_from_it(locked_home):
+    """Keys of the environment or of the container, and the provider's own endpoint."""
+    assert await key_id(await load(locked_home, ENVIRON)) == "ENV"
+    settings = await load(locked_home, {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/x", "AWS_REGION": "eu-west-3"})
+    assert "container" in repr(settings.credentials)
+    assert settings.endpoint.host == "s3.eu-west-3.amazonaws.com"
 
 
-async def test_a_provider_with_zones_is_reached_at_its_control_endpoint() -> None:
-    """By path, a bucket's zone is only known with its name. Any other endpoint is as given."""
-    express = PROVIDERS["s3express"]
+async def test_a_home_that_cannot_be_read_is_named_if_keys_are_missing(locked_home):
+    """At once, or by the request that asks the machine in vain."""
+    with pytest.raises(
+        ConfigurationError, match=r"no credentials were found.*config cannot be read.*credentials cannot"
+    ):
+        await load(locked_home, {"AWS_EC2_METADATA_DISABLED": "true"})
+    with pytest.raises(ConfigurationError, match=r"'p' \(AWS_PROFILE\) does not exist.*config cannot be read"):
+        await load(locked_home, {"AWS_PROFILE": "p"})
 
-    own = (await _load(express, region="eu-north-1")).endpoint
-    given = (await _load(express, endpoint_url="https://localhost:1", region="eu-north-1")).endpoint
 
-    assert (own.host, own.addressing) == ("s3express-control.eu-north-1.amazonaws.com", "path")
-    assert given.host == "localhost:1"
-    with pytest.raises(ConfigurationError, match="pass region=, or set AWS_REGION"):
-        await _load(express)
+@pytest.mark.parametrize("name", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
+async def test_a_named_file_that_cannot_be_read_is_never_replaced_by_another_identity(locked_home, name):
+    """The container's role is not that of the file."""
+    environ = {name: str(locked_home), "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/x"}
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        await load(locked_home / "nobody", environ)
+    assert await key_id(await load(locked_home / "nobody", {**environ, **ENVIRON})) == "ENV"
+
+
+async def test_the_profiles_ca_bundle_is_trusted(home):
+    """After AWS_CA_BUNDLE, as in boto3; for requests for credentials too, also below a role."""
+    with (home / ".aws" / "config").open("a") as config:
+        config.write("[profile c]\nca_bundle: /c.pem\nrole_arn = r\nsource_profile = i\n")
+        config.write("[profile i]\nrole_arn = q\nsource_profile = x\n")
+    settings = await load(home, {"AWS_PROFILE": "c"})
+    assert settings.ca_bundle == "/c.pem"
+    role = settings.credentials
+    for _ in range(2):
+        assert attribute(attribute(attribute(role, "sts"), "requests"), "ca_bundle") == "/c.pem"
+        role = attribute(role, "source")
+    settings = await load(home, {"AWS_PROFILE": "c", "AWS_CA_BUNDLE": "/e.pem"})
+    assert settings.ca_bundle == "/e.pem"
+    given = {"endpoint_url": "https://h", "region": "r", "credentials": KEYS}
+    assert (await load(home, {"AWS_PROFILE": "c"}, **given)).ca_bundle == "/c.pem"
+    for profile in ("gone", "malformed"):
+        (home / ".aws" / "config").write_text("[broken")
+        assert (await load(home, {"AWS_PROFILE": profile}, **given)).ca_bundle is None

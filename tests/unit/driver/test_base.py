@@ -1,4 +1,4 @@
-"""The life of a driver: made anywhere, opened by its first call, closed for good."""
+"""The life of a driver: made anywhere, opened by its first call, closed for good; and what it connects with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 import builtins
 import os
 import socket
+from types import SimpleNamespace
 
+import aiohttp
 import pytest
 
 from aios3 import (
@@ -24,23 +26,15 @@ from aios3 import (
     TransportError,
 )
 from aios3._driver import base
+from aios3.testing import S3Server
+from tests.support.driver_scenes import Waiting
+from tests.support.fakes import turns
 
 KEYS = Credentials("AKIAEXAMPLE", "s3cret-s3cret")
-SOURCE = [b"x" * 1000] * 10
-
-
-async def endless(began: asyncio.Event | None = None):
-    """A source that gives three parts and then waits for ever."""
-    yield bytes(3 * 1024 + 1)
-    if began is not None:
-        began.set()
-    await asyncio.Event().wait()
 
 
 @pytest.mark.parametrize("driver_class", [S3StorageDriver, AmazonS3StorageDriver, GoogleStorageDriver])
 def test_making_a_driver_needs_no_loop_and_does_no_io(driver_class, monkeypatch):
-    """No file is opened and no socket made: drivers are made at import time, in any thread."""
-
     def refuse(*args, **kwargs):
         raise AssertionError("I/O while a driver is made")
 
@@ -57,43 +51,38 @@ def test_making_a_driver_needs_no_loop_and_does_no_io(driver_class, monkeypatch)
     [(S3StorageDriver, "generic"), (AmazonS3StorageDriver, "aws"), (GoogleStorageDriver, "google")],
 )
 def test_each_class_presets_its_provider_and_nothing_else(driver_class, name):
-    """The provider shows, the credentials do not; another provider can be given to each."""
     assert repr(driver_class(credentials=KEYS)) == f"<{driver_class.__name__} for {name}>"
     own = Provider("own")
     assert repr(driver_class(own, credentials=KEYS)) == f"<{driver_class.__name__} for own>"
     assert repr(driver_class(provider="minio")) == f"<{driver_class.__name__} for minio>"
 
 
-def test_what_does_not_suit_the_provider_is_told_at_once():
-    """Making the driver is early enough to learn it."""
-    with pytest.raises(ConfigurationError, match="unknown provider 'azure'; known are: .*aws"):
-        S3StorageDriver("azure")
-    with pytest.raises(ConfigurationError, match=r"part_size is 1024 bytes, but aws takes parts of 5242880 to"):
-        S3StorageDriver("aws", transfer=TransferConfig(part_size=1024))
+@pytest.mark.parametrize(
+    ("provider", "options", "words"),
+    [
+        ("azure", {}, "unknown provider 'azure'; known are: .*aws"),
+        (
+            "aws",
+            {"transfer": TransferConfig(part_size=1024)},
+            "part_size is 1024 bytes, but aws takes parts of 5242880",
+        ),
+        ("google", {"use_dualstack": True}, "'google' has no endpoint for use_dualstack=True .*it has: none"),
+        ("aws", {"use_fips": True, "use_accelerate": True}, "no endpoint for use_accelerate=True with use_fips=True"),
+        ("aws", {"endpoint_url": "https://x", "use_fips": True}, "endpoint_url= already says .*use_fips=True"),
+    ],
+)
+def test_options_that_the_provider_cannot_have_are_refused_at_once(provider, options, words):
+    with pytest.raises(ConfigurationError, match=words):
+        S3StorageDriver(provider, **options)
 
 
-def test_an_endpoint_that_cannot_be_is_told_at_once():
-    """What is asked of the driver is never passed over; off is never wrong."""
-    with pytest.raises(ConfigurationError, match="'google' has no endpoint for use_dualstack=True .*it has: none"):
-        GoogleStorageDriver(use_dualstack=True)
-    with pytest.raises(ConfigurationError, match="'aws' has no endpoint for use_accelerate=True with use_fips=True"):
-        AmazonS3StorageDriver(use_fips=True, use_accelerate=True)
-    with pytest.raises(ConfigurationError, match="endpoint_url= already says .*use_fips=True"):
-        AmazonS3StorageDriver(endpoint_url="https://localhost", use_fips=True)
-    GoogleStorageDriver(endpoint_url="https://localhost", use_dualstack=False, use_fips=False, use_accelerate=False)
+def test_endpoint_variants_are_booleans_and_false_is_always_allowed():
+    S3StorageDriver("google", endpoint_url="https://x", use_dualstack=False, use_fips=False, use_accelerate=False)
     with pytest.raises(TypeError, match="use_fips"):
         AmazonS3StorageDriver(use_fips="true")
 
 
-@pytest.mark.parametrize("driver_class", [S3StorageDriver, AmazonS3StorageDriver, GoogleStorageDriver])
-def test_an_unknown_option_is_a_type_error(driver_class):
-    """A misspelt option is not swallowed."""
-    with pytest.raises(TypeError, match="endpoint"):
-        driver_class(endpoint="https://localhost")
-
-
-async def test_the_block_gives_the_driver_and_closes_it(server, make_driver):
-    """Afterwards every call says that it is closed."""
+async def test_every_call_after_the_block_says_that_the_driver_is_closed(server, make_driver):
     async with make_driver() as driver:
         await driver.upload_object_via_stream(b"x", "bucket", "key")
         assert server.open_connections == 1
@@ -109,7 +98,6 @@ async def test_the_block_gives_the_driver_and_closes_it(server, make_driver):
 
 
 async def test_closing_twice_or_unused_is_harmless(driver, make_driver):
-    """Also at the same time, and for a driver that was never used."""
     await make_driver().aclose()
     await driver.upload_object_via_stream(b"x", "bucket", "key")
     await asyncio.gather(driver.aclose(), driver.aclose())
@@ -117,37 +105,45 @@ async def test_closing_twice_or_unused_is_harmless(driver, make_driver):
 
 
 def test_a_second_event_loop_is_refused():
-    """Locks and connections belong to one loop; the message says what to do."""
     driver = S3StorageDriver(
         endpoint_url="http://127.0.0.1:9", region="us-east-1", credentials=KEYS, retry=RetryPolicy(max_attempts=1)
     )
     with asyncio.Runner() as first, asyncio.Runner() as second:
         with pytest.raises(TransportError):
             first.run(driver.get_container("bucket"))
-        with pytest.raises(ConfigurationError, match="another event loop; make one driver per loop"):
-            second.run(driver.get_container("bucket"))
+        for call in (driver.get_container("bucket"), driver.aclose()):
+            with pytest.raises(ConfigurationError, match="another event loop; make one driver per loop"):
+                second.run(call)
         first.run(driver.aclose())
 
 
-async def test_many_first_calls_open_the_driver_once(server, make_driver, monkeypatch):
-    """Settings are loaded once, however many calls come before they are."""
-    loaded = 0
-    load = base.load_settings
+@pytest.fixture
+def loading(monkeypatch):
+    """Hold the loading of settings until its gate opens, and count it."""
+    load, held = base.load_settings, SimpleNamespace(gate=asyncio.Event(), count=0)
 
-    async def count(*args, **options):
-        nonlocal loaded
-        loaded += 1
-        await asyncio.sleep(0)
+    async def slow(*args, **options):
+        held.count += 1
+        await held.gate.wait()
         return await load(*args, **options)
 
-    monkeypatch.setattr(base, "load_settings", count)
+    monkeypatch.setattr(base, "load_settings", slow)
+    return held
+
+
+async def test_first_calls_load_the_settings_once_although_one_is_cancelled(make_driver, loading):
     driver = make_driver()
-    await asyncio.gather(*(driver.upload_object_via_stream(b"x", "bucket", f"{number}") for number in range(10)))
-    assert loaded == 1
+    calls = [asyncio.create_task(driver.upload_object_via_stream(b"x", "bucket", f"{n}")) for n in range(10)]
+    await turns()
+    calls[0].cancel()
+    loading.gate.set()
+    first, *others = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(first, asyncio.CancelledError)
+    assert all(receipt.size == 1 for receipt in others)
+    assert loading.count == 2  # the one whose caller was cancelled, and another
 
 
-async def test_a_failed_opening_can_be_tried_again(server, make_driver, monkeypatch):
-    """What was missing may be there the next time."""
+async def test_the_call_after_a_failed_opening_opens_again(server, make_driver, monkeypatch):
     driver = make_driver(credentials=None)
     with pytest.raises(ConfigurationError, match="no credentials were found"):
         await driver.get_container("bucket")
@@ -156,50 +152,19 @@ async def test_a_failed_opening_can_be_tried_again(server, make_driver, monkeypa
     await driver.get_container("bucket")
 
 
-async def test_a_cancelled_first_call_leaves_the_driver_usable(server, make_driver, monkeypatch):
-    """Nothing is half open."""
-    load = base.load_settings
-    hang = asyncio.Event()
-
-    async def slow(*args, **options):
-        await hang.wait()
-        return await load(*args, **options)
-
-    monkeypatch.setattr(base, "load_settings", slow)
-    driver = make_driver()
-    first = asyncio.create_task(driver.get_container("bucket"))
-    await asyncio.sleep(0)
-    first.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await first
-    hang.set()
-    await driver.get_container("bucket")
-
-
-async def test_closing_while_opening(server, make_driver, monkeypatch):
-    """The call that opened it learns of it, and no connection is made or left."""
-    load = base.load_settings
-    hang = asyncio.Event()
-
-    async def slow(*args, **options):
-        await hang.wait()
-        return await load(*args, **options)
-
-    monkeypatch.setattr(base, "load_settings", slow)
+async def test_a_call_whose_driver_is_closed_while_opening_raises_and_sends_nothing(server, make_driver, loading):
     driver = make_driver()
     calls = [asyncio.create_task(driver.upload_object_via_stream(b"x", "bucket", "key")) for _ in range(3)]
-    await asyncio.sleep(0)
+    await turns()
     await driver.aclose()
-    hang.set()
+    loading.gate.set()
     for call in calls:
         with pytest.raises(DriverClosedError, match="closed"):
             await call
     assert server.requests == []
 
 
-async def test_an_opening_that_fails_after_the_closing_is_no_failure_of_its_own(make_driver, monkeypatch):
-    """What closing ends, or what was missing anyway, matters no more; it is the cause."""
-
+async def test_a_failed_opening_of_a_closed_driver_is_the_cause_of_a_driver_closed_error(make_driver, monkeypatch):
     async def fail(*args, **options):
         await driver.aclose()
         raise ConfigurationError("no credentials were found")
@@ -212,7 +177,6 @@ async def test_an_opening_that_fails_after_the_closing_is_no_failure_of_its_own(
 
 
 async def test_a_fork_is_refused(driver, monkeypatch):
-    """Closing it there, too; where it was opened it goes on. (`tests/robustness/test_processes.py` really forks.)"""
     await driver.get_container("bucket")
     with monkeypatch.context() as patch:
         patch.setattr(os, "getpid", lambda: -1)
@@ -222,57 +186,29 @@ async def test_a_fork_is_refused(driver, monkeypatch):
     await driver.get_container("bucket")
 
 
-async def test_closing_aborts_every_upload_that_runs(server, driver):
-    """Their callers get a `StorageError` that says why; when `aclose` returns nothing is open."""
-    server.hold("UploadPart")
-    uploads = [
-        asyncio.create_task(driver.upload_object_via_stream(endless(), "bucket", f"key {number}"))
-        for number in range(5)
-    ]
-    await server.wait_for(lambda server: sum(len(r.target) > 0 for r in server.requests) >= 10)
-    await driver.aclose()
-    assert server.open_uploads == []
-    assert server.objects == {}
-    for upload in uploads:
-        with pytest.raises(DriverClosedError, match="the driver was closed while this upload was running"):
-            await upload
-    assert server.requests_in_progress == 0
-
-
-async def test_closing_stops_an_upload_whose_source_waits(server, driver):
-    """The source is closed, and what was stored of it is aborted."""
-    began = asyncio.Event()
-    source = endless(began)
-    upload = asyncio.create_task(driver.upload_object_via_stream(source, "bucket", "key"))
-    await began.wait()
-    await driver.aclose()
-    with pytest.raises(DriverClosedError, match="the driver was closed") as caught:
-        await upload
-    assert server.open_uploads == []
-    assert "it was aborted" in "".join(caught.value.__notes__)
-    with pytest.raises(StopAsyncIteration):
-        await anext(source)
-
-
-async def test_closing_stops_a_small_upload_too(server, driver):
-    """One that has sent nothing yet is stopped all the same."""
-    began = asyncio.Event()
-
-    async def source():
-        yield b"x"
-        began.set()
+async def test_closing_aborts_every_running_upload_and_closes_its_source(server, driver):
+    async def endless():
+        yield bytes(3 * 1024 + 1)
         await asyncio.Event().wait()
 
-    upload = asyncio.create_task(driver.upload_object_via_stream(source(), "bucket", "key"))
-    await began.wait()
+    server.hold("UploadPart")
+    sources = [endless() for _ in range(5)]
+    uploads = [
+        asyncio.create_task(driver.upload_object_via_stream(source, "bucket", f"key {number}"))
+        for number, source in enumerate(sources)
+    ]
+    await server.wait_for(lambda server: len(server.requests) >= 10)
     await driver.aclose()
-    with pytest.raises(DriverClosedError, match="the driver was closed"):
-        await upload
-    assert server.requests == []
+    assert (server.open_uploads, server.objects, server.requests_in_progress) == ([], {}, 0)
+    for upload, source in zip(uploads, sources, strict=True):
+        with pytest.raises(DriverClosedError, match="the driver was closed while this upload was running") as caught:
+            await upload
+        assert "it was aborted" in "".join(caught.value.__notes__)
+        with pytest.raises(StopAsyncIteration):
+            await anext(source)
 
 
-async def test_closing_inside_an_uploads_own_block(server, driver):
-    """Whoever closes the driver in the middle of their own upload does not wait for themselves."""
+async def test_closing_inside_an_uploads_own_block_aborts_it(server, driver):
     with pytest.raises(DriverClosedError, match="the driver was closed"):
         async with driver.open_upload("bucket", "key") as upload:
             await upload.write(bytes(5000))
@@ -283,8 +219,7 @@ async def test_closing_inside_an_uploads_own_block(server, driver):
     assert server.objects == {}
 
 
-async def test_closing_when_an_uploads_caller_is_busy_elsewhere(server, make_driver):
-    """An upload whose block does not come back is aborted in its stead, after the cleanup timeout."""
+async def test_closing_aborts_an_upload_whose_block_does_not_return(server, make_driver):
     driver = make_driver(timeouts=Timeouts(cleanup=0.05))
     is_open = asyncio.Event()
     finish = asyncio.Event()
@@ -309,44 +244,18 @@ async def test_closing_when_an_uploads_caller_is_busy_elsewhere(server, make_dri
     assert server.objects == {}
 
 
-def test_closing_in_another_loop_is_refused():
-    """What it owns belongs to the loop of its first call."""
-    driver = S3StorageDriver(endpoint_url="http://127.0.0.1:1", region="us-east-1", credentials=KEYS)
-
-    async def use():
-        await driver._open()
-
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(use())
-        with pytest.raises(ConfigurationError, match="another event loop"):
-            asyncio.run(driver.aclose())
-        loop.run_until_complete(driver.aclose())
-    finally:
-        loop.close()
-
-
 @pytest.mark.parametrize("grace", [-1, float("nan")])
-async def test_a_grace_is_a_number_of_seconds(driver, grace):
-    """Nothing is closed by one that is not."""
+async def test_a_grace_that_is_no_number_of_seconds_closes_nothing(driver, grace):
     with pytest.raises(ConfigurationError, match="grace"):
         await driver.aclose(grace=grace)
     await driver.upload_object_via_stream(b"x", "bucket", "key")
 
 
 async def test_a_cancellation_ends_the_grace(server, driver):
-    """The uploads are aborted at once, everything is closed, and then the cancellation is raised."""
-    go_on = asyncio.Event()
-
-    async def source():
-        yield bytes(3 * 1024)
-        await go_on.wait()
-
-    upload = asyncio.create_task(driver.upload_object_via_stream(source(), "bucket", "key"))
+    upload = asyncio.create_task(driver.upload_object_via_stream(Waiting(bytes(3 * 1024)), "bucket", "key"))
     await server.wait_for(lambda s: s.open_uploads and s.open_uploads[0].parts)
     closing = asyncio.create_task(driver.aclose(grace=3600))
-    for _ in range(3):
-        await asyncio.sleep(0)
+    await turns(3)
     closing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await closing
@@ -354,3 +263,33 @@ async def test_a_cancellation_ends_the_grace(server, driver):
         await upload
     assert server.open_uploads == []
     assert driver._engine is None
+
+
+async def test_an_injected_session_is_used_and_left_open(server, make_driver):
+    async with aiohttp.ClientSession(headers={"User-Agent": "mine"}) as session:
+        async with make_driver(session=session) as driver:
+            await driver.upload_object_via_stream([b"x" * 1000] * 10, "bucket", "key")
+        assert not session.closed
+    assert {request.header("User-Agent") for request in server.requests} == {"mine"}
+    assert server.objects["bucket", "key"].body == b"x" * 10_000
+
+
+async def test_over_https_with_a_context_of_ones_own(make_driver, tls):
+    async with S3Server("generic", ssl_context=tls.server) as server:
+        driver = make_driver(on=server, transfer=TransferConfig(), ssl_context=tls.client)
+        await driver.upload_object_via_stream(b"x" * 100, "bucket", "key")
+        assert server.requests[0].header("x-amz-content-sha256") == "UNSIGNED-PAYLOAD"
+        signed = make_driver(on=server, transfer=TransferConfig(payload_signing="sha256"), ssl_context=tls.client)
+        await signed.upload_object_via_stream(b"x" * 100, "bucket", "key")
+        assert len(server.requests[1].header("x-amz-content-sha256") or "") == 64
+
+
+async def test_the_ca_bundle_of_the_environment_is_trusted(make_driver, tls, monkeypatch, tmp_path):
+    """AWS_CA_BUNDLE, read off the loop."""
+    bundle = tmp_path / "ca.pem"
+    tls.authority.cert_pem.write_to_path(str(bundle))
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    async with S3Server("generic", ssl_context=tls.server) as server:
+        driver = make_driver(on=server, transfer=TransferConfig())
+        await driver.upload_object_via_stream(b"x", "bucket", "key")
+        assert server.objects["bucket", "key"].body == b"x"

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import string
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from aios3 import (
-    ConfigurationError,
-    ContainerNotFoundError,
-    ResponseError,
-    RetryPolicy,
-    S3StorageDriver,
-    TransportError,
-)
+from aios3 import ContainerNotFoundError, ResponseError, RetryPolicy, S3StorageDriver, TransportError
 from aios3.testing import Fault, S3Server
+from tests.support.driver_scenes import operations
 
 ODD_KEYS = [
     " leading", "trailing ", "  ", "a b", "a+b", "a%20b", "%2B", "a//b", "/a", "a/", ".", "..", "a/../b", "tab\t",
     "line\n", "return\r", "\x01\x1f\x7f", "\u2028", "ü", "u\u0308", "🎬", "&amp;<>\"'", "x" * 1024,
 ]  # fmt: skip
-"""In no particular order."""
-
-
-def operations(server) -> list[str]:
-    return [request.operation for request in server.requests]
 
 
 async def list_keys(driver, bucket="bucket", **options) -> list[str]:
@@ -36,7 +24,6 @@ async def list_keys(driver, bucket="bucket", **options) -> list[str]:
 
 @pytest.mark.parametrize("page_limit", [1, 2, 7, 1000])
 async def test_objects_are_listed_over_all_pages_with_their_exact_keys(small_provider, make_driver, page_limit):
-    """Every key once, in the store's order, whatever the size of its pages."""
     async with S3Server(small_provider, page_limit=page_limit) as server:
         driver = make_driver(on=server)
         for key in ODD_KEYS:
@@ -46,8 +33,7 @@ async def test_objects_are_listed_over_all_pages_with_their_exact_keys(small_pro
         assert len(server.requests) == -(-len(ODD_KEYS) // page_limit)
 
 
-async def test_a_listed_object_is_described(server, driver):
-    """What HEAD says too, but for what a listing does not carry."""
+async def test_a_listed_object_is_described(driver):
     await driver.upload_object_via_stream(b"abc", "bucket", "key", content_type="text/x", storage_class="COLD")
     (found,) = [one async for one in driver.iterate_container_objects("bucket")]
     looked_up = await driver.get_object("bucket", "key")
@@ -57,7 +43,6 @@ async def test_a_listed_object_is_described(server, driver):
 
 
 async def test_objects_of_a_prefix(driver):
-    """Only those, and taken literally."""
     for key in ("a/1", "a/2", "b/1", "a%2F1", "A/1", "+ /x"):
         await driver.upload_object_via_stream(b"x", "bucket", key)
     assert await list_keys(driver, prefix="a/") == ["a/1", "a/2"]
@@ -73,16 +58,20 @@ async def test_a_store_that_ignores_the_prefix_does_not_widen_the_list(server, d
 
 
 async def test_listing_in_a_missing_bucket(driver):
-    """It is not an empty list."""
     with pytest.raises(ContainerNotFoundError):
         await list_keys(driver, "missing")
 
 
 @pytest.mark.parametrize(
-    "token", ["", "<NextContinuationToken> </NextContinuationToken>", "<NextMarker>k</NextMarker>"]
+    "token",
+    [
+        "",
+        "<NextContinuationToken> </NextContinuationToken>",
+        "<NextMarker>k</NextMarker>",
+        "<NextContinuationToken>t</NextContinuationToken>",
+    ],
 )
-async def test_a_listing_that_does_not_go_on_is_an_error(server, driver, token):
-    """A store that says that there is more and not where does not make a short list look complete."""
+async def test_a_listing_that_does_not_advance_is_an_error(server, driver, token):
     page = f"<ListBucketResult><IsTruncated>true</IsTruncated>{token}</ListBucketResult>".encode()
     server.faults.add(Fault("garbage_200", "ListObjectsV2", body=page, times=1000))
     with pytest.raises(ResponseError, match="does not advance"):
@@ -90,65 +79,47 @@ async def test_a_listing_that_does_not_go_on_is_an_error(server, driver, token):
     assert len(server.requests) < 20
 
 
-async def test_a_listing_that_repeats_its_token_is_an_error(server, driver):
-    """It does not hold the caller for ever."""
-    more = b"<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
-    page = b"<ListBucketResult>" + more + b"</ListBucketResult>"
-    server.faults.add(Fault("garbage_200", "ListObjectsV2", body=page, times=1000))
-    with pytest.raises(ResponseError, match="does not advance"):
-        await list_keys(driver)
-    assert len(server.requests) < 20
-
-
-@pytest.mark.parametrize("kind", ["drop_before", "drop_after", "drop_mid_answer", "answer", "error_in_200"])
-@pytest.mark.parametrize("nth", [1, 2, 3])
-async def test_a_passing_failure_in_the_middle_of_a_listing_changes_nothing(small_provider, make_driver, kind, nth):
-    """The page is asked for again, and no key is missing or there twice."""
-    async with S3Server(small_provider, page_limit=2) as server:
-        driver = make_driver(on=server)
-        for key in "abcde":
-            await driver.upload_object_via_stream(b"x", "bucket", key)
-        server.faults.add(Fault(kind, "ListObjectsV2", nth=nth, times=2, code="InternalError"))
-        assert await list_keys(driver) == list("abcde")
-
-
-@pytest.mark.parametrize(
-    ("fault", "error", "words"),
-    [
-        (Fault("drop_before", "ListObjectsV2", nth=2, times=99), TransportError, "gave up|ListObjectsV2"),
-        (Fault("answer", "ListObjectsV2", nth=2, times=99, status=500, code="InternalError"), ResponseError, "500"),
-        (
-            Fault("garbage_200", "ListObjectsV2", nth=2, times=99, body=b"<html>hi</html>"),
-            ResponseError,
-            "unexpected 'html'",
-        ),
-        (Fault("garbage_200", "ListObjectsV2", nth=2, times=99), ResponseError, "an empty body"),
-    ],
-)
-async def test_a_listing_that_cannot_be_finished_says_so(small_provider, make_driver, fault, error, words):
-    """What came before is given first, then the error."""
-    async with S3Server(small_provider, page_limit=2) as server:
-        driver = make_driver(on=server, retry=RetryPolicy(max_attempts=2, base_delay=0, throttle_base_delay=0))
-        for key in "abcde":
-            await driver.upload_object_via_stream(b"x", "bucket", key)
-        server.faults.add(fault)
-        objects = driver.iterate_container_objects("bucket")
-        assert [(await anext(objects)).key, (await anext(objects)).key] == ["a", "b"]
-        with pytest.raises(error, match=words):
-            await anext(objects)
-
-
-async def test_leaving_a_listing_early_leaves_nothing(small_provider, make_driver):
-    """No further page is asked for."""
+@pytest.fixture
+async def five(small_provider, make_driver):
+    """A store that lists the keys "a" to "e" on three pages."""
     async with S3Server(small_provider, page_limit=2) as server:
         driver = make_driver(on=server)
         for key in "abcde":
             await driver.upload_object_via_stream(b"x", "bucket", key)
         server.requests.clear()
-        objects = driver.iterate_container_objects("bucket")
-        assert (await anext(objects)).key == "a"
-        await objects.aclose()
-        assert operations(server) == ["ListObjectsV2"]
+        yield server
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after", "drop_mid_answer", "answer", "error_in_200"])
+@pytest.mark.parametrize("nth", [1, 2, 3])
+async def test_a_passing_failure_of_any_page_changes_nothing(five, make_driver, kind, nth):
+    five.faults.add(Fault(kind, "ListObjectsV2", nth=nth, times=2, code="InternalError"))
+    assert await list_keys(make_driver(on=five)) == list("abcde")
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "words"),
+    [
+        ({"kind": "drop_before"}, TransportError, "gave up|ListObjectsV2"),
+        ({"kind": "answer", "status": 500, "code": "InternalError"}, ResponseError, "500"),
+        ({"kind": "garbage_200", "body": b"<html>hi</html>"}, ResponseError, "unexpected 'html'"),
+        ({"kind": "garbage_200"}, ResponseError, "an empty body"),
+    ],
+)
+async def test_a_listing_that_cannot_be_finished_raises_after_what_it_has(five, make_driver, fault, error, words):
+    driver = make_driver(on=five, retry=RetryPolicy(max_attempts=2, base_delay=0, throttle_base_delay=0))
+    five.faults.add(Fault(operation="ListObjectsV2", nth=2, times=99, **fault))
+    objects = driver.iterate_container_objects("bucket")
+    assert [(await anext(objects)).key, (await anext(objects)).key] == ["a", "b"]
+    with pytest.raises(error, match=words):
+        await anext(objects)
+
+
+async def test_a_listing_that_is_left_asks_for_no_further_page(five, make_driver):
+    objects = make_driver(on=five).iterate_container_objects("bucket")
+    assert (await anext(objects)).key == "a"
+    await objects.aclose()
+    assert operations(five) == ["ListObjectsV2"]
 
 
 KEYS = st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from(" +%/.\r\n\t\x00&<")), min_size=1, max_size=40)
@@ -172,17 +143,3 @@ async def test_any_key_comes_back_from_a_listing_as_it_was_written(keys, encodin
                 assert await list_keys(driver) == sorted(keys, key=str.encode)
     finally:
         monkeypatch.undo()
-
-
-@pytest.mark.parametrize("prefix", [None, b"a", "\ud800", "x" * 1025])
-async def test_what_no_key_can_begin_with_is_refused(server, driver, prefix):
-    """Before any request."""
-    with pytest.raises(ConfigurationError, match="prefix"):
-        await list_keys(driver, prefix=prefix)
-    assert server.requests == []
-
-
-def test_the_odd_keys_are_odd():
-    """They are not all plain, and no two are the same."""
-    assert len(set(ODD_KEYS)) == len(ODD_KEYS)
-    assert not any(set(key) <= set(string.ascii_letters) for key in ODD_KEYS if len(key) < 1024)

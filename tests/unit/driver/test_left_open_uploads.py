@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,44 +15,11 @@ from aios3 import (
     S3StorageDriver,
     StorageError,
     TransferConfig,
-    UploadProgress,
     UploadSuspendedError,
 )
 from aios3.testing import Fault, S3Server
 from tests.conftest import PART, MakeDriver
-
-CONTENT = bytes(range(256)) * 22 + b"end"
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Path:
-    """Where the drivers of a test keep their journals."""
-    return tmp_path / "journal"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A file of five parts and a rest."""
-    file = tmp_path / "file"
-    file.write_bytes(CONTENT)
-    return file
-
-
-async def leave(driver: S3StorageDriver, server: S3Server, path: Path, key: str = "key", **call: Any) -> None:
-    """Upload a file until two parts are stored, and close the driver."""
-    server.faults.add(Fault("stall_before", "UploadPart", part_number=4))
-    stored = asyncio.Event()
-
-    def look(progress: UploadProgress) -> None:
-        if progress.parts_stored >= 2:
-            stored.set()
-
-    task = asyncio.create_task(driver.upload_object(path, "bucket", key, on_progress=look, **call))
-    await stored.wait()
-    await server.wait_for(lambda s: not s.faults.unused)  # or whoever goes on would be stalled in its stead
-    await driver.aclose()
-    with pytest.raises(UploadSuspendedError):
-        await task
+from tests.support.driver_scenes import CONTENT, Waiting, leave_file, leave_stream
 
 
 def outcomes(recovered: list[RecoveredUpload]) -> list[tuple[str, str]]:
@@ -62,20 +27,17 @@ def outcomes(recovered: list[RecoveredUpload]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("of_the_driver", [True, False])
-async def test_what_is_not_suspendable_is_aborted_when_the_driver_is_closed(
-    server: S3Server, make_driver: MakeDriver, journal: Path, *, of_the_driver: bool
-) -> None:
-    """Although there is a journal, which has nothing more to say of it then; the option of the upload decides."""
+async def test_an_upload_that_is_not_suspendable_is_aborted_when_the_driver_is_closed(
+    server, make_driver, journal, *, of_the_driver
+):
     once = TransferConfig(part_size=PART, suspendable=False)
     again = TransferConfig(part_size=PART, suspendable=True)
     driver = make_driver(journal=journal, transfer=once if of_the_driver else again)
 
-    async def body() -> AsyncIterator[bytes]:
-        yield CONTENT[: 2 * PART]
-        await asyncio.Event().wait()
-
     upload = asyncio.create_task(
-        driver.upload_object_via_stream(body(), "bucket", "web", transfer=None if of_the_driver else once)
+        driver.upload_object_via_stream(
+            Waiting(CONTENT[: 2 * PART]), "bucket", "web", transfer=None if of_the_driver else once
+        )
     )
     await server.wait_for(lambda s: s.open_uploads and s.open_uploads[0].parts)
     await driver.aclose()
@@ -85,10 +47,11 @@ async def test_what_is_not_suspendable_is_aborted_when_the_driver_is_closed(
     assert (server.open_uploads, list(journal.iterdir())) == ([], [])
 
 
-async def test_what_was_left_is_ended(server: S3Server, make_driver: MakeDriver, journal: Path, path: Path) -> None:
-    """Once; what a living driver uploads is not touched."""
-    await leave(make_driver(journal=journal), server, path, "one")
-    await leave(make_driver(journal=journal), server, path, "two")
+async def test_uploads_that_were_left_open_are_ended_once(
+    server: S3Server, make_driver: MakeDriver, journal: Path, path: Path
+) -> None:
+    await leave_file(make_driver(journal=journal), server, path, "one")
+    await leave_file(make_driver(journal=journal), server, path, "two")
     async with make_driver(journal=journal) as living, living.open_upload("bucket", "living") as upload:
         await upload.write(CONTENT[: 2 * PART])
         driver = make_driver(journal=journal)
@@ -101,11 +64,8 @@ async def test_what_was_left_is_ended(server: S3Server, make_driver: MakeDriver,
     assert list(journal.iterdir()) == []
 
 
-async def test_files_are_completed_if_that_is_wanted(
-    server: S3Server, make_driver: MakeDriver, journal: Path, path: Path
-) -> None:
-    """With the condition that they were begun with, and all that describes the object."""
-    await leave(make_driver(journal=journal), server, path, if_none_match="*", content_type="video/mp4")
+async def test_files_are_completed_as_they_were_begun(server, make_driver, journal, path):
+    await leave_file(make_driver(journal=journal), server, path, if_none_match="*", content_type="video/mp4")
     server.requests.clear()
     async with make_driver(journal=journal) as driver:
         (recovered,) = await driver.recover(resume=True)
@@ -121,11 +81,9 @@ async def test_files_are_completed_if_that_is_wanted(
 
 
 @pytest.mark.parametrize("change", ["touched", "bytes", "removed"])
-async def test_a_file_that_is_not_what_it_was_is_not_completed(
-    server: S3Server, make_driver: MakeDriver, journal: Path, path: Path, change: str
-) -> None:
+async def test_a_file_that_is_not_what_it_was_is_not_completed(server, make_driver, journal, path, change):
     """Nor uploaded anew, which nobody asked for: its upload is aborted."""
-    await leave(make_driver(journal=journal), server, path)
+    await leave_file(make_driver(journal=journal), server, path)
     before = path.stat()
     if change == "removed":
         path.unlink()
@@ -143,35 +101,20 @@ async def test_a_file_that_is_not_what_it_was_is_not_completed(
     assert list(journal.iterdir()) == []
 
 
-async def test_streams_and_what_is_gone_cannot_be_completed(
-    server: S3Server, make_driver: MakeDriver, journal: Path, path: Path
-) -> None:
-    """They are aborted, or gone already."""
-    await leave(make_driver(journal=journal), server, path, "gone")
+async def test_streams_are_aborted_and_gone_uploads_reported(server, make_driver, journal, path):
+    await leave_file(make_driver(journal=journal), server, path, "gone")
     del server.store.uploads[server.open_uploads[0].upload_id]
-    first = make_driver(journal=journal)
-
-    async def feed() -> None:
-        async with first.open_upload("bucket", "stream") as upload:
-            await upload.write(CONTENT)
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(feed())
-    await server.wait_for(lambda s: s.open_uploads and s.open_uploads[0].parts)
-    await first.aclose()
-    with pytest.raises(UploadSuspendedError):
-        await task
+    await leave_stream(make_driver(journal=journal), CONTENT, 1)
     async with make_driver(journal=journal) as driver:
         recovered = await driver.recover(resume=True)
-    assert outcomes(recovered) == [("gone", "gone"), ("stream", "aborted")]
+    assert outcomes(recovered) == [("gone", "gone"), ("key", "aborted")]
     assert list(journal.iterdir()) == []
 
 
-async def test_an_upload_that_cannot_be_completed_is_aborted_and_told(
-    server: S3Server, make_driver: MakeDriver, journal: Path, path: Path
-) -> None:
-    """With the reason; it aborted itself, and is reported all the same."""
-    await leave(make_driver(journal=journal), server, path)
+async def test_an_upload_that_cannot_be_completed_is_aborted_and_reported_with_the_reason(
+    server, make_driver, journal, path
+):
+    await leave_file(make_driver(journal=journal), server, path)
     server.faults.add(Fault("answer", "UploadPart", part_number=5, status=403, code="AccessDenied"))
     async with make_driver(journal=journal) as driver:
         (recovered,) = await driver.recover(resume=True)
@@ -180,12 +123,9 @@ async def test_an_upload_that_cannot_be_completed_is_aborted_and_told(
     assert list(journal.iterdir()) == []
 
 
-async def test_what_cannot_be_ended_stays_for_later(
-    server: S3Server, make_driver: MakeDriver, journal: Path, path: Path
-) -> None:
-    """The others are ended."""
-    await leave(make_driver(journal=journal), server, path, "one")
-    await leave(make_driver(journal=journal), server, path, "two")
+async def test_an_upload_that_cannot_be_aborted_stays_for_later(server, make_driver, journal, path):
+    await leave_file(make_driver(journal=journal), server, path, "one")
+    await leave_file(make_driver(journal=journal), server, path, "two")
     server.faults.add(Fault("answer", "AbortMultipartUpload", status=403, code="AccessDenied"))
     async with make_driver(journal=journal) as driver:
         one, two = await driver.recover()
@@ -196,12 +136,9 @@ async def test_what_cannot_be_ended_stays_for_later(
     assert list(journal.iterdir()) == []
 
 
-async def test_two_who_recover_at_once_end_each_upload_once(
-    server: S3Server, make_driver: MakeDriver, journal: Path, path: Path
-) -> None:
-    """In one driver, and in two."""
+async def test_concurrent_recoveries_end_each_upload_once(server, make_driver, journal, path):
     for number in range(4):
-        await leave(make_driver(journal=journal), server, path, str(number))
+        await leave_file(make_driver(journal=journal), server, path, str(number))
     one, two = make_driver(journal=journal), make_driver(journal=journal)
     server.requests.clear()
     ended = await asyncio.gather(one.recover(), one.recover(), two.recover())
@@ -210,26 +147,8 @@ async def test_two_who_recover_at_once_end_each_upload_once(
     assert len(aborted) == len(set(aborted)) == 4
 
 
-async def test_other_endpoints_are_left_alone(
-    server: S3Server, make_driver: MakeDriver, journal: Path, path: Path
-) -> None:
-    """Their uploads have the same names here."""
-    await leave(make_driver(journal=journal), server, path)
-    async with S3Server(server.store.provider) as elsewhere:
-        async with make_driver(on=elsewhere, journal=journal) as driver:
-            assert await driver.recover() == []
-            assert await driver.find_checkpoints() == []
-        assert elsewhere.requests == []
-    assert len(server.open_uploads) == 1
-    async with make_driver(journal=journal) as driver:
-        assert outcomes(await driver.recover()) == [("key", "aborted")]
-
-
-async def test_who_goes_on_from_a_checkpoint_is_not_disturbed_by_who_recovers(
-    server: S3Server, make_driver: MakeDriver, journal: Path, path: Path
-) -> None:
-    """Although it never asked for the checkpoints: the upload is its own from the first moment."""
-    await leave(make_driver(journal=journal), server, path)
+async def test_an_upload_that_is_resumed_is_left_alone_by_recoveries(server, make_driver, journal, path):
+    await leave_file(make_driver(journal=journal), server, path)
     seeing = make_driver(journal=journal)
     (checkpoint,) = await seeing.find_checkpoints()
     await seeing.aclose()
@@ -242,11 +161,8 @@ async def test_who_goes_on_from_a_checkpoint_is_not_disturbed_by_who_recovers(
     assert server.objects["bucket", "key"].body == CONTENT
 
 
-async def test_a_driver_that_is_closed_while_it_completes_leaves_the_upload(
-    server: S3Server, make_driver: MakeDriver, journal: Path, path: Path
-) -> None:
-    """What it had begun to complete can go on once more."""
-    await leave(make_driver(journal=journal), server, path)
+async def test_a_driver_that_is_closed_while_it_completes_leaves_the_upload(server, make_driver, journal, path):
+    await leave_file(make_driver(journal=journal), server, path)
     server.faults.add(Fault("stall_before", "UploadPart", part_number=5))
     driver = make_driver(journal=journal)
     recovering = asyncio.create_task(driver.recover(resume=True))
@@ -260,21 +176,17 @@ async def test_a_driver_that_is_closed_while_it_completes_leaves_the_upload(
 
 
 async def test_a_driver_without_a_journal_has_nothing_to_recover(driver: S3StorageDriver) -> None:
-    """It says what is missing."""
     for call in (driver.recover, driver.find_checkpoints):
         with pytest.raises(ConfigurationError, match="journal="):
             await call()
 
 
-async def test_a_customer_key_is_not_there_to_go_on_with(
-    make_driver: MakeDriver, tls: Any, tmp_path: Path, journal: Path, path: Path
-) -> None:
-    """Nobody but the caller has it: the upload is aborted."""
+async def test_an_upload_with_a_customer_key_is_aborted(make_driver, tls, tmp_path, journal):
     async with S3Server("aws", ssl_context=tls.server) as server:
         options = {"on": server, "ssl_context": tls.client, "journal": journal, "transfer": TransferConfig()}
         big = tmp_path / "big"
         big.write_bytes(bytes(16 * 2**20))
-        await leave(make_driver(**options), server, big, sse_customer_key=b"k" * 32)
+        await leave_file(make_driver(**options), server, big, sse_customer_key=b"k" * 32)
         assert [file for file in journal.iterdir() if "kkkk" in file.read_text()] == []
         async with make_driver(**options) as recovering:
             assert outcomes(await recovering.recover(resume=True)) == [("key", "aborted")]

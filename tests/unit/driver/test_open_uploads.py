@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from aios3 import ConfigurationError, SizeMismatchError, TransferConfig, UploadNotFoundError
+from aios3 import ConfigurationError, ObjectNotFoundError, SizeMismatchError, TransferConfig, UploadNotFoundError
 
 PART = 1024
 CONTENT = bytes(range(256)) * 14  # 3.5 parts
@@ -72,3 +72,40 @@ async def test_a_part_url_that_cannot_be_is_refused(driver, wrong):
     upload = await begin(driver)
     with pytest.raises(ConfigurationError):
         await driver.create_part_url(upload, **{"part_number": 1, "expires_in": 60, **wrong})
+
+
+# copied parts
+
+
+async def test_a_range_of_an_object_is_copied_as_a_part(server, driver):
+    """No byte of it passes the client."""
+    await driver.upload_object_via_stream(CONTENT, "bucket", "old")
+    upload = await begin(driver, size=PART + 10)
+    first = await driver.copy_part(upload, 1, "bucket", "old", start=PART, end=2 * PART)
+    last = await driver.copy_part(upload, 2, "bucket", "old", start=len(CONTENT) - 10)
+    assert [(part.number, part.size) for part in (first, last)] == [(1, PART), (2, 10)]
+    await driver.complete_multipart_upload(upload, parts=[last, first])
+    assert server.objects["bucket", "key"].body == CONTENT[PART : 2 * PART] + CONTENT[-10:]
+
+
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [
+        ({"start": 0, "end": 5}, SizeMismatchError),
+        ({"end": 2 * PART}, SizeMismatchError),
+        ({"start": len(CONTENT)}, ConfigurationError),
+        ({"start": 5, "end": 5}, ConfigurationError),
+        ({"start": 3 * PART, "end": 5 * PART}, ConfigurationError),
+        ({"start": -PART, "end": 0}, ConfigurationError),
+        ({"from_key": "none"}, ObjectNotFoundError),
+        ({"part_number": 4}, ConfigurationError),
+    ],
+)
+async def test_a_range_that_is_no_part_is_not_copied(server, driver, place, error):
+    await driver.upload_object_via_stream(CONTENT, "bucket", "old")
+    upload = await begin(driver, size=2 * PART)
+    with pytest.raises(error):
+        await driver.copy_part(
+            upload, **{"part_number": 1, "from_bucket": "bucket", "from_key": "old", "end": PART, **place}
+        )
+    assert "UploadPartCopy" not in [request.operation for request in server.requests]

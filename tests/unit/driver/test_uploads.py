@@ -20,6 +20,7 @@ from aios3 import (
     IntegrityError,
     ObjectTooLargeError,
     PreconditionFailedError,
+    Provider,
     ResponseError,
     S3StorageDriver,
     SizeMismatchError,
@@ -32,42 +33,18 @@ from aios3 import (
 from aios3._driver.uploads import identify_file
 from aios3.testing import Fault, S3Server
 from tests.conftest import PART, MakeDriver
-
-CONTENT = bytes(range(256)) * 22 + b"end"
-"""Five parts and a rest of five hundred bytes and three."""
-
-
-async def suspended(driver: S3StorageDriver, content: bytes = CONTENT[: 2 * PART + 7], **call: Any) -> UploadCheckpoint:
-    """Upload `content`, wait until all whole parts are durable, and close the driver."""
-    durable = asyncio.Event()
-
-    def look(progress: UploadProgress) -> None:
-        resumed = call["resume"].offset if "resume" in call else 0
-        if progress.bytes_durable >= resumed + len(content) // PART * PART:
-            durable.set()
-
-    async def source() -> AsyncIterator[bytes]:
-        yield content
-        await asyncio.Event().wait()
-
-    upload = asyncio.create_task(driver.upload_object_via_stream(source(), "bucket", "key", on_progress=look, **call))
-    await durable.wait()
-    await driver.aclose()
-    with pytest.raises(UploadSuspendedError) as caught:
-        await upload
-    assert caught.value.checkpoint is not None
-    return caught.value.checkpoint
+from tests.support.driver_scenes import CONTENT, Waiting, leave_file, leave_stream
+from tests.support.fakes import RecordingSource
 
 
-@pytest.fixture
-def journal(tmp_path: Path) -> Path:
-    """Where the drivers of a test keep their journals."""
-    return tmp_path / "journal"
+async def suspended(driver: S3StorageDriver, **call: Any) -> UploadCheckpoint:
+    """Leave an upload of two parts open."""
+    return await leave_stream(driver, CONTENT[: 2 * PART + 7], 2, **call)
 
 
 @pytest.fixture
 async def checkpoint(make_driver: MakeDriver, journal: Path) -> UploadCheckpoint:
-    """Of an upload of two parts that was left open."""
+    """Checkpoint of an upload of two parts that was left open."""
     return await suspended(make_driver(journal=journal))
 
 
@@ -79,10 +56,7 @@ def parts_sent(server: S3Server) -> list[int | None]:
     return [request.part_number for request in server.requests if request.operation == "UploadPart"]
 
 
-async def test_a_stream_goes_on_from_its_checkpoint(
-    server: S3Server, make_driver: MakeDriver, checkpoint: UploadCheckpoint, journal: Path
-) -> None:
-    """No part is sent again; progress and receipt count from the beginning; the journal is done with."""
+async def test_a_stream_is_resumed_from_its_checkpoint(server, make_driver, checkpoint, journal):
     assert (checkpoint.offset, [part.number for part in checkpoint.parts]) == (2 * PART, [1, 2])
     seen: list[UploadProgress] = []
     driver = make_driver(journal=journal)
@@ -100,10 +74,7 @@ async def test_a_stream_goes_on_from_its_checkpoint(
     assert files(journal) == []
 
 
-async def test_a_writer_goes_on_and_says_what_is_durable(
-    server: S3Server, make_driver: MakeDriver, checkpoint: UploadCheckpoint
-) -> None:
-    """Also a driver without a journal can."""
+async def test_a_resumed_writer_says_what_is_durable(server, make_driver, checkpoint):
     async with make_driver().open_upload("bucket", "key", resume=checkpoint) as upload:
         assert upload.bytes_durable == checkpoint.offset
         await upload.write(CONTENT[checkpoint.offset :])
@@ -111,23 +82,14 @@ async def test_a_writer_goes_on_and_says_what_is_durable(
     assert server.objects["bucket", "key"].body == CONTENT
 
 
-async def test_an_upload_whose_rest_is_empty_is_committed(
-    server: S3Server, make_driver: MakeDriver, checkpoint: UploadCheckpoint
-) -> None:
-    """All of it was there."""
-    receipt = await make_driver().upload_object_via_stream(b"", "bucket", "key", resume=checkpoint)
-    assert server.objects["bucket", "key"].body == CONTENT[: 2 * PART]
-    assert receipt.size == 2 * PART
-
-
-async def test_an_upload_without_parts_and_without_a_rest_is_empty(
-    server: S3Server, make_driver: MakeDriver, checkpoint: UploadCheckpoint
-) -> None:
-    """One empty part, as every multipart upload needs."""
-    nothing = dataclasses.replace(checkpoint, parts=())
-    server.store.uploads[checkpoint.upload_id].parts.clear()
-    await make_driver().upload_object_via_stream(b"", "bucket", "key", resume=nothing)
-    assert server.objects["bucket", "key"].body == b""
+@pytest.mark.parametrize("parts", [2, 0])
+async def test_an_upload_whose_rest_is_empty_is_committed(server, make_driver, checkpoint, parts):
+    if not parts:
+        server.store.uploads[checkpoint.upload_id].parts.clear()
+    left = dataclasses.replace(checkpoint, parts=checkpoint.parts[:parts])
+    receipt = await make_driver().upload_object_via_stream(b"", "bucket", "key", resume=left)
+    assert server.objects["bucket", "key"].body == CONTENT[: parts * PART]
+    assert receipt.size == parts * PART
 
 
 class CountingThreads(ThreadPoolExecutor):
@@ -154,49 +116,37 @@ async def test_a_file_is_read_by_few_threads(server: S3Server, make_driver: Make
     assert threads.count < 12
 
 
-async def test_parts_beyond_a_gap_are_sent_again(server: S3Server, make_driver: MakeDriver, journal: Path) -> None:
-    """What is durable ends where the gap begins."""
-    driver = make_driver(journal=journal)
+async def test_parts_beyond_a_gap_are_sent_again(server, make_driver, journal):
     server.faults.add(Fault("stall_before", "UploadPart", part_number=2))
-    stored = asyncio.Event()
-
-    def look(progress: UploadProgress) -> None:
-        if progress.parts_stored >= 3:
-            stored.set()
-
-    upload = asyncio.create_task(driver.upload_object_via_stream(Waiting(CONTENT), "bucket", "key", on_progress=look))
+    driver, stored = make_driver(journal=journal), asyncio.Event()
+    upload = asyncio.create_task(
+        driver.upload_object_via_stream(
+            Waiting(CONTENT), "bucket", "key", on_progress=lambda seen: seen.parts_stored >= 3 and stored.set()
+        )
+    )
     await stored.wait()
     await server.wait_for(lambda s: not s.faults.unused)
     await driver.aclose()
     with pytest.raises(UploadSuspendedError) as caught:
         await upload
     found = caught.value.checkpoint
-    assert found is not None
     assert found.offset == PART  # of four in flight the three others are stored, so the first is
     await make_driver().upload_object_via_stream(CONTENT[PART:], "bucket", "key", resume=found)
     assert server.objects["bucket", "key"].body == CONTENT
 
 
-class Waiting:
-    """Gives its bytes, and never ends."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self._content
-        await asyncio.Event().wait()
+def small_aws() -> Provider:
+    return dataclasses.replace(PROVIDERS["aws"], name="small", endpoint=None, addressing="path", min_part_size=PART)
 
 
 @pytest.mark.parametrize("name", ["crc32", "sha256", "crc64nvme"])
-async def test_checksums_go_on(tmp_path: Path, make_driver: MakeDriver, name: str) -> None:
-    """Full-object and composite: the object's is made of those of all parts, and the store compares it."""
-    aws = dataclasses.replace(PROVIDERS["aws"], name="small", endpoint=None, addressing="path", min_part_size=PART)
-    transfer = TransferConfig(part_size=PART, checksum=name)  # type: ignore[arg-type]
-    async with S3Server(aws) as server:
-        left = await suspended(make_driver(on=server, transfer=transfer, journal=tmp_path / "j"))
+async def test_the_checksum_of_a_resumed_upload_is_made_of_those_of_all_parts(journal, make_driver, name):
+    async with S3Server(small_aws()) as server:
+        left = await suspended(
+            make_driver(on=server, transfer=TransferConfig(part_size=PART, checksum=name), journal=journal)
+        )
         assert all(part.checksum for part in left.parts)
-        async with make_driver(on=server, journal=tmp_path / "j") as driver:
+        async with make_driver(on=server, journal=journal) as driver:
             (found,) = await driver.find_checkpoints()
             assert found == left
             receipt = await driver.upload_object_via_stream(CONTENT[left.offset :], "bucket", "key", resume=found)
@@ -204,11 +154,10 @@ async def test_checksums_go_on(tmp_path: Path, make_driver: MakeDriver, name: st
         assert receipt.verification.is_checksum_confirmed
 
 
-async def test_equal_parts_stay_equal(tmp_path: Path, make_driver: MakeDriver) -> None:
-    """Of a store that wants them so."""
+async def test_equal_parts_stay_equal(journal, make_driver):
     equal = dataclasses.replace(PROVIDERS["generic"], min_part_size=PART, equal_parts=True)
     async with S3Server(equal) as server:
-        left = await suspended(make_driver(on=server, journal=tmp_path / "j"))
+        left = await suspended(make_driver(on=server, journal=journal))
         bigger = TransferConfig(part_size=4 * PART)
         await make_driver(on=server, transfer=bigger).upload_object_via_stream(
             CONTENT[left.offset :], "bucket", "key", resume=left
@@ -216,10 +165,7 @@ async def test_equal_parts_stay_equal(tmp_path: Path, make_driver: MakeDriver) -
         assert [part.size for part in server.objects["bucket", "key"].parts] == [PART] * 5 + [len(CONTENT) - 5 * PART]
 
 
-async def test_a_condition_holds_for_the_resumed_upload(
-    server: S3Server, make_driver: MakeDriver, checkpoint: UploadCheckpoint
-) -> None:
-    """The commit carries it; a refusal aborts."""
+async def test_a_condition_holds_for_the_resumed_upload(server, make_driver, checkpoint):
     await make_driver().upload_object_via_stream(b"first", "bucket", "key")
     with pytest.raises(PreconditionFailedError):
         await make_driver().upload_object_via_stream(b"", "bucket", "key", resume=checkpoint, if_none_match="*")
@@ -227,14 +173,10 @@ async def test_a_condition_holds_for_the_resumed_upload(
     assert server.objects["bucket", "key"].body == b"first"
 
 
-async def test_a_customer_key_is_told_to_the_listing(
-    make_driver: MakeDriver, small_provider: Any, tls: Any, tmp_path: Path
-) -> None:
-    """It is in no journal; who goes on brings it."""
-    provider = dataclasses.replace(PROVIDERS["aws"], name="small", endpoint=None, addressing="path", min_part_size=PART)
-    async with S3Server(provider, ssl_context=tls.server) as server:
+async def test_a_customer_key_is_sent_with_the_listing_of_parts(make_driver, tls, journal):
+    async with S3Server(small_aws(), ssl_context=tls.server) as server:
         key = {"sse_customer_key": b"k" * 32}
-        left = await suspended(make_driver(on=server, ssl_context=tls.client, journal=tmp_path / "j"), **key)
+        left = await suspended(make_driver(on=server, ssl_context=tls.client, journal=journal), **key)
         driver = make_driver(on=server, ssl_context=tls.client)
         await driver.upload_object_via_stream(CONTENT[left.offset :], "bucket", "key", resume=left, **key)
         assert server.objects["bucket", "key"].size == len(CONTENT)
@@ -245,27 +187,17 @@ async def test_a_customer_key_is_told_to_the_listing(
 # a checkpoint that is not good any more
 
 
-async def test_going_on_twice_is_refused(
-    server: S3Server, make_driver: MakeDriver, checkpoint: UploadCheckpoint
-) -> None:
-    """After the first has ended, because the upload is gone; nothing is asked of the source."""
+async def test_resuming_twice_is_refused(server, make_driver, checkpoint):
+    """After the first has ended, because the upload is gone. The source is not read."""
     await make_driver().upload_object_via_stream(b"", "bucket", "key", resume=checkpoint)
-    pulled: list[int] = []
-
-    async def source() -> AsyncIterator[bytes]:
-        pulled.append(1)
-        yield b""
-
+    source = RecordingSource(b"x")
     with pytest.raises(UploadNotFoundError):
-        await make_driver().upload_object_via_stream(source(), "bucket", "key", resume=checkpoint)
-    assert pulled == []
+        await make_driver().upload_object_via_stream(source, "bucket", "key", resume=checkpoint)
+    assert source.pulls == 0
     assert server.objects["bucket", "key"].body == CONTENT[: 2 * PART]
 
 
-async def test_going_on_twice_at_once_is_refused(
-    server: S3Server, make_driver: MakeDriver, checkpoint: UploadCheckpoint
-) -> None:
-    """The one that runs is not disturbed."""
+async def test_resuming_twice_at_once_is_refused(server, make_driver, checkpoint):
     driver = make_driver()
     async with driver.open_upload("bucket", "key", resume=checkpoint) as upload:
         with pytest.raises(ConfigurationError, match="being resumed already"):
@@ -275,10 +207,7 @@ async def test_going_on_twice_at_once_is_refused(
 
 
 @pytest.mark.parametrize("change", ["replaced", "fewer"])
-async def test_parts_that_are_not_what_they_were_are_refused(
-    server: S3Server, make_driver: MakeDriver, checkpoint: UploadCheckpoint, change: str
-) -> None:
-    """The upload is left as it is: it may be somebody else's work."""
+async def test_parts_that_are_not_what_they_were_are_refused(server, make_driver, checkpoint, change):
     parts = server.store.uploads[checkpoint.upload_id].parts
     if change == "fewer":
         del parts[2]
@@ -297,9 +226,7 @@ async def test_parts_that_are_not_what_they_were_are_refused(
         (b"x" * PART + b"x", {"max_size": 3 * PART}, ObjectTooLargeError),
     ],
 )
-async def test_sizes_count_from_the_beginning(
-    server: S3Server, make_driver: MakeDriver, checkpoint: UploadCheckpoint, rest: bytes, limits: Any, error: Any
-) -> None:
+async def test_sizes_count_from_the_beginning(server, make_driver, checkpoint, rest, limits, error):
     """A source that is not as long as it should be aborts the upload."""
     uploading = make_driver().upload_object_via_stream(rest, "bucket", "key", resume=checkpoint, **limits)
     with pytest.raises(error):
@@ -307,15 +234,10 @@ async def test_sizes_count_from_the_beginning(
     assert server.open_uploads == []
 
 
-async def test_a_cancelled_resumption_aborts(
-    server: S3Server, make_driver: MakeDriver, checkpoint: UploadCheckpoint, journal: Path
-) -> None:
-    """What goes on from a checkpoint ends the upload, in one way or the other."""
+async def test_a_cancelled_resumption_aborts(server, make_driver, checkpoint, journal):
     driver = make_driver(journal=journal)
     await driver.find_checkpoints()
-    task = asyncio.create_task(
-        driver.upload_object_via_stream(Waiting(CONTENT[: 3 * PART]), "bucket", "key", resume=checkpoint)
-    )
+    task = asyncio.create_task(driver.upload_object_via_stream(Waiting(CONTENT), "bucket", "key", resume=checkpoint))
     await server.wait_for(lambda s: len(parts_sent(s)) > 2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -325,10 +247,7 @@ async def test_a_cancelled_resumption_aborts(
     assert files(journal) == []
 
 
-async def test_a_checkpoint_is_untouched_until_the_store_has_confirmed_it(
-    server: S3Server, make_driver: MakeDriver, checkpoint: UploadCheckpoint, journal: Path
-) -> None:
-    """Cancelled while the parts are listed, or closed: it is good as before."""
+async def test_a_checkpoint_is_untouched_until_the_store_has_confirmed_it(server, make_driver, checkpoint, journal):
     for ends in ("cancel", "aclose"):
         driver = make_driver(journal=journal)
         server.hold("ListParts")
@@ -349,12 +268,8 @@ async def test_a_checkpoint_is_untouched_until_the_store_has_confirmed_it(
         assert await driver.find_checkpoints() == [checkpoint]
 
 
-async def test_a_suspended_resumption_can_go_on_again(
-    server: S3Server, make_driver: MakeDriver, checkpoint: UploadCheckpoint, journal: Path
-) -> None:
-    """As often as it takes."""
-    driver = make_driver(journal=journal)
-    later = await suspended(driver, CONTENT[checkpoint.offset : checkpoint.offset + 2 * PART], resume=checkpoint)
+async def test_a_suspended_resumption_can_be_resumed_again(server, make_driver, checkpoint, journal):
+    later = await leave_stream(make_driver(journal=journal), CONTENT[2 * PART : 4 * PART], 4, resume=checkpoint)
     assert (later.upload_id, later.offset) == (checkpoint.upload_id, 4 * PART)
     async with make_driver(journal=journal) as driver:
         assert await driver.find_checkpoints() == [later]
@@ -367,7 +282,6 @@ async def test_a_suspended_resumption_can_go_on_again(
 
 
 async def test_a_grace_lets_an_upload_end(server: S3Server, make_driver: MakeDriver, journal: Path) -> None:
-    """New ones are refused at once."""
     driver = make_driver(journal=journal)
     go_on = asyncio.Event()
 
@@ -387,9 +301,7 @@ async def test_a_grace_lets_an_upload_end(server: S3Server, make_driver: MakeDri
     assert files(journal) == []
 
 
-async def test_a_commit_that_is_on_its_way_is_not_suspended(
-    server: S3Server, make_driver: MakeDriver, journal: Path
-) -> None:
+async def test_a_commit_that_is_on_its_way_is_not_suspended(server, make_driver, journal):
     """It gets the time to end."""
     driver = make_driver(journal=journal)
     server.hold("CompleteMultipartUpload")
@@ -404,10 +316,7 @@ async def test_a_commit_that_is_on_its_way_is_not_suspended(
     assert files(journal) == []
 
 
-async def test_an_upload_that_was_committed_when_its_answer_was_lost_is_gone(
-    server: S3Server, make_driver: MakeDriver, checkpoint: UploadCheckpoint, journal: Path
-) -> None:
-    """As after a crash between the commit and its end in the journal: neither resumed nor reported as open."""
+async def test_an_upload_that_was_committed_when_its_answer_was_lost_is_gone(make_driver, checkpoint, journal):
     other = make_driver()
     await other.upload_object_via_stream(b"", "bucket", "key", resume=checkpoint)
     async with make_driver(journal=journal) as driver:
@@ -418,10 +327,7 @@ async def test_an_upload_that_was_committed_when_its_answer_was_lost_is_gone(
 # the disk
 
 
-async def test_a_journal_that_cannot_be_kept_is_told_before_anything_is_sent(
-    server: S3Server, make_driver: MakeDriver, tmp_path: Path
-) -> None:
-    """And by the next call again; the driver can still be closed."""
+async def test_a_journal_that_cannot_be_kept_is_an_error_before_any_request(server, make_driver, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     driver = make_driver(journal=tmp_path / "file")
     for _ in range(2):
@@ -432,9 +338,7 @@ async def test_a_journal_that_cannot_be_kept_is_told_before_anything_is_sent(
     assert server.requests == []
 
 
-async def test_a_disk_that_becomes_full_aborts_the_upload(
-    server: S3Server, make_driver: MakeDriver, journal: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_disk_that_becomes_full_aborts_the_upload(server, make_driver, journal, monkeypatch):
     """Whichever line cannot be written; the error says which disk."""
     write = os.write
     for lines in (0, 1):
@@ -462,64 +366,21 @@ async def test_a_disk_that_becomes_full_aborts_the_upload(
 # files
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A file of five parts and a rest."""
-    file = tmp_path / "file"
-    file.write_bytes(CONTENT)
-    return file
-
-
-async def interrupted(driver: S3StorageDriver, server: S3Server, path: Path, **call: Any) -> UploadCheckpoint:
-    """Upload a file until three parts are stored, and close the driver."""
-    server.faults.add(Fault("stall_before", "UploadPart", part_number=4))
-    durable = asyncio.Event()
-
-    def look(progress: UploadProgress) -> None:
-        if progress.bytes_durable >= 3 * PART:
-            durable.set()
-
-    task = asyncio.create_task(driver.upload_object(path, "bucket", "key", on_progress=look, **call))
-    await durable.wait()
-    await driver.aclose()
-    with pytest.raises(UploadSuspendedError) as caught:
-        await task
-    assert caught.value.checkpoint is not None
-    server.requests.clear()
-    server.faults.clear()  # the fourth part may not have come before the end
-    return caught.value.checkpoint
-
-
-async def test_a_file_goes_on_where_it_was(
-    server: S3Server, make_driver: MakeDriver, journal: Path, path: Path
-) -> None:
-    """Its parts are compared with the file, and not sent again."""
-    await interrupted(make_driver(journal=journal), server, path)
-    async with make_driver(journal=journal) as driver:
-        receipt = await driver.upload_object(path, "bucket", "key", resume=True)
+@pytest.mark.parametrize("by_journal", [True, False])
+async def test_a_file_is_resumed_without_sending_its_parts_again(server, make_driver, journal, path, by_journal):
+    left = await leave_file(make_driver(journal=journal), server, path)
+    async with make_driver(journal=journal if by_journal else None) as driver:
+        receipt = await driver.upload_object(path, "bucket", "key", resume=True if by_journal else left)
     assert server.objects["bucket", "key"].body == CONTENT
     assert 1 not in parts_sent(server)
-    assert receipt.size == len(CONTENT)
-    assert files(journal) == []
-
-
-async def test_a_file_goes_on_from_a_checkpoint(
-    server: S3Server, make_driver: MakeDriver, journal: Path, path: Path
-) -> None:
-    """Also where no journal is kept."""
-    left = await interrupted(make_driver(journal=journal), server, path)
-    receipt = await make_driver().upload_object(path, "bucket", "key", resume=left)
-    assert receipt.upload_id == left.upload_id
-    assert server.objects["bucket", "key"].body == CONTENT
+    assert (receipt.size, receipt.upload_id) == (len(CONTENT), left.upload_id)
+    assert len(files(journal)) == (not by_journal)
 
 
 @pytest.mark.parametrize("by_journal", [True, False])
 @pytest.mark.parametrize("change", ["bytes", "longer"])
-async def test_a_changed_file_starts_anew(
-    server: S3Server, make_driver: MakeDriver, journal: Path, path: Path, by_journal: bool, change: str
-) -> None:
-    """The old upload is aborted, and the journal knows."""
-    left = await interrupted(make_driver(journal=journal), server, path)
+async def test_a_changed_file_starts_anew(server, make_driver, journal, path, by_journal, change):
+    left = await leave_file(make_driver(journal=journal), server, path)
     before = path.stat()
     changed = CONTENT + b"more" if change == "longer" else b"X" + CONTENT[1:]
     path.write_bytes(changed)
@@ -532,11 +393,8 @@ async def test_a_changed_file_starts_anew(
     assert files(journal) == []
 
 
-async def test_a_call_that_cannot_work_aborts_nothing(
-    server: S3Server, make_driver: MakeDriver, journal: Path, path: Path
-) -> None:
-    """It is checked before the old upload is looked at."""
-    left = await interrupted(make_driver(journal=journal), server, path)
+async def test_a_call_that_cannot_work_aborts_nothing(server, make_driver, journal, path):
+    left = await leave_file(make_driver(journal=journal), server, path)
     driver = make_driver(journal=journal)
     path.write_bytes(b"changed")
     with pytest.raises(TypeError):
@@ -550,11 +408,9 @@ async def test_a_call_that_cannot_work_aborts_nothing(
     assert len(server.open_uploads) == 1
 
 
-async def test_two_uploads_of_a_file_at_once_do_not_share_what_was_left(
-    server: S3Server, make_driver: MakeDriver, journal: Path, path: Path
-) -> None:
+async def test_two_uploads_of_a_file_at_once_do_not_share_what_was_left(server, make_driver, journal, path):
     """One goes on, the other starts anew."""
-    await interrupted(make_driver(journal=journal), server, path)
+    await leave_file(make_driver(journal=journal), server, path)
     async with make_driver(journal=journal) as driver:
         one, two = await asyncio.gather(*(driver.upload_object(path, "bucket", "key", resume=True) for _ in range(2)))
         assert await driver.recover() == []
@@ -563,47 +419,31 @@ async def test_two_uploads_of_a_file_at_once_do_not_share_what_was_left(
     assert server.open_uploads == []
 
 
-async def test_a_refused_abort_of_what_is_of_no_use_is_told(
-    server: S3Server, make_driver: MakeDriver, journal: Path, path: Path
-) -> None:
-    """Rather than two uploads of which nobody knows one."""
-    left = await interrupted(make_driver(journal=journal), server, path)
+async def test_a_refused_abort_of_a_useless_checkpoint_is_raised(server, make_driver, journal, path):
+    left = await leave_file(make_driver(journal=journal), server, path)
     path.write_bytes(b"changed")
     server.faults.add(Fault("answer", "AbortMultipartUpload", status=403, code="AccessDenied"))
     with pytest.raises(ResponseError):
         await make_driver().upload_object(path, "bucket", "key", resume=left)
 
 
-async def test_a_pipe_has_nothing_to_go_on_from(server: S3Server, make_driver: MakeDriver, journal: Path) -> None:
-    """It is read to its end."""
+@pytest.mark.parametrize("by_journal", [True, False])
+async def test_a_pipe_is_read_to_its_end_and_resumes_nothing(server, make_driver, checkpoint, journal, by_journal):
     reading, writing = os.pipe()
     os.write(writing, b"from a pipe")
     os.close(writing)
     try:
         assert await asyncio.to_thread(identify_file, f"/dev/fd/{reading}") is None
-        await make_driver(journal=journal).upload_object(f"/dev/fd/{reading}", "bucket", "key", resume=True)
+        driver = make_driver(journal=journal)
+        resume = True if by_journal else checkpoint
+        await driver.upload_object(f"/dev/fd/{reading}", "bucket", "key", resume=resume)
     finally:
         os.close(reading)
     assert server.objects["bucket", "key"].body == b"from a pipe"
-
-
-async def test_a_checkpoint_of_a_pipe_is_of_no_use(
-    server: S3Server, make_driver: MakeDriver, checkpoint: UploadCheckpoint
-) -> None:
-    """Nothing can be compared with it: the old upload is aborted."""
-    reading, writing = os.pipe()
-    os.write(writing, b"new")
-    os.close(writing)
-    try:
-        await make_driver().upload_object(f"/dev/fd/{reading}", "bucket", "key", resume=checkpoint)
-    finally:
-        os.close(reading)
-    assert server.objects["bucket", "key"].body == b"new"
-    assert server.open_uploads == []
+    assert len(server.open_uploads) == by_journal
 
 
 def test_a_file_is_known_by_path_size_and_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However it was named."""
     monkeypatch.chdir(path.parent)
     assert identify_file("file") == identify_file(path)
     before = identify_file(path)

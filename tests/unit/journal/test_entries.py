@@ -30,7 +30,6 @@ def read(text: str) -> tuple[str | None, dict[int, object]]:
 
 
 def test_an_entry_comes_back_as_it_was() -> None:
-    """Whatever stands in a key, a path or an id; one event is one line."""
     text = head_line(HERE) + begin_lines(1, FULL) + begin_lines(2, entry())
     assert read(text) == (HERE, {1: FULL, 2: entry()})
     assert text.count("\n") == 4
@@ -38,14 +37,12 @@ def test_an_entry_comes_back_as_it_was() -> None:
 
 
 def test_an_id_comes_later_and_an_end_ends() -> None:
-    """Each by the number of its entry."""
     begun = head_line(HERE) + begin_lines(1, entry()) + begin_lines(2, entry())
     assert read(begun + created_line(2, "id")) == (HERE, {1: entry(), 2: entry(upload_id="id")})
     assert read(begun + created_line(2, "id") + ended_line(2) + ended_line(1)) == (HERE, {})
 
 
 def test_a_journal_of_another_version_is_nobodys() -> None:
-    """Its endpoint is not told, so nobody touches it."""
     assert read('{"event":"journal","version":2,"endpoint":"http://store.test"}\n') == (None, {})
 
 
@@ -55,7 +52,6 @@ def test_a_naive_time_is_no_time() -> None:
 
 
 def test_what_a_later_process_needs_is_described_and_no_secret() -> None:
-    """Conditions, payer and owner; of a customer key only that there is one."""
     attributes = {
         "if_none_match": "*",
         "request_payer": "requester",
@@ -116,7 +112,6 @@ def test_a_cut_at_any_byte_loses_and_invents_nothing(garbage: str) -> None:
 
 
 def test_who_goes_on_after_a_torn_line_is_understood() -> None:
-    """A line that begins anew is whole, wherever the one before it was torn."""
     more = begin_lines(9, entry(key="later", upload_id="id-9"))
     for cut in range(len(TEXT) + 1):
         opened = read(f"{TEXT[:cut]}\n{more}")[1]
@@ -126,7 +121,6 @@ def test_who_goes_on_after_a_torn_line_is_understood() -> None:
 
 @given(st.lists(st.binary(max_size=60), max_size=8))
 def test_garbage_is_no_upload(lines: list[bytes]) -> None:
-    """Nor does it raise."""
     assert read_journal([line.decode("utf-8", errors="replace") for line in lines])[1] == {}
 
 
@@ -144,10 +138,8 @@ def test_a_record_with_a_wrong_value_does_not_raise(field: str, value: object) -
 
 
 def test_a_line_about_an_unknown_entry_is_passed_over() -> None:
-    """Its beginning was torn."""
     assert read(created_line(4, "id") + ended_line(5) + '{"event":"other","entry":1}\n') == (None, {})
 
 
 def test_a_deeply_nested_line_is_passed_over() -> None:
-    """Not even a stack that is used up stops the reading."""
     assert read("[" * 100_000 + "\n" + begin_lines(2, entry()))[1] == {2: entry()}

@@ -37,8 +37,22 @@ def ids_left(journal: Journal) -> list[str | None]:
     return [left.upload_id for left in journal.left.values()]
 
 
-async def test_an_upload_stands_there_from_before_its_create_to_its_end(scene: JournalScene) -> None:
-    """And the file goes when nothing is open."""
+async def claimed(scene: JournalScene) -> Journal:
+    """Open another journal, which claims what others left."""
+    journal = await scene.open()
+    await journal.claim()
+    return journal
+
+
+async def left_by_another(scene: JournalScene, *upload_ids: str, dies: bool = False) -> None:
+    """Leave uploads open in a journal that is closed, or whose process died."""
+    journal = await scene.open()
+    for upload_id in upload_ids:
+        await leave(journal, upload_id)
+    die(journal) if dies else await journal.aclose()
+
+
+async def test_an_upload_is_recorded_from_before_its_create_to_its_end(scene: JournalScene) -> None:
     journal = await scene.open()
     log = journal.begin(make_job(key="cat"))
     assert "cat" not in scene.files[0]
@@ -51,8 +65,7 @@ async def test_an_upload_stands_there_from_before_its_create_to_its_end(scene: J
     assert scene.files == []
 
 
-async def test_nothing_is_noted_of_an_upload_that_creates_nothing(scene: JournalScene) -> None:
-    """One PutObject needs no recovery."""
+async def test_an_upload_that_creates_nothing_is_not_recorded(scene: JournalScene) -> None:
     journal = await scene.open()
     log = journal.begin(make_job())
     log.ended()
@@ -61,73 +74,32 @@ async def test_nothing_is_noted_of_an_upload_that_creates_nothing(scene: Journal
     assert scene.files[0].count("\n") == 1
 
 
-async def test_what_is_left_open_survives_the_driver(scene: JournalScene) -> None:
-    """The next one finds it, by the id that the store told."""
-    await leave(first := await scene.open())
-    assert ids_left(first) == ["id"]
-    await first.aclose()
-    second = await scene.open()
-    await second.claim()
-    assert ids_left(second) == ["id"]
-
-
-async def test_the_uploads_of_the_living_are_not_claimed(scene: JournalScene) -> None:
-    """Nor those of other endpoints."""
-    living, elsewhere, claiming = await scene.open(), await scene.open("http://elsewhere"), await scene.open()
+async def test_uploads_of_the_living_and_of_other_endpoints_are_not_claimed(scene):
+    living, elsewhere = await scene.open(), await scene.open("http://elsewhere")
     await leave(living)
+    assert ids_left(living) == ["id"]
     await leave(elsewhere)
     await elsewhere.aclose()
-    await claiming.claim()
-    assert claiming.left == {}
+    assert (await claimed(scene)).left == {}
 
 
-async def test_a_claimed_upload_is_ended_in_its_own_file(scene: JournalScene) -> None:
-    """Nothing is copied, so no death can leave it in two files; the file goes with its last entry."""
-    first = await scene.open()
-    await leave(first, "id-1")
-    await leave(first, "id-2")
-    die(first)
-    second = await scene.open()
-    await second.claim()
+async def test_a_claimed_upload_is_ended_in_its_own_file(scene):
+    await left_by_another(scene, "id-1", "id-2", dies=True)
+    second = await claimed(scene)
     assert len(scene.files) == 2
-    one, two = second.left
-    second.end(one)
-    await second.read_others()
-    assert len(scene.files) == 2
-    second.end(two)
-    await second.read_others()
-    assert len(scene.files) == 1
-
-
-async def test_one_who_dies_while_cleaning_up_leaves_what_is_open_and_no_more(scene: JournalScene) -> None:
-    """What was ended before is not found again."""
-    first = await scene.open()
-    await leave(first, "id-1")
-    await leave(first, "id-2")
-    die(first)
-    second = await scene.open()
-    await second.claim()
     second.end(next(iter(second.left)))
     await second.read_others()
     die(second)
-    third = await scene.open()
-    await third.claim()
-    assert ids_left(third) == ["id-2"]
-    assert len(scene.files) == 2
+    third = await claimed(scene)  # the empty file of the second is removed
+    assert (ids_left(third), len(scene.files)) == (["id-2"], 2)
+    third.end(next(iter(third.left)))
+    await third.read_others()
+    assert len(scene.files) == 1
 
 
-async def test_an_empty_journal_of_the_dead_is_removed(scene: JournalScene) -> None:
-    """There is nothing in it to be responsible for."""
-    die(await scene.open())
-    second = await scene.open()
-    await second.claim()
-    assert (len(scene.files), second.left) == (1, {})
-
-
-async def test_a_cancelled_claim_is_responsible_all_the_same(scene: JournalScene) -> None:
-    """The files are locked, so nobody else could be."""
-    await leave(first := await scene.open())
-    await first.aclose()
+async def test_a_cancelled_claim_is_responsible_all_the_same(scene):
+    """The files are locked, so no other process could be."""
+    await left_by_another(scene, "id")
     second = await scene.open()
     claiming = asyncio.create_task(second.claim())
     await asyncio.sleep(0)
@@ -139,18 +111,14 @@ async def test_a_cancelled_claim_is_responsible_all_the_same(scene: JournalScene
     assert ids_left(second) == ["id"]
 
 
-async def test_a_claim_that_the_end_overtakes_loses_nothing(scene: JournalScene) -> None:
-    """What it has locked is unlocked, and stays."""
-    await leave(first := await scene.open())
-    await first.aclose()
+async def test_a_claim_that_the_end_overtakes_unlocks_what_it_has_locked(scene):
+    await left_by_another(scene, "id")
     second = await scene.open()
     claiming = asyncio.create_task(second.claim())
     await turns(2)
     await second.aclose()
     await claiming
-    third = await scene.open()
-    await third.claim()
-    assert ids_left(third) == ["id"]
+    assert ids_left(await claimed(scene)) == ["id"]
 
 
 async def test_after_the_end_nothing_is_claimed(scene: JournalScene) -> None:
@@ -167,7 +135,7 @@ async def test_after_the_end_nothing_is_claimed(scene: JournalScene) -> None:
     assert len(scene.files) == 1
 
 
-async def test_closing_ends_although_who_waits_is_cancelled(scene: JournalScene) -> None:
+async def test_a_cancelled_close_closes(scene):
     """Otherwise the lock would stay as long as the process."""
     journal = await scene.open()
     await leave(journal)
@@ -177,17 +145,11 @@ async def test_closing_ends_although_who_waits_is_cancelled(scene: JournalScene)
     with pytest.raises(asyncio.CancelledError):
         await closing
     await journal.aclose()
-    second = await scene.open()
-    await second.claim()
-    assert ids_left(second) == ["id"]
+    assert ids_left(await claimed(scene)) == ["id"]
 
 
-async def test_what_could_be_locked_is_claimed_although_a_file_cannot_be_read(
-    scene: JournalScene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The trouble is told."""
-    await leave(first := await scene.open())
-    await first.aclose()
+async def test_what_could_be_locked_is_claimed_although_a_file_cannot_be_read(scene, monkeypatch):
+    await left_by_another(scene, "id")
     second = await scene.open()
     find = journal_module.find_dead_journals
 
@@ -209,8 +171,7 @@ async def test_an_upload_that_is_not_of_this_journal_is_taken_into_it(scene: Jou
     await log.created("foreign-id")
     log.left_open()
     await journal.aclose() if closes else die(journal)
-    second = await scene.open()
-    await second.claim()
+    second = await claimed(scene)
     assert list(second.left.values()) == [entry(key="cat", at=scene.clock.moment, upload_id="foreign-id")]
 
 
@@ -244,30 +205,6 @@ async def test_an_upload_that_is_reserved_is_not_left(scene: JournalScene) -> No
 
 
 @pytest.mark.parametrize("step", ["creating", "created"])
-async def test_a_full_disk_is_told_and_leaves_no_entry(
-    scene: JournalScene, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    """The error says where; what was half written is of no consequence."""
-    journal = await scene.open()
-    log = journal.begin(make_job())
-    if step == "created":
-        await log.creating()
-
-    def full(descriptor: int, data: bytes) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", full)
-        with pytest.raises(OSError, match="No space") as caught:
-            await (log.creating() if step == "creating" else log.created("id"))
-        assert "journal" in caught.value.__notes__[0]
-        log.ended()
-        await journal.read_others()
-    await journal.aclose()
-    assert scene.files == []
-
-
-@pytest.mark.parametrize("step", ["creating", "created"])
 async def test_a_cancelled_write_leaves_no_entry_once_the_upload_has_ended(scene: JournalScene, step: str) -> None:
     """Whether the thread had begun with it or not."""
     journal = await scene.open()
@@ -290,7 +227,6 @@ async def test_a_cancelled_write_leaves_no_entry_once_the_upload_has_ended(scene
 
 
 async def test_a_cancelled_opening_leaves_nothing_locked(scene: JournalScene) -> None:
-    """The file that the thread has made all the same goes at the end."""
     journal = Journal(scene.directory, HERE, scene.clock())
     opening = asyncio.create_task(journal.open())
     await asyncio.sleep(0)
@@ -301,7 +237,6 @@ async def test_a_cancelled_opening_leaves_nothing_locked(scene: JournalScene) ->
 
 
 async def test_the_files_are_touched_in_one_thread_only(scene: JournalScene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loop never waits for the disk."""
     threads: set[str] = set()
     for name in ("create", "begin", "add", "end", "close"):
         original = getattr(JournalFile, name)

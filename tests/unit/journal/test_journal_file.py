@@ -23,8 +23,22 @@ def die(journal: JournalFile) -> Path:
     return journal.path
 
 
+def refusing(number: int):
+    """Return a function that raises this error of the system."""
+
+    def refuse(*args: object, **options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> JournalFile:
+    """A new journal."""
+    return JournalFile.create(tmp_path, HERE)
+
+
 def test_a_new_journal_is_locked_private_and_says_whose_it_is(tmp_path: Path) -> None:
-    """In a directory that is made for it."""
     journal = JournalFile.create(tmp_path / "a" / "b", HERE)
     assert journal.path.stat().st_mode & 0o777 == 0o600
     assert HERE in journal.path.read_text()
@@ -33,24 +47,24 @@ def test_a_new_journal_is_locked_private_and_says_whose_it_is(tmp_path: Path) ->
     assert list((tmp_path / "a" / "b").iterdir()) == []
 
 
-def test_what_is_open_stays_and_is_found(tmp_path: Path) -> None:
-    """When its process has closed the file, or died."""
-    for end in (JournalFile.close, die):
-        journal = JournalFile.create(tmp_path, HERE)
-        journal.begin(1, entry())
-        journal.begin(2, entry(key="other"))
-        journal.add(created_line(1, "id"))
-        journal.end(2)
-        end(journal)
-        (found,) = find_dead_journals(tmp_path, HERE)
-        assert (found.path, found.open) == (journal.path, {1: entry(upload_id="id")})
-        found.end(1)
-        found.close()
-        found.close()
-        assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("end", [JournalFile.close, die])
+def test_an_open_entry_stays_and_is_found_once(journal, tmp_path, end):
+    journal.begin(1, entry())
+    journal.begin(2, entry(key="other"))
+    journal.add(created_line(1, "id"))
+    journal.end(2)
+    end(journal)
+    (found,) = find_dead_journals(tmp_path, HERE)
+    assert list(find_dead_journals(tmp_path, HERE)) == []
+    assert (found.path, found.open) == (journal.path, {1: entry(upload_id="id")})
+    found.end(1)
+    found.close()
+    found.close()
+    assert list(tmp_path.iterdir()) == []
+    assert JournalFile.take_over(found.path) is None
 
 
-def test_announced_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_beginning_is_synced_to_the_disk_and_an_end_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also the name of the file; an end is not waited for."""
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
@@ -64,9 +78,7 @@ def test_announced_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     journal.close()
 
 
-def test_others_go_on_after_a_torn_line(tmp_path: Path) -> None:
-    """What they write is no part of it."""
-    journal = JournalFile.create(tmp_path, HERE)
+def test_entries_after_a_torn_line_are_whole(journal, tmp_path):
     journal.begin(1, entry())
     path = die(journal)
     with path.open("ab") as file:
@@ -77,9 +89,7 @@ def test_others_go_on_after_a_torn_line(tmp_path: Path) -> None:
     found.close()
 
 
-def test_a_full_disk_tears_one_line_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When there is room again the next line is whole."""
-    journal = JournalFile.create(tmp_path, HERE)
+def test_a_full_disk_tears_one_line_only(journal, tmp_path, monkeypatch):
     write = os.write
     rooms = [10, 0]
 
@@ -100,10 +110,9 @@ def test_a_full_disk_tears_one_line_only(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_long_life_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_life_does_not_fill_the_disk(journal, tmp_path, monkeypatch):
     """A file in which nothing is open begins anew when it has grown; one with an open entry keeps all."""
     monkeypatch.setattr(journal_file, "_MOST_BYTES", 2000)
-    journal = JournalFile.create(tmp_path, HERE)
     head = journal.path.stat().st_size
     journal.begin(1, entry())
     for number in range(2, 20):
@@ -133,110 +142,59 @@ def test_journals_of_other_endpoints_are_not_even_locked(tmp_path: Path) -> None
     found.close()
 
 
-def test_a_journal_is_taken_over_once(tmp_path: Path) -> None:
-    """Whoever comes second does not get it."""
-    journal = JournalFile.create(tmp_path, HERE)
-    journal.begin(1, entry())
-    die(journal)
-    (first,) = find_dead_journals(tmp_path, HERE)
-    assert list(find_dead_journals(tmp_path, HERE)) == []
-    first.end(1)
-    first.close()
-    assert JournalFile.take_over(first.path) is None
-
-
-def test_a_journal_that_is_finished_before_it_is_locked_is_nobodys(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its file was removed between the opening and the lock."""
-    journal = JournalFile.create(tmp_path, HERE)
+def test_a_file_that_is_removed_between_its_opening_and_its_lock_is_not_taken_over(journal, monkeypatch):
     journal.begin(1, entry())
     path = die(journal)
     lock = journal_file._lock
-
-    def lock_late(descriptor: int) -> None:
-        path.unlink()
-        lock(descriptor)
-
-    monkeypatch.setattr(journal_file, "_lock", lock_late)
+    monkeypatch.setattr(journal_file, "_lock", lambda descriptor: (path.unlink(), lock(descriptor)))
     assert JournalFile.take_over(path) is None
 
 
-def test_a_file_that_cannot_be_locked_is_not_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error goes on."""
-    journal = JournalFile.create(tmp_path, HERE)
+def test_a_file_that_cannot_be_locked_is_not_left_open(journal, tmp_path, monkeypatch):
     path = die(journal)
-
-    def refuse(descriptor: int) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(journal_file, "_lock", refuse)
+    monkeypatch.setattr(journal_file, "_lock", refusing(errno.ENOLCK))
     closed: list[int] = []
     close = os.close
     monkeypatch.setattr(os, "close", lambda descriptor: (closed.append(descriptor), close(descriptor)))
-    with pytest.raises(OSError, match="No locks"):
-        JournalFile.take_over(path)
-    assert len(closed) == 1
-    with pytest.raises(OSError, match="No locks"):
-        JournalFile.create(tmp_path, HERE)
+    for call in (lambda: JournalFile.take_over(path), lambda: JournalFile.create(tmp_path, HERE)):
+        with pytest.raises(OSError, match="No locks"):
+            call()
     assert len(closed) == 2
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_another_users_journal_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It cannot be opened, and that is no failure."""
-    journal = JournalFile.create(tmp_path, HERE)
+def test_another_users_journal_is_left_alone(journal, tmp_path, monkeypatch):
     path = die(journal)
-
-    def refuse(*args: object, **options: object) -> int:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, "open", refuse)
+        patch.setattr(os, "open", refusing(errno.EACCES))
         assert JournalFile.take_over(path) is None
-        patch.setattr(Path, "open", refuse)
+        patch.setattr(Path, "open", refusing(errno.EACCES))
         assert list(find_dead_journals(tmp_path, HERE)) == []
         assert read_other_journals(tmp_path, HERE, ()) == []
 
 
-def test_a_file_that_cannot_be_removed_is_still_unlocked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next process finds it, and nothing open in it."""
-    journal = JournalFile.create(tmp_path, HERE)
-
-    def refuse(*args: object, **options: object) -> None:
-        raise PermissionError(errno.EPERM, "Operation not permitted")
-
+def test_a_file_that_cannot_be_removed_is_unlocked_and_has_nothing_open(journal, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", refuse)
+        patch.setattr(Path, "unlink", refusing(errno.EPERM))
         journal.close()
     (found,) = find_dead_journals(tmp_path, HERE)
     assert found.open == {}
     found.close()
 
 
-def test_what_others_have_open_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Living or dead, at that endpoint; a file that is finished meanwhile has nothing open."""
-    own = JournalFile.create(tmp_path, HERE)
-    own.begin(1, entry(key="own"))
-    living = JournalFile.create(tmp_path, HERE)
-    living.begin(1, entry(key="living"))
-    foreign = JournalFile.create(tmp_path, "http://elsewhere")
-    foreign.begin(1, entry(key="foreign"))
-    assert read_other_journals(tmp_path, HERE, {own.path}) == [entry(key="living")]
-
-    def gone(path: Path) -> None:
-        raise FileNotFoundError
-
-    monkeypatch.setattr(journal_file, "_read", gone)
-    assert read_other_journals(tmp_path, HERE, {own.path}) == []
-    for journal in (own, living, foreign):
-        journal.close()
+def test_open_entries_of_other_journals_at_the_endpoint_can_be_read(journal, tmp_path, monkeypatch):
+    living, foreign = JournalFile.create(tmp_path, HERE), JournalFile.create(tmp_path, "http://elsewhere")
+    for each, key in ((journal, "own"), (living, "living"), (foreign, "foreign")):
+        each.begin(1, entry(key=key))
+    assert read_other_journals(tmp_path, HERE, {journal.path}) == [entry(key="living")]
+    monkeypatch.setattr(journal_file, "_read", refusing(errno.ENOENT))
+    assert read_other_journals(tmp_path, HERE, {journal.path}) == []
+    for each in (journal, living, foreign):
+        each.close()
 
 
-def test_a_platform_without_locks_is_told_before_anything_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A journal without them would let two processes end each other's uploads."""
+def test_a_platform_without_locks_is_an_error_before_anything_is_made(tmp_path, monkeypatch):
+    """Without locks two processes could end each other's uploads."""
 
     def missing(name: str) -> object:
         raise ImportError(name)

@@ -28,6 +28,12 @@ async def journal(scene: JournalScene) -> AsyncIterator[Journal]:
     return await scene.open()
 
 
+@pytest.fixture
+def leftovers(scene: JournalScene, journal: Journal) -> Leftovers:
+    scene.engine.journal = journal
+    return Leftovers(scene.engine, journal)
+
+
 async def leave(scene: JournalScene, journal: Journal, upload_id: str | None = "id", **job: Any) -> int:
     """Leave an upload of two parts open, in the journal and at the store."""
     log = journal.begin(make_job(**job))
@@ -38,11 +44,6 @@ async def leave(scene: JournalScene, journal: Journal, upload_id: str | None = "
         scene.store.uploads[upload_id][2].update({1: ONE, 2: TWO})
     log.left_open()
     return max(journal.left)
-
-
-def leftovers_of(scene: JournalScene, journal: Journal) -> Leftovers:
-    scene.engine.journal = journal
-    return Leftovers(scene.engine, journal)
 
 
 async def abort(leftovers: Leftovers, number: int) -> RecoveredUpload | None:
@@ -56,130 +57,97 @@ async def checkpoint(leftovers: Leftovers, number: int) -> UploadCheckpoint | No
         return await leftovers.checkpoint(number, reserved)
 
 
-async def test_the_oldest_comes_first(scene: JournalScene, journal: Journal) -> None:
-    """Whatever file it stands in."""
+async def test_the_oldest_comes_first(scene, journal, leftovers):
     other = await scene.open()
     await leave(scene, other, "old")
     await other.aclose()
     scene.clock.advance(5)
     newer = await leave(scene, journal, "new")
-    first, second = await leftovers_of(scene, journal).claim()
+    first, second = await leftovers.claim()
     assert second == newer
     assert journal.left[first].upload_id == "old"
 
 
-async def test_a_checkpoint_has_the_parts_that_the_store_holds(scene: JournalScene, journal: Journal) -> None:
-    """And what the upload was begun with."""
+async def test_a_checkpoint_has_the_parts_that_the_store_holds(scene, journal, leftovers):
     number = await leave(scene, journal, size=3 * PART)
     parts = (UploadedPart(1, PART, md5(ONE)), UploadedPart(2, PART, md5(TWO)))
-    assert await checkpoint(leftovers_of(scene, journal), number) == UploadCheckpoint(
-        "bucket", "key", "id", PART, parts, None, 3 * PART
-    )
+    assert await checkpoint(leftovers, number) == UploadCheckpoint("bucket", "key", "id", PART, parts, None, 3 * PART)
     assert list(journal.left) == [number]
 
 
-async def test_an_upload_without_an_id_has_no_checkpoint(scene: JournalScene, journal: Journal) -> None:
+async def test_an_upload_without_an_id_has_no_checkpoint(scene, journal, leftovers):
     """Nobody could go on with it; it stays, to be looked for."""
     number = await leave(scene, journal, None)
-    assert await checkpoint(leftovers_of(scene, journal), number) is None
+    assert await checkpoint(leftovers, number) is None
     assert (scene.store.sent, list(journal.left)) == ([], [number])
 
 
 @pytest.mark.parametrize("code", ["NoSuchUpload", "NoSuchBucket"])
-async def test_an_upload_that_is_gone_has_no_checkpoint_and_is_forgotten(
-    scene: JournalScene, journal: Journal, code: str
-) -> None:
-    """With its bucket, perhaps."""
+async def test_an_upload_that_is_gone_has_no_checkpoint_and_is_forgotten(scene, journal, leftovers, code):
     number = await leave(scene, journal)
     scene.store.on("ListParts", refusal(404, code))
-    assert await checkpoint(leftovers_of(scene, journal), number) is None
+    assert await checkpoint(leftovers, number) is None
     assert journal.left == {}
 
 
-async def test_a_store_that_will_not_list_is_told(scene: JournalScene, journal: Journal) -> None:
-    """And nothing is forgotten."""
-    number = await leave(scene, journal)
-    scene.store.on("ListParts", refusal(403, "AccessDenied"))
-    with pytest.raises(AccessDeniedError):
-        await checkpoint(leftovers_of(scene, journal), number)
-    assert list(journal.left) == [number]
-
-
 @pytest.mark.parametrize(("has_key", "sent"), [(True, True), (False, False)])
-async def test_a_customer_key_is_told_where_the_upload_has_one(
-    scene: JournalScene, journal: Journal, has_key: bool, sent: bool
-) -> None:
-    """Of whoever goes on; a store may want it to list parts."""
+async def test_a_customer_key_is_told_where_the_upload_has_one(scene, journal, has_key, sent, leftovers):
     attributes = {"sse_customer_key": b"k" * 32} if has_key else {}
     number = await leave(scene, journal, attributes=attributes)
-    with (leftovers := leftovers_of(scene, journal)).reserve(number) as reserved:
+    with leftovers.reserve(number) as reserved:
         assert reserved is not None
         await leftovers.checkpoint(number, reserved, HEADERS)
     assert ("x-part" in scene.store.requests("ListParts")[0].headers) is sent
 
 
-async def test_an_upload_is_aborted_and_forgotten(scene: JournalScene, journal: Journal) -> None:
-    """With the payer and owner that it was begun with."""
+async def test_an_upload_is_aborted_and_forgotten(scene, journal, leftovers):
     number = await leave(scene, journal, attributes={"request_payer": "requester"})
-    leftovers = leftovers_of(scene, journal)
     assert await abort(leftovers, number) == RecoveredUpload("bucket", "key", "id", "aborted")
     assert (scene.store.uploads, journal.left, scene.engine.known_uploads) == ({}, {}, set())
     assert scene.store.requests("AbortMultipartUpload")[0].headers["x-amz-request-payer"] == "requester"
     assert await abort(leftovers, number) is None
 
 
-async def test_an_upload_that_is_gone_is_told_so(scene: JournalScene, journal: Journal) -> None:
-    """It was completed or aborted before its process died."""
-    number = await leave(scene, journal)
+@pytest.mark.parametrize("upload_id", ["id", None])
+async def test_an_upload_that_is_gone_or_was_never_made_is_forgotten(scene, journal, leftovers, upload_id):
+    number = await leave(scene, journal, upload_id)
     scene.store.uploads.clear()
-    assert await abort(leftovers_of(scene, journal), number) == RecoveredUpload("bucket", "key", "id", "gone")
+    assert await abort(leftovers, number) == RecoveredUpload("bucket", "key", upload_id, "gone")
     assert journal.left == {}
 
 
-async def test_an_upload_that_cannot_be_aborted_stays(scene: JournalScene, journal: Journal) -> None:
-    """With the reason."""
+@pytest.mark.parametrize(
+    ("operation", "answer", "error"),
+    [
+        ("AbortMultipartUpload", refusal(403, "AccessDenied"), AccessDeniedError),
+        ("ListParts", Response(200, {}, b"<ListPartsResult></ListPartsResult>"), type(None)),
+    ],
+    ids=["refused", "still listed"],
+)
+async def test_an_upload_that_cannot_be_aborted_stays(scene, journal, leftovers, operation, answer, error):
     number = await leave(scene, journal)
-    scene.store.on("AbortMultipartUpload", refusal(403, "AccessDenied"))
-    recovered = await abort(leftovers_of(scene, journal), number)
-    assert recovered is not None
-    assert (recovered.outcome, type(recovered.error)) == ("failed", AccessDeniedError)
+    scene.store.on(operation, *[answer] * 10)
+    recovered = await abort(leftovers, number)
+    assert (recovered.upload_id, recovered.outcome, type(recovered.error)) == ("id", "failed", error)
     assert list(journal.left) == [number]
 
 
-async def test_an_upload_that_never_goes_stays(scene: JournalScene, journal: Journal) -> None:
-    """The store says that it aborts, and lists it all the same."""
-    number = await leave(scene, journal)
-    scene.store.on("ListParts", *[Response(200, {}, b"<ListPartsResult></ListPartsResult>")] * 10)
-    assert await abort(leftovers_of(scene, journal), number) == RecoveredUpload("bucket", "key", "id", "failed")
-    assert list(journal.left) == [number]
-
-
-async def test_an_upload_whose_id_nobody_learned_is_looked_for(scene: JournalScene, journal: Journal) -> None:
-    """By its key, its time, and that it has no parts."""
+async def test_an_upload_whose_id_was_lost_is_found_by_key_time_and_no_parts(scene, journal, leftovers):
     number = await leave(scene, journal, None)
     scene.store.open_upload("unknown", at=scene.clock.moment + timedelta(seconds=1))
     scene.store.open_upload("older", at=scene.clock.moment - timedelta(hours=1))
     scene.store.open_upload("busy", at=scene.clock.moment, parts=1)
-    recovered = await abort(leftovers_of(scene, journal), number)
+    recovered = await abort(leftovers, number)
     assert recovered == RecoveredUpload("bucket", "key", "unknown", "aborted")
     assert (set(scene.store.uploads), journal.left) == ({"older", "busy"}, {})
 
 
-async def test_where_nothing_is_found_nothing_was_made(scene: JournalScene, journal: Journal) -> None:
-    """The process died before its request left."""
-    number = await leave(scene, journal, None)
-    assert await abort(leftovers_of(scene, journal), number) == RecoveredUpload("bucket", "key", None, "gone")
-    assert journal.left == {}
-
-
-async def test_the_new_upload_of_a_living_process_is_spared(scene: JournalScene, journal: Journal) -> None:
-    """To the same key, in the same minute, its first part still on the way: its journal says whose it is."""
+async def test_a_new_upload_of_a_living_process_is_left_alone(scene, journal, leftovers):
     number = await leave(scene, journal, None)
     living = await scene.open()
     log = living.begin(make_job())
     await log.creating()
     scene.store.open_upload("theirs", at=scene.clock.moment)
-    leftovers = leftovers_of(scene, journal)
     recovered = await abort(leftovers, number)
     assert recovered is not None
     assert (recovered.outcome, list(journal.left)) == ("failed", [number])
@@ -188,9 +156,6 @@ async def test_the_new_upload_of_a_living_process_is_spared(scene: JournalScene,
     await log.created("theirs")
     assert await abort(leftovers, number) == RecoveredUpload("bucket", "key", None, "gone")
     assert set(scene.store.uploads) == {"theirs"}
-
-
-# going on with a file
 
 
 @pytest.fixture
@@ -205,15 +170,12 @@ def make_file(tmp_path: Path) -> Callable[[bytes], FileIdentity]:
     return make
 
 
-async def test_the_upload_of_a_file_is_found(
-    scene: JournalScene, journal: Journal, make_file: Callable[[bytes], FileIdentity]
-) -> None:
-    """It stays reserved for who asked, until it is put back."""
+async def test_the_oldest_upload_of_a_file_is_found_and_the_others_ended(scene, journal, leftovers, make_file):
     file = make_file(ONE + TWO + b"rest")
     number = await leave(scene, journal, file=file)
     await leave(scene, journal, "other", key="other", file=file)
     await leave(scene, journal, "stream")
-    leftovers = leftovers_of(scene, journal)
+    await leave(scene, journal, "newer", file=file)
     found = await leftovers.find_by_file(file, "bucket", "key", HEADERS)
     assert found is not None
     assert (found[0], found[1].upload_id, found[1].offset) == (number, "id", 2 * PART)
@@ -224,46 +186,25 @@ async def test_the_upload_of_a_file_is_found(
 
 
 @pytest.mark.parametrize("change", ["state", "bytes"])
-async def test_the_upload_of_another_state_of_the_file_is_ended(
-    scene: JournalScene, journal: Journal, make_file: Callable[[bytes], FileIdentity], change: str
-) -> None:
-    """Whether its time tells, or only its bytes."""
+async def test_the_upload_of_another_state_of_the_file_is_ended(scene, journal, make_file, change, leftovers):
     file = make_file(ONE + (TWO if change == "state" else ONE))
     begun = FileIdentity(file.path, file.size, file.modified_ns + (change == "state"))
     await leave(scene, journal, file=begun)
-    assert await leftovers_of(scene, journal).find_by_file(file, "bucket", "key", HEADERS) is None
+    assert await leftovers.find_by_file(file, "bucket", "key", HEADERS) is None
     assert (scene.store.uploads, journal.left) == ({}, {})
 
 
-async def test_of_two_uploads_of_a_file_one_is_gone_on_with(
-    scene: JournalScene, journal: Journal, make_file: Callable[[bytes], FileIdentity]
-) -> None:
-    """The older; the other is ended."""
-    file = make_file(ONE + TWO)
-    number = await leave(scene, journal, "id-1", file=file)
-    await leave(scene, journal, "id-2", file=file)
-    found = await leftovers_of(scene, journal).find_by_file(file, "bucket", "key", HEADERS)
-    assert found is not None
-    assert found[0] == number
-    assert set(scene.store.uploads) == {"id-1"}
-
-
-async def test_a_failing_search_reserves_nothing(
-    scene: JournalScene, journal: Journal, make_file: Callable[[bytes], FileIdentity]
-) -> None:
-    """Another attempt may find all of it."""
+async def test_a_listing_that_is_refused_is_raised_and_reserves_nothing(scene, journal, leftovers, make_file):
     file = make_file(ONE + TWO)
     number = await leave(scene, journal, file=file)
-    scene.store.on("ListParts", refusal(403, "AccessDenied"))
-    with pytest.raises(AccessDeniedError):
-        await leftovers_of(scene, journal).find_by_file(file, "bucket", "key", HEADERS)
-    assert list(journal.left) == [number]
+    for call in (checkpoint(leftovers, number), leftovers.find_by_file(file, "bucket", "key", HEADERS)):
+        scene.store.on("ListParts", refusal(403, "AccessDenied"))
+        with pytest.raises(AccessDeniedError):
+            await call
+        assert list(journal.left) == [number]
 
 
-# an upload that no call owns
-
-
-async def test_an_aborted_upload_leaves_the_journal(scene: JournalScene, journal: Journal) -> None:
+async def test_an_aborted_upload_leaves_the_journal(scene, journal):
     """Also one that the journal does not list is aborted."""
     scene.engine.journal = journal
     await leave(scene, journal)
@@ -275,10 +216,7 @@ async def test_an_aborted_upload_leaves_the_journal(scene: JournalScene, journal
 
 
 @pytest.mark.parametrize("operation", ["AbortMultipartUpload", "ListParts"])
-async def test_an_upload_that_cannot_be_aborted_stays_in_the_journal(
-    scene: JournalScene, journal: Journal, operation: str
-) -> None:
-    """Also if it is not proved that nothing remained; `recover` tries again."""
+async def test_an_upload_whose_abort_is_not_proved_stays_in_the_journal(scene, journal, operation):
     scene.engine.journal = journal
     number = await leave(scene, journal)
     scene.store.on(operation, *[TransportError("reset")] * 6)

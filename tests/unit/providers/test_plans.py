@@ -56,10 +56,7 @@ def check_limits(provider: Provider, transfer: TransferConfig, sizes: list[int])
 @given(size=SIZES, transfer=CUTS)
 @example(size=BEYOND + 1, transfer=DEFAULT)
 @example(size=50 * TIB, transfer=TransferConfig(part_size=5 * GIB // 2, memory_limit=6 * GIB))
-def test_a_declared_length_is_cut_to_fit_or_refused_before_anything_is_sent(
-    name: str, size: int, transfer: TransferConfig
-) -> None:
-    """Equal parts, no more than allowed, none over the store's limit or over the memory; else the error is true."""
+def test_a_declared_length_is_cut_to_fit_or_refused_before_anything_is_sent(name, size, transfer):
     provider = PROVIDERS[name]
     if size > provider.max_parts * provider.max_part_size:
         with pytest.raises(PartLimitError, match=f"{size} bytes are more than {provider.max_parts} parts.*{name}"):
@@ -81,9 +78,7 @@ def test_a_declared_length_is_cut_to_fit_or_refused_before_anything_is_sent(
 @given(size=SIZES, transfer=CUTS)
 @example(size=BEYOND + 1, transfer=DEFAULT)
 @example(size=60 * TIB, transfer=DEFAULT)
-def test_an_unknown_length_grows_within_the_limits_and_ends_in_a_clear_error(
-    name: str, size: int, transfer: TransferConfig
-) -> None:
+def test_an_unknown_length_grows_within_the_limits_and_ends_in_a_clear_error(name, size, transfer):
     """Parts are used up to the one that the bytes end in; where there is none, the error says what would help."""
     provider = PROVIDERS[name]
     found = plan(name, transfer, None)
@@ -115,7 +110,6 @@ def test_with_the_defaults_only_these_end_an_unknown_length_below_48_gib() -> No
 
 @pytest.mark.parametrize("name", THOUSAND_PARTS)
 def test_a_thousand_parts_are_enough_with_more_memory(name: str) -> None:
-    """Of unknown length: what the error advises does help."""
     assert PROVIDERS[name].max_parts == 1_000
     assert plan(name, TransferConfig(memory_limit=GIB), None).capacity > 2 * BEYOND
     assert plan(name, TransferConfig(part_size=16 * MIB), None).capacity > BEYOND
@@ -123,7 +117,6 @@ def test_a_thousand_parts_are_enough_with_more_memory(name: str) -> None:
 
 @pytest.mark.parametrize("name", EQUAL_PARTS)
 def test_larger_parts_are_enough_where_they_must_be_equal(name: str) -> None:
-    """Of unknown length and of a declared one."""
     sizes = sizes_of(plan(name, TransferConfig(part_size=16 * MIB), None))
     assert set(sizes) == {16 * MIB}
     assert sum(sizes) > 3 * BEYOND

@@ -179,15 +179,14 @@ REFUSED = {
     "swift": "if_match",
 }
 
-ALL_VARIANTS = "s3 s3.dualstack s3-fips s3-fips.dualstack"
-AMAZON_PARTITIONS = {
-    "amazonaws.com.cn": "s3 s3.dualstack",
-    "amazonaws.eu": ALL_VARIANTS,
-    "c2s.ic.gov": ALL_VARIANTS,
-    "sc2s.sgov.gov": ALL_VARIANTS,
-    "cloud.adc-e.uk": "s3 s3-fips",
-    "csp.hci.ic.gov": "s3 s3-fips",
-}
+AMAZON_PARTITIONS = (
+    ("cn-", "amazonaws.com.cn"),
+    ("eusc-", "amazonaws.eu"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk"),
+    ("us-isof-", "csp.hci.ic.gov"),
+)
 
 ONLY_HERE: dict[str, dict[str, Any]] = {
     "endpoint_variants": {
@@ -201,19 +200,21 @@ ONLY_HERE: dict[str, dict[str, Any]] = {
     },
     "endpoint_aliases": {
         "aws": (
+            "https://s3.amazonaws.com",
             "https://s3-{region}.amazonaws.com",
             "https://s3-external-1.amazonaws.com",
-            *(
-                f"https://{service}.{{region}}.{suffix}"
-                for suffix, services in AMAZON_PARTITIONS.items()
-                for service in services.split()
-            ),
+            "https://bucket.{vpce}.s3.{region}.vpce.amazonaws.com",
         ),
+        "google": ("https://storage.{location}.rep.googleapis.com",),
+        "digitalocean": ("https://{region}.cdn.digitaloceanspaces.com",),
+        "wasabi": ("https://s3.wasabisys.com",),
+        "oracle": ("https://vhcompat.objectstorage.{region}.oci.customer-oci.com",),
+        "storj": ("https://gateway.{satellite}.storjshare.io",),
         "cloudflare": (
             "https://{account}.eu.r2.cloudflarestorage.com",
             "https://{account}.fedramp.r2.cloudflarestorage.com",
         ),
-        "ovh": ("https://s3.{region}.io.cloud.ovh.us", "https://s3.{region}.perf.cloud.ovh.net"),
+        "ovh": ("https://s3.{region}.perf.cloud.ovh.net",),
         "alibaba": (
             "https://s3.oss-{region}-internal.aliyuncs.com",
             "https://s3.oss-accelerate.aliyuncs.com",
@@ -229,6 +230,28 @@ ONLY_HERE: dict[str, dict[str, Any]] = {
         "infomaniak": ("https://s3.swiss-backup{number}.infomaniak.com",),
         "supabase": ("https://{project}.supabase.co/storage/v1/s3",),
     },
+    "partitions": {
+        "aws": tuple(
+            (start, domain, frozenset({"fips", "accelerate"} if start == "cn-" else ()))
+            for start, domain in AMAZON_PARTITIONS
+        ),
+        "s3express": tuple((start, domain, frozenset()) for start, domain in AMAZON_PARTITIONS),
+        "ovh": (("us-", "io.cloud.ovh.us", frozenset()),),
+        "huawei": (("eu-west-101", "myhuaweicloud.eu", frozenset()),),
+    },
+    "access_points": {
+        "aws": (
+            (frozenset(), "https://s3-accesspoint.{region}.amazonaws.com"),
+            (frozenset({"dualstack"}), "https://s3-accesspoint.dualstack.{region}.amazonaws.com"),
+            (frozenset({"fips"}), "https://s3-accesspoint-fips.{region}.amazonaws.com"),
+            (frozenset({"private"}), "https://accesspoint.{vpce}.s3.{region}.vpce.amazonaws.com"),
+            (frozenset({"fips", "dualstack"}), "https://s3-accesspoint-fips.dualstack.{region}.amazonaws.com"),
+        ),
+    },
+    "has_tenants": {"ceph": True},
+    "owns_variables": {"aws": True, "s3express": True},
+    "has_one_region": dict.fromkeys(("google", "cloudflare", "yandex", "tigris"), True),
+    "foreign_addressing": dict.fromkeys(("aws", "s3express"), "path"),
     "needs_location": {"aws": True},
     "signing_service": {"s3express": "s3express"},
     "control_endpoint": {"s3express": "https://s3express-control.{region}.amazonaws.com"},
@@ -238,6 +261,11 @@ ONLY_HERE: dict[str, dict[str, Any]] = {
     "reorder_buffer": {"rclone": 256 * MIB},
     "lists_uploads_by_exact_key": {"minio": True},
     "lists_by_folder": {"s3express": True},
+    "unpacks_gzip": {"google": True},
+    "versions": {"aws": True, **dict.fromkeys(("google", "cloudflare", "s3express"), False)},
+    "conditional_copy": {"aws": True},
+    "conditional_delete": {"aws": True},
+    "max_copy_size": {"aws": 5 * GIB},
     "default_checksum": {"aws": "crc32", "scaleway": "crc32", "cloudflare": "crc64nvme"},
     "checks_object_size": {"aws": True, "localstack": True},
     "complete_etag_is_final": dict.fromkeys(("aws", "cloudflare", "minio", "moto", "swift"), True),
@@ -248,6 +276,12 @@ ONLY_HERE: dict[str, dict[str, Any]] = {
         "rclone": timedelta(days=1),
     },
     "multipart": {},
+    "expired_key_codes": {
+        "ceph": frozenset({"AccessDenied"}),
+        "minio": frozenset({"InvalidAccessKeyId"}),
+        "alibaba": frozenset({"InvalidAccessKeyId"}),
+        "huawei": frozenset({"InvalidAccessKeyId"}),
+    },
 }
 """By field, the providers that have another value than the default."""
 
@@ -322,14 +356,12 @@ def expected(name: str) -> Provider:
 
 @EVERY
 def test_a_record_says_what_is_known_and_no_more(name: str) -> None:
-    """Field by field; none is left out."""
     wanted, found = dataclasses.asdict(expected(name)), dataclasses.asdict(PROVIDERS[name])
     del wanted["sources"], found["sources"]
     assert found == wanted
 
 
 def test_no_field_escapes_the_second_reading() -> None:
-    """A field that is added to the record is added here."""
     in_tables = {
         "endpoint",
         "endpoint_form",
@@ -346,7 +378,6 @@ def test_no_field_escapes_the_second_reading() -> None:
 
 @EVERY
 def test_what_differs_from_the_careful_value_has_a_source(name: str) -> None:
-    """And what has none holds the careful value."""
     provider = PROVIDERS[name]
     differing = {field for field in DEFAULT.unknown if getattr(provider, field) != getattr(DEFAULT, field)}
     assert differing <= provider.sources.keys()
@@ -356,7 +387,6 @@ def test_what_differs_from_the_careful_value_has_a_source(name: str) -> None:
 
 
 def test_general_knowledge_is_named_as_such() -> None:
-    """And it is little."""
     found = {
         name: {field for field, source in sources.items() if source == "general knowledge"}
         for name, _, sources in ROWS
@@ -367,7 +397,6 @@ def test_general_knowledge_is_named_as_such() -> None:
 
 @pytest.mark.parametrize("name", FROM_GENERAL_KNOWLEDGE)
 def test_general_knowledge_loosens_no_limit(name: str) -> None:
-    """It may only make us more careful than we are of a store that nothing is known of."""
     provider, fields = PROVIDERS[name], FROM_GENERAL_KNOWLEDGE[name]
     assert "min_part_size" not in fields or provider.min_part_size >= DEFAULT.min_part_size
     assert "max_part_size" not in fields or provider.max_part_size <= DEFAULT.max_part_size
@@ -376,7 +405,6 @@ def test_general_knowledge_loosens_no_limit(name: str) -> None:
 
 @EVERY
 def test_a_condition_that_would_be_ignored_is_refused(name: str) -> None:
-    """On either kind of upload: which one it becomes depends on the source."""
     provider = PROVIDERS[name]
     if False in (provider.conditional_put, provider.conditional_complete):
         assert {"if_match", "if_none_match"} <= provider.refused_attributes
@@ -386,7 +414,6 @@ def test_a_condition_that_would_be_ignored_is_refused(name: str) -> None:
 
 @EVERY
 def test_an_unknown_whether_is_a_careful_no(name: str) -> None:
-    """Where nobody says that a store takes an extra, none is sent of its own accord."""
     provider = PROVIDERS[name]
     if "checksums" in provider.unknown:
         assert provider.checksums == frozenset()

@@ -12,12 +12,10 @@ from aios3._providers.toml_reader import ROWS, read_rows
 
 
 def test_every_table_becomes_a_provider_of_that_name() -> None:
-    """All rows build a valid `Provider`, in the order of the file."""
     assert [row.name for row in ROWS] == list(PROVIDERS)
 
 
 def test_facts_carry_the_source_of_their_table() -> None:
-    """Values keep their types; sizes and ages lose their units."""
     (row,) = read_rows(
         """
         [[mine]]
@@ -63,7 +61,6 @@ def test_a_malformed_table_names_what_is_wrong(table: str, complaint: str) -> No
 
 
 def test_a_field_that_providers_do_not_have_is_refused() -> None:
-    """`Provider` itself refuses it, when the table is loaded."""
     (row,) = read_rows('[[x]]\nsource = "a"\nmax_part = 1')
     assert "max_part" not in {field.name for field in dataclasses.fields(Provider)}
     with pytest.raises(TypeError, match="max_part"):

@@ -17,8 +17,6 @@ import pytest
 from aios3.credentials import Credentials
 from aios3.testing import S3Server
 
-EMPTY_HASH = hashlib.sha256(b"").hexdigest()
-
 
 def sign(
     method: str,

@@ -75,13 +75,11 @@ def _no_other_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_fixture_serves_coroutines(pytester: pytest.Pytester, mode: str) -> None:
-    """Of pytest-asyncio in both of its modes, and of anyio; all that is public works from the test's loop."""
     mark, options, passed = MODES[mode]
     run(pytester, ASYNCHRONOUS.format(mark=mark), *options).assert_outcomes(passed=passed)
 
 
 def test_the_fixture_serves_a_test_without_a_loop(pytester: pytest.Pytester) -> None:
-    """No plugin for coroutines has to be there."""
     run(pytester, SYNCHRONOUS).assert_outcomes(passed=1)
 
 
@@ -93,6 +91,5 @@ def test_the_readmes_example_passes_without_settings(pytester: pytest.Pytester, 
 
 
 def test_the_readme_says_what_the_fixture_has(s3_server: S3Server) -> None:
-    """One bucket of that name, empty."""
     assert list(s3_server.store.buckets) == ["bucket"]
     assert "`s3_server`, a server with the bucket `bucket`" in " ".join(README.split())

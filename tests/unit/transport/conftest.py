@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -73,3 +74,17 @@ def request_to() -> Callable[..., Request]:
         return Request(**(defaults | {"host": peer.host} | fields))
 
     return build
+
+
+@pytest.fixture
+async def narrow_session() -> AsyncIterator[aiohttp.ClientSession]:
+    """A session whose sockets buffer so little that bytes wait in this process."""
+
+    def make_socket(address: Any) -> socket.socket:
+        sock = socket.socket(*address[:3])
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        sock.setblocking(False)
+        return sock
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=make_socket)) as session:
+        yield session

@@ -9,19 +9,14 @@ import aiohttp
 import pytest
 
 from aios3._transport import aiohttp_transport
-from aios3.errors import ConfigurationError, DriverClosedError, TransportError, TransportTimeoutError
+from aios3.errors import ConfigurationError, TransportError, TransportTimeoutError
 from tests.support.wire import OK, Peer, answer, turns
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
-PIECE = bytes(256 * 1024)
-LARGE = [PIECE] * 64
-"""More than the socket buffers of both sides hold."""
 
 
 @BOTH
 async def test_a_connection_closed_while_idle_is_not_used(transport, wire, request_to, secure):
-    """The next request opens another one and succeeds."""
-
     async def script(peer):
         await peer.read_request()
         peer.send(OK)
@@ -49,7 +44,6 @@ async def test_an_idle_connection_is_dropped(make_transport, wire, request_to, m
 
 
 async def test_a_closed_session_is_named(make_transport, wire, request_to):
-    """An injected session that was closed is the caller's mistake, and the message says which."""
     session = aiohttp.ClientSession()
     await session.close()
     peer = await wire(Peer.read_request)
@@ -80,27 +74,7 @@ async def test_no_more_than_the_limit_of_connections(make_transport, wire, reque
     assert peer.most_connections == 128
 
 
-@pytest.mark.parametrize("method", ["PUT", "GET"])
-async def test_a_cancelled_request_closes_its_connection(transport, wire, request_to, method):
-    """The store sees the end of the connection, and the cancellation reaches the caller as it is."""
-    asked = asyncio.Event()
-
-    async def script(peer):
-        await peer.read_request()
-        asked.set()
-        await peer.read_to_end()
-
-    peer = await wire(script)
-    task = asyncio.create_task(transport.send(request_to(peer, method=method, body=[b"x"] if method == "PUT" else [])))
-    await asked.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await peer.peers[0].closed()
-
-
 async def test_a_cancelled_wait_for_a_connection_takes_no_place(make_transport, wire, request_to, monkeypatch):
-    """Whoever is cancelled while all connections are taken leaves the limit as it was."""
     monkeypatch.setattr(aiohttp_transport, "_MAX_CONNECTIONS", 1)
     release = asyncio.Event()
 
@@ -127,7 +101,6 @@ async def test_a_cancelled_wait_for_a_connection_takes_no_place(make_transport, 
 async def test_waiting_for_a_connection_of_an_injected_session_is_not_connecting(
     make_transport, wire, request_to, loop_clock
 ):
-    """A session that allows few connections makes requests wait for each other, not fail."""
     release = asyncio.Event()
 
     async def script(peer):
@@ -148,44 +121,7 @@ async def test_waiting_for_a_connection_of_an_injected_session_is_not_connecting
     assert len(peer.peers) == 1
 
 
-async def test_after_the_end_nothing_is_sent(make_transport, wire, request_to):
-    """Trying again would not help."""
-    peer = await wire(Peer.read_request)
-    transport = make_transport()
-    await transport.aclose()
-    with pytest.raises(DriverClosedError, match="the driver is closed") as caught:
-        await transport.send(request_to(peer, body=[b"x"]))
-    assert not caught.value.was_sent
-    assert peer.peers == []
-
-
-@pytest.mark.parametrize(
-    ("method", "body"), [("PUT", [b"x"]), ("PUT", ()), ("POST", [b"x"]), ("POST", ()), ("GET", ())]
-)
-async def test_what_a_store_has_seen_may_have_been_done(transport, wire, request_to, method, body):
-    """A connection that breaks after the request leaves it open, also for a request without a body."""
-
-    async def script(peer):
-        await peer.read_request()
-        peer.reset()
-
-    peer = await wire(script)
-    with pytest.raises(TransportError) as caught:
-        await transport.send(request_to(peer, method=method, body=body))
-    assert caught.value.was_sent
-
-
-async def test_without_a_connection_nothing_was_sent(transport, wire, request_to):
-    """Nobody listens there."""
-    request = request_to(await wire(Peer.read_request), host="127.0.0.1:1", body=[b"x"])
-    with pytest.raises(TransportError) as caught:
-        await transport.send(request)
-    assert not caught.value.was_sent
-
-
 async def test_a_connection_that_is_not_there_in_time_sends_nothing(make_transport, monkeypatch, wire, request_to):
-    """The store's host swallows what it is sent."""
-
     async def never(*_: object, **__: object) -> object:
         await asyncio.Event().wait()
 
@@ -206,8 +142,6 @@ async def test_a_connection_that_is_not_there_in_time_sends_nothing(make_transpo
     ],
 )
 async def test_the_timeouts_of_an_injected_session_are_timeouts(make_transport, wire, request_to, error, was_sent):
-    """Those of its connecting have sent nothing."""
-
     async def fail(request: object, handler: object) -> aiohttp.ClientResponse:
         raise error
 
@@ -233,7 +167,6 @@ def defective_session(error: BaseException, *, is_sent: bool) -> aiohttp.ClientS
 @pytest.mark.parametrize("is_sent", [False, True])
 @pytest.mark.parametrize("error", [AttributeError("a"), RuntimeError("a"), AssertionError(), asyncio.CancelledError()])
 async def test_a_defect_is_no_more_than_a_lost_answer(make_transport, wire, request_to, method, is_sent, error):
-    """Whether it was sent is known of a request with a body."""
     peer = await wire(serve)
     async with defective_session(error, is_sent=is_sent) as session:
         with pytest.raises(TransportError) as caught:
@@ -256,7 +189,6 @@ async def test_a_defect_is_no_more_than_a_lost_answer(make_transport, wire, requ
 async def test_a_request_that_cannot_be_made_with_the_callers_session(
     make_transport, wire, request_to, method, is_sent, kind
 ):
-    """That is the caller's mistake; but once it may have been sent, its answer was lost."""
     peer = await wire(serve)
     async with defective_session(ValueError("auth beside a header"), is_sent=is_sent) as session:
         with pytest.raises(kind) as caught:

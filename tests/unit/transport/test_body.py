@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import aiohttp
 import pytest
@@ -12,7 +11,7 @@ from aios3._protocol.wire.messages import Request
 from aios3._transport.body import SlicedBody
 from aios3._transport.stall_timeout import StallMonitor, StallTimer
 from aios3.errors import TransportError
-from tests.support.wire import OK, answer, turns
+from tests.support.wire import OK, Reluctant, answer, turns
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 SIZE = 256 * 1024
@@ -29,42 +28,8 @@ def take_back(segments: list[bytearray]) -> None:
         segment[:] = b"Z" * len(segment)
 
 
-@pytest.fixture
-async def narrow_session():
-    """A session whose sockets buffer so little that bytes wait in this process."""
-
-    def make_socket(address):
-        sock = socket.socket(*address[:3])
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-        sock.setblocking(False)
-        return sock
-
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=make_socket)) as session:
-        yield session
-
-
-class Reluctant:
-    """A peer that reads the head, says something or nothing, and reads the rest once it is let."""
-
-    def __init__(self, says: bytes = b"") -> None:
-        self.says = says
-        self.head_came = asyncio.Event()
-        self.may_read = asyncio.Event()
-        self.at_end = asyncio.Event()
-
-    async def __call__(self, peer):
-        await peer.read_head()
-        await peer.read_some(1)
-        peer.send(self.says)
-        self.head_came.set()
-        await self.may_read.wait()
-        await peer.read_to_end()
-        self.at_end.set()
-
-
 @BOTH
 async def test_no_byte_of_a_cancelled_body_leaves_afterwards(transport, wire, request_to, secure):
-    """Once `send` has been cancelled its segments may be reused: the store never sees what they hold then."""
     script = Reluctant()
     peer = await wire(script, secure=secure)
     segments = fill()
@@ -83,7 +48,6 @@ async def test_no_byte_of_a_cancelled_body_leaves_afterwards(transport, wire, re
 @BOTH
 @pytest.mark.parametrize("status", [200, 403, 503])
 async def test_no_byte_leaves_after_an_early_answer(transport, wire, request_to, secure, status):
-    """Also if the store keeps the connection open and goes on reading."""
     script = Reluctant(answer(status))
     peer = await wire(script, secure=secure)
     segments = fill()
@@ -101,7 +65,6 @@ async def test_no_byte_leaves_after_an_early_answer(transport, wire, request_to,
 
 @BOTH
 async def test_no_byte_leaves_after_a_stall(make_transport, wire, request_to, secure):
-    """A peer that does not read is given up, and its connection with all that it had buffered."""
     script = Reluctant()
     peer = await wire(script, secure=secure)
     segments = fill()
@@ -118,7 +81,6 @@ async def test_no_byte_leaves_after_a_stall(make_transport, wire, request_to, se
 async def test_no_byte_leaves_after_an_early_answer_to_a_small_body(
     make_transport, narrow_session, wire, request_to, secure, status
 ):
-    """A body that the event loop has taken, but not the socket, is not out of use."""
     script = Reluctant(answer(status))
     peer = await wire(script, secure=secure)
     segments = fill(1, 59_000)
@@ -134,7 +96,6 @@ async def test_no_byte_leaves_after_an_early_answer_to_a_small_body(
 
 @BOTH
 async def test_no_byte_leaves_after_a_small_body_is_cancelled(make_transport, narrow_session, wire, request_to, secure):
-    """The same by cancellation."""
     script = Reluctant()
     peer = await wire(script, secure=secure)
     segments = fill(1, 59_000)
@@ -153,7 +114,6 @@ async def test_no_byte_leaves_after_a_small_body_is_cancelled(make_transport, na
 @BOTH
 @pytest.mark.parametrize("status", [400, 403, 413, 500, 503])
 async def test_an_early_refusal_is_the_answer(transport, wire, request_to, secure, status):
-    """A store that refuses by the head need not read the body; what it said is what the caller learns."""
     script = Reluctant(answer(status, b"<Error/>"))
     peer = await wire(script, secure=secure)
     response = await transport.send(request_to(peer, body=fill()))
@@ -167,8 +127,6 @@ async def test_an_early_refusal_is_the_answer(transport, wire, request_to, secur
 async def test_an_early_refusal_is_the_answer_also_if_the_store_closes_at_once(
     transport, wire, request_to, secure, round_number
 ):
-    """The reset that follows unread data does not hide an answer that came before it."""
-
     async def script(peer):
         await peer.read_head()
         await peer.read_body(round_number * 100_000)
@@ -188,7 +146,6 @@ async def test_an_early_refusal_is_the_answer_also_if_the_store_closes_at_once(
 async def test_an_answer_that_ends_the_connection_is_the_answer(
     make_transport, narrow_session, wire, request_to, secure, says, segments, is_narrow
 ):
-    """Of success and of refusal; the end of the connection comes with it, or a moment later."""
     statuses = [200, 503] * 3
 
     async def script(peer):
@@ -234,7 +191,6 @@ async def test_an_early_success_that_ends_the_connection_is_no_success(
 
 @BOTH
 async def test_success_before_the_whole_body_is_no_success(transport, wire, request_to, secure):
-    """Whatever was stored, it was not the body."""
     script = Reluctant(OK)
     peer = await wire(script, secure=secure)
     with pytest.raises(TransportError, match="before the whole body was sent"):
@@ -243,7 +199,6 @@ async def test_success_before_the_whole_body_is_no_success(transport, wire, requ
 
 @BOTH
 async def test_after_an_early_answer_the_next_request_has_a_connection_of_its_own(transport, wire, request_to, secure):
-    """The rest of the unsent body cannot be mistaken for the next request."""
     scripts = [Reluctant(answer(503)), Reluctant(OK)]
 
     async def script(peer):
@@ -254,30 +209,6 @@ async def test_after_an_early_answer_the_next_request_has_a_connection_of_its_ow
     assert (await transport.send(request_to(peer, body=[b"x"]))).status == 200
     assert len(peer.peers) == 2
     scripts[0].may_read.set()
-
-
-async def test_the_same_request_can_be_sent_again(transport, wire, request_to):
-    """A fresh body per attempt: the second carries all bytes too."""
-
-    async def script(peer):
-        for status in (503, 200):
-            await peer.read_request()
-            peer.send(answer(status))
-
-    peer = await wire(script)
-    request = request_to(peer, body=fill(3))
-    assert [(await transport.send(request)).status for _ in range(2)] == [503, 200]
-    assert peer.peers[0].body == b"A" * (2 * 3 * SIZE)
-
-
-async def test_a_body_shows_neither_its_bytes_nor_itself_as_text():
-    """Debug logs of the HTTP library may show a payload."""
-    request = Request("PutObject", "PUT", "http", "localhost", "/b/k", body=[b"secret"])
-    body = SlicedBody(request, StallTimer("PutObject", StallMonitor(), connect=1, send=1, response=1), set())
-    assert "secret" not in repr(body)
-    assert "6 bytes" in repr(body)
-    with pytest.raises(TypeError, match="bytes"):
-        body.decode()
 
 
 class Line:
@@ -318,7 +249,6 @@ def body_of(*pieces: bytes) -> SlicedBody:
 
 
 async def test_a_connection_that_closes_meanwhile_leaves_the_word_to_the_answer():
-    """Which may be there already, and say why."""
     body, line = body_of(b"abc", b"def"), Line(is_closing=False)
     await body.write(line)  # type: ignore[arg-type]
     assert (line.written, body.is_gone) == ([b"abc"], False)
@@ -349,3 +279,12 @@ async def test_an_answer_can_be_quicker_than_the_news_that_the_body_has_left(uns
     assert line.limit is None
     line.get_write_buffer_size = lambda: None.gone  # type: ignore[attr-defined, method-assign]
     assert body.is_gone is (unsent == 0)
+
+
+async def test_a_body_shows_neither_its_bytes_nor_itself_as_text():
+    request = Request("PutObject", "PUT", "http", "localhost", "/b/k", body=[b"secret"])
+    body = SlicedBody(request, StallTimer("PutObject", StallMonitor(), connect=1, send=1, response=1), set())
+    assert "secret" not in repr(body)
+    assert "6 bytes" in repr(body)
+    with pytest.raises(TypeError, match="bytes"):
+        body.decode()

@@ -7,7 +7,6 @@ import asyncio
 import aiohttp
 import pytest
 
-from aios3._protocol.wire.messages import Response
 from aios3._transport.interface import StreamedResponse
 from aios3.errors import TransportError, TransportTimeoutError
 from tests.support.wire import answer
@@ -20,15 +19,7 @@ async def chunks(*pieces):
         yield piece
 
 
-async def test_a_streamed_answer_can_be_read_whole():
-    """What is left of it becomes a `Response`."""
-    streamed = StreamedResponse(404, {"etag": "x"}, chunks(b"<Err", b"or/>"))
-    assert await streamed.read() == Response(404, {"etag": "x"}, b"<Error/>")
-
-
 async def test_an_answer_that_is_read_whole_is_bounded():
-    """In bytes, and in time where it has patience: an error document without end is given up."""
-
     async def endless():
         while True:
             yield bytes(2**20)
@@ -43,17 +34,6 @@ async def test_an_answer_that_is_read_whole_is_bounded():
 
     with pytest.raises(TransportTimeoutError, match="no end after 0.01 s"):
         await StreamedResponse(500, {}, silent(), patience=0.01).read()
-
-
-async def test_an_answer_that_breaks_off_while_it_is_read_whole():
-    """Its own error comes through, also one that is a timeout."""
-
-    async def broken():
-        yield b"x"
-        raise TransportTimeoutError("no byte")
-
-    with pytest.raises(TransportTimeoutError, match="no byte"):
-        await StreamedResponse(500, {}, broken(), patience=5).read()
 
 
 def serve(data: bytes, hold: asyncio.Event | None = None):
@@ -72,7 +52,6 @@ def serve(data: bytes, hold: asyncio.Event | None = None):
 
 @BOTH
 async def test_a_download_comes_in_chunks_and_keeps_its_connection(transport, wire, request_to, secure):
-    """Chunks of at most the size asked for, in order; the connection serves the next request."""
     content = bytes(range(256)) * 1000
     peer = await wire(serve(answer(206, content, "ETag: x")), secure=secure)
     for _ in range(2):
@@ -85,7 +64,6 @@ async def test_a_download_comes_in_chunks_and_keeps_its_connection(transport, wi
 
 
 async def test_a_download_is_not_read_ahead(transport, wire, request_to):
-    """Who reads slowly holds little: the store is held up, not the memory filled."""
     sent = 0
 
     async def script(peer):
@@ -110,8 +88,6 @@ async def test_a_download_is_not_read_ahead(transport, wire, request_to):
 
 @BOTH
 async def test_a_download_that_breaks_off_is_an_error(transport, wire, request_to, secure):
-    """Never a clean end: the bytes that came are not all."""
-
     async def script(peer):
         await peer.read_request()
         peer.send(answer(200, b"x" * 1000)[:-1])
@@ -122,32 +98,12 @@ async def test_a_download_that_breaks_off_is_an_error(transport, wire, request_t
             [chunk async for chunk in streamed.chunks]
 
 
-async def test_a_download_that_is_reset_is_an_error(transport, wire, request_to):
-    """The same for RST."""
-    came = asyncio.Event()
-
-    async def script(peer):
-        await peer.read_request()
-        peer.send(answer(200, b"x" * 1000)[:-1])
-        await came.wait()
-        peer.reset()
-
-    peer = await wire(script)
-    async with transport.open(request_to(peer, method="GET"), chunk_size=100) as streamed:
-        await anext(streamed.chunks)
-        came.set()
-        with pytest.raises(TransportError, match="broke off"):
-            [chunk async for chunk in streamed.chunks]
-
-
 @pytest.mark.parametrize(
     "error", [AttributeError("a"), RuntimeError("a"), AssertionError(), ValueError("a"), OSError()]
 )
 async def test_a_download_in_which_the_http_client_fails_is_an_error_of_the_tree(
     transport, wire, request_to, monkeypatch, error
 ):
-    """A defect of its says no more than a connection that was lost."""
-
     async def fail(self: aiohttp.StreamReader, count: int) -> bytes:
         raise error
 
@@ -160,7 +116,6 @@ async def test_a_download_in_which_the_http_client_fails_is_an_error_of_the_tree
 
 
 async def test_a_download_that_stalls_is_a_timeout(make_transport, wire, request_to, loop_clock):
-    """No byte for the answer timeout ends it, a byte in time does not."""
     hold = asyncio.Event()
     peer = await wire(serve(answer(200, b"abc"), hold))
     transport = make_transport(read=30)
@@ -177,7 +132,6 @@ async def test_a_download_that_stalls_is_a_timeout(make_transport, wire, request
 
 
 async def test_a_slow_consumer_is_no_stall(make_transport, wire, request_to, loop_clock):
-    """The time between two reads is the caller's own."""
     peer = await wire(serve(answer(200, b"abc")))
     async with make_transport(read=30).open(request_to(peer, method="GET"), chunk_size=1) as streamed:
         async for _ in streamed.chunks:
@@ -186,8 +140,6 @@ async def test_a_slow_consumer_is_no_stall(make_transport, wire, request_to, loo
 
 @BOTH
 async def test_leaving_early_closes_the_connection(transport, wire, request_to, secure):
-    """The rest of a large object is not waited for."""
-
     async def script(peer):
         await peer.read_request()
         peer.send(answer(200, b"x" * 100_000)[:-1])
@@ -202,7 +154,6 @@ async def test_leaving_early_closes_the_connection(transport, wire, request_to, 
 
 
 async def test_a_cancelled_download_closes_the_connection(transport, wire, request_to):
-    """Cancelled while the answer is awaited."""
     asked = asyncio.Event()
 
     async def script(peer):
@@ -223,20 +174,7 @@ async def test_a_cancelled_download_closes_the_connection(transport, wire, reque
     await peer.peers[0].closed()
 
 
-async def test_a_download_that_is_refused_a_connection(transport, wire, request_to):
-    """A failure before the answer is translated as for other requests."""
-
-    async def script(peer):
-        await peer.read_request()
-
-    peer = await wire(script)
-    with pytest.raises(TransportError, match="PutObject at"):
-        async with transport.open(request_to(peer, method="GET"), chunk_size=10):
-            raise AssertionError("there was no answer")
-
-
 async def test_an_error_of_the_block_is_not_translated(transport, wire, request_to):
-    """What the caller raises inside the block stays what it is, also a TimeoutError of theirs."""
     peer = await wire(serve(answer(200, b"abc")))
     for error in (TimeoutError("mine"), OSError("mine"), asyncio.CancelledError()):
         with pytest.raises(type(error)) as caught:

@@ -40,7 +40,6 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ("host", "addresses"), [("both.test", ["192.0.2.1", "2001:db8::1"]), ("link.test", ["fe80::1%3"])]
 )
 async def test_addresses_are_the_systems(threads: list[str], host: str, addresses: list[str]) -> None:
-    """In its order; one that is valid on a link says on which."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, thread_name_prefix="callers"))
     with ThreadPoolExecutor(1, thread_name_prefix="ours") as ours:
         resolver = Resolver(ours)

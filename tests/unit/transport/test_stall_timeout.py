@@ -51,36 +51,7 @@ async def test_each_phase_has_its_own_time(timer, loop_clock, phases, limit, wor
         await task
 
 
-async def test_a_new_phase_begins_its_time_anew(timer, loop_clock):
-    """What the phase before has used up does not count."""
-    with timer:
-        await loop_clock.advance(9)
-        timer.enter("waiting for the response")
-        await loop_clock.advance(29)
-
-
-async def test_a_position_that_changes_keeps_it_alive(timer, loop_clock):
-    """One byte now and then is moving."""
-    position = 0
-    with timer:
-        timer.enter("sending the body", lambda: position)
-        for _ in range(10):
-            await loop_clock.advance(19)
-            position += 1
-            await loop_clock.advance(2)
-
-
-async def test_moving_keeps_it_alive(timer, loop_clock):
-    """Every piece of an answer counts."""
-    with timer:
-        timer.enter("waiting for the response")
-        for _ in range(10):
-            await loop_clock.advance(29)
-            timer.moved()
-
-
 async def test_an_answer_may_drip_for_ten_times_its_limit(timer, loop_clock):
-    """Pieces keep it alive until then; the time of the phases before does not count."""
     with timer:
         await loop_clock.advance(9)
         timer.enter("waiting for the response")
@@ -92,15 +63,7 @@ async def test_an_answer_may_drip_for_ten_times_its_limit(timer, loop_clock):
             timer.received()
 
 
-async def test_nothing_is_left_after_it(timer, loop_clock):
-    """Its timer is gone: time that passes after the attempt ends nothing."""
-    with timer:
-        pass
-    await loop_clock.advance(1000)
-
-
 async def test_phases_that_may_last_for_ever(loop_clock):
-    """An endless limit is one; where all are, nothing looks at all."""
     for send in (10, math.inf):
         with StallTimer("UploadPart", StallMonitor(), connect=math.inf, send=send, response=math.inf) as timer:
             await loop_clock.advance(1000)
@@ -110,14 +73,12 @@ async def test_phases_that_may_last_for_ever(loop_clock):
 
 @pytest.mark.parametrize("error", [KeyError("k"), TimeoutError("the source's own"), asyncio.CancelledError()])
 async def test_other_errors_pass(timer, error):
-    """Only its own timeout is translated."""
     with pytest.raises(type(error)) as caught, timer:
         raise error
     assert caught.value is error
 
 
 async def test_a_cancellation_is_not_mistaken_for_its_timeout(timer, loop_clock):
-    """A caller who cancels gets the cancellation."""
     task = asyncio.create_task(stand_still(timer))
     await turns()
     task.cancel()
@@ -127,7 +88,6 @@ async def test_a_cancellation_is_not_mistaken_for_its_timeout(timer, loop_clock)
 
 @pytest.mark.parametrize("is_first", [True, False])
 async def test_a_cancellation_in_the_same_turn_goes_on(timer, loop_clock, is_first):
-    """Whoever came first; and no cancellation is left behind that nobody asked for."""
     task = asyncio.create_task(stand_still(timer))
     await turns()
     if is_first:
@@ -140,24 +100,12 @@ async def test_a_cancellation_in_the_same_turn_goes_on(timer, loop_clock, is_fir
     assert task.cancelling() == 1
 
 
-async def test_a_timeout_leaves_no_cancellation_behind(timer, loop_clock):
-    """The task can go on waiting."""
-    with pytest.raises(TransportTimeoutError), timer:
-        timer.expire()
-        await asyncio.Event().wait()
-    await asyncio.sleep(0)
-    task = asyncio.current_task()
-    assert task is not None
-    assert task.cancelling() == 0
-
-
 def timers() -> int:
     """Return how many timers the loop has that will expire."""
     return sum(not handle.cancelled() for handle in asyncio.get_running_loop()._scheduled)
 
 
 async def test_one_timer_looks_after_all_attempts(loop_clock):
-    """Each has its own time all the same, whenever it began."""
     monitor, before = StallMonitor(), timers()
     tasks = []
     for limit in (30, 10, 20):
@@ -177,7 +125,6 @@ async def test_one_timer_looks_after_all_attempts(loop_clock):
 
 
 async def test_a_closed_patrol_has_no_timer_once_nothing_is_on_its_way(timer, loop_clock):
-    """An attempt that outlives the closing, in a session of the caller's, still ends in time."""
     monitor, before = StallMonitor(), timers()
     task = asyncio.create_task(stand_still(StallTimer("UploadPart", monitor, connect=10, send=20, response=30)))
     await turns()
@@ -208,24 +155,7 @@ async def stands_still(loop_clock, task: asyncio.Task, limit: float) -> Transpor
     return caught.value
 
 
-async def test_a_stop_is_noticed_soon(timer, loop_clock):
-    """The time counts from the last movement, not from when somebody looked."""
-    position = 0
-
-    async def moves_once():
-        with timer:
-            timer.enter("sending the body", lambda: position)
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(moves_once())
-    await turns()
-    await loop_clock.advance(0.1)
-    position = 1
-    await stands_still(loop_clock, task, 20)
-
-
 async def test_a_store_that_does_not_answer(make_transport, wire, request_to, loop_clock):
-    """The answer's time runs from the last byte sent, and can be given for one request."""
     peer = await wire(silent)
     transport = make_transport(connect=10, send=20, read=30)
     for given, limit in ((None, 30), (300, 300)):
@@ -236,21 +166,7 @@ async def test_a_store_that_does_not_answer(make_transport, wire, request_to, lo
         assert f"{limit} s while waiting for the response" in str(error)
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "POST"])
-async def test_a_store_that_does_not_answer_a_request_without_a_body(
-    make_transport, wire, request_to, loop_clock, method
-):
-    """Connecting and answering together have the time of both, where nothing tells them apart."""
-    peer = await wire(silent)
-    transport = make_transport(connect=10, send=20, read=30)
-    task = asyncio.create_task(transport.send(request_to(peer, method=method)))
-    while not peer.peers or not peer.peers[0].heads:
-        await asyncio.sleep(0)
-    await stands_still(loop_clock, task, 30 if method == "POST" else 40)
-
-
 async def test_a_store_that_stops_reading(make_transport, wire, request_to, loop_clock):
-    """A body of which nothing leaves any more is given up after the send timeout."""
     stopped = asyncio.Event()
 
     async def script(peer):
@@ -270,7 +186,6 @@ async def test_a_store_that_stops_reading(make_transport, wire, request_to, loop
 
 
 async def test_a_store_that_reads_slowly(make_transport, wire, request_to, loop_clock):
-    """A body that moves is not cut, however long the whole takes."""
     may_read = asyncio.Semaphore(0)
 
     async def script(peer):
@@ -321,7 +236,6 @@ async def test_a_slow_connection_with_small_socket_buffers(make_transport, wire,
 
 
 async def test_white_space_keeps_an_answer_alive(make_transport, wire, request_to, loop_clock):
-    """S3 sends white space for minutes while it puts the parts together."""
     more = asyncio.Semaphore(0)
 
     async def script(peer):
@@ -348,8 +262,6 @@ async def test_white_space_keeps_an_answer_alive(make_transport, wire, request_t
 
 
 async def test_an_answer_that_stalls(make_transport, wire, request_to, loop_clock):
-    """An answer that began and does not go on is given up too."""
-
     async def script(peer):
         await peer.read_request()
         peer.send(answer(200, b"abc")[:-1])

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
 from types import SimpleNamespace
 
-import aiohttp
 import pytest
 
 from aios3._transport.body import StreamedBody
 from aios3._transport.stall_timeout import StallMonitor, StallTimer
 from aios3.errors import TransportError, TransportTimeoutError
-from tests.support.wire import OK, answer, turns
+from tests.support.wire import OK, Reluctant, answer, turns
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 LENGTHS = pytest.mark.parametrize("has_length", [False, True], ids=["chunked", "length"])
@@ -77,38 +75,6 @@ class Taking:
         self.at_end.set()
 
 
-class Deaf:
-    """A peer that reads the head, and nothing more until it is let."""
-
-    def __init__(self, says: bytes = b"") -> None:
-        self.says = says
-        self.head_came = asyncio.Event()
-        self.may_read = asyncio.Event()
-        self.at_end = asyncio.Event()
-
-    async def __call__(self, peer):
-        await peer.read_head()
-        peer.send(self.says)
-        self.head_came.set()
-        await self.may_read.wait()
-        await peer.read_to_end()
-        self.at_end.set()
-
-
-@pytest.fixture
-async def narrow_session():
-    """A session whose sockets buffer so little that bytes wait in this process."""
-
-    def make_socket(address):
-        sock = socket.socket(*address[:3])
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-        sock.setblocking(False)
-        return sock
-
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=make_socket)) as session:
-        yield session
-
-
 def head_lines(head: bytes) -> list[bytes]:
     return head.lower().split(b"\r\n")
 
@@ -118,7 +84,6 @@ def head_lines(head: bytes) -> list[bytes]:
 
 @BOTH
 async def test_a_body_of_unknown_length_goes_out_in_chunks(transport, wire, request_to, secure):
-    """Each piece is one, the last of them empty; there is no content length."""
     script = Taking()
     peer = await wire(script, secure=secure)
     pieces = [b"abc", b"x" * 70_000, b"\r\n0\r\n\r\n", b"z"]
@@ -134,7 +99,6 @@ async def test_a_body_of_unknown_length_goes_out_in_chunks(transport, wire, requ
 
 @BOTH
 async def test_a_body_of_known_length_goes_out_as_it_is(transport, wire, request_to, secure):
-    """With that length and no framing."""
     script = Taking(until=b"ef")
     peer = await wire(script, secure=secure)
     assert (await transport.send_stream(request_to(peer), Feed(b"ab", b"cd", b"ef", length=6, ends=True))).status == 200
@@ -144,16 +108,8 @@ async def test_a_body_of_known_length_goes_out_as_it_is(transport, wire, request
     assert not [line for line in lines if line.startswith(b"transfer-encoding")]
 
 
-async def test_views_go_out_as_well(transport, wire, request_to):
-    """Segments, and the used part of one."""
-    peer = await wire(Taking())
-    await transport.send_stream(request_to(peer), Feed(bytearray(b"ab"), memoryview(bytearray(b"cdef"))[:2], ends=True))
-    assert bytes(peer.peers[0].body) == b"2\r\nab\r\n2\r\ncd\r\n" + END
-
-
 @BOTH
 async def test_a_piece_goes_out_although_no_other_follows(transport, wire, request_to, secure):
-    """A live source is not made to wait for a full buffer."""
     peer = await wire(Taking(), secure=secure)
     feed = Feed(b"a")
     sending = asyncio.create_task(transport.send_stream(request_to(peer), feed))
@@ -169,8 +125,6 @@ async def test_a_piece_goes_out_although_no_other_follows(transport, wire, reque
 
 @BOTH
 async def test_the_connection_is_used_again(transport, wire, request_to, secure):
-    """After a whole body and its answer; and its buffers are as they were."""
-
     async def script(peer):
         for end in (END, b"ab", END):
             await peer.read_head()
@@ -194,8 +148,7 @@ async def test_the_connection_is_used_again(transport, wire, request_to, secure)
 async def test_the_next_piece_is_asked_for_when_the_last_has_left(
     make_transport, narrow_session, wire, request_to, secure, has_length
 ):
-    """Not while any of it waits in this process."""
-    script = Deaf()
+    script = Reluctant()
     peer = await wire(script, secure=secure)
     size = 1 << 20
     feed = Feed(*[bytes(size)] * 40, length=40 * size if has_length else None)
@@ -217,8 +170,6 @@ async def test_the_next_piece_is_asked_for_when_the_last_has_left(
 async def test_nothing_waits_in_this_process_when_the_next_piece_is_asked_for(
     make_transport, narrow_session, wire, request_to, secure, size
 ):
-    """Of pieces of any size, to a peer that is slower than we are."""
-
     async def script(peer):
         await peer.read_head()
         while not peer.body.endswith(END):
@@ -242,7 +193,6 @@ async def test_nothing_waits_in_this_process_when_the_next_piece_is_asked_for(
 
 
 async def test_the_time_of_a_piece_counts_from_its_arrival(request_to):
-    """Whatever the source took before it."""
     timer = SimpleNamespace(moves=0, enter=lambda *_: None)
     timer.moved = lambda: setattr(timer, "moves", timer.moves + 1)
     feed = Feed()
@@ -257,15 +207,7 @@ async def test_the_time_of_a_piece_counts_from_its_arrival(request_to):
     await asyncio.wait({writing})
 
 
-async def test_a_stream_keeps_no_other_request_waiting(transport, wire, request_to):
-    """It may last for days, so it takes none of the slots."""
-    peer = await wire(Taking())
-    transport._slots = asyncio.Semaphore(0)
-    assert (await transport.send_stream(request_to(peer), Feed(b"a", ends=True))).status == 200
-
-
 async def test_a_slow_source_is_no_stall(make_transport, wire, request_to, loop_clock):
-    """Neither before the first byte nor later, however long it takes."""
     peer = await wire(Taking())
     feed = Feed()
     sending = asyncio.create_task(make_transport(ssl_context=None, send=5, read=5).send_stream(request_to(peer), feed))
@@ -280,8 +222,7 @@ async def test_a_slow_source_is_no_stall(make_transport, wire, request_to, loop_
 
 
 async def test_a_socket_that_takes_nothing_is_a_stall(make_transport, wire, request_to, loop_clock):
-    """Counted from when there was something to send, not from when the source began to be slow."""
-    script = Deaf()
+    script = Reluctant()
     peer = await wire(script)
     feed = Feed()
     sending = asyncio.create_task(make_transport(ssl_context=None, send=5, read=5).send_stream(request_to(peer), feed))
@@ -307,7 +248,6 @@ async def _moves(feed: Feed) -> bool:
 
 
 async def test_the_answer_has_its_own_time(make_transport, wire, request_to, loop_clock):
-    """From the end of the body on."""
     peer = await wire(Taking(says=b""))
     feed = Feed(b"a", ends=True)
     transport = make_transport(ssl_context=None, send=5, read=5)
@@ -331,8 +271,7 @@ async def test_the_answer_has_its_own_time(make_transport, wire, request_to, loo
 @LENGTHS
 @pytest.mark.parametrize("is_waiting", [True, False], ids=["waits for the source", "waits for the socket"])
 async def test_a_cancelled_body_has_no_end(transport, wire, request_to, secure, has_length, is_waiting):
-    """The connection is cut, and no byte leaves afterwards."""
-    script = Taking(until=b"") if is_waiting else Deaf()
+    script = Taking(until=b"") if is_waiting else Reluctant()
     peer = await wire(script, secure=secure)
     segments = [bytearray(b"A" * (1 << 18)) for _ in range(1 if is_waiting else 64)]
     feed = Feed(*segments, length=1 << 30 if has_length else None)
@@ -360,7 +299,6 @@ async def test_a_cancelled_body_has_no_end(transport, wire, request_to, secure, 
 @LENGTHS
 @pytest.mark.parametrize("status", [200, 403, 503])
 async def test_an_early_answer_ends_the_body(transport, wire, request_to, secure, has_length, status):
-    """While the source is waited for: a refusal is the answer, a success cannot be about this body."""
     peer = await wire(Taking(until=b"ab\r\n" if not has_length else b"ab", says=answer(status)), secure=secure)
     feed = Feed(b"ab", length=100 if has_length else None)
     sending = transport.send_stream(request_to(peer), feed)
@@ -377,8 +315,6 @@ async def test_an_early_answer_ends_the_body(transport, wire, request_to, secure
 @BOTH
 @pytest.mark.parametrize("way", ["close", "reset"])
 async def test_a_connection_that_is_lost_is_told_at_once(transport, wire, request_to, secure, way):
-    """Also while the source is waited for; what comes after that goes nowhere."""
-
     async def script(peer):
         await peer.read_head()
         await peer.read_some(100)
@@ -394,8 +330,6 @@ async def test_a_connection_that_is_lost_is_told_at_once(transport, wire, reques
 
 
 async def test_a_piece_that_was_lost_with_its_connection_has_not_left(make_transport, narrow_session, wire, request_to):
-    """The feed is not told that it may go on: it may want to begin again."""
-
     async def script(peer):
         await peer.read_head()
         peer.close_unread()
@@ -410,7 +344,7 @@ async def test_a_piece_that_was_lost_with_its_connection_has_not_left(make_trans
 
 async def test_nothing_has_left_on_a_connection_that_was_aborted(make_transport, narrow_session, wire, request_to):
     """As a session that is closed does; aiohttp then says that everything was written."""
-    peer = await wire(Deaf())
+    peer = await wire(Reluctant())
     feed = Feed(bytes(1 << 24), b"next", ends=True)
     sending = asyncio.create_task(make_transport(narrow_session, send=5).send_stream(request_to(peer), feed))
     while not (
@@ -422,22 +356,6 @@ async def test_nothing_has_left_on_a_connection_that_was_aborted(make_transport,
         await sending
     await turns()
     assert feed.asked == 1
-
-
-async def test_a_failure_on_a_connection_that_was_idle_is_marked(transport, wire, request_to):
-    """So that the attempt is repeated without being counted."""
-
-    async def script(peer):
-        await peer.read_request()
-        peer.send(OK)
-        await peer.read_head()
-        peer.reset()
-
-    peer = await wire(script)
-    await transport.send(request_to(peer, body=(b"x",)))
-    with pytest.raises(TransportError) as caught:
-        await transport.send_stream(request_to(peer), Feed(b"a"))
-    assert caught.value.on_reused_connection
 
 
 class Protocol:
@@ -479,7 +397,6 @@ async def test_a_body_whose_connection_is_gone_does_not_end(request_to, transpor
 
 @pytest.mark.parametrize(("length", "words"), [(None, "unknown length"), (7, "7 bytes")])
 async def test_a_body_shows_its_length_and_nothing_else(request_to, length, words):
-    """Logs must not hold content."""
     request = request_to(SimpleNamespace(scheme="http", host="h"))
     timer = StallTimer("op", StallMonitor(), connect=5, send=5, response=5)
     body = StreamedBody(request, Feed(b"secret", length=length), timer, set())

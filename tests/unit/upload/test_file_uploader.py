@@ -1,4 +1,4 @@
-"""A file goes straight into the memory of its parts: few threads, nothing copied, nothing held that was not granted."""
+"""Uploads of files, which are read straight into granted memory of their parts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIZE = 4 * SEGMENT_SIZE + 100
 
 
 class Reading(FileReader):
-    """Remembers how much it was given to fill, and what it was asked by `pull`; does something before each reading."""
+    """Records the bytes to fill and the hints of pulls, and calls `before` in the thread before each reading."""
 
     def __init__(self, opened: OpenedFile, before: Callable[[], object]) -> None:
         super().__init__(opened)
@@ -44,7 +44,6 @@ class Reading(FileReader):
         return await super().read_into(pieces)
 
     def readinto(self, memory: memoryview) -> int | None:
-        """In the thread."""
         before, self._next = self._next, lambda: None
         before()
         return self._source.readinto(memory)  # type: ignore[attr-defined, no-any-return]
@@ -69,7 +68,7 @@ class FileScene:
         return self.scene.engine.memory.used
 
     async def upload(self, body: bytes, **job: Any) -> bytes:
-        """Upload a file of these bytes, and return what the store has then."""
+        """Upload a file of these bytes, and return the bytes of the object."""
         self.path.write_bytes(body)
         await self.scene.upload(self.feed, **self.job(len(body)), **job)
         self.scene.assert_nothing_is_left()
@@ -96,23 +95,24 @@ def scene(tmp_path: Path) -> FileScene:
 @pytest.mark.parametrize(
     "size", [0, 1, SEGMENT_SIZE, SIZE - 1, SIZE, SIZE + 1, 2 * SIZE, 3 * SIZE + SEGMENT_SIZE, 5 * SIZE + 7]
 )
-async def test_the_bytes_are_the_files(scene: FileScene, size: int) -> None:
-    """Around the sizes of segments and parts; what fits one part is one PutObject."""
+async def test_the_bytes_of_a_file_are_uploaded(scene: FileScene, size: int) -> None:
     assert await scene.upload(data(size)) == data(size)
     assert ("PutObject" in scene.scene.store.operations) is (size <= SIZE)
     assert [len(body) for body in scene.scene.store.bodies if body][:1] == [min(size, SIZE)] * (size > 0)
 
 
-async def test_a_thread_fills_many_segments_at_once(scene: FileScene) -> None:
-    """As many as are left of the part; and the end shows without another thread."""
+async def test_a_thread_fills_all_segments_of_a_part_at_once(scene: FileScene) -> None:
+    threads: set[int] = set()
+    scene.before = lambda: threads.add(threading.get_ident())
     await scene.upload(data(2 * SIZE + 1000))
+    assert threading.get_ident() not in threads
     assert scene.reader is not None
     assert scene.reader.reads == [SIZE, SIZE, 1001]
     assert scene.reader.pulls == []
 
 
 async def test_a_large_part_is_read_in_pieces(scene: FileScene) -> None:
-    """Of half the usual part, so that its memory is not held long before it is needed."""
+    """So its memory is not held long before it is needed."""
     scene.plan = PartPlan(6 * 2**20, 6 * 2**20, 10)
     scene.scene.engine.memory.limit = 2**26
     body = data(13 * 2**20)
@@ -121,23 +121,14 @@ async def test_a_large_part_is_read_in_pieces(scene: FileScene) -> None:
     assert scene.reader.reads == [2_621_440, 2_621_440, 2**20] * 2 + [2**20 + 1]
 
 
-async def test_memory_is_granted_before_the_thread_writes_there(scene: FileScene) -> None:
-    """As much as it is given to fill, in whole segments, beside the part before unless that is stored; and no more."""
+async def test_memory_is_granted_before_a_thread_writes_to_it(scene: FileScene) -> None:
     used: list[int] = []
     scene.before = lambda: used.append(scene.used)
     await scene.upload(data(SIZE + 10), concurrency=1)
     assert used in ([SIZE, SIZE + SEGMENT_SIZE], [SIZE, SEGMENT_SIZE])
 
 
-async def test_with_little_memory_it_takes_what_there_is(scene: FileScene) -> None:
-    """The rest of the part comes when another's part was sent."""
-    scene.scene.engine.memory.limit = SIZE
-    body = data(3 * SIZE + 5)
-    assert await scene.upload(body) == body
-
-
-async def test_progress_counts_what_was_read(scene: FileScene) -> None:
-    """Part by part, up to the whole."""
+async def test_progress_of_a_file_counts_part_by_part(scene: FileScene) -> None:
     seen: list[UploadProgress] = []
     await scene.upload(data(2 * SIZE + 9), on_progress=seen.append, concurrency=1)
     assert sorted({progress.bytes_read for progress in seen}) == [SIZE, 2 * SIZE, 2 * SIZE + 9]
@@ -146,8 +137,7 @@ async def test_progress_counts_what_was_read(scene: FileScene) -> None:
 
 @pytest.mark.parametrize("first", [10, SIZE, SIZE + 10])
 @pytest.mark.parametrize("change", [b"", b"more"], ids=["shrinks", "grows"])
-async def test_a_file_that_changes_is_not_committed(scene: FileScene, first: int, change: bytes) -> None:
-    """Longer or shorter than it was said to be, wherever that shows."""
+async def test_a_file_that_changes_its_length_is_not_committed(scene: FileScene, first: int, change: bytes) -> None:
     scene.path.write_bytes(data(first) + change)
     size = first if change else first + 1
     with pytest.raises(SizeMismatchError, match=str(size)):
@@ -156,8 +146,7 @@ async def test_a_file_that_changes_is_not_committed(scene: FileScene, first: int
     scene.scene.assert_nothing_is_left()
 
 
-async def test_an_error_of_the_file_is_the_callers(scene: FileScene) -> None:
-    """Unchanged, and nothing is left."""
+async def test_an_error_of_the_file_is_raised_unchanged(scene: FileScene) -> None:
     error = OSError("the disk broke")
 
     def fail() -> None:
@@ -172,8 +161,8 @@ async def test_an_error_of_the_file_is_the_callers(scene: FileScene) -> None:
     scene.scene.assert_nothing_is_left()
 
 
-async def test_a_cancellation_does_not_wait_for_a_disk_that_hangs(scene: FileScene) -> None:
-    """What its thread still writes goes to memory that no other part has."""
+async def test_a_cancellation_does_not_wait_for_a_read_that_hangs(scene: FileScene) -> None:
+    """The memory to which its thread still writes is never given to another part."""
     entered, may_go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -195,17 +184,7 @@ async def test_a_cancellation_does_not_wait_for_a_disk_that_hangs(scene: FileSce
         may_go_on.set()
 
 
-async def test_the_loop_turns_while_a_thread_reads(scene: FileScene) -> None:
-    """Parts on their way are sent meanwhile."""
-    threads: set[int] = set()
-    scene.before = lambda: threads.add(threading.get_ident())
-    await scene.upload(data(SIZE + 1))
-    assert threads
-    assert threading.get_ident() not in threads
-
-
-async def test_a_part_on_the_disk_is_filled_the_ordinary_way(tmp_path: Path) -> None:
-    """It has no memory to be read into; the parts after it have."""
+async def test_a_spilled_part_is_filled_by_pulls_and_later_parts_are_not(tmp_path: Path) -> None:
     spilling = SpillScene(tmp_path)
     scene = FileScene(spilling, tmp_path / "file", spilling.plan)
     holder, size = spilling.hold_memory(), spilling.plan.first_size
@@ -216,14 +195,3 @@ async def test_a_part_on_the_disk_is_filled_the_ordinary_way(tmp_path: Path) -> 
     assert scene.reader is not None
     assert scene.reader.pulls[:2] == [SEGMENT_SIZE, SEGMENT_SIZE]
     assert scene.reader.reads[-1] == 4
-
-
-async def test_it_takes_other_sources_too(scene: FileScene) -> None:
-    """The way of reading is the reader's."""
-
-    async def feed(upload: Uploader) -> None:
-        await UploadWriter(upload).write_from([data(SIZE), data(SIZE + 5)])
-
-    await scene.scene.upload(feed, **scene.job(2 * SIZE + 5))
-    assert scene.scene.object() == data(SIZE) + data(SIZE + 5)
-    scene.scene.assert_nothing_is_left()

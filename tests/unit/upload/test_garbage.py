@@ -1,4 +1,4 @@
-"""Small objects are many: each must go when its upload ends, not when the collector comes round."""
+"""Memory of ended uploads: freed without the garbage collector, because small objects are many."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ from tests.support.upload_scene import UploadScene, content
 
 @pytest.fixture(autouse=True)
 def no_collector() -> Iterator[None]:
-    """Leave what refers to itself where it is."""
     gc.disable()
     yield
     gc.enable()
 
 
-async def test_an_upload_without_parts_is_gone_when_it_has_ended() -> None:
-    """Nothing of it refers back to it."""
+async def test_an_upload_without_parts_is_freed_at_its_end() -> None:
     seen: list[weakref.ref[Uploader]] = []
 
     async def add(upload: Uploader) -> None:

@@ -1,8 +1,9 @@
-"""However an upload ends: what its caller gets, and that nothing is left."""
+"""The ends of an upload: the error that its caller gets, and nothing left."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,56 +16,27 @@ from aios3.errors import (
     AccessDeniedError,
     CompletionUnknownError,
     ConfigurationError,
-    ObjectTooLargeError,
     StorageError,
     UploadNotFoundError,
 )
-from aios3.models import UploadReceipt
 from aios3.options import Timeouts
 from tests.support.fakes import PART, SMALL_PARTS, Gate, RecordingSource, make_job, refusal, turns
 from tests.support.upload_scene import UploadScene as Scene
-from tests.support.upload_scene import content
+from tests.support.upload_scene import adding, content, pulling
 
 
 @pytest.fixture
-def scene() -> Scene:
-    return Scene()
+async def scene() -> AsyncIterator[Scene]:
+    scene = Scene()
+    yield scene
+    scene.assert_nothing_is_left()
 
 
 # failures
 
 
-async def test_an_error_of_the_block_aborts(scene: Scene) -> None:
-    """It is raised unchanged, with a note of what became of the upload."""
-    error = KeyError("theirs")
-
-    async def add(upload: Uploader) -> None:
-        await upload.add(memoryview(content(3.5)))
-        raise error
-
-    with pytest.raises(KeyError) as caught:
-        await scene.upload(add)
-    assert caught.value is error
-    assert error.__notes__ == ["aios3: multipart upload upload-1 of bucket/key: it was aborted"]
-    scene.assert_nothing_is_left()
-
-
-async def test_an_error_before_the_first_request_sends_nothing(scene: Scene) -> None:
-    """There is nothing to abort."""
-
-    async def add(upload: Uploader) -> None:
-        await upload.add(memoryview(content(0.5)))
-        raise KeyError("theirs")
-
-    with pytest.raises(KeyError):
-        await scene.upload(add)
-    assert scene.store.operations == []
-    scene.assert_nothing_is_left()
-
-
 @pytest.mark.parametrize("limit", [None, timedelta(hours=24)])
-async def test_an_upload_that_the_store_has_lost_says_how_that_can_be(limit: timedelta | None) -> None:
-    """Where the provider is known to abort old uploads by itself."""
+async def test_a_note_on_a_lost_upload_says_when_the_provider_aborts_uploads(limit: timedelta | None) -> None:
     scene = Scene(provider=replace(SMALL_PARTS, aborts_uploads_after=limit))
     scene.store.on("UploadPart", refusal(404, "NoSuchUpload"))
     with pytest.raises(UploadNotFoundError) as caught:
@@ -73,67 +45,15 @@ async def test_an_upload_that_the_store_has_lost_says_how_that_can_be(limit: tim
     assert (told in caught.value.__notes__) == (limit is not None)
 
 
-async def test_a_failing_part_ends_a_block_that_waits(scene: Scene) -> None:
-    """The block is cancelled wherever it stands, and the part's error raised."""
-    scene.store.on("UploadPart", refusal(403, "AccessDenied"))
-
-    async def add(upload: Uploader) -> None:
-        await upload.add(memoryview(content(2)))
-        await asyncio.Event().wait()
-
-    with pytest.raises(AccessDeniedError, match="part 1"):
-        await scene.upload(add)
-    assert scene.store.operations[-2:] == ["AbortMultipartUpload", "ListParts"]
-    scene.assert_nothing_is_left()
-
-
-async def test_a_failing_part_is_retried_alone(scene: Scene) -> None:
-    """With the same bytes; the others go on."""
-    scene.store.on("UploadPart", refusal(500, "InternalError"))
-    await scene.upload(content(3))
-    numbers = [dict(request.query)["partNumber"] for request in scene.store.requests("UploadPart")]
-    assert sorted(numbers) == ["1", "1", "2", "3"]
-    assert scene.object() == content(3)
-
-
-@pytest.mark.parametrize("operation", ["CreateMultipartUpload", "CompleteMultipartUpload"])
-async def test_a_refused_upload_leaves_nothing(scene: Scene, operation: str) -> None:
-    """At its beginning and at its end."""
+@pytest.mark.parametrize("operation", ["PutObject", "CreateMultipartUpload", "CompleteMultipartUpload"])
+async def test_a_refused_request_leaves_nothing(scene: Scene, operation: str) -> None:
     scene.store.on(operation, refusal(403, "AccessDenied"))
     with pytest.raises(AccessDeniedError):
-        await scene.upload(content(3))
+        await scene.upload(content(0.5 if operation == "PutObject" else 3))
     assert scene.store.objects == {}
-    scene.assert_nothing_is_left()
 
 
-async def test_a_refused_put_leaves_nothing(scene: Scene) -> None:
-    """Its memory comes back."""
-    scene.store.on("PutObject", refusal(403, "AccessDenied"))
-    with pytest.raises(AccessDeniedError):
-        await scene.upload(b"abc")
-    scene.assert_nothing_is_left()
-
-
-@pytest.mark.parametrize("operation", ["PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"])
-@pytest.mark.parametrize("cancels", [1, 2])
-async def test_a_cancellation_leaves_nothing(scene: Scene, operation: str, cancels: int) -> None:
-    """Whatever request is in flight; a Create is waited for."""
-    gate = Gate()
-    scene.store.on(operation, gate, gate)
-    task = await scene.start(content(0.5 if operation == "PutObject" else 5))
-    assert gate.entered.is_set()
-    for _ in range(cancels):
-        task.cancel()
-        await turns(2)
-    gate.opened.set()
-    await asyncio.wait({task})
-    assert task.cancelled()
-    assert scene.store.objects == {}
-    scene.assert_nothing_is_left()
-
-
-async def test_a_cancellation_while_waiting_for_memory_leaves_nothing() -> None:
-    """The place in the line is given up."""
+async def test_a_cancelled_wait_for_memory_leaves_nothing() -> None:
     scene = Scene(memory_limit=PART)
     scene.store.on("PutObject", gate := Gate())
     holder = await scene.start(content(1), key="holder")
@@ -146,108 +66,51 @@ async def test_a_cancellation_while_waiting_for_memory_leaves_nothing() -> None:
     scene.assert_nothing_is_left()
 
 
-# errors that the block keeps to itself
+# lost bytes
 
 
-async def test_a_lost_write_is_never_committed(scene: Scene) -> None:
-    """A block that swallows the error and ends cleanly gets it again: its bytes are not all there."""
-
-    async def add(upload: Uploader) -> None:
-        await upload.add(memoryview(content(0.5)))
-        for _ in range(2):
-            with pytest.raises(ObjectTooLargeError):
-                await upload.add(memoryview(content(1)))
-
-    with pytest.raises(ObjectTooLargeError):
-        await scene.upload(add, max_size=PART)
-    assert scene.store.operations == []
-    scene.assert_nothing_is_left()
-
-
-async def test_a_refused_create_is_raised_by_the_write_that_needs_it(scene: Scene) -> None:
-    """Nothing else is sent, and the same comes out of the block."""
-    scene.store.on("CreateMultipartUpload", refusal(403, "AccessDenied"))
-
-    async def add(upload: Uploader) -> None:
-        with pytest.raises(AccessDeniedError):
-            await upload.add(memoryview(content(1.5)))
-        await asyncio.Event().wait()
-
-    with pytest.raises(AccessDeniedError):
-        await scene.upload(add)
-    assert scene.store.operations == ["CreateMultipartUpload"]
-    scene.assert_nothing_is_left()
-
-
-async def test_a_source_is_read_on_while_the_upload_is_created(scene: Scene) -> None:
-    """As far as slots and memory allow; and from the first byte on where the declared size is more than a part."""
+async def test_an_upload_of_more_than_a_part_is_created_with_the_first_byte_and_read_on(scene: Scene) -> None:
+    """If the size is declared."""
     gate = Gate()
     scene.store.on("CreateMultipartUpload", gate)
-    source = RecordingSource(content(0.25), content(1), content(1))
+    reader = SourceReader(RecordingSource(content(0.25), content(1), content(1)))
 
     async def add(upload: Uploader) -> None:
-        reader = SourceReader(source)
         await upload.add_from(reader)
         await gate.entered.wait()
         await upload.add_from(reader)
         await upload.add_from(reader)
         gate.opened.set()
 
-    receipt = await scene.upload(add, size=int(2.25 * PART))
-    assert len(receipt.parts) == 3
-    scene.assert_nothing_is_left()
+    assert len((await scene.upload(add, size=int(2.25 * PART))).parts) == 3
 
 
 @pytest.mark.parametrize("parts", [0.5, 2.5])
-async def test_a_write_that_was_cut_off_is_never_committed(parts: float) -> None:
-    """A block that gives a slow write up by a timeout cannot go on as if nothing had happened."""
+async def test_a_cancelled_write_is_never_committed(parts: float) -> None:
     scene = Scene(memory_limit=PART)
-    release = asyncio.Event()
-
-    async def hold(upload: Uploader) -> None:
-        await upload.add(memoryview(content(1)))
-        await release.wait()
-
-    holder = await scene.start(hold, key="holder")
+    holder = await scene.start(adding(1, None), key="holder")
 
     async def add(upload: Uploader) -> None:
         writing = asyncio.create_task(upload.add(memoryview(content(parts))))
         await turns()
         writing.cancel()
         await asyncio.wait({writing})
-        release.set()
         with pytest.raises(StorageError, match="cannot go on"):
             await upload.add(memoryview(b"more"))
 
     with pytest.raises(StorageError, match=r"cannot go on: CancelledError\(\)") as caught:
         await scene.upload(add)
     assert isinstance(caught.value.__cause__, asyncio.CancelledError)
-    await holder
-    assert list(scene.store.objects) == ["holder"]
+    holder.cancel()
+    await asyncio.wait({holder})
+    assert scene.store.objects == {}
     scene.assert_nothing_is_left()
 
 
-async def test_a_source_that_broke_is_never_committed(scene: Scene) -> None:
-    """Also if the block swallows what it raised."""
-    error = OSError("source")
-    reader = SourceReader(RecordingSource(b"abc", error))
-
-    async def add(upload: Uploader) -> None:
-        assert await upload.add_from(reader)
-        with pytest.raises(OSError, match="source"):
-            await upload.add_from(reader)
-
-    with pytest.raises(OSError, match="source") as caught:
-        await scene.upload(add)
-    assert caught.value is error
-    assert scene.store.operations == []
+# other tasks
 
 
-# writes of other tasks
-
-
-async def test_a_write_that_has_begun_is_waited_for(scene: Scene) -> None:
-    """Leaving the block cleanly commits it as well."""
+async def test_a_write_of_another_task_that_has_begun_is_committed(scene: Scene) -> None:
     gate, others = Gate(), list[asyncio.Task[None]]()
     scene.store.on("CreateMultipartUpload", gate)
 
@@ -262,142 +125,83 @@ async def test_a_write_that_has_begun_is_waited_for(scene: Scene) -> None:
     await others[0]
 
 
-async def test_a_write_after_the_end_is_refused(scene: Scene) -> None:
-    """As soon as the block has been left, though the commit is still under way."""
-    gate, box = Gate(), list[Uploader]()
+async def test_a_write_after_the_block_is_refused_during_the_commit_and_later(scene: Scene) -> None:
+    gate = Gate()
     scene.store.on("CompleteMultipartUpload", gate)
-
-    async def add(upload: Uploader) -> None:
-        box.append(upload)
-        await upload.add(memoryview(content(2)))
-
-    task = await scene.start(add)
+    task = await scene.start(content(2))
     with pytest.raises(ConfigurationError, match="ended"):
-        await box[0].add(memoryview(b"late"))
+        await scene.uploader.add(memoryview(b"late"))
     gate.opened.set()
     assert (await task).size == 2 * PART
     with pytest.raises(ConfigurationError, match="ended"):
-        await box[0].add(memoryview(b"later"))
-    scene.assert_nothing_is_left()
+        await scene.uploader.add(memoryview(b"later"))
 
 
 @pytest.mark.parametrize("where", ["CreateMultipartUpload", "UploadPart", "source", "memory"])
-async def test_a_block_that_fails_lets_go_of_other_tasks_writes(where: str) -> None:
-    """Wherever they wait: they are told, and hold nothing afterwards."""
-    scene = Scene(memory_limit=PART if where == "memory" else 64 * PART)
-    gate, holding = Gate(), asyncio.Event()
-    if where != "memory":
-        scene.store.on(where, *[gate] * 20)
-    holder = None
+async def test_writes_of_other_tasks_end_with_a_failed_block_wherever_they_wait(where: str) -> None:
+    scene, gate, others = Scene(memory_limit=PART if where == "memory" else 64 * PART), Gate(), list[Any]()
+    held = asyncio.Event()
+    scene.store.on("PutObject" if where == "memory" else where, *[gate] * 20)
     if where == "memory":
-        scene.store.on("PutObject", gate)
-        holder = await scene.start(content(1), key="holder")
-    source = RecordingSource(holding, *[content(1)] * 4)
-    reader = SourceReader(source)
-    others: list[asyncio.Task[Any]] = []
-
-    async def write(upload: Uploader) -> None:
-        if where == "source":
-            while await upload.add_from(reader):
-                pass
-        for _ in range(20):
-            await upload.add(memoryview(content(1.5)))
+        others.append(await scene.start(content(1), key="holder"))
+    source = RecordingSource(*[held] * (where == "source"), *[content(1.5)] * 20)
 
     async def add(upload: Uploader) -> None:
-        others.append(asyncio.create_task(write(upload)))
+        others.append(asyncio.create_task(pulling(source)(upload)))  # type: ignore[arg-type]
         await turns()
         raise KeyError("theirs")
 
     task = await scene.start(add)
     gate.opened.set()
-    holding.set()
-    await asyncio.wait({task, *others, *([holder] if holder else [])})
+    held.set()
+    await asyncio.wait({task, *others})
     assert isinstance(task.exception(), KeyError)
-    assert isinstance(others[0].exception(), StorageError)
+    assert isinstance(others[-1].exception(), StorageError)
     scene.assert_nothing_is_left()
 
 
-async def test_a_failing_part_stops_other_tasks_writes(scene: Scene) -> None:
-    """They get an error of ours, not of the machinery."""
-    scene.store.on("UploadPart", refusal(403, "AccessDenied"))
-    others: list[asyncio.Task[None]] = []
-
-    async def write(upload: Uploader) -> None:
-        for _ in range(100):
-            await upload.add(memoryview(content(1)))
-
-    async def add(upload: Uploader) -> None:
-        others.append(asyncio.create_task(write(upload)))
-        await asyncio.wait(others)
-
-    with pytest.raises(AccessDeniedError):
-        await scene.upload(add)
-    await asyncio.wait(others)
-    assert isinstance(others[0].exception(), StorageError)
-    scene.assert_nothing_is_left()
-
-
-# being stopped
+# stops
 
 
 async def test_a_stopped_upload_fails_with_the_reason(scene: Scene) -> None:
-    """Its block is cancelled, its parts joined, its upload aborted."""
-    reason, box = StorageError("the driver was closed"), list[Uploader]()
-
-    async def add(upload: Uploader) -> None:
-        box.append(upload)
-        await upload.add(memoryview(content(2.5)))
-        await asyncio.Event().wait()
-
-    task = await scene.start(add)
-    assert box[0].is_run_by(task)
-    assert not box[0].is_run_by(asyncio.current_task())
-    box[0].stop(reason)
+    reason = StorageError("the driver was closed")
+    task = await scene.start(adding(2.5, None))
+    assert scene.uploader.is_run_by(task)
+    assert not scene.uploader.is_run_by(asyncio.current_task())
+    scene.uploader.stop(reason)
     await asyncio.wait({task})
     assert task.exception() is reason
-    assert box[0].ended.is_set()
-    scene.assert_nothing_is_left()
+    assert scene.uploader.ended.is_set()
 
 
-async def test_a_stop_after_the_end_comes_to_nothing(scene: Scene) -> None:
-    """The object is there."""
-    box: list[Uploader] = []
-
-    async def add(upload: Uploader) -> None:
-        box.append(upload)
-        await upload.add(memoryview(content(2.5)))
-
-    receipt = await scene.upload(add)
-    box[0].stop(StorageError("too late"))
-    await turns()
-    assert box[0].receipt == receipt
+async def test_a_stop_before_the_beginning_or_after_the_end_has_no_effect(scene: Scene) -> None:
     Uploader(scene.engine, make_job()).stop(StorageError("too early"))
+    receipt = await scene.upload(content(2.5))
+    scene.uploader.stop(StorageError("too late"))
+    await turns()
+    assert scene.uploader.receipt == receipt
 
 
-async def test_a_stop_while_it_is_failing_comes_to_nothing(scene: Scene) -> None:
-    """The first error is the one that is raised."""
-    gate, box = Gate(), list[Uploader]()
+async def test_an_upload_that_is_being_aborted_is_neither_stopped_nor_aborted_again(scene: Scene) -> None:
+    gate = Gate()
     scene.store.on("AbortMultipartUpload", gate)
-
-    async def add(upload: Uploader) -> None:
-        box.append(upload)
-        await upload.add(memoryview(content(2.5)))
-        raise KeyError("first")
-
-    task = await scene.start(add)
-    box[0].stop(StorageError("too late"))
+    task = await scene.start(adding(2.5, KeyError("first")))
+    scene.uploader.stop(StorageError("too late"))
+    abandoning = asyncio.create_task(scene.uploader.abandon())
+    await turns()
     gate.opened.set()
-    await asyncio.wait({task})
-    assert isinstance(task.exception(), KeyError)
+    await abandoning
+    with pytest.raises(KeyError):
+        await task
+    assert scene.store.operations.count("AbortMultipartUpload") == 1
 
 
 @pytest.mark.parametrize("turns_after", range(-1, 6))
-async def test_a_stop_around_the_commit_is_one_or_the_other(scene: Scene, turns_after: int) -> None:
-    """An error or a receipt, at whatever turn of the loop it comes; the caller's task owes nobody a cancellation."""
-    box, left = list[Uploader](), list[int]()
+async def test_a_stop_at_any_turn_of_the_commit_ends_in_an_error_or_a_receipt(scene: Scene, turns_after: int) -> None:
+    """The caller's task owes no cancellation."""
 
     def stop() -> None:
-        box[0].stop(StorageError("closed"))
+        scene.uploader.stop(StorageError("closed"))
 
     async def answer(request: object) -> None:
         if turns_after < 0:
@@ -406,52 +210,28 @@ async def test_a_stop_around_the_commit_is_one_or_the_other(scene: Scene, turns_
             asyncio.get_running_loop().call_soon(stop)
             await turns(turns_after)
 
-    async def add(upload: Uploader) -> None:
-        box.append(upload)
-        await upload.add(memoryview(content(2.5)))
-
-    async def call() -> UploadReceipt:
-        try:
-            return await scene.upload(add)
-        finally:
-            task = asyncio.current_task()
-            assert task is not None
-            left.append(task.cancelling())
-            await asyncio.sleep(0)
-
     scene.store.on("CompleteMultipartUpload", answer)
-    task = asyncio.create_task(call())
+    task = asyncio.create_task(scene.upload(content(2.5)))
     await asyncio.wait({task})
-    assert left == [0]
+    assert task.cancelling() == 0
     if task.exception() is None:
         assert scene.object() == content(2.5)
     else:
         assert str(task.exception()) == "closed"
-    scene.assert_nothing_is_left()
 
 
-async def test_an_abandoned_upload_is_aborted_though_its_block_goes_on(scene: Scene) -> None:
-    """As when the driver is closed by the very task that uploads."""
-    box: list[Uploader] = []
-
-    async def add(upload: Uploader) -> None:
-        box.append(upload)
-        await upload.add(memoryview(content(2.5)))
-        await turns()
-        await upload.abandon()
-        assert scene.store.uploads == {}
-        upload.stop(StorageError("closed"))
-        await asyncio.Event().wait()
-
+async def test_an_abandoned_upload_is_aborted_although_its_block_goes_on(scene: Scene) -> None:
+    task = await scene.start(adding(2.5, None))
+    await scene.uploader.abandon()
+    assert scene.store.uploads == {}
+    scene.uploader.stop(StorageError("closed"))
     with pytest.raises(StorageError, match="closed"):
-        await scene.upload(add)
+        await task
     assert scene.store.operations.count("AbortMultipartUpload") == 1
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize(("parts", "commit"), [(0.5, "PutObject"), (2.5, "CompleteMultipartUpload")])
-async def test_a_commit_that_does_not_end_is_given_up(parts: float, commit: str) -> None:
-    """When the driver has waited long enough; its caller is told what to look at, and nothing is left."""
+async def test_a_commit_that_does_not_end_is_cut_off(parts: float, commit: str) -> None:
     scene = Scene(timeouts=Timeouts(cleanup=0.05))
     gate = Gate()
     scene.store.on(commit, gate)
@@ -464,34 +244,8 @@ async def test_a_commit_that_does_not_end_is_given_up(parts: float, commit: str)
     scene.assert_nothing_is_left()
 
 
-async def test_an_upload_that_is_being_ended_is_not_ended_twice() -> None:
-    """The abort that is on its way is waited for."""
-    scene = Scene(timeouts=Timeouts(cleanup=0.05))
-    gate = Gate()
-    scene.store.on("AbortMultipartUpload", gate)
-    box: list[Uploader] = []
-
-    async def add(upload: Uploader) -> None:
-        box.append(upload)
-        await upload.add(memoryview(content(2.5)))
-        raise KeyError("theirs")
-
-    task = await scene.start(add)
-    await gate.entered.wait()
-    abandoning = asyncio.create_task(box[0].abandon())
-    await turns()
-    assert scene.store.operations.count("AbortMultipartUpload") == 1
-    gate.opened.set()
-    await abandoning
-    with pytest.raises(KeyError):
-        await task
-    assert scene.store.operations.count("AbortMultipartUpload") == 1
-
-
 @pytest.mark.parametrize("parts", [0.5, 2.5])
 async def test_no_commit_begins_after_a_stop(scene: Scene, parts: float) -> None:
-    """Also if it comes at the very turn at which the commit would begin."""
-
     async def add(upload: Uploader) -> None:
         await upload.add(memoryview(content(parts)))
         drain = upload.sink._sender.drain
@@ -507,4 +261,3 @@ async def test_no_commit_begins_after_a_stop(scene: Scene, parts: float) -> None
     with pytest.raises(StorageError, match="closed"):
         await scene.upload(add)
     assert scene.store.objects == {}
-    scene.assert_nothing_is_left()

@@ -1,4 +1,4 @@
-"""Interface of sinks: both kinds take parts over, whatever happens."""
+"""Sinks of parts: both kinds own every part that they get."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KINDS = pytest.mark.parametrize("kind", JOBS)
 
 
 class Scene(StreamScene):
-    """A sink of one upload, on a fake store."""
+    """Sink of one upload, on a fake store."""
 
     def __init__(self, kind: type[MultipartSink | PutSink], **job: Any) -> None:
         super().__init__()
@@ -41,8 +41,7 @@ class Scene(StreamScene):
 
 
 @KINDS
-async def test_parts_become_the_object_and_are_closed(kind: type[Any]) -> None:
-    """In their order, whichever way they go."""
+async def test_parts_become_the_object_in_their_order_and_are_closed(kind: type[Any]) -> None:
     scene = Scene(kind)
     async with scene.sink.guard, PartTasks() as group:
         scene.tasks.begin(group)
@@ -58,8 +57,8 @@ async def test_parts_become_the_object_and_are_closed(kind: type[Any]) -> None:
 
 
 @KINDS
-async def test_a_part_is_closed_if_the_upload_has_failed(kind: type[Any]) -> None:
-    """The sink owns the part from the call on, so its caller does not close it."""
+async def test_a_part_passed_to_a_failed_upload_is_closed(kind: type[Any]) -> None:
+    """The sink owns it, so its caller does not close it."""
     scene = Scene(kind)
     with pytest.raises(ValueError, match="source"):
         async with scene.sink.guard, PartTasks() as group:
@@ -71,8 +70,7 @@ async def test_a_part_is_closed_if_the_upload_has_failed(kind: type[Any]) -> Non
 
 
 @KINDS
-async def test_abort_leaves_nothing_and_only_an_open_upload_has_a_checkpoint(kind: type[Any]) -> None:
-    """From a task that does not run the upload."""
+async def test_an_aborted_sink_has_no_checkpoint_and_leaves_nothing(kind: type[Any]) -> None:
     scene = Scene(kind)
     scene.sink.suspend(UploadSuspendedError("not what ends it"))
 
@@ -94,8 +92,7 @@ async def test_abort_leaves_nothing_and_only_an_open_upload_has_a_checkpoint(kin
 
 
 @KINDS
-async def test_the_first_part_is_kept_until_the_upload_has_begun(kind: type[Any]) -> None:
-    """However full it is: it may be all there is."""
+async def test_the_first_part_is_not_wanted_before_the_upload_has_begun(kind: type[Any]) -> None:
     scene = Scene(kind)
     assert not scene.sink.is_starved
     assert not scene.sink.wants(is_full=True, is_last=False)

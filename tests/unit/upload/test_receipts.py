@@ -1,4 +1,4 @@
-"""What a receipt says was verified: exactly what went over the wire, and what came back."""
+"""Verification in a receipt: exactly what was sent, and what came back."""
 
 from __future__ import annotations
 
@@ -52,10 +52,9 @@ async def verify(make_driver, provider, body=LARGE, *, tls=None, attributes=None
         (SMALL, AMAZON, SHA, {"signature", "sha256"}, "full-object", True, False),
     ],
 )
-async def test_over_http(
+async def test_a_receipt_says_what_was_verified_over_http(
     make_driver, body, provider, transfer, bodies, whole, is_checksum_confirmed, is_etag_confirmed
 ):
-    """Every body's SHA-256 is signed; checksums and the size come on top where the provider takes them."""
     found, _ = await verify(make_driver, provider, body, transfer=transfer)
     assert found == Verification(frozenset(bodies), whole, is_checksum_confirmed, is_etag_confirmed)
 
@@ -71,8 +70,8 @@ async def test_over_http(
         (SMALL, AMAZON, {}, Verification(frozenset({"crc32"}), "full-object", True, False)),
     ],
 )
-async def test_over_https(make_driver, tls, body, provider, transfer, expected):
-    """Bodies are not signed unless they are asked to be; TLS itself is not counted."""
+async def test_a_receipt_says_what_was_verified_over_https(make_driver, tls, body, provider, transfer, expected):
+    """Bodies are not signed unless the caller asks for it; TLS does not count."""
     found, server = await verify(make_driver, provider, body, transfer=transfer, tls=tls)
     assert found == expected
     sent = [request for request in server.requests if request.operation in ("PutObject", "UploadPart")]
@@ -80,15 +79,13 @@ async def test_over_https(make_driver, tls, body, provider, transfer, expected):
     assert is_signed == ("signature" in found.bodies)
 
 
-async def test_without_credentials_nothing_is_signed(make_driver):
-    """Whatever is configured."""
+async def test_an_unsigned_upload_has_no_signature_in_its_receipt(make_driver):
     found, _ = await verify(make_driver, GENERIC, credentials=ANONYMOUS)
     assert found.bodies == NOTHING
 
 
 @pytest.mark.parametrize("body", [SMALL, LARGE])
-async def test_an_md5_that_was_sent_is_told(make_driver, body):
-    """Under a lock; of a PutObject it is the ETag, too."""
+async def test_the_receipt_of_a_locked_object_names_its_md5(make_driver, body):
     found, _ = await verify(make_driver, GENERIC, body, attributes={"object_lock_legal_hold": True})
     assert found.bodies == {"signature", "content-md5"}
     assert found.whole == ("full-object" if body is SMALL else None)
@@ -96,31 +93,28 @@ async def test_an_md5_that_was_sent_is_told(make_driver, body):
 
 
 @pytest.mark.parametrize(("size", "whole"), [(None, None), (len(LARGE), "size")])
-async def test_a_streamed_body_has_nothing_but_its_length(server, make_driver, size, whole):
-    """If that was declared."""
+async def test_the_receipt_of_a_streamed_body_names_a_declared_length_only(server, make_driver, size, whole):
     async with S3Server(GENERIC, accept_chunked=True) as server:
         driver = make_driver(on=server, transfer=TransferConfig(part_size=PART, mechanism="stream"))
         receipt = await driver.upload_object_via_stream([LARGE], "bucket", "key", size=size)
     assert receipt.verification == Verification(whole=whole)
 
 
-async def test_after_a_lost_answer_the_look_at_the_object_confirms(make_driver):
-    """HEAD is asked for the checksum, and shows it beside the ETag."""
+async def test_a_lost_commit_response_is_confirmed_by_head(make_driver):
     faults = [Fault("drop_after", "CompleteMultipartUpload", times=9)]
     found, _ = await verify(make_driver, AMAZON, faults=faults)
     assert found == Verification(frozenset({"signature", "crc32"}), "full-object", True, True)
 
 
-async def test_an_etag_of_the_stores_own_confirms_nothing(make_driver):
-    """It is no contradiction either."""
+async def test_an_etag_that_is_no_md5_confirms_nothing(make_driver):
     answer = b"<CompleteMultipartUploadResult><ETag>own</ETag></CompleteMultipartUploadResult>"
     found, _ = await verify(make_driver, AMAZON, faults=[Fault("garbage_200", "CompleteMultipartUpload", body=answer)])
     assert (found.is_checksum_confirmed, found.is_etag_confirmed) == (False, False)
 
 
 @pytest.mark.parametrize("checksum", [None, "crc32"])
-def test_of_parts_from_before_only_the_checksums_are_known(checksum: str | None) -> None:
-    """An upload that goes on does not know how the earlier parts were signed."""
+def test_a_resumed_upload_has_only_checksums_in_its_receipt(checksum: str | None) -> None:
+    """It is unknown how the earlier parts were signed."""
     parts = [(1, '"e"', checksum and "c=")]
     operation = CompleteMultipartUpload("bucket", "key", "id", parts, checksum, {}, 5)
     job = replace(make_job(), checksum=checksum and ObjectChecksum(checksum, is_full_object=True), resume=object())
@@ -130,8 +124,7 @@ def test_of_parts_from_before_only_the_checksums_are_known(checksum: str | None)
     assert found == Verification(frozenset({checksum} if checksum else ()), "full-object" if checksum else "size")
 
 
-def test_of_parts_from_before_no_md5_is_known() -> None:
-    """Though those that are still to be sent go with one, because of a lock."""
+def test_a_resumed_locked_upload_has_no_md5_in_its_receipt() -> None:
     headers = replace(HEADERS, create={"x-amz-object-lock-legal-hold": "ON"})
     operation = CompleteMultipartUpload("bucket", "key", "id", [(1, '"e"', None)], None, {}, None)
     found = [
@@ -147,24 +140,14 @@ def test_of_parts_from_before_no_md5_is_known() -> None:
     assert found == [Verification(frozenset({"signature", "content-md5"})), Verification()]
 
 
-# the size
-
-
 @pytest.mark.parametrize("provider", [AMAZON, GENERIC], ids=lambda provider: provider.name)
-async def test_the_size_goes_to_stores_that_check_it(make_driver, provider):
-    """The exact number, in the signature, with Complete alone; no other store is sent one."""
-    _, server = await verify(make_driver, provider)
-    told = {request.operation: request.header("x-amz-mp-object-size") for request in server.requests}
-    assert told.pop("CompleteMultipartUpload") == (str(len(LARGE)) if provider is AMAZON else None)
-    assert set(told.values()) == {None}
-    (complete,) = [request for request in server.requests if request.operation == "CompleteMultipartUpload"]
-    assert ("x-amz-mp-object-size" in complete.header("Authorization")) == (provider is AMAZON)
-
-
-async def test_the_size_is_harmless_when_complete_is_repeated(make_driver):
-    """The second request says the same, and the store answers as it did."""
-    found, server = await verify(make_driver, AMAZON, faults=[Fault("drop_after", "CompleteMultipartUpload")])
+async def test_the_size_is_sent_with_complete_to_stores_that_check_it(make_driver, provider):
+    """In the signature, and also when Complete is repeated."""
+    _, server = await verify(make_driver, provider, faults=[Fault("drop_after", "CompleteMultipartUpload")])
+    sent = {request.operation: request.header("x-amz-mp-object-size") for request in server.requests}
+    assert sent.pop("CompleteMultipartUpload") == (str(len(LARGE)) if provider is AMAZON else None)
+    assert set(sent.values()) == {None}
     completes = [request for request in server.requests if request.operation == "CompleteMultipartUpload"]
-    assert [request.header("x-amz-mp-object-size") for request in completes] == [str(len(LARGE))] * 2
-    assert found.is_checksum_confirmed
-    assert server.objects["bucket", "key"].body == LARGE
+    assert len(completes) == 2
+    for complete in completes:
+        assert ("x-amz-mp-object-size" in complete.header("Authorization")) == (provider is AMAZON)

@@ -36,7 +36,6 @@ VARIABLES = [
 
 
 def test_every_variable_is_read():
-    """Each has its own field."""
     assert read_environment(
         {
             "AWS_PROFILE": "p",
@@ -53,7 +52,6 @@ def test_every_variable_is_read():
 
 
 def test_empty_variables_count_as_unset():
-    """An empty value is nothing, not an empty setting."""
     environ = dict.fromkeys(VARIABLES, "")
     assert read_environment(environ) == read_environment({}) == Environment()
     assert read_environment_credentials(environ) is None
@@ -68,13 +66,24 @@ def test_empty_variables_count_as_unset():
     ],
 )
 def test_the_first_of_two_names_wins(first, second, field):
-    """The second counts only where the first is unset or empty."""
     assert getattr(read_environment({first: "a", second: "b"}), field) == "a"
     assert getattr(read_environment({first: "", second: "b"}), field) == "b"
 
 
+@pytest.mark.parametrize(
+    ("more", "token"),
+    [
+        ({}, None),
+        ({"AWS_SESSION_TOKEN": "tok"}, "tok"),
+        ({"AWS_SECURITY_TOKEN": "tok"}, "tok"),
+        ({"AWS_SECURITY_TOKEN": "old", "AWS_SESSION_TOKEN": "new"}, "new"),
+    ],
+)
+def test_keys_are_read_with_a_token_under_either_name(more, token):
+    assert read_environment_credentials({**KEYS, **more}) == Credentials("AKID", "hidden", token)
+
+
 def test_files_are_in_the_home_directory_unless_named():
-    """Both default to ~/.aws."""
     assert Environment().config_path(HOME) == HOME / ".aws" / "config"
     assert Environment().credentials_path(HOME) == HOME / ".aws" / "credentials"
 
@@ -90,28 +99,8 @@ def test_files_are_in_the_home_directory_unless_named():
     ],
 )
 def test_tilde_is_the_home_directory(named, expected):
-    """Only one's own, at the beginning of the path."""
     environment = Environment(config_file=named, credentials_file=named)
     assert environment.config_path(HOME) == environment.credentials_path(HOME) == expected
-
-
-def test_keys_are_read():
-    """Long-lived keys have neither token nor expiry."""
-    assert read_environment_credentials(KEYS) == Credentials("AKID", "hidden")
-
-
-@pytest.mark.parametrize("name", ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"])
-def test_the_token_has_two_names(name):
-    """The old name of the token still works."""
-    credentials = read_environment_credentials({**KEYS, name: "tok"})
-    assert credentials == Credentials("AKID", "hidden", "tok")
-
-
-def test_the_new_name_of_the_token_wins():
-    """AWS_SESSION_TOKEN comes before AWS_SECURITY_TOKEN."""
-    credentials = read_environment_credentials({**KEYS, "AWS_SECURITY_TOKEN": "old", "AWS_SESSION_TOKEN": "new"})
-    assert credentials is not None
-    assert credentials.session_token == "new"
 
 
 @pytest.mark.parametrize("missing", sorted(KEYS))
@@ -141,22 +130,16 @@ def test_the_expiration_is_read(text, expected):
 
 
 @pytest.mark.parametrize("text", ["soon", "2030-01-31T12:00:00"])
-def test_an_expiration_without_meaning_is_an_error(text):
-    """Not a time, or one without a zone."""
+def test_an_expiration_that_is_no_time_or_has_no_zone_is_an_error(text):
     with pytest.raises(ConfigurationError, match="AWS_CREDENTIAL_EXPIRATION"):
         read_environment_credentials({**KEYS, "AWS_CREDENTIAL_EXPIRATION": text})
-
-
-def test_an_expiration_without_keys_is_ignored():
-    """It belongs to keys that are not there."""
-    assert read_environment_credentials({"AWS_CREDENTIAL_EXPIRATION": "soon"}) is None
+    assert read_environment_credentials({"AWS_CREDENTIAL_EXPIRATION": text}) is None
 
 
 @pytest.mark.parametrize(
     ("text", "expected"), [("true", True), ("TRUE", True), ("false", False), ("1", False), (None, False)]
 )
 def test_only_true_is_true(text, expected):
-    """In any case of letters, as AWS defines it."""
     assert is_true(text) is expected
     assert read_switch(text) is (None if text is None else expected)
 
@@ -164,7 +147,6 @@ def test_only_true_is_true(text, expected):
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(VARIABLES), st.text()))
 def test_any_environment_gives_settings_or_a_configuration_error(environ):
-    """No value makes another exception, and no message holds the secret."""
     environ["AWS_SECRET_ACCESS_KEY"] = "hidden" + environ.get("AWS_SECRET_ACCESS_KEY", "")
     assert isinstance(read_environment(environ), Environment)
     assert "hidden" not in outcome(environ)

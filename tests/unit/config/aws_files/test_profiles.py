@@ -43,12 +43,10 @@ def test_config_sections_are_told_apart_by_kind():
     "text", ["[default]\nregion=a\n[profile default]\nregion=b", "[profile default]\nregion=b\n[default]\nregion=a"]
 )
 def test_profile_default_replaces_default(text):
-    """[profile default] wins over [default], whichever comes first."""
     assert profile(text).values == {"region": "b"}
 
 
 def test_credentials_sections_are_profiles_by_their_whole_name():
-    """The credentials file has no kinds: the text in the brackets is the name, without quotes."""
     profiles = parse_credentials("[a]\nk=1\n[\"my name\"]\nk=2\n[ spaced ]\nk=3\n['q']\nk=4", "credentials")
     assert {name: section.get("k") for name, section in profiles.items()} == {
         "a": "1",
@@ -62,12 +60,10 @@ def test_credentials_sections_are_profiles_by_their_whole_name():
     "header", ['[profile "my team"]', "[profile 'my team']", "[profile my team]", '[ profile\t"my team" ] # ours']
 )
 def test_profile_names_may_be_quoted(header):
-    """A name with spaces is the same profile with either kind of quotes and without."""
     assert profile(f"{header}\nregion = a", "my team").get("region") == "a"
 
 
 def test_a_lone_quote_is_part_of_the_name():
-    """Only a pair of quotes is taken off."""
     assert profile("[profile o']\nregion = a", "o'").get("region") == "a"
     assert profile("[profile ']\nregion = a", "'").get("region") == "a"
 
@@ -78,16 +74,23 @@ def test_sections_that_come_again_go_on():
     assert section.values == {"a": "1", "b": "2", "c": "4"}
 
 
-def test_comments_are_left_out():
-    """# and ; begin a comment at the start of a line and after white space, but not inside of a word."""
-    section = profile("# x\n; y\n[default] ; z\n  # indented\na = 1 # one\nb = 2\t;two\nc = x#y;z\nd = # nothing")
-    assert section.values == {"a": "1", "b": "2", "c": "x#y;z", "d": ""}
+def test_a_comment_has_a_line_of_its_own():
+    """As in the AWS CLI: after a value # and ; belong to it, which a command or a name may need."""
+    section = profile("# x\n; y\n[default] ; z\n  # indented\na = 1 # one\nb = x#y;z\nc = # all\n# d = 1\n;e = 1")
+    assert section.values == {"a": "1 # one", "b": "x#y;z", "c": "# all"}
+
+
+def test_a_colon_sets_a_value_too():
+    """Whichever of = and : comes first ends the key; below a key an equals sign comes first anyway."""
+    section = profile("[default]\nregion: a\nx : http://h:1/?q=1\ny = b:c\ns3:\n  addressing_style: path\n  a:b = c")
+    assert section.values == {"region": "a", "x": "http://h:1/?q=1", "y": "b:c", "s3": ""}
+    assert section.nested == {"s3": {"addressing_style": "path", "a:b": "c"}}
 
 
 def test_indented_lines_under_an_empty_key_are_sub_keys():
     """``s3 =`` opens a block that ends at the next line that is not deeper; blank lines and comments are no end."""
     section = profile(
-        "[default]\ns3 =\n  addressing_style = path # why\n\n  # more\n  Max_Bandwidth=1\nregion = a\ns4=\n\tk = v\n"
+        "[default]\ns3 =\n  addressing_style = path\n\n  # more\n  Max_Bandwidth=1\nregion = a\ns4=\n\tk = v\n"
     )
     assert section.nested == {"s3": {"addressing_style": "path", "max_bandwidth": "1"}, "s4": {"k": "v"}}
     assert section.get("addressing_style", within="s3") == "path"
@@ -96,7 +99,6 @@ def test_indented_lines_under_an_empty_key_are_sub_keys():
 
 
 def test_indented_lines_under_a_value_continue_it():
-    """A deeper line below a value is its next line, even if it looks like a section."""
     assert profile("[default]\na = 1\n  [x]\nb = 2").values == {"a": "1\n[x]", "b": "2"}
 
 
@@ -106,14 +108,12 @@ def test_a_section_may_be_indented_as_a_whole():
 
 
 def test_the_last_of_two_blocks_wins():
-    """A key that comes again takes its sub-keys with it."""
     assert profile("[default]\ns3 =\n  a = 1\ns3 =\n  b = 2").nested == {"s3": {"b": "2"}}
     assert profile("[default]\ns3 =\n  a = 1\ns3 = x").nested == {}
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
 def test_line_ends_and_byte_order_mark_do_not_matter(end):
-    """Files written on Windows read the same."""
     text = "\ufeff" + end.join(["[default]", "region = a", "s3 =", "  x = y", ""])
     assert profile(text).values == {"region": "a", "s3": ""}
     assert profile(text).nested == {"s3": {"x": "y"}}
@@ -125,7 +125,6 @@ def test_keys_ignore_case_and_values_keep_it():
 
 
 def test_empty_values_count_as_missing():
-    """``region =`` says nothing."""
     assert profile("[default]\nregion =").get("region") is None
 
 
@@ -143,7 +142,6 @@ def test_empty_values_count_as_missing():
     ],
 )
 def test_a_malformed_line_is_named_by_its_number_only(text, line):
-    """The error says file, line and what was expected, and holds nothing of the file."""
     with pytest.raises(ConfigurationError, match=rf"^/home/u/config, line {line}: ") as caught:
         parse_config(text, "/home/u/config")
     assert SECRET.rstrip("=") not in str(caught.value)
@@ -151,7 +149,6 @@ def test_a_malformed_line_is_named_by_its_number_only(text, line):
 
 
 def test_values_do_not_show_in_repr():
-    """Neither a section nor the whole shows what it holds."""
     shared = parse_config(f"[default]\naws_secret_access_key = {SECRET}\ns3 =\n  token = {SECRET}", "config")
     assert SECRET not in repr(shared)
     assert "default" in repr(shared)
@@ -185,7 +182,6 @@ def test_keys_of_two_files_are_never_mixed():
 @settings(deadline=None)
 @given(st.text())
 def test_any_text_gives_profiles_or_a_configuration_error(text):
-    """Whatever stands in a file, nothing but the documented error comes out."""
     assert outcome(parse_config, text).startswith(("SharedConfig(", "refused: file, line "))
     assert outcome(parse_credentials, text).startswith(("{", "refused: file, line "))
 
@@ -212,7 +208,6 @@ VALUES = st.text("ABCxyz0189+/=._:-#;", min_size=1)
 @settings(deadline=None)
 @given(st.dictionaries(NAMES, st.dictionaries(NAMES, VALUES, max_size=4), max_size=4), st.sampled_from(["\n", "\r\n"]))
 def test_what_is_written_is_read(profiles, end):
-    """Well-formed profiles come back exactly."""
     lines = []
     for name, values in profiles.items():
         lines += [f"[profile {name}]", *(f"{key} = {value}" for key, value in values.items() if value[0] not in "#;")]

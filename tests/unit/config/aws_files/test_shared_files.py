@@ -15,20 +15,15 @@ def write(home: Path, name: str, text: str | bytes) -> None:
     (home / ".aws" / name).write_bytes(text if isinstance(text, bytes) else text.encode())
 
 
-def test_missing_files_are_empty(tmp_path):
-    """Without any file there is an empty default profile, which knows where it was looked for."""
+@pytest.mark.parametrize("is_file", [False, True])
+def test_missing_files_are_empty(tmp_path, is_file):
+    if is_file:
+        (tmp_path / ".aws").write_text("")
     paths = (tmp_path / ".aws" / "config", tmp_path / ".aws" / "credentials")
     assert load_profile(Environment(), tmp_path) == Profile(paths=paths)
 
 
-def test_a_file_in_place_of_the_directory_is_a_missing_file(tmp_path):
-    """~/.aws that is no directory holds no files."""
-    (tmp_path / ".aws").write_text("")
-    assert load_profile(Environment(), tmp_path).settings == Section()
-
-
 def test_both_files_are_read(tmp_path):
-    """The default profile is made of both."""
     write(tmp_path, "config", "[default]\nregion = a")
     write(tmp_path, "credentials", "[default]\naws_access_key_id = K")
     profile = load_profile(Environment(), tmp_path)
@@ -37,7 +32,6 @@ def test_both_files_are_read(tmp_path):
 
 
 def test_a_profile_is_chosen_by_name(tmp_path):
-    """It is found in either file, and known to be named."""
     write(tmp_path, "config", "[default]\nregion = a\n[profile x]\nregion = b")
     write(tmp_path, "credentials", "[y]\nregion = c")
     x, y = (load_profile(Environment(profile=name), tmp_path) for name in "xy")
@@ -47,7 +41,6 @@ def test_a_profile_is_chosen_by_name(tmp_path):
 
 @pytest.mark.parametrize("name", ["nobody", "default"])
 def test_a_named_profile_must_exist(tmp_path, name):
-    """Also the default one, once it is named; the error says where it should be."""
     with pytest.raises(
         ConfigurationError, match=rf"'{name}'.*\[profile {name}\] in .*config.*\[{name}\] in .*credentials"
     ):
@@ -65,14 +58,12 @@ def test_files_are_found_where_the_environment_says(tmp_path):
 
 @pytest.mark.parametrize("name", ["config", "credentials"])
 def test_a_malformed_file_is_named(tmp_path, name):
-    """The error has the path and the line."""
     write(tmp_path, name, "[default]\nregion")
     with pytest.raises(ConfigurationError, match=rf"{name}, line 2: "):
         load_profile(Environment(), tmp_path)
 
 
 def test_a_file_that_is_not_text_is_an_error(tmp_path):
-    """Its content is neither in the message nor reachable from the exception."""
     write(tmp_path, "credentials", "[default]\naws_secret_access_key = hidden".encode("utf-16"))
     with pytest.raises(ConfigurationError, match=r"credentials is not UTF-8 text") as caught:
         load_profile(Environment(), tmp_path)
@@ -80,16 +71,35 @@ def test_a_file_that_is_not_text_is_an_error(tmp_path):
     assert caught.value.__suppress_context__
 
 
-def test_an_unreadable_file_is_an_error(tmp_path):
-    """What exists but cannot be read is not passed over."""
-    with pytest.raises(ConfigurationError, match="cannot be read"):
-        load_profile(Environment(config_file=str(tmp_path)), tmp_path)
+@pytest.mark.parametrize("in_the_way", ["config", "credentials"])
+def test_a_file_that_cannot_be_read_counts_as_empty_and_is_remembered(tmp_path, in_the_way):
+    """The other file is read; nothing needed the first one yet."""
+    write(tmp_path, {"config": "credentials", "credentials": "config"}[in_the_way], "[default]\nregion = a")
+    (tmp_path / ".aws" / in_the_way).mkdir()
+    profile = load_profile(Environment(), tmp_path)
+    assert profile.settings.get("region") == "a"
+    assert [f"{in_the_way} cannot be read: " in why for why in profile.unread] == [True]
+    assert not profile.needs_files
 
 
-def test_an_impossible_path_is_an_error(tmp_path):
-    """A path that no file can have fails the same way."""
-    with pytest.raises(ConfigurationError, match="cannot be read"):
-        load_profile(Environment(config_file="a\0b"), tmp_path)
+@pytest.mark.parametrize("path", [".", "a\0b"])
+def test_a_file_that_a_variable_names_is_needed(tmp_path, path, monkeypatch):
+    """Also if no file can have that path."""
+    monkeypatch.chdir(tmp_path)
+    assert load_profile(Environment(config_file=path), tmp_path).needs_files
+    assert load_profile(Environment(credentials_file=path), tmp_path).needs_files
+
+
+def test_a_named_profile_needs_both_files(tmp_path):
+    """If it is in neither, the error says which one could not be read."""
+    write(tmp_path, "config", "[profile x]\nregion = a\nrole_arn = r\nsource_profile = gone")
+    (tmp_path / ".aws" / "credentials").mkdir()
+    profile = load_profile(Environment(profile="x"), tmp_path)
+    assert profile.needs_files
+    with pytest.raises(ConfigurationError, match=r"'gone', which does not exist; .*credentials cannot be read"):
+        profile.sibling("gone")
+    with pytest.raises(ConfigurationError, match=r"'nobody'.*does not exist.*credentials cannot be read"):
+        load_profile(Environment(profile="nobody"), tmp_path)
 
 
 def test_the_services_section_wins_over_the_profile():
@@ -103,6 +113,5 @@ def test_the_services_section_wins_over_the_profile():
 
 
 def test_a_services_section_that_is_named_must_exist():
-    """The error names the profile and the section."""
     with pytest.raises(ConfigurationError, match=r"'p' names the services section 'gone'"):
         Profile("p", settings=Section({"services": "gone"})).find_endpoint_url()

@@ -30,7 +30,6 @@ class Session:
 
 
 async def test_the_sessions_credentials_are_used(clock):
-    """Asked for in a thread, and kept for a few minutes."""
     session = Session()
     provider = BotocoreCredentials(session, clock=clock())
     credentials = await provider.get_credentials()
@@ -42,7 +41,6 @@ async def test_the_sessions_credentials_are_used(clock):
 
 
 async def test_refused_ones_are_asked_for_again(clock):
-    """The session may have renewed them."""
     provider = BotocoreCredentials(Session(), clock=clock())
     provider.invalidate(await provider.get_credentials())
     assert (await provider.get_credentials()).access_key_id == "K2"
@@ -55,5 +53,4 @@ async def test_a_session_without_credentials_is_an_error(clock):
 
 
 def test_botocore_is_not_imported():
-    """It is no dependency."""
     assert "botocore" not in sys.modules

@@ -12,7 +12,6 @@ from tests.support.credential_stand_in import NOW, Answer, json_answer, metadata
 
 
 async def test_a_path_is_asked_of_the_usual_host(stand_in, clock, monkeypatch):
-    """As ECS sets it."""
     assert container._HOST == "http://169.254.170.2"
     monkeypatch.setattr(container, "_HOST", stand_in.url)
     stand_in.on(metadata())
@@ -25,14 +24,12 @@ async def test_a_path_is_asked_of_the_usual_host(stand_in, clock, monkeypatch):
 
 
 async def test_a_whole_url_is_asked_with_the_token(stand_in, clock):
-    """As EKS sets it; the token goes as it is."""
     stand_in.on(metadata())
     await ContainerCredentials(f"{stand_in.url}/v1/credentials", token="hidden jwt", clock=clock()).get_credentials()
     assert stand_in.asked[0].headers["authorization"] == "hidden jwt"
 
 
 async def test_the_token_file_is_read_anew_and_comes_first(stand_in, clock, tmp_path):
-    """It changes while the program runs."""
     path = tmp_path / "token"
     path.write_text("first")
     provider = ContainerCredentials(stand_in.url, token="other", token_file=path, clock=clock())
@@ -69,58 +66,47 @@ async def test_a_token_with_a_line_break_is_refused(stand_in, clock, tmp_path, t
     ],
 )
 def test_hosts_within_the_machine_and_https_are_allowed(url):
-    """AWS's list, and every loopback address."""
     assert ContainerCredentials(url)._url == url
 
 
 @pytest.mark.parametrize(
-    "url",
+    ("url", "words"),
     [
-        "http://credentials.example/hidden",
-        "http://169.254.169.254/hidden",
-        "http://10.0.0.1/hidden",
-        "http://localhost.example/hidden",
-        "http://127.0.0.1.example/hidden",
-        "http://127.0.0.1@example.org/hidden",
-        "ftp://localhost/hidden",
-        "hidden",
-        "",
+        ("http://credentials.example/hidden", "must be https, or a loopback address"),
+        ("http://169.254.169.254/hidden", "must be https, or a loopback address"),
+        ("http://10.0.0.1/hidden", "must be https, or a loopback address"),
+        ("http://localhost.example/hidden", "must be https, or a loopback address"),
+        ("http://127.0.0.1.example/hidden", "must be https, or a loopback address"),
+        ("http://127.0.0.1@example.org/hidden", "must be https, or a loopback address"),
+        ("ftp://localhost/hidden", "must be https, or a loopback address"),
+        ("hidden", "must be https, or a loopback address"),
+        ("", "must be https, or a loopback address"),
+        ("http://[::1/x", "is not a URL"),
     ],
 )
-def test_other_hosts_are_refused(url):
+def test_other_hosts_are_refused(url, words):
     """Over plain http the credentials could be read; the path is not shown."""
-    with pytest.raises(ConfigurationError, match="must be https, or a loopback address") as caught:
+    with pytest.raises(ConfigurationError, match=words) as caught:
         ContainerCredentials(url)
     assert "hidden" not in str(caught.value).replace("('hidden')", "")
 
 
-def test_what_is_no_url_is_refused():
-    """Such as a broken IPv6 address."""
-    with pytest.raises(ConfigurationError, match="is not a URL"):
-        ContainerCredentials("http://[::1/x")
-
-
-async def test_a_refusal_is_an_error(stand_in, clock):
-    """Of the tree, by status."""
+@pytest.mark.parametrize(
+    ("answer", "error", "count"),
+    [(json_answer({"code": "x"}, 404), CredentialsError, 1), (Answer(500), ResponseError, 3)],
+)
+async def test_a_refusal_is_an_error_after_three_attempts_if_it_may_pass(stand_in, clock, answer, error, count):
     provider = ContainerCredentials(stand_in.url, clock=clock())
-    stand_in.on(json_answer({"code": "x"}, 404))
-    with pytest.raises(CredentialsError, match="GetContainerCredentials was answered 404"):
+    stand_in.on(answer)
+    with pytest.raises(error, match=f"GetContainerCredentials was answered {answer.status}"):
         await provider.get_credentials()
-    stand_in.on(Answer(500))
-    with pytest.raises(ResponseError, match="500"):
-        await provider.get_credentials()
-    assert len(stand_in.asked) == 4
-
-
-async def test_trouble_that_passes_is_tried_again(stand_in, clock):
-    """Three times."""
+    assert len(stand_in.asked) == count
     stand_in.on(Answer(500), Answer(503), metadata())
-    assert (await ContainerCredentials(stand_in.url, clock=clock()).get_credentials()).access_key_id == "KEY1"
+    assert (await provider.get_credentials()).access_key_id == "KEY1"
 
 
 @pytest.mark.parametrize("answer", [Answer(body=b"hidden"), json_answer({"AccessKeyId": "hidden"})])
 async def test_an_answer_without_credentials_is_an_error(stand_in, clock, answer):
-    """It is not shown."""
     stand_in.on(dataclasses.replace(answer))
     with pytest.raises(ConfigurationError, match="the response of the container's credentials endpoint") as caught:
         await ContainerCredentials(stand_in.url, clock=clock()).get_credentials()

@@ -8,7 +8,6 @@ import pytest
 from aios3._config.aws_files.profiles import Section, SharedConfig
 from aios3._config.aws_files.shared_files import Profile
 from aios3._config.credentials.context import LookupContext
-from aios3._config.endpoints.regions import fips_sts_url
 from aios3.errors import ConfigurationError
 
 SERVICES = {"s": Section(nested={"sts": {"endpoint_url": "http://service-sts"}})}
@@ -36,18 +35,22 @@ def test_endpoints_of_services_are_looked_up_in_order(environ, values, url):
     assert make_context(environ, values).endpoint_url("sts") == url
 
 
-def test_sts_is_asked_at_its_fips_endpoint_unless_another_is_configured():
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({}, "https://sts-fips.us-west-2.amazonaws.com"),
+        ({"AWS_ENDPOINT_URL": "http://e"}, "http://e"),
+        (
+            {"AWS_ENDPOINT_URL": "http://e", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+            "https://sts-fips.us-west-2.amazonaws.com",
+        ),
+    ],
+)
+def test_sts_is_asked_at_its_fips_endpoint_unless_another_is_configured(environ, url):
     """SSO has none of its own name."""
-    found = dataclasses.replace(make_context({}), uses_fips=True, region="us-west-2")
-    assert found.endpoint_url("sts") == "https://sts-fips.us-west-2.amazonaws.com"
-    assert found.endpoint_url("sso") is None
-    assert found.below(Profile("x")).endpoint_url("sts") == "https://sts-fips.us-west-2.amazonaws.com"
-    ignored = {"AWS_ENDPOINT_URL": "http://e", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
-    assert (
-        dataclasses.replace(make_context({"AWS_ENDPOINT_URL": "http://e"}), uses_fips=True).endpoint_url("sts")
-        == "http://e"
-    )
-    assert dataclasses.replace(make_context(ignored), uses_fips=True).endpoint_url("sts") == fips_sts_url("us-east-1")
+    found = dataclasses.replace(make_context(environ), uses_fips=True, region="us-west-2")
+    assert found.endpoint_url("sts") == found.below(Profile("x")).endpoint_url("sts") == url
+    assert found.endpoint_url("sso") == (None if url.startswith("https") else url)
 
 
 def test_a_services_section_must_exist():
@@ -57,7 +60,6 @@ def test_a_services_section_must_exist():
 
 
 def test_empty_variables_are_unset():
-    """As everywhere in AWS's tools."""
     found = make_context({"A": "", "B": "x", "C": "TRUE", "AWS_CA_BUNDLE": "/ca"})
     assert (found.variable("A"), found.variable("B"), found.variable("D")) == (None, "x", None)
     assert (found.is_on("A"), found.is_on("B"), found.is_on("C")) == (False, False, True)
@@ -75,7 +77,6 @@ def test_going_below_remembers_the_way():
 
 
 def test_secrets_do_not_show_in_repr():
-    """Neither the variables nor any profile's values."""
     section = Section({"aws_secret_access_key": "hidden"}, {"a": {"b": "hidden"}})
     shared = SharedConfig({"p": section}, {"p": section}, {"p": section})
     found = LookupContext({"X": "hidden"}, Profile(settings=section, services={"p": section}, shared=shared))

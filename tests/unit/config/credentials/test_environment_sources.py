@@ -6,14 +6,11 @@ from aios3._config.credentials.container import ContainerCredentials
 from aios3._config.credentials.environment_sources import (
     find_metadata_url,
     from_container,
-    from_environment_keys,
     from_environment_web_identity,
     from_metadata,
 )
 from aios3._config.credentials.instance_metadata import InstanceMetadataCredentials
 from aios3._config.credentials.role_providers import WebIdentityCredentials
-from aios3._config.credentials.static_keys import StaticCredentials
-from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 from tests.support.credential_chain import attribute, make_places
 from tests.support.credential_stand_in import StandIn, metadata, sts
@@ -26,15 +23,7 @@ def make_context(tmp_path):
     return lambda **environ: make_places(tmp_path, environ)
 
 
-def test_keys_are_read(make_context):
-    """Or there are none."""
-    found = from_environment_keys(make_context(AWS_ACCESS_KEY_ID="K", AWS_SECRET_ACCESS_KEY="s"))
-    assert found == StaticCredentials(Credentials("K", "s"))
-    assert from_environment_keys(make_context()) is None
-
-
 async def test_a_web_identity_is_exchanged(make_context, stand_in, tmp_path):
-    """With the role and the session's name of the environment, at the configured STS."""
     (tmp_path / "token").write_text("jwt")
     stand_in.on(sts("AssumeRoleWithWebIdentity"))
     found = from_environment_web_identity(
@@ -87,7 +76,6 @@ def test_a_relative_address_begins_with_a_slash(make_context, uri):
 
 
 def test_the_metadata_service_can_be_switched_off(make_context):
-    """It is on by default, and off by ``true`` in any case."""
     assert isinstance(from_metadata(make_context()), InstanceMetadataCredentials)
     assert isinstance(from_metadata(make_context(AWS_EC2_METADATA_DISABLED="false")), InstanceMetadataCredentials)
     assert from_metadata(make_context(AWS_EC2_METADATA_DISABLED="True")) is None
@@ -106,13 +94,11 @@ def test_the_metadata_service_can_be_switched_off(make_context):
     ],
 )
 def test_the_metadata_service_can_be_elsewhere(make_context, environ, url):
-    """At an address, or in the other family."""
     assert attribute(from_metadata(make_context(**environ)), "url") == url
     assert (find_metadata_url(make_context(**environ)) or "http://169.254.169.254").rstrip("/") == url
 
 
 def test_the_metadata_services_patience_and_version_can_be_set(make_context):
-    """By the variables of the AWS SDKs."""
     usual = from_metadata(make_context())
     assert [attribute(attribute(usual, "requests"), name) for name in ("seconds", "attempts")] == [1, 1]
     assert attribute(usual, "allows_v1")
@@ -125,8 +111,22 @@ def test_the_metadata_services_patience_and_version_can_be_set(make_context):
     assert not attribute(changed, "allows_v1")
 
 
+def test_the_profile_sets_the_metadata_service_too(tmp_path):
+    """Under the names of the variables, which come first."""
+    config = (
+        "[default]\nmetadata_service_timeout = 7\nmetadata_service_num_attempts = 3\nec2_metadata_v1_disabled = True\n"
+        "ec2_metadata_service_endpoint_mode = ipv6\n"
+    )
+    found = from_metadata(make_places(tmp_path, {"AWS_METADATA_SERVICE_TIMEOUT": "5"}, config=config))
+    assert [attribute(attribute(found, "requests"), name) for name in ("seconds", "attempts")] == [5, 3]
+    assert (attribute(found, "allows_v1"), attribute(found, "url")) == (False, "http://[fd00:ec2::254]")
+    config += "ec2_metadata_service_endpoint = http://h\n"
+    assert find_metadata_url(make_places(tmp_path, config=config)) == "http://h"
+    allowed = from_metadata(make_places(tmp_path, {"AWS_EC2_METADATA_V1_DISABLED": "false"}, config=config))
+    assert attribute(allowed, "allows_v1")
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "x", "1.5", "101", "²"])
 def test_patience_is_a_small_number(make_context, value):
-    """Anything else is an error that names the variable."""
     with pytest.raises(ConfigurationError, match="AWS_METADATA_SERVICE_TIMEOUT must be a whole number"):
         from_metadata(make_context(AWS_METADATA_SERVICE_TIMEOUT=value))

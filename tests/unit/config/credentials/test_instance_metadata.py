@@ -20,7 +20,6 @@ async def provider(stand_in, clock):
 
 
 async def test_three_requests_give_credentials(stand_in, provider):
-    """A token, the role's name, its credentials."""
     stand_in.on(TOKEN, ROLE, metadata(Code="Success", Type="AWS-HMAC"))
     credentials = await provider.get_credentials()
     assert (credentials.access_key_id, credentials.expires_at) == ("KEY1", NOW + timedelta(hours=6))
@@ -42,59 +41,43 @@ async def test_the_roles_name_is_encoded(stand_in, provider):
 
 @pytest.mark.parametrize("status", [403, 404, 405])
 async def test_a_service_of_the_first_version_needs_no_token(stand_in, provider, status):
-    """It has none to give."""
     stand_in.on(Answer(status), ROLE, metadata())
     assert (await provider.get_credentials()).access_key_id == "KEY1"
     assert not any("x-aws-ec2-metadata-token" in asked.headers for asked in stand_in.asked[1:])
 
 
-@pytest.mark.parametrize("status", [400, 401, 500])
-async def test_another_refusal_of_the_token_is_final(stand_in, provider, status):
-    """There is no falling back to the weaker version."""
+@pytest.mark.parametrize("status", [400, 401, 500, 404])
+async def test_another_refusal_of_the_token_is_final(stand_in, clock, status):
+    provider = InstanceMetadataCredentials(endpoint_url=stand_in.url, allows_v1=status != 404, clock=clock())
     stand_in.on(Answer(status), ROLE, metadata())
     with pytest.raises(ResponseError, match=f"GetInstanceMetadataToken was answered {status}"):
         await provider.get_credentials()
     assert len(stand_in.asked) == 1
 
 
-async def test_the_first_version_can_be_forbidden(stand_in, clock):
-    """Then its answer is an error."""
-    provider = InstanceMetadataCredentials(endpoint_url=stand_in.url, allows_v1=False, clock=clock())
-    stand_in.on(Answer(404), ROLE, metadata())
-    with pytest.raises(CredentialsError):
-        await provider.get_credentials()
-
-
 @pytest.mark.parametrize("answer", [Answer(404), Answer(200), Answer(200, b" \n")])
 async def test_a_machine_without_a_role_is_a_clear_error(stand_in, provider, answer):
-    """It says what to do."""
     stand_in.on(TOKEN, answer)
     with pytest.raises(ConfigurationError, match="knows no role: attach one"):
         await provider.get_credentials()
 
 
-async def test_other_refusals_are_errors(stand_in, provider):
-    """Of the list of roles, and of the credentials."""
-    stand_in.on(TOKEN, Answer(401))
-    with pytest.raises(ResponseError, match="ListInstanceRoles was answered 401"):
-        await provider.get_credentials()
-    stand_in.on(TOKEN, ROLE, Answer(404))
-    with pytest.raises(CredentialsError, match="GetInstanceCredentials was answered 404"):
-        await provider.get_credentials()
+OF_SERVICE = "the response of the instance metadata service"
 
 
 @pytest.mark.parametrize(
-    ("answer", "message"),
+    ("answers", "error", "words"),
     [
-        (json_answer({"Code": "AssumeRoleUnauthorizedAccess"}), "is no success but 'AssumeRoleUnauthorizedAccess'"),
-        (json_answer({"Code": "Success"}), "has no AccessKeyId"),
-        (Answer(body=b"hidden"), "is not a JSON object"),
+        ([Answer(401)], ResponseError, "ListInstanceRoles was answered 401"),
+        ([ROLE, Answer(404)], CredentialsError, "GetInstanceCredentials was answered 404"),
+        ([ROLE, json_answer({"Code": "Failed"})], ConfigurationError, f"{OF_SERVICE} is no success but 'Failed'"),
+        ([ROLE, json_answer({"Code": "Success"})], ConfigurationError, f"{OF_SERVICE} has no AccessKeyId"),
+        ([ROLE, Answer(body=b"hidden")], ConfigurationError, f"{OF_SERVICE} is not a JSON object"),
     ],
 )
-async def test_an_answer_without_credentials_is_an_error(stand_in, provider, answer, message):
-    """It says what came."""
-    stand_in.on(TOKEN, ROLE, answer)
-    with pytest.raises(ConfigurationError, match=f"the response of the instance metadata service {message}"):
+async def test_a_response_without_roles_or_credentials_is_an_error(stand_in, provider, answers, error, words):
+    stand_in.on(TOKEN, *answers)
+    with pytest.raises(error, match=words):
         await provider.get_credentials()
 
 
@@ -111,29 +94,40 @@ async def test_expired_ones_are_extended(stand_in, clock, random, minutes):
 
 
 async def test_without_a_time_they_are_kept(stand_in, provider):
-    """Stand-ins of the service leave it out."""
     stand_in.on(TOKEN, ROLE, json_answer({"AccessKeyId": "K", "SecretAccessKey": "s"}))
     assert (await provider.get_credentials()).expires_at is None
 
 
-async def test_silence_ends_after_a_second(stand_in, provider, loop_clock):
-    """One try: where this is not EC2, nothing answers."""
+@pytest.mark.parametrize("allows_v1", [True, False])
+async def test_silence_ends_after_a_second(stand_in, clock, loop_clock, allows_v1):
+    """One try of each version: where this is not EC2, nothing answers."""
+    provider = InstanceMetadataCredentials(endpoint_url=stand_in.url, allows_v1=allows_v1, clock=clock())
     stand_in.on(SILENCE)
+    fetching = asyncio.ensure_future(provider.get_credentials())
+    for _ in range(1 + allows_v1):
+        await stand_in.arrived.wait()
+        stand_in.arrived.clear()
+        await loop_clock.advance(1)
+    with pytest.raises(TransportTimeoutError, match="within 1 s"):
+        await fetching
+    assert [asked.method for asked in stand_in.asked] == ["PUT", "GET"][: 1 + allows_v1]
+
+
+async def test_a_token_that_does_not_come_in_time_is_not_needed(stand_in, provider, loop_clock):
+    """Inside a container the response with it may be dropped on its way, and the first version responds."""
+    stand_in.on(SILENCE, ROLE, metadata())
     fetching = asyncio.ensure_future(provider.get_credentials())
     await stand_in.arrived.wait()
     await loop_clock.advance(1)
-    with pytest.raises(TransportTimeoutError, match="within 1 s"):
-        await fetching
-    assert len(stand_in.asked) == 1
+    assert (await fetching).access_key_id == "KEY1"
+    assert not any("x-aws-ec2-metadata-token" in asked.headers for asked in stand_in.asked[1:])
 
 
 async def test_more_patience_can_be_asked_for(stand_in, clock):
-    """Where the service is far away, behind a container's network."""
     provider = InstanceMetadataCredentials(endpoint_url=stand_in.url, seconds=5, attempts=2, clock=clock())
     stand_in.on(Answer(503), TOKEN, ROLE, metadata())
     assert (await provider.get_credentials()).access_key_id == "KEY1"
 
 
 def test_the_usual_place_is_the_default():
-    """Link-local, and without TLS."""
     assert InstanceMetadataCredentials()._url == "http://169.254.169.254"

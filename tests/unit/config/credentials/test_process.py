@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import sys
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -34,7 +35,7 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-async def test_what_it_prints_is_used(clock):
+async def test_the_document_that_a_program_prints_is_used(clock):
     """All of it; the arguments are split as a shell would."""
     expiration = (NOW + timedelta(hours=1)).isoformat()
     provider = ProcessCredentials(printing({**KEYS, "Expiration": expiration}), clock=clock())
@@ -43,8 +44,7 @@ async def test_what_it_prints_is_used(clock):
     assert (credentials.session_token, credentials.expires_at) == ("hidden-token", NOW + timedelta(hours=1))
 
 
-async def test_it_is_run_again_when_they_are_refused(clock, tmp_path):
-    """And not before, if they have no end."""
+async def test_a_program_is_run_again_only_after_a_refusal(clock, tmp_path):
     count = f"import pathlib; p = pathlib.Path({str(tmp_path / 'n')!r}); n = len(p.read_text()) if p.exists() else 0; "
     program = f"{count}p.write_text('x' * (n + 1)); print('{json.dumps(KEYS)}'.replace('\"K\"', '\"K%d\"' % n))"
     provider = ProcessCredentials(python(program), clock=clock())
@@ -65,8 +65,7 @@ async def test_no_shell_is_involved(clock, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_its_input_is_empty(clock):
-    """A program that asks for a password fails at once, instead of waiting for ever."""
+async def test_the_input_of_a_program_is_empty(clock):
     program = f"import sys; assert sys.stdin.read() == ''; print({json.dumps(KEYS)!r})"
     assert (await ProcessCredentials(python(program), clock=clock()).get_credentials()).access_key_id == "K"
 
@@ -88,7 +87,6 @@ async def test_its_input_is_empty(clock):
     ],
 )
 async def test_what_gives_no_credentials_is_an_error(clock, command, message):
-    """Neither the command nor its output is shown."""
     with pytest.raises(ConfigurationError, match=f"credential_process .*?{message}") as caught:
         await ProcessCredentials(command, clock=clock()).get_credentials()
     assert "hidden" not in str(caught.value)
@@ -97,7 +95,6 @@ async def test_what_gives_no_credentials_is_an_error(clock, command, message):
 
 @pytest.mark.parametrize("command", ["", "  ", "hidden 'x"])
 def test_what_is_no_command_is_refused(command):
-    """When it is made."""
     with pytest.raises(ConfigurationError, match="is empty, or its quotes do not match") as caught:
         ProcessCredentials(command)
     assert "hidden" not in str(caught.value)
@@ -106,51 +103,46 @@ def test_what_is_no_command_is_refused(command):
 HANGING = "import os, sys, time; p = sys.argv[1]; open(p + '~', 'w').write(str(os.getpid())); os.rename(p + '~', p); "
 
 
-async def appeared(path) -> int:
-    """Return the number that a program wrote into a file, once it has."""
+@asynccontextmanager
+async def started(program: str, path, clock, *, seconds: float = 30):
+    """Run a program that hangs. Give the task that waits for it and the number that it wrote into `path`."""
+    provider = ProcessCredentials(python(program, str(path)), seconds=seconds, clock=clock())
+    fetching = asyncio.ensure_future(provider.get_credentials())
     while not path.exists():
         await asyncio.sleep(0.001)
-    return int(path.read_text())
+    yield fetching, int(path.read_text())
 
 
 async def test_a_program_that_hangs_is_killed(clock, tmp_path, loop_clock):
-    """After its time, and it is gone when the error is raised."""
-    path = tmp_path / "pid"
-    provider = ProcessCredentials(python(f"{HANGING}time.sleep(60)", str(path)), seconds=30, clock=clock())
-    fetching = asyncio.ensure_future(provider.get_credentials())
-    pid = await appeared(path)
-    await loop_clock.advance(30)
-    with pytest.raises(ConfigurationError, match="did not end within 30 s"):
-        await fetching
+    async with started(f"{HANGING}time.sleep(60)", tmp_path / "pid", clock) as (fetching, pid):
+        await loop_clock.advance(30)
+        with pytest.raises(ConfigurationError, match="did not end within 30 s"):
+            await fetching
     assert not is_alive(pid)
 
 
-@pytest.mark.parametrize("times", [1, 2])
-async def test_a_cancelled_wait_kills_it(clock, tmp_path, times):
-    """Also when it does not listen to signals, and when the wait is cancelled again; it is waited for."""
-    path = tmp_path / "pid"
+@pytest.mark.parametrize(("times", "has_groups"), [(1, True), (2, True), (1, False)])
+async def test_a_cancelled_wait_kills_the_program(clock, tmp_path, times, has_groups, monkeypatch):
+    """Also when it ignores signals, and when the wait is cancelled again; it is waited for. Windows has no groups."""
+    if not has_groups:
+        monkeypatch.delattr(os, "killpg")
     program = f"import signal; signal.signal(15, signal.SIG_IGN); {HANGING}time.sleep(60)"
-    fetching = asyncio.ensure_future(ProcessCredentials(python(program, str(path)), clock=clock()).get_credentials())
-    pid = await appeared(path)
-    for _ in range(times):
-        fetching.cancel()
-        await asyncio.sleep(0)
-    await asyncio.wait({fetching})
+    async with started(program, tmp_path / "pid", clock) as (fetching, pid):
+        for _ in range(times):
+            fetching.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait({fetching})
     assert fetching.cancelled()
     assert not is_alive(pid)
 
 
-async def test_what_it_started_is_killed_with_it(clock, tmp_path, loop_clock):
-    """A child that holds the output open after its parent has ended."""
-    path = tmp_path / "pid"
+async def test_a_child_that_holds_the_output_open_is_killed_too(clock, tmp_path, loop_clock):
     child = f"{HANGING}time.sleep(60)"
     program = f"import subprocess, sys; subprocess.Popen([sys.executable, '-I', '-S', '-c', {child!r}, sys.argv[1]])"
-    provider = ProcessCredentials(python(program, str(path)), seconds=30, clock=clock())
-    fetching = asyncio.ensure_future(provider.get_credentials())
-    pid = await appeared(path)
-    await loop_clock.advance(30)
-    with pytest.raises(ConfigurationError, match="did not end"):
-        await fetching
+    async with started(program, tmp_path / "pid", clock) as (fetching, pid):
+        await loop_clock.advance(30)
+        with pytest.raises(ConfigurationError, match="did not end"):
+            await fetching
     for _ in range(1000):
         if not is_alive(pid) or "Z" in _state(pid):
             break
@@ -167,8 +159,7 @@ def _state(pid: int) -> str:
         return "Z"
 
 
-async def test_a_cancellation_while_it_is_being_ended_is_passed_on():
-    """Once it is gone."""
+async def test_a_cancellation_waits_for_the_end_of_the_program():
     program = credential_process._Program()
     program.output += b"x"
 
@@ -193,19 +184,7 @@ async def test_a_cancellation_while_it_is_being_ended_is_passed_on():
     assert ending.cancelled()
 
 
-async def test_without_groups_of_processes_it_is_killed_alone(clock, tmp_path, monkeypatch):
-    """As on Windows."""
-    monkeypatch.delattr(os, "killpg")
-    path = tmp_path / "pid"
-    command = python(f"{HANGING}time.sleep(60)", str(path))
-    fetching = asyncio.ensure_future(ProcessCredentials(command, clock=clock()).get_credentials())
-    pid = await appeared(path)
-    fetching.cancel()
-    await asyncio.wait({fetching})
-    assert not is_alive(pid)
-
-
-async def test_its_errors_go_to_ours(clock, capfd):
+async def test_the_errors_of_a_program_go_to_standard_error(clock, capfd):
     """So that one sees why a login failed; nothing of it is in the exception."""
     program = "import sys; print('log in first', file=sys.stderr); sys.exit(1)"
     with pytest.raises(ConfigurationError) as caught:
@@ -215,7 +194,6 @@ async def test_its_errors_go_to_ours(clock, capfd):
 
 
 async def test_what_is_printed_beyond_the_bound_is_not_kept():
-    """However much more comes before the program is gone."""
     program = credential_process._Program()
     for _ in range(10):
         program.pipe_data_received(1, bytes(60_000))

@@ -27,7 +27,6 @@ def signer(asked) -> str:
 
 
 async def test_a_role_is_assumed_with_another_profiles_keys(make_context, stand_in):
-    """With all that the profile says about it."""
     stand_in.on(sts())
     found = from_profile_role(
         make_context(
@@ -46,7 +45,6 @@ async def test_a_role_is_assumed_with_another_profiles_keys(make_context, stand_
 
 
 async def test_roles_are_chained(make_context, stand_in):
-    """As long as profiles name sources."""
     stand_in.on(sts(number=1), sts(number=2), sts(number=3))
     config = "".join(
         f"[profile {a}]\nrole_arn = arn:{a}\nsource_profile = {b}\n" for a, b in ("rs", "st", ("t", "base"))
@@ -57,11 +55,9 @@ async def test_roles_are_chained(make_context, stand_in):
 
 
 @pytest.mark.parametrize(
-    ("edges", "circle"),
-    [(["rs", "sr"], "r -> s -> r"), (["rr"], "r -> r"), (["rs", "st", "ts"], "r -> s -> t -> s")],
+    ("edges", "circle"), [(["rs", "sr"], "r -> s -> r"), (["rr"], "r -> r"), (["rs", "st", "ts"], "r -> s -> t -> s")]
 )
 def test_a_circle_is_an_error(make_context, edges, circle):
-    """It is shown."""
     config = "".join(f"[profile {a}]\nrole_arn = arn:{a}\nsource_profile = {b}\n" for a, b in edges)
     with pytest.raises(ConfigurationError, match=f"goes round in a circle: {circle}$"):
         from_profile_role(make_context(config), from_profile)
@@ -90,63 +86,36 @@ async def test_a_sources_own_keys_come_first(make_context, stand_in, config):
         ("source_profile = nobody", "names the profile 'nobody', which does not exist"),
         ("source_profile = empty", "has the source_profile 'empty', which has no credentials"),
         ("credential_source = Nowhere", "unknown credential_source; known are Environment, EcsContainer, Ec2Instance"),
-        ("credential_source = Environment", "has the credential_source Environment, where there are no credentials"),
-        ("credential_source = EcsContainer", "has the credential_source EcsContainer, where there are no credentials"),
         ("source_profile = base\nmfa_serial = arn:mfa", "has mfa_serial, and aios3 cannot ask for a code"),
         ("source_profile = base\nduration_seconds = soon", "has a duration_seconds that is not a whole number"),
         ("source_profile = base\nduration_seconds = 60", "duration_seconds must be a whole number in 900..43200"),
     ],
 )
 def test_what_cannot_work_is_a_clear_error(make_context, settings, message):
-    """Before anything is sent."""
     config = f"[profile empty]\nregion = x\n[profile r]\nrole_arn = arn:r\n{settings}\n"
     with pytest.raises(ConfigurationError, match=message):
         from_profile_role(make_context(config), from_profile)
 
 
-async def test_a_role_is_assumed_with_the_environments_keys(make_context, stand_in):
-    """credential_source = Environment."""
-    stand_in.on(sts())
-    found = from_profile_role(
-        make_context(
-            "[profile r]\nrole_arn = arn:r\ncredential_source = Environment\n",
-            AWS_ACCESS_KEY_ID="ENV",
-            AWS_SECRET_ACCESS_KEY="hidden",
-        ),
-        from_profile,
-    )
-    await found.get_credentials()
-    assert signer(stand_in.asked[0]) == "ENV"
-
-
-async def test_a_role_is_assumed_with_the_containers_credentials(make_context, stand_in):
-    """credential_source = EcsContainer."""
-    stand_in.on(metadata(7), sts())
-    found = from_profile_role(
-        make_context(
-            "[profile r]\nrole_arn = arn:r\ncredential_source = EcsContainer\n",
-            AWS_CONTAINER_CREDENTIALS_FULL_URI=stand_in.url,
-        ),
-        from_profile,
-    )
-    await found.get_credentials()
-    assert signer(stand_in.asked[1]) == "KEY7"
-
-
-async def test_a_role_is_assumed_with_the_machines_credentials(make_context, stand_in):
-    """credential_source = Ec2InstanceMetadata, unless that is switched off."""
-    config = "[profile r]\nrole_arn = arn:r\ncredential_source = Ec2InstanceMetadata\n"
-    found = from_profile_role(make_context(config, AWS_EC2_METADATA_SERVICE_ENDPOINT=stand_in.url), from_profile)
-    answer = metadata(8)
-    stand_in.on(answer, answer, answer, sts())
-    await found.get_credentials()
-    assert signer(stand_in.asked[3]) == "KEY8"
-    with pytest.raises(ConfigurationError, match="Ec2InstanceMetadata, where there are no credentials"):
+@pytest.mark.parametrize(
+    ("source", "variable", "answers", "key"),
+    [
+        ("Environment", None, [], "ENV"),
+        ("EcsContainer", "AWS_CONTAINER_CREDENTIALS_FULL_URI", [metadata(7)], "KEY7"),
+        ("Ec2InstanceMetadata", "AWS_EC2_METADATA_SERVICE_ENDPOINT", [metadata(8)] * 3, "KEY8"),
+    ],
+)
+async def test_a_role_is_assumed_with_its_credential_source(make_context, stand_in, source, variable, answers, key):
+    environ = {variable: stand_in.url} if variable else {"AWS_ACCESS_KEY_ID": "ENV", "AWS_SECRET_ACCESS_KEY": "hidden"}
+    config = f"[profile r]\nrole_arn = arn:r\ncredential_source = {source}\n"
+    stand_in.on(*answers, sts())
+    await from_profile_role(make_context(config, **environ), from_profile).get_credentials()
+    assert signer(stand_in.asked[-1]) == key
+    with pytest.raises(ConfigurationError, match=f"{source}, where there are no credentials"):
         from_profile_role(make_context(config, AWS_EC2_METADATA_DISABLED="true"), from_profile)
 
 
 def test_a_profile_without_a_role_goes_another_way(make_context):
-    """Also one whose role is for a web identity."""
     assert from_profile_role(make_context("", "base"), from_profile) is None
     assert (
         from_profile_role(make_context("[profile r]\nrole_arn = a\nweb_identity_token_file = /t\n"), from_profile)
@@ -155,7 +124,6 @@ def test_a_profile_without_a_role_goes_another_way(make_context):
 
 
 async def test_a_web_identity_of_a_profile_is_exchanged(make_context, stand_in, tmp_path):
-    """With all that the profile says about it."""
     (tmp_path / "token").write_text("jwt")
     stand_in.on(sts("AssumeRoleWithWebIdentity"))
     found = from_profile_web_identity(
@@ -173,5 +141,4 @@ async def test_a_web_identity_of_a_profile_is_exchanged(make_context, stand_in, 
 
 @pytest.mark.parametrize("settings", ["role_arn = a", "web_identity_token_file = /t", "region = x"])
 def test_half_a_web_identity_is_none(make_context, settings):
-    """Others say what is missing."""
     assert from_profile_web_identity(make_context(f"[profile r]\n{settings}\n")) is None

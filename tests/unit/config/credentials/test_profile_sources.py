@@ -7,11 +7,12 @@ from datetime import timedelta
 
 import pytest
 
+from aios3._config.credentials.login import LoginCredentials
 from aios3._config.credentials.process import ProcessCredentials
 from aios3._config.credentials.profile_sources import first_of, from_profile
 from aios3._config.credentials.role_providers import AssumeRoleCredentials, WebIdentityCredentials
 from aios3._config.credentials.sso import SsoCredentials
-from aios3._config.credentials.static_keys import StaticCredentials
+from aios3._config.credentials.static_keys import RereadKeys, StaticCredentials
 from aios3.credentials import Credentials
 from aios3.errors import ConfigurationError
 from tests.support.credential_chain import attribute, make_places
@@ -38,26 +39,26 @@ def make_context(tmp_path):
         (f"role_arn = a\nsource_profile = base\n{SSO}{PROCESS}", True, AssumeRoleCredentials),
         (f"role_arn = a\nsource_profile = base\nweb_identity_token_file = /t\n{SSO}", True, WebIdentityCredentials),
         (f"{SSO}{PROCESS}", True, SsoCredentials),
-        (PROCESS, True, StaticCredentials),
+        (PROCESS, True, RereadKeys),
         (PROCESS + KEYS.format("CONFIG"), False, ProcessCredentials),
-        (KEYS.format("CONFIG"), False, StaticCredentials),
-        (f"sso_session = s\nlogin_session = l\n{KEYS.format('CONFIG')}", False, StaticCredentials),
+        (KEYS.format("CONFIG"), False, RereadKeys),
+        (f"sso_session = s\n{KEYS.format('CONFIG')}", False, RereadKeys),
+        (f"login_session = l\n{PROCESS}{KEYS.format('CONFIG')}", False, LoginCredentials),
+        (f"login_session = l\n{PROCESS}", True, RereadKeys),
     ],
 )
 def test_the_ways_are_tried_in_order(make_context, settings, in_credentials_file, kind):
-    """Role, web identity, SSO, keys of the credentials file, process, keys of the config file."""
+    """Role, web identity, SSO, keys of the credentials file, login, process, keys of the config file."""
     found = from_profile(make_context(settings, credentials=KEYS.format("FILE") if in_credentials_file else ""))
     assert type(found) is kind
 
 
 def test_the_environment_does_not_matter(make_context):
-    """A profile that is a source speaks for itself alone."""
     found = make_context("region = x", AWS_ACCESS_KEY_ID="ENV", AWS_SECRET_ACCESS_KEY="hidden")
     assert from_profile(found) is None
 
 
 async def test_a_process_is_run(make_context):
-    """As the profile says."""
     document = json.dumps({"Version": 1, "AccessKeyId": "K", "SecretAccessKey": "hidden"})
     command = shlex.join([sys.executable, "-I", "-S", "-c", f"print('{document}')"])
     found = from_profile(make_context(f"credential_process = {command}"))
@@ -66,7 +67,6 @@ async def test_a_process_is_run(make_context):
 
 @pytest.mark.parametrize("has_session", [True, False])
 async def test_sso_is_used(make_context, stand_in, tmp_path, has_session):
-    """With a section of its own for the session, or in the older form."""
     cache = tmp_path / ".aws" / "sso" / "cache"
     if has_session:
         settings = "sso_account_id = 1\nsso_role_name = r\nsso_session = s"
@@ -91,7 +91,6 @@ async def test_sso_is_used(make_context, stand_in, tmp_path, has_session):
         ("sso_account_id = 1", "uses SSO but sso_role_name and sso_region and sso_start_url is missing"),
         ("sso_role_name = 1\nsso_session = s", "uses SSO but sso_account_id is missing"),
         ("sso_role_name = 1\nsso_session = x", "names the sso-session 'x', which is missing"),
-        ("login_session = l", "has login_session, which aios3 does not support"),
         ("web_identity_token_file = /t", "has web_identity_token_file, but no role_arn"),
         ("credential_source = Environment", "has credential_source, but no role_arn"),
         ("source_profile = base", "has source_profile, but no role_arn"),
@@ -102,15 +101,12 @@ async def test_sso_is_used(make_context, stand_in, tmp_path, has_session):
     ],
 )
 def test_half_a_configuration_is_an_error(make_context, settings, message):
-    """It never leads on to another identity."""
     more = "[sso-session s]\nsso_region = eu-west-1\nsso_start_url = https://start\n"
     with pytest.raises(ConfigurationError, match=message):
         from_profile(make_context(settings, more=more))
 
 
 def test_the_first_that_has_something_ends_the_search(make_context):
-    """Those after it are not asked."""
-
     def never(context):
         raise AssertionError("asked")
 

@@ -47,7 +47,6 @@ async def test_the_login_is_exchanged(stand_in, make, tmp_path, session_name, na
 
 
 async def test_the_old_way_to_write_the_time_is_read(stand_in, make, tmp_path):
-    """UTC in place of Z."""
     log_in(tmp_path, START, expiresAt=f"{NOW + timedelta(hours=8):%Y-%m-%dT%H:%M:%SUTC}")
     stand_in.on(json_answer({"roleCredentials": ROLE_CREDENTIALS}))
     assert (await make().get_credentials()).access_key_id == "K"
@@ -62,7 +61,6 @@ async def test_the_old_way_to_write_the_time_is_read(stand_in, make, tmp_path):
     ],
 )
 async def test_no_login_and_one_that_has_ended_say_how_to_log_in(stand_in, make, tmp_path, options, command):
-    """Nothing is sent."""
     provider = make(**options)
     with pytest.raises(ConfigurationError, match=f"^the SSO login does not exist: run `{command}`$"):
         await provider.get_credentials()
@@ -73,7 +71,6 @@ async def test_no_login_and_one_that_has_ended_say_how_to_log_in(stand_in, make,
 
 
 async def test_a_login_that_is_refused_says_how_to_log_in(stand_in, make, tmp_path):
-    """It was ended elsewhere."""
     log_in(tmp_path, START)
     stand_in.on(json_answer({"message": "Session token not found or invalid"}, 401))
     with pytest.raises(ConfigurationError, match="the SSO login was refused: run `aws sso login`"):
@@ -81,7 +78,6 @@ async def test_a_login_that_is_refused_says_how_to_log_in(stand_in, make, tmp_pa
 
 
 async def test_who_logs_in_again_goes_on(stand_in, make, tmp_path):
-    """The file is read anew."""
     log_in(tmp_path, START, expiresAt=NOW.isoformat())
     provider = make()
     with pytest.raises(ConfigurationError):
@@ -95,7 +91,6 @@ async def test_who_logs_in_again_goes_on(stand_in, make, tmp_path):
     "change", [{"accessToken": None}, {"accessToken": ""}, {"accessToken": ["hidden"]}, {"expiresAt": "soon"}]
 )
 async def test_a_login_file_without_token_or_time_is_an_error(stand_in, make, tmp_path, change):
-    """It is named and not shown."""
     log_in(tmp_path, START, **change)
     with pytest.raises(ConfigurationError, match=r"the SSO login in .*json has no accessToken") as caught:
         await make().get_credentials()
@@ -103,7 +98,6 @@ async def test_a_login_file_without_token_or_time_is_an_error(stand_in, make, tm
 
 
 async def test_a_login_file_that_cannot_be_used_is_an_error(make, tmp_path):
-    """A directory, or no JSON."""
     path = tmp_path / f"{hashlib.sha1(START.encode()).hexdigest()}.json"
     path.mkdir()
     with pytest.raises(ConfigurationError, match="the SSO login: .*cannot be read"):
@@ -125,7 +119,6 @@ async def test_a_login_file_that_cannot_be_used_is_an_error(make, tmp_path):
     ],
 )
 async def test_other_answers_are_errors(stand_in, make, tmp_path, answer, error_class, message):
-    """Of the role, or of something else behind the URL."""
     log_in(tmp_path, START)
     stand_in.on(answer)
     with pytest.raises(error_class, match=message) as caught:
@@ -134,7 +127,6 @@ async def test_other_answers_are_errors(stand_in, make, tmp_path, answer, error_
 
 
 def test_the_portal_is_the_regions(monkeypatch, tmp_path):
-    """And logins are looked for in the user's home directory."""
     monkeypatch.setenv("HOME", str(tmp_path))
     provider = SsoCredentials("1", "r", region="cn-north-1", start_url=START)
     assert provider._url.startswith("https://portal.sso.cn-north-1.amazonaws.com.cn/federation/credentials?")

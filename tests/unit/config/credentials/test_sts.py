@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -34,7 +36,6 @@ async def test_a_signed_request_gives_credentials(stand_in, client):
 
 
 async def test_an_unsigned_request_has_no_signature(stand_in, client):
-    """As a web identity needs it."""
     stand_in.on(sts("AssumeRoleWithWebIdentity"))
     await client.ask("AssumeRoleWithWebIdentity", {}, None)
     assert "authorization" not in stand_in.asked[0].headers
@@ -50,7 +51,6 @@ async def test_an_unsigned_request_has_no_signature(stand_in, client):
     ],
 )
 async def test_a_refusal_has_its_words(stand_in, client, status, code, error_class):
-    """Code, message and request id of STS."""
     stand_in.on(sts_error(status, code, "because"))
     with pytest.raises(error_class, match="AssumeRole was answered .*because") as caught:
         await client.ask("AssumeRole", {}, SIGNER)
@@ -58,7 +58,6 @@ async def test_a_refusal_has_its_words(stand_in, client, status, code, error_cla
 
 
 async def test_a_wrong_signature_does_not_show_the_token(stand_in, client):
-    """STS repeats the whole canonical request, the token in it."""
     words = "The Canonical String should have been x-amz-security-token:hidden-signer-token"
     stand_in.on(sts_error(403, "SignatureDoesNotMatch", words))
     with pytest.raises(CredentialsError) as caught:
@@ -87,10 +86,7 @@ async def test_what_is_not_the_answer_of_sts_is_an_error(stand_in, client, body,
 
 @pytest.mark.parametrize(
     ("region", "host"),
-    [
-        ("eu-west-1", "sts.eu-west-1.amazonaws.com"),
-        ("cn-north-1", "sts.cn-north-1.amazonaws.com.cn"),
-    ],
+    [("eu-west-1", "sts.eu-west-1.amazonaws.com"), ("cn-north-1", "sts.cn-north-1.amazonaws.com.cn")],
 )
 async def test_without_an_endpoint_it_is_the_regions(clock, monkeypatch, region, host):
     """Over https."""
@@ -115,12 +111,59 @@ def test_a_region_that_cannot_be_one_is_refused(clock):
 
 @pytest.mark.parametrize(("seconds", "text"), [(None, None), (900, "900"), (43200, "43200")])
 def test_durations_are_within_bounds(seconds, text):
-    """A quarter of an hour to twelve hours."""
     assert check_duration(seconds) == text
 
 
 @pytest.mark.parametrize("seconds", [899, 43201, 3600.0, "3600", True])
 def test_other_durations_are_refused(seconds):
-    """Before STS is asked."""
     with pytest.raises(ConfigurationError, match="duration_seconds must be a whole number in 900..43200"):
         check_duration(seconds)
+
+
+EARLY = "Signature not yet current: 20260504T030201Z is still later than 20260504T012201Z (20260504T010701Z + 15 min.)"
+LATE = "Signature expired: 20260504T030201Z is now earlier than 20260504T044701Z (20260504T050201Z - 15 min.)"
+
+
+def at(answer: Answer, moment: datetime) -> Answer:
+    """Return the response as of `moment` by the clock of STS."""
+    return replace(answer, headers=(("Date", f"{moment:%a, %d %b %Y %H:%M:%S GMT}"),))
+
+
+@pytest.mark.parametrize(
+    ("hours", "code", "words"),
+    [
+        (2, "SignatureDoesNotMatch", LATE),
+        (-2, "SignatureDoesNotMatch", EARLY),
+        (2, "RequestExpired", "Request has expired"),
+        (2, "InvalidSignatureException", LATE),
+    ],
+)
+async def test_a_wrong_clock_is_corrected_by_that_of_sts(stand_in, client, hours, code, words):
+    """The request is signed once more, and so are later ones."""
+    theirs = NOW + timedelta(hours=hours)
+    refused, granted = at(sts_error(403, code, words), theirs), at(sts(expires_at=theirs + timedelta(hours=1)), theirs)
+    stand_in.on(refused, granted, granted)
+    for _ in range(2):
+        assert (await client.ask("AssumeRole", {}, SIGNER)).access_key_id == "KEY1"
+    right = f"{theirs:%Y%m%dT%H%M%SZ}"
+    assert [asked.headers["x-amz-date"] for asked in stand_in.asked] == ["20260504T030201Z", right, right]
+
+
+@pytest.mark.parametrize("words", [EARLY, LATE])
+async def test_a_refused_time_reaches_the_user_in_the_words_of_sts(stand_in, client, words):
+    """If the response has no time to correct ours by, or the corrected time is refused too."""
+    stand_in.on(at(sts_error(403, "SignatureDoesNotMatch", words), NOW))
+    with pytest.raises(CredentialsError) as caught:
+        await client.ask("AssumeRole", {}, SIGNER)
+    assert f"{words}; is this machine's clock right?" in str(caught.value)
+    assert len(stand_in.asked) == 2
+
+
+@pytest.mark.parametrize("signer", [SIGNER, None])
+async def test_credentials_that_look_expired_by_a_wrong_clock_are_good(stand_in, client, signer):
+    """Ours is two hours ahead: their life of an hour begins now."""
+    theirs = NOW - timedelta(hours=2)
+    stand_in.on(at(sts(expires_at=theirs + timedelta(hours=1)), theirs))
+    assert (await client.ask("AssumeRole", {}, signer)).expires_at == NOW + timedelta(hours=1)
+    stand_in.on(at(sts(expires_at=theirs), theirs))
+    assert (await client.ask("AssumeRole", {}, signer)).expires_at == theirs

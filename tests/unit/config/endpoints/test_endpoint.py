@@ -12,7 +12,7 @@ from aios3._config.endpoints.endpoint import (
     find_own_endpoints,
     resolve_endpoint,
 )
-from aios3._protocol.wire.uri import Endpoint
+from aios3._protocol.wire.uri import Addressing, Endpoint
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider, find_provider
 
@@ -28,20 +28,21 @@ def resolve(
     values: dict[str, str] | None = None,
     style: str | None = None,
     variant: frozenset[str] = frozenset(),
+    asked: Addressing | None = None,
 ) -> Endpoint:
     nested = {} if style is None else {"s3": {"addressing_style": style}}
     profile = Profile("p", settings=Section(values or {}, nested), services=SERVICES)
-    return resolve_endpoint(provider, find_custom_endpoint(url, environment, profile), variant, "eu-west-1", profile)
+    custom = find_custom_endpoint(provider, url, environment, profile)
+    return resolve_endpoint(provider, custom, variant, "eu-west-1", profile, asked)
 
 
 def custom(url: str) -> CustomEndpoint:
-    found = find_custom_endpoint(url, Environment(), Profile())
+    found = find_custom_endpoint(GENERIC, url, Environment(), Profile())
     assert found is not None
     return found
 
 
 def test_the_order_is_argument_environment_services_profile_provider():
-    """Each counts only where all before it are silent."""
     environment = Environment(endpoint_url="http://environment")
     values = {"services": "local", "endpoint_url": "http://profile"}
     assert resolve(AWS, "http://argument", environment, values).host == "argument"
@@ -59,27 +60,20 @@ def test_the_order_is_argument_environment_services_profile_provider():
     ],
 )
 def test_configured_endpoints_can_be_ignored(environment, values):
-    """By variable or profile; the argument still counts."""
     assert resolve(AWS, None, environment, values).host == "s3.eu-west-1.amazonaws.com"
     assert resolve(AWS, "http://argument", environment, values).host == "argument"
-
-
-def test_no_endpoint_says_what_to_set():
-    """A provider without a host of its own needs to be told."""
-    with pytest.raises(ConfigurationError, match=r"'generic'.*endpoint_url=.*AWS_ENDPOINT_URL"):
-        resolve(GENERIC)
 
 
 @pytest.mark.parametrize(
     ("name", "form"),
     [
-        ("cloudflare", r"https://\{account\}\.r2\.cloudflarestorage\.com,"),
-        ("oracle", r"https://\{namespace\}\.compat\.objectstorage\.eu-west-1\.oci\.customer-oci\.com,"),
+        ("generic", ""),
+        ("cloudflare", r" of the form https://\{account\}\.r2\.cloudflarestorage\.com,"),
+        ("oracle", r" of the form https://\{namespace\}\.compat\.objectstorage\.eu-west-1\.oci\.customer-oci\.com,"),
     ],
 )
-def test_no_endpoint_says_what_it_looks_like(name, form):
-    """Where that is known, with the region in it."""
-    with pytest.raises(ConfigurationError, match=f"'{name}'.*endpoint_url= of the form {form} or set AWS_ENDPOINT_URL"):
+def test_a_missing_endpoint_is_an_error_that_says_what_it_looks_like(name, form):
+    with pytest.raises(ConfigurationError, match=f"'{name}'.*endpoint_url={form}.* set AWS_ENDPOINT_URL"):
         resolve(find_provider(name))
 
 
@@ -99,49 +93,38 @@ def test_the_providers_endpoint_can_be_a_variant(variant, host):
 
 
 @pytest.mark.parametrize(
-    "url",
+    ("url", "addressing"),
     [
-        "https://s3.eu-west-1.amazonaws.com",
-        "https://s3.dualstack.eu-west-1.amazonaws.com",
-        "https://s3-accelerate.amazonaws.com",
-        "https://s3-eu-west-1.amazonaws.com",
-        "https://s3.us-gov-west-1.amazonaws.com",
-        "https://bucket.vpce-1a2b.s3.eu-west-1.vpce.amazonaws.com",
-        "https://S3.EU-WEST-1.AMAZONAWS.COM:443/",
+        ("https://s3.eu-west-1.amazonaws.com", "virtual"),
+        ("https://s3.dualstack.eu-west-1.amazonaws.com", "virtual"),
+        ("https://s3-accelerate.amazonaws.com", "virtual"),
+        ("https://s3-eu-west-1.amazonaws.com", "virtual"),
+        ("https://s3.us-gov-west-1.amazonaws.com", "virtual"),
+        ("https://bucket.vpce-1a2b.s3.eu-west-1.vpce.amazonaws.com", "virtual"),
+        ("https://S3.EU-WEST-1.AMAZONAWS.COM:443/", "virtual"),
+        ("http://localhost:9000", "path"),
+        ("https://minio.example.com", "path"),
+        ("https://s3.evil-amazonaws.com", "path"),
+        ("https://s3.amazonaws.com.example.com", "path"),
     ],
 )
-def test_the_providers_own_hosts_are_addressed_its_way(url):
-    """In any region, and below it."""
-    assert resolve(AWS, url).addressing == "virtual"
+def test_only_the_providers_own_hosts_are_addressed_its_way(url, addressing):
+    assert resolve(AWS, url).addressing == addressing
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://localhost:9000",
-        "https://minio.example.com",
-        "https://s3.evil-amazonaws.com",
-        "https://s3.amazonaws.com.example.com",
-    ],
-)
-def test_other_hosts_are_addressed_by_path(url):
-    """Whatever the provider's own way is."""
-    assert resolve(AWS, url).addressing == "path"
+def test_a_pattern_that_ends_in_the_region_has_no_other_own_hosts():
+    mine = Provider("mine", endpoint="https://s3.{region}", addressing="virtual", foreign_addressing="path")
+    assert resolve(mine) == Endpoint("https", "s3.eu-west-1", addressing="virtual")
+    assert resolve(mine, "https://s3.eu-west-1").addressing == "path"
 
 
-@pytest.mark.parametrize(
-    ("pattern", "url", "expected"),
-    [
-        ("https://store.example", "https://store.example", "virtual"),
-        ("https://store.example", "https://eu.store.example", "virtual"),
-        ("https://store.example", "https://mystore.example", "path"),
-        ("https://s3.{region}", "https://s3.eu-west-1", "path"),
-        (None, "https://store.example", "path"),
-    ],
-)
-def test_own_hosts_follow_from_the_pattern(pattern, url, expected):
-    """The part of the pattern after the region, or all of it, at a dot; a pattern without such a part has none."""
-    assert resolve(Provider("mine", endpoint=pattern, addressing="virtual"), url).addressing == expected
+@pytest.mark.parametrize("endpoint", [None, "https://s3.{region}.store.example"])
+def test_a_records_own_addressing_holds_at_every_host(endpoint):
+    """Unless the record, the profile or the caller says otherwise."""
+    mine = Provider("mine", endpoint=endpoint, addressing="virtual")
+    assert resolve(mine, "https://other.example").locate("b", "k") == ("b.other.example", "/k")
+    assert resolve(mine, "https://other.example", style="path").addressing == "path"
+    assert resolve(mine, "https://other.example", style="path", asked="virtual").addressing == "virtual"
 
 
 @pytest.mark.parametrize(
@@ -155,12 +138,12 @@ def test_own_hosts_follow_from_the_pattern(pattern, url, expected):
     ],
 )
 def test_forms_and_aliases_are_own_hosts_too(url, expected):
-    """The provider's way holds wherever the host is known to be its own."""
     mine = Provider(
         "mine",
         endpoint_form="https://{me}.store.example",
         endpoint_aliases=("https://alias.example",),
         addressing="virtual",
+        foreign_addressing="path",
     )
     assert resolve(mine, url).addressing == expected
 
@@ -173,7 +156,8 @@ def test_forms_and_aliases_are_own_hosts_too(url, expected):
         ("backblaze", "https://s3.us-west-004.backblazeb2.com:8443", None),
         ("backblaze", "https://s3.us-west-004.backblazeb2.com.example.org", None),
         ("digitalocean", "https://nyc3.digitaloceanspaces.com", "nyc3"),
-        ("digitalocean", "https://nyc3.cdn.digitaloceanspaces.com", None),
+        ("digitalocean", "https://nyc3.cdn.digitaloceanspaces.com", "nyc3"),
+        ("digitalocean", "https://videos.nyc3.digitaloceanspaces.com", "nyc3"),
         ("oracle", "https://me.compat.objectstorage.eu-zurich-1.oci.customer-oci.com", "eu-zurich-1"),
         ("aws", "https://s3.dualstack.eu-west-3.amazonaws.com", "eu-west-3"),
         ("aws", "https://s3-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
@@ -188,18 +172,18 @@ def test_forms_and_aliases_are_own_hosts_too(url, expected):
     ],
 )
 def test_a_host_of_the_providers_names_its_region(name, url, region):
-    """By any of its patterns, as a whole; hosts for all regions name none."""
     assert custom(url).region(find_provider(name)) == region
 
 
 def test_a_provider_has_its_endpoint_in_every_region():
     """The variant stays, and so does the way to name buckets; a redirect's host tells the region."""
     own = find_own_endpoints(AWS, resolve(AWS, variant=frozenset({"fips"})), "eu-west-1")
-    assert own == OwnEndpoints(AWS, frozenset({"fips"}), "virtual")
+    assert own == OwnEndpoints(AWS, frozenset({"fips"}), "virtual", "eu-west-1")
     assert own.of_region("us-east-2") == Endpoint("https", "s3-fips.us-east-2.amazonaws.com", addressing="virtual")
     assert own.read_region("b.s3-us-west-2.amazonaws.com", "b") == "us-west-2"
     assert own.read_region("s3.us-west-2.amazonaws.com", "b") == "us-west-2"
     assert own.read_region("b.evil.example", "b") is None
+    assert own.of_region("cn-north-1") is None
 
 
 @pytest.mark.parametrize(
@@ -208,7 +192,8 @@ def test_a_provider_has_its_endpoint_in_every_region():
         (AWS, "https://s3.eu-west-1.amazonaws.com", frozenset()),
         (AWS, "https://s3.dualstack.eu-west-1.amazonaws.com", frozenset({"dualstack"})),
         (AWS, "https://s3.us-east-1.amazonaws.com", None),
-        (AWS, "https://s3.eu-west-1.amazonaws.com/base", None),
+        (AWS, "https://s3.eu-west-1.amazonaws.com/videos", frozenset()),
+        (AWS, "https://videos.s3.dualstack.eu-west-1.amazonaws.com", frozenset({"dualstack"})),
         (AWS, "http://s3.eu-west-1.amazonaws.com", None),
         (AWS, "https://s3-accelerate.amazonaws.com", None),
         (GENERIC, "https://s3.eu-west-1.amazonaws.com", None),
@@ -217,15 +202,8 @@ def test_a_provider_has_its_endpoint_in_every_region():
     ],
 )
 def test_an_endpoint_that_was_written_down_is_the_providers_if_it_is_the_same(provider, url, expected):
-    """In the region that is signed for; a provider with one host for all has nowhere else to go."""
     own = find_own_endpoints(provider, resolve(provider, url), "eu-west-1")
     assert (None if own is None else own.variant) == expected
-
-
-def test_the_providers_endpoint_is_addressed_its_way():
-    """Also where the pattern says nothing about other hosts."""
-    endpoint = resolve(Provider("mine", endpoint="https://s3.{region}", addressing="virtual"))
-    assert endpoint == Endpoint("https", "s3.eu-west-1", addressing="virtual")
 
 
 @pytest.mark.parametrize(
@@ -239,12 +217,10 @@ def test_the_providers_endpoint_is_addressed_its_way():
     ],
 )
 def test_the_profile_can_choose_the_addressing(url, style, expected):
-    """path and virtual hold for every endpoint; auto leaves it as it is."""
     assert resolve(AWS, url, style=style).addressing == expected
 
 
 def test_an_unknown_addressing_is_an_error():
-    """The error names the profile and what may stand there."""
     with pytest.raises(ConfigurationError, match=r"profile 'p': addressing_style .* path, virtual or auto"):
         resolve(style="sideways")
 

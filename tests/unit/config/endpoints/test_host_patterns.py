@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aios3 import PROVIDERS
 from aios3._config.endpoints.host_patterns import fill_pattern, is_below, read_region
+from aios3._config.endpoints.provider_hosts import own_patterns
 
 OWN = (
     "https://s3.{region}.store.example",
@@ -18,11 +19,6 @@ OWN = (
     "https://s3-fast.store.example",
     "https://{account}.{region}.form.example:8443/base",
 )
-
-
-def test_a_pattern_is_filled_with_the_region_only() -> None:
-    """What the caller alone can know stays in braces."""
-    assert fill_pattern("https://{a}.{region}.example", "eu-1") == "https://{a}.eu-1.example"
 
 
 @pytest.mark.parametrize(
@@ -46,33 +42,25 @@ def test_a_pattern_is_filled_with_the_region_only() -> None:
 def test_the_region_is_read_from_a_whole_host(host: str, region: str | None) -> None:
     """One label of it; the pattern with the most fixed text says what a host is."""
     assert read_region(OWN, host) == region
+    assert read_region((), host) is None
 
 
 @pytest.mark.parametrize("bucket", ["bucket", "a.b", "s3", "s3-fips"])
 def test_a_bucket_may_stand_before_the_host(bucket: str) -> None:
-    """Whatever its name; no other text may."""
     assert read_region(OWN, f"{bucket}.s3.eu-west-1.store.example", bucket) == "eu-west-1"
     assert read_region(OWN, "s3.eu-west-1.store.example", bucket) == "eu-west-1"
     assert read_region(OWN, f"x.{bucket}.s3.eu-west-1.store.example", bucket) is None
 
 
-def test_without_patterns_there_is_no_region() -> None:
-    """As for a store that can be anywhere."""
-    assert read_region((), "s3.eu-west-1.store.example") is None
-
-
 @given(st.from_regex(r"[a-z0-9-]{1,63}", fullmatch=True))
 def test_a_region_can_be_read_back(region: str) -> None:
-    """From every endpoint of the table that has one."""
     for provider in PROVIDERS.values():
         if "{region}" in (pattern := provider.endpoint or ""):
             assert read_region([pattern], fill_pattern(pattern, region).replace("{zone}", "use1-az4")[8:]) == region
 
 
 def patterns_of(name: str) -> tuple[str, ...]:
-    provider = PROVIDERS[name]
-    forms = (provider.endpoint, provider.endpoint_form, *dict(provider.endpoint_variants).values())
-    return (*filter(None, forms), *provider.endpoint_aliases)
+    return own_patterns(PROVIDERS[name])
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
@@ -102,13 +90,11 @@ def test_no_host_of_a_provider_is_taken_for_another_of_its_hosts(name: str) -> N
     ],
 )
 def test_further_hosts_of_a_provider_name_their_region(name: str, host: str, region: str | None) -> None:
-    """Those of Amazon's other partitions, and those that are never chosen."""
     assert read_region(patterns_of(name), host) == region
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_no_pattern_makes_a_stranger_one_of_the_provider(name: str) -> None:
-    """What is fixed at the end of a pattern is a domain of the provider, not all of a top-level domain."""
     for pattern in patterns_of(name):
         assert not any(is_below(pattern, f"stranger.{domain}") for domain in ("com", "net", "eu", "io", "uk", "gov"))
 
@@ -127,15 +113,11 @@ def test_no_pattern_makes_a_stranger_one_of_the_provider(name: str) -> None:
         ("https://store.example", "store.example:8443", False),
         ("https://s3.{region}", "s3.eu-west-1", False),
         ("", "store.example", False),
+        ("https://", "host.example", False),
+        ("https://", "host.example.", False),
+        ("https://{host}", "host.example", False),
     ],
 )
 def test_what_ends_as_the_pattern_is_below_it(pattern: str, host: str, expected: bool) -> None:
     """At a dot; a pattern that ends in a name has nothing below it, and another port is another's."""
     assert is_below(pattern, host) is expected
-
-
-@pytest.mark.parametrize("pattern", ["https://", "https://{host}"])
-def test_nothing_is_below_a_pattern_without_a_name(pattern: str) -> None:
-    """Every host would be."""
-    assert not is_below(pattern, "host.example")
-    assert not is_below(pattern, "host.example.")

@@ -14,14 +14,12 @@ def test_a_region_is_given_back(region):
 
 @pytest.mark.parametrize("region", ["", "a.b", "a/b", "a b", "a\n", "é", "x" * 64])
 def test_what_could_change_a_host_is_refused(region):
-    """The error says where it comes from."""
     with pytest.raises(ConfigurationError, match=r"\(here\) is not 1 to 63"):
         check_region(region, "here")
 
 
 @pytest.mark.parametrize("region", ["eu-west-1", "us-gov-east-1", "us-iso-east-1", "cn-north-1", "eusc-de-east-1"])
-def test_regions_of_aws_are_recognised(region):
-    """Of every partition."""
+def test_regions_of_every_partition_of_aws_are_recognised(region):
     assert choose_aws_region("auto", region, "eu-north-1") == region
 
 
@@ -33,19 +31,24 @@ def test_a_stores_own_names_for_regions_are_not(region):
 
 @pytest.mark.parametrize(
     ("region", "domain"),
-    [("eu-west-1", "amazonaws.com"), ("cn-north-1", "amazonaws.com.cn"), ("eusc-de-east-1", "amazonaws.eu")],
+    [
+        ("eu-west-1", "amazonaws.com"),
+        ("us-gov-west-1", "amazonaws.com"),
+        ("cn-north-1", "amazonaws.com.cn"),
+        ("eusc-de-east-1", "amazonaws.eu"),
+        ("us-iso-east-1", "c2s.ic.gov"),
+        ("us-isob-east-1", "sc2s.sgov.gov"),
+        ("us-isof-south-1", "csp.hci.ic.gov"),
+        ("eu-isoe-west-1", "cloud.adc-e.uk"),
+    ],
 )
 def test_partitions_have_domains_of_their_own(region, domain):
-    """China's and the European one's."""
     assert domain_of(region) == domain
 
 
 @pytest.mark.parametrize(
     ("region", "host"),
-    [
-        ("us-east-1", "sts-fips.us-east-1.amazonaws.com"),
-        ("us-gov-west-1", "sts.us-gov-west-1.amazonaws.com"),
-    ],
+    [("us-east-1", "sts-fips.us-east-1.amazonaws.com"), ("us-gov-west-1", "sts.us-gov-west-1.amazonaws.com")],
 )
 def test_sts_has_fips_endpoints(region, host):
     """The government's regions have them under the usual name."""

@@ -32,14 +32,12 @@ def bundle(tmp_path):
 
 
 async def test_a_bundle_replaces_the_systems_store(bundle):
-    """Only what is in the bundle is trusted."""
     (certificate,) = (await make_ssl_context(bundle)).get_ca_certs()
     assert certificate["subject"] == ((("commonName", "test authority"),),)
 
 
 @pytest.mark.parametrize("own", [True, False])
 async def test_verification_is_always_on(bundle, own):
-    """Certificate and host name are checked, with the system's store and with a bundle."""
     context = await make_ssl_context(bundle if own else None)
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
@@ -47,7 +45,6 @@ async def test_verification_is_always_on(bundle, own):
 
 @pytest.mark.parametrize("kind", ["missing", "directory", "not PEM", "impossible"])
 async def test_an_unusable_bundle_is_an_error(tmp_path, kind):
-    """It is never replaced by the system's store; the error names the path and the variable."""
     (tmp_path / "text").write_text("not a certificate")
     path = {"missing": tmp_path / "gone", "directory": tmp_path, "not PEM": tmp_path / "text", "impossible": "a\0b"}[
         kind
@@ -72,7 +69,6 @@ async def test_the_store_is_loaded_off_the_loop(monkeypatch):
 
 
 async def test_http_1_1_is_offered():
-    """The first message of a connection names the one protocol that is spoken, so no server chooses another."""
     outgoing = ssl.MemoryBIO()
     connection = (await make_ssl_context(None)).wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="store.example")
     with pytest.raises(ssl.SSLWantReadError):

@@ -32,7 +32,6 @@ def choose(
 
 
 def test_the_usual_endpoint_is_the_default():
-    """Nothing said is nothing wanted."""
     assert choose() == set()
     assert variant_pattern(AWS, frozenset()) == AWS.endpoint
 
@@ -72,7 +71,6 @@ def test_each_switch_is_looked_up_in_order(asked, environment, values, s3, expec
     ],
 )
 def test_what_does_not_exist_is_an_error_that_names_what_does(kwargs):
-    """Never the next best thing: who wants FIPS means it. Wherever it comes from."""
     expected = "'aws' has no endpoint for use_accelerate=True with use_fips=True (or the settings"
     with pytest.raises(ConfigurationError, match=re.escape(expected)) as caught:
         choose(**kwargs)
@@ -102,7 +100,6 @@ def test_an_endpoint_that_was_written_down_says_more_than_a_setting():
 
 
 def test_what_is_asked_for_can_be_checked_early():
-    """Without environment and profile."""
     check_variant(AWS, VariantSwitches(dualstack=True, fips=True), None)
     check_variant(find_provider("minio"), NOTHING, "endpoint_url=")
     with pytest.raises(ConfigurationError, match="it has: none"):
@@ -112,7 +109,6 @@ def test_what_is_asked_for_can_be_checked_early():
 
 
 def test_switches_lie_over_each_other():
-    """Of two that say something the upper one counts."""
     upper = VariantSwitches(True, None, False)
     assert upper.over(VariantSwitches(False, True, True)) == VariantSwitches(True, True, False)
     assert upper.wanted == {"dualstack"}

@@ -26,12 +26,10 @@ def headers(**attributes: str) -> ObjectHeaders:
     ("size", "commits"), [(None, {PUT, COMPLETE}), (0, {PUT}), (100, {PUT}), (101, {COMPLETE}), (10_000, {COMPLETE})]
 )
 def test_the_length_decides_what_commits(size: int | None, commits: set[str]) -> None:
-    """One part is put; an unknown length may become either."""
     assert possible_commits(PLAN, size) == commits
 
 
 def test_a_stream_is_always_put() -> None:
-    """Whatever its length."""
     assert possible_commits(StreamPlan(100, 100, 10, 1000), None) == {PUT}
     assert possible_commits(StreamPlan(100, 100, 10, 1000), 500) == {PUT}
 
@@ -50,7 +48,6 @@ def test_a_condition_that_would_be_ignored_is_refused(condition: dict[str, str],
 
 
 def test_what_is_not_known_to_be_ignored_is_sent() -> None:
-    """And without a condition there is nothing to ignore."""
     check_conditions(headers(if_none_match="*"), ANY, {PUT, COMPLETE})
     ignoring = replace(ANY, conditional_put=False, conditional_complete=False)
     check_conditions(headers(request_payer="requester"), ignoring, {PUT, COMPLETE})

@@ -6,9 +6,8 @@ import pytest
 
 from aios3._protocol.operations import CreateDirectoryBucket
 from aios3._protocol.operations.directory_buckets import folder_of, zone_of
-from aios3._protocol.wire.messages import Response
 from aios3._protocol.wire.uri import Endpoint, request_url
-from aios3.errors import AccessDeniedError, ConfigurationError
+from aios3.errors import ConfigurationError
 
 CONTROL = Endpoint.parse("https://s3express-control.us-east-1.amazonaws.com", "path")
 
@@ -23,7 +22,6 @@ CONTROL = Endpoint.parse("https://s3express-control.us-east-1.amazonaws.com", "p
     ],
 )
 def test_the_name_tells_the_zone(bucket: str, zone: str) -> None:
-    """An availability zone or a local one; the base name may have hyphens of its own."""
     assert zone_of(bucket) == zone
 
 
@@ -51,7 +49,6 @@ def test_another_name_is_refused(bucket: str) -> None:
 
 @pytest.mark.parametrize(("prefix", "folder"), [("", ""), ("a", ""), ("a/", "a/"), ("a//b", "a//"), ("/", "/")])
 def test_a_prefix_is_asked_for_up_to_its_last_slash(prefix: str, folder: str) -> None:
-    """So everything that begins with it is in the answer."""
     assert folder_of(prefix) == folder
 
 
@@ -66,17 +63,3 @@ def test_a_bucket_is_made_in_its_zone(zone: str, kind: str) -> None:
     body = b"".join(bytes(piece) for piece in request.body).decode()
     assert f"<Location><Name>{zone}</Name><Type>{kind}</Type></Location>" in body
     assert f"<Bucket><DataRedundancy>Single{kind}</DataRedundancy><Type>Directory</Type></Bucket>" in body
-
-
-def test_a_bucket_with_another_name_is_not_asked_for() -> None:
-    """Nothing was sent."""
-    with pytest.raises(ConfigurationError, match="directory bucket"):
-        CreateDirectoryBucket("videos").build(CONTROL)
-
-
-def test_a_refusal_is_raised() -> None:
-    """And a success is not."""
-    operation = CreateDirectoryBucket("videos--use1-az4--x-s3")
-    operation.read(Response(200, {}))
-    with pytest.raises(AccessDeniedError):
-        operation.read(Response(403, {}))

@@ -35,7 +35,6 @@ def body(part: Part) -> bytes:
 
 @given(chunks=st.lists(st.binary(max_size=300), max_size=30), size=st.integers(1, 400))
 def test_any_chunks_give_equal_parts_but_the_last(chunks: list[bytes], size: int) -> None:
-    """And the same bytes, in order, numbered from 1."""
     whole = b"".join(chunks)
     parts = cut(chunks, PartPlan(size, size, 10_000))
     assert b"".join(map(body, parts)) == whole
@@ -51,29 +50,11 @@ def test_any_chunks_give_equal_parts_but_the_last(chunks: list[bytes], size: int
 )
 @settings(max_examples=40, deadline=None)
 def test_parts_of_several_segments_keep_their_bytes(lengths: list[int], size: int) -> None:
-    """Whatever the chunks, around the size of a segment."""
     chunks = [bytes([index % 251]) * length for index, length in enumerate(lengths)]
     parts = cut(chunks, PartPlan(size, size, 10_000))
     assert b"".join(map(body, parts)) == b"".join(chunks)
     assert all(len(part.segments) == -(-part.size // SEGMENT_SIZE) for part in parts)
     assert all(len(piece) <= SEGMENT_SIZE for part in parts for piece in part.body)
-
-
-def test_growing_parts_are_cut_as_planned() -> None:
-    """Each part asks the plan for its own size."""
-    plan = PartPlan(1, 8, 20)
-    parts = cut([bytes(range(60))], plan)
-    assert [part.size for part in parts[:-1]] == [plan.size_of(number) for number in range(1, len(parts))]
-    assert b"".join(map(body, parts)) == bytes(range(60))
-
-
-def test_a_new_cutter_is_empty() -> None:
-    """It wants nothing until a part is begun."""
-    buffer = PartBuffer(PartPlan(10, 10, 2))
-    state = (buffer.is_open, buffer.is_full, buffer.is_at_limit, buffer.filled, buffer.room, buffer.missing)
-    assert state == (False, False, False, 0, 0, 0)
-    assert buffer.wants == 0
-    assert buffer.number == 1
 
 
 def test_a_part_wants_one_segment_at_a_time() -> None:
@@ -92,43 +73,7 @@ def test_a_part_wants_one_segment_at_a_time() -> None:
     assert (buffer.is_full, buffer.wants, buffer.missing) == (True, 0, 0)
 
 
-def test_nothing_is_copied_without_a_segment() -> None:
-    """There is no room."""
-    buffer = PartBuffer(PartPlan(10, 10, 2))
-    buffer.begin()
-    assert buffer.fill(memoryview(b"abc")) == 0
-    assert buffer.filled == 0
-
-
-def test_a_part_may_be_taken_early() -> None:
-    """As the last one is: it is as long as what was copied in, and the next one begins empty."""
-    buffer = PartBuffer(PartPlan(10, 10, 2))
-    buffer.begin()
-    buffer.add_segment(bytearray(SEGMENT_SIZE))
-    buffer.fill(memoryview(b"abc"))
-    part = buffer.take()
-    assert (part.number, part.size, body(part), len(part.segments)) == (1, 3, b"abc", 1)
-    assert (buffer.is_open, buffer.number, buffer.filled, buffer.room) == (False, 2, 0, 0)
-
-
-def test_an_empty_part_has_no_body() -> None:
-    """A buffer that was never fed can be asked as well."""
-    part = PartBuffer(PartPlan(10, 10, 2)).take()
-    assert (part.size, part.segments, list(part.body)) == (0, (), [])
-
-
-def test_bytes_are_copied_on_arrival() -> None:
-    """The producer may overwrite its buffer at once."""
-    buffer, chunk = PartBuffer(PartPlan(10, 10, 2)), bytearray(b"abc")
-    buffer.begin()
-    buffer.add_segment(bytearray(SEGMENT_SIZE))
-    buffer.fill(memoryview(chunk))
-    chunk[:] = b"xyz"
-    assert body(buffer.take()) == b"abc"
-
-
 def test_a_part_beyond_the_stores_number_cannot_begin() -> None:
-    """The limit shows as soon as the last part was taken; until then it may be filled."""
     buffer = PartBuffer(PartPlan(1, 1, 1))
     assert not buffer.is_at_limit
     buffer.begin()
@@ -152,7 +97,6 @@ def filled_in_place(buffer: PartBuffer, data: bytes, most: int) -> tuple[int, tu
 
 
 def test_free_memory_is_in_order_and_no_more_than_asked_for() -> None:
-    """Across segments, from where the part is filled to."""
     buffer = PartBuffer(PartPlan(2 * SEGMENT_SIZE + 10, 2 * SEGMENT_SIZE + 10, 2))
     assert buffer.writable_views(100) == []
     buffer.begin()
@@ -180,7 +124,6 @@ def test_free_memory_is_in_order_and_no_more_than_asked_for() -> None:
     ],
 )
 def test_segments_that_stay_empty_are_lent_no_more(before: int, count: int, kept: int, room: int) -> None:
-    """The part misses them again; the one that is not full yet can be filled by either way."""
     size = 2 * SEGMENT_SIZE + 10
     buffer = PartBuffer(PartPlan(size, size, 2))
     buffer.begin()
@@ -197,28 +140,31 @@ def test_segments_that_stay_empty_are_lent_no_more(before: int, count: int, kept
     assert body(buffer.take()) == b"x" * before + b"y" * count + b"z" * room
 
 
-@given(
-    steps=st.lists(st.tuples(st.booleans(), st.integers(0, 3), st.integers(0, 3 * SEGMENT_SIZE)), max_size=8),
-    size=st.sampled_from([SEGMENT_SIZE, 2 * SEGMENT_SIZE, 2 * SEGMENT_SIZE + 9]),
-)
-@settings(max_examples=40, deadline=None)
-def test_both_ways_of_filling_give_the_same_bytes(steps: list[tuple[bool, int, int]], size: int) -> None:
-    """In any order: copied in, or written in place with some segments lent ahead."""
-    buffer, whole, taken = PartBuffer(PartPlan(size, size, 10_000)), b"", b""
-    for number, (in_place, ahead, length) in enumerate(steps):
-        if buffer.is_full:
-            taken += body(buffer.take())
-        if not buffer.is_open:
-            buffer.begin()
-        if buffer.wants:
-            buffer.add_segment(bytearray(SEGMENT_SIZE))
-        data = bytes([number + 1]) * length
-        if in_place:
-            for _ in range(ahead):
-                if buffer.missing:
-                    buffer.add_segment_ahead(bytearray(SEGMENT_SIZE))
-            count, _ = filled_in_place(buffer, data, length)
-        else:
-            count = buffer.fill(memoryview(data))
-        whole += data[:count]
-    assert taken + body(buffer.take()) == whole
+def test_a_new_cutter_is_empty() -> None:
+    buffer = PartBuffer(PartPlan(10, 10, 2))
+    state = (buffer.is_open, buffer.is_full, buffer.is_at_limit, buffer.filled, buffer.room, buffer.missing)
+    assert state == (False, False, False, 0, 0, 0)
+    assert buffer.wants == 0
+    assert buffer.number == 1
+
+
+def test_nothing_is_copied_without_a_segment() -> None:
+    buffer = PartBuffer(PartPlan(10, 10, 2))
+    buffer.begin()
+    assert buffer.fill(memoryview(b"abc")) == 0
+    assert buffer.filled == 0
+
+
+def test_a_part_may_be_taken_early() -> None:
+    buffer = PartBuffer(PartPlan(10, 10, 2))
+    buffer.begin()
+    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    buffer.fill(memoryview(b"abc"))
+    part = buffer.take()
+    assert (part.number, part.size, body(part), len(part.segments)) == (1, 3, b"abc", 1)
+    assert (buffer.is_open, buffer.number, buffer.filled, buffer.room) == (False, 2, 0, 0)
+
+
+def test_an_empty_part_has_no_body() -> None:
+    part = PartBuffer(PartPlan(10, 10, 2)).take()
+    assert (part.size, part.segments, list(part.body)) == (0, (), [])

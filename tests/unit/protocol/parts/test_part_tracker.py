@@ -19,25 +19,15 @@ def tracker_of(*numbers: int) -> PartTracker:
 
 
 def test_parts_are_listed_in_order() -> None:
-    """Whatever the order of the answers; with the ETags as they were sent."""
     tracker = tracker_of(3, 1, 2)
     assert tracker.finish(count=3, size=30) == ((1, '"1"', "c1"), (2, '"2"', "c2"), (3, '"3"', "c3"))
 
 
 def test_a_receipt_gets_the_etags_without_quotes() -> None:
-    """In order as well."""
     tracker = PartTracker()
     tracker.record(2, size=5, etag="W/bare")
     tracker.record(1, size=7, etag='"quoted"', checksum="c")
     assert tracker.uploaded_parts() == (UploadedPart(1, 7, "quoted", "c"), UploadedPart(2, 5, "bare", None))
-
-
-def test_bytes_and_parts_are_counted() -> None:
-    """As they are acknowledged."""
-    tracker = PartTracker()
-    assert (len(tracker), tracker.bytes_stored) == (0, 0)
-    tracker.record(2, size=5, etag="e")
-    assert (len(tracker), tracker.bytes_stored) == (1, 5)
 
 
 def test_a_part_is_acknowledged_once() -> None:
@@ -60,21 +50,18 @@ def test_a_part_is_acknowledged_once() -> None:
     ],
 )
 def test_a_gap_is_never_committed(numbers: tuple[int, ...], count: int, words: str) -> None:
-    """Nor a part too many; a long list of gaps is cut short."""
     with pytest.raises(IntegrityError, match=words):
         tracker_of(*numbers).finish(count=count, size=10 * count)
 
 
 @pytest.mark.parametrize("size", [29, 31])
 def test_another_size_is_never_committed(size: int) -> None:
-    """The parts must hold what the source gave."""
     with pytest.raises(IntegrityError, match=f"the source had {size} bytes, but the parts hold 30"):
         tracker_of(1, 2, 3).finish(count=3, size=size)
 
 
 @given(st.permutations(range(1, 12)), st.sets(st.integers(1, 11)))
 def test_any_order_and_any_loss(order: list[int], lost: set[int]) -> None:
-    """All parts give the ordered list, any loss an error."""
     tracker = tracker_of(*(number for number in order if number not in lost))
     if lost:
         with pytest.raises(IntegrityError):
@@ -84,7 +71,6 @@ def test_any_order_and_any_loss(order: list[int], lost: set[int]) -> None:
 
 
 def test_what_is_durable_ends_at_the_first_gap() -> None:
-    """Its bytes and its parts; a part that fills the gap brings all that were waiting behind it."""
     tracker = PartTracker()
     durable = []
     for number in (2, 1, 5, 3, 4):
@@ -95,7 +81,6 @@ def test_what_is_durable_ends_at_the_first_gap() -> None:
 
 
 def test_restored_parts_are_as_if_they_had_been_sent() -> None:
-    """They are committed with quoted ETags, count as stored and durable, and are not acknowledged once more."""
     parts = (UploadedPart(1, 7, "first", "c"), UploadedPart(2, 5, "second", None))
     tracker = PartTracker()
     tracker.restore(parts)
@@ -106,7 +91,6 @@ def test_restored_parts_are_as_if_they_had_been_sent() -> None:
 
 
 def test_only_parts_with_a_checksum_are_combined() -> None:
-    """In order, each with its length."""
     tracker = PartTracker()
     tracker.record(3, size=30, etag="e", checksum="c3")
     tracker.record(2, size=20, etag="e")

@@ -39,18 +39,10 @@ def plan(
 def test_the_caller_chooses_else_the_provider(
     provider: Provider, mechanism: str, is_stream: bool, size: int | None
 ) -> None:
-    """A stream can be had anywhere."""
     assert isinstance(plan(provider, mechanism=mechanism, size=size), StreamPlan) is is_stream
 
 
-def test_parts_cannot_be_had_where_there_are_none() -> None:
-    """Said before anything is sent."""
-    with pytest.raises(ConfigurationError, match="plain has no multipart uploads"):
-        plan(mechanism="multipart")
-
-
 def test_a_stream_begins_with_one_part_and_goes_on_in_segments() -> None:
-    """Without an end of numbers."""
     made = plan(part_size=6 * MIB)
     assert made.size_of(1) == 6 * MIB
     assert made.size_of(2) == made.size_of(10**9) == made.largest_size == SEGMENT_SIZE
@@ -58,7 +50,6 @@ def test_a_stream_begins_with_one_part_and_goes_on_in_segments() -> None:
 
 
 def test_a_piece_is_never_more_than_a_part() -> None:
-    """So a memory limit that holds a part holds any of them."""
     assert (
         plan(part_size=1000, memory_limit=1000, driver=TransferConfig(part_size=1, memory_limit=1000)).size_of(2)
         == 1000
@@ -75,7 +66,6 @@ def test_a_piece_is_never_more_than_a_part() -> None:
     ],
 )
 def test_a_stream_may_be_as_long_as_one_put(changes: dict[str, Any], limit: int) -> None:
-    """And a declared size is compared at once."""
     provider = replace(PLAIN, **changes)
     made = plan(provider, size=limit)
     assert isinstance(made, StreamPlan)
@@ -85,7 +75,6 @@ def test_a_stream_may_be_as_long_as_one_put(changes: dict[str, Any], limit: int)
 
 
 def test_the_beginning_is_no_longer_than_one_put() -> None:
-    """Where a store takes less than a part."""
     assert plan(replace(PLAIN, min_part_size=1, max_part_size=MIB)).size_of(1) == MIB
 
 
@@ -104,27 +93,18 @@ def test_the_drivers_memory_must_hold_the_beginning() -> None:
     ],
 )
 def test_what_must_be_known_beforehand_cannot_be_had(options: dict[str, Any], message: str) -> None:
-    """Hashes stand before the body; but what fits the first part is hashed as ever."""
     for size in (None, 5 * MIB + 1):
         with pytest.raises(ConfigurationError, match=message):
             plan(size=size, **options)
     assert isinstance(plan(size=5 * MIB, **options), StreamPlan)
 
 
-def test_the_drivers_payload_signing_counts_too() -> None:
-    """It is what requests are signed by."""
-    with pytest.raises(ConfigurationError, match="^payload_signing='sha256' needs .* is signed with UNSIGNED-PAYLOAD$"):
-        plan(driver=TransferConfig(payload_signing="sha256"))
-
-
-@pytest.mark.parametrize("options", [{}, {"checksum": None}, {"payload_signing": "unsigned"}], ids=str)
-def test_what_is_left_to_us_is_left_out(options: dict[str, Any]) -> None:
-    """The defaults stream."""
-    assert isinstance(plan(**options), StreamPlan)
-
-
 def test_parts_are_laid_out_for_the_declared_size() -> None:
-    """As without a choice of mechanisms."""
     size = 500 * GIB
     assert plan(WITH_PARTS, size=size) == plan_parts(WITH_PARTS, DRIVER, size=size, memory_limit=DRIVER.memory_limit)
     assert plan(WITH_PARTS, size=size) != plan(WITH_PARTS)
+
+
+def test_parts_cannot_be_had_where_there_are_none() -> None:
+    with pytest.raises(ConfigurationError, match="plain has no multipart uploads"):
+        plan(mechanism="multipart")

@@ -16,7 +16,6 @@ from aios3._protocol.wire.response_headers import ContentRange, read_content_ran
     ],
 )
 def test_a_section_is_read(text: str, section: ContentRange) -> None:
-    """The last byte is inclusive in HTTP and exclusive here."""
     assert read_content_range({"content-range": text}) == section
 
 
@@ -25,6 +24,5 @@ def test_a_section_is_read(text: str, section: ContentRange) -> None:
     ["", "bytes */10", "bytes 5-4/10", "bytes 0-10/10", "bytes 0-9", "items 0-9/10", "bytes a-b/c", "bytes 0-٣/10"],
 )
 def test_a_section_that_makes_no_sense_counts_as_absent(text: str) -> None:
-    """As no header at all does."""
     assert read_content_range({"content-range": text}) is None
     assert read_content_range({}) is None

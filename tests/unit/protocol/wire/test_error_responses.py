@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +22,7 @@ from aios3._protocol.wire.error_responses import (
     server_time,
 )
 from aios3._protocol.wire.messages import Response
-from aios3.errors import ObjectNotFoundError, ResponseError, UploadNotFoundError
+from aios3.errors import ResponseError
 from tests.support.places import DATA
 
 VECTORS = DATA / "vectors" / "xml"
@@ -38,14 +40,7 @@ def read(
     )
 
 
-def test_the_class_follows_the_code_and_the_operation() -> None:
-    """Code first, inside a 200 too; a bare 404 is about the operation's subject."""
-    assert type(read(200, error_body("NoSuchUpload"))) is UploadNotFoundError
-    assert type(read(404, operation="HeadObject")) is ObjectNotFoundError
-
-
 def test_the_error_carries_all_that_is_known() -> None:
-    """Ids come from the headers first, then from the document, also from around a wrapped error."""
     headers = {"x-amz-request-id": "r", "x-amz-id-2": "h"}
     error = read(500, error_body("InternalError", "words", "<RequestId>x</RequestId>"), headers=headers)
     assert (error.operation, error.bucket, error.key, error.upload_id, error.part_number) == (
@@ -66,9 +61,47 @@ def test_the_error_carries_all_that_is_known() -> None:
 
 
 def test_a_success_has_ids_too() -> None:
-    """In its headers alone; its body is a result."""
     assert request_ids(Response(200, {"x-amz-request-id": "r", "x-amz-id-2": "h"})) == ("r", "h")
     assert request_ids(Response(200, {}, error_body(more="<RequestId>x</RequestId>"))) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("declared", "charset", "words"),
+    [
+        ("ISO-8859-1", "latin-1", "Zugriff für alle gesperrt"),
+        ("iso-8859-15", "iso-8859-15", "10 € fehlen"),
+        ("windows-1252", "cp1252", "kein Schlüssel"),
+        ("GBK", "gbk", "没有权限"),
+        ("Shift_JIS", "shift_jis", "アクセス"),
+        ("UTF-16", "utf-16", "für"),
+        ("UTF-16", "utf-16-be", "für"),
+        ("UTF-8", "utf-8", "für"),
+    ],
+)
+def test_an_error_in_another_charset_keeps_its_code_and_words(declared: str, charset: str, words: str) -> None:
+    document = f'<?xml version="1.0" encoding="{declared}"?>{error_body("NoSuchUpload", words).decode()}'
+    for status in (404, 200):
+        error = read(status, document.encode(charset))
+        assert (error.code, error.message) == ("NoSuchUpload", words)
+
+
+@pytest.mark.parametrize("declared", ["", '<?xml version="1.0" encoding="utf-8"?>', '<?xml encoding="x-nobody"?>'])
+def test_an_error_with_bytes_of_no_declared_charset_keeps_its_code(declared: str) -> None:
+    body = declared.replace("<?xml enc", '<?xml version="1.0" enc').encode() + error_body("SlowDown", "fü").replace(
+        "ü".encode(), b"\xfc"
+    )
+    assert (read(503, body).code, read(503, body).message) == ("SlowDown", "f\ufffd")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bytes], ids=["packed", "plain"])
+def test_an_error_that_is_said_to_be_packed_keeps_its_code(pack: Callable[[bytes], bytes]) -> None:
+    headers = {"content-encoding": "gzip"}
+    assert read(404, pack(error_body("NoSuchUpload", "gone")), headers=headers).code == "NoSuchUpload"
+
+
+def test_a_packed_error_is_unpacked_to_a_limit() -> None:
+    body = gzip.compress(error_body("SlowDown", " " * 50_000_000))
+    assert read(503, body, headers={"content-encoding": "gzip"}).code is None
 
 
 def test_a_message_is_short_and_on_one_line() -> None:
@@ -77,13 +110,6 @@ def test_a_message_is_short_and_on_one_line() -> None:
     assert error.message.startswith("a b ccc")
     assert len(error.message) == 300
     assert error.message.isprintable()
-
-
-def test_an_odd_code_cannot_flood_the_message() -> None:
-    """Code and ids are shortened as well."""
-    error = read(500, error_body("x" * 5_000), headers={"x-amz-request-id": "\x1b[31m" + "r" * 5_000})
-    assert len(str(error)) < 500
-    assert str(error).isprintable()
 
 
 def test_what_is_too_long_ends_in_dots() -> None:
@@ -111,21 +137,13 @@ def test_what_is_too_long_ends_in_dots() -> None:
     ],
 )
 def test_a_body_that_is_not_s3s_is_named(body: bytes, content_type: str, came: str) -> None:
-    """The message says what came and what that usually means."""
     error = read(502, body, headers={"content-type": content_type})
     assert (
         error.message == f"{came} instead of S3's XML: is this the endpoint of an S3 store, or is a proxy in between?"
     )
 
 
-def test_other_xml_is_not_taken_for_an_error_of_s3() -> None:
-    """A document that merely mentions errors gives no code."""
-    assert read(502, b"<Report><Errors>1</Errors></Report>").code is None
-    assert "XML" in read(502, b"<Report/>").message
-
-
 def test_an_empty_body_is_named() -> None:
-    """HEAD answers have none."""
     assert read(500).message == "the response has no body that gives a reason"
     assert describe_body(Response(200, {}, b"\xef\xbb\xbf  ")) == "an empty body"
 
@@ -145,12 +163,10 @@ def test_an_empty_body_is_named() -> None:
     ],
 )
 def test_an_answer_to_head_is_told_by_its_status(operation: str, status: int, message: str) -> None:
-    """It never has a body; other answers had better have one."""
     assert read(status, operation=operation).message == message
 
 
 def test_only_a_bad_request_without_a_body_hints_at_the_region() -> None:
-    """S3 names the bucket's region in every answer to HEAD, also where it is the right one."""
     headers = {"x-amz-bucket-region": "eu-west-1"}
     hint = "; is the region 'eu-west-1', and the session token (if any) still good?"
     assert read(400, headers=headers).message == f"the response has no body that gives a reason{hint}"
@@ -158,25 +174,17 @@ def test_only_a_bad_request_without_a_body_hints_at_the_region() -> None:
 
 
 def test_an_error_without_words_is_still_an_error() -> None:
-    """Some stores send only a code, or not even that."""
     assert read(500, b"<Error><Code>InternalError</Code></Error>").message == "the store gave no message"
     assert read(500, b"<Error/>").message == "the store gave no message"
 
 
 def test_a_wrong_signature_names_the_cause_and_repeats_nothing() -> None:
-    """The store's answer holds the access key and the canonical request; the message does not."""
     error = read(403, (VECTORS / "error-sigmismatch.xml").read_bytes())
     assert error.message == (
         "the signature is not the one that the store computes: the secret access key, or the region, is wrong"
     )
     for secret in ("AKIAIOSFODNN7EXAMPLE", "AWS4-HMAC", "20130524", "PUT"):
         assert secret not in str(error)
-
-
-def test_an_unknown_access_key_is_not_repeated() -> None:
-    """Whatever the store says."""
-    error = read(403, error_body("InvalidAccessKeyId", "The key AKIAIOSFODNN7EXAMPLE does not exist"))
-    assert error.message == "the store does not know the access key id"
 
 
 @pytest.mark.parametrize(
@@ -196,26 +204,12 @@ def test_an_unknown_access_key_is_not_repeated() -> None:
     ],
 )
 def test_a_quoted_secret_is_hidden(words: str) -> None:
-    """Signatures, tokens, credentials and key ids in the store's words do not reach a log."""
     error = read(400, error_body("InvalidRequest", words))
     assert "hush" not in str(error).lower()
     assert "(hidden)" in error.message
 
 
-@pytest.mark.parametrize(
-    ("words", "shown"),
-    [
-        ("X-Amz-Security-Token=hush is invalid", "X-Amz-Security-Token=(hidden) is invalid"),
-        ("unknown key AKIAHUSHHUSHHUSHHUSH", "unknown key (hidden)"),
-    ],
-)
-def test_what_was_hidden_is_named(words: str, shown: str) -> None:
-    """Where it has a name."""
-    assert read(400, error_body("InvalidRequest", words)).message == shown
-
-
 def test_harmless_words_are_kept() -> None:
-    """Hiding is no excuse for losing what the store says."""
     words = "The provided token is malformed or otherwise invalid."
     assert read(400, error_body("InvalidToken", words)).message == words
 
@@ -253,15 +247,8 @@ def test_a_wrong_region_names_the_right_one(status: int, body: bytes, headers: d
     assert part in read(status, body, headers=headers).message
 
 
-def test_a_malformed_signature_without_a_word_is_a_wrong_region() -> None:
-    """It nearly always is."""
-    error = read(400, error_body("AuthorizationHeaderMalformed"))
-    assert error.message == "the store cannot read the signature: check the region"
-
-
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_every_redirect_is_a_wrong_region(status: int) -> None:
-    """As answers to HEAD, they have no code."""
     headers = {"x-amz-bucket-region": "eu-west-1"}
     assert read(status, headers=headers).message == (
         "the bucket is in region 'eu-west-1': use that region and its endpoint"
@@ -272,7 +259,6 @@ def test_every_redirect_is_a_wrong_region(status: int) -> None:
 
 
 def test_a_wrong_clock_is_named() -> None:
-    """With the store's time, if it is known."""
     error = read(403, (VECTORS / "error-skewed.xml").read_bytes())
     assert (
         error.message == "this machine's clock is too far from the store's (2013-05-24T00:25:10Z there): set the clock"
@@ -324,7 +310,6 @@ def test_the_host_of_a_redirect_is_read(location: str | None, place: str, host: 
 
 
 def test_a_redirect_may_name_no_host() -> None:
-    """As an answer to HEAD."""
     assert redirect_host(Response(307, {})) is None
 
 
@@ -347,7 +332,6 @@ def test_a_clock_out_of_this_world_is_no_clock(year: str) -> None:
 
 
 def test_an_error_document_is_bounded() -> None:
-    """White space around it does not count; megabytes inside are not parsed for an error's sake."""
     spaced = b" " * 2**20 + error_body("SlowDown") + b"\n" * 2**20
     assert read(503, spaced).code == "SlowDown"
     frame = len(error_body("SlowDown"))
@@ -370,10 +354,30 @@ TEXT_OR_XML = st.binary() | st.text().map(
 def test_any_answer_becomes_an_error_with_a_printable_message(
     status: int, body: bytes, headers: dict[str, Any]
 ) -> None:
-    """Reading an error never fails with another one."""
     error = read(status, body, headers=headers)
     assert error.message
     assert len(error.message) <= 300
     assert str(error).isprintable()
     retry_after(headers)
     server_time(Response(status, headers, body))
+
+
+def test_an_unknown_access_key_is_not_repeated() -> None:
+    error = read(403, error_body("InvalidAccessKeyId", "The key AKIAIOSFODNN7EXAMPLE does not exist"))
+    assert error.message == "the store does not know the access key id"
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("X-Amz-Security-Token=hush is invalid", "X-Amz-Security-Token=(hidden) is invalid"),
+        ("unknown key AKIAHUSHHUSHHUSHHUSH", "unknown key (hidden)"),
+    ],
+)
+def test_what_was_hidden_is_named(words: str, shown: str) -> None:
+    assert read(400, error_body("InvalidRequest", words)).message == shown
+
+
+def test_a_malformed_signature_without_a_word_is_a_wrong_region() -> None:
+    error = read(400, error_body("AuthorizationHeaderMalformed"))
+    assert error.message == "the store cannot read the signature: check the region"

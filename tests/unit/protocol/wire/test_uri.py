@@ -27,7 +27,6 @@ TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 
 @given(TEXT)
 def test_an_encoded_path_decodes_to_the_same_text(text: str) -> None:
-    """Encoding loses nothing and emits only unreserved characters, slashes and upper-case escapes."""
     encoded = encode_path(text)
     assert unquote(encoded, errors="strict") == text
     assert re.fullmatch(r"(?:[A-Za-z0-9._~/-]|%[0-9A-F]{2})*", encoded)
@@ -35,7 +34,6 @@ def test_an_encoded_path_decodes_to_the_same_text(text: str) -> None:
 
 @given(TEXT)
 def test_an_encoded_query_value_decodes_to_the_same_text(text: str) -> None:
-    """The same, with the slash encoded as well."""
     encoded = encode_query(text)
     assert unquote(encoded, errors="strict") == text
     assert re.fullmatch(r"(?:[A-Za-z0-9._~-]|%[0-9A-F]{2})*", encoded)
@@ -43,7 +41,6 @@ def test_an_encoded_query_value_decodes_to_the_same_text(text: str) -> None:
 
 @given(st.lists(st.tuples(TEXT.filter(bool), TEXT)))
 def test_a_canonical_query_holds_the_pairs_in_encoded_order(pairs: list[tuple[str, str]]) -> None:
-    """Nothing is lost, and the order is that of the encoded names and values."""
     query = canonical_query(pairs)
     assert sorted(parse_qsl(query, keep_blank_values=True, errors="strict")) == sorted(pairs)
     listed = [tuple(pair.split("=")) for pair in query.split("&")] if pairs else []
@@ -69,7 +66,6 @@ def test_a_valueless_parameter_keeps_its_equals_sign() -> None:
     ],
 )
 def test_a_key_is_taken_as_given(key: str, path: str) -> None:
-    """No key is decoded, normalised or collapsed, in either addressing."""
     virtual = Endpoint.parse("https://example.com", "virtual")
     assert virtual.locate("bucket", key) == ("bucket.example.com", path)
     by_path = Endpoint.parse("https://example.com", "path")
@@ -93,7 +89,6 @@ def test_a_key_is_taken_as_given(key: str, path: str) -> None:
     ],
 )
 def test_an_endpoint_is_read(url: str, host: str, base_path: str) -> None:
-    """The host is what the Host header will say; the base path is encoded as it will be signed."""
     endpoint = Endpoint.parse(url, "path")
     assert (endpoint.host, endpoint.base_path) == (host, base_path)
     assert endpoint.scheme == url.partition(":")[0].lower()
@@ -112,7 +107,6 @@ def test_an_endpoint_is_read(url: str, host: str, base_path: str) -> None:
     ],
 )  # fmt: skip
 def test_an_unusable_endpoint_is_refused(url: Any) -> None:
-    """Anything that is not a plain http(s) URL fails when the driver is made, and a password is not repeated."""
     with pytest.raises(ConfigurationError) as caught:
         Endpoint.parse(url, "path")
     assert "hunter2" not in str(caught.value)
@@ -141,16 +135,9 @@ def test_an_unusable_endpoint_is_refused(url: Any) -> None:
     ],
 )
 def test_a_refusal_says_what_to_change_and_shows_the_scheme_alone(url: Any, message: str) -> None:
-    """Where it is plain enough to be shown; whatever follows it may hold a password."""
     with pytest.raises(ConfigurationError) as caught:
         Endpoint.parse(url, "path")
     assert str(caught.value) == f"the endpoint URL{message}"
-
-
-def test_an_unknown_addressing_is_refused() -> None:
-    """There are two."""
-    with pytest.raises(ConfigurationError, match="'subdomain'"):
-        Endpoint.parse("https://example.com", "subdomain")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -168,28 +155,29 @@ def test_an_unknown_addressing_is_refused() -> None:
     ],
 )
 def test_what_cannot_be_a_subdomain_is_addressed_by_path(url: str, bucket: str) -> None:
-    """Hosts ignore case, certificates cover one label, and IP addresses and localhost have no subdomains."""
     endpoint = Endpoint.parse(url, "virtual")
     assert endpoint.locate(bucket, "k") == (endpoint.host, f"/{bucket}/k")
 
 
-def test_the_service_and_a_bucket_have_paths_of_their_own() -> None:
-    """Without a key the path is the bucket's, without a bucket the service's; a base path comes first."""
-    by_path = Endpoint.parse("https://example.com/base", "path")
-    assert by_path.locate(None, None) == ("example.com", "/base/")
-    assert by_path.locate("b", None) == ("example.com", "/base/b")
-    virtual = Endpoint.parse("https://example.com:8443/base", "virtual")
-    assert virtual.locate("b", None) == ("b.example.com:8443", "/base/")
-
-
-@pytest.mark.parametrize("bucket", ["a/b", "", ".", "..", "a b", "a\n", "ü", "a" * 256, None, 7, "a@b", "a:1"])
+@pytest.mark.parametrize(
+    "bucket", ["a/b", "", ".", "..", "a b", "a\n", "ü", "a" * 256, None, 7, "a@b", "a:b:c", "a:..", "a.b:c"]
+)
 def test_a_bucket_that_could_change_the_url_is_refused(bucket: Any) -> None:
-    """No bucket name leads to another host or another bucket, neither by the check nor by the endpoint."""
     with pytest.raises(ConfigurationError, match=f"^{re.escape(repr(bucket)[:80])} cannot be a bucket name"):
         check_bucket(bucket)
     if bucket is not None:
         with pytest.raises(ConfigurationError):
             Endpoint.parse("https://example.com", "virtual").locate(bucket, "k")
+
+
+@pytest.mark.parametrize("bucket", ["tenant:videos", ":videos"])
+def test_a_bucket_of_a_tenant_is_taken_where_there_are_tenants(bucket: str) -> None:
+    """By path, because a host has no colons."""
+    check_bucket(bucket)
+    endpoint = Endpoint("https", "example.com", addressing="virtual", has_tenants=True)
+    assert endpoint.locate(bucket, "k") == ("example.com", f"/{bucket.replace(':', '%3A')}/k")
+    with pytest.raises(ConfigurationError, match="cannot be a bucket name"):
+        Endpoint.parse("https://example.com", "path").locate(bucket, "k")
 
 
 @pytest.mark.parametrize("bucket", ["abc", "A.b_c-9", "a" * 255])
@@ -212,7 +200,6 @@ def test_any_plain_bucket_passes(bucket: str) -> None:
     ],
 )
 def test_a_key_that_s3_cannot_hold_is_refused(key: Any, message: str) -> None:
-    """Empty, too long in bytes, not text, or not encodable; a message is never as long as what it is about."""
     with pytest.raises(ConfigurationError) as caught:
         check_key(key)
     assert str(caught.value) == message
@@ -226,12 +213,15 @@ def test_any_other_key_passes(key: str) -> None:
 
 
 def test_the_url_is_what_goes_on_the_wire() -> None:
-    """Scheme, host, encoded path, canonical query; no question mark without a query."""
     request = Request("any", "PUT", "https", "h:1", "/b/a%20b", (("uploadId", "2~/="), ("partNumber", "7")))
     assert request_url(request) == "https://h:1/b/a%20b?partNumber=7&uploadId=2~%2F%3D"
     assert request_url(Request("any", "PUT", "http", "h", "/")) == "http://h/"
 
 
+def test_an_unknown_addressing_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="'subdomain'"):
+        Endpoint.parse("https://example.com", "subdomain")  # type: ignore[arg-type]
+
+
 def test_a_query_keeps_bytes_that_are_no_utf_8() -> None:
-    """A listing's marker goes back to the store as it came."""
     assert encode_query("a\udcffb\udc80") == "a%FFb%80"

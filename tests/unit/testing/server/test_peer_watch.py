@@ -13,7 +13,6 @@ pytestmark = pytest.mark.skipif(not PeerWatch.is_possible, reason="the kernel do
 
 
 async def test_the_end_is_told_once_although_data_is_unread():
-    """Data before the end does not hide it, and only the closed connection is told of."""
     watch, told = PeerWatch(), asyncio.Queue()
     ours, theirs = socket.socketpair()
     other, peer = socket.socketpair()

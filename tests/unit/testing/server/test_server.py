@@ -13,24 +13,11 @@ import trustme
 
 from aios3.credentials import Credentials
 from aios3.providers import Provider
-from aios3.testing import TEST_CREDENTIALS, Fault, S3Server
+from aios3.testing import Fault, S3Server
 from aios3.testing.server.connection import Connection
 
 
-async def test_a_server_says_where_it_is():
-    """Plain HTTP on the loopback address, the default region and keys."""
-    async with S3Server() as server:
-        assert server.endpoint_url.startswith("http://127.0.0.1:")
-        assert (server.region, server.credentials) == ("us-east-1", TEST_CREDENTIALS)
-        assert list(server.store.buckets) == ["bucket"]
-        first = server.endpoint_url
-        async with S3Server(provider=Provider("own"), region="x", buckets=()) as other:
-            assert other.endpoint_url != first
-            assert (other.region, other.store.provider.name, other.store.buckets) == ("x", "own", {})
-
-
 async def test_stopping_ends_every_kind_of_connection(connect):
-    """Idle, mid-head, mid-body, held, stalled and just accepted: no task, no socket, no waiting."""
     async with S3Server() as server:
         server.hold("DeleteObject")
         server.faults.add(Fault("stall_before", "GetObject"))
@@ -56,7 +43,6 @@ async def test_stopping_ends_every_kind_of_connection(connect):
 
 @pytest.mark.parametrize("turns", range(8))
 async def test_stopping_is_clean_in_every_turn_of_an_accept(turns: int):
-    """A connection that is being accepted while the server stops is closed too."""
     async with S3Server() as server:
         host, port = server.endpoint_url.removeprefix("http://").split(":")
         connecting = asyncio.create_task(asyncio.open_connection(host, int(port)))
@@ -74,7 +60,6 @@ async def test_stopping_is_clean_in_every_turn_of_an_accept(turns: int):
 
 
 async def test_a_held_operation_waits_for_its_release(serve):
-    """Received whole, neither processed nor answered; other operations go on."""
     server, client = await serve()
     server.hold("PutObject")
     putting = asyncio.create_task(client.request("PUT", "/bucket/key", body=b"abc"))
@@ -89,22 +74,7 @@ async def test_a_held_operation_waits_for_its_release(serve):
     server.release("PutObject")
 
 
-async def test_parts_in_progress_have_a_high_water_mark(serve, connect):
-    """Counted from the head to the answer."""
-    server, client = await serve()
-    upload_id = await client.create()
-    server.hold("UploadPart")
-    async with connect(server) as second, connect(server) as third:
-        for number, one in enumerate((second, third), 1):
-            await one.send(one.head("PUT", f"/bucket/key?partNumber={number}&uploadId={upload_id}", body=b"x"), b"x")
-        await server.wait_for(lambda server: server.requests_in_progress == 2)
-        server.release("UploadPart")
-        await client.upload_part(upload_id, 3, b"x")
-    assert server.max_parts_in_progress == 2
-
-
 async def test_waiting_ends_with_the_predicate():
-    """At once if it is true already; with its own error; and with an error if the server stops first."""
     async with S3Server() as server:
         await server.wait_for(lambda server: True)
         broken = asyncio.create_task(server.wait_for(lambda server: server.requests and 1 / 0))
@@ -123,7 +93,6 @@ async def test_waiting_ends_with_the_predicate():
 
 
 async def test_what_was_waited_for_counts_although_the_server_stops():
-    """A wait whose predicate came true returns, also if the server is gone by then."""
     async with S3Server() as server:
         server.hold("PutObject")
         _, writer = await asyncio.open_connection(*server.endpoint_url.removeprefix("http://").split(":"))
@@ -138,7 +107,6 @@ async def test_what_was_waited_for_counts_although_the_server_stops():
 
 
 async def test_ids_and_dates_are_the_same_every_time(connect):
-    """Two servers that are asked the same say the same, to the byte."""
     seen = []
     create = b"POST /bucket/key?uploads= HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
     last = b"GET /bucket/no HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -152,7 +120,6 @@ async def test_ids_and_dates_are_the_same_every_time(connect):
 
 
 async def test_without_keeping_bodies_only_hashes_stay(serve):
-    """ETags are right, bodies are gone, documents are kept; GetObject says so."""
     server, client = await serve(keep_bodies=False, provider=Provider("small", min_part_size=1))
     await client.request("PUT", "/bucket/key", body=b"abc")
     upload_id = await client.create()
@@ -191,7 +158,6 @@ def tls(authority: trustme.CA) -> ssl.SSLContext:
 
 
 async def test_https_serves_fails_and_stalls_as_http_does(authority, tls):
-    """Requests, exact faults, early answers and stalls, over TLS."""
     async with S3Server(ssl_context=tls, check_signatures=False) as server:
         assert server.endpoint_url.startswith("https://localhost:")
         put = b"PUT /bucket/key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
@@ -219,7 +185,6 @@ async def test_https_serves_fails_and_stalls_as_http_does(authority, tls):
 
 
 async def test_a_client_that_does_not_trust_the_certificate_is_no_failure(authority, tls):
-    """The server goes on, and forgets the connection; one that never begins its handshake is closed at the end."""
     async with S3Server(ssl_context=tls) as server:
         with pytest.raises(ssl.SSLError):
             await open_tls(server, None)
@@ -233,17 +198,7 @@ async def test_a_client_that_does_not_trust_the_certificate_is_no_failure(author
     gc.collect()
 
 
-async def test_credentials_can_be_changed_while_it_runs(serve):
-    """A client whose keys were rotated is refused until it has the new ones."""
-    server, client = await serve()
-    old, server.credentials = server.credentials, Credentials("NEW", "secret", "token")
-    assert (await client.request("GET", "/", credentials=old)).code == "InvalidAccessKeyId"
-    assert (await client.request("GET", "/")).status == 200
-
-
 async def test_a_reset_survives_a_socket_without_options(serve, monkeypatch):
-    """Where lingering cannot be set, closing at once has to do."""
-
     def refuse(self: Connection) -> None:
         raise OSError
 
@@ -258,8 +213,6 @@ async def test_a_reset_survives_a_socket_without_options(serve, monkeypatch):
     ("kind", "is_notified"), [("close_after", True), ("ragged_close", False), ("half_close", False)]
 )
 async def test_the_end_of_tls_is_told_or_not(tls, authority, kind, is_notified):
-    """By ``close_notify``, without which a client cannot tell the end from a connection that was cut."""
-
     def ask(port: int) -> tuple[bytes, bool]:
         context = ssl.create_default_context()
         authority.configure_trust(context)
@@ -281,3 +234,10 @@ async def test_the_end_of_tls_is_told_or_not(tls, authority, kind, is_notified):
         received, was_notified = await asyncio.to_thread(ask, int(server.endpoint_url.rpartition(":")[2]))
     assert received.endswith(b"</Error>")
     assert was_notified is is_notified
+
+
+async def test_credentials_can_be_changed_while_it_runs(serve):
+    server, client = await serve()
+    old, server.credentials = server.credentials, Credentials("NEW", "secret", "token")
+    assert (await client.request("GET", "/", credentials=old)).code == "InvalidAccessKeyId"
+    assert (await client.request("GET", "/")).status == 200

@@ -34,7 +34,6 @@ def test_it_serves_a_test_without_a_loop() -> None:
 
 
 async def test_what_is_held_is_watched_and_released_from_the_tests_loop() -> None:
-    """Its own loop does the work; what the predicate raises is raised here."""
     with S3Server() as server:
         server.hold("PutObject")
         async with S3StorageDriver(endpoint_url=server.endpoint_url, credentials=server.credentials) as driver:
@@ -49,7 +48,6 @@ async def test_what_is_held_is_watched_and_released_from_the_tests_loop() -> Non
 
 
 async def test_who_waits_when_it_ends_is_told() -> None:
-    """As of a server in the test's own loop."""
     with S3Server() as server:
         waiting = asyncio.ensure_future(server.wait_for(lambda s: False))
         await asyncio.sleep(0.01)
@@ -58,8 +56,6 @@ async def test_who_waits_when_it_ends_is_told() -> None:
 
 
 def test_one_that_cannot_start_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its error is raised here."""
-
     async def fail(self: S3Server) -> S3Server:
         raise OSError("no port")
 
@@ -70,8 +66,6 @@ def test_one_that_cannot_start_leaves_no_thread(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_loop_in_a_thread_runs_what_it_is_given() -> None:
-    """And ends with its thread."""
-
     async def name() -> str:
         return threading.current_thread().name
 

@@ -34,7 +34,6 @@ async def list_pages(client, query: str, most: int) -> list[list[str]]:
 
 @pytest.mark.parametrize("most", [1, 2, 6, 100])
 async def test_objects_are_listed_in_order_of_their_bytes(serve, most: int):
-    """Every key once, whatever the size of the page."""
     _, client = await serve()
     await put_all(client)
     pages = await list_pages(client, "", most)
@@ -42,18 +41,7 @@ async def test_objects_are_listed_in_order_of_their_bytes(serve, most: int):
     assert all(len(page) <= most for page in pages)
 
 
-async def test_objects_are_described(serve):
-    """ETag, size, time and class."""
-    _, client = await serve()
-    await client.request("PUT", "/bucket/key", {"x-amz-storage-class": "GLACIER"}, b"abc")
-    answer = await client.request("GET", "/bucket?list-type=2")
-    assert (answer.element("Size"), answer.element("StorageClass")) == ("3", "GLACIER")
-    assert answer.element("ETag") == "&#34;900150983cd24fb0d6963f7d28e17f72&#34;"
-    assert answer.element("LastModified").endswith("Z")
-
-
 async def test_a_prefix_and_a_start_choose(serve):
-    """Both by bytes; keys can be asked for percent-encoded."""
     _, client = await serve()
     await put_all(client)
     assert await list_pages(client, "&prefix=a%2F", 10) == [["a/1", "a/2"]]
@@ -64,15 +52,7 @@ async def test_a_prefix_and_a_start_choose(serve):
     assert answer.element("EncodingType") == "url"
 
 
-async def test_control_characters_are_written_as_references(serve):
-    """As S3 does without encoding-type=url; no XML 1.0 parser takes them."""
-    _, client = await serve()
-    await client.request("PUT", "/bucket/a%01b", body=b"x")
-    assert b"<Key>a&#1;b</Key>" in (await client.request("GET", "/bucket?list-type=2")).body
-
-
 async def test_the_server_limits_its_pages(serve):
-    """To what the test asked for."""
     _, client = await serve(page_limit=2)
     await put_all(client)
     answer = await client.request("GET", "/bucket?list-type=2&max-keys=1000")
@@ -85,28 +65,19 @@ async def test_the_server_limits_its_pages(serve):
     ("query", "code"),
     [
         ("list-type=1", "NotImplemented"),
-        ("list-type=2&delimiter=%2F", "NotImplemented"),
+        ("uploads=&delimiter=%2F", "NotImplemented"),
         ("list-type=2&encoding-type=xml", "InvalidArgument"),
         ("list-type=2&max-keys=-1", "InvalidArgument"),
         ("list-type=2&continuation-token=%2A", "InvalidArgument"),
     ],
 )
 async def test_what_cannot_be_listed_is_refused(serve, query: str, code: str):
-    """Rather than answered wrongly."""
     _, client = await serve()
     assert (await client.request("GET", f"/bucket?{query}")).code == code
 
 
-async def test_a_missing_bucket_has_no_listing(serve):
-    """Neither of objects nor of uploads."""
-    _, client = await serve()
-    assert (await client.request("GET", "/nowhere?list-type=2")).code == "NoSuchBucket"
-    assert (await client.request("GET", "/nowhere?uploads=")).code == "NoSuchBucket"
-
-
 @pytest.mark.parametrize("most", [1, 2, 3, 1000])
 async def test_uploads_are_listed_by_key_and_age(serve, most: int):
-    """Page by page with both markers, each upload once."""
     server, client = await serve()
     for key in ("b", "a", "b", "c/1", "b", "a"):
         await client.create(key)
@@ -125,7 +96,6 @@ async def test_uploads_are_listed_by_key_and_age(serve, most: int):
 
 
 async def test_some_stores_find_uploads_by_their_exact_key_only(serve):
-    """And all of them without a prefix."""
     _, client = await serve(provider="minio")
     for key in ("a", "a/1"):
         await client.create(key)
@@ -135,18 +105,7 @@ async def test_some_stores_find_uploads_by_their_exact_key_only(serve):
     assert [body.count(b"<UploadId>") for body in found] == [2, 1, 0]
 
 
-async def test_uploads_are_chosen_by_prefix_and_described(serve):
-    """Key as asked for, beginning, class."""
-    _, client = await serve()
-    await client.create("a%2Bb", {"x-amz-storage-class": "GLACIER"})
-    await client.create("b")
-    answer = await client.request("GET", "/bucket?uploads=&prefix=a&encoding-type=url")
-    assert (answer.elements("Key"), answer.element("StorageClass")) == (["a%2Bb"], "GLACIER")
-    assert answer.element("Initiated").endswith("Z")
-
-
 async def test_markers_that_name_nothing_lose_nothing(serve):
-    """A marker whose upload was aborted between two pages, and a key marker alone."""
     _, client = await serve()
     for key in ("a", "a", "b"):
         await client.create(key)
@@ -178,7 +137,6 @@ async def test_parts_are_listed_by_number(serve, most: int):
 
 
 async def test_parts_show_their_checksums(serve):
-    """And an upload without parts is an empty list."""
     _, client = await serve()
     upload_id = await client.create(headers={"x-amz-checksum-algorithm": "CRC32"})
     empty = await client.request("GET", f"/bucket/key?uploadId={upload_id}")
@@ -192,7 +150,6 @@ async def test_parts_show_their_checksums(serve):
 @pytest.mark.parametrize("query", ["list-type=2", "uploads="])
 @pytest.mark.parametrize(("prefix", "status"), [("", 200), ("a/", 200), ("a", 400)])
 async def test_some_stores_list_whole_folders_only(serve, query: str, prefix: str, status: int):
-    """Where the provider's record says so."""
     provider = dataclasses.replace(find_provider("generic"), lists_by_folder=True)
     _, client = await serve(provider=provider)
     answer = await client.request("GET", f"/bucket?{query}&prefix={quote(prefix, safe='')}")

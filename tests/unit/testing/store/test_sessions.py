@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from aios3.credentials import Credentials
 from aios3.providers import find_provider
-from aios3.testing.store.sessions import SESSION_LIFE, create_session, find_keys
+from aios3.testing.store.sessions import create_session, find_keys
 from aios3.testing.store.state import Store
 from aios3.testing.wire.answers import Refusal
 from aios3.testing.wire.bodies import Body
@@ -42,23 +42,6 @@ def open_session(store: Store, bucket: str = "bucket") -> Credentials:
     return list(store.sessions.values())[-1][1]
 
 
-def test_a_session_ends_after_five_minutes(store: Store) -> None:
-    """By the server's clock; the document says so, and gives what the server keeps."""
-    answer = create_session(store, request("GET", "/bucket?session"), Body(0))
-    ((bucket, keys),) = store.sessions.values()
-    assert (bucket, keys.expires_at) == ("bucket", NOW + timedelta(minutes=5))
-    assert timedelta(minutes=5) == SESSION_LIFE
-    document = answer.body.decode()
-    for text in (keys.access_key_id, keys.secret_access_key, keys.session_token, "2026-05-04T03:07:01.000Z"):
-        assert f">{text}<" in document
-
-
-def test_every_session_has_keys_of_its_own(store: Store) -> None:
-    """Counted, not drawn."""
-    assert len({open_session(store).secret_access_key for _ in range(3)}) == 3
-    assert len(store.sessions) == 3
-
-
 @pytest.mark.parametrize(
     ("target", "headers", "code"),
     [
@@ -67,7 +50,6 @@ def test_every_session_has_keys_of_its_own(store: Store) -> None:
     ],
 )
 def test_some_sessions_are_not_given(store: Store, target: str, headers: tuple[str, ...], code: str) -> None:
-    """For what is not there."""
     with pytest.raises(Refusal) as caught:
         create_session(store, request("GET", target, *headers), Body(0))
     assert caught.value.code == code
@@ -75,20 +57,10 @@ def test_some_sessions_are_not_given(store: Store, target: str, headers: tuple[s
 
 
 def test_other_providers_have_no_sessions() -> None:
-    """And take the ordinary keys for everything."""
     store = Store(find_provider("aws"), "us-east-1", lambda: NOW)
     with pytest.raises(Refusal, match="NotImplemented"):
         create_session(store, request("GET", "/bucket?session"), Body(0))
     assert find_keys(store, request("GET", "/bucket/key"), claim("ORDINARY"), ORDINARY) == (claim("ORDINARY"), ORDINARY)
-
-
-@pytest.mark.parametrize(
-    ("method", "target"), [("GET", "/"), ("PUT", "/bucket"), ("DELETE", "/bucket"), ("GET", "/bucket?session")]
-)
-def test_buckets_and_sessions_take_the_ordinary_keys(store: Store, method: str, target: str) -> None:
-    """With the ordinary token."""
-    claimed = claim("ORDINARY", "ordinary-token")
-    assert find_keys(store, request(method, target), claimed, ORDINARY) == (claimed, ORDINARY)
 
 
 @pytest.mark.parametrize(
@@ -106,21 +78,13 @@ def test_what_is_in_a_bucket_takes_its_sessions_keys(store: Store, method: str, 
 
 
 def test_a_session_is_good_for_one_bucket(store: Store) -> None:
-    """The other one has its own."""
     keys = open_session(store, "other")
     with pytest.raises(Refusal, match="for another bucket"):
         find_keys(store, request("GET", "/bucket/key"), claim(keys.access_key_id), ORDINARY)
 
 
 def test_the_usual_token_header_is_the_wrong_one(store: Store) -> None:
-    """Also beside the right one."""
     keys = open_session(store)
     claimed: Any = claim(keys.access_key_id, keys.session_token, keys.session_token)
     with pytest.raises(Refusal, match="x-amz-s3session-token"):
         find_keys(store, request("GET", "/bucket/key"), claimed, ORDINARY)
-
-
-def test_a_session_that_was_never_opened_is_left_to_the_check_of_keys(store: Store) -> None:
-    """Which finds that it does not know them."""
-    _, keys = find_keys(store, request("GET", "/bucket/key"), claim("SESSION99"), ORDINARY)
-    assert keys == ORDINARY

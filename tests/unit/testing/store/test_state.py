@@ -44,24 +44,7 @@ def test_conditions_hold_or_refuse(headers: list[str], current: StoredObject | N
     assert caught.value.code == outcome
 
 
-def test_what_describes_an_object_is_kept_and_the_rest_is_not():
-    """Content headers and Amazon's own, but neither the request's business nor a secret key."""
-    kept = described(
-        head(
-            "Content-Type: text/plain",
-            "X-Amz-Meta-Name: value",
-            "x-amz-acl: private",
-            "x-amz-server-side-encryption-customer-key: secret",
-            "x-amz-checksum-crc32: AAAA",
-            "x-amz-date: now",
-            "User-Agent: me",
-        )
-    )
-    assert kept == {"content-type": "text/plain", "x-amz-meta-name": "value", "x-amz-acl": "private"}
-
-
 def test_metadata_is_limited():
-    """2 KiB of names and values."""
     assert described(head("x-amz-meta-a: " + "b" * 2047))
     with pytest.raises(Refusal) as caught:
         described(head("x-amz-meta-a: " + "b" * 2048))

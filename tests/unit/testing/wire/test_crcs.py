@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from aios3.testing.wire.bodies import checksum_of
-from aios3.testing.wire.crcs import CRC_SIZES, RunningCrc, crc_by_table, native_crc
+from aios3.testing.wire.crcs import CRC_SIZES, crc_by_table, native_crc
 from tests.support.checksum_vectors import ALGORITHMS, load, make_input
 
 ENTRIES = load("checksums/check_values.json")["entries"]
-CASES = load("checksums/combine.json")["cases"]
 
 
 def b64(data: bytes) -> str:
@@ -24,50 +23,21 @@ def b64(data: bytes) -> str:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry['input']['recipe']}-{entry['length']}")
 def test_the_published_values_come_out(entry: dict[str, Any], algorithm: str) -> None:
-    """Of every algorithm that can be sent."""
     assert b64(checksum_of(algorithm, [make_input(entry["input"])])) == entry[algorithm]["base64"]
 
 
 @pytest.mark.parametrize("algorithm", CRC_SIZES)
 def test_the_tables_alone_make_the_published_values(algorithm: str) -> None:
-    """Nothing needs to be installed."""
     crc = crc_by_table(algorithm)
     for entry in ENTRIES:
         if entry["length"] <= 70_000:
             assert f"{crc(make_input(entry['input']), 0):0{2 * CRC_SIZES[algorithm]}x}" == entry[algorithm]["hex"]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-def test_the_published_combinations_come_out(case: dict[str, Any]) -> None:
-    """Over all the bytes, and over the parts' digests."""
-    bodies = [make_input(part["input"]) for part in case["parts"]]
-    for algorithm in ALGORITHMS:
-        digests = [checksum_of(algorithm, [body]) for body in bodies]
-        assert [b64(digest) for digest in digests] == [part[algorithm] for part in case["parts"]]
-        if algorithm in case["full_object"]:
-            assert b64(checksum_of(algorithm, bodies)) == case["full_object"][algorithm]
-        if algorithm in case["composite"]:
-            assert f"{b64(checksum_of(algorithm, digests))}-{len(bodies)}" == case["composite"][algorithm]
-
-
-@pytest.mark.parametrize("is_installed", [True, False])
-@pytest.mark.parametrize("algorithm", CRC_SIZES)
-def test_bytes_may_come_in_pieces(algorithm: str, is_installed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also of a buffer that is used again, and with or without the package that is fast."""
-    if not is_installed:
-        monkeypatch.setattr("aios3.testing.wire.crcs.native_crc", lambda algorithm: None)
-    data = bytearray(range(256))
-    crc = RunningCrc(algorithm)
-    for piece in (b"", memoryview(data)[:100], memoryview(data)[100:]):
-        crc.update(piece)
-    assert crc.digest() == checksum_of(algorithm, [bytes(data)])
-
-
 @pytest.mark.parametrize("module", [None, ModuleType("awscrt.checksums")], ids=["missing", "old"])
 def test_a_package_that_is_missing_or_old_is_done_without(
     module: ModuleType | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The tables stand in."""
     monkeypatch.setitem(sys.modules, "awscrt.checksums", module)
     native_crc.cache_clear()
     assert native_crc("crc32c") is None

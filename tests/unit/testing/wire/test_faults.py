@@ -10,7 +10,6 @@ from aios3.testing import ALL_FAULT_KINDS, Fault, FaultPlan
 
 
 def test_the_nth_matching_requests_are_hit_and_no_others():
-    """Counting starts when the fault is added, and only matching requests count."""
     plan = FaultPlan()
     fault = plan.add(Fault("answer", "UploadPart", part_number=2, nth=2, times=2))
     assert plan.take("UploadPart", 1) is None
@@ -20,14 +19,12 @@ def test_the_nth_matching_requests_are_hit_and_no_others():
 
 
 def test_two_faults_on_one_request_both_count_it():
-    """The first one added has the request, the second one still counts it."""
     plan = FaultPlan()
     first, second = plan.add(Fault("drop_before")), plan.add(Fault("drop_after", times=2))
     assert [plan.take("PutObject", None) for _ in range(3)] == [first, second, None]
 
 
 def test_faults_that_never_came_are_unused():
-    """A sweep sees that it has reached its end; clearing forgets."""
     plan = FaultPlan()
     fault = plan.add(Fault("answer", nth=2))
     plan.take("PutObject", None)
@@ -39,7 +36,6 @@ def test_faults_that_never_came_are_unused():
 
 
 def test_every_kind_is_documented_in_order():
-    """The table in the docstring names each kind."""
     places = [str(Fault.__doc__).find(f"``{kind}``") for kind in ALL_FAULT_KINDS]
     assert places[0] > 0
     assert all(before < after for before, after in pairwise(places))

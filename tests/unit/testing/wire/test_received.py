@@ -37,7 +37,6 @@ def received(method: str, target: str, host: str = "127.0.0.1:9000") -> Received
     ],
 )
 def test_operations_have_the_names_of_s3(method: str, target: str, operation: str):
-    """Method, path and the choosing parameters decide; the order of parameters does not."""
     assert received(method, target).operation == operation
 
 
@@ -55,7 +54,6 @@ def test_operations_have_the_names_of_s3(method: str, target: str, operation: st
     ],
 )
 def test_keys_are_exactly_what_was_encoded(target: str, host: str, bucket: str, key: str | None):
-    """Nothing is normalised; the bucket is in the path or before a known host."""
     request = received("GET", target, host)
     assert (request.bucket, request.key) == (bucket, key)
 
@@ -73,7 +71,6 @@ def test_keys_are_exactly_what_was_encoded(target: str, host: str, bucket: str, 
     ],
 )
 def test_a_bucket_may_stand_before_the_host_of_the_endpoint(host: str, bucket: str, key: str):
-    """In any region of it; before any other host it is in the path."""
     head = read_head(f"GET /k/x HTTP/1.1\r\nHost: {host}".encode())
     request = understand(head, "R1", "https://s3.{region}.example.com")
     assert (request.bucket, request.key) == (bucket, key)
@@ -81,7 +78,6 @@ def test_a_bucket_may_stand_before_the_host_of_the_endpoint(host: str, bucket: s
 
 @pytest.mark.parametrize("target", ["/storage/v1/s3/b/k", "/b/k"])
 def test_the_path_of_the_endpoint_may_stand_before_the_bucket(target: str):
-    """At a store that shares its host with other services; on the loopback interface it can be left out."""
     head = read_head(f"GET {target} HTTP/1.1\r\nHost: 0123abcd.store.example.com".encode())
     request = understand(head, "R1", "https://{project}.store.example.com/storage/v1/s3")
     assert (request.bucket, request.key, request.operation) == ("b", "k", "GetObject")

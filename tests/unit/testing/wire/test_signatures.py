@@ -63,7 +63,6 @@ def check(head: RequestHead, case: dict[str, object], **changes: object) -> Auth
 
 @pytest.mark.parametrize("case", REQUESTS["cases"], ids=lambda case: case["name"])
 def test_signed_requests_of_the_vectors_are_accepted(case: dict[str, object]):
-    """Canonical request, string to sign and signature are those that were published."""
     head = head_of(case)
     claim = check(head, case)
     request = canonical_request(head, claim.signed_headers, claim.payload_hash)
@@ -73,7 +72,6 @@ def test_signed_requests_of_the_vectors_are_accepted(case: dict[str, object]):
 
 @pytest.mark.parametrize("case", HEADER_EXAMPLES, ids=lambda case: case["name"])
 def test_documented_examples_are_accepted(case: dict[str, object]):
-    """The examples of the API reference."""
     head = head_of_example(case)
     claim = check(head, case)
     assert canonical_request(head, claim.signed_headers, claim.payload_hash) == case["canonical_request"]
@@ -81,7 +79,6 @@ def test_documented_examples_are_accepted(case: dict[str, object]):
 
 @pytest.mark.parametrize("case", REQUESTS["presigned"], ids=lambda case: case["name"])
 def test_presigned_urls_of_the_vectors_are_accepted(case: dict[str, object]):
-    """The signature in a query is worth as much as one in a header."""
     head = presigned(case)
     claim = check(head, case)
     assert claim.payload_hash == UNSIGNED_PAYLOAD
@@ -119,14 +116,12 @@ def authorization(old: str, new: str) -> RequestHead:
 
 
 def test_the_documented_presigned_url_is_accepted():
-    """The example of the API reference, valid for a day."""
     case = next(case for case in EXAMPLES if "url" in case)
     url = urlsplit(case["url"])
     check(parsed("GET", f"{url.path}?{url.query}", {"Host": url.netloc}), case)
 
 
 def test_any_change_of_the_request_breaks_the_signature():
-    """Method, path, query, a signed header and the signature itself."""
     head = head_of(CASE)
     for broken in (
         replace(head, method="PUT"),
@@ -141,7 +136,6 @@ def test_any_change_of_the_request_breaks_the_signature():
 
 
 def test_a_path_that_is_not_encoded_as_s3_does_never_matches():
-    """S3 signs its own encoding, so a client that signs another one fails."""
     head = replace(head_of(CASE), path="/dir/file%2Ebin")
     claim = read_authorization(head)
     assert claim is not None
@@ -159,68 +153,23 @@ def test_headers_that_have_to_be_signed_are():
     assert refused(authorization("content-type;host;", "content-type;")).details == {"HeadersNotSigned": "host"}
 
 
-def test_signed_headers_are_sorted_and_present():
-    """A list in another order is malformed; a header that did not come cannot have been signed."""
-    assert refused(authorization("content-type;host", "host;content-type")).code == "AuthorizationHeaderMalformed"
-    assert refused(changed("content-type", None)).code == "SignatureDoesNotMatch"
-
-
-def test_a_wrong_region_is_answered_with_the_right_one():
-    """So that a client can sign again."""
-    refusal = refused(head_of(CASE), region="us-west-2")
-    assert (refusal.status, refusal.code) == (400, "AuthorizationHeaderMalformed")
-    assert refusal.details == {"Region": "us-west-2"}
-    check(head_of(CASE), CASE, region=None)
-
-
 @pytest.mark.parametrize(
     ("old", "new"),
     [("/s3/", "/ec2/"), ("/aws4_request", ""), ("20240229/", "20240228/"), ("AWS4-HMAC-SHA256", "AWS"), (", Sig", "")],
 )
 def test_a_malformed_authorization_is_refused(old: str, new: str):
-    """Wrong service, scope, date, algorithm or form."""
     refusal = refused(authorization(old, new))
     assert (refusal.status, refusal.code) == (400, "AuthorizationHeaderMalformed")
 
 
-def test_clocks_may_differ_by_a_quarter_of_an_hour():
-    """Beyond that the server tells its time."""
-    signed_at = datetime(2024, 2, 29, 12, 34, 56, tzinfo=UTC)
-    check(head_of(CASE), CASE, now=signed_at + timedelta(minutes=15))
-    refusal = refused(head_of(CASE), now=signed_at - timedelta(minutes=15, seconds=1))
-    assert (refusal.status, refusal.code) == (403, "RequestTimeTooSkewed")
-    assert refusal.details["ServerTime"] == "2024-02-29T12:19:55.000Z"
-
-
-def test_unknown_keys_tokens_and_expired_credentials_are_refused():
-    """Each with its own code."""
-    known = Credentials(CASE["access_key_id"], CASE["secret_access_key"])
-    other = Credentials("OTHER", "secret")
-    assert refused(head_of(CASE), credentials=other).code == "InvalidAccessKeyId"
-    assert refused(head_of(CASE), credentials=replace(known, session_token="t")).code == "InvalidToken"
-    expired = replace(known, expires_at=datetime(2024, 1, 1, tzinfo=UTC))
-    assert refused(head_of(CASE), credentials=expired).code == "ExpiredToken"
-    wrong = Credentials(CASE["access_key_id"], "wrong")
-    assert refused(head_of(CASE), credentials=wrong).code == "SignatureDoesNotMatch"
-
-
 def test_the_date_and_the_payload_hash_are_required():
-    """Without them there is nothing to check."""
     date = refused(changed("x-amz-date", None))
     assert date.code == "AuthorizationHeaderMalformed"
     assert refused(changed("x-amz-date", "20240229T9")).code == "AccessDenied"
     assert refused(changed("x-amz-content-sha256", None)).code == "InvalidRequest"
 
 
-def test_unsigned_requests_and_double_ones_are_told_apart():
-    """No signature is not an error here; two are."""
-    assert read_authorization(parsed("GET", "/b", {"host": "h"})) is None
-    head = replace(head_of(CASE), query=(("X-Amz-Signature", "1"),))
-    assert refused(head).code == "InvalidArgument"
-
-
 def test_presigned_urls_expire():
-    """They are good from their date until it is over, give or take the skew at the beginning."""
     signed_at = datetime.strptime(URL_CASE["amz_date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     life = timedelta(seconds=URL_CASE["expires"])
     check(presigned(URL_CASE), URL_CASE, now=signed_at + life)
@@ -242,7 +191,6 @@ def test_presigned_urls_expire():
     ],
 )
 def test_malformed_presigned_urls_are_refused(replaced: dict[str, str]):
-    """Missing, wrong or out of range."""
     refusal = refused(presigned(URL_CASE, **replaced), URL_CASE)
     assert (refusal.status, refusal.code) == (400, "AuthorizationQueryParametersError")
 
@@ -255,7 +203,6 @@ def test_the_scope_names_the_service_that_is_asked_for():
 
 
 def test_a_sessions_token_is_read_apart_from_the_usual_one():
-    """From its header, and from a presigned query."""
     signed = read_authorization(changed("x-amz-s3session-token", "theirs"))
     assert signed is not None
     assert (signed.session_token, signed.token) == ("theirs", CASE["session_token"])
@@ -264,3 +211,14 @@ def test_a_sessions_token_is_read_apart_from_the_usual_one():
     claim = read_authorization(head)
     assert claim is not None
     assert (claim.session_token, claim.token) == ("theirs", None)
+
+
+def test_signed_headers_are_sorted_and_present():
+    assert refused(authorization("content-type;host", "host;content-type")).code == "AuthorizationHeaderMalformed"
+    assert refused(changed("content-type", None)).code == "SignatureDoesNotMatch"
+
+
+def test_unsigned_requests_and_double_ones_are_told_apart():
+    assert read_authorization(parsed("GET", "/b", {"host": "h"})) is None
+    head = replace(head_of(CASE), query=(("X-Amz-Signature", "1"),))
+    assert refused(head).code == "InvalidArgument"

@@ -1,4 +1,4 @@
-"""The part under way: it holds what it was granted, and gives all of it back."""
+"""The unfinished part: it holds the bytes that it was granted, and gives all of them back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from aios3._upload.memory.segment_pool import SegmentPool
 from aios3._upload.memory.spill import Spill
 from aios3.errors import ConfigurationError, PartLimitError
 from tests.support.fakes import turns
-from tests.support.upload_scene import spilled_files
 
 TWO_SEGMENTS = SEGMENT_SIZE + 100
 
@@ -27,15 +26,13 @@ class Scene:
         self.assembler = PartAssembler(PartPlan(part, part, max_parts), self.memory, self.pool)
 
 
-async def test_it_takes_nothing_before_it_grows() -> None:
-    """An upload that was opened and never written to holds no memory."""
+async def test_an_assembler_holds_no_memory_before_it_grows() -> None:
     scene = Scene()
     assert (scene.memory.used, scene.assembler.room, scene.assembler.is_empty) == (0, 0, True)
     assert (scene.assembler.is_full, scene.assembler.is_at_limit, scene.assembler.parts_taken) == (False, False, 0)
 
 
 async def test_memory_is_granted_segment_by_segment() -> None:
-    """A slow source holds one segment more than it gave, not a part."""
     scene = Scene(part=TWO_SEGMENTS)
     await scene.assembler.grow()
     assert (scene.memory.used, scene.assembler.room) == (SEGMENT_SIZE, SEGMENT_SIZE)
@@ -47,8 +44,7 @@ async def test_memory_is_granted_segment_by_segment() -> None:
     assert (scene.memory.used, scene.assembler.room) == (TWO_SEGMENTS, 100)
 
 
-async def test_more_memory_is_opened_where_nobody_waits() -> None:
-    """Several segments at once, no more than was asked for; what stays empty goes back."""
+async def test_free_memory_is_opened_in_several_segments_and_unused_bytes_are_given_back() -> None:
     scene = Scene(part=3 * SEGMENT_SIZE + 100)
     await scene.assembler.grow()
     assert [len(piece) for piece in scene.assembler.open_memory(SEGMENT_SIZE + 1)] == [SEGMENT_SIZE, 1]
@@ -62,8 +58,7 @@ async def test_more_memory_is_opened_where_nobody_waits() -> None:
     assert (scene.memory.used, scene.pool.idle_bytes) == (0, 4 * SEGMENT_SIZE)
 
 
-async def test_opening_memory_never_waits() -> None:
-    """What is free is enough; and where somebody waits, what there is."""
+async def test_opening_memory_takes_only_what_is_granted_without_a_wait() -> None:
     scene = Scene(part=4 * SEGMENT_SIZE, limit=4 * SEGMENT_SIZE)
     other = Reservation()
     assert scene.memory.acquire_nowait(other, SEGMENT_SIZE, SEGMENT_SIZE)
@@ -80,21 +75,22 @@ async def test_opening_memory_never_waits() -> None:
     await waiting
 
 
-async def test_a_full_part_is_taken_and_given_back() -> None:
-    """It stays in memory until it was sent; its segments are used again."""
+@pytest.mark.parametrize("size", [100, 3])
+async def test_a_taken_part_holds_its_bytes_until_it_is_closed(size: int) -> None:
+    """And no others: what the last part does not need comes back at once."""
     scene = Scene()
     await scene.assembler.grow()
-    scene.assembler.fill(memoryview(b"a" * 100))
-    assert scene.assembler.is_full
+    scene.assembler.fill(memoryview(bytes(size)))
+    assert scene.assembler.is_full is (size == 100)
     part = scene.assembler.take()
-    assert (part.number, part.size, scene.memory.used) == (1, 100, 100)
+    assert (part.number, part.size, scene.memory.used) == (1, size, size)
     assert (scene.assembler.parts_taken, scene.assembler.is_full) == (1, False)
     part.close()
     assert (scene.memory.used, scene.pool.idle_bytes) == (0, SEGMENT_SIZE)
 
 
-async def test_numbers_may_go_on_from_those_that_were_sent_before() -> None:
-    """By an earlier run of the same upload: its parts count as handed over, and against the store's limit."""
+async def test_parts_of_an_earlier_run_count_against_the_limit_of_parts() -> None:
+    """A further part is refused before it begins."""
     scene = Scene()
     assembler = PartAssembler(PartPlan(100, 100, 5), scene.memory, scene.pool, first_number=5)
     assert (assembler.parts_taken, assembler.is_at_limit) == (4, False)
@@ -102,30 +98,12 @@ async def test_numbers_may_go_on_from_those_that_were_sent_before() -> None:
     assembler.fill(memoryview(b"abc"))
     assert assembler.take().number == 5
     assert (assembler.parts_taken, assembler.is_at_limit) == (5, True)
-
-
-async def test_what_the_last_part_does_not_need_comes_back_at_once() -> None:
-    """Only its bytes are in flight."""
-    scene = Scene()
-    await scene.assembler.grow()
-    scene.assembler.fill(memoryview(b"abc"))
-    part = scene.assembler.take()
-    assert (part.size, scene.memory.used) == (3, 3)
-
-
-async def test_the_stores_limit_shows() -> None:
-    """Before another part is begun."""
-    scene = Scene(part=1, max_parts=1)
-    await scene.assembler.grow()
-    scene.assembler.fill(memoryview(b"a"))
-    scene.assembler.take().close()
-    assert scene.assembler.is_at_limit
     with pytest.raises(PartLimitError):
-        await scene.assembler.grow()
+        await assembler.grow()
 
 
 async def waiting(scene: Scene) -> tuple[Reservation, asyncio.Task[None]]:
-    """Use up all memory, and let the assembler wait for some."""
+    """Return the holder of all memory, and an assembler that waits for some."""
     holder = Reservation()
     await scene.memory.acquire(holder, scene.memory.limit, scene.memory.limit)
     growing = asyncio.create_task(scene.assembler.grow())
@@ -134,21 +112,10 @@ async def waiting(scene: Scene) -> tuple[Reservation, asyncio.Task[None]]:
     return holder, growing
 
 
-async def test_a_cancelled_wait_holds_nothing() -> None:
-    """Before the grant."""
-    scene = Scene()
-    holder, growing = await waiting(scene)
-    growing.cancel()
-    await asyncio.wait({growing})
-    scene.assembler.close()
-    scene.memory.release(scene.memory.detach(holder))
-    assert scene.memory.used == 0
-
-
 @pytest.mark.parametrize("is_granted", [False, True])
 @pytest.mark.parametrize("is_cancelled", [False, True])
-async def test_closing_leaves_nothing_to_who_waits(is_granted: bool, is_cancelled: bool) -> None:
-    """Not even if the grant came in the same turn, or a cancellation did."""
+async def test_a_wait_for_memory_ends_when_the_assembler_is_closed(is_granted: bool, is_cancelled: bool) -> None:
+    """Also if the grant or a cancellation comes in the same turn."""
     scene = Scene()
     holder, growing = await waiting(scene)
     if is_granted:
@@ -165,8 +132,7 @@ async def test_closing_leaves_nothing_to_who_waits(is_granted: bool, is_cancelle
     assert not scene.memory._filling
 
 
-async def test_a_closed_one_does_not_grow() -> None:
-    """Whoever still writes is told."""
+async def test_a_closed_assembler_does_not_grow() -> None:
     scene = Scene()
     await scene.assembler.grow()
     scene.assembler.close()
@@ -177,7 +143,7 @@ async def test_a_closed_one_does_not_grow() -> None:
 
 
 class DiskScene(Scene):
-    """The same with a disk, and all memory held by a slow source."""
+    """Scene with a disk, in which a slow source holds all memory."""
 
     def __init__(self, directory: Path, **options: int) -> None:
         super().__init__(**options)
@@ -190,8 +156,7 @@ class DiskScene(Scene):
         assert self.memory.acquire_nowait(self.holder, self.memory.limit - part - 1, self.memory.limit - part)
 
 
-async def test_a_part_on_the_disk_looks_like_one_in_memory(tmp_path: Path) -> None:
-    """But that it has no room to copy into."""
+async def test_a_part_on_the_disk_has_the_state_of_one_in_memory_but_no_room(tmp_path: Path) -> None:
     scene = DiskScene(tmp_path, max_parts=1)
     assembler = scene.assembler
     assert assembler.room_on_disk == 0
@@ -211,8 +176,7 @@ async def test_a_part_on_the_disk_looks_like_one_in_memory(tmp_path: Path) -> No
     assert scene.spill.used == 0
 
 
-async def test_what_the_last_part_does_not_need_of_the_disk_comes_back_at_once(tmp_path: Path) -> None:
-    """Only its bytes stay."""
+async def test_room_on_the_disk_that_the_last_part_does_not_need_is_given_back_at_once(tmp_path: Path) -> None:
     scene = DiskScene(tmp_path)
     await scene.assembler.grow()
     await scene.assembler.spill(memoryview(b"abc"))
@@ -223,21 +187,7 @@ async def test_what_the_last_part_does_not_need_of_the_disk_comes_back_at_once(t
     assert scene.spill.used == 0
 
 
-async def test_closing_gives_the_disk_back_and_tells_who_writes(tmp_path: Path) -> None:
-    """What it wrote is not counted."""
-    scene = DiskScene(tmp_path)
-    await scene.assembler.grow()
-    writing = asyncio.create_task(scene.assembler.spill(memoryview(b"abc")))
-    await asyncio.sleep(0)
-    scene.assembler.close()
-    await scene.assembler.settle()
-    await asyncio.wait({writing})
-    assert isinstance(writing.exception(), ConfigurationError)
-    assert (scene.spill.used, scene.spill.under_way, spilled_files(str(tmp_path))) == (0, 0, 0)
-
-
-async def test_who_is_shown_out_of_an_upload_that_has_ended_is_told(tmp_path: Path) -> None:
-    """It takes nothing of the disk."""
+async def test_an_overflow_after_close_raises_and_takes_nothing_of_the_disk(tmp_path: Path) -> None:
     scene = DiskScene(tmp_path)
     scene.spill.used = scene.spill.limit
     growing = asyncio.create_task(scene.assembler.grow())

@@ -1,4 +1,4 @@
-"""Parts on the disk: the same bytes, no waiting for slow sources, bounds that hold, and nothing left behind."""
+"""Parts on the disk: the same bytes, no wait for slow sources, limits, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import base64
 import errno
 import threading
 import zlib
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def in_chunks(body: bytes, size: int) -> Block:
 
 
 class Reader:
-    """Gives what it is asked for, and remembers that."""
+    """Gives the bytes that it is asked for, and records the requests."""
 
     def __init__(self, body: bytes) -> None:
         self.left = body
@@ -53,31 +54,36 @@ class Reader:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> SpillScene:
-    return SpillScene(tmp_path)
+async def scene(tmp_path: Path) -> AsyncIterator[SpillScene]:
+    scene = SpillScene(tmp_path)
+    yield scene
+    scene.assert_nothing_is_left()
+
+
+@pytest.fixture
+async def holder(scene: SpillScene) -> AsyncIterator[Reservation]:
+    """All memory, held by an unfinished part of another upload until the test has ended."""
+    holder = scene.hold_memory()
+    yield holder
+    scene.let_go(holder)
 
 
 # the same bytes
 
 
-@pytest.mark.parametrize("size", [1, SEGMENT_SIZE, SIZE - 1, SIZE, SIZE + 1, 3 * SIZE, 3 * SIZE + 7])
-@pytest.mark.parametrize("chunk", [9999, SEGMENT_SIZE - 1, SEGMENT_SIZE, SIZE - 1, SIZE, SIZE + 1, 5 * SIZE])
-async def test_what_was_spilled_is_sent_byte_for_byte(scene: SpillScene, size: int, chunk: int) -> None:
-    """Whatever the chunks; what fits one part is one PutObject here, too."""
-    holder = scene.hold_memory()
+@pytest.mark.parametrize("size", [1, SIZE, SIZE + 1, 3 * SIZE + 7])
+@pytest.mark.parametrize("chunk", [9999, SEGMENT_SIZE, SIZE - 1, SIZE + 1, 5 * SIZE])
+async def test_spilled_bytes_are_sent_unchanged(scene: SpillScene, holder: Reservation, size: int, chunk: int) -> None:
     receipt = await scene.upload(in_chunks(data(size), chunk))
     assert scene.object() == data(size)
     assert len(scene.files) == -(-size // SIZE)
     assert ("PutObject" in scene.store.operations) is (size <= SIZE)
     assert (receipt.size, receipt.parts[:1] == ()) == (size, size <= SIZE)
-    scene.let_go(holder)
-    scene.assert_nothing_is_left()
 
 
-@pytest.mark.parametrize("in_memory", [1, SEGMENT_SIZE, SEGMENT_SIZE + 1, 2 * SEGMENT_SIZE])
+@pytest.mark.parametrize("in_memory", [1, SEGMENT_SIZE + 1, 2 * SEGMENT_SIZE])
 @pytest.mark.parametrize("total", [SIZE, 2 * SIZE + 5])
-async def test_a_part_moves_to_the_disk_in_its_middle(scene: SpillScene, in_memory: int, total: int) -> None:
-    """What memory held of it is there, too, and the memory is free for others."""
+async def test_a_part_that_moves_to_the_disk_releases_its_memory(scene: SpillScene, in_memory: int, total: int) -> None:
     body = memoryview(data(total))
     used: list[int] = []
 
@@ -93,12 +99,9 @@ async def test_a_part_moves_to_the_disk_in_its_middle(scene: SpillScene, in_memo
     assert scene.object() == data(total)
     assert used == [0]
     assert scene.files
-    scene.assert_nothing_is_left()
 
 
-async def test_the_next_part_begins_in_memory_again(scene: SpillScene) -> None:
-    """If there is some."""
-
+async def test_the_part_after_a_spilled_one_begins_in_memory(scene: SpillScene) -> None:
     async def feed(upload: Uploader) -> None:
         holder = scene.hold_memory()
         await upload.add(memoryview(data(SIZE)))
@@ -108,80 +111,35 @@ async def test_the_next_part_begins_in_memory_again(scene: SpillScene) -> None:
     await scene.upload(feed)
     assert scene.object() == 2 * data(SIZE)
     assert len(scene.files) == 1
-    scene.assert_nothing_is_left()
 
 
-@pytest.mark.parametrize("size", [None, "declared"])
-async def test_a_reader_is_asked_while_its_part_is_on_the_disk(scene: SpillScene, size: str | None) -> None:
-    """For bytes, never for none, which would look like its end; a part that nothing follows is empty."""
-
-    holder = scene.hold_memory()
-    reader = Reader(data(2 * SIZE))
-    await scene.upload(reader.feed, size=2 * SIZE if size else None)
-    assert scene.object() == data(2 * SIZE)
+@pytest.mark.parametrize(("total", "is_declared"), [(2 * SIZE, False), (2 * SIZE, True), (0, False)])
+async def test_a_reader_whose_part_is_on_the_disk_is_never_asked_for_no_bytes(
+    scene: SpillScene, holder: Reservation, total: int, is_declared: bool
+) -> None:
+    """The empty chunk would look like its end."""
+    reader = Reader(data(total))
+    await scene.upload(reader.feed, size=total if is_declared else None)
+    assert scene.object() == data(total)
     assert min(reader.asked) >= 1
     assert max(reader.asked) <= SEGMENT_SIZE
-    scene.let_go(holder)
-    scene.assert_nothing_is_left()
 
 
-async def test_nothing_at_all_is_put(scene: SpillScene) -> None:
-    """A source that is empty learns that only after its part has gone to the disk."""
-    holder = scene.hold_memory()
-    await scene.upload(Reader(b"").feed)
-    assert scene.object() == b""
-    scene.let_go(holder)
-    scene.assert_nothing_is_left()
-
-
-async def test_checksums_are_made_of_what_was_read_back(scene: SpillScene) -> None:
-    """As of any part."""
-    holder = scene.hold_memory()
-    receipt = await scene.upload(data(SIZE + 10), checksum="crc32")
-    assert [part.checksum for part in receipt.parts] == [
-        base64.b64encode(zlib.crc32(piece).to_bytes(4, "big")).decode()
-        for piece in (data(SIZE + 10)[:SIZE], data(SIZE + 10)[SIZE:])
-    ]
-    scene.let_go(holder)
-
-
-async def test_a_retry_sends_the_same_bytes(scene: SpillScene) -> None:
-    """Without another look at the disk."""
-    holder = scene.hold_memory()
+async def test_a_spilled_part_is_retried_with_the_same_bytes_and_their_checksum(scene: SpillScene) -> None:
+    holder, body = scene.hold_memory(), data(SIZE + 1)
     scene.store.on("UploadPart", refusal(500), refusal(503))
-    await scene.upload(data(SIZE + 1), concurrency=1)
+    receipt = await scene.upload(body, concurrency=1, checksum="crc32")
     sent = zip(scene.store.operations, scene.store.bodies, strict=True)
-    assert [body for operation, body in sent if operation == "UploadPart"] == [data(SIZE + 1)[:SIZE]] * 3 + [
-        data(SIZE + 1)[SIZE:]
-    ]
+    assert [part for operation, part in sent if operation == "UploadPart"] == [body[:SIZE]] * 3 + [body[SIZE:]]
+    checksums = [zlib.crc32(part).to_bytes(4, "big") for part in (body[:SIZE], body[SIZE:])]
+    assert [base64.b64decode(part.checksum or "") for part in receipt.parts] == checksums
     scene.let_go(holder)
-    scene.assert_nothing_is_left()
 
 
-# nobody waits for slow sources
+# waiting
 
 
-async def test_a_fast_upload_ends_although_slow_ones_hold_the_memory(scene: SpillScene) -> None:
-    """They go on afterwards, in memory or on the disk."""
-    go_on = asyncio.Event()
-
-    async def slow(upload: Uploader) -> None:
-        await upload.add(memoryview(data(SIZE))[: SIZE - 1])
-        await go_on.wait()
-        await upload.add(memoryview(data(SIZE))[SIZE - 1 :])
-
-    stalled = [await scene.start(slow, key=f"slow {number}") for number in range(20)]
-    await scene.upload(data(5 * SIZE), key="fast")
-    assert scene.store.objects["fast"][0] == data(5 * SIZE)
-    assert not any(task.done() for task in stalled)
-    go_on.set()
-    await asyncio.gather(*stalled)
-    assert {scene.store.objects[f"slow {number}"][0] for number in range(20)} == {data(SIZE)}
-    scene.assert_nothing_is_left()
-
-
-async def test_parts_in_flight_are_waited_for_in_memory(scene: SpillScene) -> None:
-    """They end by themselves, so nothing goes to the disk for them."""
+async def test_no_part_is_spilled_for_want_of_bytes_in_flight(scene: SpillScene) -> None:
     gates = [Gate() for _ in range(4)]
     scene.store.on("UploadPart", *gates)
     uploading = await scene.start(data(6 * SIZE), concurrency=8)
@@ -190,11 +148,9 @@ async def test_parts_in_flight_are_waited_for_in_memory(scene: SpillScene) -> No
         gate.opened.set()
     await uploading
     assert not scene.files
-    scene.assert_nothing_is_left()
 
 
-async def test_one_task_may_feed_several_uploads_in_turn(scene: SpillScene) -> None:
-    """What memory cannot hold of their unfinished parts, the disk does."""
+async def test_one_task_can_feed_several_uploads_whose_parts_memory_cannot_hold(scene: SpillScene) -> None:
     async with scene.open("a") as a, scene.open("b") as b, scene.open("c") as c, scene.open("d") as d:
         for upload in (a, b, c, d):
             await upload.add(memoryview(data(SIZE - 1)))
@@ -202,15 +158,13 @@ async def test_one_task_may_feed_several_uploads_in_turn(scene: SpillScene) -> N
             await upload.add(memoryview(b"!"))
     assert {scene.store.objects[key][0] for key in "abcd"} == {data(SIZE - 1) + b"!"}
     assert scene.files
-    scene.assert_nothing_is_left()
 
 
 # bounds
 
 
 @pytest.mark.parametrize("way", ["memory", "disk"])
-async def test_uploads_wait_when_the_disk_is_full(tmp_path: Path, way: str) -> None:
-    """Until there is memory, or room on the disk."""
+async def test_an_upload_waits_for_memory_or_disk_if_both_are_full(tmp_path: Path, way: str) -> None:
     scene = SpillScene(tmp_path, spill_limit=SIZE)
     holder = scene.hold_memory()
     go_on = asyncio.Event()
@@ -237,8 +191,7 @@ async def test_uploads_wait_when_the_disk_is_full(tmp_path: Path, way: str) -> N
     scene.assert_nothing_is_left()
 
 
-async def test_of_two_that_find_the_same_room_one_waits_on(tmp_path: Path) -> None:
-    """Both are shown out when it comes, and it is enough for one."""
+async def test_of_two_uploads_that_wait_for_room_for_one_the_other_waits_on(tmp_path: Path) -> None:
     scene = SpillScene(tmp_path, spill_limit=SIZE)
     holder = scene.hold_memory()
     async with scene.open("first") as first:
@@ -251,8 +204,7 @@ async def test_of_two_that_find_the_same_room_one_waits_on(tmp_path: Path) -> No
     scene.assert_nothing_is_left()
 
 
-async def test_a_part_that_could_not_be_read_back_is_not_spilled(scene: SpillScene) -> None:
-    """It is larger than the memory that is kept for that."""
+async def test_a_part_larger_than_the_memory_for_reading_back_is_not_spilled(scene: SpillScene) -> None:
     holder = scene.hold_memory()
     waiting = await scene.start(data(10), plan=type(scene.plan)(SIZE + 1, SIZE + 1, 10))
     assert not waiting.done()
@@ -261,8 +213,7 @@ async def test_a_part_that_could_not_be_read_back_is_not_spilled(scene: SpillSce
     assert not scene.files
 
 
-async def test_no_more_memory_is_used_than_the_limit(tmp_path: Path) -> None:
-    """By parts in memory and parts that were read back together; and no more of the disk than its limit."""
+async def test_memory_and_disk_stay_within_their_limits(tmp_path: Path) -> None:
     scene = SpillScene(tmp_path, parts=8, size=2 * SEGMENT_SIZE, spill_limit=10 * SIZE)
     most = 0
 
@@ -285,9 +236,7 @@ async def test_no_more_memory_is_used_than_the_limit(tmp_path: Path) -> None:
     scene.assert_nothing_is_left()
 
 
-async def test_parts_that_are_read_back_wait_for_each_other(scene: SpillScene) -> None:
-    """One fits into what is kept for them, so the next one is read when that was sent; each keeps its slot."""
-    holder = scene.hold_memory()
+async def test_spilled_parts_are_read_back_one_after_the_other(scene: SpillScene, holder: Reservation) -> None:
     gates = [Gate(), Gate()]
     scene.store.on("UploadPart", *gates)
     uploading = await scene.start(data(2 * SIZE + 1), concurrency=8)
@@ -297,13 +246,10 @@ async def test_parts_that_are_read_back_wait_for_each_other(scene: SpillScene) -
     for gate in gates:
         gate.opened.set()
     await uploading
-    scene.let_go(holder)
-    scene.assert_nothing_is_left()
 
 
-async def test_no_memory_is_taken_before_the_upload_is_open(scene: SpillScene) -> None:
-    """A Create that takes long keeps nobody else from being read back."""
-    holder = scene.hold_memory()
+async def test_no_memory_is_taken_for_a_spilled_part_before_create_ends(scene: SpillScene, holder: Reservation) -> None:
+    """So a slow Create keeps no other part from being read back."""
     gate = Gate()
     scene.store.on("CreateMultipartUpload", gate)
     uploading = await scene.start(data(SIZE + 1))
@@ -312,14 +258,13 @@ async def test_no_memory_is_taken_before_the_upload_is_open(scene: SpillScene) -
     assert scene.engine.memory.used == holder.held
     gate.opened.set()
     await uploading
-    scene.let_go(holder)
 
 
 # failures
 
 
 class Full(SpillFile):
-    """There is room for so many bytes."""
+    """Has room for `room` bytes."""
 
     room = 0
 
@@ -330,8 +275,7 @@ class Full(SpillFile):
 
 
 @pytest.mark.parametrize("room", [0, SEGMENT_SIZE, SIZE])
-async def test_a_full_disk_ends_the_upload(scene: SpillScene, room: int) -> None:
-    """With the system's own error, and everything comes back."""
+async def test_an_upload_whose_disk_is_full_ends_with_the_systems_error(scene: SpillScene, room: int) -> None:
     scene.make_file = type("Full", (Full,), {"room": room})
     bodies = data(3 * SIZE)
 
@@ -349,28 +293,24 @@ async def test_a_full_disk_ends_the_upload(scene: SpillScene, room: int) -> None
     assert caught.value.errno == errno.ENOSPC
     assert "key" not in scene.store.objects
     scene.let_go(holders[0])
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("size", [SIZE, 3 * SIZE])
-async def test_bytes_that_cannot_be_read_back_end_the_upload(scene: SpillScene, size: int) -> None:
-    """As one PutObject, and as a part."""
-
+async def test_an_upload_whose_bytes_cannot_be_read_back_ends_with_the_systems_error(
+    scene: SpillScene, holder: Reservation, size: int
+) -> None:
     class Unreadable(SpillFile):
         def read(self, pieces: object) -> None:
             raise OSError(errno.EIO, "Input/output error")
 
     scene.make_file = Unreadable
-    holder = scene.hold_memory()
     with pytest.raises(OSError, match="Input/output"):
         await scene.upload(in_chunks(data(size), SEGMENT_SIZE))  # type: ignore[arg-type]
     assert "key" not in scene.store.objects
-    scene.let_go(holder)
-    scene.assert_nothing_is_left()
 
 
 def held_up_files() -> tuple[type[SpillFile], threading.Event, threading.Event]:
-    """Return files whose first write is told of, and waits until it may go on."""
+    """Return a kind of files whose writes wait, an event for the first write, and one that lets them continue."""
     entered, may_write = threading.Event(), threading.Event()
 
     class HeldUp(SpillFile):
@@ -382,10 +322,9 @@ def held_up_files() -> tuple[type[SpillFile], threading.Event, threading.Event]:
     return HeldUp, entered, may_write
 
 
-async def test_an_upload_ends_only_when_no_thread_writes_for_it(scene: SpillScene) -> None:
-    """Also if that was begun by a task that goes on when the block is left, and if it is cancelled."""
+async def test_an_upload_ends_after_the_last_thread_that_writes_for_it(scene: SpillScene, holder: Reservation) -> None:
+    """Also if a task that outlives the block has begun the write, and if the upload is cancelled."""
     scene.make_file, entered, may_write = held_up_files()
-    holder = scene.hold_memory()
     writing: list[asyncio.Task[None]] = []
 
     async def leave(upload: Uploader) -> None:
@@ -405,12 +344,10 @@ async def test_an_upload_ends_only_when_no_thread_writes_for_it(scene: SpillScen
     await asyncio.wait({task, *writing})
     assert task.cancelled()
     assert isinstance(writing[0].exception(), ConfigurationError)
-    scene.let_go(holder)
-    scene.assert_nothing_is_left()
 
 
-async def test_a_moving_part_is_given_back_once_it_has_moved(scene: SpillScene) -> None:
-    """Its memory is not another's while the thread reads it, although the upload is cancelled."""
+async def test_the_memory_of_a_moving_part_is_released_after_the_move(scene: SpillScene) -> None:
+    """Although the upload is cancelled: the thread still reads it."""
     scene.make_file, entered, may_write = held_up_files()
 
     async def feed(upload: Uploader) -> None:
@@ -429,12 +366,10 @@ async def test_a_moving_part_is_given_back_once_it_has_moved(scene: SpillScene) 
     await asyncio.wait({task})
     assert task.cancelled()
     scene.let_go(holders[0])
-    scene.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("times", [1, 2])
 async def test_a_cancellation_at_any_turn_leaves_nothing(tmp_path: Path, times: int) -> None:
-    """While bytes are written, moved, read back, sent or given back."""
     let_threads_take_turns()
     step = ended = 0
     while not ended:
@@ -466,38 +401,9 @@ def moving(scene: SpillScene, holders: list[Reservation]) -> Block:
     return feed
 
 
-async def test_a_source_error_leaves_nothing(scene: SpillScene) -> None:
-    """With one part on its way and another under way."""
-    holder = scene.hold_memory()
-
-    async def feed(upload: Uploader) -> None:
-        await upload.add(memoryview(data(SIZE + 10)))
-        raise ValueError("broken")
-
-    with pytest.raises(ValueError, match="broken"):
-        await scene.upload(feed)
-    scene.let_go(holder)
-    scene.assert_nothing_is_left()
-
-
-async def test_closing_the_driver_ends_uploads_on_the_disk(scene: SpillScene) -> None:
-    """Their callers are told, as always."""
-    holder = scene.hold_memory()
-
-    async def feed(upload: Uploader) -> None:
-        await upload.add(memoryview(data(10)))
-        await asyncio.Event().wait()
-
-    task = await scene.start(feed)
-    await scene.engine.stop_uploads(asyncio.current_task())
-    with pytest.raises(StorageError, match="closed"):
-        await task
-    scene.let_go(holder)
-    scene.assert_nothing_is_left()
-
-
-async def test_threads_that_are_gone_keep_nothing(scene: SpillScene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is closed on the spot."""
+async def test_a_file_is_closed_at_once_if_there_are_no_threads_left(
+    scene: SpillScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     part = scene.spill.begin(1, SIZE, ThreadWork())
     await part.write(memoryview(b"bytes"))
     assert spilled_files(scene.spill.directory) == 1
@@ -507,12 +413,10 @@ async def test_threads_that_are_gone_keep_nothing(scene: SpillScene, monkeypatch
     part.end()
     part.close()
     assert spilled_files(scene.spill.directory) == 0
-    scene.assert_nothing_is_left()
 
 
-def test_the_way_out(scene: SpillScene) -> None:
-    """Is open while the part fits, and may open when others are in flight there."""
-    scene.spill.limit = 3 * SIZE
+def test_the_overflow_is_open_while_the_part_fits_and_may_open_while_others_are_in_flight(tmp_path: Path) -> None:
+    scene = SpillScene(tmp_path, spill_limit=3 * SIZE)
     room = DiskOverflow(scene.spill, SIZE)
     assert (room.is_open(), room.may_open()) == (True, False)
     part = scene.spill.begin(1, SIZE, ThreadWork())
@@ -524,9 +428,8 @@ def test_the_way_out(scene: SpillScene) -> None:
     assert not DiskOverflow(scene.spill, SIZE + 1).is_open()
 
 
-async def test_one_put_that_waits_to_be_read_back_can_be_stopped(scene: SpillScene) -> None:
-    """It is no commit yet, which would be let end."""
-    holder = scene.hold_memory()
+async def test_a_put_that_waits_to_be_read_back_can_be_stopped(scene: SpillScene, holder: Reservation) -> None:
+    """It is no commit yet, which would be allowed to end."""
     gate = Gate()
     scene.store.on("UploadPart", gate)
     first = await scene.start(data(SIZE + 1), key="first", concurrency=1)
@@ -537,5 +440,3 @@ async def test_one_put_that_waits_to_be_read_back_can_be_stopped(scene: SpillSce
     await asyncio.wait({first, waiting})
     assert [str(task.exception()) for task in (first, waiting)] == ["stopped", "stopped"]
     assert scene.store.objects == {}
-    scene.let_go(holder)
-    scene.assert_nothing_is_left()

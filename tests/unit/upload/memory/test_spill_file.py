@@ -1,4 +1,4 @@
-"""A file of one part: it gives back what was written, and has no name."""
+"""The file of one spilled part: it gives back the written bytes, and has no name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_back(file: SpillFile, *sizes: int) -> list[bytes]:
 
 
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:
-    """In other pieces, as often as wanted; a write that is repeated changes nothing."""
+    """In other pieces, and more than once. A repeated write changes nothing."""
     file = SpillFile(str(tmp_path))
     file.write((b"abc", bytearray(b"de"), memoryview(b"f")), 0)
     file.write((b"ghi",), 6)
@@ -29,7 +29,6 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
 
 
 def test_it_has_no_name_and_is_gone_when_it_is_closed(tmp_path: Path) -> None:
-    """And is there from the first write on only."""
     file = SpillFile(str(tmp_path))
     assert spilled_files(str(tmp_path)) == 0
     file.write((b"abc",), 0)
@@ -39,9 +38,7 @@ def test_it_has_no_name_and_is_gone_when_it_is_closed(tmp_path: Path) -> None:
     assert spilled_files(str(tmp_path)) == 0
 
 
-def test_short_writes_and_reads_go_on(tmp_path: Path) -> None:
-    """The system may take, or give, less than was asked."""
-
+def test_short_writes_and_reads_are_continued(tmp_path: Path) -> None:
     class Reluctant(FileIO):
         def write(self, data: memoryview) -> int:  # type: ignore[override]
             return super().write(data[:2])
@@ -56,8 +53,7 @@ def test_short_writes_and_reads_go_on(tmp_path: Path) -> None:
         assert read_back(file, 7) == [b"abcdefg"]
 
 
-def test_bytes_that_are_missing_are_an_error(tmp_path: Path) -> None:
-    """Never a part with zeros at its end."""
+def test_missing_bytes_are_an_error(tmp_path: Path) -> None:
     file = SpillFile(str(tmp_path))
     file.write((b"abc",), 0)
     with pytest.raises(OSError, match="has lost bytes"):
@@ -65,15 +61,13 @@ def test_bytes_that_are_missing_are_an_error(tmp_path: Path) -> None:
     file.close()
 
 
-def test_a_failing_write_says_where(tmp_path: Path) -> None:
-    """The system's own error, with a note."""
+def test_an_error_of_a_write_names_the_directory(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         SpillFile(str(tmp_path / "missing")).write((b"abc",), 0)
     assert caught.value.__notes__ == [f"aios3: part bytes could not be spilled to {str(tmp_path / 'missing')!r}"]
 
 
-def test_a_directory_is_checked_by_making_a_file(tmp_path: Path) -> None:
-    """Which is gone at once."""
+def test_a_directory_is_checked_with_a_file_that_is_gone_at_once(tmp_path: Path) -> None:
     check_directory(str(tmp_path))
     assert (spilled_files(str(tmp_path)), list(tmp_path.iterdir())) == (0, [])
     with pytest.raises(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""The multipart upload is created once, beside the reading."""
+"""Creation of the multipart upload: once, while the source is read."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from tests.support.fakes import turns
 
 
 class Guard:
-    """Makes an upload when it is told to."""
-
     def __init__(self) -> None:
         self.upload_id: str | None = None
         self.may_have_parts = False
@@ -39,11 +37,11 @@ def make() -> tuple[Creation, Any, UploadTasks]:
     return creation, guard, tasks
 
 
-async def test_it_is_created_once_and_nobody_waits_for_it() -> None:
-    """However often it is begun."""
+async def test_an_upload_is_created_once_in_the_background() -> None:
+    """Parts may exist from the moment that its id is given out, and not before."""
     creation, guard, tasks = make()
     assert not creation.has_begun
-    await creation.wait()  # for nothing
+    await creation.wait()  # returns at once
     async with asyncio.TaskGroup() as group:
         tasks.begin(group)
         creation.begin()
@@ -53,26 +51,14 @@ async def test_it_is_created_once_and_nobody_waits_for_it() -> None:
         assert (guard.asked, guard.upload_id) == (1, None)
         assert [task.get_name() for task in asyncio.all_tasks() if task.get_name() == "create it"] == ["create it"]
         guard.answer.set()
+        await creation.wait()
+        assert not guard.may_have_parts
         assert await creation.id_for_part() == "upload of key"
+        assert guard.may_have_parts
     assert guard.asked == 1
 
 
-async def test_parts_may_be_there_once_an_id_was_given_out() -> None:
-    """Not before: an upload without parts needs no proof of its abort."""
-    creation, guard, tasks = make()
-    async with asyncio.TaskGroup() as group:
-        tasks.begin(group)
-        creation.begin()
-        waiting = asyncio.create_task(creation.id_for_part())
-        await turns()
-        assert not guard.may_have_parts
-        guard.answer.set()
-        await waiting
-    assert guard.may_have_parts
-
-
-async def test_an_upload_that_is_open_already_is_not_created() -> None:
-    """As when it goes on from a checkpoint."""
+async def test_a_resumed_upload_is_not_created() -> None:
     creation, guard, _ = make()
     guard.upload_id = "of a checkpoint"
     creation.begin()
@@ -82,8 +68,7 @@ async def test_an_upload_that_is_open_already_is_not_created() -> None:
     assert await creation.id_for_part() == "of a checkpoint"
 
 
-async def test_who_waits_is_told_of_a_refusal() -> None:
-    """Bare, as the store said it."""
+async def test_a_task_that_waits_gets_the_refusal_of_the_store() -> None:
     creation, guard, tasks = make()
     guard.failure = StorageError("no")
     with pytest.raises(ExceptionGroup):
@@ -96,8 +81,7 @@ async def test_who_waits_is_told_of_a_refusal() -> None:
             assert waiting.exception() is guard.failure
 
 
-async def test_a_creation_that_was_cancelled_is_no_cancellation_of_who_waits() -> None:
-    """It means that the upload has failed."""
+async def test_a_cancelled_creation_is_an_error_for_a_task_that_waits() -> None:
     creation, guard, tasks = make()
     with pytest.raises(ExceptionGroup, match="unhandled"):
         async with asyncio.TaskGroup() as group:

@@ -1,8 +1,9 @@
-"""The cancellation guard: no upload stays, its caller is told, and the first error is the one that is raised."""
+"""The cancellation guard: no upload stays open, and the first error is raised, with a note of the outcome."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from aios3._protocol.wire.messages import Request, Response
 from aios3._upload.multipart.abort import AbortOutcome
 from aios3._upload.shared.journal_interface import NoRecord
 from aios3.checkpoints import UploadSuspendedError
-from aios3.errors import AccessDeniedError, StorageError, TransportError
+from aios3.errors import StorageError, TransportError
 from tests.conftest import LoopClock
 from tests.support.fakes import FakeClock, FakeStore, Gate, make_client, make_guard, refusal, turns
 
@@ -23,8 +24,6 @@ WHERE = "aios3: multipart upload upload-1 of bucket/key: "
 
 
 class Scene:
-    """A store, and a guard on it."""
-
     def __init__(self, *, deadline: float = 60.0, attempts: int = 4) -> None:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
@@ -44,13 +43,29 @@ class Scene:
         return getattr(error, "__notes__", [])
 
 
+class Log(NoRecord):
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    async def creating(self) -> None:
+        self.events.append("creating")
+
+    async def created(self, upload_id: str) -> None:
+        self.events.append(upload_id)
+
+    def ended(self) -> None:
+        self.events.append("ended")
+
+    def left_open(self) -> None:
+        self.events.append("left open")
+
+
 @pytest.fixture
 def scene() -> Scene:
     return Scene()
 
 
-async def test_a_clean_end_sends_nothing(scene: Scene) -> None:
-    """The upload was committed, and its id is no longer in use."""
+async def test_a_clean_end_sends_nothing_and_forgets_the_id(scene: Scene) -> None:
     async with scene.guard:
         assert await scene.guard.create(CREATE) == "upload-1"
         assert scene.known == {"upload-1"}
@@ -60,15 +75,13 @@ async def test_a_clean_end_sends_nothing(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("source"), asyncio.CancelledError(), KeyboardInterrupt()])
-async def test_any_error_aborts(scene: Scene, error: BaseException) -> None:
-    """And goes on with a note, unchanged."""
+async def test_any_error_aborts_and_is_raised_unchanged_with_a_note(scene: Scene, error: BaseException) -> None:
     assert await scene.fail(error) == [WHERE + "it was aborted"]
     assert scene.store.operations == ["CreateMultipartUpload", "AbortMultipartUpload"]
     assert (scene.store.uploads, scene.known) == ({}, set())
 
 
 async def test_an_error_before_the_create_aborts_nothing(scene: Scene) -> None:
-    """There is nothing to tell of, either."""
     error = ValueError("source")
     with pytest.raises(ValueError, match="source"):
         async with scene.guard:
@@ -77,7 +90,6 @@ async def test_an_error_before_the_create_aborts_nothing(scene: Scene) -> None:
 
 
 async def test_a_committed_upload_is_not_aborted(scene: Scene) -> None:
-    """Whatever happens after the commit."""
     with pytest.raises(ValueError, match="progress") as caught:
         async with scene.guard:
             await scene.guard.create(CREATE)
@@ -87,85 +99,53 @@ async def test_a_committed_upload_is_not_aborted(scene: Scene) -> None:
     assert caught.value.__notes__ == [WHERE + "it was committed"]
 
 
-async def test_an_upload_that_is_gone_is_a_success(scene: Scene) -> None:
-    """The store was quicker."""
-    scene.store.on("AbortMultipartUpload", refusal(404, "NoSuchUpload"))
-    assert await scene.fail(ValueError("source")) == [WHERE + "it was gone already"]
+LISTED = Response(200, {}, b"<ListPartsResult></ListPartsResult>")
+RESET, SLOW, DENIED = TransportError("reset"), refusal(503, "SlowDown"), refusal(403, "AccessDenied")
+ABORTED = "it was aborted"
+OPEN = "it could not be aborted and may be billed until it is"
+UNKNOWN = "it could not be aborted for certain, since no response came, and may be billed until it is"
+ENDINGS: dict[str, tuple[list[Any], list[Any], str, tuple[int, int]]] = {
+    "aborted": ([], [], ABORTED, (1, 1)),
+    "gone, then seen": ([refusal(404, "NoSuchUpload")], [], "it was gone already", (2, 2)),
+    "aborted in the end": ([SLOW, RESET], [], ABORTED, (3, 1)),
+    "refused": ([DENIED], [], OPEN + r" \(AbortMultipartUpload of .*403 AccessDenied.*\)", (1, 0)),
+    "no response": ([RESET] * 6, [], UNKNOWN + r" \(reset\)", (6, 0)),
+    "a part came late": ([], [LISTED] * 2, ABORTED, (3, 3)),
+    "it stays": ([], [LISTED] * 20, OPEN, (7, 6)),
+    "listing refused": ([], [DENIED], ABORTED, (1, 1)),
+    "listing unknown": ([], [refusal(501, "NotImplemented")], ABORTED, (1, 1)),
+    "seen, then listing refused": ([], [LISTED, *[DENIED] * 40], OPEN, (7, 6)),
+    "listed in the end": ([], [LISTED, SLOW, RESET], ABORTED, (2, 4)),
+    "listing without a response": ([], [RESET] * 6, UNKNOWN + r" \(reset\)", (1, 6)),
+    "listing too slow": ([], [SLOW] * 6, UNKNOWN + r" \(.*\)", (1, 6)),
+    "seen, then no response": ([], [LISTED, *[RESET] * 6], UNKNOWN + r" \(reset\)", (2, 7)),
+}
 
 
-async def test_the_abort_is_repeated(scene: Scene) -> None:
-    """Like any request, and its attempts count."""
-    scene.store.on("AbortMultipartUpload", refusal(503, "SlowDown"), TransportError("reset"))
-    assert await scene.fail(ValueError("source")) == [WHERE + "it was aborted"]
-    assert len(scene.failures) == 2
-    assert scene.store.uploads == {}
-
-
-async def test_an_empty_retry_budget_does_not_stop_the_abort(scene: Scene) -> None:
-    """What is left behind costs more than a request."""
+@pytest.mark.parametrize(("aborts", "listings", "note", "counts"), ENDINGS.values(), ids=ENDINGS)
+async def test_the_clean_up_is_repeated_and_its_outcome_is_in_the_note(
+    aborts: list[Any], listings: list[Any], note: str, counts: tuple[int, int]
+) -> None:
+    """Even if the caller's policy has no retries, and the retry budget is empty."""
+    scene = Scene(attempts=1)
     scene.guard._client.budget.take(500)
-    scene.store.on("AbortMultipartUpload", refusal(503, "SlowDown"))
-    assert await scene.fail(ValueError("source")) == [WHERE + "it was aborted"]
+    scene.store.on("AbortMultipartUpload", *aborts)
+    scene.store.on("ListParts", *listings)
+    (found,) = await scene.fail(ValueError("source"), parts=True)
+    assert re.fullmatch(re.escape(WHERE) + note, found)
+    assert tuple(map(scene.store.operations.count, ("AbortMultipartUpload", "ListParts"))) == counts
+    for request in scene.store.sent[1:]:
+        assert (request.path, dict(request.query)["uploadId"]) == ("/bucket/key", "upload-1")
+        assert request.headers == {"x-every": "e"}
 
 
-async def test_a_failing_abort_never_replaces_the_first_error(scene: Scene) -> None:
-    """The note says that it failed, and why."""
-    scene.store.on("AbortMultipartUpload", refusal(403, "AccessDenied"))
-    (note,) = await scene.fail(ValueError("source"))
-    assert note.startswith(WHERE + "it could not be aborted and may be billed until it is (AbortMultipartUpload of")
-    assert "403 AccessDenied" in note
-
-
-async def test_every_request_carries_the_headers(scene: Scene) -> None:
-    """Of who pays and who must own the bucket."""
-    await scene.fail(ValueError("source"), parts=True)
-    for operation in ("AbortMultipartUpload", "ListParts"):
-        assert scene.store.requests(operation)[0].headers == {"x-every": "e"}
-
-
-async def test_after_parts_the_abort_is_proved(scene: Scene) -> None:
-    """ListParts knows the upload no longer."""
-    assert await scene.fail(ValueError("source"), parts=True) == [WHERE + "it was aborted"]
-    assert scene.store.operations[1:] == ["AbortMultipartUpload", "ListParts"]
-
-
-async def test_a_part_that_lands_after_the_abort_is_aborted_again(scene: Scene) -> None:
-    """Until the store no longer lists it, with growing waits between."""
-    still_there = Response(200, {}, b"<ListPartsResult></ListPartsResult>")
-    scene.store.on("ListParts", still_there, still_there)
-    assert await scene.fail(ValueError("source"), parts=True) == [WHERE + "it was aborted"]
-    assert scene.store.operations[1:] == ["AbortMultipartUpload", "ListParts"] * 3
-    assert scene.clock.slept == [0.1, 0.2]
-
-
-async def test_an_upload_that_never_goes_is_told(scene: Scene) -> None:
-    """Six rounds, then the note says that it stays."""
-    scene.store.on("ListParts", *[Response(200, {}, b"<ListPartsResult></ListPartsResult>")] * 20)
-    notes = await scene.fail(ValueError("source"), parts=True)
-    assert notes == [WHERE + "it could not be aborted and may be billed until it is"]
-    assert scene.store.operations.count("AbortMultipartUpload") == 7
-
-
-@pytest.mark.parametrize("answer", [refusal(403, "AccessDenied"), refusal(501, "NotImplemented")])
-async def test_where_parts_cannot_be_listed_the_aborts_word_must_do(scene: Scene, answer: Response) -> None:
-    """Not every key may list, and not every store can."""
-    scene.store.on("ListParts", answer)
-    assert await scene.fail(ValueError("source"), parts=True) == [WHERE + "it was aborted"]
-
-
-async def test_aborting_twice_sends_it_once(scene: Scene) -> None:
-    """The outcome is remembered."""
+async def test_an_abort_is_sent_once_and_only_for_an_open_upload(scene: Scene) -> None:
     async with scene.guard:
+        assert await scene.guard.abort() is AbortOutcome.NOTHING
         await scene.guard.create(CREATE)
         assert await scene.guard.abort() is AbortOutcome.ABORTED
         assert await scene.guard.abort() is AbortOutcome.ABORTED
     assert scene.store.operations.count("AbortMultipartUpload") == 1
-
-
-async def test_aborting_nothing(scene: Scene) -> None:
-    """Before the create and after the commit."""
-    assert await scene.guard.abort() is AbortOutcome.NOTHING
-    await scene.guard.create(CREATE)
     scene.guard.completed()
     assert await scene.guard.abort() is AbortOutcome.NOTHING
 
@@ -187,23 +167,8 @@ async def running(scene: Scene, block: Callable[[], Awaitable[Any]], error: Base
     return task
 
 
-async def test_a_create_in_flight_is_waited_for_and_aborted(scene: Scene) -> None:
-    """A cancellation must not lose the id of an upload that the store has made."""
-    gate = Gate()
-    scene.store.on("CreateMultipartUpload", gate)
-    task = await running(scene, lambda: scene.guard.create(CREATE))
-    task.cancel()
-    await turns()
-    assert not task.done()
-    gate.opened.set()
-    await asyncio.wait({task})
-    assert task.cancelled()
-    assert scene.store.operations == ["CreateMultipartUpload", "AbortMultipartUpload"]
-    assert (scene.store.uploads, scene.known) == ({}, set())
-
-
-async def test_the_cancellation_of_a_create_tells_its_upload(scene: Scene) -> None:
-    """The note has the id that nobody was ever given."""
+async def test_a_create_in_flight_is_waited_for_and_its_upload_aborted(scene: Scene) -> None:
+    """The note on the cancellation has the id, which no caller was given."""
     gate, notes = Gate(), list[str]()
     scene.store.on("CreateMultipartUpload", gate)
 
@@ -218,15 +183,18 @@ async def test_the_cancellation_of_a_create_tells_its_upload(scene: Scene) -> No
     task = asyncio.create_task(call())
     await turns()
     task.cancel()
-    await turns(3)
+    await turns()
+    assert not task.done()
     gate.opened.set()
     await asyncio.wait({task})
-    assert notes == [WHERE + "it was aborted"]
+    assert (task.cancelled(), notes) == (True, [WHERE + "it was aborted"])
+    assert scene.store.operations == ["CreateMultipartUpload", "AbortMultipartUpload"]
+    assert (scene.store.uploads, scene.known) == ({}, set())
 
 
 @pytest.mark.parametrize("answer", [refusal(403, "AccessDenied"), RuntimeError("a bug")])
-async def test_a_create_in_flight_that_fails_leaves_nothing(scene: Scene, answer: Response | Exception) -> None:
-    """A clear no needs no clean-up, nor does what was never sent."""
+async def test_a_create_in_flight_that_fails_needs_no_clean_up(scene: Scene, answer: Response | Exception) -> None:
+    """The store refused it, or it was never sent."""
     gate = Gate(answer=answer)
     scene.store.on("CreateMultipartUpload", gate)
     task = await running(scene, lambda: scene.guard.create(CREATE))
@@ -238,8 +206,8 @@ async def test_a_create_in_flight_that_fails_leaves_nothing(scene: Scene, answer
     assert scene.store.operations == ["CreateMultipartUpload"]
 
 
-async def test_a_create_whose_task_is_cancelled_by_others_leaves_nothing(scene: Scene) -> None:
-    """As by a loop that shuts down: there is no answer to wait for any more."""
+async def test_a_create_whose_own_task_is_cancelled_ends_the_wait(scene: Scene) -> None:
+    """As by a loop that shuts down."""
     gate = Gate()
     scene.store.on("CreateMultipartUpload", gate)
     task = await running(scene, lambda: scene.guard.create(CREATE))
@@ -249,8 +217,7 @@ async def test_a_create_whose_task_is_cancelled_by_others_leaves_nothing(scene: 
     assert task.cancelled()
 
 
-async def test_a_lost_create_in_flight_is_looked_for(scene: Scene) -> None:
-    """The store has made an upload, its answer is lost, and the caller is gone: the sweep finds it."""
+async def test_the_upload_of_a_create_in_flight_without_a_response_is_found_and_aborted(scene: Scene) -> None:
     gate = Gate(answer=TransportError("reset"))
     scene.store.on("CreateMultipartUpload", gate)
     task = await running(scene, lambda: scene.guard.create(CREATE))
@@ -263,20 +230,8 @@ async def test_a_lost_create_in_flight_is_looked_for(scene: Scene) -> None:
     assert scene.store.uploads == {}
 
 
-async def test_a_create_that_is_never_answered_is_given_up_at_the_deadline() -> None:
-    """And its task is ended."""
-    scene = Scene(deadline=0.01)
-    scene.store.on("CreateMultipartUpload", Gate())
-    task = await running(scene, lambda: scene.guard.create(CREATE))
-    task.cancel()
-    await asyncio.wait({task})
-    assert task.cancelled()
-    assert not [other for other in asyncio.all_tasks() if other.get_name().startswith("aios3")]
-
-
 @pytest.mark.parametrize("cancels", [1, 3])
 async def test_a_cancellation_during_the_clean_up_is_raised_after_it(scene: Scene, cancels: int) -> None:
-    """The abort ends first, however often."""
     gate, error = Gate(), ValueError("source")
     scene.store.on("AbortMultipartUpload", gate)
     task = await running(scene, lambda: scene.guard.create(CREATE), error)
@@ -291,28 +246,7 @@ async def test_a_cancellation_during_the_clean_up_is_raised_after_it(scene: Scen
     assert error.__notes__ == [WHERE + "it was aborted"]
 
 
-async def test_a_second_cancellation_waits_as_well(scene: Scene) -> None:
-    """Of a caller that was cancelled in the first place."""
-    gate, forever = Gate(), asyncio.Event()
-    scene.store.on("AbortMultipartUpload", gate)
-
-    async def block() -> None:
-        await scene.guard.create(CREATE)
-        await forever.wait()
-
-    task = await running(scene, block)
-    for _ in range(2):
-        task.cancel()
-        await turns(3)
-    assert not task.done()
-    gate.opened.set()
-    await asyncio.wait({task})
-    assert task.cancelled()
-    assert scene.store.uploads == {}
-
-
 async def test_an_abort_without_an_answer_ends_at_the_deadline() -> None:
-    """The note says that the time ran out; the first error is raised."""
     scene = Scene(deadline=0.01)
     scene.store.on("AbortMultipartUpload", Gate())
     (note,) = await scene.fail(ValueError("source"))
@@ -323,7 +257,6 @@ async def test_an_abort_without_an_answer_ends_at_the_deadline() -> None:
 
 
 async def test_the_upload_of_a_lost_create_is_aborted_at_the_end(scene: Scene) -> None:
-    """The repeated Create succeeds, the upload is committed, and the first one does not stay."""
     scene.store.on("CreateMultipartUpload", scene.store.lose)
     async with scene.guard:
         assert await scene.guard.create(CREATE) == "upload-2"
@@ -333,8 +266,7 @@ async def test_the_upload_of_a_lost_create_is_aborted_at_the_end(scene: Scene) -
     assert [type(failure) for failure in scene.failures] == [TransportError]
 
 
-async def test_a_sweep_that_fails_does_not_spoil_a_success(scene: Scene) -> None:
-    """The object is there."""
+async def test_a_failed_sweep_does_not_fail_a_committed_upload(scene: Scene) -> None:
     scene.store.on("CreateMultipartUpload", scene.store.lose)
     scene.store.on("ListMultipartUploads", refusal(403, "AccessDenied"))
     async with scene.guard:
@@ -343,8 +275,7 @@ async def test_a_sweep_that_fails_does_not_spoil_a_success(scene: Scene) -> None
     assert "ListMultipartUploads" in scene.store.operations
 
 
-async def test_a_create_that_is_lost_for_good_is_cleaned_up_and_told() -> None:
-    """All attempts made an upload; all are aborted; nothing is left to tell."""
+async def test_all_uploads_of_a_create_without_any_response_are_aborted() -> None:
     scene = Scene(attempts=2)
     scene.store.on("CreateMultipartUpload", scene.store.lose, scene.store.lose)
     with pytest.raises(TransportError) as caught:
@@ -354,8 +285,7 @@ async def test_a_create_that_is_lost_for_good_is_cleaned_up_and_told() -> None:
     assert caught.value.__notes__ == ["aios3: gave up after 2 attempts"]
 
 
-async def test_what_a_lost_create_left_is_told_if_it_cannot_be_found() -> None:
-    """By the key, because nobody knows the id."""
+async def test_a_note_names_the_key_if_the_upload_of_a_lost_create_cannot_be_found() -> None:
     scene = Scene(attempts=1)
     scene.store.on("CreateMultipartUpload", scene.store.lose)
     scene.store.on("ListMultipartUploads", refusal(403, "AccessDenied"))
@@ -366,10 +296,11 @@ async def test_what_a_lost_create_left_is_told_if_it_cannot_be_found() -> None:
     assert note.startswith("aios3: a response to CreateMultipartUpload of bucket/key was lost")
     assert note.endswith("look at the open uploads of this key")
     assert "403 AccessDenied" in note
+    (search,) = scene.store.requests("ListMultipartUploads")
+    assert (search.path, search.headers) == ("/bucket", {"x-every": "e"})
 
 
-async def test_a_failing_sweep_does_not_turn_a_good_abort_into_a_bad_one(scene: Scene) -> None:
-    """Each has a note of its own."""
+async def test_an_abort_and_a_failed_sweep_have_notes_of_their_own(scene: Scene) -> None:
     scene.store.on("CreateMultipartUpload", scene.store.lose)
     scene.store.on("ListMultipartUploads", refusal(403, "AccessDenied"))
     notes = await scene.fail(ValueError("source"))
@@ -377,17 +308,7 @@ async def test_a_failing_sweep_does_not_turn_a_good_abort_into_a_bad_one(scene: 
     assert "was lost" in notes[1]
 
 
-async def test_a_clear_refusal_needs_no_sweep(scene: Scene) -> None:
-    """The store has made nothing."""
-    scene.store.on("CreateMultipartUpload", refusal(403, "AccessDenied"))
-    with pytest.raises(AccessDeniedError):
-        async with scene.guard:
-            await scene.guard.create(CREATE)
-    assert scene.store.operations == ["CreateMultipartUpload"]
-
-
-async def test_a_cancelled_wait_between_creates_sweeps(scene: Scene) -> None:
-    """The first Create was lost, the second not sent yet."""
+async def test_a_cancelled_wait_between_two_creates_sweeps(scene: Scene) -> None:
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -405,8 +326,7 @@ async def test_a_cancelled_wait_between_creates_sweeps(scene: Scene) -> None:
     assert scene.store.uploads == {}
 
 
-async def test_the_upload_of_this_call_is_never_swept(scene: Scene) -> None:
-    """A sweep at the end of a failed upload takes only what nobody knows."""
+async def test_a_sweep_leaves_the_uploads_of_other_calls_alone(scene: Scene) -> None:
     scene.store.on("CreateMultipartUpload", scene.store.lose)
     scene.known.add("another call's")
     scene.store.open_upload("another call's", at=scene.clock.moment)
@@ -414,23 +334,15 @@ async def test_the_upload_of_this_call_is_never_swept(scene: Scene) -> None:
     assert list(scene.store.uploads) == ["another call's"]
 
 
-# an upload that goes on
+# suspended and resumed uploads
 
 
 @pytest.mark.parametrize("error", [OSError("full"), asyncio.CancelledError()])
-async def test_an_upload_that_cannot_be_taken_into_care_is_left_as_it_was(scene: Scene, error: BaseException) -> None:
-    """The journal could not be written, or nobody waits any more: nothing was asked of the source yet."""
-
-    class FullLog(NoRecord):
-        def __init__(self) -> None:
-            self.events: list[str] = []
-
+async def test_a_resumed_upload_that_the_journal_cannot_record_stays_open(scene: Scene, error: BaseException) -> None:
+    class FullLog(Log):
         async def created(self, upload_id: str) -> None:
-            self.events.append(upload_id)
+            await super().created(upload_id)
             raise error
-
-        def left_open(self) -> None:
-            self.events.append("left open")
 
     scene.store.open_upload("id")
     scene.guard._record = log = FullLog()
@@ -443,9 +355,12 @@ async def test_an_upload_that_cannot_be_taken_into_care_is_left_as_it_was(scene:
     assert "id" in scene.store.uploads
 
 
-@pytest.mark.parametrize(("state", "kept"), [("parts", True), ("no parts", False), ("aborting", False)])
-async def test_only_parts_are_worth_keeping(scene: Scene, state: str, kept: bool) -> None:
-    """A suspended upload without any, or one whose abort has begun, is ended."""
+@pytest.mark.parametrize(
+    ("state", "kept"), [("parts", True), ("no parts", False), ("aborting", False), ("committed", False)]
+)
+async def test_a_suspended_upload_is_kept_only_if_it_is_open_and_has_parts(
+    scene: Scene, state: str, kept: bool
+) -> None:
     scene.guard.suspended_by = error = UploadSuspendedError("closed")
     with pytest.raises(UploadSuspendedError):
         async with scene.guard:
@@ -453,25 +368,15 @@ async def test_only_parts_are_worth_keeping(scene: Scene, state: str, kept: bool
             scene.guard.may_have_parts = state != "no parts"
             if state == "aborting":
                 await scene.guard.abort()
+            if state == "committed":
+                scene.guard.completed()
             raise error
     assert scene.guard.is_kept is kept
-    assert bool(scene.store.uploads) is kept
-
-
-async def test_a_committed_upload_is_not_kept(scene: Scene) -> None:
-    """There is nothing to go on with."""
-    scene.guard.suspended_by = error = UploadSuspendedError("closed")
-    with pytest.raises(UploadSuspendedError):
-        async with scene.guard:
-            await scene.guard.create(CREATE)
-            scene.guard.may_have_parts = True
-            scene.guard.completed()
-            raise error
-    assert not scene.guard.is_kept
+    assert bool(scene.store.uploads) is (kept or state == "committed")
 
 
 async def test_the_suspension_of_another_upload_ends_this_one(scene: Scene) -> None:
-    """It may pass through the block, where one upload feeds another; this one was not stopped."""
+    """It can pass through the block if one upload feeds another."""
     with pytest.raises(UploadSuspendedError):
         async with scene.guard:
             await scene.guard.create(CREATE)
@@ -481,8 +386,7 @@ async def test_the_suspension_of_another_upload_ends_this_one(scene: Scene) -> N
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
-def test_a_create_that_is_interrupted_is_looked_for(interrupt: type[BaseException]) -> None:
-    """The interrupt may strike after the request has left; the loop is run to the end, as `asyncio.run` does."""
+def test_the_upload_of_an_interrupted_create_is_found_and_aborted(interrupt: type[BaseException]) -> None:
     uploads: list[dict[str, Any]] = []
 
     async def main() -> None:
@@ -502,50 +406,8 @@ def test_a_create_that_is_interrupted_is_looked_for(interrupt: type[BaseExceptio
     assert uploads == [{}]
 
 
-STILL_THERE = Response(200, {}, b"<ListPartsResult></ListPartsResult>")
-
-
-async def test_every_request_of_the_clean_up_is_about_this_upload(scene: Scene) -> None:
-    """The aborts that are repeated, and the questions between them."""
-    scene.store.on("ListParts", STILL_THERE, STILL_THERE)
-    await scene.fail(ValueError("source"), parts=True)
-    asked = {(request.path, dict(request.query).get("uploadId")) for request in scene.store.sent[1:]}
-    assert asked == {("/bucket/key", "upload-1")}
-
-
-async def test_what_was_seen_to_stay_is_gone_only_when_the_store_says_so(scene: Scene) -> None:
-    """A question that is refused proves nothing after that."""
-    scene.store.on("ListParts", STILL_THERE, *[refusal(403, "AccessDenied")] * 40)
-    notes = await scene.fail(ValueError("source"), parts=True)
-    assert notes == [WHERE + "it could not be aborted and may be billed until it is"]
-
-
-@pytest.mark.parametrize("before", [(), (STILL_THERE,)], ids=["at once", "after it was seen"])
-@pytest.mark.parametrize("answer", [refusal(503, "SlowDown"), TransportError("reset")], ids=["503", "reset"])
-async def test_without_an_answer_the_abort_is_not_proved(
-    scene: Scene, answer: Response | Exception, before: tuple[Response, ...]
-) -> None:
-    """The abort was answered, but a part that came after it may have brought the upload back; so the note says."""
-    scene.store.on("ListParts", *before, *[answer] * 6)
-    (note,) = await scene.fail(ValueError("source"), parts=True)
-    assert note.startswith(WHERE + "it could not be aborted for certain, since no response came, and may be billed")
-    assert note.endswith(" (reset)" if isinstance(answer, Exception) else ")")
-    assert scene.store.operations.count("ListParts") == 6 + len(before)
-
-
-async def test_a_caller_without_retries_has_its_clean_up_repeated_all_the_same() -> None:
-    """Abort and proof keep a promise; what the caller's policy bounds is the transfer."""
-    scene = Scene(attempts=1)
-    scene.store.on("AbortMultipartUpload", TransportError("reset"), refusal(503, "SlowDown"))
-    scene.store.on("ListParts", *[TransportError("reset")] * 2, refusal(500, "InternalError"), STILL_THERE)
-    assert await scene.fail(ValueError("source"), parts=True) == [WHERE + "it was aborted"]
-    assert scene.store.operations[1:] == [
-        *["AbortMultipartUpload"] * 3, *["ListParts"] * 4, "AbortMultipartUpload", "ListParts",
-    ]  # fmt: skip
-
-
-async def test_an_abort_whose_proof_is_missing_keeps_its_word() -> None:
-    """For a commit that wants to know whether the upload was still there."""
+async def test_an_abort_without_a_proof_keeps_its_outcome() -> None:
+    """For a commit, which asks whether the upload was still there."""
     scene = Scene()
     async with scene.guard:
         await scene.guard.create(CREATE)
@@ -554,61 +416,7 @@ async def test_an_abort_whose_proof_is_missing_keeps_its_word() -> None:
         assert await scene.guard.abort() is AbortOutcome.ABORTED
 
 
-async def test_a_question_that_is_refused_otherwise_is_no_proof(scene: Scene) -> None:
-    """Only that there is no such upload is; the abort's word does, and no more is asked."""
-    scene.store.on("ListParts", refusal(403, "AccessDenied"))
-    await scene.fail(ValueError("source"), parts=True)
-    assert scene.store.operations.count("AbortMultipartUpload") == 1
-
-
-async def test_the_log_is_told_of_every_step() -> None:
-    """Before there is something to abort, with its id when there is, and at the end."""
-
-    class Log(NoRecord):
-        def __init__(self) -> None:
-            self.events: list[str] = []
-
-        async def creating(self) -> None:
-            self.events.append("creating")
-
-        async def created(self, upload_id: str) -> None:
-            self.events.append(upload_id)
-
-        def ended(self) -> None:
-            self.events.append("ended")
-
-    clock, log = FakeClock(), Log()
-    client = make_client(FakeStore(clock), clock)
-    guard = make_guard(client, FailedAttempts(), record=log)
-    async with guard:
-        await guard.create(CREATE)
-        guard.completed()
-    assert log.events == ["creating", "upload-1", "ended"]
-
-
-async def test_the_log_is_told_of_an_abort_that_was_not_proved() -> None:
-    """So that the upload is looked for again."""
-
-    class Log(NoRecord):
-        was_left_open = False
-
-        def left_open(self) -> None:
-            self.was_left_open = True
-
-    clock, log = FakeClock(), Log()
-    store = FakeStore(clock)
-    store.on("ListParts", *[TransportError("reset")] * 6)
-    guard = make_guard(make_client(store, clock), FailedAttempts(), record=log)
-    with pytest.raises(ValueError, match="source"):
-        async with guard:
-            await guard.create(CREATE)
-            guard.may_have_parts = True
-            raise ValueError("source")
-    assert log.was_left_open
-
-
-async def test_it_says_that_it_cleans_up_while_it_does(scene: Scene) -> None:
-    """In a task that bears our name; not before."""
+async def test_the_clean_up_shows_while_it_runs_in_a_named_task(scene: Scene) -> None:
     gate = Gate()
     scene.store.on("AbortMultipartUpload", gate)
     task = asyncio.create_task(scene.fail(ValueError("source")))
@@ -620,11 +428,8 @@ async def test_it_says_that_it_cleans_up_while_it_does(scene: Scene) -> None:
     await task
 
 
-# what the clean-up may take, and what is told of it
-
-
-async def test_a_create_that_is_not_answered_gets_half_of_the_deadline(scene: Scene, loop_clock: LoopClock) -> None:
-    """The other half is for finding, and aborting, what it made."""
+async def test_a_create_without_a_response_gets_half_of_the_deadline(scene: Scene, loop_clock: LoopClock) -> None:
+    """The other half is for the search for its upload."""
 
     async def make_and_never_answer(_: object) -> None:
         scene.store.open_upload("lost", at=scene.clock.moment)
@@ -642,31 +447,7 @@ async def test_a_create_that_is_not_answered_gets_half_of_the_deadline(scene: Sc
     assert scene.store.uploads == {}
 
 
-async def test_what_a_lost_create_made_is_looked_for_in_its_bucket(scene: Scene) -> None:
-    """With the headers of every other request about this upload."""
-    scene.store.on("CreateMultipartUpload", scene.store.lose)
-    await scene.fail(ValueError("source"))
-    (search,) = scene.store.requests("ListMultipartUploads")
-    assert (search.path, search.headers) == ("/bucket", {"x-every": "e"})
-
-
-async def test_an_empty_retry_budget_does_not_stop_the_proof(scene: Scene) -> None:
-    """The store is asked again, instead of aborting what is not there any more."""
-    scene.guard._client.budget.take(500)
-    scene.store.on("ListParts", STILL_THERE, refusal(503, "SlowDown"))
-    assert await scene.fail(ValueError("source"), parts=True) == [WHERE + "it was aborted"]
-    assert scene.store.operations[1:] == ["AbortMultipartUpload", "ListParts"] * 2 + ["ListParts"]
-
-
-async def test_an_abort_whose_answers_are_lost_may_have_worked(scene: Scene) -> None:
-    """The note does not say that it failed."""
-    scene.store.on("AbortMultipartUpload", *[TransportError("reset")] * 6)
-    (note,) = await scene.fail(ValueError("source"))
-    assert note.startswith(WHERE + "it could not be aborted for certain, since no response came")
-
-
 async def test_of_two_cancellations_the_first_is_raised(scene: Scene) -> None:
-    """It reaches the caller as it was; the second only came while its end was waited for."""
     gate, raised = Gate(), list[object]()
     scene.store.on("AbortMultipartUpload", gate)
 
@@ -691,34 +472,27 @@ async def test_of_two_cancellations_the_first_is_raised(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "answers", "told"),
+    ("operation", "answers", "events"),
     [
-        ("", [], "ended"),
-        ("AbortMultipartUpload", [refusal(404, "NoSuchUpload")], "ended"),
-        ("AbortMultipartUpload", [refusal(403, "AccessDenied")], "left open"),
-        ("CreateMultipartUpload", [refusal(403, "AccessDenied")], "ended"),
-        ("CreateMultipartUpload", [TransportError("reset")] * 4, "left open"),
+        ("", [], ["creating", "upload-1", "ended"]),
+        ("AbortMultipartUpload", [refusal(404, "NoSuchUpload")], ["creating", "upload-1", "ended"]),
+        ("AbortMultipartUpload", [DENIED], ["creating", "upload-1", "left open"]),
+        ("ListParts", [RESET] * 6, ["creating", "upload-1", "left open"]),
+        ("CreateMultipartUpload", [DENIED], ["creating", "ended"]),
+        ("CreateMultipartUpload", [RESET] * 4, ["creating", "left open"]),
     ],
-    ids=["aborted", "gone", "not aborted", "not created", "not found"],
+    ids=["aborted", "gone", "not aborted", "not proved", "not created", "not found"],
 )
-async def test_the_log_is_told_whether_anything_may_be_open(
-    scene: Scene, operation: str, answers: list[Any], told: str
+async def test_the_journal_records_every_step_and_whether_an_upload_may_be_open(
+    scene: Scene, operation: str, answers: list[Any], events: list[str]
 ) -> None:
-    """At the very end, so that a later process knows whether there is something to look for."""
-    events: list[str] = []
-
-    class Log(NoRecord):
-        def ended(self) -> None:
-            events.append("ended")
-
-        def left_open(self) -> None:
-            events.append("left open")
-
-    scene.guard._record = Log()
+    """A refused Create needs no search, which this store would refuse too."""
+    scene.guard._record = log = Log()
     scene.store.on(operation, *answers)
-    scene.store.on("ListMultipartUploads", refusal(403, "AccessDenied"))
+    scene.store.on("ListMultipartUploads", DENIED)
     with pytest.raises((KeyError, StorageError)):
         async with scene.guard:
             await scene.guard.create(CREATE)
+            scene.guard.may_have_parts = True
             raise KeyError("theirs")
-    assert events == [told]
+    assert log.events == events

@@ -1,4 +1,4 @@
-"""The sweep after a lost Create: it takes what this call has left, and touches nothing else."""
+"""The sweep after a lost Create: it aborts the upload that this call has left, and no other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECOND = timedelta(seconds=1)
 
 
 class Scene:
-    """A lost Create: sent at 0 s, given up at 10 s, looked for an hour later."""
+    """A lost Create: sent at 0 s, given up at 10 s. The sweep comes an hour later."""
 
     def __init__(self, skew: timedelta = timedelta()) -> None:
         self.clock = FakeClock()
@@ -36,15 +36,14 @@ class Scene:
         self.store.open_upload(upload_id, key, at=self.began + self.store.skew + seconds * SECOND, parts=parts)
 
     async def run(self) -> list[str]:
-        """Sweep, after an answer that told the store's time."""
+        """Sweep, after a response that showed the store's time."""
         with pytest.raises(StorageError):
             await self.client.run(HeadObject("bucket", "other"))
         return await self.sweep.run()
 
 
-@pytest.mark.parametrize("seconds", [-1, 0, 5, 10, 11])
-async def test_what_began_while_the_create_was_unanswered_is_aborted(seconds: int) -> None:
-    """Once: then no sweep is needed."""
+@pytest.mark.parametrize("seconds", [-2, 0, 5, 10, 12])
+async def test_an_upload_begun_while_the_create_had_no_response_is_aborted_once(seconds: int) -> None:
     scene = Scene()
     scene.open("orphan", seconds)
     assert scene.sweep.is_needed
@@ -53,39 +52,37 @@ async def test_what_began_while_the_create_was_unanswered_is_aborted(seconds: in
     assert not scene.sweep.is_needed
 
 
-@pytest.mark.parametrize("seconds", [-3600, -3, 13, 3600])
-async def test_what_began_earlier_or_later_is_not_touched(seconds: int) -> None:
-    """It is somebody else's, perhaps just about to send its first part."""
+@pytest.mark.parametrize(
+    ("seconds", "key", "parts"),
+    [(-3600, "key", 0), (-3, "key", 0), (13, "key", 0), (3600, "key", 0), (None, "key", 0), (5, "key", 1)]
+    + [(5, key, 0) for key in ("key2", "ke", "key/", "other")],
+)
+async def test_an_upload_of_another_time_or_key_or_with_parts_is_left_alone(
+    seconds: int | None, key: str, parts: int
+) -> None:
+    """Nobody else knows the id of ours, so it has no parts."""
     scene = Scene()
-    scene.open("theirs", seconds)
+    if seconds is None:
+        scene.store.open_upload("theirs")
+    else:
+        scene.open("theirs", seconds, key=key, parts=parts)
     assert await scene.run() == []
     assert list(scene.store.uploads) == ["theirs"]
 
 
-async def test_what_has_no_time_is_not_touched() -> None:
-    """It could be of any age."""
+@pytest.mark.parametrize("refused", ["ListParts", "AbortMultipartUpload"])
+async def test_an_upload_that_cannot_be_examined_or_aborted_does_not_stop_the_sweep(refused: str) -> None:
+    """The error is raised after the others are aborted."""
     scene = Scene()
-    scene.store.open_upload("ageless")
-    assert await scene.run() == []
+    scene.open("first", 5)
+    scene.open("orphan", 6)
+    scene.store.on(refused, refusal(403, "AccessDenied"))
+    with pytest.raises(AccessDeniedError):
+        await scene.run()
+    assert list(scene.store.uploads) == ["first"]
 
 
-async def test_what_has_parts_is_not_touched() -> None:
-    """Ours has none: nobody knows its id."""
-    scene = Scene()
-    scene.open("busy", 5, parts=1)
-    assert await scene.run() == []
-
-
-@pytest.mark.parametrize("key", ["key2", "ke", "key/", "other"])
-async def test_other_keys_are_not_touched(key: str) -> None:
-    """Also where the listing by prefix shows them."""
-    scene = Scene()
-    scene.open("theirs", 5, key=key)
-    assert await scene.run() == []
-
-
-async def test_uploads_of_this_driver_are_not_touched() -> None:
-    """Their ids are known."""
+async def test_uploads_with_known_ids_are_left_alone() -> None:
     scene = Scene()
     scene.open("running", 5)
     scene.open("orphan", 5)
@@ -96,81 +93,40 @@ async def test_uploads_of_this_driver_are_not_touched() -> None:
 
 @pytest.mark.parametrize("skew", [timedelta(days=1), timedelta(hours=-7), timedelta(minutes=3)])
 @pytest.mark.parametrize(("seconds", "is_ours"), [(-60, False), (5, True), (60, False)])
-async def test_times_are_the_stores(skew: timedelta, seconds: int, is_ours: bool) -> None:
-    """However wrong one of the two clocks is."""
+async def test_the_stores_clock_decides_however_wrong_one_clock_is(
+    skew: timedelta, seconds: int, is_ours: bool
+) -> None:
     scene = Scene(skew)
     scene.open("orphan", seconds)
     assert await scene.run() == (["orphan"] if is_ours else [])
 
 
-async def test_what_cannot_be_looked_at_is_not_touched() -> None:
-    """It might have parts; the others are ended all the same, and then the error is raised."""
-    scene = Scene()
-    scene.open("unclear", 5)
-    scene.open("orphan", 6)
-    scene.store.on("ListParts", refusal(403, "AccessDenied"))
-    with pytest.raises(AccessDeniedError):
-        await scene.run()
-    assert list(scene.store.uploads) == ["unclear"]
-
-
-async def test_an_orphan_that_is_gone_meanwhile_is_ended() -> None:
-    """The answer to our own abort was lost, and the repetition finds nothing."""
+async def test_an_orphan_that_our_own_lost_abort_has_ended_counts_as_aborted() -> None:
     scene = Scene()
     scene.open("orphan", 5)
     scene.store.on("AbortMultipartUpload", scene.store.lose)
     assert await scene.run() == ["orphan"]
 
 
-async def test_one_that_cannot_be_ended_does_not_save_the_others() -> None:
-    """They are ended first."""
-    scene = Scene()
-    scene.open("stubborn", 5)
-    scene.open("orphan", 6)
-    scene.store.on("AbortMultipartUpload", refusal(403, "AccessDenied"))
-    with pytest.raises(AccessDeniedError):
-        await scene.run()
-    assert list(scene.store.uploads) == ["stubborn"]
-
-
-async def test_nothing_is_touched_before_a_create() -> None:
-    """There is no time to judge by."""
+@pytest.mark.parametrize("is_lost", [False, True])
+async def test_without_the_beginning_of_a_create_nothing_is_swept(is_lost: bool) -> None:
     scene = Scene()
     scene.open("theirs", 5)
     sweep = OrphanSweep(scene.client, "bucket", "key", headers={}, known_uploads=set())
-    assert not sweep.is_needed
+    if is_lost:
+        sweep.response_was_lost()
+    assert sweep.is_needed is is_lost
     assert await sweep.run() == []
 
 
 @pytest.mark.parametrize("operation", ["ListMultipartUploads", "AbortMultipartUpload"])
-async def test_a_store_that_will_not_is_an_error(operation: str) -> None:
-    """And the sweep is still needed."""
+async def test_a_sweep_that_the_store_refuses_is_still_needed(operation: str) -> None:
     scene = Scene()
     scene.open("orphan", 5)
     scene.store.on(operation, refusal(403, "AccessDenied"))
     with pytest.raises(ResponseError, match="AccessDenied"):
         await scene.run()
     assert scene.sweep.is_needed
-
-
-async def test_it_works_without_a_retry_budget() -> None:
-    """As all clean-up."""
-    scene = Scene()
-    scene.open("orphan", 5)
-    scene.client.budget.take(500)
-    for operation in ("ListMultipartUploads", "ListParts", "AbortMultipartUpload"):
-        scene.store.on(operation, refusal(503, "SlowDown"))
-    assert await scene.run() == ["orphan"]
-
-
-async def test_requests_are_for_the_key_and_carry_the_headers() -> None:
-    """A bucket may hold millions of uploads, and somebody must pay."""
-    scene = Scene()
-    scene.open("orphan", 5)
-    await scene.run()
-    (listing,) = scene.store.requests("ListMultipartUploads")
-    assert dict(listing.query)["prefix"] == "key"
-    assert all(request.headers["x-every"] == "e" for request in scene.store.sent[1:])
 
 
 def page(
@@ -181,8 +137,7 @@ def page(
     return Response(200, {}, f"<ListMultipartUploadsResult>{flag}{body}</ListMultipartUploadsResult>".encode())
 
 
-async def test_all_pages_are_read() -> None:
-    """Each goes on where the one before it ended."""
+async def test_all_pages_of_the_listing_are_read() -> None:
     scene = Scene()
     for name in ("one", "two", "three"):
         scene.open(name, 4)
@@ -192,8 +147,7 @@ async def test_all_pages_are_read() -> None:
     assert markers == [None, "one", "two"]
 
 
-async def test_a_listing_without_end_ends() -> None:
-    """Twenty pages are looked at; what was found on them counts."""
+async def test_a_listing_without_end_is_read_for_twenty_pages() -> None:
     scene = Scene()
     scene.open("orphan", 4)
     numbers = iter(range(1000))
@@ -207,7 +161,6 @@ async def test_a_listing_without_end_ends() -> None:
 
 
 async def test_a_listing_that_does_not_move_on_is_an_error() -> None:
-    """It would never end."""
     scene = Scene()
     scene.store.on("ListMultipartUploads", *[page("same")] * 100)
     with pytest.raises(ResponseError, match="does not advance"):
@@ -215,8 +168,8 @@ async def test_a_listing_that_does_not_move_on_is_an_error() -> None:
     assert len(scene.store.requests("ListMultipartUploads")) == 2
 
 
-async def test_what_gets_its_first_part_a_moment_later_is_not_touched() -> None:
-    """Another process began in the same window: a second look tells the living from the lost."""
+async def test_an_upload_that_gets_a_part_a_moment_later_is_left_alone() -> None:
+    """Another process has begun it in the same seconds."""
     scene = Scene()
     scene.open("orphan", 5)
     scene.open("theirs", 6)
@@ -230,16 +183,7 @@ async def test_what_gets_its_first_part_a_moment_later_is_not_touched() -> None:
     assert list(scene.store.uploads) == ["theirs"]
 
 
-@pytest.mark.parametrize("seconds", [-2, 12])
-async def test_two_seconds_more_on_either_side_count(seconds: int) -> None:
-    """Times in a listing are whole seconds."""
-    scene = Scene()
-    scene.open("orphan", seconds)
-    assert await scene.run() == ["orphan"]
-
-
-async def test_a_time_that_is_told_counts_like_one_that_was_noted() -> None:
-    """As after a restart, when an earlier process had sent the Create."""
+async def test_a_time_from_an_earlier_process_counts_like_one_of_this_call() -> None:
     scene = Scene()
     scene.sweep.was_lost_between(scene.began - 100 * SECOND, scene.began - 90 * SECOND)
     scene.open("orphan", -95)
@@ -247,17 +191,8 @@ async def test_a_time_that_is_told_counts_like_one_that_was_noted() -> None:
     assert await scene.run() == ["orphan"]
 
 
-async def test_a_loss_without_a_beginning_is_none() -> None:
-    """There is no window to judge by."""
-    scene = Scene()
-    scene.open("theirs", 5)
-    sweep = OrphanSweep(scene.client, "bucket", "key", headers={}, known_uploads=set())
-    sweep.response_was_lost()
-    assert await sweep.run() == []
-
-
-async def test_what_is_in_use_elsewhere_is_not_touched() -> None:
-    """Others are asked once there are candidates."""
+async def test_uploads_in_use_elsewhere_are_left_alone() -> None:
+    """They are asked for only if there are candidates."""
     scene = Scene()
     scene.open("theirs", 5)
     scene.open("orphan", 5)
@@ -272,8 +207,7 @@ async def test_what_is_in_use_elsewhere_is_not_touched() -> None:
     assert asked == ["asked"]
 
 
-async def test_every_request_is_for_the_bucket_and_the_key() -> None:
-    """And the first page has no marker."""
+async def test_every_request_is_for_the_bucket_and_the_key_and_carries_the_headers() -> None:
     scene = Scene()
     scene.open("orphan", 5)
     await scene.sweep.run()
@@ -283,12 +217,13 @@ async def test_every_request_is_for_the_bucket_and_the_key() -> None:
         ("ListParts", "/bucket/key"),
         ("AbortMultipartUpload", "/bucket/key"),
     ]
+    assert dict(scene.store.sent[0].query)["prefix"] == "key"
     assert not [name for name, _ in scene.store.sent[0].query if name.endswith("-marker")]
+    assert all(request.headers["x-every"] == "e" for request in scene.store.sent)
 
 
 @pytest.mark.parametrize("operation", ["ListMultipartUploads", "ListParts", "AbortMultipartUpload"])
-async def test_a_budget_that_runs_out_on_the_way_does_not_end_it(operation: str) -> None:
-    """Each of its requests is repeated all the same."""
+async def test_a_sweep_is_retried_with_an_empty_retry_budget(operation: str) -> None:
     scene = Scene()
     scene.open("orphan", 5)
 

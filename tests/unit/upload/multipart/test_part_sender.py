@@ -1,11 +1,11 @@
-"""Parts on their way: a bounded number, each recorded once it is acknowledged, and its memory given back once."""
+"""Parts in flight: a bounded number, each recorded when it is acknowledged, and closed once."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import dataclasses
-import zlib
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from aios3._client.failed_attempts import FailedAttempts
 from aios3._concurrency.task_group import PartTasks, UploadTasks
 from aios3._protocol.operations import CreateMultipartUpload
+from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.create import Creation
 from aios3._upload.multipart.part_sender import PartSender
 from aios3._upload.shared.progress import ProgressReporter
@@ -34,7 +35,7 @@ from tests.support.fakes import (
 
 
 class SenderScene:
-    """A sender for an upload that is open."""
+    """Sender for an open upload."""
 
     def __init__(self, **job: Any) -> None:
         self.clock = FakeClock()
@@ -60,9 +61,17 @@ class SenderScene:
         await self.sender.send(FakePart(number, b"part", self.closed.append))
 
 
-async def test_a_part_is_recorded_when_it_is_acknowledged() -> None:
-    """With what the store said of it, and the caller's progress moves."""
-    scene = SenderScene(checksum="crc32")
+MD5 = base64.b64encode(bytes.fromhex(md5(b"part"))).decode()
+
+
+@pytest.mark.parametrize(
+    ("checksum", "digest"), [("crc32", {"x-amz-checksum-crc32": "SQ9wxg=="}), (None, {"content-md5": MD5})]
+)
+async def test_a_part_is_recorded_when_it_is_acknowledged(checksum: str | None, digest: dict[str, str]) -> None:
+    """Under an object lock it is sent with its checksum, or else with its MD5."""
+    headers = dataclasses.replace(HEADERS, create={"x-amz-object-lock-mode": "GOVERNANCE"})
+    scene, names = SenderScene(checksum=checksum, headers=headers), list[str]()
+    scene.store.on("UploadPart", lambda _: names.append(asyncio.current_task().get_name()))  # type: ignore[union-attr]
     async with PartTasks() as group:
         scene.tasks.begin(group)
         await scene.send(1)
@@ -73,14 +82,16 @@ async def test_a_part_is_recorded_when_it_is_acknowledged() -> None:
         1,
         4,
         md5(b"part"),
-        base64.b64encode(zlib.crc32(b"part").to_bytes(4, "big")).decode(),
+        digest.get("x-amz-checksum-crc32"),
     )
+    (request,) = scene.store.sent
+    assert (request.path, names) == ("/bucket/key", ["aios3: part 1 of 'key'"])
+    assert request.headers == {"x-part": "p", **digest}
     assert (scene.progress.bytes_durable, scene.progress.parts_stored) == (4, 1)
     assert scene.closed == [1]
 
 
-async def test_no_more_parts_are_on_their_way_than_there_are_slots() -> None:
-    """The next one waits until one has come back."""
+async def test_a_further_part_waits_for_a_slot() -> None:
     scene = SenderScene(concurrency=2)
     gates = [Gate(), Gate()]
     scene.store.on("UploadPart", *gates)
@@ -99,8 +110,7 @@ async def test_no_more_parts_are_on_their_way_than_there_are_slots() -> None:
     assert [part.number for part in scene.sender.tracker.durable_parts()] == [1, 2, 3]
 
 
-async def test_a_part_that_fails_ends_the_upload() -> None:
-    """All memory comes back, that of parts that never began included."""
+async def test_a_failed_part_ends_the_upload_and_closes_every_part() -> None:
     scene = SenderScene(concurrency=3)
     scene.store.on("UploadPart", refusal(403, "AccessDenied"), Gate())
     with pytest.raises(AccessDeniedError):
@@ -114,8 +124,7 @@ async def test_a_part_that_fails_ends_the_upload() -> None:
     assert len(scene.failures) == 1
 
 
-async def test_a_part_that_is_cancelled_before_its_first_step_gives_all_back() -> None:
-    """No code of its own has run."""
+async def test_a_part_cancelled_before_its_first_step_is_closed() -> None:
     scene = SenderScene()
     with pytest.raises(ValueError, match="source"):
         async with PartTasks() as group:
@@ -128,47 +137,7 @@ async def test_a_part_that_is_cancelled_before_its_first_step_gives_all_back() -
     await scene.sender.drain()
 
 
-async def test_an_upload_that_has_failed_sends_nothing() -> None:
-    """The slot and the part stay with the caller."""
-    scene = SenderScene()
-    with pytest.raises(ValueError, match="source"):
-        async with PartTasks() as group:
-            scene.tasks.begin(group)
-            raise ValueError("source")
-    with pytest.raises(StorageError, match="takes no further bytes"):
-        await scene.send(1)
-    assert scene.closed == []
-
-
-async def test_a_part_is_for_the_key_and_carries_its_checksum() -> None:
-    """And its task is named after it."""
-    scene = SenderScene(checksum="crc32")
-    names: list[str] = []
-    scene.store.on("UploadPart", lambda _: names.append(asyncio.current_task().get_name()))  # type: ignore[union-attr]
-    async with PartTasks() as group:
-        scene.tasks.begin(group)
-        await scene.send(1)
-        await scene.sender.drain()
-    (request,) = scene.store.sent
-    assert request.path == "/bucket/key"
-    assert request.headers["x-amz-checksum-crc32"] == base64.b64encode(zlib.crc32(b"part").to_bytes(4, "big")).decode()
-    assert names == ["aios3: part 1 of 'key'"]
-
-
-async def test_a_part_of_a_locked_object_carries_its_md5() -> None:
-    """S3 wants it where no checksum is sent."""
-    headers = dataclasses.replace(HEADERS, create={"x-amz-object-lock-mode": "GOVERNANCE"})
-    scene = SenderScene(headers=headers)
-    async with PartTasks() as group:
-        scene.tasks.begin(group)
-        await scene.send(1)
-        await scene.sender.drain()
-    (request,) = scene.store.sent
-    assert base64.b64decode(request.headers["content-md5"]).hex() == md5(b"part")
-
-
-async def test_adaptive_uploads_share_what_is_worth_it() -> None:
-    """One that has slots of its own waits for the others' parts, and what is found out is the driver's."""
+async def test_adaptive_uploads_share_the_concurrency_of_the_driver() -> None:
     scene = SenderScene(concurrency=9, is_adaptive=True)
     gates = [Gate() for _ in range(9)]
     scene.store.on("UploadPart", *gates)
@@ -188,31 +157,36 @@ async def test_adaptive_uploads_share_what_is_worth_it() -> None:
     assert (search.level, scene.engine.concurrency.in_flight) == (16, 0)
 
 
-async def test_a_part_that_had_to_be_repeated_is_trouble_for_all() -> None:
-    """The next parts of every adaptive upload go out fewer at once."""
+@pytest.mark.parametrize(
+    "answer", [refusal(500, "InternalError"), refusal(403, "AccessDenied")], ids=["retried", "failed"]
+)
+async def test_a_part_that_needs_a_retry_or_fails_lowers_the_shared_concurrency(answer: Response) -> None:
     scene = SenderScene(concurrency=9, is_adaptive=True)
-    scene.store.on("UploadPart", refusal(500, "InternalError"))
-    async with PartTasks() as group:
-        scene.tasks.begin(group)
-        await scene.send(1)
-        await scene.sender.drain()
-    assert (scene.engine.concurrency.search.level, scene.engine.concurrency.in_flight, len(scene.failures)) == (6, 0, 1)
-
-
-async def test_a_part_that_fails_is_trouble_for_all() -> None:
-    """Though its upload learns nothing from it any more."""
-    scene = SenderScene(concurrency=9, is_adaptive=True)
-    scene.store.on("UploadPart", refusal(403, "AccessDenied"))
-    with pytest.raises(AccessDeniedError):
+    scene.store.on("UploadPart", answer)
+    with contextlib.suppress(AccessDeniedError):
         async with PartTasks() as group:
             scene.tasks.begin(group)
             await scene.send(1)
-            await asyncio.Event().wait()
-    assert (scene.engine.concurrency.search.level, scene.engine.concurrency.in_flight) == (6, 0)
+            await scene.sender.drain()
+    assert (scene.engine.concurrency.search.level, scene.engine.concurrency.in_flight, len(scene.failures)) == (6, 0, 1)
 
 
-async def test_a_part_that_is_cancelled_at_the_gate_gives_its_slot_back() -> None:
-    """And one that is cancelled on its way says nothing of the store."""
+@pytest.mark.parametrize("is_adaptive", [False, True])
+async def test_an_upload_that_has_failed_sends_no_part_and_holds_no_slot(is_adaptive: bool) -> None:
+    """The caller keeps the part."""
+    scene = SenderScene(concurrency=9, is_adaptive=is_adaptive)
+    with pytest.raises(ValueError, match="source"):
+        async with PartTasks() as group:
+            scene.tasks.begin(group)
+            raise ValueError("source")
+    with pytest.raises(StorageError, match="takes no further bytes"):
+        await scene.send(1)
+    await scene.sender.drain()
+    assert (scene.closed, scene.engine.concurrency.in_flight) == ([], 0)
+
+
+async def test_a_part_cancelled_while_it_waits_for_the_driver_gives_its_slot_back() -> None:
+    """One that is cancelled in flight proves nothing about the store."""
     scene = SenderScene(concurrency=9, is_adaptive=True)
     scene.engine.concurrency.search.level = 1
     scene.store.on("UploadPart", Gate())
@@ -228,19 +202,3 @@ async def test_a_part_that_is_cancelled_at_the_gate_gives_its_slot_back() -> Non
             raise StorageError("enough")
     await scene.sender.drain()
     assert (scene.engine.concurrency.search.level, scene.engine.concurrency.in_flight) == (1, 0)
-
-
-async def test_an_upload_that_cannot_send_leaves_the_gate() -> None:
-    """One that has failed while it waited."""
-    scene = SenderScene(concurrency=9, is_adaptive=True)
-    with pytest.raises(StorageError, match="the end"):
-        async with PartTasks() as group:
-            scene.tasks.begin(group)
-            scene.tasks.stop(StorageError("the end"))
-            try:
-                await asyncio.Event().wait()
-            finally:
-                with pytest.raises(StorageError, match="takes no further bytes"):
-                    await scene.send(1)
-    await scene.sender.drain()
-    assert scene.engine.concurrency.in_flight == 0

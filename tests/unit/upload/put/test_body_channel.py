@@ -1,4 +1,4 @@
-"""The hand-over of a streamed body: bounded, rewound as long as it can be, and without an end but its own."""
+"""The channel of a streamed body: bounded, rewound while it can be, and never with a false end."""
 
 from __future__ import annotations
 
@@ -30,13 +30,16 @@ class Scene:
         return pieces
 
 
-async def test_a_body_is_its_beginning_its_pieces_and_its_end() -> None:
-    """In order, and all memory comes back."""
-    scene = Scene()
+async def test_a_body_is_its_beginning_in_segments_then_the_pieces_in_order() -> None:
+    """A piece is given back when the next one is asked for: until then the socket may read it."""
+    scene = Scene(beginning=bytes(2 * SEGMENT_SIZE) + b"rest")
     taken: list[bytes] = []
+    given_back: list[int] = []
 
     async def take() -> None:
-        taken.extend([bytes(piece) async for piece in scene.channel.pieces()])
+        async for piece in scene.channel.pieces():
+            taken.append(bytes(piece))
+            given_back.append(len(scene.given_back))
 
     taking = asyncio.create_task(take())
     await scene.channel.give_up_beginning()
@@ -44,20 +47,14 @@ async def test_a_body_is_its_beginning_its_pieces_and_its_end() -> None:
         await scene.channel.put(scene.part(number, b"%d" % number))
     scene.channel.end()
     await taking
-    assert b"".join(taken) == b"begin2345678"
+    assert [len(piece) for piece in taken[:2]] == [SEGMENT_SIZE] * 2
+    assert taken[2:] == [b"rest", *(b"%d" % number for number in range(2, 9))]
+    assert given_back == [0, 0, 0, *range(1, 8)]
     assert scene.given_back == list(range(1, 9))
-    assert scene.channel.bytes_passed == 12
+    assert scene.channel.bytes_passed == 2 * SEGMENT_SIZE + 11
 
 
-async def test_the_beginning_is_given_in_segments() -> None:
-    """Each as long as is used of it."""
-    content = bytes(2 * SEGMENT_SIZE) + b"rest"
-    pieces = Scene(beginning=content).channel.pieces()
-    assert [len(await anext(pieces)) for _ in range(3)] == [SEGMENT_SIZE, SEGMENT_SIZE, 4]
-
-
-async def test_the_beginning_is_kept_until_all_of_it_has_left() -> None:
-    """Asking for more says so; taking its last segment does not."""
+async def test_the_beginning_is_kept_until_the_piece_after_it_is_asked_for() -> None:
     scene = Scene()
     pieces = scene.channel.pieces()
     await anext(pieces)
@@ -70,8 +67,7 @@ async def test_the_beginning_is_kept_until_all_of_it_has_left() -> None:
     asking.cancel()
 
 
-async def test_only_the_beginning_can_be_sent_again() -> None:
-    """And after a rewind it has to leave again."""
+async def test_a_body_can_be_rewound_only_while_its_beginning_is_kept() -> None:
     scene = Scene()
     first = scene.channel.pieces()
     await anext(first)
@@ -88,8 +84,7 @@ async def test_only_the_beginning_can_be_sent_again() -> None:
     scene.asking.cancel()
 
 
-async def test_few_pieces_wait_for_the_socket() -> None:
-    """One that goes out and one that follows it; the third waits, and comes back to its owner if it is cancelled."""
+async def test_a_third_piece_waits_and_stays_with_its_owner_if_it_is_cancelled() -> None:
     scene = Scene()
     await scene.past_the_beginning()
     for number in (2, 3):
@@ -103,21 +98,7 @@ async def test_few_pieces_wait_for_the_socket() -> None:
     assert scene.given_back == [1]
 
 
-async def test_a_piece_comes_back_when_the_next_is_asked_for() -> None:
-    """Not before: until then the socket may still read it."""
-    scene = Scene()
-    pieces = await scene.past_the_beginning()
-    await scene.channel.put(scene.part(2, b"x"))
-    assert bytes(await scene.asking) == b"x"
-    assert scene.given_back == [1]
-    third = asyncio.create_task(anext(pieces))  # type: ignore[arg-type]
-    await turns()
-    assert scene.given_back == [1, 2]
-    third.cancel()
-
-
-async def test_idle_is_when_nothing_waits() -> None:
-    """From when the beginning was given up; a piece that goes out is not nothing."""
+async def test_a_channel_is_idle_if_no_piece_waits_or_goes_out() -> None:
     scene = Scene()
     assert not scene.channel.is_idle
     pieces = await scene.past_the_beginning()
@@ -132,8 +113,7 @@ async def test_idle_is_when_nothing_waits() -> None:
     asking.cancel()
 
 
-async def test_a_body_in_chunks_is_whole_once_its_end_was_passed_on() -> None:
-    """Not when it was only said, with pieces still to go."""
+async def test_a_body_in_chunks_is_whole_when_its_end_was_passed_on() -> None:
     scene = Scene()
     pieces = await scene.past_the_beginning()
     await scene.channel.put(scene.part(2, b"x"))
@@ -146,7 +126,6 @@ async def test_a_body_in_chunks_is_whole_once_its_end_was_passed_on() -> None:
 
 
 async def test_a_body_with_a_length_is_whole_with_its_last_byte() -> None:
-    """The store waits for no other end."""
     scene = Scene(length=7)
     pieces = await scene.past_the_beginning()
     await scene.channel.put(scene.part(2, b"x"))
@@ -158,8 +137,7 @@ async def test_a_body_with_a_length_is_whole_with_its_last_byte() -> None:
 
 
 @pytest.mark.parametrize("when", ["beginning", "piece"])
-async def test_who_waits_for_a_request_that_failed_is_told(when: str) -> None:
-    """And who comes later as well; all memory is given back, once."""
+async def test_a_writer_to_a_closed_channel_gets_an_error_and_all_memory_is_given_back_once(when: str) -> None:
     scene = Scene()
     if when == "beginning":
         waiting = asyncio.create_task(scene.channel.give_up_beginning())
@@ -181,8 +159,8 @@ async def test_who_waits_for_a_request_that_failed_is_told(when: str) -> None:
     assert scene.given_back == expected
 
 
-async def test_a_body_that_is_closed_has_no_end() -> None:
-    """Whoever still reads it waits for ever, so that nothing can take it for whole."""
+async def test_a_closed_body_has_no_end() -> None:
+    """A reader of it waits, so that nothing takes it for whole."""
     scene = Scene()
     await scene.past_the_beginning()
     scene.channel.close()

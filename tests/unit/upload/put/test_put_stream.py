@@ -1,4 +1,4 @@
-"""What became of a streamed PutObject."""
+"""One streamed PutObject: its outcome after every response that can be lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Scene:
         self.failures = FailedAttempts()
 
     async def put(self, *answers: Answer, has_ended: bool = True, nonce: str = "n") -> Committed:
-        """Put `BODY`, whose beginning is given up, and whose end was passed on or not."""
+        """Put `BODY`. Its beginning is given up; its end was passed on if `has_ended`."""
         channel = BodyChannel(FakePart(1, BODY), length=None)
         if has_ended:
             channel.end()
@@ -53,8 +53,7 @@ def scene() -> Scene:
     return Scene()
 
 
-async def test_an_answer_with_an_etag_is_believed(scene: Scene) -> None:
-    """Without a look."""
+async def test_a_response_with_an_etag_is_believed_without_a_look(scene: Scene) -> None:
     committed = await scene.put()
     assert (committed.etag, committed.version_id) == (f'"{md5(BODY)}"', "v1")
     assert scene.store.operations == ["PutObject"]
@@ -62,9 +61,7 @@ async def test_an_answer_with_an_etag_is_believed(scene: Scene) -> None:
     assert scene.store.read_timeouts == [300.0]
 
 
-async def test_a_lost_answer_is_settled_by_a_look(scene: Scene) -> None:
-    """An object of the right bytes, made meanwhile, is ours."""
-
+async def test_a_lost_response_is_settled_by_the_key(scene: Scene) -> None:
     def lose(request: object) -> None:
         scene.store.put("key", BODY, '"of-its-own"', nonce="n")
         raise TransportError("reset")
@@ -80,14 +77,13 @@ async def test_a_lost_answer_is_settled_by_a_look(scene: Scene) -> None:
 )
 @pytest.mark.parametrize("etag", ['"of-its-own"', f'"{md5(b"another.")}"'], ids=["of its own", "of other bytes"])
 async def test_size_and_age_alone_prove_nothing(scene: Scene, answer: Response | Exception, etag: str) -> None:
-    """The object may be another writer's, or have been there a moment before; or ours, if it is encrypted."""
+    """The object may be of another writer, or ours if it is encrypted."""
     scene.store.put("key", b"another.", etag)
     with pytest.raises(CompletionUnknownError, match="may be it, of 8 bytes.*nonce"):
         await scene.put(answer)
 
 
-async def test_a_nonce_tells_whatever_the_etag_is(scene: Scene) -> None:
-    """An object with another one is somebody else's, and the store's no stands."""
+async def test_the_nonce_decides_whatever_the_etag_is(scene: Scene) -> None:
     head = {"content-length": "8", "etag": '"encrypted"', "x-amz-meta-aios3-nonce": "n"}
     scene.store.on("HeadObject", *[Response(200, head)] * 3)
     assert (await scene.put(TransportError("reset"), nonce="n")).etag == "encrypted"
@@ -108,8 +104,9 @@ async def test_a_nonce_tells_whatever_the_etag_is(scene: Scene) -> None:
     ],
     ids=["older", "older, of the same bytes", "other size", "of parts", "of as many as there can be"],
 )
-async def test_somebody_elses_object_is_not_ours(scene: Scene, content: bytes, etag: str, age: float) -> None:
-    """Then nobody knows whether ours will still come."""
+async def test_an_object_of_others_leaves_the_outcome_unknown(
+    scene: Scene, content: bytes, etag: str, age: float
+) -> None:
     scene.store.put("key", content, etag)
     scene.clock.advance(age)
     scene.client = dataclasses.replace(scene.client, clock=dataclasses.replace(scene.clock(), monotonic=lambda: 0.0))
@@ -122,15 +119,15 @@ async def test_somebody_elses_object_is_not_ours(scene: Scene, content: bytes, e
 
 
 @pytest.mark.parametrize("answer", [refusal(404), refusal(403), TransportError("reset")], ids=["404", "403", "reset"])
-async def test_what_cannot_be_seen_is_unknown(scene: Scene, answer: Response | Exception) -> None:
-    """Also a key that holds nothing: the store may not have made up its mind yet."""
+async def test_a_key_without_an_object_or_a_response_leaves_the_outcome_unknown(
+    scene: Scene, answer: Response | Exception
+) -> None:
     scene.store.on("HeadObject", *[answer] * 9)
     with pytest.raises(CompletionUnknownError):
         await scene.put(TransportError("reset"))
 
 
 async def test_a_body_that_broke_off_was_not_committed(scene: Scene) -> None:
-    """So its error is definite, and nobody looks."""
     with pytest.raises(TransportError):
         await scene.put(TransportError("reset"), has_ended=False)
     assert scene.store.operations == ["PutObject"]
@@ -138,14 +135,12 @@ async def test_a_body_that_broke_off_was_not_committed(scene: Scene) -> None:
 
 @pytest.mark.parametrize("status", [403, 412])
 async def test_a_refusal_is_definite(scene: Scene, status: int) -> None:
-    """The store says so, having read all of it."""
     with pytest.raises(ResponseError):
         await scene.put(refusal(status, "AccessDenied"))
     assert scene.store.operations == ["PutObject"]
 
 
-async def test_a_store_that_gives_up_in_the_end_is_believed_unless_the_key_shows_otherwise(scene: Scene) -> None:
-    """Its word is worth more than a key that does not show our object."""
+async def test_a_refusal_that_may_pass_is_believed_unless_the_key_shows_our_object(scene: Scene) -> None:
     with pytest.raises(ThrottledError):
         await scene.put(refusal(503, "SlowDown"))
     assert scene.store.operations == ["PutObject", "HeadObject"]
@@ -153,14 +148,14 @@ async def test_a_store_that_gives_up_in_the_end_is_believed_unless_the_key_shows
     assert (await scene.put(refusal(503, "SlowDown"))).etag == md5(BODY)
 
 
-async def test_a_proxy_that_gives_up_knows_nothing(scene: Scene) -> None:
-    """504 without S3's document leaves the outcome open."""
+async def test_a_refusal_without_an_error_document_leaves_the_outcome_unknown(scene: Scene) -> None:
+    """A proxy has sent it."""
     with pytest.raises(CompletionUnknownError):
         await scene.put(refusal(504))
 
 
 async def test_a_success_without_an_etag_proves_nothing(scene: Scene) -> None:
-    """A portal says 200 to everything; a store that forgets the ETag has the object."""
+    """A portal sends 200 for everything; a store that forgets the ETag has the object."""
     with pytest.raises(CompletionUnknownError) as caught:
         await scene.put(Response(200, {}))
     assert caught.value.__cause__ is None
@@ -168,8 +163,8 @@ async def test_a_success_without_an_etag_proves_nothing(scene: Scene) -> None:
     assert (await scene.put(Response(200, {}))).etag == md5(BODY)
 
 
-async def test_streamed_body_while_the_store_throttles_does_not_wait() -> None:
-    """Its source may wait for the memory of the limited parts, which would wait for the end of the body."""
+async def test_a_streamed_body_does_not_wait_while_the_store_throttles() -> None:
+    """Its source may wait for memory of the limited parts, which would wait for the end of the body."""
     scene = Scene()
     limiter = scene.client.limiter
     limiter.rate.on_throttled(0.0, 0.0, 1)

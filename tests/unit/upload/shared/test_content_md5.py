@@ -1,4 +1,4 @@
-"""Uploads under an object lock: what goes with every body, and what is refused beforehand."""
+"""Uploads under an object lock: the digest of every body, and what is refused before any request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from aios3 import PROVIDERS, ConfigurationError, ResponseError, TransferConfig
-from aios3.options import KIB
 from aios3.testing import Fault, S3Server
 from tests.support.upload_scene import content
 
@@ -34,8 +33,8 @@ def of(server, *operations: str) -> list:
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=["retention", "legal-hold"])
-async def test_every_body_goes_with_its_md5(server, driver, lock):
-    """PutObject and each part, because the store refuses them without; no other request has one."""
+async def test_every_body_of_a_locked_object_is_sent_with_its_md5(server, driver, lock):
+    """No other request has one."""
     await driver.upload_object_via_stream(b"small", "bucket", "small", **lock)
     await driver.upload_object_via_stream(content(0.7), "bucket", "large", **lock)
     bodies = of(server, "PutObject", "UploadPart")
@@ -45,16 +44,7 @@ async def test_every_body_goes_with_its_md5(server, driver, lock):
     assert server.objects["bucket", "large"].body == content(0.7)
 
 
-async def test_a_large_body_is_hashed_as_well(server, make_driver):
-    """In a thread."""
-    driver = make_driver(transfer=TransferConfig(part_size=300 * KIB))
-    body = bytes(200 * KIB)
-    await driver.upload_object_via_stream(body, "bucket", "key", object_lock_legal_hold=True)
-    assert server.requests[0].header("Content-MD5") == md5(body)
-
-
-async def test_a_checksum_stands_in_for_the_md5(make_driver):
-    """One digest of a body is enough for S3."""
+async def test_a_checksum_replaces_the_md5_of_a_locked_object(make_driver):
     async with S3Server(AMAZON) as server:
         driver = make_driver(on=server)
         for body in (b"small", content(0.7)):
@@ -63,22 +53,14 @@ async def test_a_checksum_stands_in_for_the_md5(make_driver):
         assert len(of(server, "PutObject", "UploadPart")) == 4
 
 
-async def test_nothing_but_a_lock_needs_it(server, driver):
-    """Hashing is not for nothing."""
-    await driver.upload_object_via_stream(content(0.7), "bucket", "key")
-    assert all(request.header("Content-MD5") is None for request in server.requests)
-
-
 async def test_a_part_that_arrives_damaged_is_sent_again(server, driver):
-    """The store compares, and answers BadDigest."""
     server.faults.add(Fault("answer", "UploadPart", 2, status=400, code="BadDigest"))
     receipt = await driver.upload_object_via_stream(content(0.7), "bucket", "key", object_lock_legal_hold=True)
     assert receipt.retries == 1
     assert server.objects["bucket", "key"].body == content(0.7)
 
 
-async def test_a_store_that_takes_no_digest_cannot_lock(make_driver):
-    """Said before any request; a checksum that it takes helps."""
+async def test_a_lock_without_any_digest_is_refused_before_any_request(make_driver):
     async with S3Server(replace(AMAZON, content_md5=False)) as server:
         driver = make_driver(on=server, transfer=TransferConfig(part_size=PART, checksum=None))
         told = r"Content-MD5, which aws does not take, .* choose one with TransferConfig\(checksum=\.\.\.\)$"
@@ -91,8 +73,7 @@ async def test_a_store_that_takes_no_digest_cannot_lock(make_driver):
 
 @pytest.mark.parametrize("provider", [AMAZON, PROVIDERS["generic"]], ids=lambda provider: provider.name)
 @pytest.mark.parametrize("size", [None, 2 * PART])
-async def test_a_streamed_body_cannot_be_locked(server, make_driver, provider, size):
-    """Its digest is not known before its first byte is sent; one that is held until it is complete can be."""
+async def test_a_lock_of_a_streamed_body_is_refused_unless_it_fits_one_part(server, make_driver, provider, size):
     own = TransferConfig(part_size=PART, mechanism="stream")
     driver = make_driver(provider=replace(provider, min_part_size=PART), transfer=own)
     with pytest.raises(ConfigurationError, match=r"needs Content-MD5 or a checksum .* a streamed upload has neither"):
@@ -103,8 +84,7 @@ async def test_a_streamed_body_cannot_be_locked(server, make_driver, provider, s
         assert server.objects["bucket", "key"].body == whole
 
 
-async def test_a_bucket_that_locks_by_itself_says_what_it_needs(server, driver):
-    """Nothing in the call tells of its retention rule; the store's own words reach the caller."""
+async def test_the_refusal_of_a_bucket_that_locks_by_itself_reaches_the_caller(server, driver):
     body = f"<Error><Code>InvalidRequest</Code><Message>{REFUSAL}</Message></Error>".encode()
     server.faults.add(Fault("answer", "PutObject", status=400, body=body))
     with pytest.raises(ResponseError) as caught:

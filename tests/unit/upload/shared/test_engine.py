@@ -1,8 +1,9 @@
-"""What uploads share, and how they are all stopped."""
+"""The shared parts of all uploads of a driver, and the end of all uploads."""
 
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -65,21 +66,14 @@ def engine() -> Engine:
     return engine_with()
 
 
-def test_memory_is_limited_as_configured() -> None:
-    """For all uploads together; what is kept for reuse is less."""
-    assert engine_with(memory_limit=10 * MIB).memory.limit == 10 * MIB
-
-
 @pytest.mark.parametrize(("memory_limit", "kept"), [(10 * MIB, 10 * MIB), (256 * MIB, 64 * MIB)])
-def test_idle_memory_is_bounded(memory_limit: int, kept: int) -> None:
-    """By the limit and by 64 MiB."""
-    pool = engine_with(memory_limit=memory_limit).pool
-    pool.give_back((bytearray(SEGMENT_SIZE),) * 300)
-    assert pool.idle_bytes == kept
+def test_idle_memory_is_bounded_by_the_limit_and_64_mib(memory_limit: int, kept: int) -> None:
+    engine = engine_with(memory_limit=memory_limit)
+    engine.pool.give_back((bytearray(SEGMENT_SIZE),) * 300)
+    assert (engine.pool.idle_bytes, engine.memory.limit) == (kept, memory_limit)
 
 
-def test_idle_memory_goes_with_the_last_upload(engine: Engine) -> None:
-    """A driver that does nothing holds nothing."""
+def test_idle_memory_is_dropped_with_the_last_upload(engine: Engine) -> None:
     first, second = FakeUpload(engine), FakeUpload(engine)
     engine.pool.give_back((engine.pool.take(),))
     first.end()
@@ -89,32 +83,14 @@ def test_idle_memory_goes_with_the_last_upload(engine: Engine) -> None:
     assert engine.running == set()
 
 
-async def test_nothing_runs_nothing_is_stopped(engine: Engine) -> None:
-    """At once."""
-    await engine.stop_uploads(asyncio.current_task())
-    assert engine.running == set()
-
-
-async def test_all_uploads_are_stopped_and_waited_for(engine: Engine) -> None:
-    """Each is told the reason; none that ends by itself is abandoned."""
+async def test_all_uploads_are_stopped_with_a_reason_and_waited_for(engine: Engine) -> None:
     uploads = [FakeUpload(engine) for _ in range(3)]
     await engine.stop_uploads(asyncio.current_task())
     assert [str(upload.reasons[0]) for upload in uploads] == ["the driver was closed while this upload was running"] * 3
     assert all(upload.ended.is_set() and not upload.abandoned for upload in uploads)
 
 
-async def test_an_upload_that_does_not_end_is_aborted_from_here() -> None:
-    """After the clean-up's time; the waiting leaves no task."""
-    engine = engine_with(cleanup=0.01)
-    busy, quick = FakeUpload(engine, busy=True), FakeUpload(engine)
-    await engine.stop_uploads(asyncio.current_task())
-    assert (busy.abandoned, quick.abandoned) == (1, 0)
-    await turns(2)
-    assert len(asyncio.all_tasks()) == 1
-
-
-async def test_a_commit_gets_five_seconds(engine: Engine, loop_clock: LoopClock) -> None:
-    """Though the clean-up may take longer: what ends a process does not wait for ever."""
+async def test_a_commit_gets_five_seconds_when_the_driver_is_closed(engine: Engine, loop_clock: LoopClock) -> None:
     busy = FakeUpload(engine, busy=True)
     stopping = asyncio.create_task(engine.stop_uploads(asyncio.current_task()))
     await turns(3)
@@ -127,24 +103,14 @@ async def test_a_commit_gets_five_seconds(engine: Engine, loop_clock: LoopClock)
     assert busy.abandoned == 0
 
 
-async def test_the_closers_own_upload_is_not_waited_for(engine: Engine) -> None:
-    """It could not end before this returns."""
+async def test_an_upload_of_the_closing_task_is_not_waited_for(engine: Engine) -> None:
     own = FakeUpload(engine, busy=True)
     own.owner = asyncio.current_task()
     await engine.stop_uploads(asyncio.current_task())
     assert (len(own.reasons), own.abandoned) == (1, 1)
 
 
-async def test_one_that_cannot_be_aborted_does_not_keep_the_others() -> None:
-    """Its own guard will try again."""
-    engine = engine_with(cleanup=0.01)
-    uploads = [FakeUpload(engine, busy=True, abandoning=StorageError("no")) for _ in range(3)]
-    await engine.stop_uploads(None)
-    assert [upload.abandoned for upload in uploads] == [1, 1, 1]
-
-
 async def test_a_cancelled_stop_leaves_no_task(engine: Engine) -> None:
-    """Nobody waits for the uploads any more."""
     FakeUpload(engine, busy=True)
     stopping = asyncio.create_task(engine.stop_uploads(asyncio.current_task()))
     await turns(3)
@@ -155,55 +121,38 @@ async def test_a_cancelled_stop_leaves_no_task(engine: Engine) -> None:
     assert len(asyncio.all_tasks()) == 1
 
 
-async def test_all_that_do_not_end_are_seen_to_at_the_same_time() -> None:
-    """One that takes its time, or fails, does not hold the others up."""
+async def test_uploads_that_do_not_end_are_aborted_at_the_same_time() -> None:
+    """After the cleanup timeout. One that hangs or fails does not delay the others, and no task is left."""
     engine = engine_with(cleanup=0.01)
-    slow = FakeUpload(engine, busy=True)
+    quick, slow = FakeUpload(engine), FakeUpload(engine, busy=True)
     uploads = [FakeUpload(engine, busy=True, abandoning=StorageError("no")) for _ in range(3)]
 
-    async def for_ever() -> None:
+    async def hang() -> None:
         slow.abandoned += 1
         await asyncio.Event().wait()
 
-    slow.abandon = for_ever  # type: ignore[method-assign]
+    slow.abandon = hang  # type: ignore[method-assign]
     await engine.stop_uploads(asyncio.current_task())
-    assert [upload.abandoned for upload in (slow, *uploads)] == [1] * 4
+    assert [upload.abandoned for upload in (quick, slow, *uploads)] == [0, *[1] * 4]
+    await turns(2)
+    assert len(asyncio.all_tasks()) == 1
 
 
-class Keeping:
-    """As much of a journal as is asked whether it keeps anything."""
-
-    keeps = True
-
-
-async def test_with_a_journal_uploads_are_suspended(engine: Engine) -> None:
-    """For the same reason; their callers can go on later."""
-    engine.journal = Keeping()  # type: ignore[assignment]
-    upload = FakeUpload(engine)
-    await engine.stop_uploads(None)
-    assert isinstance(upload.reasons[0], UploadSuspendedError)
-    assert "the driver was closed while this upload was running" in str(upload.reasons[0])
-
-
-async def test_an_upload_that_is_not_suspendable_is_aborted_beside_one_that_is(engine: Engine) -> None:
-    """Each as it was asked for."""
-    engine.journal = Keeping()  # type: ignore[assignment]
+@pytest.mark.parametrize("has_journal", [True, False])
+async def test_uploads_are_suspended_if_there_is_a_journal_and_they_are_suspendable(
+    engine: Engine, has_journal: bool
+) -> None:
+    if has_journal:
+        engine.journal = SimpleNamespace(keeps=True)  # type: ignore[assignment]
     file, web_request = FakeUpload(engine), FakeUpload(engine)
     web_request.is_suspendable = False
     await engine.stop_uploads(None)
     kinds = [isinstance(upload.reasons[0], UploadSuspendedError) for upload in (file, web_request)]
-    assert kinds == [True, False]
+    assert kinds == [has_journal, False]
+    assert "the driver was closed while this upload was running" in str(file.reasons[0])
 
 
-async def test_without_a_journal_uploads_are_not_suspended(engine: Engine) -> None:
-    """There is nothing to go on from."""
-    upload = FakeUpload(engine)
-    await engine.stop_uploads(None)
-    assert not isinstance(upload.reasons[0], UploadSuspendedError)
-
-
-async def test_uploads_may_be_given_time_to_end(engine: Engine) -> None:
-    """All but the closer's own; none is stopped."""
+async def test_uploads_are_given_time_to_end_except_that_of_the_closing_task(engine: Engine) -> None:
     own, other = FakeUpload(engine), FakeUpload(engine)
     closer = own.owner = asyncio.current_task()
     waiting = asyncio.create_task(engine.let_uploads_end(closer, seconds=1.0))
@@ -217,13 +166,11 @@ async def test_uploads_may_be_given_time_to_end(engine: Engine) -> None:
 
 @pytest.mark.parametrize("seconds", [0, 0.01])
 async def test_the_time_to_end_is_bounded(engine: Engine, seconds: float) -> None:
-    """Without any it returns at once."""
     FakeUpload(engine)
     await asyncio.wait_for(engine.let_uploads_end(None, seconds=seconds), 5)
 
 
-async def test_idle_memory_goes_while_other_uploads_go_on(loop_clock: LoopClock) -> None:
-    """In some seconds after it was needed last."""
+async def test_idle_memory_is_dropped_some_seconds_after_its_last_use(loop_clock: LoopClock) -> None:
     engine = engine_with()
     async with run_upload(engine, make_job(plan=PartPlan(MIB, MIB, 10))) as upload:
         await upload.add(memoryview(b"slow"))

@@ -1,4 +1,4 @@
-"""ObjectProof: what it tells for certain, and where it says that it cannot tell."""
+"""Proof that an object is ours: certain, or none."""
 
 from __future__ import annotations
 
@@ -31,14 +31,16 @@ def found(size: int = 5, *, nonce: str | None = None, checksum: str | None = Non
         (ObjectProof(5, checksum="AAAAAA==", nonce="n"), found(nonce="n", checksum="BBBBBB=="), True),
     ],
 )
-def test_what_it_tells(evidence: ObjectProof, theirs: StorageObject, verdict: bool | None) -> None:
-    """The size refutes, the nonce decides, then the checksum; one of another algorithm tells nothing."""
+def test_the_size_refutes_then_the_nonce_decides_then_the_checksum(
+    evidence: ObjectProof, theirs: StorageObject, verdict: bool | None
+) -> None:
+    """A checksum of another algorithm proves nothing."""
     assert evidence.matches(theirs) is verdict
 
 
 @pytest.mark.parametrize("checksum", [None, "A"])
-async def test_the_store_is_asked_for_a_checksum_only_where_one_is_known(checksum: str | None) -> None:
-    """The caller's headers go along, and are not changed."""
+async def test_head_asks_for_a_checksum_only_if_one_is_known(checksum: str | None) -> None:
+    """The caller's headers are sent too, and not changed."""
     store, headers = FakeStore(FakeClock()), {"x-head": "h"}
     finding = await look_for(make_client(store, FakeClock()), "bucket", "key", headers, ObjectProof(5, checksum))
     assert (finding.found, finding.is_ours, finding.trouble) == (None, None, None)

@@ -1,4 +1,4 @@
-"""Progress: in order, never two at once, never backwards."""
+"""Progress reports: one at a time, with counts that never go down."""
 
 from __future__ import annotations
 
@@ -12,18 +12,7 @@ from aios3.models import UploadProgress
 from tests.support.fakes import turns
 
 
-async def test_the_caller_gets_a_snapshot() -> None:
-    """A frozen one of the counts as they are now."""
-    got: list[UploadProgress] = []
-    reporter = ProgressReporter(got.append, 100)
-    await reporter.report()
-    reporter.bytes_read, reporter.bytes_stored, reporter.parts_stored = 20, 10, 1
-    await reporter.report()
-    assert got == [UploadProgress(0, 0, 100, 0), UploadProgress(20, 10, 100, 1)]
-
-
-async def test_what_the_store_acknowledged_is_told() -> None:
-    """The bytes before the first gap apart: those need not be given again."""
+async def test_bytes_after_the_first_gap_are_stored_but_not_durable() -> None:
     got: list[UploadProgress] = []
     reporter = ProgressReporter(got.append, None)
     reporter.bytes_read = 60
@@ -33,7 +22,7 @@ async def test_what_the_store_acknowledged_is_told() -> None:
         tracker.record(number, size=size, etag='"e"')
         reporter.note_stored(tracker)
         await reporter.report()
-    assert [(told.bytes_stored, told.bytes_durable, told.parts_stored) for told in got] == [
+    assert [(one.bytes_stored, one.bytes_durable, one.parts_stored) for one in got] == [
         (0, 0, 0),
         (30, 0, 1),
         (40, 10, 2),
@@ -41,8 +30,7 @@ async def test_what_the_store_acknowledged_is_told() -> None:
     ]
 
 
-async def test_what_is_stored_as_a_whole_has_no_parts() -> None:
-    """Nor a gap: it is stored or not."""
+async def test_a_committed_object_without_parts_is_stored_and_durable_whole() -> None:
     got: list[UploadProgress] = []
     reporter = ProgressReporter(got.append, None)
     reporter.bytes_read = 60
@@ -51,30 +39,7 @@ async def test_what_is_stored_as_a_whole_has_no_parts() -> None:
     assert (reporter.bytes_durable, got[0].bytes_durable) == (60, 60)
 
 
-async def test_nobody_needs_to_listen() -> None:
-    """Then the counts are all there is."""
-    reporter = ProgressReporter(None, None)
-    reporter.bytes_read = 5
-    await reporter.report()
-    assert reporter.bytes_read == 5
-
-
-async def test_a_coroutine_function_is_awaited() -> None:
-    """The upload waits for it."""
-    seen: list[int] = []
-
-    async def slow(progress: UploadProgress) -> None:
-        await turns(3)
-        seen.append(progress.bytes_read)
-
-    reporter = ProgressReporter(slow, None)
-    reporter.bytes_read = 7
-    await reporter.report()
-    assert seen == [7]
-
-
-async def test_calls_do_not_overlap_and_never_go_back() -> None:
-    """Reports that come while one is being made wait, and then tell the newest counts."""
+async def test_calls_of_the_callback_do_not_overlap_and_counts_never_go_down() -> None:
     running = 0
     seen: list[int] = []
 
@@ -98,8 +63,7 @@ async def test_calls_do_not_overlap_and_never_go_back() -> None:
     assert seen[-1] == 40
 
 
-async def test_what_the_callback_raises_comes_out() -> None:
-    """Unchanged, and the next report is possible."""
+async def test_an_error_of_the_callback_is_raised_and_the_next_report_works() -> None:
     error = ValueError("theirs")
     calls = 0
 
@@ -118,8 +82,7 @@ async def test_what_the_callback_raises_comes_out() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("theirs"), asyncio.CancelledError()])
-async def test_what_comes_of_the_report_of_a_commit_says_so(error: BaseException) -> None:
-    """Unchanged, with a note: all is stored by then."""
+async def test_an_error_of_the_last_report_has_a_note_of_the_commit(error: BaseException) -> None:
     told: list[UploadProgress] = []
 
     async def fail(progress: UploadProgress) -> None:
@@ -136,7 +99,6 @@ async def test_what_comes_of_the_report_of_a_commit_says_so(error: BaseException
 
 
 async def test_a_cancelled_report_does_not_block_the_next() -> None:
-    """The turn is given back."""
     stuck = asyncio.Event()
 
     async def wait(progress: UploadProgress) -> None:

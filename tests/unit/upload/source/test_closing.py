@@ -1,4 +1,4 @@
-"""Closing of a source: what becomes of its own errors, and of cancellations that come meanwhile."""
+"""Closing of a source: its own errors, and cancellations that come meanwhile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.fakes import turns
 
 
 class Source:
-    """Does something when it is closed, and counts how often it is asked to and gets to the end of it."""
+    """Counts the closings that began, and those that came to their end."""
 
     def __init__(self, close: Callable[[], Awaitable[object]]) -> None:
         self.asked = self.closed = 0
@@ -26,13 +26,12 @@ class Source:
         self.closed += 1
 
 
-async def test_what_cannot_be_closed_is_left_alone() -> None:
-    """Files and readers stay the caller's."""
+async def test_an_object_without_aclose_is_left_alone() -> None:
     await close_sources([object()], None, 0)
     await close_sources([object()], ValueError("first"), 0)
 
 
-async def test_a_closing_that_is_interrupted_is_tried_once_more() -> None:
+async def test_an_interrupted_closing_is_tried_once_more() -> None:
     """The cancellation is raised after that."""
     released = asyncio.Event()
     source = Source(released.wait)
@@ -47,7 +46,6 @@ async def test_a_closing_that_is_interrupted_is_tried_once_more() -> None:
 
 
 async def test_a_closing_that_is_interrupted_twice_is_given_up() -> None:
-    """A source that never closes cannot hold its caller for ever."""
     source = Source(asyncio.Event().wait)
     task = asyncio.create_task(close_sources([source], None, 0))
     for _ in range(2):
@@ -58,10 +56,24 @@ async def test_a_closing_that_is_interrupted_twice_is_given_up() -> None:
     assert (source.asked, source.closed) == (2, 0)
 
 
+async def test_a_cancellation_is_raised_rather_than_an_error_of_the_second_try() -> None:
+    released = asyncio.Event()
+
+    async def close() -> None:
+        await released.wait()
+        raise OSError("cannot close")
+
+    source = Source(close)
+    task = asyncio.create_task(close_sources([source], None, 0))
+    await turns(3)
+    task.cancel()
+    released.set()
+    await asyncio.wait({task})
+    assert (task.cancelled(), source.asked) == (True, 2)
+
+
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit])
 async def test_an_interrupt_is_raised_at_once(interrupt: type[BaseException]) -> None:
-    """It is no trouble of the source."""
-
     async def strike() -> None:
         raise interrupt
 
@@ -69,8 +81,7 @@ async def test_an_interrupt_is_raised_at_once(interrupt: type[BaseException]) ->
         await close_sources([Source(strike)], ValueError("first"), 0)
 
 
-async def test_a_future_that_is_done_as_the_cancellation_comes_interrupts_all_the_same() -> None:
-    """As in a task that waits for it by itself."""
+async def test_a_cancellation_in_the_turn_in_which_the_awaited_future_ends_interrupts() -> None:
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     ended: list[str] = []
 
@@ -90,8 +101,7 @@ async def test_a_future_that_is_done_as_the_cancellation_comes_interrupts_all_th
     assert ended == ["interrupted"]
 
 
-async def test_a_scope_that_repeats_itself_is_listened_to_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A source that never closes is not protected for ever."""
+async def test_a_scope_that_cancels_at_every_turn_ends_the_closing_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(closing, "_PATIENCE", 0.01)
     source = Source(asyncio.Event().wait)
     with anyio.move_on_after(5) as scope:
@@ -105,8 +115,7 @@ async def test_a_scope_that_repeats_itself_is_listened_to_in_the_end(monkeypatch
     assert source.asked == 2
 
 
-async def test_a_generator_that_goes_on_after_it_was_told_is_closed() -> None:
-    """It has caught the cancellation and given one chunk more."""
+async def test_a_generator_that_catches_the_cancellation_is_closed() -> None:
     ended: list[str] = []
 
     async def chunks() -> AsyncIterator[bytes]:

@@ -1,9 +1,10 @@
-"""Sources that are nearly right are taken where their meaning is plain, else refused with what to pass instead."""
+"""Kinds of sources: bodies of web libraries, buffers, and objects that are refused with what to pass instead."""
 
 from __future__ import annotations
 
 import array
 import ctypes
+import io
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -33,7 +34,7 @@ async def pieces() -> AsyncIterator[bytes]:
 
 
 class Httpx:
-    """A response of httpx, as far as it matters: ``read`` takes no size, ``content`` raises until it is read."""
+    """As a response of httpx: ``read`` takes no size, and ``content`` raises until it is read."""
 
     class _Async:
         def __aiter__(self) -> AsyncIterator[bytes]:
@@ -68,8 +69,6 @@ class Httpx:
 
 
 class Requests:
-    """A response of requests: to look at its ``content`` reads all of it, its own iteration goes by 128 bytes."""
-
     @property
     def content(self) -> bytes:
         raise AssertionError("all at once")
@@ -95,8 +94,7 @@ def starlette_request() -> Request:
 @pytest.mark.parametrize(
     "make", [lambda: Httpx(is_async=True), lambda: Httpx(is_async=False), Requests, starlette_request]
 )
-async def test_bodies_of_web_libraries_are_read(make: Callable[[], Any]) -> None:
-    """In pieces, by what their library calls it."""
+async def test_bodies_of_web_libraries_are_read_in_pieces(make: Callable[[], Any]) -> None:
     source = make()
     assert await read_all(source) == CONTENT
     if isinstance(source, Httpx):
@@ -117,7 +115,6 @@ async def served(handler: Any) -> tuple[web.AppRunner, str]:
 
 
 async def test_a_response_and_a_request_of_aiohttp_are_read() -> None:
-    """By their ``content``, because their ``read`` gives all at once."""
     bodies: list[bytes] = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -134,8 +131,7 @@ async def test_a_response_and_a_request_of_aiohttp_are_read() -> None:
 
 
 @pytest.mark.parametrize("hint", [1, 100_000])
-async def test_a_part_of_a_form_of_aiohttp_is_read(hint: int) -> None:
-    """Of any length, by its ``read_chunk``, which cannot give fewer bytes than its boundary has."""
+async def test_parts_of_a_form_of_aiohttp_are_read(hint: int) -> None:
     contents = [CONTENT, b"", b"x", b"\r\n--" * 5000]
     bodies: list[bytes] = []
 
@@ -156,7 +152,6 @@ async def test_a_part_of_a_form_of_aiohttp_is_read(hint: int) -> None:
 
 
 async def test_a_part_of_a_form_that_breaks_off_is_an_error() -> None:
-    """Its empty chunk in the middle is no end."""
     errors: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -199,23 +194,19 @@ class NeedsMore(ReadsAll):
 
 
 @pytest.mark.parametrize("make", [ReadsAll, ReadsAllAsync, NeedsMore])
-def test_a_read_that_takes_no_size_is_an_error(make: Callable[[], Any]) -> None:
-    """Before anything is asked of it; it says what to pass instead."""
+def test_a_read_that_takes_no_size_is_a_type_error(make: Callable[[], Any]) -> None:
     with pytest.raises(TypeError, match=r"its read\(\) does not take a number of bytes; pass an async iterator"):
         SourceReader(make())
 
 
-async def test_a_read_that_does_not_say_what_it_takes_is_tried() -> None:
-    """It may be right."""
-
+async def test_a_read_without_a_signature_is_tried() -> None:
     class Compiled:
-        read = dict  # has no signature that could be looked at
+        read = dict  # has no signature
 
     assert readable_of(source := Compiled()) is source
 
 
-async def test_an_empty_chunk_of_a_part_is_its_end_only_if_it_says_so() -> None:
-    """It is asked again."""
+async def test_an_empty_chunk_of_a_form_part_is_its_end_only_at_eof() -> None:
     chunks = [b"", b"a", b"", b"b"]
 
     class Part:
@@ -229,8 +220,8 @@ async def test_an_empty_chunk_of_a_part_is_its_end_only_if_it_says_so() -> None:
 
 
 @pytest.mark.parametrize("kind", [ctypes.py_object * 2, type("Record", (ctypes.Structure,), {"_fields_": RECORD})])
-async def test_buffers_of_python_objects_are_an_error(kind: Any) -> None:
-    """Their bytes are addresses; a field may be called as it likes."""
+async def test_a_buffer_of_python_objects_is_a_type_error(kind: Any) -> None:
+    """A field may have any name."""
     with pytest.raises(TypeError, match="of Python objects, whose bytes are addresses"):
         await read_all(kind())
 
@@ -240,16 +231,44 @@ async def test_buffers_of_python_objects_are_an_error(kind: Any) -> None:
     assert await read_all(Harmless(7)) == b"\7"
 
 
-@pytest.mark.parametrize("name", ["__array__", "__dlpack__"])
-def test_an_array_without_buffers_is_no_source(name: str) -> None:
-    """Iterating it gives numbers, or nothing if it is empty."""
-    source = type("Tensor", (), {name: None, "__iter__": lambda self: iter(())})()
-    with pytest.raises(TypeError, match="a Tensor without the buffer protocol is no source"):
-        SourceReader(source)
+class Tensor:
+    __dlpack__ = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(())
 
 
-def test_a_buffer_that_gives_no_bytes_says_so() -> None:
-    """A view that was released, for example."""
+async def coroutine() -> bytes:
+    return b"a"
+
+
+def generator() -> Iterator[bytes]:
+    yield b"a"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: "path/to/file", "not str; for a path use upload_object"),
+        (lambda: io.StringIO("text"), "binary mode"),
+        (lambda: {b"a": b"b"}, "dict is no source"),
+        (lambda: frozenset({b"a"}), "frozenset is no source"),
+        (lambda: pieces, "generator function"),
+        (lambda: generator, "call it first"),
+        (coroutine, "await it first"),
+        (lambda: len, "cannot read from builtin_function_or_method"),
+        (lambda: 5, r"cannot read from int: .* or something with read\(n\)"),
+        (lambda: None, "cannot read from NoneType"),
+        (Tensor, "a Tensor without the buffer protocol is no source"),
+        (type("Array", (Tensor,), {"__array__": None}), "an? Array without the buffer protocol is no source"),
+    ],
+)
+def test_an_object_that_is_no_source_is_a_type_error_at_once(make: Callable[[], Any], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        SourceReader(make())
+
+
+def test_a_released_view_is_an_error() -> None:
     view = memoryview(b"abc")
     view.release()
     with pytest.raises(ValueError, match="released"):

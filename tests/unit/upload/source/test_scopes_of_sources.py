@@ -1,10 +1,10 @@
-"""Sources that hold a scope over their yields: it ends as it began, in the caller's task, with none of ours around."""
+"""Sources that hold a scope over their yields: it begins and ends in the caller's task, without any of ours."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 import anyio
@@ -22,16 +22,16 @@ class SourceError(Exception):
     """What the source raises."""
 
 
-@asynccontextmanager
-async def cancel_scope() -> AsyncIterator[None]:
-    with anyio.CancelScope():
-        yield
+Holder = Callable[[], AbstractAsyncContextManager[object]]
 
 
-@asynccontextmanager
-async def move_on_after() -> AsyncIterator[None]:
-    with anyio.move_on_after(60):
-        yield
+def scope(make: Callable[[], AbstractContextManager[object]]) -> Holder:
+    @asynccontextmanager
+    async def holder() -> AsyncIterator[None]:
+        with make():
+            yield
+
+    return holder
 
 
 @asynccontextmanager
@@ -51,23 +51,23 @@ async def asyncio_tasks() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def asyncio_timeout() -> AsyncIterator[None]:
-    async with asyncio.timeout(60):
-        yield
-
-
-@asynccontextmanager
 async def all_of_them() -> AsyncIterator[None]:
-    async with anyio_tasks(), asyncio_timeout(), cancel_scope(), asyncio_tasks(), move_on_after():
+    async with anyio_tasks(), asyncio.timeout(60), scope(anyio.CancelScope)(), asyncio_tasks():
         yield
 
 
-HOLDERS = [cancel_scope, move_on_after, anyio_tasks, asyncio_tasks, asyncio_timeout, all_of_them]
-Holder = Callable[[], AbstractAsyncContextManager[None]]
+HOLDERS: dict[str, Holder] = {
+    "cancel scope": scope(anyio.CancelScope),
+    "move_on_after": scope(lambda: anyio.move_on_after(60)),
+    "anyio tasks": anyio_tasks,
+    "asyncio tasks": asyncio_tasks,
+    "asyncio timeout": lambda: asyncio.timeout(60),
+    "all": all_of_them,
+}
 
 
 class Source:
-    """Gives `CHUNKS` parts inside a scope; waits at one of them, or fails, or lets something happen there."""
+    """Gives `CHUNKS` parts inside a scope, and calls `at` before one of them."""
 
     def __init__(self, holder: Holder, *, at: Callable[[], object] | None = None) -> None:
         self.is_told_to_close = self.is_closed = False
@@ -113,10 +113,9 @@ async def by_peeking(driver: S3StorageDriver, source: Any) -> None:
     await driver.upload_object_via_stream(Rest(), "bucket", "key")
 
 
-UPLOADS = [by_stream, by_writer, by_peeking]
 Upload = Callable[[S3StorageDriver, Any], Awaitable[None]]
-every_source = pytest.mark.parametrize("holder", HOLDERS)
-every_upload = pytest.mark.parametrize("upload", UPLOADS)
+every_source = pytest.mark.parametrize("holder", HOLDERS.values(), ids=HOLDERS)
+every_upload = pytest.mark.parametrize("upload", [by_stream, by_writer, by_peeking])
 
 
 async def assert_undisturbed(server: S3Server, source: Source) -> None:
@@ -131,46 +130,43 @@ async def assert_undisturbed(server: S3Server, source: Source) -> None:
         await asyncio.sleep(0)
 
 
-@every_source
-@every_upload
-async def test_a_source_is_uploaded_whole(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder
-) -> None:
-    """Its scopes are its own affair."""
-    source = Source(holder)
-    await upload(make_driver(), source.chunks())
-    assert len(server.objects["bucket", "key"].body) == CHUNKS * PART
-    await assert_undisturbed(server, source)
+ENDINGS: dict[str, Any] = {
+    "clean": (),
+    "error": (SourceError, ExceptionGroup),
+    "refusal": AccessDeniedError,
+    "timeout": TimeoutError,
+    "closed": StorageError,
+}
 
 
 @every_source
 @every_upload
-async def test_the_error_of_a_source_is_raised(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_an_upload_of_a_source_with_a_scope_ends_like_any_other(
+    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, ending: str
 ) -> None:
-    """As the scope makes it: task groups raise groups."""
+    """An error of the source is raised as its scope makes it: task groups raise groups."""
+    driver, closing = make_driver(), list[asyncio.Task[None]]()
+    if ending == "refusal":
+        server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied", times=99))
 
-    def fail() -> None:
-        raise SourceError
+    async def act() -> None:
+        if ending == "error":
+            raise SourceError
+        if ending == "closed":
+            closing.append(asyncio.create_task(driver.aclose()))
+        if ending in ("closed", "timeout"):
+            await asyncio.sleep(60)
 
-    source = Source(holder, at=fail)
-    with pytest.raises((SourceError, ExceptionGroup)) as caught:
-        await upload(make_driver(), source.chunks())
-    if isinstance(caught.value, ExceptionGroup):
+    source = Source(holder, at=act)
+    with pytest.raises(ENDINGS[ending]) if ending != "clean" else nullcontext() as caught:
+        async with asyncio.timeout(0.1 if ending == "timeout" else None):
+            await upload(driver, source.chunks())
+    await asyncio.gather(*closing)
+    if ending == "clean":
+        assert len(server.objects["bucket", "key"].body) == CHUNKS * PART
+    elif isinstance(caught.value, ExceptionGroup):
         assert caught.value.subgroup(SourceError) is not None
-    await assert_undisturbed(server, source)
-
-
-@every_source
-@every_upload
-async def test_the_refusal_of_a_part_is_raised(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder
-) -> None:
-    """However the source takes it that it is closed."""
-    server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied", times=99))
-    source = Source(holder)
-    with pytest.raises(AccessDeniedError):
-        await upload(make_driver(), source.chunks())
     await assert_undisturbed(server, source)
 
 
@@ -178,10 +174,10 @@ async def test_the_refusal_of_a_part_is_raised(
 @every_upload
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("distance", [0, 1, 2, 4, 7])
-async def test_a_cancellation_is_raised(
+async def test_a_cancellation_or_two_are_raised_whatever_the_scope(
     server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, times: int, distance: int
 ) -> None:
-    """Once or twice; the second may strike the closing of the source."""
+    """The second may strike the closing of the source."""
     reached = asyncio.Event()
 
     async def stop() -> None:
@@ -203,68 +199,20 @@ async def test_a_cancellation_is_raised(
 
 @every_source
 @every_upload
-@pytest.mark.parametrize("scope", [anyio.CancelScope, anyio.move_on_after], ids=["cancelled", "timed out"])
+@pytest.mark.parametrize("caller", [anyio.CancelScope, anyio.move_on_after], ids=["cancelled", "timed out"])
 async def test_a_scope_of_the_caller_ends_the_upload(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, scope: Any
+    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, caller: Any
 ) -> None:
     """anyio would cancel the closing of the source at every turn of the loop."""
-    is_asleep = scope is anyio.move_on_after
+    is_asleep = caller is anyio.move_on_after
     source = Source(holder, at=lambda: anyio.sleep(60) if is_asleep else outer.cancel())
-    with scope(*([0.1] if is_asleep else [])) as outer:
+    with caller(*([0.1] if is_asleep else [])) as outer:
         await upload(make_driver(), source.chunks())
         await anyio.sleep(60)
     assert outer.cancelled_caught
     # Else the scope strikes the source itself, or since Python 3.13 a task group in it does.
     assert source.is_closed or is_asleep or upload is by_peeking
     await assert_undisturbed(server, source)
-
-
-@every_source
-@every_upload
-async def test_a_timeout_of_the_caller_is_a_timeout(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder
-) -> None:
-    """`asyncio.timeout` finds its cancellation."""
-    source = Source(holder, at=lambda: asyncio.sleep(60))
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1):
-            await upload(make_driver(), source.chunks())
-    await assert_undisturbed(server, source)
-
-
-@every_source
-async def test_closing_the_driver_ends_the_upload(server: S3Server, make_driver: MakeDriver, holder: Holder) -> None:
-    """While the source waits."""
-    driver = make_driver()
-    closing: list[asyncio.Task[None]] = []
-
-    async def close() -> None:
-        closing.append(asyncio.create_task(driver.aclose()))
-        await asyncio.sleep(60)
-
-    source = Source(holder, at=close)
-    with pytest.raises(StorageError, match="closed"):
-        await driver.upload_object_via_stream(source.chunks(), "bucket", "key")
-    await closing[0]
-    await assert_undisturbed(server, source)
-
-
-@asynccontextmanager
-async def short_timeout() -> AsyncIterator[None]:
-    async with asyncio.timeout(0.05):
-        yield
-
-
-@asynccontextmanager
-async def short_anyio_timeout() -> AsyncIterator[None]:
-    with anyio.fail_after(0.05):
-        yield
-
-
-@asynccontextmanager
-async def short_pause() -> AsyncIterator[None]:
-    with anyio.move_on_after(0.05):
-        yield
 
 
 async def fail_soon() -> None:
@@ -290,9 +238,9 @@ async def failing_anyio_task() -> AsyncIterator[None]:
 @pytest.mark.parametrize(
     ("holder", "error"),
     [
-        (short_timeout, TimeoutError),
-        (short_anyio_timeout, TimeoutError),
-        (short_pause, StorageError),
+        (lambda: asyncio.timeout(0.05), TimeoutError),
+        (scope(lambda: anyio.fail_after(0.05)), TimeoutError),
+        (scope(lambda: anyio.move_on_after(0.05)), StorageError),
         (failing_task, ExceptionGroup),
         (failing_anyio_task, ExceptionGroup),
     ],
@@ -300,7 +248,7 @@ async def failing_anyio_task() -> AsyncIterator[None]:
 async def test_a_scope_that_ends_while_the_store_is_waited_for_fails_the_upload(
     server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, error: type[Exception]
 ) -> None:
-    """It strikes the caller's task, which is not cancelled: a cancellation would be taken for the caller's own."""
+    """It strikes the caller's task, but is no cancellation of the caller."""
     server.hold("UploadPart")
     source = Source(holder)
     with pytest.raises(error) as caught:
@@ -345,17 +293,15 @@ async def scope_that_passes() -> None:
     await asyncio.sleep(0)
 
 
-async def test_a_source_may_use_scopes_while_it_is_closed(make_driver: MakeDriver) -> None:
-    """Of its own: they are passed on as ever."""
+async def test_a_source_may_use_a_scope_while_it_is_closed(make_driver: MakeDriver) -> None:
     receipt = await make_driver().upload_object_via_stream(Closing(scope_that_passes), "bucket", "key")
     assert receipt.size == 0
 
 
 @pytest.mark.parametrize("close", [cancelled_child, timed_out])
-async def test_what_goes_wrong_in_the_closing_does_not_replace_the_error(
+async def test_an_error_of_the_closing_is_a_note_of_the_first_error(
     make_driver: MakeDriver, close: Callable[[], Awaitable[object]]
 ) -> None:
-    """Also a cancellation of something else, which the source has waited for: it becomes a note."""
     error = SourceError("the first")
     with pytest.raises(SourceError) as caught:
         await make_driver().upload_object_via_stream(Closing(close, error), "bucket", "key")

@@ -1,4 +1,4 @@
-"""The watch over sources: never early, an eighth or two late, and the last resort of those who starve."""
+"""The watch over silent sources: never early, soon after the limit, and the last resort of stuck uploads."""
 
 from __future__ import annotations
 
@@ -52,8 +52,7 @@ async def scene(loop_clock: LoopClock) -> Scene:
     return Scene(loop_clock)
 
 
-async def test_a_source_that_gives_nothing_is_ended_in_time(scene: Scene) -> None:
-    """Not before its limit, and once."""
+async def test_a_source_that_gives_nothing_is_ended_once_after_the_limit(scene: Scene) -> None:
     upload = scene.add()
     await scene.pass_by(LIMIT)
     assert upload.reasons == []
@@ -65,8 +64,7 @@ async def test_a_source_that_gives_nothing_is_ended_in_time(scene: Scene) -> Non
     assert len(upload.reasons) == 1
 
 
-async def test_a_byte_now_and_then_is_enough(scene: Scene) -> None:
-    """However few they are."""
+async def test_a_source_that_gives_a_byte_within_the_limit_goes_on(scene: Scene) -> None:
     upload = scene.add()
     for _ in range(20):
         await scene.pass_by(LIMIT - PAUSE)
@@ -75,7 +73,6 @@ async def test_a_byte_now_and_then_is_enough(scene: Scene) -> None:
 
 
 async def test_backpressure_is_no_silence(scene: Scene) -> None:
-    """The time begins again when the source is asked again."""
     upload = scene.add()
     await scene.pass_by(LIMIT - PAUSE)
     upload.is_asking = False
@@ -87,15 +84,13 @@ async def test_backpressure_is_no_silence(scene: Scene) -> None:
     assert len(upload.reasons) == 1
 
 
-async def test_a_caller_who_writes_nothing_has_all_the_time(scene: Scene) -> None:
-    """Only a source is asked for bytes."""
+async def test_a_caller_who_writes_nothing_has_no_limit(scene: Scene) -> None:
     upload = scene.add(is_asking=False, is_idle=True)
     await scene.pass_by(10 * LIMIT)
     assert upload.reasons == []
 
 
-async def test_without_a_limit_silence_lasts(loop_clock: LoopClock) -> None:
-    """As long as no other upload starves."""
+async def test_a_source_without_a_limit_goes_on_unless_another_upload_is_stuck(loop_clock: LoopClock) -> None:
     scene = Scene(loop_clock, None)
     upload = scene.add()
     await scene.pass_by(1000, MOST_SILENCE / 8)
@@ -103,8 +98,8 @@ async def test_without_a_limit_silence_lasts(loop_clock: LoopClock) -> None:
 
 
 @pytest.mark.parametrize("idle", [True, False])
-async def test_who_was_silent_longest_is_ended_for_one_who_starves(loop_clock: LoopClock, idle: bool) -> None:
-    """One for each; also a caller who does not write; and only if it was silent for long, and has what is needed."""
+async def test_for_each_stuck_upload_the_one_silent_longest_is_ended(loop_clock: LoopClock, idle: bool) -> None:
+    """Also a caller who does not write. It was silent for long, and holds memory."""
     scene, pause = Scene(loop_clock, None), MOST_SILENCE / 8
     scene.add(holds_any=False)
     first, second = scene.add(is_asking=not idle, is_idle=idle), scene.add()
@@ -125,8 +120,7 @@ async def test_who_was_silent_longest_is_ended_for_one_who_starves(loop_clock: L
     assert (len(second.reasons), len(third.reasons), waiting.reasons) == (1, 1, [])
 
 
-async def test_one_that_is_ending_may_give_enough_back(loop_clock: LoopClock) -> None:
-    """If it does not by the look after the next, another one is ended."""
+async def test_a_further_upload_is_ended_only_if_the_first_gave_not_enough_back(loop_clock: LoopClock) -> None:
     scene, pause = Scene(loop_clock, None), MOST_SILENCE / 8
     uploads = [scene.add() for _ in range(3)]
     await scene.pass_by(MOST_SILENCE + pause, pause)
@@ -138,8 +132,7 @@ async def test_one_that_is_ending_may_give_enough_back(loop_clock: LoopClock) ->
     assert ended == [1, 1, 2, 2, 3]
 
 
-async def test_the_timer_ends_with_the_last_upload(scene: Scene) -> None:
-    """It strikes once more; another upload begins it again."""
+async def test_the_timer_ends_with_the_last_upload_and_begins_with_the_next(scene: Scene) -> None:
     upload = scene.add()
     await scene.pass_by(PAUSE)
     assert scene.looks == 1
@@ -151,8 +144,7 @@ async def test_the_timer_ends_with_the_last_upload(scene: Scene) -> None:
     assert len(again.reasons) == 1
 
 
-async def test_a_timer_that_is_still_set_keeps_no_upload(scene: Scene) -> None:
-    """That has ended."""
+async def test_the_timer_keeps_no_upload_that_has_ended(scene: Scene) -> None:
     upload = scene.add()
     gone = weakref.ref(upload)
     scene.watch.end(upload)
