@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,9 @@ class Cluster:
     url: str
     store: S3Server
     processes: list[asyncio.subprocess.Process]
+    ports: list[int]
+    log: Path
+    """File with all that the processes write."""
 
 
 def free_port() -> int:
@@ -33,7 +37,7 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def serving(port: int, store: S3Server) -> AsyncIterator[asyncio.subprocess.Process]:
+async def serving(port: int, store: S3Server, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -43,7 +47,11 @@ async def serving(port: int, store: S3Server) -> AsyncIterator[asyncio.subproces
     }
     command = [sys.executable, "-m", "uvicorn", "tests.web.application:app", "--port", str(port), "--log-level=warning"]
     # Each connection carries one request, so the proxy can give the next request to another process.
-    process = await asyncio.create_subprocess_exec(*command, "--header", "connection:close", env=environment, cwd=ROOT)
+    command += ["--header", "connection:close"]
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command, env=environment, cwd=ROOT, stdout=output, stderr=asyncio.subprocess.STDOUT
+        )
     try:
         while True:
             with suppress(OSError):
@@ -66,12 +74,13 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 @pytest.fixture
-async def cluster() -> AsyncIterator[Cluster]:
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     """No request is bound to a process."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(S3Server(PROVIDER))
         ports = [free_port() for _ in range(3)]
-        processes = [await stack.enter_async_context(serving(port, store)) for port in ports]
+        log = tmp_path / "servers.log"
+        processes = [await stack.enter_async_context(serving(port, store, log)) for port in ports]
         turn = itertools.cycle(ports)
 
         async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -87,4 +96,4 @@ async def cluster() -> AsyncIterator[Cluster]:
 
         proxy = await stack.enter_async_context(await asyncio.start_server(forward, "127.0.0.1", 0))
         port = proxy.sockets[0].getsockname()[1]
-        yield Cluster(f"http://127.0.0.1:{port}/files/", store, processes)
+        yield Cluster(f"http://127.0.0.1:{port}/files/", store, processes, ports, log)
