@@ -13,8 +13,6 @@ from aios3.web.resumable import ResumableUploads, as_refusal, dialect_of
 from aios3.web.tus import Tus
 from aios3.web.upload_store import OvertakenError, UploadStore
 
-from aios3.web import appending, ending, lease  # isort: skip  # noqa: F401 - tests/behaviour/test_resumable_uploads.py
-
 
 @pytest.mark.parametrize("options", [{"max_size": -1}, {"max_age": timedelta()}])
 async def test_a_wrong_option_is_refused(driver, options):
