@@ -226,7 +226,7 @@ class ListParts:
         Raises:
             ResponseError: the store refused, or the page cannot be read or would repeat without end.
         """
-        document = parse_result(self, response, "ListPartsResult", "ListPartsResponse")  # moto 5.2.1
+        document = parse_result(self, response, "ListPartsResult")
         try:
             parts = tuple(_listed_part(element) for element in document.all("Part"))
         except ValueError as error:
