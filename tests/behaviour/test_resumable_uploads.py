@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from random import Random
 
 import pytest
+from fastapi import FastAPI
 
 from aios3._concurrency.clock import Clock
 from aios3.testing import Fault
@@ -620,8 +621,9 @@ async def test_without_conditional_writes_a_newer_request_of_the_same_process_en
     assert (await client.patch(url, offset, CONTENT[offset:])).status == 409
     assert (await hung).status == 423
     before = len(server.requests)
-    await client.patch(url, 1500, CONTENT[1500:])
-    assert "PutObject" in operations(server)[before:]
+    await client.patch(url, 1500, CONTENT[1500 : 2 * PART])
+    assert operations(server)[before:] == ["GetObject", "ListParts", "HeadObject", "GetObject", "UploadPart"]
+    await client.patch(url, 2 * PART, CONTENT[2 * PART :])
     assert finished(server).body == CONTENT
 
 
@@ -669,4 +671,26 @@ async def test_a_last_request_of_the_draft_that_breaks_off_is_not_the_end(server
     found = await client.head(url)
     assert (found.offset, found.headers["upload-complete"]) == (1500, "?0")
     await client.call("PATCH", url, {**last, "Upload-Offset": "1500"}, CONTENT[1500:])
+    assert finished(server).body == CONTENT
+
+
+# frameworks
+
+
+@pytest.mark.parametrize("has_middleware", [False, True])
+async def test_a_framework_mounts_it(server, driver, has_middleware):
+    """Also behind a middleware that wraps the body and the response."""
+    app = FastAPI()
+    app.mount("/files", ResumableUploads(driver, "bucket"))
+    if has_middleware:
+
+        @app.middleware("http")
+        async def pass_on(request, call_next):
+            return await call_next(request)
+
+    client = WebClient(app, root="")
+    url = (await client.create(len(CONTENT))).headers["location"]
+    assert url.startswith("/files/")
+    assert (await client.patch(url, 0, CONTENT)).offset == len(CONTENT)
+    assert (await client.call("GET", url)).body == CONTENT
     assert finished(server).body == CONTENT

@@ -128,3 +128,16 @@ async def test_a_holder_of_the_same_process_that_does_not_end_keeps_others_out(d
             await waiting
     assert leases.is_free(stored, None)
     assert (await store.read("name")).description.length == 9
+
+
+async def test_a_description_that_was_read_before_another_lease_takes_none(store):
+    """Although the other request has left the same description."""
+    leases = Leases(store)
+    async with leases.hold(await store.create("name", DESCRIPTION), DESCRIPTION):
+        pass
+    before = await store.read("name")
+    async with leases.hold(before, before.description):
+        pass
+    with pytest.raises(RefusedError):
+        async with leases.hold(before, before.description):
+            raise AssertionError
