@@ -1,8 +1,29 @@
-"""Uploads from browsers and apps, as ASGI applications on a driver."""
+"""Uploads from browsers and apps: forms, direct and resumable uploads, and statuses for errors.
+
+The extra ``web`` installs what this package needs besides aios3.
+"""
 
 from __future__ import annotations
 
-from .messages import RefusedError
-from .resumable import ResumableUploads
+from ._requests.errors import ClientDisconnectedError, FormError, FormLimitError, NotAFormError, RequestError
+from .direct import DirectUploads
+from .forms import FormFile, FormFiles, iterate_form_files
+from .resumable import RefusedError, ResumableUploads
+from .statuses import headers_of, message_of, status_of
 
-__all__ = ["RefusedError", "ResumableUploads"]
+__all__ = [
+    "ClientDisconnectedError",
+    "DirectUploads",
+    "FormError",
+    "FormFile",
+    "FormFiles",
+    "FormLimitError",
+    "NotAFormError",
+    "RefusedError",
+    "RequestError",
+    "ResumableUploads",
+    "headers_of",
+    "iterate_form_files",
+    "message_of",
+    "status_of",
+]

@@ -12,19 +12,28 @@ from typing import Final
 from aios3.driver import S3StorageDriver
 from aios3.errors import ConfigurationError, ObjectNotFoundError, StorageError, UploadNotFoundError
 
-from .appending import Appending
-from .asgi import Scope, Send, cross_origin_headers, headers_of, method_of, path_of, run_lifespan, send_response
-from .bodies import Body, ClientGoneError, Receive
-from .creating import Creating, KeyFor, is_token, new_token
-from .draft import APPEND_TYPE, Draft, is_draft
-from .ending import Endings, OnComplete
-from .lease import Leases, locked
-from .messages import Dialect, Limits, RefusedError, Response, read_count
-from .statuses import status_for
-from .tus import Tus, check_version
-from .upload_store import OvertakenError, Stored, UploadStore
+from ._resumable.appending import Appending
+from ._resumable.asgi import (
+    Scope,
+    Send,
+    cross_origin_headers,
+    headers_of,
+    method_of,
+    path_of,
+    run_lifespan,
+    send_response,
+)
+from ._resumable.bodies import Body, ClientGoneError, Receive
+from ._resumable.creating import Creating, KeyFor, is_token, new_token
+from ._resumable.draft import APPEND_TYPE, Draft, is_draft
+from ._resumable.ending import Endings, OnComplete
+from ._resumable.failures import status_for
+from ._resumable.lease import Leases, locked
+from ._resumable.messages import Dialect, Limits, RefusedError, Response, read_count
+from ._resumable.tus import Tus, check_version
+from ._resumable.upload_store import OvertakenError, Stored, UploadStore
 
-__all__ = ["Authorize", "ResumableUploads"]
+__all__ = ["Authorize", "RefusedError", "ResumableUploads"]
 
 Authorize = Callable[[Scope], Awaitable[str | None] | str | None]
 

@@ -7,11 +7,10 @@ from datetime import timedelta
 import pytest
 
 from aios3 import ConfigurationError, StorageError, ThrottledError
-from aios3.web.creating import is_token, new_token
-from aios3.web.draft import Draft
+from aios3.web._resumable.draft import Draft
+from aios3.web._resumable.tus import Tus
+from aios3.web._resumable.upload_store import OvertakenError
 from aios3.web.resumable import ResumableUploads, as_refusal, dialect_of
-from aios3.web.tus import Tus
-from aios3.web.upload_store import OvertakenError, UploadStore
 
 
 @pytest.mark.parametrize("options", [{"max_size": -1}, {"max_age": timedelta()}])
@@ -49,18 +48,3 @@ def test_an_error_becomes_a_response_without_its_text(error, status, retry_after
     refusal = as_refusal(error)
     assert (refusal.status, refusal.headers.get("Retry-After")) == (status, retry_after)
     assert "secret" not in str(refusal)
-
-
-def test_names_in_urls_are_random_and_of_one_form():
-    assert is_token(new_token())
-    assert new_token() != new_token()
-    assert not any(is_token(text) for text in ("", "../x", "a" * 31, "a" * 33, "a" * 31 + "/", "a" * 32 + "\n"))
-
-
-async def test_keys_show_no_name_of_a_url(driver):
-    store = UploadStore(driver, "bucket", "up/")
-    token = new_token()
-    assert token not in store.key_of(store.name_of(token))
-    assert store.is_own_key(store.new_key())
-    assert store.is_own_key(store.key_of(store.name_of(token), "part"))
-    assert not any(store.is_own_key(key) for key in ("up/x", "a" * 32, "up/" + "a" * 33, "up/.uploads/x.part"))

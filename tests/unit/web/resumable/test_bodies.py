@@ -7,8 +7,8 @@ import hashlib
 
 import pytest
 
-from aios3.web.bodies import Body, ClientGoneError
-from aios3.web.messages import Checksum, RefusedError
+from aios3.web._resumable.bodies import Body, ClientGoneError
+from aios3.web._resumable.messages import Checksum, RefusedError
 
 
 def receiving(*messages):

@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from aios3.web.draft import APPEND_TYPE, Draft, is_draft
-from aios3.web.messages import Append, Checksum, Limits, RefusedError, Status
+from aios3.web._resumable.draft import APPEND_TYPE, Draft, is_draft
+from aios3.web._resumable.messages import Append, Checksum, Limits, RefusedError, Status
 
 APPEND = {"content-type": APPEND_TYPE, "upload-complete": "?0", "upload-offset": "3"}
 DIGEST = hashlib.sha256(b"x").digest()

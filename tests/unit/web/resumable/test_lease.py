@@ -10,10 +10,10 @@ import pytest
 
 from aios3 import MultipartUpload
 from aios3._concurrency.clock import Clock
-from aios3.web.description import Description, Progress
-from aios3.web.lease import Leases
-from aios3.web.messages import RefusedError
-from aios3.web.upload_store import OvertakenError, UploadStore
+from aios3.web._resumable.description import Description, Progress
+from aios3.web._resumable.lease import Leases
+from aios3.web._resumable.messages import RefusedError
+from aios3.web._resumable.upload_store import OvertakenError, UploadStore
 
 DESCRIPTION = Description(
     MultipartUpload("bucket", "key", "id", 1024, size=5000), None, datetime(2026, 1, 1, tzinfo=UTC)

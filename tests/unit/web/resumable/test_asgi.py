@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aios3.web.asgi import headers_of, path_of, run_lifespan, send_response
-from aios3.web.messages import Response
+from aios3.web._resumable.asgi import headers_of, path_of, run_lifespan, send_response
+from aios3.web._resumable.messages import Response
 
 
 @pytest.mark.parametrize(

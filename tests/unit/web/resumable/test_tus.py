@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aios3.web.messages import Append, Checksum, Limits, RefusedError, Status
-from aios3.web.tus import CHUNK_TYPE, MOST_CONCATENATED, MOST_METADATA, Tus, media_type_of, read_metadata
+from aios3.web._resumable.messages import Append, Checksum, Limits, RefusedError, Status
+from aios3.web._resumable.tus import CHUNK_TYPE, MOST_CONCATENATED, MOST_METADATA, Tus, media_type_of, read_metadata
 
 TUS = {"tus-resumable": "1.0.0"}
 CHUNK = {**TUS, "content-type": CHUNK_TYPE}

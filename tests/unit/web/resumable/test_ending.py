@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from aios3.web import ResumableUploads
-from aios3.web.appending import Appending
-from aios3.web.ending import Endings
+from aios3.web._resumable.appending import Appending
+from aios3.web._resumable.ending import Endings
 from tests.support.web_client import WebClient
 
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from aios3 import MultipartUpload, StorageError, UploadedPart
-from aios3.web.description import Description, gap_free, object_metadata
-from aios3.web.statuses import status_for
+from aios3.web._resumable.description import Description, gap_free, object_metadata
+from aios3.web._resumable.failures import status_for
 
 UPLOAD = MultipartUpload("bucket", "key", "id", 10, size=25, created_at=datetime(2026, 1, 1, tzinfo=UTC))
 DESCRIPTION = Description(UPLOAD, "me", datetime(2026, 1, 2, tzinfo=UTC), "a YQ==", {"a": "a"})
