@@ -10,7 +10,14 @@ from datetime import timedelta
 from typing import Final
 
 from aios3.driver import S3StorageDriver
-from aios3.errors import ConfigurationError, ObjectNotFoundError, StorageError, UploadNotFoundError
+from aios3.errors import (
+    ConfigurationError,
+    ObjectNotFoundError,
+    SizeMismatchError,
+    SourceStalledError,
+    StorageError,
+    UploadNotFoundError,
+)
 
 from ._resumable.appending import Appending
 from ._resumable.asgi import (
@@ -27,11 +34,11 @@ from ._resumable.bodies import Body, ClientGoneError, Receive
 from ._resumable.creating import Creating, KeyFor, is_token, new_token
 from ._resumable.draft import APPEND_TYPE, Draft, is_draft
 from ._resumable.ending import Endings, OnComplete
-from ._resumable.failures import status_for
 from ._resumable.lease import Leases, locked
 from ._resumable.messages import Dialect, Limits, RefusedError, Response, read_count
 from ._resumable.tus import Tus, check_version
 from ._resumable.upload_store import OvertakenError, Stored, UploadStore
+from .statuses import status_of
 
 __all__ = ["Authorize", "RefusedError", "ResumableUploads"]
 
@@ -70,10 +77,10 @@ class ResumableUploads:
             max_size: bytes that an upload may have; ``None`` for only the store's limit.
             max_age: time after its creation at which an unfinished upload expires. A finished upload is remembered as
                 long, so that a client that lost the last response learns of its success.
-            authorize: called, or awaited, with the scope of each request but OPTIONS. It returns the owner's name, or
-                ``None`` for uploads without an owner. It refuses by `RefusedError`, or by `PermissionError` (403). An
-                upload of one owner is 404 to another. ``None`` lets everybody create uploads: only the unguessable URL
-                protects them.
+            authorize: called, or awaited, with the scope of each request but OPTIONS. It returns the owner's name;
+                ``None`` means 401. It refuses by `RefusedError`, or by `PermissionError` (403). An upload of one owner
+                is 404 to another. ``None`` instead of a function lets everybody create uploads: only the unguessable
+                URL protects them.
             key_for: called, or awaited, with the owner and the metadata. It returns the key behind `prefix`. ``None``
                 takes random keys, so nothing that a client says decides a key.
             on_complete: called, or awaited, with the receipt and the metadata, once the object is there and before the
@@ -166,10 +173,13 @@ class ResumableUploads:
         if self._authorize is None:
             return None
         try:
-            owner = self._authorize(scope)
-            return await owner if inspect.isawaitable(owner) else owner
+            named = self._authorize(scope)
+            owner = await named if inspect.isawaitable(named) else named
         except PermissionError:
             raise RefusedError(403, "this is not allowed") from None
+        if owner is None:
+            raise RefusedError(401, "log in first")
+        return owner
 
     async def _find(self, token: str, owner: str | None) -> Stored:
         stored = await self._store.read(self._store.name_of(token)) if is_token(token) else None
@@ -256,9 +266,18 @@ def as_refusal(error: Exception) -> RefusedError:
     """Return the response to a request that failed, and log what the operator has to know."""
     if isinstance(error, OvertakenError):
         return locked()
-    status = status_for(error)
+    status = _status_of(error)
     if status >= 500:
         is_known = isinstance(error, StorageError | TimeoutError)
         _log.error("a resumable upload failed: %s", error, exc_info=None if is_known else error)
     headers = {"Retry-After": _RETRY_AFTER} if status == 503 else {}
     return RefusedError(status, "the store cannot take this now" if status >= 500 else "", headers=headers)
+
+
+def _status_of(error: Exception) -> int:
+    if isinstance(error, UploadNotFoundError):
+        return 410  # it was there when the request began
+    if isinstance(error, SizeMismatchError):
+        return 413  # the body goes beyond the length of the upload
+    is_lease_lost = isinstance(error, TimeoutError) and not isinstance(error, SourceStalledError)
+    return 503 if is_lease_lost else status_of(error)

@@ -8,7 +8,7 @@ import pytest
 
 from aios3 import MultipartUpload, StorageError, UploadedPart
 from aios3.web._resumable.description import Description, gap_free, object_metadata
-from aios3.web._resumable.failures import status_for
+from aios3.web.resumable import as_refusal
 
 UPLOAD = MultipartUpload("bucket", "key", "id", 10, size=25, created_at=datetime(2026, 1, 1, tzinfo=UTC))
 DESCRIPTION = Description(UPLOAD, "me", datetime(2026, 1, 2, tzinfo=UTC), "a YQ==", {"a": "a"})
@@ -52,4 +52,4 @@ def test_names_that_cannot_be_headers_are_not_put_on_the_object():
 
 
 def test_an_unknown_error_is_not_the_fault_of_the_client():
-    assert (status_for(KeyError()), status_for(TimeoutError())) == (500, 503)
+    assert (as_refusal(KeyError()).status, as_refusal(TimeoutError()).status) == (500, 503)
