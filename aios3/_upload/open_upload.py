@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -77,7 +78,7 @@ async def complete_upload(engine: Engine, job: UploadJob, parts: Sequence[Upload
 
     Raises:
         StorageError: see `UploadRequests.complete`.
-        Exception: what ``before_commit`` raises, after the upload was aborted.
+        BaseException: what ``before_commit`` raises, after the upload was aborted.
     """
     assert job.range is not None
     upload = job.range.upload
@@ -87,10 +88,12 @@ async def complete_upload(engine: Engine, job: UploadJob, parts: Sequence[Upload
     size = tracker.bytes_stored
     with engine.using(upload.upload_id) as use:
         guard = _OpenGuard(engine, upload, job.headers.every, requests.log)
+        operation = await requests.completion(upload.upload_id, tracker, len(parts), size)
         try:
-            operation = await requests.prepare(upload.upload_id, tracker, len(parts), size)
-        except Exception as error:
-            await _abort_after(error, guard, upload)
+            await requests.approve(size, tuple(parts))
+        except BaseException as error:
+            if not _is_cancellation(error):
+                await _abort_after(error, guard, upload)
             raise
         commit = CommitInFlight(engine, requests.given_up, upload.upload_id)
         committed = await commit.send(requests.complete(guard, operation, size))
@@ -119,7 +122,13 @@ class _OpenGuard:
         return await abort_upload(self.engine, self.upload, self.headers, self.log)
 
 
-async def _abort_after(error: Exception, guard: _OpenGuard, upload: MultipartUpload) -> None:
+def _is_cancellation(error: BaseException) -> bool:
+    """Return whether the caller was cancelled; ``before_commit`` can also raise `CancelledError` by itself."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+async def _abort_after(error: BaseException, guard: _OpenGuard, upload: MultipartUpload) -> None:
     """Abort the upload whose commit ``before_commit`` has refused, and note on `error` what became of it."""
     place = f"aios3: multipart upload {upload.upload_id} of {upload.bucket}/{upload.key}"
     try:
