@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
+import json
 import pickle
 from datetime import timedelta
 
@@ -23,6 +24,7 @@ from aios3 import (
     SizeMismatchError,
     Timeouts,
     TransferConfig,
+    UploadCheckpoint,
     UploadNotFoundError,
 )
 from aios3.testing import Fault
@@ -92,6 +94,26 @@ async def test_the_value_survives_pickle_and_json(driver):
     for text in ("", "[]", "{}", upload.to_json().replace('"key"', '"k"', 1), upload.to_json().replace("1024", "0")):
         with pytest.raises(ConfigurationError):
             MultipartUpload.from_json(text)
+
+
+@pytest.mark.parametrize("upload_id", ["", " ", "\ud800"])
+def test_an_id_that_no_upload_can_have_is_refused(upload_id):
+    """Without an id, some stores would take an abort for the deletion of the object."""
+    valid = MultipartUpload("bucket", "key", "id", PART)
+    with pytest.raises(ConfigurationError, match="id of a multipart upload"):
+        dataclasses.replace(valid, upload_id=upload_id)
+    with pytest.raises(ConfigurationError, match="id of a multipart upload"):
+        UploadCheckpoint("bucket", "key", upload_id, PART, ())
+    with pytest.raises(ConfigurationError):
+        MultipartUpload.from_json(valid.to_json().replace('"id"', json.dumps(upload_id)))
+
+
+def test_a_pickle_of_another_version_is_read_by_its_names():
+    upload = MultipartUpload("bucket", "key", "id", PART, size=5)
+    restore, (known,) = upload.__reduce__()
+    assert restore({**known, "of_a_later_version": 1}) == upload
+    del known["expected_bucket_owner"]
+    assert restore(known) == upload
 
 
 async def test_parts_are_larger_where_a_declared_size_needs_it(server, driver):
@@ -234,6 +256,27 @@ async def test_given_parts_are_not_listed(server, driver):
     assert server.objects["bucket", "key"].body == CONTENT
 
 
+async def test_given_parts_may_have_etags_as_browsers_read_them(server, driver):
+    """The header `ETag` has quotes."""
+    upload = await begin(driver)
+    done = await driver.upload_parts(upload, CONTENT)
+    quoted = [dataclasses.replace(part, etag=f'"{part.etag}"') for part in done.parts]
+    await driver.complete_multipart_upload(upload, parts=quoted)
+    assert server.objects["bucket", "key"].body == CONTENT
+
+
+@pytest.mark.parametrize("checksum", ["garbage", "AAAA", "", "é"])
+async def test_a_part_with_an_impossible_checksum_is_refused_and_leaves_the_upload_open(
+    server, checking_driver, checksum
+):
+    upload = await begin(checking_driver)
+    done = await checking_driver.upload_parts(upload, CONTENT)
+    wrong = [dataclasses.replace(part, checksum=checksum) for part in done.parts]
+    with pytest.raises(IntegrityError, match="part 1"):
+        await checking_driver.complete_multipart_upload(upload, parts=wrong)
+    assert set(server.store.uploads) == {upload.upload_id}
+
+
 async def test_the_conditions_of_the_creation_hold_at_the_commit(server, driver):
     """The upload stays open after the refusal."""
     await driver.upload_object_via_stream(b"old", "bucket", "key")
@@ -289,6 +332,39 @@ async def test_what_before_commit_raises_aborts_and_is_raised(server, driver, ki
     assert (request.bucket, request.key, request.size) == ("bucket", "key", len(content))
     assert sum(one.size for one in request.parts) == (0 if call == "bytes" else len(content))
     assert request.metadata == (None if call == "complete" else {"a": "b"})
+
+
+class Stopped(BaseException):
+    """An exception that is no `Exception`."""
+
+
+@pytest.mark.parametrize("error", [Stopped("stop"), asyncio.CancelledError("of something else")])
+async def test_any_exception_of_before_commit_aborts(server, driver, error):
+    """A cancellation that it raises by itself is no cancellation of the call."""
+    upload = await begin(driver)
+    await driver.upload_parts(upload, CONTENT)
+
+    def refuse(request):
+        raise error
+
+    with pytest.raises(type(error)):
+        await driver.complete_multipart_upload(upload, before_commit=refuse)
+    assert (server.objects, server.store.uploads) == ({}, {})
+
+
+async def test_a_cancellation_while_before_commit_waits_leaves_the_upload_open(server, driver):
+    upload = await begin(driver)
+    await driver.upload_parts(upload, CONTENT)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0) as timeout:
+            timeout.reschedule(None)
+
+            async def wait(request):
+                timeout.reschedule(0)
+                await asyncio.Event().wait()
+
+            await driver.complete_multipart_upload(upload, before_commit=wait)
+    assert set(server.store.uploads) == {upload.upload_id}
 
 
 async def test_before_commit_may_let_it_pass(server, checking_driver, tmp_path):
