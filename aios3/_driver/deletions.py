@@ -227,7 +227,7 @@ class _Deletion:
 
         async with PartTasks() as group:
             for _ in range(min(_AT_ONCE, len(targets))):
-                group.create_task(work(), name=f"aios3: delete objects of {self.bucket}")
+                _ = group.create_task(work(), name=f"aios3: delete objects of {self.bucket}")
 
     async def _delete_single(self, key: str, version_id: str | None) -> None:
         try:
