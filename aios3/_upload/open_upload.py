@@ -96,12 +96,17 @@ async def complete_upload(engine: Engine, job: UploadJob, parts: Sequence[Upload
                 await _abort_after(error, guard, upload)
             raise
         commit = CommitInFlight(engine, requests.given_up, upload.upload_id)
-        committed = await commit.send(requests.complete(guard, operation, size))
+        try:
+            committed = await commit.send(requests.complete(guard, operation, size))
+        except BaseException as error:
+            if guard.outcome is not None:
+                note(error, f"{_name(upload)}: {guard.outcome.value}")
+            raise
         use.is_ended = True
     return requests.receipt(committed, size, tuple(parts), upload.upload_id)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class _OpenGuard:
     """Guard for the commit of an upload that stays open if the commit is clearly refused."""
 
@@ -109,6 +114,8 @@ class _OpenGuard:
     upload: MultipartUpload
     headers: Mapping[str, str]
     log: FailedAttempts
+    outcome: AbortOutcome | None = None
+    """Outcome of the abort; ``None`` if the upload was not aborted."""
 
     def completed(self) -> None:
         """Do nothing: the caller notes the end."""
@@ -119,7 +126,8 @@ class _OpenGuard:
 
     async def abort(self) -> AbortOutcome:
         """Abort the upload and prove that nothing remained."""
-        return await abort_upload(self.engine, self.upload, self.headers, self.log)
+        self.outcome = await abort_upload(self.engine, self.upload, self.headers, self.log)
+        return self.outcome
 
 
 def _is_cancellation(error: BaseException) -> bool:
@@ -130,13 +138,17 @@ def _is_cancellation(error: BaseException) -> bool:
 
 async def _abort_after(error: BaseException, guard: _OpenGuard, upload: MultipartUpload) -> None:
     """Abort the upload whose commit ``before_commit`` has refused, and note on `error` what became of it."""
-    place = f"aios3: multipart upload {upload.upload_id} of {upload.bucket}/{upload.key}"
+    place = _name(upload)
     try:
         outcome = await abort_despite_cancellation(guard.engine, upload, guard.headers)
     except Exception as trouble:  # noqa: BLE001 - it must not replace the error
         note(error, f"{place}: {AbortOutcome.FAILED.value} ({trouble})")
     else:
         note(error, f"{place}: {outcome.value}")
+
+
+def _name(upload: MultipartUpload) -> str:
+    return f"aios3: multipart upload {upload.upload_id} of {upload.bucket}/{upload.key}"
 
 
 async def abort_despite_cancellation(

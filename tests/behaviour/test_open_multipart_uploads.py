@@ -24,6 +24,7 @@ from aios3 import (
     SizeMismatchError,
     Timeouts,
     TransferConfig,
+    TransportError,
     UploadCheckpoint,
     UploadNotFoundError,
 )
@@ -332,6 +333,17 @@ async def test_what_before_commit_raises_aborts_and_is_raised(server, driver, ki
     assert (request.bucket, request.key, request.size) == ("bucket", "key", len(content))
     assert sum(one.size for one in request.parts) == (0 if call == "bytes" else len(content))
     assert request.metadata == (None if call == "complete" else {"a": "b"})
+
+
+async def test_a_lost_commit_that_ends_in_an_abort_says_so(server, driver):
+    """The caller must know that the upload cannot be completed any more."""
+    upload = await begin(driver)
+    await driver.upload_parts(upload, CONTENT)
+    server.faults.add(Fault("drop_before", "CompleteMultipartUpload", times=99))
+    with pytest.raises(TransportError) as caught:
+        await driver.complete_multipart_upload(upload)
+    assert f"aios3: multipart upload {upload.upload_id} of bucket/key: it was aborted" in caught.value.__notes__
+    assert server.store.uploads == {}
 
 
 class Stopped(BaseException):
