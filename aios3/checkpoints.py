@@ -40,7 +40,7 @@ class MultipartUpload:
     bills the parts until the upload is completed or aborted.
 
     Raises:
-        ConfigurationError: `upload_id` is empty or cannot be sent, `part_size` is not positive, or `size` is negative.
+        ConfigurationError: `part_size` is not positive, or `size` is negative.
     """
 
     bucket: str
@@ -66,7 +66,6 @@ class MultipartUpload:
     """Sent with every request about the upload; ``None`` sends nothing."""
 
     def __post_init__(self) -> None:
-        _check_upload_id(self.upload_id)
         if self.part_size < 1 or (self.size or 0) < 0:
             raise ConfigurationError("part_size must be positive, and size must not be negative")
 
@@ -117,8 +116,7 @@ class UploadCheckpoint:
     or aborted. A call that resumes from a checkpoint does one or the other.
 
     Raises:
-        ConfigurationError: `upload_id` is empty or cannot be sent, the part numbers have a gap from 1 on, or a part is
-            shorter than ``part_size``.
+        ConfigurationError: the part numbers have a gap from 1 on, or a part is shorter than ``part_size``.
     """
 
     bucket: str
@@ -134,7 +132,6 @@ class UploadCheckpoint:
     """Declared size in bytes; ``None`` if there was none."""
 
     def __post_init__(self) -> None:
-        _check_upload_id(self.upload_id)
         for number, part in enumerate(self.parts, 1):
             if part.number != number or part.size < self.part_size:
                 raise ConfigurationError(f"a checkpoint's part {number} is missing, or shorter than {self.part_size}")
@@ -186,12 +183,6 @@ class RecoveredUpload:
 
     def __deepcopy__(self, memo: object) -> RecoveredUpload:
         return self  # the value never changes, and not every error can be copied
-
-
-def _check_upload_id(upload_id: str) -> None:
-    """Refuse an id without which a request about the upload would be one about the object: a deletion, or a PUT."""
-    if not upload_id.strip() or upload_id.encode(errors="ignore").decode() != upload_id:
-        raise ConfigurationError(f"{upload_id!r:.80} cannot be the id of a multipart upload")
 
 
 def _restore_upload(known: dict[str, Any]) -> MultipartUpload:

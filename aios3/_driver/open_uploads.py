@@ -14,7 +14,7 @@ from aios3._protocol.attributes.headers import ObjectHeaders, read_attributes
 from aios3._protocol.operations import CopySource, HeadObject, ListParts, UploadPart, UploadPartCopy
 from aios3._protocol.parts.part_plan import PartPlan, plan_parts
 from aios3._protocol.wire.response_headers import unquote_etag
-from aios3._protocol.wire.uri import check_bucket, check_key
+from aios3._protocol.wire.uri import check_bucket, check_key, check_upload_id
 from aios3._upload.lifecycle import create_upload
 from aios3._upload.multipart.abort import AbortOutcome
 from aios3._upload.multipart.resume import as_uploaded, list_stored_parts
@@ -241,6 +241,7 @@ def _headers_of(provider: Provider, upload: MultipartUpload, access: UploadAcces
     check_type("upload", upload, MultipartUpload)
     check_bucket(upload.bucket)
     check_key(upload.key)
+    check_upload_id(upload.upload_id)
     if unknown := access.keys() - UploadAccess.__annotations__.keys():
         known = ", ".join(sorted(UploadAccess.__annotations__))
         raise TypeError(f"requests about an open upload have no {', '.join(sorted(unknown))}; they have {known}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
-import json
 import pickle
 from datetime import timedelta
 
@@ -98,15 +97,19 @@ async def test_the_value_survives_pickle_and_json(driver):
 
 
 @pytest.mark.parametrize("upload_id", ["", " ", "\ud800"])
-def test_an_id_that_no_upload_can_have_is_refused(upload_id):
+async def test_an_id_that_no_upload_can_have_is_refused_before_a_request(server, driver, upload_id):
     """Without an id, some stores would take an abort for the deletion of the object."""
-    valid = MultipartUpload("bucket", "key", "id", PART)
-    with pytest.raises(ConfigurationError, match="id of a multipart upload"):
-        dataclasses.replace(valid, upload_id=upload_id)
-    with pytest.raises(ConfigurationError, match="id of a multipart upload"):
-        UploadCheckpoint("bucket", "key", upload_id, PART, ())
-    with pytest.raises(ConfigurationError):
-        MultipartUpload.from_json(valid.to_json().replace('"id"', json.dumps(upload_id)))
+    upload = MultipartUpload("bucket", "key", upload_id, PART)
+    checkpoint = UploadCheckpoint("bucket", "key", upload_id, PART, ())
+    for call in (
+        driver.abort_multipart_upload(upload),
+        driver.upload_part(upload, 1, b"x"),
+        driver.complete_multipart_upload(upload),
+        driver.upload_object_via_stream(b"x", "bucket", "key", resume=checkpoint),
+    ):
+        with pytest.raises(ConfigurationError, match="id of a multipart upload"):
+            await call
+    assert server.requests == []
 
 
 def test_a_pickle_of_another_version_is_read_by_its_names():
