@@ -259,10 +259,12 @@ class OperationClient:
     ) -> Attempt[StreamedResponse]:
         response: Response | None = None
         credentials = await self.signer.keys_for(operation)
+        sent_at = self.clock.now()
         try:
             signed = self._sign(operation, request, EMPTY_SHA256, credentials)
             streamed = await stack.enter_async_context(self.transport.open(signed, chunk_size=chunk_size))
             response = Response(streamed.status, streamed.headers)
+            self.clock_skew.note(response, sent_at)
             if streamed.status >= 300:
                 response = await streamed.read()
             operation.read(response)

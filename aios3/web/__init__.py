@@ -1,4 +1,4 @@
-"""Uploads from browsers and apps: forms, direct uploads to the store, and statuses for errors.
+"""Uploads from browsers and apps: forms, direct and resumable uploads, and statuses for errors.
 
 The extra ``web`` installs what this package needs besides aios3.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from ._requests.errors import ClientDisconnectedError, FormError, FormLimitError, NotAFormError, RequestError
 from .direct import DirectUploads
 from .forms import FormFile, FormFiles, iterate_form_files
+from .resumable import RefusedError, ResumableUploads
 from .statuses import headers_of, message_of, status_of
 
 __all__ = [
@@ -18,7 +19,9 @@ __all__ = [
     "FormFiles",
     "FormLimitError",
     "NotAFormError",
+    "RefusedError",
     "RequestError",
+    "ResumableUploads",
     "headers_of",
     "iterate_form_files",
     "message_of",

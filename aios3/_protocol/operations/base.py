@@ -102,7 +102,7 @@ def unusable(operation: Operation[Any], response: Response, message: str) -> Res
 
 
 def parse_result(operation: Operation[Any], response: Response, *roots: str) -> Element:
-    """Return the response's document if its root has one of these names.
+    """Return the response's document if its root has one of these names, or ends in "Response" instead of "Result".
 
     Raises:
         ResponseError: the response is a refusal (even inside a 200), or has another document or none.
@@ -116,7 +116,7 @@ def parse_result(operation: Operation[Any], response: Response, *roots: str) -> 
             raise error from None
         came = describe_body(response)
         raise unusable(operation, response, f"the store sent a success with {came}") from None
-    if document.name in roots:
+    if document.name in roots or f"{document.name.removesuffix('Response')}Result" in roots:  # moto 5.2.1 writes these
         return document
     if document.name in ("Error", "ErrorResponse"):
         raise refusal(operation, response)

@@ -28,12 +28,17 @@ COMPLETE = CompleteMultipartUpload("bucket", "k", "id", [(1, '"e"', "c=")], None
 LIST = ListParts("bucket", "k", "id")
 
 
-def parts_page(parts: str, more: str = "") -> Response:
-    return Response(200, {}, f"<ListPartsResult>{more}{parts}</ListPartsResult>".encode())
+def parts_page(parts: str, more: str = "", root: str = "ListPartsResult") -> Response:
+    return Response(200, {}, f"<{root}>{more}{parts}</{root}>".encode())
 
 
 def part(number: object, size: object = 5, more: str = "") -> str:
     return f"<Part><PartNumber>{number}</PartNumber><ETag>&quot;e&quot;</ETag><Size>{size}</Size>{more}</Part>"
+
+
+@pytest.mark.parametrize("root", ["ListPartsResult", "ListPartsResponse"])
+def test_a_list_of_parts_is_read_by_either_name(root: str) -> None:
+    assert [found.number for found in LIST.read(parts_page(part(7), root=root)).parts] == [7]
 
 
 @pytest.mark.parametrize("root", ["InitiateMultipartUploadResult", "InitiateMultipartUpload"])

@@ -1,0 +1,264 @@
+"""Resumable uploads from browsers and apps as one ASGI application, with the store as its only state."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Final
+
+from aios3.driver import S3StorageDriver
+from aios3.errors import ConfigurationError, ObjectNotFoundError, StorageError, UploadNotFoundError
+
+from ._resumable.appending import Appending
+from ._resumable.asgi import (
+    Scope,
+    Send,
+    cross_origin_headers,
+    headers_of,
+    method_of,
+    path_of,
+    run_lifespan,
+    send_response,
+)
+from ._resumable.bodies import Body, ClientGoneError, Receive
+from ._resumable.creating import Creating, KeyFor, is_token, new_token
+from ._resumable.draft import APPEND_TYPE, Draft, is_draft
+from ._resumable.ending import Endings, OnComplete
+from ._resumable.failures import status_for
+from ._resumable.lease import Leases, locked
+from ._resumable.messages import Dialect, Limits, RefusedError, Response, read_count
+from ._resumable.tus import Tus, check_version
+from ._resumable.upload_store import OvertakenError, Stored, UploadStore
+
+__all__ = ["Authorize", "RefusedError", "ResumableUploads"]
+
+Authorize = Callable[[Scope], Awaitable[str | None] | str | None]
+
+_log: Final = logging.getLogger("aios3")
+_RETRY_AFTER: Final = "2"
+
+
+class ResumableUploads:
+    """ASGI application that takes resumable uploads: tus 1.0.0, and the IETF draft behind the same URLs.
+
+    Mount it at a path: ``app.mount("/files", ResumableUploads(driver, "videos"))``. The store is its only state, so any
+    process may take any request of any upload. A process that dies loses nothing that was acknowledged. The object
+    appears at its key when the upload is whole. Helper objects lie below ``.uploads/`` behind `prefix`.
+    """
+
+    def __init__(
+        self,
+        driver: S3StorageDriver,
+        bucket: str,
+        *,
+        prefix: str = "",
+        max_size: int | None = None,
+        max_age: timedelta = timedelta(days=1),
+        authorize: Authorize | None = None,
+        key_for: KeyFor | None = None,
+        on_complete: OnComplete | None = None,
+    ) -> None:
+        """Configure the application; nothing is sent.
+
+        Args:
+            driver: driver to use, which is never closed here.
+            bucket: the container of the objects and of the helper objects.
+            prefix: beginning of all keys.
+            max_size: bytes that an upload may have; ``None`` for only the store's limit.
+            max_age: time after its creation at which an unfinished upload expires. A finished upload is remembered as
+                long, so that a client that lost the last response learns of its success.
+            authorize: called, or awaited, with the scope of each request but OPTIONS. It returns the owner's name, or
+                ``None`` for uploads without an owner. It refuses by `RefusedError`, or by `PermissionError` (403). An
+                upload of one owner is 404 to another. ``None`` lets everybody create uploads: only the unguessable URL
+                protects them.
+            key_for: called, or awaited, with the owner and the metadata. It returns the key behind `prefix`. ``None``
+                takes random keys, so nothing that a client says decides a key.
+            on_complete: called, or awaited, with the receipt and the metadata, once the object is there and before the
+                client learns it. If it raises, or the process dies meanwhile, it is called again at the next request
+                of the upload, or by `sweep`.
+
+        Raises:
+            ConfigurationError: `max_size` is negative, or `max_age` is not positive.
+        """
+        if (max_size is not None and max_size < 0) or max_age <= timedelta():
+            raise ConfigurationError("max_size must not be negative, and max_age must be positive")
+        self._store = UploadStore(driver, bucket, prefix)
+        self._leases = Leases(self._store)
+        self._endings = Endings(self._store, self._leases, on_complete, max_age)
+        self._appending = Appending(self._store, self._leases, self._endings, max_size)
+        self._creating = Creating(
+            self._store,
+            self._leases,
+            self._endings,
+            self._appending,
+            max_size=max_size,
+            max_age=max_age,
+            key_for=key_for,
+        )
+        self._authorize = authorize
+        self._limits = Limits(max_size, int(max_age.total_seconds()))
+
+    async def sweep(self) -> list[str]:
+        """End the uploads that have expired, and forget those that were finished longer than ``max_age`` ago.
+
+        Any process may run it, at any time, also several at once. It lists the helper objects, and reads those that
+        did not change for ``max_age``. If one cannot be ended, the others still are, and the next sweep tries again.
+
+        Returns:
+            The keys of the unfinished uploads that it ended.
+
+        Raises:
+            StorageError: the helper objects cannot be listed.
+        """
+        return await self._endings.sweep()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one request; the entry for ASGI servers and frameworks. Errors become responses."""
+        if scope["type"] == "lifespan":
+            await run_lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._take(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1002})
+
+    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: Mapping[str, str] = {}
+        dialect: Dialect = Tus()
+        method = ""
+        try:
+            headers = headers_of(scope)
+            method = method_of(scope, headers)
+            dialect = dialect_of(method, headers)
+            response = await self._respond(scope, receive, method, headers, dialect)
+        except ClientGoneError:
+            response = Response(408)  # most servers drop it; one that does not needs a response
+        except RefusedError as error:
+            response = dialect.refused(error)
+        except Exception as error:  # noqa: BLE001 - a server must not see it
+            response = dialect.refused(as_refusal(error))
+        crossing = cross_origin_headers(headers, is_preflight=method == "OPTIONS")
+        response = Response(response.status, {**response.headers, **crossing}, response.body)
+        await send_response(send, response, has_body=scope["method"] != "HEAD")
+
+    async def _respond(
+        self, scope: Scope, receive: Receive, method: str, headers: Mapping[str, str], dialect: Dialect
+    ) -> Response:
+        if method == "OPTIONS":
+            limits = Limits(self._limits.max_size)
+            return Response(204, {**Draft({}).options(limits).headers, **Tus().options(limits).headers})
+        if isinstance(dialect, Tus):
+            check_version(headers)
+        root, below = path_of(scope)
+        owner = await self._owner(scope)
+        declared = headers.get("content-length")
+        body = Body(receive, None if declared is None else read_count("Content-Length", declared))
+        if not below:
+            if method != "POST":
+                raise RefusedError(405, headers={"Allow": "POST, OPTIONS"})
+            return await self._create(root, owner, headers, dialect, body)
+        stored = await self._find(below, owner)
+        return await self._act(method, stored, headers, dialect, body)
+
+    async def _owner(self, scope: Scope) -> str | None:
+        if self._authorize is None:
+            return None
+        try:
+            owner = self._authorize(scope)
+            return await owner if inspect.isawaitable(owner) else owner
+        except PermissionError:
+            raise RefusedError(403, "this is not allowed") from None
+
+    async def _find(self, token: str, owner: str | None) -> Stored:
+        stored = await self._store.read(self._store.name_of(token)) if is_token(token) else None
+        if stored is None or stored.description.owner != owner:
+            raise RefusedError(404, "there is no such upload")
+        description = stored.description
+        if not description.is_complete and await self._store.now() >= description.expires_at:
+            raise RefusedError(410, "the upload has expired")
+        return stored
+
+    async def _create(
+        self, root: str, owner: str | None, headers: Mapping[str, str], dialect: Dialect, body: Body
+    ) -> Response:
+        request = dialect.read_creation(headers)
+        token = new_token()
+        stored = await self._creating.create(token, request, owner)
+        status = stored.description.status(0)
+        if request.first is not None:
+            status = await self._appending.append(stored, request.first, body, dialect)
+        elif stored.description.length == 0 and not stored.description.is_complete:
+            status = (await self._endings.settle(stored)).description.status(None)
+        return dialect.created(status, f"{root}/{token}", self._limits, is_appended=request.first is not None)
+
+    async def _act(
+        self, method: str, stored: Stored, headers: Mapping[str, str], dialect: Dialect, body: Body
+    ) -> Response:
+        if method == "PATCH":
+            return dialect.appended(await self._appending.append(stored, dialect.read_append(headers), body, dialect))
+        if method == "HEAD":
+            return await self._describe(stored, dialect)
+        if method == "DELETE":
+            await self._endings.delete(stored)
+            return dialect.deleted()
+        if method == "GET":
+            return await self._download(stored, dialect)
+        raise RefusedError(405, headers={"Allow": "HEAD, GET, PATCH, DELETE, OPTIONS"})
+
+    async def _describe(self, stored: Stored, dialect: Dialect) -> Response:
+        offset = None
+        if not stored.description.is_complete:
+            try:
+                offset = (await self._store.progress(stored)).offset
+            except UploadNotFoundError:
+                offset = stored.description.length
+            if offset == stored.description.length:
+                stored = await self._endings.settle(stored)
+        return dialect.described(stored.description.status(offset), self._limits)
+
+    async def _download(self, stored: Stored, dialect: Dialect) -> Response:
+        """Return the finished object, in a way that a browser saves and never shows."""
+        if not stored.description.is_complete:
+            return await self._describe(stored, dialect)
+        upload = stored.description.upload
+        try:
+            found = await self._store.driver.get_object(upload.bucket, upload.key)
+        except ObjectNotFoundError:
+            raise RefusedError(410, "the object is gone") from None
+        headers = {
+            "Content-Type": found.content_type or "application/octet-stream",
+            "Content-Length": str(found.size),
+            "Content-Disposition": "attachment",
+            "Content-Security-Policy": "sandbox; default-src 'none'",
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "private, no-store",
+        }
+        return Response(200, headers, self._chunks(upload.bucket, upload.key))
+
+    async def _chunks(self, bucket: str, key: str) -> AsyncGenerator[bytes]:
+        async with aclosing(self._store.driver.download_object_as_stream(bucket, key)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+def dialect_of(method: str, headers: Mapping[str, str]) -> Dialect:
+    """Return the protocol of a request."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_neutral = method not in ("POST", "PATCH") or kind == APPEND_TYPE
+    if "tus-resumable" not in headers and (is_draft(headers) or is_neutral):
+        return Draft(headers)
+    return Tus()
+
+
+def as_refusal(error: Exception) -> RefusedError:
+    """Return the response to a request that failed, and log what the operator has to know."""
+    if isinstance(error, OvertakenError):
+        return locked()
+    status = status_for(error)
+    if status >= 500:
+        is_known = isinstance(error, StorageError | TimeoutError)
+        _log.error("a resumable upload failed: %s", error, exc_info=None if is_known else error)
+    headers = {"Retry-After": _RETRY_AFTER} if status == 503 else {}
+    return RefusedError(status, "the store cannot take this now" if status >= 500 else "", headers=headers)
