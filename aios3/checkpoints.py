@@ -69,6 +69,9 @@ class MultipartUpload:
         if self.part_size < 1 or (self.size or 0) < 0:
             raise ConfigurationError("part_size must be positive, and size must not be negative")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore_upload, ({each.name: getattr(self, each.name) for each in fields(self)},)
+
     @classmethod
     def of(cls, checkpoint: UploadCheckpoint) -> MultipartUpload:
         """Return the upload of a checkpoint, without its parts."""
@@ -180,6 +183,12 @@ class RecoveredUpload:
 
     def __deepcopy__(self, memo: object) -> RecoveredUpload:
         return self  # the value never changes, and not every error can be copied
+
+
+def _restore_upload(known: dict[str, Any]) -> MultipartUpload:
+    """Return a pickled upload, also one of another version of the library, whose fields may be fewer or more."""
+    names = {each.name for each in fields(MultipartUpload)}
+    return MultipartUpload(**{name: value for name, value in known.items() if name in names})
 
 
 def _restore_recovered(known: dict[str, Any]) -> RecoveredUpload:

@@ -472,7 +472,8 @@ class S3StorageDriver(DriverBase):
             **access: see `UploadAccess`. What is given must also be sent as a header of the request.
 
         Raises:
-            ConfigurationError: the part number or the time is out of range, or the driver is anonymous.
+            ConfigurationError: the part number or the time is out of range, the object ends before the part, `size` is
+                not that of the part, or the driver is anonymous.
         """
         return await open_uploads.create_part_url(self, upload, part_number, expires_in=expires_in, size=size, **access)
 

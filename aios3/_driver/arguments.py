@@ -13,7 +13,7 @@ from aios3._protocol.attributes.options import RequestOptions
 from aios3._protocol.checksums.digests import is_available
 from aios3._protocol.parts.part_plan import PartPlan, plan_resumed
 from aios3._protocol.parts.put_plan import plan_upload
-from aios3._protocol.wire.uri import check_bucket, check_key
+from aios3._protocol.wire.uri import check_bucket, check_key, check_upload_id
 from aios3._upload.shared.content_md5 import check_lock
 from aios3._upload.shared.integrity import ObjectChecksum
 from aios3._upload.shared.job import BeforeCommit, UploadJob
@@ -144,7 +144,8 @@ def fixed_checksum(checksum: str | None, transfer: TransferConfig) -> Any:
 
 
 def check_place(checkpoint: UploadCheckpoint, bucket: str, key: str) -> None:
-    """Raise `ConfigurationError` if the checkpoint belongs to another object."""
+    """Raise `ConfigurationError` if the checkpoint belongs to another object, or has no id of an upload."""
+    check_upload_id(checkpoint.upload_id)
     if (checkpoint.bucket, checkpoint.key) != (bucket, key):
         raise ConfigurationError(f"the checkpoint is of {checkpoint.bucket}/{checkpoint.key}, not of {bucket}/{key}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from typing import Any, Final, Unpack, cast
 
@@ -14,6 +14,7 @@ from aios3._protocol.attributes.options import read_options
 from aios3._protocol.operations import CopyObject, CopySource, DescribedSource, GetObjectTagging, HeadSource
 from aios3._protocol.parts.part_plan import plan_copy
 from aios3._protocol.wire.uri import check_bucket, check_key
+from aios3._upload.commit_in_flight import CommitInFlight
 from aios3._upload.multipart_copy import MultipartCopy
 from aios3._upload.object_copy import copy_whole
 from aios3._upload.shared.engine import Engine
@@ -105,18 +106,25 @@ class _Copy:
             raise ObjectTooLargeError(f"{provider.name} takes objects of {provider.max_object_size} bytes at most")
         is_obeyed = not self._job.headers.has_conditions or provider.conditional_copy is True
         if self._size <= provider.max_copy_size and is_obeyed:
-            return await self._copy_whole()
+            return await self._commit(self._copy_whole())
         job = replace(self._job, headers=replace(self._job.headers, create=await self._full_description()))
         if not self._size:
-            return await self._put_nothing(job)
+            return await self._commit(self._put_nothing(job))
         if not provider.multipart:
             raise ConfigurationError(
                 f"{provider.name} copies only up to {provider.max_copy_size} bytes, unconditionally"
             )
         check_conditions(job.headers, provider, {"CompleteMultipartUpload"})
+        if not self._source.etag and self._source.version_id is None:
+            raise IntegrityError(f"{self._place} has no ETag, so parts of two versions could be copied; nothing was")
         job = replace(job, plan=plan_copy(provider, self._size), size=self._size)
         receipt = await MultipartCopy(self._engine, job, self._source, self._size, self._log).run()
         return replace(receipt, verification=Verification())
+
+    async def _commit(self, copying: Coroutine[Any, Any, UploadReceipt]) -> UploadReceipt:
+        """Send a copy of one request, for which the end of the driver waits some seconds."""
+        requests = UploadRequests(self._engine, self._job, self._log)
+        return await CommitInFlight(self._engine, requests.given_up).send(copying)
 
     async def _copy_whole(self) -> UploadReceipt:
         given = self._job.headers
@@ -156,5 +164,8 @@ class _Copy:
         return headers
 
     def _source_has_changed(self) -> IntegrityError:
-        place = f"{self._source.bucket}/{self._source.key}"
-        return IntegrityError(f"{place} was replaced while it was copied; nothing was committed")
+        return IntegrityError(f"{self._place} was replaced while it was copied; nothing was committed")
+
+    @property
+    def _place(self) -> str:
+        return f"{self._source.bucket}/{self._source.key}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
@@ -14,6 +13,7 @@ from aios3._client.client import OperationClient
 from aios3._client.failed_attempts import FailedAttempts
 from aios3._client.hashing import hash_body, md5_hex
 from aios3._concurrency.caller_errors import note
+from aios3._concurrency.task_group import PartTasks
 from aios3._driver.base import DriverBase
 from aios3._protocol.attributes.options import RequestOptions, read_options
 from aios3._protocol.checksums.digests import checksum_header, checksum_of
@@ -73,8 +73,9 @@ async def _delete_one(client: OperationClient, operation: DeleteObject) -> None:
 
 
 async def _is_there(client: OperationClient, operation: DeleteObject) -> bool:
+    headers = {name: value for name, value in operation.headers.items() if name != "if-match"}
     try:
-        await client.run(HeadObject(operation.bucket, operation.key))
+        await client.run(HeadObject(operation.bucket, operation.key, headers, operation.version_id))
     except ObjectNotFoundError:
         return False
     return True
@@ -224,12 +225,9 @@ class _Deletion:
             for key, version_id in pending:
                 await self._delete_single(key, version_id)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(_AT_ONCE, len(targets))):
-                    group.create_task(work(), name=f"aios3: delete objects of {self.bucket}")
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+        async with PartTasks() as group:
+            for _ in range(min(_AT_ONCE, len(targets))):
+                _ = group.create_task(work(), name=f"aios3: delete objects of {self.bucket}")
 
     async def _delete_single(self, key: str, version_id: str | None) -> None:
         try:

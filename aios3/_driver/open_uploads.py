@@ -14,7 +14,7 @@ from aios3._protocol.attributes.headers import ObjectHeaders, read_attributes
 from aios3._protocol.operations import CopySource, HeadObject, ListParts, UploadPart, UploadPartCopy
 from aios3._protocol.parts.part_plan import PartPlan, plan_parts
 from aios3._protocol.wire.response_headers import unquote_etag
-from aios3._protocol.wire.uri import check_bucket, check_key
+from aios3._protocol.wire.uri import check_bucket, check_key, check_upload_id
 from aios3._upload.lifecycle import create_upload
 from aios3._upload.multipart.abort import AbortOutcome
 from aios3._upload.multipart.resume import as_uploaded, list_stored_parts
@@ -117,6 +117,7 @@ async def upload_parts(
 ) -> PartsUploaded:
     """See `S3StorageDriver.upload_parts`."""
     async with _reading(driver, source, upload) as reader:
+        check_callable("on_progress", on_progress)
         job = _job_of_parts(driver, upload, access, first_part, is_last=last)
         if upload.size is not None:
             left = upload.size - (first_part - 1) * upload.part_size
@@ -166,14 +167,15 @@ async def copy_part(
     check_key(from_key)
     wanted = _size_of_part(upload, part_number)
     engine = await engine_for(driver, job)
-    every = job.headers.every
-    found = await engine.client.run(HeadObject(from_bucket, from_key, every))
+    owner = set() if from_bucket == upload.bucket else {"x-amz-expected-bucket-owner"}
+    reading = {name: value for name, value in job.headers.every.items() if name not in owner}
+    found = await engine.client.run(HeadObject(from_bucket, from_key, reading))
     first, behind = start or 0, found.size if end is None else end
     if not 0 <= first < behind <= found.size:
         raise ConfigurationError(f"{from_bucket}/{from_key} has {found.size} bytes, and none from {start} to {end}")
     if behind - first > upload.part_size or wanted not in (None, behind - first):
         raise SizeMismatchError(f"part {part_number} has {wanted or upload.part_size} bytes, not {behind - first}")
-    source = CopySource(from_bucket, from_key, None, found.etag, every)
+    source = CopySource(from_bucket, from_key, None, found.etag, reading)
     place = upload.bucket, upload.key, upload.upload_id, part_number
     with engine.using(upload.upload_id):
         operation = UploadPartCopy(*place, source, first, behind, job.headers.part)
@@ -182,9 +184,8 @@ async def copy_part(
     return UploadedPart(part_number, behind - first, unquote_etag(stored.etag), checksum)
 
 
-def _reading(driver: DriverBase, source: Source, upload: MultipartUpload) -> SourceReader:
-    check_type("upload", upload, MultipartUpload)
-    name = f"{upload.bucket}/{upload.key}"
+def _reading(driver: DriverBase, source: Source, upload: object) -> SourceReader:
+    name = f"{upload.bucket}/{upload.key}" if isinstance(upload, MultipartUpload) else "no upload"
     return SourceReader(source, deadline=ClosingDeadline(source, name, driver._timeouts.cleanup))
 
 
@@ -205,6 +206,7 @@ def _check_part_number(provider: Provider, number: object) -> None:
 
 def _job_of(driver: DriverBase, upload: MultipartUpload, access: UploadAccess) -> UploadJob:
     """Return a job for an upload that was created before, without a source."""
+    check_type("upload", upload, MultipartUpload)
     provider, transfer = driver._provider, _transfer_of(driver, upload)
     return UploadJob(
         bucket=upload.bucket,
@@ -239,6 +241,7 @@ def _headers_of(provider: Provider, upload: MultipartUpload, access: UploadAcces
     check_type("upload", upload, MultipartUpload)
     check_bucket(upload.bucket)
     check_key(upload.key)
+    check_upload_id(upload.upload_id)
     if unknown := access.keys() - UploadAccess.__annotations__.keys():
         known = ", ".join(sorted(UploadAccess.__annotations__))
         raise TypeError(f"requests about an open upload have no {', '.join(sorted(unknown))}; they have {known}")
@@ -265,6 +268,9 @@ async def create_part_url(
     headers = dict(_headers_of(driver._provider, upload, access).part)
     _check_part_number(driver._provider, part_number)
     check_sizes(driver._provider, size, None)
+    wanted = _size_of_part(upload, part_number)
+    if size is not None and (size > upload.part_size or wanted not in (None, size)):
+        raise ConfigurationError(f"part {part_number} has {wanted or upload.part_size} bytes, not {size}")
     seconds = whole_seconds(expires_in)
     if size is not None:
         headers["content-length"] = str(size)

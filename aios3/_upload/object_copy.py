@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aios3._client.failed_attempts import FailedAttempts
-from aios3._protocol.operations import Committed, CopyObject, HeadObject
+from aios3._protocol.operations import Committed, CopyObject
 from aios3._protocol.wire.error_responses import unquote_etag
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
@@ -20,7 +22,8 @@ async def copy_whole(
     """Copy the object, and return the receipt.
 
     A lost response does not prove a failure. The key then shows whether it holds the copy: an object of that size and
-    of the source's ETag, stored since the copy began.
+    of the source's ETag, stored since the copy began. If the response has no ETag, and the key cannot be looked at, the
+    receipt has an empty one.
 
     Raises:
         ResponseError: the store refused.
@@ -35,8 +38,9 @@ async def copy_whole(
             raise
         committed = await _settle(engine, job, operation, size, log, error)
     if committed.etag is None:
-        found = await engine.client.run(HeadObject(job.bucket, job.key, job.headers.part))
-        committed = Committed(found.etag, committed.version_id, committed.checksum, committed.request_id)
+        finding = await look_for(engine.client, job.bucket, job.key, job.headers.part, ObjectProof(size))
+        if finding.found is not None and finding.is_ours is not False:
+            committed = replace(committed, etag=finding.found.etag)
     return UploadReceipt(
         bucket=job.bucket,
         key=job.key,

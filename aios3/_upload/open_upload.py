@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -77,7 +78,7 @@ async def complete_upload(engine: Engine, job: UploadJob, parts: Sequence[Upload
 
     Raises:
         StorageError: see `UploadRequests.complete`.
-        Exception: what ``before_commit`` raises, after the upload was aborted.
+        BaseException: what ``before_commit`` raises, after the upload was aborted.
     """
     assert job.range is not None
     upload = job.range.upload
@@ -87,18 +88,25 @@ async def complete_upload(engine: Engine, job: UploadJob, parts: Sequence[Upload
     size = tracker.bytes_stored
     with engine.using(upload.upload_id) as use:
         guard = _OpenGuard(engine, upload, job.headers.every, requests.log)
+        operation = await requests.completion(upload.upload_id, tracker, len(parts), size)
         try:
-            operation = await requests.prepare(upload.upload_id, tracker, len(parts), size)
-        except Exception as error:
-            await _abort_after(error, guard, upload)
+            await requests.approve(size, tuple(parts))
+        except BaseException as error:
+            if not _is_cancellation(error):
+                await _abort_after(error, guard, upload)
             raise
         commit = CommitInFlight(engine, requests.given_up, upload.upload_id)
-        committed = await commit.send(requests.complete(guard, operation, size))
+        try:
+            committed = await commit.send(requests.complete(guard, operation, size))
+        except BaseException as error:
+            if guard.outcome is not None:
+                note(error, f"{_name(upload)}: {guard.outcome.value}")
+            raise
         use.is_ended = True
     return requests.receipt(committed, size, tuple(parts), upload.upload_id)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class _OpenGuard:
     """Guard for the commit of an upload that stays open if the commit is clearly refused."""
 
@@ -106,6 +114,8 @@ class _OpenGuard:
     upload: MultipartUpload
     headers: Mapping[str, str]
     log: FailedAttempts
+    outcome: AbortOutcome | None = None
+    """Outcome of the abort; ``None`` if the upload was not aborted."""
 
     def completed(self) -> None:
         """Do nothing: the caller notes the end."""
@@ -116,18 +126,29 @@ class _OpenGuard:
 
     async def abort(self) -> AbortOutcome:
         """Abort the upload and prove that nothing remained."""
-        return await abort_upload(self.engine, self.upload, self.headers, self.log)
+        self.outcome = await abort_upload(self.engine, self.upload, self.headers, self.log)
+        return self.outcome
 
 
-async def _abort_after(error: Exception, guard: _OpenGuard, upload: MultipartUpload) -> None:
+def _is_cancellation(error: BaseException) -> bool:
+    """Return whether the caller was cancelled; ``before_commit`` can also raise `CancelledError` by itself."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+async def _abort_after(error: BaseException, guard: _OpenGuard, upload: MultipartUpload) -> None:
     """Abort the upload whose commit ``before_commit`` has refused, and note on `error` what became of it."""
-    place = f"aios3: multipart upload {upload.upload_id} of {upload.bucket}/{upload.key}"
+    place = _name(upload)
     try:
         outcome = await abort_despite_cancellation(guard.engine, upload, guard.headers)
     except Exception as trouble:  # noqa: BLE001 - it must not replace the error
         note(error, f"{place}: {AbortOutcome.FAILED.value} ({trouble})")
     else:
         note(error, f"{place}: {outcome.value}")
+
+
+def _name(upload: MultipartUpload) -> str:
+    return f"aios3: multipart upload {upload.upload_id} of {upload.bucket}/{upload.key}"
 
 
 async def abort_despite_cancellation(

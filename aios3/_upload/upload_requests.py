@@ -41,7 +41,7 @@ class UploadRequests:
     log: FailedAttempts
     """Failed attempts of the upload."""
     _checksum: str | None = None
-    """Checksum of the object, computed by `prepare` from those of the parts; ``None`` without one."""
+    """Checksum of the object, computed by `completion` from those of the parts; ``None`` without one."""
     _verification: Verification | None = None
     """Verification of the object that `put` or `complete` has made; ``None`` for a streamed PutObject."""
 
@@ -78,8 +78,8 @@ class UploadRequests:
         self._verification = verification_of_put(job, operation, committed, is_signed=self._signs_bodies)
         return committed
 
-    async def approve(self, size: int, parts: tuple[UploadedPart, ...] = (), checksum: str | None = None) -> None:
-        """Ask ``before_commit``, if there is one, before the request that makes the object.
+    async def approve(self, size: int, parts: tuple[UploadedPart, ...] = ()) -> None:
+        """Ask ``before_commit``, if there is one, before the request that makes the object of `size` bytes.
 
         Raises:
             Exception: what the function raises, unchanged.
@@ -88,12 +88,23 @@ class UploadRequests:
         if job.before_commit is None:
             return
         metadata = None if job.range is not None else dict(job.attributes.get("metadata") or {})
-        outcome = job.before_commit(CommitRequest(job.bucket, job.key, size, parts, checksum, metadata))
+        outcome = job.before_commit(CommitRequest(job.bucket, job.key, size, parts, self._checksum, metadata))
         if inspect.isawaitable(outcome):
             await outcome
 
     async def prepare(self, upload_id: str, tracker: PartTracker, count: int, size: int) -> CompleteMultipartUpload:
-        """Return the operation that makes the object out of its parts, after ``before_commit`` has approved it.
+        """Return the operation of `completion`, after ``before_commit`` has approved it.
+
+        Raises:
+            IntegrityError: see `completion`.
+            Exception: what ``before_commit`` raises, unchanged.
+        """
+        operation = await self.completion(upload_id, tracker, count, size)
+        await self.approve(size, tracker.uploaded_parts())
+        return operation
+
+    async def completion(self, upload_id: str, tracker: PartTracker, count: int, size: int) -> CompleteMultipartUpload:
+        """Return the operation that makes the object out of its parts.
 
         Args:
             upload_id: id of the multipart upload.
@@ -102,13 +113,11 @@ class UploadRequests:
             size: size of the object in bytes.
 
         Raises:
-            IntegrityError: parts are missing.
-            Exception: what ``before_commit`` raises, unchanged.
+            IntegrityError: parts are missing, or the checksum of one is none.
         """
         job = self.job
         parts = tracker.finish(count=count, size=size)
         self._checksum = None if job.checksum is None else await job.checksum.of_parts(tracker.checksums())
-        await self.approve(size, tracker.uploaded_parts(), self._checksum)
         return self._completing(upload_id, parts, size, self._checksum)
 
     async def complete(self, guard: CommitGuard, operation: CompleteMultipartUpload, size: int) -> Committed:
@@ -116,7 +125,7 @@ class UploadRequests:
 
         Args:
             guard: guard of the multipart upload, which is open.
-            operation: result of `prepare`.
+            operation: result of `prepare` or `completion`.
             size: size of the object in bytes.
 
         Raises:

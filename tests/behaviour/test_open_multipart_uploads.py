@@ -23,6 +23,8 @@ from aios3 import (
     SizeMismatchError,
     Timeouts,
     TransferConfig,
+    TransportError,
+    UploadCheckpoint,
     UploadNotFoundError,
 )
 from aios3.testing import Fault
@@ -92,6 +94,30 @@ async def test_the_value_survives_pickle_and_json(driver):
     for text in ("", "[]", "{}", upload.to_json().replace('"key"', '"k"', 1), upload.to_json().replace("1024", "0")):
         with pytest.raises(ConfigurationError):
             MultipartUpload.from_json(text)
+
+
+@pytest.mark.parametrize("upload_id", ["", " ", "\ud800"])
+async def test_an_id_that_no_upload_can_have_is_refused_before_a_request(server, driver, upload_id):
+    """Without an id, some stores would take an abort for the deletion of the object."""
+    upload = MultipartUpload("bucket", "key", upload_id, PART)
+    checkpoint = UploadCheckpoint("bucket", "key", upload_id, PART, ())
+    for call in (
+        driver.abort_multipart_upload(upload),
+        driver.upload_part(upload, 1, b"x"),
+        driver.complete_multipart_upload(upload),
+        driver.upload_object_via_stream(b"x", "bucket", "key", resume=checkpoint),
+    ):
+        with pytest.raises(ConfigurationError, match="id of a multipart upload"):
+            await call
+    assert server.requests == []
+
+
+def test_a_pickle_of_another_version_is_read_by_its_names():
+    upload = MultipartUpload("bucket", "key", "id", PART, size=5)
+    restore, (known,) = upload.__reduce__()
+    assert restore({**known, "of_a_later_version": 1}) == upload
+    del known["expected_bucket_owner"]
+    assert restore(known) == upload
 
 
 async def test_parts_are_larger_where_a_declared_size_needs_it(server, driver):
@@ -234,6 +260,27 @@ async def test_given_parts_are_not_listed(server, driver):
     assert server.objects["bucket", "key"].body == CONTENT
 
 
+async def test_given_parts_may_have_etags_as_browsers_read_them(server, driver):
+    """The header `ETag` has quotes."""
+    upload = await begin(driver)
+    done = await driver.upload_parts(upload, CONTENT)
+    quoted = [dataclasses.replace(part, etag=f'"{part.etag}"') for part in done.parts]
+    await driver.complete_multipart_upload(upload, parts=quoted)
+    assert server.objects["bucket", "key"].body == CONTENT
+
+
+@pytest.mark.parametrize("checksum", ["garbage", "AAAA", "", "é"])
+async def test_a_part_with_an_impossible_checksum_is_refused_and_leaves_the_upload_open(
+    server, checking_driver, checksum
+):
+    upload = await begin(checking_driver)
+    done = await checking_driver.upload_parts(upload, CONTENT)
+    wrong = [dataclasses.replace(part, checksum=checksum) for part in done.parts]
+    with pytest.raises(IntegrityError, match="part 1"):
+        await checking_driver.complete_multipart_upload(upload, parts=wrong)
+    assert set(server.store.uploads) == {upload.upload_id}
+
+
 async def test_the_conditions_of_the_creation_hold_at_the_commit(server, driver):
     """The upload stays open after the refusal."""
     await driver.upload_object_via_stream(b"old", "bucket", "key")
@@ -289,6 +336,50 @@ async def test_what_before_commit_raises_aborts_and_is_raised(server, driver, ki
     assert (request.bucket, request.key, request.size) == ("bucket", "key", len(content))
     assert sum(one.size for one in request.parts) == (0 if call == "bytes" else len(content))
     assert request.metadata == (None if call == "complete" else {"a": "b"})
+
+
+async def test_a_lost_commit_that_ends_in_an_abort_says_so(server, driver):
+    """The caller must know that the upload cannot be completed any more."""
+    upload = await begin(driver)
+    await driver.upload_parts(upload, CONTENT)
+    server.faults.add(Fault("drop_before", "CompleteMultipartUpload", times=99))
+    with pytest.raises(TransportError) as caught:
+        await driver.complete_multipart_upload(upload)
+    assert f"aios3: multipart upload {upload.upload_id} of bucket/key: it was aborted" in caught.value.__notes__
+    assert server.store.uploads == {}
+
+
+class Stopped(BaseException):
+    """An exception that is no `Exception`."""
+
+
+@pytest.mark.parametrize("error", [Stopped("stop"), asyncio.CancelledError("of something else")])
+async def test_any_exception_of_before_commit_aborts(server, driver, error):
+    """A cancellation that it raises by itself is no cancellation of the call."""
+    upload = await begin(driver)
+    await driver.upload_parts(upload, CONTENT)
+
+    def refuse(request):
+        raise error
+
+    with pytest.raises(type(error)):
+        await driver.complete_multipart_upload(upload, before_commit=refuse)
+    assert (server.objects, server.store.uploads) == ({}, {})
+
+
+async def test_a_cancellation_while_before_commit_waits_leaves_the_upload_open(server, driver):
+    upload = await begin(driver)
+    await driver.upload_parts(upload, CONTENT)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0) as timeout:
+            timeout.reschedule(None)
+
+            async def wait(request):
+                timeout.reschedule(0)
+                await asyncio.Event().wait()
+
+            await driver.complete_multipart_upload(upload, before_commit=wait)
+    assert set(server.store.uploads) == {upload.upload_id}
 
 
 async def test_before_commit_may_let_it_pass(server, checking_driver, tmp_path):

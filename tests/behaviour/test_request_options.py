@@ -208,8 +208,11 @@ async def test_deletion_with_a_lost_response_counts_as_done(server, driver, is_c
     receipt = await driver.upload_object_via_stream(b"data", "bucket", "key")
     server.faults.add(Fault("drop_after", "DeleteObject"))
     server.faults.add(Fault("answer", "DeleteObject", nth=2, status=status, code=code))
-    await driver.delete_object("bucket", "key", **({"if_match": receipt.etag} if is_conditional else {}))
+    access = {"request_payer": "requester", "expected_bucket_owner": "111122223333"}
+    await driver.delete_object("bucket", "key", **access, **({"if_match": receipt.etag} if is_conditional else {}))
     assert not server.objects
+    for request in server.requests[1:]:  # a look at the key is paid and guarded like the deletion
+        assert set(access.values()) <= {value for _, value in request.headers}
 
 
 async def test_deletion_of_an_object_that_another_writer_replaced_is_refused(server, driver):

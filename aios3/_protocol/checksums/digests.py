@@ -29,6 +29,7 @@ __all__ = [
     "checksum_of",
     "digest_of",
     "is_available",
+    "is_checksum",
     "sha256_hex",
 ]
 
@@ -126,6 +127,14 @@ def digest_of(algorithm: str, body: Pieces) -> bytes:
 def checksum_of(algorithm: str, body: Pieces) -> str:
     """Return the checksum as S3 writes it: base64 of the big-endian digest."""
     return base64.b64encode(digest_of(algorithm, body)).decode("ascii")
+
+
+def is_checksum(algorithm: str, text: str) -> bool:
+    """Return whether `text` is a checksum of the algorithm, as S3 writes it."""
+    try:
+        return len(base64.b64decode(text, validate=True)) == len(digest_of(algorithm, ()))
+    except ValueError:
+        return False
 
 
 def checksum_header(algorithm: str) -> str:

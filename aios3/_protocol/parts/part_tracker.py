@@ -61,7 +61,7 @@ class PartTracker:
             IntegrityError: a part was recorded before.
         """
         for part in parts:
-            self.record(part.number, size=part.size, etag=f'"{part.etag}"', checksum=part.checksum)
+            self.record(part.number, size=part.size, etag=f'"{unquote_etag(part.etag)}"', checksum=part.checksum)
 
     def finish(self, *, count: int, size: int) -> tuple[tuple[int, str, str | None], ...]:
         """Return (number, ETag, checksum) of all parts in order, as Complete lists them.

@@ -25,6 +25,7 @@ __all__ = [
     "canonical_query",
     "check_bucket",
     "check_key",
+    "check_upload_id",
     "encode_path",
     "encode_query",
     "request_url",
@@ -95,6 +96,16 @@ def _is_credible(bucket: str) -> bool:
 
 def _bad_bucket(bucket: object) -> ConfigurationError:
     return ConfigurationError(f"{bucket!r:.80} cannot be a bucket name: use letters, digits, '.', '-' and '_'")
+
+
+def check_upload_id(upload_id: str) -> None:
+    """Refuse an id without which a request about the upload would be one about the object: a deletion, or a PUT.
+
+    Raises:
+        ConfigurationError: the id is empty, or UTF-8 cannot express it.
+    """
+    if not upload_id.strip() or upload_id.encode(errors="ignore").decode() != upload_id:
+        raise ConfigurationError(f"{upload_id!r:.80} cannot be the id of a multipart upload")
 
 
 def check_key(key: object) -> None:

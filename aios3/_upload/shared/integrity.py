@@ -9,7 +9,7 @@ from typing import Final
 from aios3._client.hashing import hash_body
 from aios3._concurrency.threads import in_library_thread
 from aios3._protocol.checksums.crc_combine import composite_checksum, full_object_checksum
-from aios3._protocol.checksums.digests import checksum_header, checksum_of
+from aios3._protocol.checksums.digests import checksum_header, checksum_of, is_checksum
 from aios3._protocol.operations import Committed
 from aios3._protocol.wire.messages import Body
 from aios3.errors import IntegrityError
@@ -35,12 +35,19 @@ class ObjectChecksum:
         return {**headers, "x-amz-checksum-type": "FULL_OBJECT"} if self.is_full_object else headers
 
     async def of_parts(self, parts: Sequence[tuple[str, int]]) -> str:
-        """Return the object's checksum from the checksum and the size in bytes of each part, in order."""
+        """Return the object's checksum from the checksum and the size in bytes of each part, in order.
+
+        Raises:
+            IntegrityError: the checksum of a part is not one of the algorithm.
+        """
         if len(parts) <= _INLINE_PARTS:
             return self._of_parts(parts)
         return await in_library_thread(self._of_parts, parts)
 
     def _of_parts(self, parts: Sequence[tuple[str, int]]) -> str:
+        for number, (checksum, _) in enumerate(parts, 1):
+            if not is_checksum(self.algorithm, checksum):
+                raise IntegrityError(f"{checksum!r:.80}, the checksum of part {number}, is no {self.algorithm}")
         if self.is_full_object:
             return full_object_checksum(self.algorithm, parts)
         return composite_checksum(self.algorithm, [checksum for checksum, _ in parts])

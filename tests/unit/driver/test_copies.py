@@ -208,6 +208,37 @@ async def test_copy_without_an_etag_looks_it_up(whole):
     assert (await driver.copy_object("bucket", "from", "bucket", "to")).etag
 
 
+async def test_copy_that_was_made_is_a_success_although_its_etag_cannot_be_seen(whole):
+    driver, server = whole
+    server.faults.add(Fault("garbage_after", "CopyObject", status=200, body=b"<CopyObjectResult></CopyObjectResult>"))
+    server.faults.add(Fault("answer", "HeadObject", nth=2, status=403, code="AccessDenied"))
+    assert (await driver.copy_object("bucket", "from", "bucket", "to")).etag == ""
+    assert server.objects["bucket", "to"].body == DATA
+
+
+async def test_end_of_the_driver_waits_for_a_copy_of_one_request(whole):
+    """The store may copy by then, so a copy that is cut off would be unknown."""
+    driver, server = whole
+    server.hold("CopyObject")
+    copying = asyncio.create_task(driver.copy_object("bucket", "from", "bucket", "to"))
+    await server.wait_for(lambda server: server.held_requests)
+    closing = asyncio.create_task(driver.aclose())
+    for _ in range(100):  # turns in which it would close the connections
+        await asyncio.sleep(0)
+    server.release("CopyObject")
+    assert (await copying).size == len(DATA)
+    await closing
+
+
+async def test_source_without_an_etag_is_not_copied_in_parts(in_parts):
+    """Nothing would keep the parts from being of two versions of it."""
+    driver, server = in_parts
+    server.objects["bucket", "from"] = dataclasses.replace(server.objects["bucket", "from"], etag="")
+    with pytest.raises(IntegrityError, match="no ETag"):
+        await driver.copy_object("bucket", "from", "bucket", "to")
+    assert "CreateMultipartUpload" not in names(server)
+
+
 @pytest.mark.parametrize("obeys", [True, None])
 @pytest.mark.parametrize("size", [0, len(DATA)])
 async def test_condition_of_the_copy_holds_whether_copy_object_obeys_it(

@@ -150,6 +150,17 @@ async def test_single_deletions_are_bounded_and_end_with_the_call(server, driver
     assert len(server.objects) == 40
 
 
+async def test_cancellation_that_comes_with_a_failure_is_raised(server, driver):
+    """`asyncio.TaskGroup` loses it before Python 3.13."""
+    server.faults.add(Fault("answer", "DeleteObject", status=404, code="NoSuchBucket"))
+    deleting = asyncio.create_task(driver.delete_objects("bucket", ["a\x01"]))
+    while not (single := [task for task in asyncio.all_tasks() if "delete objects" in task.get_name()]):
+        await asyncio.sleep(0)
+    single[0].add_done_callback(lambda _: deleting.cancel())
+    with pytest.raises(asyncio.CancelledError):
+        await deleting
+
+
 @pytest.mark.parametrize("takes_md5", [True, False])
 async def test_list_of_keys_has_a_digest_that_the_store_takes(make_driver, small_provider, takes_md5):
     provider = dataclasses.replace(small_provider, content_md5=takes_md5)

@@ -5,7 +5,15 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from aios3 import ConfigurationError, ObjectNotFoundError, SizeMismatchError, TransferConfig, UploadNotFoundError
+from aios3 import (
+    ConfigurationError,
+    MultipartUpload,
+    ObjectNotFoundError,
+    SizeMismatchError,
+    TransferConfig,
+    UploadNotFoundError,
+)
+from tests.support.sweep import Source
 
 PART = 1024
 CONTENT = bytes(range(256)) * 14  # 3.5 parts
@@ -38,6 +46,20 @@ async def test_a_source_of_another_length_is_refused(server, driver, content, op
     assert set(server.store.uploads) == {upload.upload_id}
 
 
+@pytest.mark.parametrize(
+    ("place", "options"), [(None, {}), (MultipartUpload("bucket", "key", "id", PART), {"on_progress": 5})]
+)
+async def test_a_call_with_a_wrong_argument_closes_the_source_and_sends_nothing(server, driver, place, options):
+    source = Source()
+    with pytest.raises(TypeError, match=r"upload must be|on_progress must be"):
+        await driver.upload_parts(place, source, **options)
+    assert source.is_closed
+    for call in (driver.iterate_parts(None).__anext__, lambda: driver.copy_part(None, 1, "bucket", "key")):
+        with pytest.raises(TypeError, match="upload must be"):
+            await call()
+    assert server.requests == []
+
+
 async def test_iterate_parts_gives_every_page(server, driver):
     upload = await begin(driver, transfer=TransferConfig(part_size=PART))
     for number in (3, 1, 2):
@@ -67,14 +89,42 @@ async def test_a_bearer_of_the_url_can_put_one_part(server, driver):
     assert server.objects["bucket", "key"].body == CONTENT
 
 
-@pytest.mark.parametrize("wrong", [{"part_number": 0}, {"expires_in": 0}, {"size": -1}, {"expires_in": "1"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"part_number": 0},
+        {"part_number": 3},
+        {"expires_in": 0},
+        {"expires_in": "1"},
+        {"size": -1},
+        {"size": PART - 1},
+        {"size": PART + 1},
+    ],
+)
 async def test_a_part_url_that_cannot_be_is_refused(driver, wrong):
-    upload = await begin(driver)
+    upload = await begin(driver, size=2 * PART)
     with pytest.raises(ConfigurationError):
         await driver.create_part_url(upload, **{"part_number": 1, "expires_in": 60, **wrong})
 
 
 # copied parts
+
+
+async def test_the_expected_owner_is_that_of_the_uploads_bucket(server, driver):
+    """The object to copy from may be in a bucket of another owner."""
+    await driver.create_container("others")
+    await driver.upload_object_via_stream(CONTENT, "others", "old")
+    await driver.upload_object_via_stream(CONTENT, "bucket", "old")
+    upload = await begin(driver, expected_bucket_owner="111122223333", request_payer="requester")
+    server.requests.clear()
+    await driver.copy_part(upload, 1, "others", "old", end=PART)
+    await driver.copy_part(upload, 2, "bucket", "old", end=PART)
+    sent = [
+        {name.lower() for name, _ in request.headers if name.endswith(("-owner", "-payer"))}
+        for request in server.requests
+    ]
+    payer, owner, source = "x-amz-request-payer", "x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"
+    assert sent == [{payer}, {payer, owner}, {payer, owner}, {payer, owner, source}]
 
 
 async def test_a_range_of_an_object_is_copied_as_a_part(server, driver):
