@@ -84,6 +84,47 @@ async def test_a_prefix_of_keys_in_the_endpoint_is_refused(hosts, provider, url)
     assert hosts.store.requests == []
 
 
+@pytest.mark.parametrize(
+    ("provider", "url", "right"),
+    [
+        ("aws", "https://videos.nyc3.digitaloceanspaces.com", "https://nyc3.digitaloceanspaces.com"),
+        ("aws", "https://me.r2.cloudflarestorage.com//videos", "https://me.r2.cloudflarestorage.com"),
+        ("scaleway", "https://Videos.S3.eu-central-1.Wasabisys.com:443/", "https://s3.eu-central-1.wasabisys.com"),
+        (
+            Provider("mine", endpoint="https://S3.{region}.Mine.example:443/a/"),
+            "https://s3.x.mine.example/a/videos",
+            "",
+        ),
+    ],
+)
+async def test_the_bucket_is_found_although_the_driver_names_another_provider(hosts, provider, url, right):
+    """The host shows whose it is. A record of the caller's own may be written in any way."""
+    driver = await hosts.driver(provider, endpoint_url=url, region="x")
+    message = await refused(driver, "audio")
+    assert f"for every bucket use endpoint_url='{right or 'https://s3.x.mine.example/a'}'" in message
+    await driver.upload_object_via_stream(SOURCE, "videos", "a")
+    assert "videos/videos" not in "".join(hosts.store.requests[0].place)
+    assert "videos.videos" not in hosts.store.requests[0].host
+
+
+@pytest.mark.parametrize(
+    ("provider", "url"),
+    [
+        ("aws", "https://videos.s3-website.us-east-1.amazonaws.com"),
+        ("scaleway", "https://videos.s3-website.fr-par.scw.cloud"),
+        ("generic", "https://videos.cn-hangzhou.oss.aliyuncs.com"),
+    ],
+)
+async def test_a_host_of_a_provider_that_no_pattern_fits_is_refused_if_it_begins_with_the_bucket(hosts, provider, url):
+    """Nobody else has names below that domain, so the bucket would be named twice. The caller may say otherwise."""
+    message = await refused(await hosts.driver(provider, endpoint_url=url, region="x"), "videos")
+    assert f"use endpoint_url='{url.replace('videos.', '')}'" in message
+    for options, bucket in (({"addressing": "path"}, "videos"), ({}, "audio")):
+        driver = await hosts.driver(provider, endpoint_url=url, region="x", **options)
+        await driver.upload_object_via_stream(SOURCE, bucket, "a")
+    assert len(hosts.store.requests) == 2
+
+
 async def test_an_endpoint_of_the_environment_that_holds_the_bucket_is_recognised_too(hosts, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://me.r2.cloudflarestorage.com/videos")
     driver = await hosts.driver("cloudflare")

@@ -167,7 +167,7 @@ def _resolve_custom(
     except ConfigurationError as error:
         raise ConfigurationError(f"{custom.origin}: {error}") from None
     if is_explained:
-        found = replace(found, refused_bucket=None)
+        found = replace(found, refused_bucket=None, may_begin_with_bucket=False)
     return replace(found, addressing=addressing or _usual_addressing(provider, given, found))
 
 

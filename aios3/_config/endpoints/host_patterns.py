@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 __all__ = ["HostMatch", "fill_pattern", "is_below", "match_host", "read_region"]
 
 _NAME: Final = re.compile(r"\{(\w+)\}")
+_OUTSIDE_BRACES: Final = re.compile(r"[^{}]+(?=\{|$)")
 _LABEL: Final = r"[a-z0-9-]{1,63}"
 
 
@@ -85,7 +86,10 @@ def is_below(pattern: str, host: str) -> bool:
 
 
 def _host_of(pattern: str) -> str:
-    return urlsplit(pattern).netloc
+    """Return the host as `Endpoint` writes it: in lower case, without the default port. Names in braces stay."""
+    parts = urlsplit(pattern)
+    host = _OUTSIDE_BRACES.sub(lambda text: text[0].lower(), parts.netloc)
+    return host.removesuffix(":443" if parts.scheme == "https" else ":80")
 
 
 def _fixed_length(pattern: str) -> int:
