@@ -218,6 +218,32 @@ async def test_an_endpoint_meant_for_another_store_gets_no_byte_of_a_named_provi
     assert f"{PLATFORM} is no host of provider '{name}'" in record.getMessage()
 
 
+async def test_the_next_endpoint_counts_if_one_is_passed_over(hosts, monkeypatch, tmp_path):
+    """Of the environment first, then of the profile."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"https://{PLATFORM}")
+    (tmp_path / "config").write_text("[default]\nendpoint_url = https://me.r2.cloudflarestorage.com\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for general, account in (
+        ("", "me"),
+        (f"https://{PLATFORM}", "me"),
+        ("https://you.r2.cloudflarestorage.com", "you"),
+    ):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", general)
+        await (await hosts.driver("cloudflare")).upload_object_via_stream(SOURCE, "videos", "a")
+        assert hosts.store.requests.pop().host == f"{account}.r2.cloudflarestorage.com"
+
+
+@pytest.mark.parametrize(
+    ("name", "host"), [("aws", "videos.s3.us-east-1.amazonaws.com"), ("wasabi", "s3.us-east-1.wasabisys.com")]
+)
+async def test_a_platforms_region_auto_is_no_region_of_a_provider_with_regional_hosts(hosts, monkeypatch, name, host):
+    """Fly exports it beside its endpoint. A provider without a default asks for the region."""
+    monkeypatch.setenv("AWS_REGION", "auto")
+    await (await hosts.driver(name)).upload_object_via_stream(SOURCE, "videos", "a")
+    assert hosts.store.requests.pop().host == host
+    assert "pass region=" in await refused(await hosts.driver("scaleway"), "videos")
+
+
 async def test_the_drivers_with_a_name_are_no_exception(hosts, configure):
     """Amazon's takes what the variables name, for example an emulator, but no host of another known provider."""
     platform = await hosts.add("fly.storage.tigris.dev")

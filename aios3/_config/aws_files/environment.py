@@ -19,7 +19,7 @@ class Environment:
     profile: str | None = None
     region: str | None = None
     endpoint_url: str | None = None
-    """AWS_ENDPOINT_URL_S3, else AWS_ENDPOINT_URL; present even if `ignores_endpoints`."""
+    """AWS_ENDPOINT_URL_S3; present even if `ignores_endpoints`."""
     ignores_endpoints: bool = False
     """AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: endpoints of the environment and of the profile are ignored."""
     ca_bundle: str | None = None
@@ -27,6 +27,8 @@ class Environment:
     credentials_file: str | None = None
     use_dualstack: bool | None = None
     use_fips: bool | None = None
+    general_endpoint_url: str | None = None
+    """AWS_ENDPOINT_URL, which is meant for every service; present even if `ignores_endpoints`."""
 
     def config_path(self, home: Path) -> Path:
         """Return the path of the shared config file; ``home`` replaces ``~``."""
@@ -42,7 +44,8 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
     return Environment(
         profile=first_set(environ, "AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
         region=first_set(environ, "AWS_REGION", "AWS_DEFAULT_REGION"),
-        endpoint_url=first_set(environ, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+        endpoint_url=first_set(environ, "AWS_ENDPOINT_URL_S3"),
+        general_endpoint_url=first_set(environ, "AWS_ENDPOINT_URL"),
         ignores_endpoints=is_true(first_set(environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")),
         ca_bundle=first_set(environ, "AWS_CA_BUNDLE"),
         config_file=first_set(environ, "AWS_CONFIG_FILE"),
