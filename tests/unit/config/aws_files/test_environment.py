@@ -103,6 +103,21 @@ def test_tilde_is_the_home_directory(named, expected):
     assert environment.config_path(HOME) == environment.credentials_path(HOME) == expected
 
 
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ("$HOME/c", "/home/u/c"),
+        ("${HOME}/$NAME.d", "/home/u/n.d"),
+        ("$ABSENT/${ABSENT}/c$", "$ABSENT/${ABSENT}/c$"),
+    ],
+)
+def test_variables_in_the_names_of_files_are_filled_in(named, expected):
+    """As botocore does, where no shell has done it."""
+    environ = {"HOME": "/home/u", "NAME": "n", "AWS_CONFIG_FILE": named, "AWS_SHARED_CREDENTIALS_FILE": named}
+    environment = read_environment(environ)
+    assert environment.config_path(HOME) == environment.credentials_path(HOME) == Path(expected)
+
+
 @pytest.mark.parametrize("missing", sorted(KEYS))
 @pytest.mark.parametrize("how", ["absent", "empty"])
 def test_half_a_pair_is_an_error(missing, how):
