@@ -90,6 +90,7 @@ async def test_a_prefix_of_keys_in_the_endpoint_is_refused(hosts, provider, url)
         ("aws", "https://videos.nyc3.digitaloceanspaces.com", "https://nyc3.digitaloceanspaces.com"),
         ("aws", "https://me.r2.cloudflarestorage.com//videos", "https://me.r2.cloudflarestorage.com"),
         ("scaleway", "https://Videos.S3.eu-central-1.Wasabisys.com:443/", "https://s3.eu-central-1.wasabisys.com"),
+        ("aws", "https://videos.s3.eu-west-1.amazonaws.com.", "https://s3.eu-west-1.amazonaws.com"),
         (
             Provider("mine", endpoint="https://S3.{region}.Mine.example:443/a/"),
             "https://s3.x.mine.example/a/videos",

@@ -58,13 +58,15 @@ class HostMatch:
 def match_host(patterns: Iterable[str], host: str) -> HostMatch | None:
     """Return what a host says, which a bucket may precede; ``None`` if no pattern fits.
 
-    A pattern that fits the whole host comes first, then the pattern with the most fixed text.
+    A pattern that fits the whole host comes first, then the pattern with the most fixed text. A dot at the end of the
+    host is left out.
 
     Args:
         patterns: of one store.
         host: in lower case, with the port unless it is the scheme's default.
     """
     ordered = sorted(patterns, key=_fixed_length, reverse=True)
+    host = host.removesuffix(".")
     for start in ("", r"(?P<bucket>[^:]+)\."):
         for pattern in ordered:
             if found := _compile(pattern, start).fullmatch(host):
@@ -82,7 +84,7 @@ def is_below(pattern: str, host: str) -> bool:
     """
     _, varies, fixed = _host_of(pattern).rpartition("}")
     suffix = fixed if varies else f".{fixed}"
-    return suffix not in ("", ".") and f".{host}".endswith(suffix)
+    return suffix not in ("", ".") and f".{host.removesuffix('.')}".endswith(suffix)
 
 
 def _host_of(pattern: str) -> str:
