@@ -902,7 +902,13 @@ class S3StorageDriver(DriverBase):
         return await urls.create_download_url(self, bucket, key, expires_in=expires_in, **overrides)
 
     async def create_upload_url(
-        self, bucket: str, key: str, *, expires_in: float | timedelta, **attributes: Unpack[UploadAttributes]
+        self,
+        bucket: str,
+        key: str,
+        *,
+        expires_in: float | timedelta,
+        size: int | None = None,
+        **attributes: Unpack[UploadAttributes],
     ) -> str:
         """Return a URL to which its bearer can PUT the object, in one request up to the store's limit of a PutObject.
 
@@ -915,6 +921,7 @@ class S3StorageDriver(DriverBase):
             bucket: the container.
             key: the exact key.
             expires_in: as in `get_object_cdn_url`; the upload must begin before that.
+            size: exact bytes of the object, which the URL then binds by its ``Content-Length``; ``None`` for any.
             **attributes: see `UploadAttributes`.
 
         Raises:
@@ -922,7 +929,7 @@ class S3StorageDriver(DriverBase):
             ConfigurationError: the provider does not take an attribute, or its value cannot be sent; `expires_in` is
                 out of range; there are no credentials to sign with.
         """
-        return await urls.create_upload_url(self, bucket, key, expires_in=expires_in, **attributes)
+        return await urls.create_upload_url(self, bucket, key, expires_in=expires_in, size=size, **attributes)
 
     def iterate_multipart_uploads(
         self, bucket: str, *, prefix: str = "", **options: Unpack[ListOptions]

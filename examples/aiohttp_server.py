@@ -1,4 +1,4 @@
-"""Web server on aiohttp.web that streams the bodies of PUT requests into a store.
+"""Web server on aiohttp.web that streams the bodies of PUT requests, and the files of forms, into a store.
 
     AWS_ENDPOINT_URL=... AWS_REGION=... python examples/aiohttp_server.py [--port 8000] [--grace 20]
 
@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 from aiohttp import web
 
-from aios3 import DriverClosedError, ObjectTooLargeError, S3StorageDriver, TransferConfig
+from aios3 import DriverClosedError, S3StorageDriver, StorageError, TransferConfig
+from aios3.web import headers_of, iterate_form_files, message_of, status_of
 
 BUCKET = os.environ.get("BUCKET", "videos")
 MAX_SIZE = int(os.environ.get("MAX_SIZE", "20000000000"))
@@ -40,15 +43,30 @@ async def put(request: web.Request) -> web.Response:
         receipt = await request.app[DRIVER].upload_object_via_stream(
             request.content, BUCKET, request.match_info["name"], size=request.content_length, max_size=MAX_SIZE
         )
-    except ObjectTooLargeError:
-        raise web.HTTPRequestEntityTooLarge(MAX_SIZE, request.content_length or 0) from None
-    except DriverClosedError:
-        response = web.HTTPServiceUnavailable(text="the server is shutting down")
-        response.force_close()
-        raise response from None
-    except ConnectionResetError:  # of the client; the store's would be a TransportError
-        raise web.HTTPBadRequest from None
+    except (StorageError, ConnectionError) as error:
+        return failed(error)
     return web.json_response({"etag": receipt.etag, "size": receipt.size})
+
+
+async def post(request: web.Request) -> web.Response:
+    """Store the files of a form under random keys, which are returned by file name."""
+    keys = {}
+    try:
+        async for file in iterate_form_files(request, max_file_size=MAX_SIZE):
+            key = keys[file.filename] = str(uuid4())
+            await request.app[DRIVER].upload_object_via_stream(file, BUCKET, key, content_type=file.content_type)
+    except StorageError as error:
+        return failed(error)
+    return web.json_response(keys)
+
+
+def failed(error: Exception) -> web.Response:
+    if status_of(error) in (500, 502):  # the operator has to act
+        logging.getLogger("aiohttp.server").error("the upload failed", exc_info=error)
+    response = web.Response(text=message_of(error), status=status_of(error), headers=headers_of(error))
+    if isinstance(error, DriverClosedError):
+        response.force_close()
+    return response
 
 
 async def serve(app: web.Application, port: int, grace: float) -> None:
@@ -81,6 +99,7 @@ def main() -> None:
     app = web.Application()
     app.cleanup_ctx.append(driver)
     app.router.add_put("/{name}", put)
+    app.router.add_post("/", post)
     asyncio.run(serve(app, options.port, options.grace))
 
 

@@ -1,4 +1,4 @@
-"""Web server on uvicorn that streams the bodies of PUT requests into a store.
+"""Web server on uvicorn that streams the bodies of PUT requests, and the files of forms, into a store.
 
     AWS_ENDPOINT_URL=... AWS_REGION=... python examples/uvicorn_server.py [--port 8000] [--grace 20]
 
@@ -11,17 +11,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TypedDict
+from uuid import uuid4
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 
-from aios3 import DriverClosedError, ObjectTooLargeError, S3StorageDriver, TransferConfig
+from aios3 import DriverClosedError, S3StorageDriver, StorageError, TransferConfig
+from aios3.web import headers_of, iterate_form_files, message_of, status_of
 
 BUCKET = os.environ.get("BUCKET", "videos")
 MAX_SIZE = int(os.environ.get("MAX_SIZE", "20000000000"))
@@ -56,19 +59,26 @@ async def put(name: str, request: Request) -> dict[str, object]:
     return {"etag": receipt.etag, "size": receipt.size}
 
 
-@app.exception_handler(ObjectTooLargeError)
-async def too_large(request: Request, error: Exception) -> Response:
-    return Response(status_code=413)
-
-
-@app.exception_handler(DriverClosedError)
-async def closed(request: Request, error: Exception) -> Response:
-    return Response("the server is shutting down", 503, headers={"connection": "close"})
+@app.post("/")
+async def post(request: Request) -> dict[str, str]:
+    """Store the files of a form under random keys, which are returned by file name."""
+    driver: S3StorageDriver = request.state.driver
+    keys = {}
+    async for file in iterate_form_files(request, max_file_size=MAX_SIZE):
+        key = keys[file.filename] = str(uuid4())
+        await driver.upload_object_via_stream(file, BUCKET, key, content_type=file.content_type)
+    return keys
 
 
 @app.exception_handler(ClientDisconnect)
-async def gone(request: Request, error: Exception) -> Response:
-    return Response(status_code=400)  # for no client; without it the server would log a traceback
+@app.exception_handler(StorageError)
+async def failed(request: Request, error: Exception) -> Response:
+    status, headers = status_of(error), headers_of(error)
+    if status in (500, 502):  # the operator has to act
+        logging.getLogger("uvicorn.error").error("%s %s", request.method, request.url.path, exc_info=error)
+    if isinstance(error, DriverClosedError):
+        headers["connection"] = "close"
+    return Response(message_of(error), status, headers)
 
 
 class Server(uvicorn.Server):

@@ -12,7 +12,7 @@ from aios3._protocol.attributes.conditions import check_conditions
 from aios3._protocol.attributes.encoding import read_metadata
 from aios3._protocol.attributes.options import read_options
 from aios3._protocol.operations import CopyObject, CopySource, DescribedSource, GetObjectTagging, HeadSource
-from aios3._protocol.parts.copy_plan import plan_copy
+from aios3._protocol.parts.part_plan import plan_copy
 from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3._upload.multipart_copy import MultipartCopy
 from aios3._upload.object_copy import copy_whole

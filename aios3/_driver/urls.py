@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Unpack
 
 from aios3._client.client import OperationClient
+from aios3._driver.arguments import check_sizes
 from aios3._driver.base import DriverBase
 from aios3._protocol.attributes.conditions import check_conditions
 from aios3._protocol.attributes.headers import read_attributes
@@ -96,13 +97,22 @@ def _override_query(overrides: ResponseOverrides) -> tuple[tuple[str, str], ...]
 
 
 async def create_upload_url(
-    driver: DriverBase, bucket: str, key: str, *, expires_in: float | timedelta, **attributes: Unpack[UploadAttributes]
+    driver: DriverBase,
+    bucket: str,
+    key: str,
+    *,
+    expires_in: float | timedelta,
+    size: int | None = None,
+    **attributes: Unpack[UploadAttributes],
 ) -> str:
     """See `S3StorageDriver.create_upload_url`."""
     check_bucket(bucket)
     check_key(key)
+    check_sizes(driver._provider, size, None)
     seconds = whole_seconds(expires_in)
-    headers = _signed_headers(driver, key, attributes)
+    headers = dict(_signed_headers(driver, key, attributes))
+    if size is not None:
+        headers["content-length"] = str(size)
     engine = await driver._open()
     endpoint = engine.client.endpoint_of(bucket)
     if endpoint.scheme != "https" and attributes.get("sse_customer_key") is not None:

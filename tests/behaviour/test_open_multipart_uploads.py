@@ -248,7 +248,7 @@ async def test_the_conditions_of_the_creation_hold_at_the_commit(server, driver)
 async def test_a_lost_response_to_the_commit_is_settled(server, driver):
     upload = await begin(driver)
     await driver.upload_parts(upload, CONTENT)
-    server.faults.add(Fault("reset_after", "CompleteMultipartUpload"))
+    server.faults.add(Fault("drop_after", "CompleteMultipartUpload"))
     assert (await driver.complete_multipart_upload(upload)).size == len(CONTENT)
     assert server.objects["bucket", "key"].body == CONTENT
 
@@ -321,7 +321,7 @@ async def test_a_creation_that_is_cancelled_at_any_turn_leaves_nothing_open(serv
     ends = 0
     for turn in range(200):
         if is_lost:
-            server.faults.add(Fault("reset_after", "CreateMultipartUpload"))
+            server.faults.add(Fault("drop_after", "CreateMultipartUpload"))
         upload = await cancelled_at(turn, begin(driver))
         server.faults.clear()
         if upload is not None:

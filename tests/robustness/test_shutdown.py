@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from aios3 import S3StorageDriver
@@ -348,6 +350,24 @@ async def test_a_client_that_disconnects_leaves_no_upload_and_no_logged_error(
         await end(served.process)
         served.assert_clean()
     assert await ours.open_keys() == []
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+async def test_the_files_of_a_form_are_stored(ours: Store, program: str, serve: Serve) -> None:
+    """A form that is none gets its own status."""
+    form = aiohttp.FormData({"title": "cats"})
+    form.add_field("file", io.BytesIO(BODY), filename="cat.mp4")
+    async with serve(ours, program, MAX_SIZE=str(12 * MIB)) as served, aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{served.port}/"
+        while not await served.accepts():
+            await asyncio.sleep(0.02)
+        async with session.post(url, data=form) as response:
+            keys = await response.json()
+        assert await ours.body(keys["cat.mp4"]) == BODY
+        async with session.post(url, data=b"none") as response:
+            assert response.status == 415
+        await end(served.process)
+        served.assert_clean()
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from aios3.errors import ConfigurationError, PartLimitError
 from aios3.options import MIB, TransferConfig
 from aios3.providers import Provider
 
-__all__ = ["PartPlan", "check_part_size", "plan_parts", "plan_resumed", "reading_reserve"]
+__all__ = ["PartPlan", "check_part_size", "plan_copy", "plan_parts", "plan_resumed", "reading_reserve"]
+
+_USUAL_COPY: Final = 256 * MIB
+"""Bytes of a copied part. A store copies one within seconds, and some at once are as fast as the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +129,18 @@ def _size_for(size: int, provider: Provider, transfer: TransferConfig, memory_li
     if needed > memory_limit:
         raise ConfigurationError(f"{size} bytes need parts of {rounded} bytes; raise memory_limit to at least that")
     return min(rounded, provider.max_part_size, memory_limit)
+
+
+def plan_copy(provider: Provider, size: int) -> PartPlan:
+    """Lay out the parts of a copy of `size` bytes, all equal but the last.
+
+    Raises:
+        PartLimitError: `size` is more than the provider's parts can hold.
+    """
+    most = min(provider.max_part_size, provider.max_copy_size)
+    needed = -(-size // provider.max_parts)
+    if needed > most:
+        raise PartLimitError(f"{size} bytes are more than {provider.max_parts} copied parts of {most} bytes can hold")
+    rounded = -(-needed // MIB) * MIB
+    part = min(most, max(provider.min_part_size, _USUAL_COPY, rounded))
+    return PartPlan(part, part, provider.max_parts)

@@ -201,12 +201,12 @@ class CancellationGuard:
         self.is_cleaning_up = True
         name = f"aios3: clean up after {self._key!r}"
         finished = await finish_despite_cancellation(self._clean_up, deadline=self._deadline, name=name)
-        if is_left and finished.cancellation is not None:  # the caller will not learn the id
+        cancellation = finished.cancellation
+        if is_left and cancellation is not None:  # the caller will not learn the id
             self._outcome = None
             finished = await finish_despite_cancellation(self._clean_up, deadline=self._deadline, name=name)
         await self._drop_create()
         self._forget()
-        cancellation = finished.cancellation
         if isinstance(exc, INTERRUPTS) and isinstance(cancellation, asyncio.CancelledError):
             cancellation = None  # the first cancellation is raised
         for error in (exc, cancellation):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from .run import simulate
 
 
 def main() -> None:
+    logging.disable()  # thousands of uploads are refused their abort on purpose
     seeds = [int(seed) for seed in sys.argv[1:]]
     if len(seeds) == 1:
         result = simulate(seeds[0])

@@ -234,3 +234,12 @@ async def test_without_credentials_nothing_is_signed(store: DirectoryStore, cloc
     await client.run(HEAD)
     assert store.operations == ["HeadObject"]
     assert "authorization" not in store.sent[0].headers
+
+
+async def test_a_doubt_opens_another_session_or_asks_for_other_ordinary_keys(client, source):
+    """A bare refusal of HEAD is a doubt; a bucket is made with the ordinary keys."""
+    first = await client.signer.keys_for(HEAD)
+    assert (await client.signer.renewed(HEAD, first)).access_key_id == "SESSION2"
+    make = CreateBucket("bucket--zone--x-s3", "zone")
+    ordinary = await client.signer.keys_for(make)
+    assert (await client.signer.renewed(make, ordinary)).access_key_id == "KEY2"

@@ -409,3 +409,10 @@ async def test_a_repr_shows_the_name_and_no_secret(refreshing, source):
     unnamed = RefreshingCredentials(source)  # with the real clock
     assert repr(unnamed) == "<RefreshingCredentials: credentials>"
     assert await key(unnamed) == "KEY2"
+
+
+async def test_a_doubt_about_older_credentials_fetches_nothing(refreshing, source):
+    old = await refreshing.get_credentials()
+    assert (await refreshing.renew(old)).access_key_id == "KEY2"
+    assert (await refreshing.renew(old)).access_key_id == "KEY2"
+    assert source.calls == 2

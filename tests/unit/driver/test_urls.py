@@ -259,3 +259,11 @@ async def test_an_override_that_cannot_be_is_refused(override, error) -> None:
         assert "response" not in await driver.create_download_url(
             "videos", "a", expires_in=60, response_content_type=None
         )
+
+
+async def test_an_upload_url_binds_a_declared_size(server, driver):
+    url = await driver.create_upload_url("bucket", "key", expires_in=60, size=5)
+    assert (await request("PUT", url, data=b"1234"))[0] == 403
+    assert (await request("PUT", url, data=b"12345"))[0] == 200
+    with pytest.raises(ConfigurationError, match="size"):
+        await driver.create_upload_url("bucket", "key", expires_in=60, size=-1)

@@ -6,8 +6,9 @@ import pytest
 
 from aios3._protocol.operations import CreateDirectoryBucket
 from aios3._protocol.operations.directory_buckets import folder_of, zone_of
+from aios3._protocol.wire.messages import Response
 from aios3._protocol.wire.uri import Endpoint, request_url
-from aios3.errors import ConfigurationError
+from aios3.errors import ConfigurationError, ConflictError
 
 CONTROL = Endpoint.parse("https://s3express-control.us-east-1.amazonaws.com", "path")
 
@@ -63,3 +64,9 @@ def test_a_bucket_is_made_in_its_zone(zone: str, kind: str) -> None:
     body = b"".join(bytes(piece) for piece in request.body).decode()
     assert f"<Location><Name>{zone}</Name><Type>{kind}</Type></Location>" in body
     assert f"<Bucket><DataRedundancy>Single{kind}</DataRedundancy><Type>Directory</Type></Bucket>" in body
+
+
+def test_a_refused_directory_bucket_is_an_error() -> None:
+    body = b"<Error><Code>BucketAlreadyExists</Code></Error>"
+    with pytest.raises(ConflictError):
+        CreateDirectoryBucket("media--use1-az4--x-s3").read(Response(409, {}, body))

@@ -205,3 +205,11 @@ def test_all_operations_are_tested() -> None:
     public = {name for name in operations.__all__ if hasattr(getattr(operations, name), "name")} - {"Operation"}
     others = {"CreateDirectoryBucket", "HeadSource"}  # other ways to say CreateBucket and HeadObject
     assert public - others == set(OPERATIONS)
+
+
+def test_an_error_with_undecodable_bytes_inside_a_success_is_that_error() -> None:
+    """S3 sends 200 before it knows the outcome of Complete."""
+    body = b"<Error><Code>SlowDown</Code><Message>gem\xe4chlich</Message></Error>"
+    with pytest.raises(ResponseError, match="SlowDown") as caught:
+        OPERATIONS["CompleteMultipartUpload"].read(Response(200, {}, body))
+    assert caught.value.code == "SlowDown"

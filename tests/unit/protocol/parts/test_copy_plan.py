@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios3._protocol.parts.copy_plan import plan_copy
+from aios3._protocol.parts.part_plan import plan_copy
 from aios3.errors import PartLimitError
 from aios3.options import GIB, MIB
 from aios3.providers import PROVIDERS

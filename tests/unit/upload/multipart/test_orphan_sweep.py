@@ -233,3 +233,12 @@ async def test_a_sweep_is_retried_with_an_empty_retry_budget(operation: str) -> 
 
     scene.store.on(operation, empty)
     assert await scene.sweep.run() == ["orphan"]
+
+
+async def test_an_upload_that_ends_before_it_is_examined_is_no_error() -> None:
+    scene = Scene()
+    scene.open("first", 5)
+    scene.open("orphan", 6)
+    scene.store.on("ListParts", refusal(404, "NoSuchUpload"))
+    assert len(await scene.run()) == 1
+    assert not scene.sweep.is_needed

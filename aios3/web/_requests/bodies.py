@@ -1,0 +1,88 @@
+"""Bodies of requests as one function that reads the next chunk, for ASGI, Starlette and aiohttp.web."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import ClientDisconnectedError
+
+__all__ = ["Receive", "RequestBody", "Scope", "Send", "body_of", "header_of"]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestBody:
+    """Body of a request that has not been read yet."""
+
+    content_type: str | None
+    """``Content-Type`` of the request; ``None`` without one."""
+    length: int | None
+    """``Content-Length`` of the request in bytes; ``None`` without a valid one."""
+    read: Callable[[], Awaitable[bytes]]
+    """Returns the next chunk, and empty bytes at the end. Raises `ClientDisconnectedError` if the client has gone."""
+
+
+def body_of(request: Any) -> RequestBody:
+    """Return the body of an ASGI pair ``(scope, receive)``, a Starlette request, or an ``aiohttp.web`` request.
+
+    Raises:
+        TypeError: `request` is something else.
+        RuntimeError: the body of the Starlette request has been read already.
+    """
+    if isinstance(request, tuple) and len(request) == 2:
+        return _asgi_body(*request)
+    if callable(getattr(request, "receive", None)) and isinstance(getattr(request, "scope", None), Mapping):
+        if getattr(request, "_stream_consumed", False) or hasattr(request, "_body"):
+            raise RuntimeError("the body of this request has been read already")
+        return _asgi_body(request.scope, request.receive)
+    read = getattr(getattr(request, "content", None), "readany", None)
+    if callable(read) and hasattr(request, "headers"):
+        headers = request.headers
+        return RequestBody(headers.get("Content-Type"), _length(headers.get("Content-Length")), _raising(read))
+    raise TypeError(f"{type(request).__name__} is no request: pass a request, or an ASGI pair (scope, receive)")
+
+
+def header_of(scope: Scope, name: bytes) -> str | None:
+    """Return a header of an ASGI request, by its lower-case name; ``None`` without one."""
+    for found, value in scope.get("headers", ()):
+        if found.lower() == name:
+            return bytes(value).decode("latin-1")
+    return None
+
+
+def _asgi_body(scope: Scope, receive: Receive) -> RequestBody:
+    is_ended = False
+
+    async def read() -> bytes:
+        nonlocal is_ended
+        while not is_ended:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnectedError("the client disconnected before the end of its body")
+            is_ended = not message.get("more_body", False)
+            if chunk := message.get("body"):
+                return bytes(chunk)
+        return b""
+
+    return RequestBody(header_of(scope, b"content-type"), _length(header_of(scope, b"content-length")), read)
+
+
+def _raising(read: Callable[[], Awaitable[bytes]]) -> Callable[[], Awaitable[bytes]]:
+    async def read_or_raise() -> bytes:
+        try:
+            return await read()
+        except Exception as error:
+            if not isinstance(error, ConnectionError) and type(error).__name__ != "RequestPayloadError":
+                raise  # the second is aiohttp's error for a body that breaks off
+            raise ClientDisconnectedError("the client disconnected before the end of its body") from error
+
+    return read_or_raise
+
+
+def _length(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 20 else None
