@@ -83,8 +83,11 @@ class OperationClient:
     _cleanup_policy: RetryPolicy = field(init=False)
     _regions: dict[str | None, str] = field(default_factory=dict)
     """Regions of buckets by name, for buckets whose region is not `region`, as the store reported."""
-    _trusted_keys: deque[Credentials] = field(default_factory=lambda: deque(maxlen=_TRUSTED_KEYS))
-    """Keys that were fetched because of a doubt. A second doubt about them is none: the store's refusal stands."""
+    _trusted_keys: deque[tuple[Credentials, str | None]] = field(default_factory=lambda: deque(maxlen=_TRUSTED_KEYS))
+    """Keys that were fetched because of a doubt, each with the code of that. A second doubt of the same code about them
+    is none: the store's refusal stands."""
+    _is_cheap_to_doubt: bool = False
+    """Whether other keys are found by reading a file, so every refusal is a reason to look."""
 
     def __post_init__(self) -> None:
         self.clock_skew = ClockSkew(self.clock)
@@ -93,6 +96,7 @@ class OperationClient:
         self.signer = OrdinarySigner(self.credentials)
         if isinstance(self.credentials, RefreshingCredentials):
             self.expired_key_codes |= self.credentials.rotation_codes
+            self._is_cheap_to_doubt = bool(self.credentials.rotation_codes)
         self._cleanup_policy = replace(self.policy, max_attempts=max(self.policy.max_attempts, _CLEANUP_ATTEMPTS))
 
     async def run(
@@ -331,19 +335,21 @@ class OperationClient:
             self.signer.refused(operation, outcome.credentials)
             return
         keys = await self.signer.renewed(operation, outcome.credentials)
-        self._trusted_keys.append(keys)
+        self._trusted_keys.append((keys, _code_of(outcome)))
         if keys == outcome.credentials and outcome.failure is not None:
             raise outcome.failure
 
     def _doubts_keys(self, outcome: Attempt[Any]) -> bool:
         """Return whether the failure may mean that the keys have expired, and they were not fetched for such a doubt.
 
-        Other refusals look the same. So each set of keys is doubted once, or every object that may not be read would
-        cost a fetch of keys.
+        Other refusals look the same. So each set of keys is doubted once for each code, or every object that may not be
+        read would cost a fetch of keys. A file is read again each time: the program that writes it may be late.
         """
-        if outcome.failure is None or outcome.credentials is None or outcome.credentials in self._trusted_keys:
+        if outcome.failure is None or outcome.credentials is None:
             return False
-        return is_doubt_of_keys(outcome.failure, self.expired_key_codes)
+        if not self._is_cheap_to_doubt and (outcome.credentials, _code_of(outcome)) in self._trusted_keys:
+            return False
+        return is_doubt_of_keys(outcome.failure, self.expired_key_codes, is_cheap=self._is_cheap_to_doubt)
 
     def _sign(
         self, operation: Operation[Any], request: Request, payload_hash: str, credentials: Credentials | None
@@ -357,3 +363,7 @@ class OperationClient:
         if self.credentials is None or not request.body:
             return EMPTY_SHA256
         return UNSIGNED_PAYLOAD if self.payload_signing == "unsigned" else await hash_body(sha256_hex, request.body)
+
+
+def _code_of(outcome: Attempt[Any]) -> str | None:
+    return outcome.failure.code if isinstance(outcome.failure, ResponseError) else None

@@ -80,7 +80,7 @@ async def load_settings(
 
     If ``endpoint_url`` has one of the provider's hosts, the host sets the region unless ``region`` does. A host from
     the environment or the profile sets the region only if they name none. A provider with one region has that region
-    unless ``region`` names another.
+    unless ``region`` names another. A provider with regional hosts has no region ``auto``, so that one is passed over.
 
     Raises:
         ConfigurationError: a setting is missing or malformed. The message says what to set and never holds a secret.
@@ -165,8 +165,8 @@ def _resolve_region(
         ("region=", region),
         # The host of the argument comes before the variables, which may be set for AWS.
         ("endpoint_url=", of_host if is_argument else None),
-        ("AWS_REGION or AWS_DEFAULT_REGION", environment.region),
-        (f"profile {profile.name!r}", profile.settings.get("region")),
+        ("AWS_REGION or AWS_DEFAULT_REGION", _meant_for(provider, environment.region)),
+        (f"profile {profile.name!r}", _meant_for(provider, profile.settings.get("region"))),
         ("the configured endpoint", of_host),
     )
     if provider.region_required and custom is None and all(value is None for _, value in candidates):
@@ -176,6 +176,15 @@ def _resolve_region(
     default = (f"the default of provider {provider.name!r}", provider.default_region)
     origin, found = next(((origin, value) for origin, value in candidates if value is not None), default)
     return check_region(found, origin)
+
+
+def _meant_for(provider: Provider, configured: str | None) -> str | None:
+    """Return a region of a variable or of the profile; ``None`` if it is ``auto`` and the provider has regional hosts.
+
+    Platforms export ``auto`` for a store of theirs that has one region only.
+    """
+    has_hosts = "{region}" in (provider.endpoint or provider.endpoint_form or "")
+    return None if has_hosts and configured == "auto" else configured
 
 
 def _check_credentials_type(credentials: object) -> None:

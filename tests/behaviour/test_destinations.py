@@ -84,6 +84,48 @@ async def test_a_prefix_of_keys_in_the_endpoint_is_refused(hosts, provider, url)
     assert hosts.store.requests == []
 
 
+@pytest.mark.parametrize(
+    ("provider", "url", "right"),
+    [
+        ("aws", "https://videos.nyc3.digitaloceanspaces.com", "https://nyc3.digitaloceanspaces.com"),
+        ("aws", "https://me.r2.cloudflarestorage.com//videos", "https://me.r2.cloudflarestorage.com"),
+        ("scaleway", "https://Videos.S3.eu-central-1.Wasabisys.com:443/", "https://s3.eu-central-1.wasabisys.com"),
+        ("aws", "https://videos.s3.eu-west-1.amazonaws.com.", "https://s3.eu-west-1.amazonaws.com"),
+        (
+            Provider("mine", endpoint="https://S3.{region}.Mine.example:443/a/"),
+            "https://s3.x.mine.example/a/videos",
+            "",
+        ),
+    ],
+)
+async def test_the_bucket_is_found_although_the_driver_names_another_provider(hosts, provider, url, right):
+    """The host shows whose it is. A record of the caller's own may be written in any way."""
+    driver = await hosts.driver(provider, endpoint_url=url, region="x")
+    message = await refused(driver, "audio")
+    assert f"for every bucket use endpoint_url='{right or 'https://s3.x.mine.example/a'}'" in message
+    await driver.upload_object_via_stream(SOURCE, "videos", "a")
+    assert "videos/videos" not in "".join(hosts.store.requests[0].place)
+    assert "videos.videos" not in hosts.store.requests[0].host
+
+
+@pytest.mark.parametrize(
+    ("provider", "url"),
+    [
+        ("aws", "https://videos.s3-website.us-east-1.amazonaws.com"),
+        ("scaleway", "https://videos.s3-website.fr-par.scw.cloud"),
+        ("generic", "https://videos.cn-hangzhou.oss.aliyuncs.com"),
+    ],
+)
+async def test_a_host_of_a_provider_that_no_pattern_fits_is_refused_if_it_begins_with_the_bucket(hosts, provider, url):
+    """Nobody else has names below that domain, so the bucket would be named twice. The caller may say otherwise."""
+    message = await refused(await hosts.driver(provider, endpoint_url=url, region="x"), "videos")
+    assert f"use endpoint_url='{url.replace('videos.', '')}'" in message
+    for options, bucket in (({"addressing": "path"}, "videos"), ({}, "audio")):
+        driver = await hosts.driver(provider, endpoint_url=url, region="x", **options)
+        await driver.upload_object_via_stream(SOURCE, bucket, "a")
+    assert len(hosts.store.requests) == 2
+
+
 async def test_an_endpoint_of_the_environment_that_holds_the_bucket_is_recognised_too(hosts, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://me.r2.cloudflarestorage.com/videos")
     driver = await hosts.driver("cloudflare")
@@ -175,6 +217,32 @@ async def test_an_endpoint_meant_for_another_store_gets_no_byte_of_a_named_provi
     (record,) = [record for record in caplog.records if record.name == "aios3"]
     assert record.levelno == logging.WARNING
     assert f"{PLATFORM} is no host of provider '{name}'" in record.getMessage()
+
+
+async def test_the_next_endpoint_counts_if_one_is_passed_over(hosts, monkeypatch, tmp_path):
+    """Of the environment first, then of the profile."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"https://{PLATFORM}")
+    (tmp_path / "config").write_text("[default]\nendpoint_url = https://me.r2.cloudflarestorage.com\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for general, account in (
+        ("", "me"),
+        (f"https://{PLATFORM}", "me"),
+        ("https://you.r2.cloudflarestorage.com", "you"),
+    ):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", general)
+        await (await hosts.driver("cloudflare")).upload_object_via_stream(SOURCE, "videos", "a")
+        assert hosts.store.requests.pop().host == f"{account}.r2.cloudflarestorage.com"
+
+
+@pytest.mark.parametrize(
+    ("name", "host"), [("aws", "videos.s3.us-east-1.amazonaws.com"), ("wasabi", "s3.us-east-1.wasabisys.com")]
+)
+async def test_a_platforms_region_auto_is_no_region_of_a_provider_with_regional_hosts(hosts, monkeypatch, name, host):
+    """Fly exports it beside its endpoint. A provider without a default asks for the region."""
+    monkeypatch.setenv("AWS_REGION", "auto")
+    await (await hosts.driver(name)).upload_object_via_stream(SOURCE, "videos", "a")
+    assert hosts.store.requests.pop().host == host
+    assert "pass region=" in await refused(await hosts.driver("scaleway"), "videos")
 
 
 async def test_the_drivers_with_a_name_are_no_exception(hosts, configure):

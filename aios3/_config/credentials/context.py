@@ -9,7 +9,7 @@ from pathlib import Path
 from aios3._concurrency.clock import Clock
 from aios3._config.aws_files.environment import is_true
 from aios3._config.aws_files.shared_files import Profile
-from aios3._config.endpoints.regions import fips_sts_url
+from aios3._config.endpoints.regions import fips_sts_url, may_be_of_aws
 
 __all__ = ["LookupContext"]
 
@@ -52,6 +52,9 @@ class LookupContext:
     def endpoint_url(self, service: str) -> str | None:
         """Return the endpoint that is configured for ``"sts"`` or ``"sso"``; ``None`` for AWS's usual endpoint.
 
+        Endpoints that the configuration names for every service are passed over if they are another store's: tokens
+        and signatures for AWS must not reach it.
+
         Raises:
             ConfigurationError: the profile names a services section that does not exist.
         """
@@ -62,7 +65,12 @@ class LookupContext:
         if self.is_on("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or self.profile.ignores_endpoints:
             return None
         specific = self.variable(f"AWS_ENDPOINT_URL_{service.upper()}")
-        return specific or self.variable("AWS_ENDPOINT_URL") or self.profile.find_endpoint_url(service)
+        if specific is not None:
+            return specific
+        if (general := self.variable("AWS_ENDPOINT_URL")) is not None and may_be_of_aws(general):
+            return general
+        in_profile = self.profile.find_endpoint_url(service)
+        return in_profile if in_profile is not None and may_be_of_aws(in_profile) else None
 
     def below(self, profile: Profile) -> LookupContext:
         """Return the context of a source profile, whose credentials assume the role of this profile."""

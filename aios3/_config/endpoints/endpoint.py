@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -72,31 +73,32 @@ def find_custom_endpoint(
 ) -> CustomEndpoint | None:
     """Return the endpoint of the argument, else of the environment, else of the profile; ``None`` if none is set.
 
-    A variable or a profile may mean another store (see `is_meant_for`). Then it is passed over, with a warning to the
-    logger ``aios3``.
+    A variable or a profile may mean another store (see `is_meant_for`). Then it is passed over for the next, with a
+    warning to the logger ``aios3``.
 
     Raises:
         ConfigurationError: the endpoint cannot be used. The message names its origin and never holds the URL.
     """
-    origin, url = "endpoint_url=", endpoint_url
-    if url is None:
-        origin, url = _find_configured(environment, profile)
-    if url is None:
-        return None
-    try:
-        endpoint = Endpoint.parse(url, "path")
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{origin}: {error}") from None
-    is_argument = endpoint_url is not None
-    if not is_argument and not is_meant_for(provider, endpoint.host):
+    if endpoint_url is not None:
+        return CustomEndpoint(_parse(endpoint_url, "endpoint_url="), "endpoint_url=", is_argument=True)
+    for origin, url in _configured(environment, profile):
+        endpoint = _parse(url, origin)
+        if is_meant_for(provider, endpoint.host):
+            return CustomEndpoint(endpoint, origin, is_argument=False)
         _logger.warning(
             "%s is passed over: %s is no host of provider %r. To use it, pass endpoint_url=",
             origin,
             endpoint.host,
             provider.name,
         )
-        return None
-    return CustomEndpoint(endpoint, origin, is_argument)
+    return None
+
+
+def _parse(url: str, origin: str) -> Endpoint:
+    try:
+        return Endpoint.parse(url, "path")
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{origin}: {error}") from None
 
 
 def resolve_endpoint(
@@ -147,13 +149,17 @@ def _is_at(own: OwnEndpoints, endpoint: Endpoint, region: str) -> bool:
     return has_variant and own.of_region(region) == endpoint
 
 
-def _find_configured(environment: Environment, profile: Profile) -> tuple[str, str | None]:
-    origin = f"the endpoint_url of profile {profile.name!r}"
+def _configured(environment: Environment, profile: Profile) -> Iterator[tuple[str, str]]:
+    """Yield the origin and the URL of each configured endpoint, in the order in which they count."""
     if environment.ignores_endpoints or profile.ignores_endpoints:
-        return origin, None
+        return
     if environment.endpoint_url is not None:
-        return "AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL", environment.endpoint_url
-    return origin, profile.find_endpoint_url()
+        yield "AWS_ENDPOINT_URL_S3", environment.endpoint_url
+    if environment.general_endpoint_url is not None:
+        yield "AWS_ENDPOINT_URL", environment.general_endpoint_url
+    # Looked up last, because a services section that does not exist matters only then.
+    if (url := profile.find_endpoint_url()) is not None:
+        yield f"the endpoint_url of profile {profile.name!r}", url
 
 
 def _resolve_custom(
@@ -167,7 +173,7 @@ def _resolve_custom(
     except ConfigurationError as error:
         raise ConfigurationError(f"{custom.origin}: {error}") from None
     if is_explained:
-        found = replace(found, refused_bucket=None)
+        found = replace(found, refused_bucket=None, may_begin_with_bucket=False)
     return replace(found, addressing=addressing or _usual_addressing(provider, given, found))
 
 

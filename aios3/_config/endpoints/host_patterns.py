@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 __all__ = ["HostMatch", "fill_pattern", "is_below", "match_host", "read_region"]
 
 _NAME: Final = re.compile(r"\{(\w+)\}")
+_OUTSIDE_BRACES: Final = re.compile(r"[^{}]+(?=\{|$)")
 _LABEL: Final = r"[a-z0-9-]{1,63}"
 
 
@@ -57,13 +58,15 @@ class HostMatch:
 def match_host(patterns: Iterable[str], host: str) -> HostMatch | None:
     """Return what a host says, which a bucket may precede; ``None`` if no pattern fits.
 
-    A pattern that fits the whole host comes first, then the pattern with the most fixed text.
+    A pattern that fits the whole host comes first, then the pattern with the most fixed text. A dot at the end of the
+    host is left out.
 
     Args:
         patterns: of one store.
         host: in lower case, with the port unless it is the scheme's default.
     """
     ordered = sorted(patterns, key=_fixed_length, reverse=True)
+    host = host.removesuffix(".")
     for start in ("", r"(?P<bucket>[^:]+)\."):
         for pattern in ordered:
             if found := _compile(pattern, start).fullmatch(host):
@@ -81,11 +84,14 @@ def is_below(pattern: str, host: str) -> bool:
     """
     _, varies, fixed = _host_of(pattern).rpartition("}")
     suffix = fixed if varies else f".{fixed}"
-    return suffix not in ("", ".") and f".{host}".endswith(suffix)
+    return suffix not in ("", ".") and f".{host.removesuffix('.')}".endswith(suffix)
 
 
 def _host_of(pattern: str) -> str:
-    return urlsplit(pattern).netloc
+    """Return the host as `Endpoint` writes it: in lower case, without the default port. Names in braces stay."""
+    parts = urlsplit(pattern)
+    host = _OUTSIDE_BRACES.sub(lambda text: text[0].lower(), parts.netloc)
+    return host.removesuffix(":443" if parts.scheme == "https" else ":80")
 
 
 def _fixed_length(pattern: str) -> int:

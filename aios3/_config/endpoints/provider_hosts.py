@@ -71,16 +71,19 @@ def find_host(provider: Provider, host: str) -> HostMatch | None:
 def separate_bucket(provider: Provider, endpoint: Endpoint) -> Endpoint:
     """Return the endpoint without the bucket that it holds in its host or path, and restricted to that bucket.
 
-    The provider's own patterns show the bucket. A provider without hosts may be at the host of any known provider. At
-    any other host the path may be the store's own, so the endpoint refuses the bucket with which the path ends.
+    The provider's own patterns show the bucket, then those of every known provider, whose driver the caller may not
+    have named. At any other host the path may be the store's own, so the endpoint refuses the bucket with which the
+    path ends. At a host below a known domain it also refuses the bucket with which the host begins.
 
     Raises:
         ConfigurationError: the path goes on after the bucket.
     """
-    found = match_host(own_patterns(provider) or _known_patterns(), endpoint.host)
+    found = find_host(provider, endpoint.host) or match_host(_known_patterns(), endpoint.host)
+    if found is None and _is_below_known(provider, endpoint.host):
+        endpoint = replace(endpoint, may_begin_with_bucket=True)
     base, rest = (endpoint.base_path, "") if found is None else _split_path(found.pattern, endpoint.base_path)
     if found is None or (found.bucket is None and not rest):
-        is_expected = found is not None and base == urlsplit(found.pattern).path
+        is_expected = found is not None and base == urlsplit(found.pattern).path.rstrip("/")
         return endpoint if is_expected else replace(endpoint, refused_bucket=base.rpartition("/")[2] or None)
     bucket, _, rest = rest.partition("/") if found.bucket is None else (found.bucket, "", rest)
     whole = replace(endpoint, host=found.host, base_path=base)
@@ -108,6 +111,11 @@ def _in_all_partitions(provider: Provider, patterns: Iterable[str]) -> tuple[str
     return tuple(dict.fromkeys(found))
 
 
+def _is_below_known(provider: Provider, host: str) -> bool:
+    """Return whether the host is below the domain of the provider, or of any known one."""
+    return is_own_host(provider, host) or any(is_below(pattern, host) for pattern in _known_patterns())
+
+
 @lru_cache(maxsize=1)
 def _known_patterns() -> tuple[str, ...]:
     return tuple(pattern for provider in PROVIDERS.values() for pattern in own_patterns(provider))
@@ -126,7 +134,7 @@ def _split_path(pattern: str, path: str) -> tuple[str, str]:
     own = urlsplit(pattern).path.rstrip("/")
     if path != own and not path.startswith(f"{own}/"):
         return path, ""
-    return own, path[len(own) + 1 :]
+    return own, path[len(own) :].lstrip("/")
 
 
 def _is_bucket(bucket: str) -> bool:

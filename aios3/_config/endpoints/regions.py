@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import urlsplit
 
 from aios3.errors import ConfigurationError
 from aios3.providers import PROVIDERS
 
-from .provider_hosts import partition_of
+from .provider_hosts import is_meant_for, partition_of
 
-__all__ = ["check_region", "choose_aws_region", "domain_of", "fips_sts_url"]
+__all__ = ["check_region", "choose_aws_region", "domain_of", "fips_sts_url", "may_be_of_aws"]
 
 _REGION: Final = re.compile(r"[A-Za-z0-9-]{1,63}", re.ASCII)
 _AWS_REGION: Final = re.compile(r"[a-z]{2,5}(?:-[a-z]+){1,3}-\d{1,2}", re.ASCII)
@@ -32,6 +33,17 @@ def check_region(region: str, origin: str) -> str:
 def choose_aws_region(*candidates: str | None) -> str:
     """Return the first candidate formed like an AWS region, which other stores' names are not, else us-east-1."""
     return next((name for name in candidates if name and _AWS_REGION.fullmatch(name)), "us-east-1")
+
+
+def may_be_of_aws(url: str) -> bool:
+    """Return whether an endpoint for every service can be meant for AWS or an emulator; not if it is another store's.
+
+    A malformed URL can be: who uses it says what is wrong.
+    """
+    try:
+        return is_meant_for(_AWS, urlsplit(url).hostname or "")
+    except ValueError:
+        return True
 
 
 def domain_of(region: str) -> str:

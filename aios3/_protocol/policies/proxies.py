@@ -80,8 +80,13 @@ def parse_proxy(url: str, origin: str) -> Proxy:
         ConfigurationError: it is no URL of an HTTP proxy. The message names `origin`, and never holds the URL.
     """
     parts, port = _split(url if "://" in url else f"http://{url}")
-    if parts is None or not parts.hostname or not url.isprintable() or " " in url:
-        raise ConfigurationError(f"{origin}: the proxy must be a URL such as http://user:password@host:3128")
+    # A slash, a question mark or a hash in the password would make its beginning the host.
+    is_cut = parts is not None and "@" in f"{parts.path}{parts.query}{parts.fragment}"
+    if parts is None or not parts.hostname or is_cut or not url.isprintable() or " " in url:
+        raise ConfigurationError(
+            f"{origin}: the proxy must be a URL such as http://user:password@host:3128, with special "
+            "characters of the password percent-encoded"
+        )
     if parts.scheme not in _DEFAULT_PORTS:
         raise ConfigurationError(f"{origin}: only http:// and https:// proxies are supported, not {parts.scheme}://")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

@@ -36,6 +36,8 @@ _TRANSIENT_STATUSES: Final = frozenset({408, 499, 500, 502, 503, 504, 520, 521, 
 """Statuses that are transient without a known code. Only proxies send 499 and 52x."""
 
 _HEADS: Final = frozenset({"HeadBucket", "HeadObject"})
+_REFUSALS_OF_WHO: Final = frozenset({401, 403})
+"""Statuses with which a store refuses the keys, in whatever words."""
 _BARE_REFUSALS: Final = frozenset({400, 401, 403})
 """Statuses of a response to HEAD that may be about the keys. Such a response has no body, so it has no code."""
 
@@ -126,13 +128,16 @@ def repair_for(failure: StorageError, *, names_region: bool = False, doubts_keys
     return "credentials" if doubts_keys or is_of_expired_keys(failure.code) else None
 
 
-def is_doubt_of_keys(failure: StorageError, expired_key_codes: Collection[str] = ()) -> bool:
+def is_doubt_of_keys(failure: StorageError, expired_key_codes: Collection[str] = (), *, is_cheap: bool = False) -> bool:
     """Return whether `failure` may mean that the keys have expired or were rotated, or something else.
 
-    ``expired_key_codes`` are codes that may mean that, for the store and the source of the keys in question.
+    ``expired_key_codes`` are codes that may mean that, for the store and the source of the keys in question. If it
+    ``is_cheap`` to look for other keys, any refusal by status 401 or 403 may.
     """
     if not isinstance(failure, ResponseError):
         return False
+    if is_cheap and failure.status in _REFUSALS_OF_WHO:
+        return True
     if failure.code is None:
         return failure.operation in _HEADS and failure.status in _BARE_REFUSALS
     return failure.code in expired_key_codes

@@ -139,6 +139,8 @@ class Endpoint:
     """The only bucket that may be named; ``None`` for any. With ``"cname"`` the bucket that the host stands for."""
     refused_bucket: str | None = None
     """Bucket that may not be named, because `base_path` ends with its name and may be the bucket itself."""
+    may_begin_with_bucket: bool = False
+    """Whether the bucket may stand before `host` already. Then a bucket with which the host begins may not be named."""
     has_tenants: bool = False
     """Whether the store takes names such as ``tenant:bucket``."""
 
@@ -202,6 +204,13 @@ class Endpoint:
             raise ConfigurationError(
                 f"the endpoint's path ends with the bucket {bucket!r}, which would be in the path twice: use "
                 f"endpoint_url='{self.scheme}://{self.host}{parent}', or if the path is the store's own, name the "
+                "addressing, as in addressing='path'"
+            )
+        if self.may_begin_with_bucket and self.host.startswith(f"{bucket}."):
+            rest = self.host.removeprefix(f"{bucket}.")
+            raise ConfigurationError(
+                f"the endpoint's host begins with the bucket {bucket!r}, which would be named twice: use "
+                f"endpoint_url='{self.scheme}://{rest}{self.base_path}', or if the host is the store's own, name the "
                 "addressing, as in addressing='path'"
             )
 

@@ -163,6 +163,8 @@ def rotate(server, write_keys):
 WORDS = {
     400: ("ExpiredToken", "TokenRefreshRequired", "InvalidToken"),
     403: ("ExpiredTokenException", "SecurityTokenExpired", "InvalidSecurityToken", "SignatureDoesNotMatch"),
+    # R2 and Garage say these of a key that is gone, and others have words of their own.
+    401: ("Unauthorized", "NotSignedIn"),
 }
 
 
@@ -253,6 +255,32 @@ async def test_keys_that_are_still_the_same_stay_refused(server, make_driver, wr
         with pytest.raises(CredentialsError, match="does not know the access key id"):
             await driver.upload_object_via_stream(b"abc", "bucket", "key")
         assert len(server.requests) == count
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "InvalidAccessKeyId"])
+async def test_keys_are_read_again_although_they_were_doubted_before(server, make_driver, rotate, code):
+    """By objects that may not be read, and by refusals that came before the other program had written the file."""
+    driver = make_driver(credentials=None)
+    server.faults.add(Fault("answer", "HeadObject", status=403))
+    server.faults.add(Fault("answer", "PutObject", status=403, code=code))
+    for call in (driver.get_object("bucket", "key"), driver.upload_object_via_stream(b"abc", "bucket", "key")):
+        with pytest.raises(ResponseError):
+            await call
+    rotate()
+    server.faults.add(Fault("answer", "PutObject", status=403, code=code))
+    await driver.upload_object_via_stream(b"abc", "bucket", "key")
+    assert signer(server.requests[-1]) == "KEY2"
+
+
+async def test_a_bare_refusal_does_not_use_up_the_doubt_of_a_code(server, make_driver, issue):
+    """A store that forgets expired keys is understood, although an object could not be read before."""
+    driver = make_driver(provider="minio", credentials=RefreshingCredentials(issue), transfer=TransferConfig())
+    server.faults.add(Fault("answer", "HeadObject", status=403, times=2))
+    with pytest.raises(AccessDeniedError):
+        await driver.get_object("bucket", "key")
+    server.faults.add(Fault("answer", "PutObject", status=403, code="InvalidAccessKeyId"))
+    await driver.upload_object_via_stream(b"abc", "bucket", "key")
+    assert len(issue.issued) == 3
 
 
 async def test_keys_of_the_environment_are_read_again(server, make_driver, monkeypatch):

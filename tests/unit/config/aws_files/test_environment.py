@@ -40,7 +40,8 @@ def test_every_variable_is_read():
         {
             "AWS_PROFILE": "p",
             "AWS_REGION": "r",
-            "AWS_ENDPOINT_URL": "http://e",
+            "AWS_ENDPOINT_URL_S3": "http://e",
+            "AWS_ENDPOINT_URL": "http://all",
             "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
             "AWS_CA_BUNDLE": "/ca.pem",
             "AWS_CONFIG_FILE": "/c",
@@ -48,7 +49,7 @@ def test_every_variable_is_read():
             "AWS_USE_DUALSTACK_ENDPOINT": "false",
             "AWS_USE_FIPS_ENDPOINT": "True",
         }
-    ) == Environment("p", "r", "http://e", True, "/ca.pem", "/c", "/s", use_dualstack=False, use_fips=True)
+    ) == Environment("p", "r", "http://e", True, "/ca.pem", "/c", "/s", False, True, "http://all")
 
 
 def test_empty_variables_count_as_unset():
@@ -62,7 +63,6 @@ def test_empty_variables_count_as_unset():
     [
         ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "profile"),
         ("AWS_REGION", "AWS_DEFAULT_REGION", "region"),
-        ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "endpoint_url"),
     ],
 )
 def test_the_first_of_two_names_wins(first, second, field):
@@ -101,6 +101,21 @@ def test_files_are_in_the_home_directory_unless_named():
 def test_tilde_is_the_home_directory(named, expected):
     environment = Environment(config_file=named, credentials_file=named)
     assert environment.config_path(HOME) == environment.credentials_path(HOME) == expected
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ("$HOME/c", "/home/u/c"),
+        ("${HOME}/$NAME.d", "/home/u/n.d"),
+        ("$ABSENT/${ABSENT}/c$", "$ABSENT/${ABSENT}/c$"),
+    ],
+)
+def test_variables_in_the_names_of_files_are_filled_in(named, expected):
+    """As botocore does, where no shell has done it."""
+    environ = {"HOME": "/home/u", "NAME": "n", "AWS_CONFIG_FILE": named, "AWS_SHARED_CREDENTIALS_FILE": named}
+    environment = read_environment(environ)
+    assert environment.config_path(HOME) == environment.credentials_path(HOME) == Path(expected)
 
 
 @pytest.mark.parametrize("missing", sorted(KEYS))

@@ -28,6 +28,17 @@ def make_context(environ: dict[str, str], values: dict[str, str] | None = None) 
         ({"AWS_ENDPOINT_URL_S3": "http://s3", "AWS_ENDPOINT_URL_SSO": "http://sso"}, {}, None),
         ({"AWS_ENDPOINT_URL": "http://e", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, {}, None),
         ({"AWS_ENDPOINT_URL_STS": "http://e"}, {"ignore_configured_endpoint_urls": "true"}, None),
+        # Another store's: it would get the tokens.
+        ({"AWS_ENDPOINT_URL": "https://me.r2.cloudflarestorage.com"}, {}, None),
+        ({"AWS_ENDPOINT_URL": "https://fly.storage.tigris.dev"}, {"endpoint_url": "http://p"}, "http://p"),
+        ({}, {"endpoint_url": "https://S3.nl-ams.scw.cloud/"}, None),
+        ({"AWS_ENDPOINT_URL_STS": "https://sts.wasabisys.com"}, {}, "https://sts.wasabisys.com"),
+        (
+            {"AWS_ENDPOINT_URL": "https://vpce-1.sts.eu-west-1.vpce.amazonaws.com"},
+            {},
+            "https://vpce-1.sts.eu-west-1.vpce.amazonaws.com",
+        ),
+        ({"AWS_ENDPOINT_URL": "http://[x"}, {}, "http://[x"),
     ],
 )
 def test_endpoints_of_services_are_looked_up_in_order(environ, values, url):

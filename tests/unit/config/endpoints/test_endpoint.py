@@ -43,10 +43,11 @@ def custom(url: str) -> CustomEndpoint:
 
 
 def test_the_order_is_argument_environment_services_profile_provider():
-    environment = Environment(endpoint_url="http://environment")
+    environment = Environment(endpoint_url="http://environment", general_endpoint_url="http://general")
     values = {"services": "local", "endpoint_url": "http://profile"}
     assert resolve(AWS, "http://argument", environment, values).host == "argument"
     assert resolve(AWS, None, environment, values).host == "environment"
+    assert resolve(AWS, None, Environment(general_endpoint_url="http://general"), values).host == "general"
     assert resolve(AWS, None, values=values).host == "services"
     assert resolve(AWS, None, values={"endpoint_url": "http://profile"}).host == "profile"
     assert resolve(AWS) == Endpoint("https", "s3.eu-west-1.amazonaws.com", addressing="virtual")
@@ -229,7 +230,8 @@ def test_an_unknown_addressing_is_an_error():
     ("kwargs", "origin"),
     [
         ({"url": "ftp://u:hidden@h"}, "endpoint_url="),
-        ({"environment": Environment(endpoint_url="ftp://u:hidden@h")}, "AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL"),
+        ({"environment": Environment(endpoint_url="ftp://u:hidden@h")}, "AWS_ENDPOINT_URL_S3"),
+        ({"environment": Environment(general_endpoint_url="h:9000")}, "AWS_ENDPOINT_URL"),
         ({"values": {"endpoint_url": "ftp://u:hidden@h"}}, "the endpoint_url of profile 'p'"),
     ],
 )

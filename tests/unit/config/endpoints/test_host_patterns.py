@@ -87,6 +87,12 @@ def test_no_host_of_a_provider_is_taken_for_another_of_its_hosts(name: str) -> N
         ("alibaba", "oss-cn-hangzhou.aliyuncs.com", "cn-hangzhou"),
         ("alibaba", "oss-accelerate.aliyuncs.com", None),
         ("mega", "s3.eu-central-1.s4.mega.io", "eu-central-1"),
+        ("aws", "s3-fips-us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+        ("oracle", "me.compat.objectstorage.uk-london-1.oraclecloud.com", "uk-london-1"),
+        ("ibm", "s3.private.eu-de.cloud-object-storage.appdomain.cloud", "eu-de"),
+        ("tencent", "cos.ap-beijing.tencentcos.cn", "ap-beijing"),
+        ("tencent", "cos.accelerate.myqcloud.com", None),
+        ("ovh", "s3.gra.cloud.ovh.net", "gra"),
     ],
 )
 def test_further_hosts_of_a_provider_name_their_region(name: str, host: str, region: str | None) -> None:

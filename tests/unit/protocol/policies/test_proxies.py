@@ -115,7 +115,14 @@ def test_a_proxy_is_a_host_with_or_without_a_login(text: str, expected: Proxy) -
     assert parse_proxy(text, "x") == expected
 
 
-@pytest.mark.parametrize("text", ["", "http://", "http://u:hidden@p:port", "http://[", "http://u:hidden@p\n", "a b"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "http://", "http://u:hidden@p:port", "http://[", "http://u:hidden@p\n", "a b"),
+        # The password has a character that ends the host.
+        *("http://u:12/hidden@p:3128", "http://u:1?hidden@p", "u:1#hidden@p:3128"),
+    ],
+)
 def test_what_is_no_proxy_is_an_error_without_the_text(text: str) -> None:
     """It may hold a password."""
     with pytest.raises(ConfigurationError, match=r"^there: the proxy must be a URL") as caught:
