@@ -7,7 +7,7 @@ import re
 from tests.support.places import ROOT
 
 PAGE = (ROOT / "THREAT_MODEL.md").read_text(encoding="utf-8")
-MOST_LINES = 110
+MOST_LINES = 120
 """One page."""
 
 
