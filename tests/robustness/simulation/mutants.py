@@ -146,13 +146,13 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("an upload that was gone when it was aborted counts as not committed")
 def _(patch: pytest.MonkeyPatch) -> None:
-    original = CancellationGuard.abort
+    original = Completion._end
 
-    async def abort(self: CancellationGuard) -> AbortOutcome:
-        outcome = await original(self)
-        return AbortOutcome.ABORTED if outcome in (AbortOutcome.GONE, AbortOutcome.VANISHED) else outcome
+    async def end(self: Completion, refusal: Exception) -> AbortOutcome:
+        await original(self, refusal)
+        raise refusal
 
-    patch.setattr(CancellationGuard, "abort", abort)
+    patch.setattr(Completion, "_end", end)
     patch.setattr(Completion, "_is_surely_ours", lambda self, found: False)
 
 
