@@ -135,7 +135,7 @@ def test_every_endpoint_is_a_url(provider: Provider) -> None:
         (provider.control_endpoint, set()),
         (provider.endpoint_form, {"account", "location", "namespace", "project", "service"}),
         *(
-            (alias, {"account", "location", "number", "project", "satellite", "vpce"})
+            (alias, {"account", "location", "namespace", "number", "project", "satellite", "vpce"})
             for alias in provider.endpoint_aliases
         ),
         *((variant, set()) for _, variant in provider.endpoint_variants),
