@@ -65,8 +65,10 @@ def match_host(patterns: Iterable[str], host: str) -> HostMatch | None:
         patterns: of one store.
         host: in lower case, with the port unless it is the scheme's default.
     """
-    ordered = sorted(patterns, key=_fixed_length, reverse=True)
     host = host.removesuffix(".")
+    # Few patterns have the end of the host. To compile all of the known ones would block the loop for 60 ms.
+    candidates = [pattern for pattern in patterns if host.endswith(_fixed_end(pattern))]
+    ordered = sorted(candidates, key=_fixed_length, reverse=True)
     for start in ("", r"(?P<bucket>[^:]+)\."):
         for pattern in ordered:
             if found := _compile(pattern, start).fullmatch(host):
@@ -85,6 +87,12 @@ def is_below(pattern: str, host: str) -> bool:
     _, varies, fixed = _host_of(pattern).rpartition("}")
     suffix = fixed if varies else f".{fixed}"
     return suffix not in ("", ".") and f".{host.removesuffix('.')}".endswith(suffix)
+
+
+@lru_cache(maxsize=1024)
+def _fixed_end(pattern: str) -> str:
+    """Return the text of the host behind the last name in braces; the whole host if it has no names."""
+    return _host_of(pattern).rpartition("}")[2]
 
 
 def _host_of(pattern: str) -> str:
