@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aios3 import PROVIDERS
-from aios3._config.endpoints.host_patterns import fill_pattern, is_below, read_region
+from aios3._config.endpoints import host_patterns
+from aios3._config.endpoints.host_patterns import fill_pattern, is_below, match_host, read_region
 from aios3._config.endpoints.provider_hosts import own_patterns
 
 OWN = (
@@ -127,3 +128,11 @@ def test_no_pattern_makes_a_stranger_one_of_the_provider(name: str) -> None:
 def test_what_ends_as_the_pattern_is_below_it(pattern: str, host: str, expected: bool) -> None:
     """At a dot; a pattern that ends in a name has nothing below it, and another port is another's."""
     assert is_below(pattern, host) is expected
+
+
+def test_patterns_that_cannot_fit_a_host_are_not_compiled() -> None:
+    """All known patterns together would block the event loop of the first driver for 60 ms."""
+    host_patterns._compile.cache_clear()
+    patterns = {pattern for provider in PROVIDERS.values() for pattern in own_patterns(provider)}
+    assert match_host(patterns, "127.0.0.1:9000") is None
+    assert host_patterns._compile.cache_info().currsize == 0
