@@ -1,4 +1,4 @@
-"""Where bytes go: every request reaches the host and the bucket that the caller means, or none is sent."""
+"""Destinations of requests: each reaches the host and the bucket that the caller means, or is not sent."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ async def test_the_bucket_is_found_although_the_driver_names_another_provider(ho
     ],
 )
 async def test_a_host_of_a_provider_that_no_pattern_fits_is_refused_if_it_begins_with_the_bucket(hosts, provider, url):
-    """Nobody else has names below that domain, so the bucket would be named twice. The caller may say otherwise."""
+    """Only the provider gives names below that domain, so the host holds the bucket. `addressing` says otherwise."""
     message = await refused(await hosts.driver(provider, endpoint_url=url, region="x"), "videos")
     assert f"use endpoint_url='{url.replace('videos.', '')}'" in message
     for options, bucket in (({"addressing": "path"}, "videos"), ({}, "audio")):

@@ -1,4 +1,4 @@
-"""What was stored comes back as it was stored, whatever the store makes of it on the way."""
+"""Reads of stored objects: bytes and metadata equal those of the upload, although the store may recode them."""
 
 from __future__ import annotations
 

@@ -362,11 +362,11 @@ async def test_an_upload_of_one_owner_is_not_found_by_another(server, make_clien
             raise RefusedError(401, headers={"WWW-Authenticate": "Basic"})
         if name == "banned":
             raise PermissionError
-        return name if name != "nobody" else None
+        return name if name != "unknown" else None
 
     client = make_client(authorize=authorize)
     assert (await client.create(5)).headers["www-authenticate"] == "Basic"
-    client.headers["Authorization"] = "nobody"
+    client.headers["Authorization"] = "unknown"
     assert (await client.create(5)).status == 401
     client.headers["Authorization"] = "banned"
     assert (await client.create(5)).status == 403

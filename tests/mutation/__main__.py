@@ -44,8 +44,7 @@ _LEFT_OUT: Final = frozenset(
 )
 """Folders whose tests take too long to run for every mutant, or are about something else."""
 _PATIENCE: Final = 4
-"""Seconds for each second of work, until a mutant is ended from here that makes a test wait for ever, where the test's
-own timeout cannot end it."""
+"""Wall-clock seconds for each second of work. Then the runner kills the child, whose test may wait without end."""
 
 
 class Forks:

@@ -98,8 +98,8 @@ def test_a_named_profile_needs_both_files(tmp_path):
     assert profile.needs_files
     with pytest.raises(ConfigurationError, match=r"'gone', which does not exist; .*credentials cannot be read"):
         profile.sibling("gone")
-    with pytest.raises(ConfigurationError, match=r"'nobody'.*does not exist.*credentials cannot be read"):
-        load_profile(Environment(profile="nobody"), tmp_path)
+    with pytest.raises(ConfigurationError, match=r"'missing'.*does not exist.*credentials cannot be read"):
+        load_profile(Environment(profile="missing"), tmp_path)
 
 
 def test_the_services_section_wins_over_the_profile():
