@@ -74,8 +74,8 @@ def main() -> int:
                 log_level="warning",
                 timeout_graceful_shutdown=3,  # browsers resume by themselves
             )
-    except KeyboardInterrupt:  # uvicorn raises its signal again after the shutdown
-        print("Ended.")
+    except KeyboardInterrupt:  # before the server has started
+        return 130
     except (StoreError, StorageError) as error:
         print(f"The page failed: {error}", file=sys.stderr)
         return 1

@@ -11,10 +11,10 @@ from aiohttp import web
 
 
 @contextlib.asynccontextmanager
-async def uvicorn_serving(app):
+async def uvicorn_serving(app, *, lifespan="off"):
     """Run the application under uvicorn; gives its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1))
+        server = uvicorn.Server(uvicorn.Config(app, lifespan=lifespan, log_config=None, timeout_graceful_shutdown=1))
         server.install_signal_handlers = lambda: None
         task = asyncio.create_task(server._serve([listening]))
         try:

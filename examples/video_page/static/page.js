@@ -210,9 +210,12 @@ class Row {
   }
 
   retrying(error, wait) {
-    const reason = navigator.onLine ? plain(error) : 'You are offline.'
-    this.set('retrying', `${reason} Trying again in ${duration(wait / 1000)} …`)
-    announce(`${this.name}: ${reason} The upload continues by itself.`)
+    const isOffline = !navigator.onLine
+    const reason = isOffline ? 'You are offline.' : plain(error)
+    const next = isOffline ? 'Waiting for the connection …' : `Trying again in ${duration(wait / 1000)} …`
+    // Said once, not before each attempt.
+    if (this.state !== 'retrying') announce(`${this.name}: ${reason} The upload continues by itself.`)
+    this.set('retrying', `${reason} ${next}`)
   }
 
   finish() {
@@ -324,8 +327,10 @@ async function recall(key) {
   const entry = memory.get(fingerprint)
   if (!entry?.url || rows.has(fingerprint) || (await isInOtherTab(fingerprint))) return
   const found = await describe(entry.url).catch(() => ({ offset: 0 })) // a server that is away may be back later
-  if (!found || found.offset === entry.size) memory.remove(fingerprint)
-  else if (!rows.has(fingerprint)) new Row(fingerprint, { ...entry, sent: found.offset })
+  if (!found || found.offset === entry.size) {
+    memory.remove(fingerprint)
+    showLibrary() // the question may have finished the upload
+  } else if (!rows.has(fingerprint)) new Row(fingerprint, { ...entry, sent: found.offset })
 }
 
 // Videos
