@@ -45,7 +45,7 @@ SWEEP_EVERY: Final = 3600
 """Seconds between two sweeps for expired uploads."""
 
 _log: Final = logging.getLogger("video_page")
-_ID: Final = re.compile(r"\d{10}-[A-Za-z0-9_-]{16}/[^/]+")
+_ID: Final = re.compile(r"\d{13}-[A-Za-z0-9_-]{16}/[^/]+")
 _NOT_IN_NAMES: Final = re.compile(r"[\x00-\x1f\x7f/\\]+")
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -62,7 +62,7 @@ def key_for(owner: str | None, metadata: Mapping[str, str]) -> str:
         raise RefusedError(415, "only videos are taken")
     name = _NOT_IN_NAMES.sub(" ", metadata.get("filename", "")).strip(". ")
     name = name.encode()[-200:].decode(errors="ignore") or "video"
-    return f"{FOLDER}{10**10 - int(time.time()):010d}-{secrets.token_urlsafe(12)}/{name}"
+    return f"{FOLDER}{10**13 - time.time_ns() // 10**6:013d}-{secrets.token_urlsafe(12)}/{name}"
 
 
 async def show_page(request: Request) -> Response:

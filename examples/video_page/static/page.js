@@ -1,9 +1,11 @@
-// The page: rows of uploads, the list of videos, and the player. The protocol is in tus.js.
+// The uploads on the page: one row for each.
 
-import { Upload, UploadError, describe, end, maxSize } from './tus.js'
+import { showLibrary } from './library.js'
+import { fingerprintOf, isLocked, memory, withLock } from './memory.js'
+import { Upload, describe, end, maxSize } from './tus.js'
+import { PLAIN, bytes, duration, plain, tooLarge } from './words.js'
 
 const ENDPOINT = new URL('files/', document.baseURI).href
-const STORED = 'video-page:'
 const AT_ONCE = 2
 const WINDOW = 8000 // milliseconds over which the rate is averaged
 
@@ -11,71 +13,8 @@ const $ = (id) => document.getElementById(id)
 const rows = new Map() // by fingerprint, in the order of the page
 let largest = Infinity
 
-// Words
-
-function bytes(count) {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  let power = 0
-  while (count >= 1000 && power < units.length - 1) {
-    count /= 1000
-    power += 1
-  }
-  return `${count.toFixed(power && count < 100 ? 1 : 0).replace(/\.0$/, '')} ${units[power]}`
-}
-
-function duration(seconds) {
-  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`
-  if (seconds < 3600) return `${Math.round(seconds / 60)} min`
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`
-}
-
-const tooLarge = () => `The video is larger than ${bytes(largest)}, which is the limit.`
-const PLAIN = {
-  0: 'The server does not respond.',
-  401: 'You are not signed in. Sign in, then try again.',
-  403: 'You may not upload here.',
-  415: 'This is not a video.',
-  507: 'There is no room for the video.',
-}
-
-function plain(error) {
-  if (!(error instanceof UploadError)) return 'The file cannot be read. It may have been moved or changed.'
-  if (error.status === 413) return tooLarge()
-  return PLAIN[error.status] ?? 'The server cannot take the video now.'
-}
-
 function announce(text) {
   $('announcer').textContent = text
-}
-
-// Memory of unfinished uploads: fingerprint of the file -> URL of the upload
-
-const fingerprintOf = (file) => [file.name, file.size, file.lastModified, file.type].join('|')
-
-const memory = {
-  put: (fingerprint, entry) => attempt(() => localStorage.setItem(STORED + fingerprint, JSON.stringify(entry))),
-  get: (fingerprint) => attempt(() => JSON.parse(localStorage.getItem(STORED + fingerprint))),
-  remove: (fingerprint) => attempt(() => localStorage.removeItem(STORED + fingerprint)),
-  all: () => attempt(() => Object.keys(localStorage).filter((key) => key.startsWith(STORED))) ?? [],
-}
-
-function attempt(action) {
-  // A browser may forbid the storage. Then uploads resume until the page is left.
-  try {
-    return action()
-  } catch {
-    return null
-  }
-}
-
-async function isInOtherTab(fingerprint) {
-  const { held } = (await navigator.locks?.query()) ?? { held: [] }
-  return held.some((lock) => lock.name === STORED + fingerprint) && !rows.get(fingerprint)?.running
-}
-
-function withLock(fingerprint, action) {
-  // Browsers have locks on secure pages only. Without one, two tabs take turns, because the server lets one write.
-  return navigator.locks ? navigator.locks.request(STORED + fingerprint, action) : action()
 }
 
 // One row: a file and its upload
@@ -154,8 +93,13 @@ class Row {
     // One tab at a time, and not before an earlier attempt of this row has ended.
     this.stop = new AbortController()
     const { signal } = this.stop
-    this.running = (this.running ?? Promise.resolve()).then(() => withLock(this.fingerprint, () => this.upload(signal)))
+    this.running = (this.running ?? Promise.resolve())
+      .then(() => withLock(this.fingerprint, signal, () => this.upload(signal)))
+      .catch((error) => {
+        if (!signal.aborted) throw error // aborted while another tab held the lock
+      })
     this.set('uploading', 'Starting …')
+    announce(`${this.name}: uploading`)
     const running = this.running
     await running
     if (this.running === running) this.running = null
@@ -178,8 +122,8 @@ class Row {
     } catch (error) {
       this.url = upload.url
       if (signal.aborted) return
-      this.set('failed', plain(error))
-      announce(`${this.name} failed. ${plain(error)}`)
+      this.set('failed', plain(error, largest))
+      announce(`${this.name} failed. ${plain(error, largest)}`)
     }
   }
 
@@ -211,7 +155,7 @@ class Row {
 
   retrying(error, wait) {
     const isOffline = !navigator.onLine
-    const reason = isOffline ? 'You are offline.' : plain(error)
+    const reason = isOffline ? 'You are offline.' : plain(error, largest)
     const next = isOffline ? 'Waiting for the connection …' : `Trying again in ${duration(wait / 1000)} …`
     // Said once, not before each attempt.
     if (this.state !== 'retrying') announce(`${this.name}: ${reason} The upload continues by itself.`)
@@ -263,8 +207,8 @@ async function add(files) {
     if (row?.state === 'choose') continueWith(row, file)
     else if (row && row.state !== 'done') refuse(file, 'This video is in the list already.')
     else if (!file.type.startsWith('video/')) refuse(file, PLAIN[415])
-    else if (file.size > largest) refuse(file, tooLarge())
-    else if (await isInOtherTab(fingerprint)) refuse(file, 'Another tab uploads this video.')
+    else if (file.size > largest) refuse(file, tooLarge(largest))
+    else if (await isLocked(fingerprint)) refuse(file, 'Another tab uploads this video.')
     else {
       row?.remove()
       new Row(fingerprint, { name: file.name, size: file.size, file, url: memory.get(fingerprint)?.url })
@@ -322,62 +266,14 @@ function takeFiles() {
 
 // After a reload: uploads whose file is not known any more
 
-async function recall(key) {
-  const fingerprint = key.slice(STORED.length)
+async function recall(fingerprint) {
   const entry = memory.get(fingerprint)
-  if (!entry?.url || rows.has(fingerprint) || (await isInOtherTab(fingerprint))) return
+  if (!entry?.url || rows.has(fingerprint) || (await isLocked(fingerprint))) return
   const found = await describe(entry.url).catch(() => ({ offset: 0 })) // a server that is away may be back later
   if (!found || found.offset === entry.size) {
     memory.remove(fingerprint)
     showLibrary() // the question may have finished the upload
   } else if (!rows.has(fingerprint)) new Row(fingerprint, { ...entry, sent: found.offset })
-}
-
-// Videos
-
-async function showLibrary() {
-  const state = $('library-state')
-  try {
-    const response = await fetch('videos')
-    if (!response.ok) throw new Error(response.status)
-    const videos = await response.json()
-    $('library').replaceChildren(...videos.map(entryOf))
-    state.textContent = 'No videos yet. Those that you upload appear here.'
-    state.hidden = videos.length > 0
-  } catch {
-    state.textContent = 'The list cannot be loaded now. It is tried again when the page is shown.'
-    state.hidden = false
-  }
-}
-
-function entryOf(video) {
-  const element = $('video').content.firstElementChild.cloneNode(true)
-  const when = new Date(video.at).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' })
-  element.querySelector('.name').textContent = video.name
-  element.querySelector('.about').textContent = `${bytes(video.size)} · ${when}`
-  const button = element.querySelector('button')
-  button.setAttribute('aria-label', `Play ${video.name}, ${bytes(video.size)}, ${when}`)
-  button.onclick = () => play(video)
-  return element
-}
-
-function play(video) {
-  const player = $('player')
-  const element = player.querySelector('video')
-  const problem = player.querySelector('.notice')
-  $('player-title').textContent = video.name
-  problem.hidden = true
-  problem.querySelector('a').href = `videos/${video.path}?download`
-  element.onerror = () => {
-    problem.hidden = !player.open
-  }
-  element.src = `videos/${video.path}`
-  player.onclose = () => {
-    element.removeAttribute('src')
-    element.load() // ends the download
-  }
-  player.showModal()
-  element.play().catch(() => {})
 }
 
 // Start
@@ -402,4 +298,4 @@ maxSize(ENDPOINT)
     if (Number.isFinite(size)) $('limit').textContent = `Up to ${bytes(size)} each`
   })
   .catch(() => {})
-for (const key of memory.all()) recall(key)
+for (const fingerprint of memory.all()) recall(fingerprint)
