@@ -145,7 +145,8 @@ async def store():
 @pytest_asyncio.fixture(loop_scope="module")
 async def visitor(browser, store, tmp_path):
     """Visitor of a page at an origin of its own, so that the browser remembers no other test."""
-    (tmp_path / "cat.mp4").write_bytes(CONTENT)
+    for name in ("cat.mp4", "dog.mp4"):
+        (tmp_path / name).write_bytes(CONTENT)
     (tmp_path / "notes.txt").write_bytes(b"no video")
     async with serving_page(store, MAX_SIZE="20000000") as url, Line(urlsplit(url).port) as line:
         made = Visitor(await browser.new_page(), line, tmp_path)
@@ -158,12 +159,12 @@ def creations(store):
     return sum(request.operation == "CreateMultipartUpload" for request in store.requests)
 
 
-async def is_whole(visitor, store):
-    """Wait for the end; the upload that was begun is the one that ended."""
+async def are_whole(visitor, store, *names):
+    """Wait for the end; each upload that was begun is one that ended."""
     await visitor.tab.limit_uploads(None)
-    await visitor.sees("document.querySelector('[data-state=done]')")
-    assert videos_of(store) == {"cat.mp4": CONTENT}
-    assert (creations(store), store.open_uploads) == (1, [])
+    await visitor.sees(f"document.querySelectorAll('[data-state=done]').length === {len(names)}")
+    assert videos_of(store) == dict.fromkeys(names, CONTENT)
+    assert creations(store) == len(names)
 
 
 async def test_a_dropped_video_is_uploaded_listed_and_played(visitor, store):
@@ -175,15 +176,18 @@ async def test_a_dropped_video_is_uploaded_listed_and_played(visitor, store):
     assert visitor.tab.log == []
 
 
-async def test_a_paused_upload_resumes_where_it_was(visitor, store):
+async def test_a_paused_upload_stands_still_and_resumes_where_it_was(visitor, store):
     await visitor.tab.limit_uploads(SLOW)
     await visitor.choose("cat.mp4")
     await visitor.is_under_way()
     await visitor.press("Pause cat.mp4")
+    await visitor.choose("dog.mp4")
+    await visitor.tab.limit_uploads(None)
+    await visitor.sees("document.querySelector('[data-state=done]')")
     await visitor.reads("Paused at ")
-    assert videos_of(store) == {}
+    assert set(videos_of(store)) == {"dog.mp4"}
     await visitor.press("Resume cat.mp4")
-    await is_whole(visitor, store)
+    await are_whole(visitor, store, "cat.mp4", "dog.mp4")
 
 
 async def test_an_upload_whose_connection_broke_continues_by_itself(visitor, store):
@@ -193,7 +197,7 @@ async def test_an_upload_whose_connection_broke_continues_by_itself(visitor, sto
     visitor.line.cut()
     await visitor.reads("The server does not respond. Trying again in ")
     visitor.line.mend()
-    await is_whole(visitor, store)
+    await are_whole(visitor, store, "cat.mp4")
 
 
 async def test_an_upload_continues_after_a_reload_with_the_same_file_only(visitor, store):
@@ -206,7 +210,7 @@ async def test_an_upload_continues_after_a_reload_with_the_same_file_only(visito
     await visitor.choose("notes.txt", into="again")
     await visitor.reads("That is another file.")
     await visitor.choose("cat.mp4")
-    await is_whole(visitor, store)
+    await are_whole(visitor, store, "cat.mp4")
 
 
 async def test_a_cancelled_upload_leaves_nothing(visitor, store):
