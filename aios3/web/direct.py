@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final
 
+from aiohttp import web
+
 from aios3.driver import S3StorageDriver
 from aios3.errors import ConfigurationError, StorageError
 
@@ -27,6 +29,7 @@ from ._direct.messages import (
 from ._direct.service import LEAST_PART, DirectService, KeyFor, OnComplete, called
 from ._direct.signing import DirectSigning
 from ._direct.tokens import TokenSealer
+from ._requests.aiohttp_adapter import aiohttp_routes
 from ._requests.bodies import Receive, Scope, Send, header_of
 from ._requests.errors import ClientDisconnectedError, RequestError
 from .statuses import headers_of, message_of, status_of
@@ -123,6 +126,17 @@ class DirectUploads:
             clock=clock,
         )
         self._signing = DirectSigning(self._service)
+
+    def aiohttp_routes(self, path: str) -> list[web.RouteDef]:
+        """Return routes for ``aiohttp.web``: ``app.add_routes(uploads.aiohttp_routes("/uploads"))``.
+
+        ``authorize`` gets a scope with the keys of ASGI, and with the request of aiohttp as
+        ``scope["aiohttp.request"]``.
+
+        Args:
+            path: path of the application, also in a sub-application; its routes lie below it.
+        """
+        return aiohttp_routes(self, path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Every error becomes a response of JSON with a ``message``."""

@@ -9,6 +9,8 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import Final
 
+from aiohttp import web
+
 from aios3.driver import S3StorageDriver
 from aios3.errors import (
     ConfigurationError,
@@ -19,6 +21,7 @@ from aios3.errors import (
     UploadNotFoundError,
 )
 
+from ._requests.aiohttp_adapter import aiohttp_routes
 from ._resumable.appending import Appending
 from ._resumable.asgi import (
     Scope,
@@ -121,6 +124,18 @@ class ResumableUploads:
             StorageError: the helper objects cannot be listed.
         """
         return await self._endings.sweep()
+
+    def aiohttp_routes(self, path: str) -> list[web.RouteDef]:
+        """Return routes for ``aiohttp.web``: ``app.add_routes(uploads.aiohttp_routes("/files"))``.
+
+        They serve the same uploads as the ASGI application does. ``authorize`` gets a scope with the keys of ASGI, and
+        with the request of aiohttp as ``scope["aiohttp.request"]``. Clients of the IETF draft also get the interim
+        response 104, with the URL of a new upload before its first byte is read, and with the offset meanwhile.
+
+        Args:
+            path: path of the application, also in a sub-application; uploads have URLs below it.
+        """
+        return aiohttp_routes(self, path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request; the entry for ASGI servers and frameworks. Errors become responses."""
