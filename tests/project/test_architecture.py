@@ -154,7 +154,7 @@ def _complaint(module: str, target: str) -> str | None:
 def _about_others(module: str, layer: str, package: str) -> str | None:
     if (layer in PURE_LAYERS or module in PURE_MODULES) and package not in PURE and (module, package) not in EXCEPTIONS:
         return "the protocol is pure"
-    if package == "aiohttp" and layer not in ("_transport", "driver", "_driver"):
+    if package == "aiohttp" and layer not in ("_transport", "driver", "_driver", "web"):
         return "only the transport speaks HTTP"
     if package == "pytest" and module != "aios3.testing.pytest_plugin":
         return "only the plugin for pytest knows it"

@@ -13,12 +13,9 @@ from typing import Any, Final
 
 from aiohttp import HttpVersion11, web
 
-from .bodies import Receive, Scope, Send
+from .bodies import INTERIM, Receive, Scope, Send
 
-__all__ = ["INTERIM", "REQUEST", "aiohttp_routes"]
-
-INTERIM: Final = "aios3.response.interim"
-"""Name of the extension in a scope, and type of the message: ``status`` and ``headers`` of an interim response."""
+__all__ = ["REQUEST", "aiohttp_routes"]
 
 REQUEST: Final = "aiohttp.request"
 """Key of the scope that holds the request of ``aiohttp.web``."""
@@ -109,7 +106,13 @@ class _Exchange:
                 await self._response.write_eof()
 
     async def _write_interim(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Write an interim response. aiohttp has no function for it, but documents this one for ``100 Continue``."""
+        """Write an interim response, unless the client reads none, so that it never holds its own upload up.
+
+        aiohttp has no function for it, but documents this one for ``100 Continue``.
+        """
+        transport = self._request.transport
+        if transport is not None and transport.get_write_buffer_size():
+            return
         phrase = _PHRASES.get(status) or HTTPStatus(status).phrase
         lines = [f"HTTP/1.1 {status} {phrase}".encode(), *(name + b": " + value for name, value in headers)]
         await self._request.writer.write(b"\r\n".join([*lines, b"", b""]))
