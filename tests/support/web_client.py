@@ -120,7 +120,8 @@ class AiohttpClient(WebClient):
         if self._url is None:
             app = web.Application()
             app.add_routes(self.app.aiohttp_routes(self.root))
-            self._url = await self._stack.enter_async_context(aiohttp_serving(app))
+            # a server that goes on to discard a body would leave a task
+            self._url = await self._stack.enter_async_context(aiohttp_serving(app, lingering_time=0))
             connector = aiohttp.TCPConnector(force_close=True)
             self._session = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         return self._url

@@ -25,8 +25,9 @@ async def uvicorn_serving(app):
 
 
 @contextlib.asynccontextmanager
-async def aiohttp_serving(app):
-    runner = web.AppRunner(app)
+async def aiohttp_serving(app, **options):
+    """Run the application under aiohttp.web; gives its URL."""
+    runner = web.AppRunner(app, **options)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -34,4 +35,3 @@ async def aiohttp_serving(app):
         yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
     finally:
         await runner.cleanup()
-        await asyncio.sleep(0)  # a cancelled handler that discards a body ends in the next turn
