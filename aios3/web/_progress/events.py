@@ -43,7 +43,7 @@ class UploadState:
     def to_event(self) -> bytes:
         """Return the event. The id of the last one is its state, so that a browser that asks again need not hear it."""
         data = {"state": self.state, "offset": self.offset, "length": self.length}
-        event_id = self.state if self.is_final else self.offset
+        event_id = self.state if self.is_final or self.offset is None else self.offset
         return f"id: {event_id}\ndata: {json.dumps(data)}\n\n".encode()
 
 

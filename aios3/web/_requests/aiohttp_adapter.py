@@ -48,7 +48,7 @@ class _Exchange:
     def __init__(self, request: web.Request) -> None:
         self._request = request
         self._response: web.StreamResponse | None = None
-        self._is_read = not request.body_exists
+        self._is_read = False
         self._is_body_expected = request.headers.get("Expect", "").lower() == "100-continue"
 
     async def serve(self, application: Application) -> web.StreamResponse:
@@ -96,8 +96,11 @@ class _Exchange:
         if message["type"] == INTERIM:
             await self._write_interim(message["status"], message["headers"])
         elif message["type"] == "http.response.start":
-            headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message["headers"]]
+            # aiohttp writes headers as UTF-8
+            headers = [(name.decode(), value.decode(errors="replace")) for name, value in message["headers"]]
             self._response = web.StreamResponse(status=message["status"], headers=headers)
+            if self._is_body_expected:
+                self._response.force_close()  # the client may send the body or not, so what follows is ambiguous
             await self._response.prepare(self._request)
         elif self._response is not None:
             if body := message.get("body"):
