@@ -21,6 +21,7 @@ from aios3.testing import Fault
 from aios3.web import RefusedError, ResumableUploads
 from tests.support.sweep import Turns
 from tests.support.web_client import AiohttpClient, Vanish, WebClient
+from tests.support.web_servers import raw_connection
 
 PART = 1024
 CONTENT = bytes(range(256)) * 14  # 3.5 parts
@@ -700,6 +701,33 @@ async def test_a_last_request_of_the_draft_that_breaks_off_is_not_the_end(server
     assert (found.offset, found.headers["upload-complete"]) == (1500, "?0")
     await client.call("PATCH", url, {**last, "Upload-Offset": "1500"}, CONTENT[1500:])
     assert finished(server).body == CONTENT
+
+
+@pytest.mark.parametrize("adapter", ["aiohttp"])
+async def test_the_draft_learns_the_url_before_the_first_byte_and_resumes(server, make_client, caplog):
+    """Its client vanishes without a response. What has arrived is kept, and no log shows a client that vanishes."""
+    client = make_client(headers={})
+    async with raw_connection(await client.url()) as (reader, writer):
+        head = {"Upload-Complete": "?1", "Content-Length": str(len(CONTENT)), "Upload-Draft-Interop-Version": "9"}
+        lines = [f"{name}: {value}" for name, value in {"Host": "x", **head}.items()]
+        writer.write("\r\n".join(["POST /files HTTP/1.1", *lines, "", ""]).encode())
+        announced = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        assert announced[0] == "HTTP/1.1 104 Upload Resumption Supported"
+        found = dict(line.split(": ") for line in announced[1:] if line)
+        assert found["upload-draft-interop-version"] == "9"
+        assert found["upload-limit"].startswith("max-age=")
+        url = found["location"]
+        assert (await client.head(url)).offset == 0
+        writer.write(CONTENT[:1500])
+        while (await client.head(url)).offset < PART:
+            await asyncio.sleep(0.01)
+    while (offset := (await client.head(url)).offset) < 1500:
+        await asyncio.sleep(0.01)
+    assert offset == 1500
+    last = {"Content-Type": "application/partial-upload", "Upload-Complete": "?1", "Upload-Offset": "1500"}
+    assert (await client.call("PATCH", url, last, CONTENT[1500:])).status == 204
+    assert finished(server).body == CONTENT
+    assert caplog.text == ""
 
 
 # frameworks

@@ -21,6 +21,8 @@ REQUEST: Final = "aiohttp.request"
 """Key of the scope that holds the request of ``aiohttp.web``."""
 
 _TAIL: Final = "aios3_tail"
+_GLANCE: Final = 1.0
+"""Seconds between two looks at a connection whose request has been read."""
 _PHRASES: Final = {104: "Upload Resumption Supported"}
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -80,8 +82,7 @@ class _Exchange:
     async def _receive(self) -> MutableMapping[str, Any]:
         content = self._request.content
         if self._is_read:
-            # aiohttp reports no disconnection to a handler that does not read: the next write raises
-            await asyncio.get_running_loop().create_future()
+            return await self._wait_until_gone()
         if self._is_body_expected:
             self._is_body_expected = False
             await self._write_interim(100, ())
@@ -91,6 +92,12 @@ class _Exchange:
             return {"type": "http.disconnect"}
         self._is_read = content.at_eof()
         return {"type": "http.request", "body": chunk, "more_body": not self._is_read}
+
+    async def _wait_until_gone(self) -> MutableMapping[str, Any]:
+        """Return when the client has gone. aiohttp does not say it to a handler that neither reads nor writes."""
+        while (transport := self._request.transport) is not None and not transport.is_closing():  # noqa: ASYNC110
+            await asyncio.sleep(_GLANCE)
+        return {"type": "http.disconnect"}
 
     async def _send(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == INTERIM:

@@ -13,7 +13,7 @@ from yarl import URL
 
 from aios3.web._requests.aiohttp_adapter import REQUEST, aiohttp_routes
 from aios3.web._requests.bodies import INTERIM
-from tests.support.web_servers import aiohttp_serving
+from tests.support.web_servers import aiohttp_serving, raw_connection
 
 
 class Application:
@@ -38,13 +38,9 @@ class Application:
 
 
 @asynccontextmanager
-async def raw_connection(app):
-    async with aiohttp_serving(app, lingering_time=0) as url:
-        reader, writer = await asyncio.open_connection("127.0.0.1", URL(url).port)
-        try:
-            yield reader, writer
-        finally:
-            writer.close()
+async def connection(app):
+    async with aiohttp_serving(app, lingering_time=0) as url, raw_connection(url) as streams:
+        yield streams
 
 
 def serving(application, path="/files", *, below=None):
@@ -102,7 +98,7 @@ async def test_a_coded_body_is_refused_before_it_is_decoded(coding):
 @pytest.mark.parametrize("head", [b"Content-Length: 9", b"Transfer-Encoding: chunked"])
 async def test_a_client_that_vanishes_is_a_disconnection(head, caplog):
     application = Application()
-    async with raw_connection(serving(application)) as (_, writer):
+    async with connection(serving(application)) as (_, writer):
         writer.write(b"PUT /files HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n")
         while not application.scopes:
             await asyncio.sleep(0.01)
@@ -125,7 +121,7 @@ async def test_a_client_that_vanishes_during_the_response_makes_no_noise(caplog)
         finally:
             is_over.set()
 
-    async with raw_connection(serving(endless)) as (reader, writer):
+    async with connection(serving(endless)) as (reader, writer):
         writer.write(b"GET /files HTTP/1.1\r\nHost: x\r\n\r\n")
         await reader.readexactly(1000)
         writer.transport.abort()
@@ -141,12 +137,12 @@ async def test_a_client_that_waits_is_told_to_continue_when_the_body_is_read():
         await send({"type": "http.response.body"})
 
     request = b"PUT /files HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
-    async with raw_connection(serving(refuse)) as (reader, writer):
+    async with connection(serving(refuse)) as (reader, writer):
         writer.write(request)
         refusal = await reader.read()
         assert refusal.startswith(b"HTTP/1.1 413 ")
         assert b"Connection: close" in refusal
-    async with raw_connection(serving(Application())) as (reader, writer):
+    async with connection(serving(Application())) as (reader, writer):
         writer.write(request)
         assert await reader.readexactly(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b"abc")
@@ -161,7 +157,7 @@ async def test_interim_responses_are_sent_before_the_response():
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body"})
 
-    async with raw_connection(serving(announce)) as (reader, writer):
+    async with connection(serving(announce)) as (reader, writer):
         writer.write(b"PUT /files HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         sent = (await reader.read()).split(b"\r\n\r\n")
     assert sent[0] == b"HTTP/1.1 104 Upload Resumption Supported\r\nupload-offset: 1"
@@ -180,7 +176,7 @@ async def test_a_client_that_reads_no_interim_responses_holds_nothing_up():
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body"})
 
-    async with raw_connection(serving(announce)) as (_, writer):
+    async with connection(serving(announce)) as (_, writer):
         writer.transport.pause_reading()
         writer.write(b"PUT /files HTTP/1.1\r\nHost: x\r\n\r\n")
         while count < 19_999:
@@ -189,7 +185,7 @@ async def test_a_client_that_reads_no_interim_responses_holds_nothing_up():
 
 async def test_http_1_0_has_no_interim_responses():
     application = Application()
-    async with raw_connection(serving(application)) as (reader, writer):
+    async with connection(serving(application)) as (reader, writer):
         writer.write(b"GET /files HTTP/1.0\r\nHost: x\r\n\r\n")
         assert b" 202 " in await reader.readline()
     assert application.scopes[0]["extensions"] == {}
