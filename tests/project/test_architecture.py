@@ -54,7 +54,10 @@ PURE = frozenset(
 """What a pure layer may use: nothing that waits, draws random numbers, reads a clock or writes a log."""
 
 PURE_MODULES = frozenset(
-    f"aios3.web._resumable.{name}" for name in ("description", "draft", "failures", "messages", "tus")
+    [
+        *(f"aios3.web._resumable.{name}" for name in ("description", "draft", "messages", "tus")),
+        "aios3.web._progress.events",
+    ]
 )
 """Modules of another layer that are pure, too: headers and values of protocols for the web."""
 
