@@ -49,7 +49,7 @@ class PartSender:
         tasks: UploadTasks,
         progress: ProgressReporter,
         log: FailedAttempts,
-        creation: OpenedUpload,
+        upload: OpenedUpload,
     ) -> None:
         """Prepare.
 
@@ -59,14 +59,14 @@ class PartSender:
             tasks: group in which the parts' tasks run.
             progress: counts and reports every stored part.
             log: failed attempts of the upload.
-            creation: gives the id of the multipart upload.
+            upload: gives the id of the multipart upload.
         """
         self._client = engine.client
         self._job = job
         self._tasks = tasks
         self._progress = progress
         self._log = log
-        self._creation = creation
+        self._upload = upload
         self._slots = asyncio.Semaphore(job.concurrency)
         self._concurrency = engine.concurrency if job.is_adaptive else None
         self.tracker = PartTracker()
@@ -120,11 +120,11 @@ class PartSender:
     async def _send(self, part: HeldPart, request: FailedAttempts) -> None:
         job = self._job
         if part.is_on_disk:
-            await self._creation.id_for_part()  # first, because other parts could use the memory during the wait
+            await self._upload.id_for_part()  # first, because other parts could use the memory during the wait
             await part.open()
         checksum = await part_checksum(job.checksum, part.body)
         headers = {**job.headers.part, **await content_md5(job, part.body)}
-        upload_id = await self._creation.id_for_part()
+        upload_id = await self._upload.id_for_part()
         operation = UploadPart(job.bucket, job.key, upload_id, part.number, part.body, headers, checksum)
         response = await self._client.run(operation, log=request)
         sent = None if checksum is None else checksum[1]
