@@ -8,8 +8,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.client import Attempt
-from aios3._client.failed_attempts import FailedAttempts
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.shielding import INTERRUPTS, finish_despite_cancellation
 from aios3._protocol.operations import CreateMultipartUpload

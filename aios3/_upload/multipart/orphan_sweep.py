@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.client import OperationClient
-from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.operations import ListMultipartUploads, ListParts, UploadsPage
 from aios3.errors import ResponseError, StorageError
 from aios3.models import PendingUpload

@@ -7,13 +7,12 @@ import itertools
 from collections.abc import Sequence
 from typing import Protocol
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.concurrency_limiter import Permit
-from aios3._client.failed_attempts import FailedAttempts
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.operations import UploadPart
 from aios3._protocol.parts.part_tracker import PartTracker
 from aios3._upload.memory.held_part import HeldPart
-from aios3._upload.shared.content_md5 import content_md5
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.integrity import part_checksum
 from aios3._upload.shared.job import UploadJob
@@ -123,7 +122,7 @@ class PartSender:
             await self._upload.id_for_part()  # first, because other parts could use the memory during the wait
             await part.open()
         checksum = await part_checksum(job.checksum, part.body)
-        headers = {**job.headers.part, **await content_md5(job, part.body)}
+        headers = {**job.headers.part, **await job.content_md5(part.body)}
         upload_id = await self._upload.id_for_part()
         operation = UploadPart(job.bucket, job.key, upload_id, part.number, part.body, headers, checksum)
         response = await self._client.run(operation, log=request)

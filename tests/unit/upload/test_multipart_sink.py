@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._concurrency.task_group import PartTasks, UploadTasks
 from aios3._upload.multipart_sink import MultipartSink
 from aios3._upload.shared.progress import ProgressReporter

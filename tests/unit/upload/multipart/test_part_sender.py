@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._concurrency.task_group import PartTasks, UploadTasks
 from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.part_sender import PartSender
