@@ -493,7 +493,6 @@ async def hanging(content):
     await asyncio.get_running_loop().create_future()
 
 
-@both_adapters
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 async def test_a_newer_request_ends_one_that_hangs(server, make_client, store_time, method):
     """What the hanging client has sent is kept."""
