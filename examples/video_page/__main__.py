@@ -12,7 +12,9 @@ import asyncio
 import os
 import socket
 import sys
+import time
 from contextlib import suppress
+from threading import Thread
 
 import uvicorn
 
@@ -50,6 +52,15 @@ def is_free(port: int) -> bool:
     return False
 
 
+def print_url(port: int) -> None:
+    """Print the URL of the page as soon as it is served."""
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            print(f"The video page: http://127.0.0.1:{port}/ (Ctrl-C ends it, and removes the videos)", flush=True)
+            return
+        time.sleep(0.1)
+
+
 def main() -> int:
     """Serve the page until Ctrl-C. Return the exit code."""
     parser = argparse.ArgumentParser(description="Serve the video page with a local store.")
@@ -63,9 +74,7 @@ def main() -> int:
         with local_store() as store:
             configure(store)
             asyncio.run(create_bucket())
-            print(
-                f"The video page: http://127.0.0.1:{options.port}/ (Ctrl-C ends it, and removes the videos)", flush=True
-            )
+            Thread(target=print_url, args=(options.port,), daemon=True).start()
             uvicorn.run(
                 "examples.video_page.app:create_app",
                 factory=True,
