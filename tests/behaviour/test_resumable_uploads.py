@@ -493,7 +493,6 @@ async def hanging(content):
     await asyncio.get_running_loop().create_future()
 
 
-@both_adapters
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 async def test_a_newer_request_ends_one_that_hangs(server, make_client, store_time, method):
     """What the hanging client has sent is kept."""
@@ -728,6 +727,28 @@ async def test_the_draft_learns_the_url_before_the_first_byte_and_resumes(server
     assert (await client.call("PATCH", url, last, CONTENT[1500:])).status == 204
     assert finished(server).body == CONTENT
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("adapter", ["aiohttp"])
+async def test_the_draft_learns_what_the_store_has_while_it_appends(make_client, loop_clock):
+    client = make_client(headers={})
+    url = (await client.call("POST", headers={"Upload-Complete": "?0"}, body=CONTENT[:1500])).headers["location"]
+    async with raw_connection(await client.url()) as (reader, writer):
+        head = (
+            f"PATCH {url} HTTP/1.1", "Host: x", "Upload-Complete: ?1", "Content-Type: application/partial-upload",
+            "Upload-Draft-Interop-Version: 8", "Upload-Offset: 1500", f"Content-Length: {len(CONTENT) - 1500}",
+        )  # fmt: skip
+        writer.write("\r\n".join([*head, "", ""]).encode())
+        for offset in (1500, 2 * PART):
+            interim = await reader.readuntil(b"\r\n\r\n")
+            assert interim.startswith(b"HTTP/1.1 104 ")
+            assert b"\r\nupload-offset: %d\r\n" % offset in interim
+            assert b"location" not in interim
+            await loop_clock.advance(1)
+            if offset == 1500:
+                writer.write(CONTENT[1500 : 2 * PART])
+        writer.write(CONTENT[2 * PART :])
+        assert b"HTTP/1.1 204 No Content\r\n" in await reader.readuntil(b"upload-complete: ?1\r\n")
 
 
 # frameworks

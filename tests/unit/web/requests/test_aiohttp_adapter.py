@@ -129,6 +129,24 @@ async def test_a_client_that_vanishes_during_the_response_makes_no_noise(caplog)
     assert caplog.text == ""
 
 
+async def test_a_client_that_vanishes_is_seen_after_its_body_without_a_write(loop_clock):
+    is_read, seen = asyncio.Event(), asyncio.Event()
+
+    async def wait(scope, receive, send):
+        assert await receive() == {"type": "http.request", "body": b"", "more_body": False}
+        is_read.set()
+        assert await receive() == {"type": "http.disconnect"}
+        seen.set()
+
+    async with connection(serving(wait)) as (_, writer):
+        writer.write(b"GET /files HTTP/1.1\r\nHost: x\r\n\r\n")
+        await is_read.wait()
+        writer.transport.abort()
+        while not seen.is_set():
+            await loop_clock.advance(1)
+            await asyncio.sleep(0.01)
+
+
 async def test_a_client_that_waits_is_told_to_continue_when_the_body_is_read():
     """A refusal by the headers comes without it, so the body is never sent."""
 

@@ -42,9 +42,10 @@ async def test_a_new_upload_is_announced_with_its_url_and_limits():
 
 
 @pytest.mark.parametrize("version", ["3", "4"])
-async def test_an_old_client_learns_the_url_only(version):
+async def test_an_old_client_learns_the_url_only(version, loop_clock):
     client = Client(version)
     await client.interim.created("/files/a", Limits(None))
+    await loop_clock.advance(1)
     await client.interim.reached(5)
     assert client.got == [
         {"upload-draft-interop-version": version, "location": "/files/a", "upload-limit": "min-size=0"}
