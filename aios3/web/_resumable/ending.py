@@ -156,7 +156,8 @@ class Endings:
         helpers = await self._store.list_helpers()
         limit = await self._store.now() - self._max_age  # after a response, which shows the store's clock
         ended = []
-        for helper in helpers:
+        # Descriptions first: what they leave behind belongs to no upload then, and ends in the same sweep.
+        for helper in sorted(helpers, key=lambda each: not each.key.endswith(".json")):
             is_old = helper.last_modified is not None and helper.last_modified < limit
             if is_old and (key := await self._sweep(helper)) is not None:
                 ended.append(key)
