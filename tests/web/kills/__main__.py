@@ -20,9 +20,8 @@ from .servers import Aios3, Servers, TusNode
 KINDS = {"aios3": Aios3, "tus-node": TusNode}
 
 
-async def campaign(store: KillingStore, servers: Servers, seed: int, count: int) -> list[Result]:
-    """Run `count` points, from the script of `seed` on."""
-    results: list[Result] = []
+async def campaign(store: KillingStore, servers: Servers, seed: int, count: int, results: list[Result]) -> None:
+    """Append the results of `count` points, from the script of `seed` on."""
     while len(results) < count:
         script = draw(seed, servers.part_size, servers.kinds)
         requests, quiet = await count_requests(store, servers, script)
@@ -38,7 +37,6 @@ async def campaign(store: KillingStore, servers: Servers, seed: int, count: int)
                     half = "after" if is_processed else "before"
                     print(f"{script.kind} seed {seed}, {half} request {number}: {kind}: {text}", flush=True)
         seed += 1
-    return results
 
 
 def table(results: list[Result]) -> str:
@@ -62,13 +60,14 @@ async def main() -> None:
     options = parser.parse_args()
     part_size = options.part_size or (5 * 2**20 if options.server == "tus-node" else 64 * 1024)
     began = time.monotonic()
+    results: list[Result] = []
     async with KillingStore() as store:
         servers = KINDS[options.server](store, part_size, options.folder)
         try:
-            results = await campaign(store, servers, options.seed, options.count)
+            await campaign(store, servers, options.seed, options.count, results)
         finally:
             servers.close()
-    print(table(results), f"{time.monotonic() - began:.0f} s", sep="\n")
+            print(table(results), f"{time.monotonic() - began:.0f} s", sep="\n", flush=True)  # also when interrupted
 
 
 if __name__ == "__main__":
