@@ -338,6 +338,18 @@ async def test_a_deleted_upload_is_gone_with_all_its_objects(server, client, sta
     assert (await client.patch(url, 0, b"x")).status == 404
 
 
+async def test_a_deleted_upload_that_was_committed_and_not_recorded_leaves_no_object(server, make_client):
+    def fail(receipt, metadata):
+        raise RuntimeError
+
+    client = make_client(on_complete=fail)
+    url = (await client.create(len(CONTENT))).headers["location"]
+    assert (await client.patch(url, 0, CONTENT)).status == 500
+    assert len(server.objects) == 2
+    assert (await client.call("DELETE", url)).status == 204
+    assert (server.store.uploads, server.objects) == ({}, {})
+
+
 async def test_a_finished_upload_can_be_read_and_is_never_shown_by_a_browser(client):
     url = (await client.create(5, b"12345", Upload_Metadata="filetype dGV4dC9odG1s")).headers["location"]
     answer = await client.call("GET", url)

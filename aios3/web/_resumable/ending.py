@@ -130,8 +130,15 @@ class Endings:
             return
         async with self._leases.hold(stored, stored.description) as lease:
             await self._store.driver.abort_multipart_upload(lease.description.upload)
+            await self._delete_unrecorded(lease.description)
             await self._store.forget(lease.name)
             lease.abandon()
+
+    async def _delete_unrecorded(self, description: Description) -> None:
+        """Delete the object of an upload that was committed by a request which died before it recorded that."""
+        with suppress(RefusedError):
+            receipt = await self._committed_before(description)
+            await self._delete_object(replace(description, etag=receipt.etag))
 
     async def _delete_object(self, description: Description) -> None:
         upload = description.upload
