@@ -64,9 +64,10 @@ class Servers:
     def take_two(self) -> list[Serving]:
         """Return a process that may be killed, and one that takes over. Both are as they were if none was killed."""
         if not self._taken or self._taken[0].is_dead:
-            self._taken[:1] = [self._ready.popleft()]
             self._ready.append(self._start())
+            self._taken[:1] = [self._ready.popleft()]
         if len(self._taken) < 2:
+            self._ready.append(self._start())
             self._taken.append(self._ready.popleft())
         return list(self._taken)
 
