@@ -16,7 +16,7 @@ driver = S3StorageDriver(
     region="us-east-1",
     credentials=Credentials(os.environ.get("STORE_ID", "id"), os.environ.get("STORE_SECRET", "secret")),
 )
-uploads = ResumableUploads(driver, "bucket", max_size=10**9)
+uploads = ResumableUploads(driver, "bucket", max_size=2 * 2**30)
 
 
 async def app(scope, receive, send):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from aios3.testing import S3Server
+from aios3.testing import CorsRule, S3Server
 from tests.support.places import ROOT
 
 from .application import PROVIDER
@@ -77,7 +77,7 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     """No request is bound to a process."""
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(S3Server(PROVIDER))
+        store = await stack.enter_async_context(S3Server(PROVIDER, cors=CorsRule()))
         ports = [free_port() for _ in range(3)]
         log = tmp_path / "servers.log"
         processes = [await stack.enter_async_context(serving(port, store, log)) for port in ports]

@@ -1,7 +1,8 @@
 """The IETF draft "Resumable Uploads for HTTP": headers read and written, without I/O.
 
-The headers are those of draft-ietf-httpbis-resumable-upload from revision 05 on. Older clients of interop version 3
-send ``Upload-Incomplete``, its opposite, and get it back.
+The headers are those of draft-ietf-httpbis-resumable-upload from revision 05 on, which is interop version 6. Clients of
+interop versions 4 and 5 append without a content type. Those of version 3 also send ``Upload-Incomplete``, the opposite
+of ``Upload-Complete``, and get it back.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ __all__ = ["APPEND_TYPE", "Draft", "inconsistent_length", "is_draft"]
 APPEND_TYPE: Final = "application/partial-upload"
 
 _PROBLEMS: Final = "https://iana.org/assignments/http-problem-types#"
+_UNTYPED: Final = frozenset({"1", "2", "3", "4", "5"})
+"""Interop versions in which an append has no content type of its own."""
+
 _DIGEST: Final = re.compile(r"(sha-256|sha-512)=:([A-Za-z0-9+/]*=*):")
 _ALGORITHMS: Final = {"sha-256": "sha256", "sha-512": "sha512"}
 
@@ -35,6 +39,7 @@ class Draft:
     def __init__(self, headers: Mapping[str, str]) -> None:
         """Take the headers of the request, which show its revision."""
         self._is_old = "upload-incomplete" in headers
+        self._is_typed = not self._is_old and headers.get("upload-draft-interop-version") not in _UNTYPED
 
     def read_creation(self, headers: Mapping[str, str]) -> Creation:
         """See `Dialect.read_creation`."""
@@ -48,7 +53,7 @@ class Draft:
         """See `Dialect.read_append`."""
         is_last = _is_complete(headers)
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != APPEND_TYPE and not self._is_old:
+        if kind != APPEND_TYPE and self._is_typed:
             raise RefusedError(
                 415, f"the content type of PATCH is {APPEND_TYPE}", headers={"Accept-Patch": APPEND_TYPE}
             )
