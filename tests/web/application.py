@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from starlette.middleware.cors import CORSMiddleware
+
 from aios3 import PROVIDERS, Credentials, S3StorageDriver
-from aios3.web import ResumableUploads
+from aios3.web import DirectUploads, ResumableUploads
 
 PROVIDER = replace(PROVIDERS["generic"], conditional_put=True, conditional_complete=True)
 
@@ -17,8 +19,19 @@ driver = S3StorageDriver(
     credentials=Credentials(os.environ.get("STORE_ID", "id"), os.environ.get("STORE_SECRET", "secret")),
 )
 uploads = ResumableUploads(driver, "bucket", max_size=2 * 2**30)
+direct = CORSMiddleware(
+    DirectUploads(driver, "bucket", prefix="direct/", secret="the same in all processes"),
+    allow_origins=["*"],
+    allow_methods=["*"],
+    allow_headers=["*"],
+)
 
 
 async def app(scope, receive, send):
-    """Mount the uploads at ``/files``, as a framework does."""
-    await uploads({**scope, "root_path": "/files"} if scope["type"] == "http" else scope, receive, send)
+    """Mount the resumable uploads at ``/files`` and the direct ones at ``/direct``, as a framework does."""
+    if scope["type"] != "http":
+        await uploads(scope, receive, send)
+    elif scope["path"].startswith("/direct"):
+        await direct({**scope, "root_path": "/direct"}, receive, send)
+    else:
+        await uploads({**scope, "root_path": "/files"}, receive, send)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import io
 import random
 import sys
 from contextlib import suppress
 from pathlib import Path
 
+import aiotus
 import pytest
+import yarl
 
 HERE = Path(__file__).parent
 
@@ -40,6 +43,17 @@ def file(tmp_path):
 def whole_objects(cluster):
     objects = [stored.body for (_, key), stored in cluster.store.objects.items() if ".uploads/" not in key]
     return [len(body) for body in objects if body == CONTENT], len(objects)
+
+
+async def test_aiotus_uploads_one_file_joins_several_and_reads_metadata(cluster):
+    endpoint, metadata = yarl.URL(cluster.url), {"filename": "ж.mp4".encode(), "empty": None}
+    whole = await aiotus.upload(endpoint, io.BytesIO(CONTENT), metadata)
+    pieces = [io.BytesIO(CONTENT[start : start + 5_000_000]) for start in range(0, len(CONTENT), 5_000_000)]
+    joined = await aiotus.upload_multiple(endpoint, pieces, metadata)
+    for url in (whole, joined):
+        assert await aiotus.metadata(url) == metadata
+    assert whole_objects(cluster) == ([len(CONTENT)] * 2, 2)
+    assert cluster.store.open_uploads == []
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tusclient") is None, reason="needs tuspy")

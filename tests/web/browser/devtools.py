@@ -62,15 +62,15 @@ class Page:
             raise ScriptError("\n".join([str(thrown.get("description", thrown) or details["text"]), *self.log]))
         return result["result"].get("value")
 
-    async def limit_network(self, upload_rate: float | None = None, *, is_offline: bool = False) -> None:
-        """Change the network of the page: bytes a second that it may send, ``None`` for any; or no network."""
-        rate = _NO_LIMIT if upload_rate is None else upload_rate
+    async def limit_uploads(self, rate: float | None) -> None:
+        """Set how many bytes a second the page may send; ``None`` for any."""
+        throughput = _NO_LIMIT if rate is None else rate
         await self.send(
             "Network.emulateNetworkConditions",
-            offline=is_offline,
+            offline=False,
             latency=0,
             downloadThroughput=_NO_LIMIT,
-            uploadThroughput=rate,
+            uploadThroughput=throughput,
         )
 
 
