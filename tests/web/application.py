@@ -19,6 +19,7 @@ driver = S3StorageDriver(
     credentials=Credentials(os.environ.get("STORE_ID", "id"), os.environ.get("STORE_SECRET", "secret")),
 )
 uploads = ResumableUploads(driver, "bucket", max_size=2 * 2**30)
+named = ResumableUploads(driver, "bucket", public_url=os.environ.get("PUBLIC_URL"))
 direct = CORSMiddleware(
     DirectUploads(driver, "bucket", prefix="direct/", secret="the same in all processes"),
     allow_origins=["*"],
@@ -28,10 +29,10 @@ direct = CORSMiddleware(
 
 
 async def app(scope, receive, send):
-    """Mount the resumable uploads at ``/files`` and the direct ones at ``/direct``, as a framework does."""
+    """Mount the applications, as a framework does."""
     if scope["type"] != "http":
         await uploads(scope, receive, send)
-    elif scope["path"].startswith("/direct"):
-        await direct({**scope, "root_path": "/direct"}, receive, send)
-    else:
-        await uploads({**scope, "root_path": "/files"}, receive, send)
+        return
+    root = "/" + scope["path"].split("/")[1]
+    mounted = {"/files": uploads, "/named": named, "/direct": direct}[root]
+    await mounted({**scope, "root_path": root}, receive, send)

@@ -37,9 +37,9 @@ class Cluster:
             client.transport.abort()
 
     @property
-    def direct_url(self) -> str:
-        """URL of the direct uploads, without a slash at its end."""
-        return self.url.removesuffix("/files/") + "/direct"
+    def origin(self) -> str:
+        """URL of the proxy, without a slash at its end."""
+        return self.url.removesuffix("/files/")
 
 
 def free_port() -> int:
@@ -49,10 +49,11 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def serving(port: int, store: S3Server, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def serving(port: int, store: S3Server, log: Path, origin: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
+        "PUBLIC_URL": f"{origin}/named",
         "STORE_URL": store.endpoint_url,
         "STORE_ID": store.credentials.access_key_id,
         "STORE_SECRET": store.credentials.secret_access_key,
@@ -92,8 +93,6 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
         store = await stack.enter_async_context(S3Server(PROVIDER, cors=CorsRule()))
         ports = [free_port() for _ in range(3)]
         log = tmp_path / "servers.log"
-        starting = (stack.enter_async_context(serving(port, store, log)) for port in ports)
-        processes = await asyncio.gather(*starting)
         turn = itertools.cycle(ports)
         clients: set[asyncio.StreamWriter] = set()
 
@@ -111,5 +110,7 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
                 writer.close()
 
         proxy = await stack.enter_async_context(await asyncio.start_server(forward, "127.0.0.1", 0))
-        port = proxy.sockets[0].getsockname()[1]
-        yield Cluster(f"http://127.0.0.1:{port}/files/", store, processes, ports, log, clients)
+        origin = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+        starting = (stack.enter_async_context(serving(port, store, log, origin)) for port in ports)
+        processes = await asyncio.gather(*starting)
+        yield Cluster(f"{origin}/files/", store, processes, ports, log, clients)

@@ -50,7 +50,7 @@ async def uppy(cluster, site, page, bundle, way):
 
 
 async def start(page, cluster, way):
-    options = json.dumps(way.options).replace("FILES", cluster.url).replace("DIRECT", cluster.direct_url)
+    options = json.dumps(way.options).replace("FILES", cluster.url).replace("DIRECT", f"{cluster.origin}/direct")
     await page.run("(plugin, options) => start(plugin, options)", way.plugin, json.loads(options))
 
 
