@@ -93,10 +93,10 @@ async def test_an_upload_is_paused_and_resumed(cluster, site, uppy, way):
         uploading = group.create_task(upload(uppy))
         await uppy.run("() => progressed(3e6)")
         await uppy.run("() => uppy.pauseAll()")
-        await asyncio.sleep(0.5)
+        await uppy.limit_uploads(None)
+        await asyncio.sleep(1)  # in which an upload that goes on would end
         assert not uploading.done()
         assert bodies(cluster) == []
-        await uppy.limit_uploads(None)
         await uppy.run("() => uppy.resumeAll()")
     assert uploading.result() == {"successful": [LARGE], "failed": []}
     assert stored(cluster) == [len(FILES[LARGE])]
