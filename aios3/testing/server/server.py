@@ -67,12 +67,9 @@ class S3Server:
         page_limit: the most entries on a page of any listing.
         accept_chunked: whether object data may come with ``Transfer-Encoding: chunked`` although the provider has
             multipart uploads. S3 itself refuses that with 501.
-<<<<<<< HEAD
         cors: what the scripts of pages may do with all buckets. ``None`` refuses their preflights, as S3 does without
             a rule.
-=======
         port: the TCP port of the server on 127.0.0.1; 0 chooses a free one.
->>>>>>> main
         requests_per_connection: number of requests after which a connection ends. Its last response has
             ``Connection: close``. S3 takes about 100. ``None`` is no limit.
     """
