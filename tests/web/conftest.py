@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from aios3.testing import CorsRule, S3Server
+from aios3.testing import S3Server
 from tests.support.places import ROOT
 
 from .application import PROVIDER
@@ -86,13 +86,11 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         writer.write_eof()
 
 
-@pytest.fixture
-async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
-    """No request is bound to a process."""
+@asynccontextmanager
+async def run_cluster(store: S3Server, log: Path) -> AsyncIterator[Cluster]:
+    """Run the processes and the proxy for the length of a block. No request is bound to a process."""
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(S3Server(PROVIDER, cors=CorsRule()))
         ports = [free_port() for _ in range(3)]
-        log = tmp_path / "servers.log"
         turn = itertools.cycle(ports)
         clients: set[asyncio.StreamWriter] = set()
 
@@ -114,3 +112,9 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
         starting = (stack.enter_async_context(serving(port, store, log, origin)) for port in ports)
         processes = await asyncio.gather(*starting)
         yield Cluster(f"{origin}/files/", store, processes, ports, log, clients)
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    async with S3Server(PROVIDER) as store, run_cluster(store, tmp_path / "servers.log") as running:
+        yield running

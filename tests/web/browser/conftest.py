@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 
-from .devtools import Page, run_chromium
+from aios3.testing import CorsRule, S3Server
+from tests.web.application import PROVIDER
+from tests.web.conftest import Cluster, run_cluster
+
+from .devtools import Browser, Page, run_chromium
 
 HERE = Path(__file__).parent
 
@@ -37,7 +43,7 @@ class Site:
         return self.url + name
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def site() -> AsyncIterator[Site]:
     """Server of the pages, whose origin is neither the store's nor that of the server processes."""
     made = Site("")
@@ -62,11 +68,41 @@ async def site() -> AsyncIterator[Site]:
     await runner.cleanup()
 
 
-@pytest.fixture
-async def page(packages: Path, tmp_path: Path) -> AsyncIterator[Page]:
-    """Tab of a new browser, which knows nothing of earlier tests."""
-    async with run_chromium(tmp_path) as browser:
-        yield await browser.new_page()
+# The processes and the browser take longer to start than a test to run, so the tests of a file share them and a loop.
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def processes(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Cluster, int]]:
+    """Processes whose store has ended, and its port."""
+    async with AsyncExitStack() as stack:
+        async with S3Server() as store:
+            port = int(store.endpoint_url.rpartition(":")[2])
+            log = tmp_path_factory.mktemp("cluster") / "servers.log"
+            running = await stack.enter_async_context(run_cluster(store, log))
+        yield running, port
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def cluster(processes: tuple[Cluster, int]) -> AsyncIterator[Cluster]:
+    """The processes with an empty store, which takes requests of browsers."""
+    running, port = processes
+    running.log.write_bytes(b"")
+    async with S3Server(PROVIDER, cors=CorsRule(), port=port) as running.store:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    async with run_chromium(tmp_path_factory.mktemp("chromium")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """Tab for the pages of a site, whose origin is new. So they know nothing of earlier tests."""
+    tab = await browser.new_page()
+    yield tab
+    await tab.send("Page.close")
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from tests.web.test_clients import CONTENT, run, whole_objects
 
 from .conftest import HERE
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # of the browser
+
 MIB = 1024 * 1024
 LARGE = int(os.environ.get("AIOS3_BROWSER_MIB", "64"))
 """MiB of the large upload."""

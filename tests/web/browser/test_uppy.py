@@ -8,8 +8,11 @@ import random
 from dataclasses import dataclass
 
 import pytest
+import pytest_asyncio
 
 from aios3.testing import Fault
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # of the browser
 
 FILES = {f"{size}.mp4": random.Random(size).randbytes(size) for size in (12_345_678, 5 * 2**20, 1000, 0)}
 LARGE = "12345678.mp4"
@@ -39,7 +42,7 @@ every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 tus_only = pytest.mark.parametrize("way", [WAYS["tus-5"], WAYS["tus-6"]], ids=["tus-5", "tus-6"])
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def uppy(cluster, site, page, bundle, way):
     """Page in which Uppy has started."""
     script = await bundle("uppy_page.js", f"uppy{way.version}")
