@@ -72,7 +72,7 @@ async def site() -> AsyncIterator[Site]:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def processes(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Cluster, int]]:
+async def processes(packages: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Cluster, int]]:
     """Processes whose store has ended, and its port."""
     async with AsyncExitStack() as stack:
         async with S3Server() as store:
