@@ -20,10 +20,15 @@ __all__ = ["APPEND_TYPE", "Draft", "inconsistent_length", "is_draft"]
 
 APPEND_TYPE: Final = "application/partial-upload"
 
-_PROBLEMS: Final = "https://iana.org/assignments/http-problem-types#"
-_UNTYPED: Final = frozenset({"1", "2", "3", "4", "5"})
+_VERSION: Final = "upload-draft-interop-version"
+_VERSIONS: Final = frozenset("3456789")
+"""Interop versions whose interim responses are known: those of revisions 01 to 15."""
+_WITHOUT_OFFSETS: Final = frozenset("34")
+"""Interop versions whose interim responses report no offset."""
+_UNTYPED: Final = frozenset("12345")
 """Interop versions in which an append has no content type of its own."""
 
+_PROBLEMS: Final = "https://iana.org/assignments/http-problem-types#"
 _DIGEST: Final = re.compile(r"(sha-256|sha-512)=:([A-Za-z0-9+/]*=*):")
 _ALGORITHMS: Final = {"sha-256": "sha256", "sha-512": "sha512"}
 
@@ -39,7 +44,8 @@ class Draft:
     def __init__(self, headers: Mapping[str, str]) -> None:
         """Take the headers of the request, which show its revision."""
         self._is_old = "upload-incomplete" in headers
-        self._is_typed = not self._is_old and headers.get("upload-draft-interop-version") not in _UNTYPED
+        self._version = headers.get(_VERSION, "").strip()
+        self._is_typed = not self._is_old and self._version not in _UNTYPED
 
     def read_creation(self, headers: Mapping[str, str]) -> Creation:
         """See `Dialect.read_creation`."""
@@ -61,6 +67,18 @@ class Draft:
             raise RefusedError(400, "Upload-Offset is missing")
         offset = read_count("Upload-Offset", headers["upload-offset"])
         return Append(offset, _declared_length(headers, offset, is_last=is_last), is_last, _read_digest(headers))
+
+    def announced(self, offset: int, location: str | None, limits: Limits | None) -> Mapping[str, str] | None:
+        """See `Dialect.announced`. Only a client that names its version of the draft takes interim responses."""
+        has_offset = self._version not in _WITHOUT_OFFSETS
+        if self._version not in _VERSIONS or not (has_offset or location):
+            return None
+        headers = {_VERSION.title(): self._version}
+        if has_offset:
+            headers["Upload-Offset"] = str(offset)
+        if location is not None and limits is not None:
+            headers |= {"Location": location, "Upload-Limit": _limit(limits)}
+        return headers
 
     def created(self, status: Status, location: str, limits: Limits, *, is_appended: bool) -> Response:
         """See `Dialect.created`."""
