@@ -15,6 +15,7 @@ from aiohttp import web
 from aios3.driver import S3StorageDriver
 from aios3.errors import (
     ConfigurationError,
+    DriverClosedError,
     SizeMismatchError,
     SourceStalledError,
     StorageError,
@@ -25,6 +26,7 @@ from ._progress.events import EVENT_HEADERS, has_ended, wants_events
 from ._progress.watches import Watches
 from ._requests.aiohttp_adapter import aiohttp_routes
 from ._requests.bodies import Receive, Scope, Send
+from ._requests.mounts import mount_of
 from ._requests.owners import status_of_refusal
 from ._resumable.appending import Appending
 from ._resumable.asgi import (
@@ -32,7 +34,6 @@ from ._resumable.asgi import (
     declared_length,
     headers_of,
     method_of,
-    path_of,
     run_lifespan,
     send_response,
 )
@@ -198,7 +199,7 @@ class ResumableUploads:
             return Response(204, {**Draft({}).options(limits).headers, **Tus().options(limits).headers})
         if isinstance(request.dialect, Tus):
             check_version(request.headers)
-        root, below = path_of(request.scope)
+        root, below = mount_of(request.scope)
         owner = await self._owner(request.scope)
         if not below:
             if request.method != "POST":
@@ -299,7 +300,7 @@ def as_refusal(error: Exception) -> RefusedError:
     if isinstance(error, OvertakenError):
         return locked()
     status = _status_of(error)
-    if status >= 500:
+    if status >= 500 and not isinstance(error, DriverClosedError):  # the operator has stopped the server
         is_known = isinstance(error, StorageError | TimeoutError)
         _log.error("a resumable upload failed: %s", error, exc_info=None if is_known else error)
     headers = {"Retry-After": _RETRY_AFTER} if status == 503 else {}
