@@ -1,6 +1,7 @@
 # Needs Python 3.11+ and make; everything else is installed into virtual environments inside this folder.
 #
 #   make demo    stream a large source into a local S3 store, read it back, compare
+#   make example serve a page that uploads and plays videos, with a local S3 store; ARGS="--port 8001 --workers 2"
 #   make test    every test, also those against three real servers, and the coverage they must reach
 #   make test-core PYTHON=python3.13    the tests of the core on another Python, in an environment of its own
 #   make test-web    clients that others wrote, in Node and headless Chromium; needs chromium, node and npm
@@ -50,11 +51,14 @@ SPREAD = --numprocesses=$(WORKERS) --dist=loadfile --durations=12
 # Prints the requirements of one dependency group; pip below 25.1 cannot read groups itself.
 GROUP := import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"][sys.argv[1]], sep="\n")
 
-.PHONY: demo test test-core test-web web-packages check bench bench-quick leaks soak mutate clean
+.PHONY: demo example test test-core test-web web-packages check bench bench-quick leaks soak mutate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.done-package
 	@$(VENV)/bin/python examples/demo.py
+
+example: $(VENV)/.done-example
+	@$(VENV)/bin/python -m examples.video_page $(ARGS)
 
 test: $(VENV)/.done-test $(STORES_VENV)/.done-stores
 ifneq ($(ARGS),)
@@ -111,7 +115,7 @@ $(VENV)/.done-package: pyproject.toml $(VENV)/.done-venv
 	@$(VENV)/bin/python -m pip install --quiet --quiet --editable . --requirement $(VENV)/demo.txt
 	@touch $@
 
-$(VENV)/.done-test $(VENV)/.done-lint: $(VENV)/.done-%: $(VENV)/.done-package
+$(VENV)/.done-example $(VENV)/.done-test $(VENV)/.done-lint: $(VENV)/.done-%: $(VENV)/.done-package
 	@echo "Installing the $* tools into $(VENV) ..."
 	@$(VENV)/bin/python -c '$(GROUP)' $* > $(VENV)/$*.txt
 	@$(VENV)/bin/python -m pip install --quiet --quiet --requirement $(VENV)/$*.txt
