@@ -62,6 +62,16 @@ def client(make_client):
     return make_client()
 
 
+@pytest.mark.parametrize("mounted", ["https://example.com/files", "https://example.com/files/"])
+async def test_a_public_url_names_uploads_by_whole_urls(make_client, mounted):
+    client = make_client(public_url=mounted)
+    urls = [(await client.create(3, b"abc", Upload_Concat="partial")).headers["location"] for _ in range(2)]
+    assert all(url.startswith("https://example.com/files/") and url.count("/") == 4 for url in urls)
+    joined = await client.call("POST", headers={"Upload-Concat": f"final;{' '.join(urls)}"})
+    path = joined.headers["location"].removeprefix("https://example.com")
+    assert (await client.call("GET", path)).body == b"abcabc"
+
+
 def operations(server):
     return [request.operation for request in server.requests]
 
