@@ -1,0 +1,51 @@
+"""The command's group, and its last resort for errors of usage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from aios3 import __version__
+from aios3.cli.exit_codes import ExitCode
+from aios3.cli.output import show_message
+
+__all__ = ["run_application"]
+
+EPILOG = """\b
+Exit codes:
+  0  done
+  1  the store refused
+  2  usage or configuration
+  3  the source or its command failed; nothing was committed
+  4  the store does not respond
+  5  the outcome of the commit is unknown
+  6  left open, to be resumed; the checkpoint is on standard output
+  130, 143  ended by SIGINT or SIGTERM; the upload was aborted
+"""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(version)s")
+def application() -> None:
+    """Stream files, pipes and the output of commands into S3-compatible stores."""
+
+
+def run_application(arguments: Sequence[str] | None = None) -> int:
+    """Run the command, and return its exit code."""
+    try:
+        result = application.main(arguments, prog_name="aios3", standalone_mode=False)
+    except click.UsageError as error:
+        return _show_usage(error)
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _show_usage(error: click.UsageError) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return ExitCode.USAGE
+    command = "aios3" if error.ctx is None else error.ctx.command_path
+    show_message(f"{error.format_message()} (see: {command} --help)")
+    return ExitCode.USAGE

@@ -1,0 +1,79 @@
+"""Text of the command: receipts and JSON on standard output, one-line messages on standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+from aios3.cli.exit_codes import advice_for
+from aios3.cli.targets import S3Url
+from aios3.models import UploadReceipt
+
+__all__ = ["format_size", "printable", "show_error", "show_json", "show_message", "show_receipt", "show_text"]
+
+
+def printable(text: str) -> str:
+    """Return one line of text that is safe for a terminal: escapes control characters, as a key may hold some."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def format_size(size: float) -> str:
+    """Return a number of bytes for people: ``"12.5 MiB"``."""
+    if size < 1024:
+        return f"{size:.0f} B"
+    for unit in ("KiB", "MiB", "GiB"):
+        size /= 1024
+        if size < 1024:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1024:.1f} TiB"
+
+
+def show_text(text: str) -> None:
+    """Write one line to standard output."""
+    click.echo(printable(text))
+
+
+def show_json(value: Mapping[str, Any]) -> None:
+    """Write a value to standard output, as one line of JSON."""
+    click.echo(json.dumps(value, default=_plain, separators=(", ", ": ")))
+
+
+def show_message(text: str) -> None:
+    """Write one line to standard error."""
+    click.echo(printable(f"aios3: {text}"), err=True)
+
+
+def show_error(error: BaseException, subject: str = "") -> None:
+    """Write an error to standard error: one line with the next step, and a line for each note of the library."""
+    words = [str(error) or type(error).__name__, advice_for(error)]
+    prefix = f"{subject}: " if subject else ""
+    show_message(prefix + "; ".join(word for word in words if word))
+    for note in getattr(error, "__notes__", ()):
+        show_message(note.removeprefix("aios3: "))
+
+
+def show_receipt(receipt: UploadReceipt, *, as_json: bool) -> None:
+    """Write a receipt to standard output: a line for people, or all of it as one line of JSON."""
+    if as_json:
+        show_json(asdict(receipt))
+        return
+    version = f", version {receipt.version_id}" if receipt.version_id else ""
+    checksum = f", checksum {receipt.checksum}" if receipt.checksum else ""
+    where = S3Url(receipt.bucket, receipt.key)
+    show_text(f"{where}: {receipt.size} bytes, etag {receipt.etag}{checksum}{version}")
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON has, for one that it has not."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, frozenset):
+        return sorted(value)
+    raise TypeError(type(value))
