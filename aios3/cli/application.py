@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import click
 
 from aios3 import __version__
-from aios3.cli.exit_codes import ExitCode
-from aios3.cli.output import show_message
+from aios3.cli._commands.put import put
+from aios3.cli._shared.exit_codes import ExitCode
+from aios3.cli._shared.output import show_message
 
 __all__ = ["run_application"]
 
@@ -29,6 +30,9 @@ Exit codes:
 @click.version_option(__version__, message="%(version)s")
 def application() -> None:
     """Stream files, pipes and the output of commands into S3-compatible stores."""
+
+
+application.add_command(put)
 
 
 def run_application(arguments: Sequence[str] | None = None) -> int:

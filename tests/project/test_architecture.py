@@ -212,7 +212,7 @@ def test_imports_point_to_the_right(path: Path) -> None:
         ("aios3.driver", "from aios3.web.statuses import status_of"),
         ("aios3.driver", "import python_multipart"),
         ("aios3.web.forms", "import starlette"),
-        ("aios3.web.forms", "from aios3.cli.targets import S3Url"),
+        ("aios3.web.forms", "from aios3.cli._shared.targets import S3Url"),
         ("aios3.driver", "import click"),
         ("aios3.cli.put", "from aios3._driver.base import DriverBase"),
         ("aios3.cli.put", "import aiohttp"),

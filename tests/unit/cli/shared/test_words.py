@@ -10,10 +10,10 @@ import click
 import pytest
 
 import aios3
-from aios3.cli.exit_codes import ExitCode, exit_code_of, most_important
-from aios3.cli.output import format_size, printable
-from aios3.cli.parameter_types import DURATION, KEY_FILE, PAIR, S3_URL, SIZE, TIME
-from aios3.cli.targets import S3Url
+from aios3.cli._shared.exit_codes import ExitCode, exit_code_of, most_important
+from aios3.cli._shared.output import format_size, printable
+from aios3.cli._shared.parameter_types import DURATION, KEY_FILE, PAIR, S3_URL, SIZE, TIME
+from aios3.cli._shared.targets import S3Url
 from aios3.errors import ConfigurationError
 from aios3.options import GIB, MIB
 

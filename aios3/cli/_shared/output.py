@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -10,11 +11,21 @@ from typing import Any
 
 import click
 
-from aios3.cli.exit_codes import advice_for
-from aios3.cli.targets import S3Url
+from aios3.cli._shared.exit_codes import advice_for
+from aios3.cli._shared.targets import S3Url
+from aios3.errors import StorageError
 from aios3.models import UploadReceipt
 
-__all__ = ["format_size", "printable", "show_error", "show_json", "show_message", "show_receipt", "show_text"]
+__all__ = [
+    "format_size",
+    "printable",
+    "show_error",
+    "show_json",
+    "show_message",
+    "show_raw",
+    "show_receipt",
+    "show_text",
+]
 
 
 def printable(text: str) -> str:
@@ -38,6 +49,11 @@ def show_text(text: str) -> None:
     click.echo(printable(text))
 
 
+def show_raw(text: str) -> None:
+    """Write one line to standard output as it is, for programs."""
+    click.echo(text)
+
+
 def show_json(value: Mapping[str, Any]) -> None:
     """Write a value to standard output, as one line of JSON."""
     click.echo(json.dumps(value, default=_plain, separators=(", ", ": ")))
@@ -50,11 +66,17 @@ def show_message(text: str) -> None:
 
 def show_error(error: BaseException, subject: str = "") -> None:
     """Write an error to standard error: one line with the next step, and a line for each note of the library."""
-    words = [str(error) or type(error).__name__, advice_for(error)]
+    words = [_words_of(error), advice_for(error)]
     prefix = f"{subject}: " if subject else ""
     show_message(prefix + "; ".join(word for word in words if word))
     for note in getattr(error, "__notes__", ()):
         show_message(note.removeprefix("aios3: "))
+
+
+def _words_of(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, StorageError):
+        return f"{error.strerror}: {os.fsdecode(error.filename)!r}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
 
 
 def show_receipt(receipt: UploadReceipt, *, as_json: bool) -> None:

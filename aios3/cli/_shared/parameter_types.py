@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from aios3.cli.targets import S3Url
+from aios3.cli._shared.targets import S3Url
 from aios3.errors import ConfigurationError
 
 __all__ = ["DURATION", "KEY_FILE", "PAIR", "S3_URL", "SIZE", "TIME"]
