@@ -16,6 +16,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         from aios3.cli.application import run_application
+    except KeyboardInterrupt:
+        return 130
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("click", "rich"):
             raise

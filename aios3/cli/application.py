@@ -7,9 +7,13 @@ from collections.abc import Sequence
 import click
 
 from aios3 import __version__
+from aios3.cli._commands.changing import cp, rm
+from aios3.cli._commands.open_uploads import uploads
 from aios3.cli._commands.put import put
+from aios3.cli._commands.reading import cat, get, ls, stat, url
 from aios3.cli._shared.exit_codes import ExitCode
 from aios3.cli._shared.output import show_message
+from aios3.cli._shared.session import report
 
 __all__ = ["run_application"]
 
@@ -26,13 +30,23 @@ Exit codes:
 """
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _InOrder(click.Group):
+    """Group whose help lists the commands in the order of their use, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InOrder, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, message="%(version)s")
 def application() -> None:
     """Stream files, pipes and the output of commands into S3-compatible stores."""
 
 
-application.add_command(put)
+for _command in (put, get, cat, ls, stat, rm, cp, url, uploads):
+    application.add_command(_command)
 
 
 def run_application(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +57,8 @@ def run_application(arguments: Sequence[str] | None = None) -> int:
         return _show_usage(error)
     except (click.Abort, KeyboardInterrupt):
         return 130
+    except Exception as error:  # noqa: BLE001 - a defect is raised again
+        return report(error)
     return result if isinstance(result, int) else ExitCode.DONE
 
 

@@ -37,6 +37,7 @@ from aios3.models import CommitRequest, UploadAttributes
 
 __all__ = ["put"]
 
+_SHORT: Final = "Upload files, a directory, standard input, or what a command writes."
 _EPILOG: Final = """\b
 Examples:
   aios3 put talk.mp4 s3://videos/2027/                  the key is 2027/talk.mp4
@@ -99,7 +100,7 @@ def _choice_options(function: F) -> F:
     return function
 
 
-@click.command(cls=CommandWithProducer, epilog=_EPILOG, options_metavar="[OPTIONS]")
+@click.command(cls=CommandWithProducer, epilog=_EPILOG, short_help=_SHORT, options_metavar="[OPTIONS]")
 @click.argument("words", nargs=-1, metavar="[FILE... | - | -r DIRECTORY] s3://BUCKET/KEY [-- COMMAND ARGS...]")
 @json_option
 @progress_option

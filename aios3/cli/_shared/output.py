@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -17,6 +19,7 @@ from aios3.errors import StorageError
 from aios3.models import UploadReceipt
 
 __all__ = [
+    "drop_standard_output",
     "format_size",
     "printable",
     "show_error",
@@ -42,6 +45,14 @@ def format_size(size: float) -> str:
         if size < 1024:
             return f"{size:.1f} {unit}"
     return f"{size / 1024:.1f} TiB"
+
+
+def drop_standard_output() -> None:
+    """Send what is written to standard output from now on nowhere, because its reader has gone or its disk is full."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def show_text(text: str) -> None:
@@ -80,7 +91,18 @@ def _words_of(error: BaseException) -> str:
 
 
 def show_receipt(receipt: UploadReceipt, *, as_json: bool) -> None:
-    """Write a receipt to standard output: a line for people, or all of it as one line of JSON."""
+    """Write a receipt to standard output: a line for people, or all of it as one line of JSON.
+
+    The object is there, so a receipt that cannot be written is only a message.
+    """
+    try:
+        _write_receipt(receipt, as_json=as_json)
+    except OSError as error:
+        drop_standard_output()
+        show_message(f"{S3Url(receipt.bucket, receipt.key)} is stored, but its receipt is lost: {error.strerror}")
+
+
+def _write_receipt(receipt: UploadReceipt, *, as_json: bool) -> None:
     if as_json:
         show_json(asdict(receipt))
         return

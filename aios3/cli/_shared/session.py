@@ -13,9 +13,9 @@ from typing import Final
 
 from aios3.cli._shared.exit_codes import ExitCode, exit_code_of
 from aios3.cli._shared.options import StoreOptions, UploadOptions
-from aios3.cli._shared.output import printable, show_error, show_message, show_raw
+from aios3.cli._shared.output import drop_standard_output, printable, show_error, show_message, show_raw
 from aios3.driver import S3StorageDriver
-from aios3.errors import DriverClosedError, UploadSuspendedError
+from aios3.errors import DriverClosedError, StorageError, UploadSuspendedError
 
 __all__ = ["report", "run"]
 
@@ -78,6 +78,8 @@ def _ended_by(signals: _Signals) -> int:
 def report(error: Exception, subject: str = "") -> ExitCode:
     """Show an error, and return its exit code. The checkpoint of an upload that was left open goes to standard output.
 
+    A reader of standard output that has gone (``aios3 cat URL | head``) knows that, so it is not shown.
+
     Args:
         error: the error.
         subject: what the error is about, if several things are done; empty if only one is done.
@@ -88,6 +90,9 @@ def report(error: Exception, subject: str = "") -> ExitCode:
     code = exit_code_of(error)
     if code is None:
         raise error
+    if isinstance(error, BrokenPipeError) and not isinstance(error, StorageError):
+        drop_standard_output()
+        return code
     if isinstance(error, UploadSuspendedError) and error.checkpoint is not None:
         show_raw(error.checkpoint.to_json())
     show_error(error, subject)
