@@ -34,11 +34,11 @@ def uploads() -> None:
     """Uploads that were begun and not ended: their parts are billed."""
 
 
-@uploads.command(cls=SectionedCommand, short_help="List open uploads, or the checkpoints of a journal.")
+@uploads.command("ls", cls=SectionedCommand, short_help="List open uploads, or the checkpoints of a journal.")
 @click.argument("url", type=S3_URL, required=False, metavar="[s3://BUCKET[/PREFIX]]")
 @json_option
 @store_options
-def ls(url: S3Url | None, as_json: bool, store: StoreOptions) -> int:
+def list_uploads(url: S3Url | None, as_json: bool, store: StoreOptions) -> int:
     """List the open uploads of a bucket, or with --journal the checkpoints of uploads that can be resumed.
 
     With --json each checkpoint is a line that "aios3 uploads resume" takes.
