@@ -216,15 +216,16 @@ def _put_directory(
         "--watch replaces playlists, which --if-none-match refuses",
     )
     directory = Directory(names[0], url, choice.include, choice.exclude)
+    settle = choice.settle.total_seconds()
+    changes = wake_ups(names[0], settle / 2) if choice.watch else None
 
     async def work(driver: S3StorageDriver) -> ExitCode:
         with make_display(settings.progress) as display:
             uploads = settings.uploads(driver, display, resumes=store.journal is not None)
             whole = DirectoryUpload(driver, uploads, directory, upload.part_size, choice.skip)
-            if not choice.watch:
+            if changes is None:
                 return await whole.run(dry_run=choice.dry_run)
-            settle = choice.settle.total_seconds()
-            async with aclosing(wake_ups(names[0], settle / 2)) as changes:
+            async with aclosing(changes):
                 return await whole.watch(changes, settle, time.monotonic)
 
     return run(store, work, upload)

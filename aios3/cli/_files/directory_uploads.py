@@ -25,13 +25,22 @@ _GOES_ON: Final = (ExitCode.DONE, ExitCode.SOURCE, ExitCode.NO_RESPONSE)
 """Results after which a watched directory is tried again: a later attempt may succeed."""
 
 
-async def wake_ups(path: str, seconds: float) -> AsyncGenerator[None]:
-    """Yield at each change below a directory, and at least every so many seconds."""
+def wake_ups(path: str, seconds: float) -> AsyncGenerator[None]:
+    """Return an iterator that yields at each change below a directory, and at least every so many seconds.
+
+    Call it outside the event loop, because the first import of the watcher reads many files.
+
+    Raises:
+        UsageError: the package that watches is not installed.
+    """
     try:
         from watchfiles import awatch
     except ModuleNotFoundError:
         raise click.UsageError("--watch needs the package 'watchfiles': pip install 'aios3-upload[cli]'") from None
-    changes: Any = awatch(path, rust_timeout=max(1, int(seconds * 1000)), yield_on_timeout=True)
+    return _each(awatch(path, rust_timeout=max(1, int(seconds * 1000)), yield_on_timeout=True))
+
+
+async def _each(changes: Any) -> AsyncGenerator[None]:
     async with aclosing(changes):
         async for _ in changes:
             yield
