@@ -35,7 +35,8 @@ def the_output_of(command: Sequence[str]) -> AsyncGenerator[bytes, None]:
     The command has our environment and our standard error, and our standard input unless that is a terminal. (It runs
     in another session, where a terminal's input is an error.)
     """
-    return command_output(*command, env=dict(os.environ), stdin=DEVNULL if sys.stdin.isatty() else None)
+    has_input = sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty()
+    return command_output(*command, stdin=None if has_input else DEVNULL)
 
 
 async def write_to_standard_output(chunk: bytes) -> None:
