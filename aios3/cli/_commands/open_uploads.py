@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -148,22 +148,30 @@ def resume(
     """
     if (source is None) == (ctx.obj is None):
         raise click.UsageError("name one source: a file, - or a command after --")
+    path = source or ""
+    rest = _stream(source, ctx.obj)
     access: Any = {} if sse_customer_key is None else {"sse_customer_key": sse_customer_key}
 
     async def work(driver: S3StorageDriver) -> None:
         found = await _find(driver, checkpoint, store)
         where = found.bucket, found.key
         with make_display(progress) as display, display.following(str(S3Url(*where))) as on_progress:
-            if source is not None and source != "-":
-                receipt = await driver.upload_object(source, *where, resume=found, on_progress=on_progress, **access)
+            if rest is None:
+                receipt = await driver.upload_object(path, *where, resume=found, on_progress=on_progress, **access)
             else:
-                rest = standard_input() if ctx.obj is None else the_output_of(ctx.obj)
                 receipt = await driver.upload_object_via_stream(
                     rest, *where, resume=found, on_progress=on_progress, **access
                 )
         show_receipt(receipt, as_json=as_json)
 
     return run(store, work)
+
+
+def _stream(source: str | None, command: Sequence[str] | None) -> Any:
+    """Return the source that is no file; ``None`` for a file."""
+    if command is not None:
+        return the_output_of(command)
+    return standard_input() if source == "-" else None
 
 
 async def _find(driver: S3StorageDriver, text: str, store: StoreOptions) -> UploadCheckpoint:

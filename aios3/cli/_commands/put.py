@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -138,9 +138,9 @@ def put(
     settings = _Settings(**options, limits=limits)
     if ctx.obj is not None:
         _require(not names, "a command after -- is the only source: leave out the files")
-        return _put_stream(lambda: the_output_of(ctx.obj), url, settings, choice, store, upload)
+        return _put_stream(the_output_of(ctx.obj), url, settings, choice, store, upload)
     if names == ["-"]:
-        return _put_stream(standard_input, url, settings, choice, store, upload)
+        return _put_stream(standard_input(), url, settings, choice, store, upload)
     _require(not limits, "--size and --max-size are for - and commands: a file has its own size")
     if choice.recursive:
         return _put_directory(names, url, settings, choice, store, upload)
@@ -166,7 +166,7 @@ def _require_no_choice(choice: _Choice) -> None:
 
 
 def _put_stream(
-    open_source: Callable[[], Any],
+    source: Any,
     url: S3Url,
     settings: _Settings,
     choice: _Choice,
@@ -179,7 +179,7 @@ def _put_stream(
     async def work(driver: S3StorageDriver) -> None:
         with make_display(settings.progress) as display, display.following(str(url)) as on_progress:
             receipt = await driver.upload_object_via_stream(
-                open_source(), url.bucket, url.key, on_progress=on_progress, before_commit=settings.before_commit,
+                source, url.bucket, url.key, on_progress=on_progress, before_commit=settings.before_commit,
                 **settings.limits, **settings.attributes,
             )  # fmt: skip
         show_receipt(receipt, as_json=settings.as_json)

@@ -32,11 +32,11 @@ def standard_input() -> FileIO:
 def the_output_of(command: Sequence[str]) -> AsyncGenerator[bytes, None]:
     """Return what a command writes as a source.
 
-    The command has our environment and our standard error, and our standard input unless that is a terminal. (It runs
-    in another session, where a terminal's input is an error.)
+    The command has the environment of this call and our standard error. It has our standard input unless that is a
+    terminal, from which a command in another session cannot read.
     """
     has_input = sys.stdin is not None and not sys.stdin.closed and not sys.stdin.isatty()
-    return command_output(*command, stdin=None if has_input else DEVNULL)
+    return command_output(*command, env=dict(os.environ), stdin=None if has_input else DEVNULL)
 
 
 async def write_to_standard_output(chunk: bytes) -> None:

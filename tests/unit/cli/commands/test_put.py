@@ -23,6 +23,18 @@ def test_the_output_of_a_command_is_committed_if_it_succeeds(aios3: CommandLine)
     assert aios3.keys() == {"a//b": b"hello\n"}
 
 
+def test_a_profile_for_the_upload_is_not_the_profile_of_the_command(aios3: CommandLine, tmp_path: Path) -> None:
+    keys = aios3.server.credentials
+    (tmp_path / "home" / ".aws").mkdir(parents=True)
+    (tmp_path / "home" / ".aws" / "credentials").write_text(
+        f"[upload]\naws_access_key_id = {keys.access_key_id}\naws_secret_access_key = {keys.secret_access_key}\n"
+    )
+    os.environ["AWS_SECRET_ACCESS_KEY"] = "of the command"
+    program = "import os; print(os.environ.get('AWS_PROFILE'), os.environ['AWS_SECRET_ACCESS_KEY'])"
+    assert aios3("put", "s3://bucket/k", "--profile", "upload", "--", *python(program)).code == 0
+    assert aios3.keys()["k"] == b"None of the command\n"
+
+
 @pytest.mark.parametrize("size", [10, TWO_PARTS])
 def test_a_command_that_fails_after_its_output_commits_nothing(aios3: CommandLine, size: int) -> None:
     program = f"import sys\nsys.stdout.buffer.write(bytes({size}))\nsys.stderr.write('disk is full')\nsys.exit(9)"
