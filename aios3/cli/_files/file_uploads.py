@@ -88,9 +88,9 @@ class FileUploads:
         except DriverClosedError as error:
             self._stops, self._closed = True, error
             if isinstance(error, UploadSuspendedError) and error.checkpoint is not None:
-                self._codes.add(report(error, subject))
+                self._codes.add(self._report(error, subject))
         except Exception as error:  # noqa: BLE001 - a defect is raised again
-            code = report(error, subject)
+            code = self._report(error, subject)
             self._codes.add(code)
             self._stops = self._stops or not (code is ExitCode.SOURCE or isinstance(error, PreconditionFailedError))
 
@@ -103,4 +103,9 @@ class FileUploads:
             else:
                 receipt = await self._driver.upload_object_via_stream(job.body, *place, **common)
         self.stored.append(job)
-        show_receipt(receipt, as_json=options.as_json)
+        with self._display.writing():
+            show_receipt(receipt, as_json=options.as_json)
+
+    def _report(self, error: Exception, subject: str) -> ExitCode:
+        with self._display.writing():
+            return report(error, subject)

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import click
@@ -113,11 +113,7 @@ def _write_receipt(receipt: UploadReceipt, *, as_json: bool) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON has, for one that it has not."""
+    """Return a value that JSON has, for a time or a set of names."""
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, frozenset):
-        return sorted(value)
-    raise TypeError(type(value))
+    return sorted(value)

@@ -42,6 +42,9 @@ class ProgressDisplay(Protocol):
     def following(self, name: str) -> AbstractContextManager[OnProgress | None]:
         """Show one upload inside the block, which passes the result as ``on_progress``."""
 
+    def writing(self) -> AbstractContextManager[None]:
+        """Make room inside the block for lines that are written to the terminal."""
+
 
 @contextmanager
 def make_display(
@@ -58,8 +61,9 @@ def make_display(
     if kind == "none":
         yield _Nothing()
     elif kind == "auto" and stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb"):
-        with _bar(stream) as bar:
-            yield _Bar(bar)
+        bar = _Bar(_bar(stream))
+        with bar.ended():
+            yield bar
     else:
         lines: Literal["plain", "json"] = "json" if kind == "json" else "plain"
         yield _Lines(lines, stream, clock)
@@ -67,6 +71,9 @@ def make_display(
 
 class _Nothing:
     def following(self, name: str) -> AbstractContextManager[OnProgress | None]:
+        return nullcontext()
+
+    def writing(self) -> AbstractContextManager[None]:
         return nullcontext()
 
 
@@ -81,22 +88,44 @@ def _bar(stream: TextIO) -> Progress:
         console=Console(file=stream, force_terminal=True),
         redirect_stdout=False,
         redirect_stderr=False,
+        transient=True,
     )
 
 
 class _Bar:
+    """Bars of the uploads that run, which are gone when none runs."""
+
     def __init__(self, bar: Progress) -> None:
         self._bar = bar
 
     @contextmanager
+    def ended(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._bar.stop()
+
+    @contextmanager
     def following(self, name: str) -> Iterator[OnProgress | None]:
         task = self._bar.add_task(printable(name), total=None)
+        self._bar.start()
 
         def on_progress(progress: UploadProgress) -> None:
             self._bar.update(task, completed=progress.bytes_stored, total=progress.bytes_total)
 
-        yield on_progress
-        self._bar.remove_task(task)  # a failed upload stays where it was
+        try:
+            yield on_progress
+        finally:
+            self._bar.remove_task(task)
+            if not self._bar.tasks:
+                self._bar.stop()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        self._bar.stop()
+        yield
+        if self._bar.tasks:
+            self._bar.start()
 
 
 class _Lines:
@@ -123,6 +152,9 @@ class _Lines:
         yield on_progress
         if last is not None:
             self._show(name, last, self._clock() - began)
+
+    def writing(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def _show(self, name: str, progress: UploadProgress, elapsed: float) -> None:
         click.echo(self._write(name, progress, progress.bytes_stored / elapsed if elapsed > 0 else 0.0), self._stream)

@@ -47,6 +47,13 @@ def test_a_signal_leaves_a_journaled_upload_open_and_its_checkpoint_resumes_it(a
     assert (done.code, aios3.keys(), aios3.server.open_uploads) == (0, {"key": BYTES}, [])
 
 
+def test_a_signal_before_the_first_part_leaves_nothing_open(aios3: CommandLine) -> None:
+    program = "import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"
+    done = aios3("put", "--journal", "journal", "s3://bucket/key", "--", *python(program))
+    assert (done.code, done.out, aios3.server.requests) == (143, "", [])
+    assert done.err.splitlines()[-1] == "aios3: ended by SIGTERM"
+
+
 def test_a_killed_upload_is_resumed_from_its_journal(aios3: CommandLine) -> None:
     Path("file").write_bytes(BYTES)
     aios3.server.faults.add(Fault("stall_before", "UploadPart", part_number=3))

@@ -55,6 +55,19 @@ def test_a_bar_is_for_terminals(kind: str, term: str, is_bar: bool, monkeypatch:
     assert "\x1b[2J" not in shown
 
 
+def test_lines_beside_a_bar_have_the_terminal_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    with make_display("auto", stream) as display, display.following("s3://b/k"):
+        with display.writing():
+            written = len(stream.getvalue())
+            stream.write("receipt\n")
+            before = stream.getvalue()[:written]
+        after = stream.getvalue()[written:].removeprefix("receipt\n")
+    assert before.endswith("\x1b[?25h\r\x1b[1A\x1b[2K")  # the cursor is back, and the line of the bar is empty
+    assert "s3://b/k" in after
+
+
 def test_a_terminal_without_colour_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")

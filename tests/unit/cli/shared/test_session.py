@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from dataclasses import replace
@@ -78,6 +79,14 @@ def test_a_profile_that_was_typed_comes_before_keys_in_variables(monkeypatch: py
         assert "AWS_ACCESS_KEY_ID" not in os.environ
     assert os.environ["AWS_ACCESS_KEY_ID"] == "from-a-variable"
     assert "AWS_PROFILE" not in os.environ
+
+
+def test_a_warning_of_the_library_is_a_line_on_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    async def work(driver: S3StorageDriver) -> None:
+        logging.getLogger("aios3").warning("the source %r is silent", "a\x1b")
+
+    assert run(STORE, work) == 0
+    assert capfd.readouterr().err == "aios3: the source 'a\\x1b' is silent\n"
 
 
 def test_a_defect_is_raised() -> None:
