@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TypeGuard
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._concurrency.fair_lock import FairLock
 from aios3._concurrency.task_group import UploadTasks
 from aios3._upload.memory.part_assembler import PartAssembler

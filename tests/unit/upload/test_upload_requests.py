@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._protocol.checksums.digests import checksum_of
 from aios3._protocol.operations import Committed
 from aios3._protocol.parts.part_tracker import PartTracker
