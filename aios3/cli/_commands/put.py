@@ -17,7 +17,7 @@ from aios3.cli._files.directory import Directory
 from aios3.cli._files.directory_uploads import DirectoryUpload, wake_ups
 from aios3.cli._files.file_uploads import FileJob, FileOptions, FileUploads
 from aios3.cli._files.sources import standard_input, the_output_of
-from aios3.cli._shared.exit_codes import EmptySourceError, ExitCode
+from aios3.cli._shared.exit_codes import ExitCode, UnusableSourceError
 from aios3.cli._shared.options import (
     F,
     StoreOptions,
@@ -62,7 +62,7 @@ class _Settings:
 
     def before_commit(self, request: CommitRequest) -> None:
         if self.fail_empty and request.size == 0:
-            raise EmptySourceError(f"the source of {S3Url(request.bucket, request.key)} is empty")
+            raise UnusableSourceError(f"the source of {S3Url(request.bucket, request.key)} is empty")
 
     def uploads(self, driver: S3StorageDriver, display: Any, *, resumes: bool) -> FileUploads:
         options = FileOptions(self.attributes, self.before_commit, self.as_json, resumes, self.jobs)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aios3.cli._shared.exit_codes import ExitCode, most_important
+from aios3.cli._shared.exit_codes import ExitCode, UnusableSourceError, most_important
 from aios3.cli._shared.output import show_receipt
 from aios3.cli._shared.progress import ProgressDisplay
 from aios3.cli._shared.session import report
@@ -68,33 +68,34 @@ class FileUploads:
         self._codes.clear()
         self.stored.clear()
         self._stops = False
-        queue, subjects = iter(jobs), len(jobs) > 1
+        queue = iter(jobs)
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self._options.at_once, len(jobs))):
-                group.create_task(self._work(queue, subjects))
+                group.create_task(self._work(queue))
         if self._closed is not None and ExitCode.LEFT_OPEN not in self._codes:
             raise self._closed
         return most_important(self._codes)
 
-    async def _work(self, queue: Iterator[FileJob], subjects: bool) -> None:
+    async def _work(self, queue: Iterator[FileJob]) -> None:
         for job in queue:
-            await self._upload(job, job.path if subjects else "")
+            await self._upload(job)
             if self._stops:
                 return
 
-    async def _upload(self, job: FileJob, subject: str) -> None:
+    async def _upload(self, job: FileJob) -> None:
         try:
             await self._send(job)
         except DriverClosedError as error:
             self._stops, self._closed = True, error
             if isinstance(error, UploadSuspendedError) and error.checkpoint is not None:
-                self._codes.add(self._report(error, subject))
+                self._codes.add(self._report(error, job))
         except Exception as error:  # noqa: BLE001 - a defect is raised again
-            code = self._report(error, subject)
+            code = self._report(error, job)
             self._codes.add(code)
             self._stops = self._stops or not (code is ExitCode.SOURCE or isinstance(error, PreconditionFailedError))
 
     async def _send(self, job: FileJob) -> None:
+        _check_name(job)
         options, place = self._options, (job.url.bucket, job.url.key)
         with self._display.following(str(job.url)) as on_progress:
             common: Any = {"on_progress": on_progress, "before_commit": options.before_commit, **options.attributes}
@@ -106,6 +107,18 @@ class FileUploads:
         with self._display.writing():
             show_receipt(receipt, as_json=options.as_json)
 
-    def _report(self, error: Exception, subject: str) -> ExitCode:
+    def _report(self, error: Exception, job: FileJob) -> ExitCode:
         with self._display.writing():
-            return report(error, subject)
+            return report(error, "" if getattr(error, "filename", None) == job.path else job.path)
+
+
+def _check_name(job: FileJob) -> None:
+    """Refuse a file whose name is no text, because a key is text: the other files do not suffer.
+
+    Raises:
+        UnusableSourceError: the name has bytes that are not UTF-8.
+    """
+    try:
+        job.url.key.encode()
+    except UnicodeEncodeError:
+        raise UnusableSourceError("a name that is not UTF-8 cannot be a key") from None

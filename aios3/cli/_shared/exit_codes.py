@@ -28,7 +28,7 @@ from aios3.errors import (
     UploadSuspendedError,
 )
 
-__all__ = ["EmptySourceError", "ExitCode", "advice_for", "exit_code_of", "most_important"]
+__all__ = ["ExitCode", "UnusableSourceError", "advice_for", "exit_code_of", "most_important"]
 
 
 class ExitCode(IntEnum):
@@ -49,8 +49,8 @@ class ExitCode(IntEnum):
     """The upload was left open, to be resumed. Its checkpoint is on standard output."""
 
 
-class EmptySourceError(Exception):
-    """The source had no bytes, and ``--fail-empty`` refuses that."""
+class UnusableSourceError(Exception):
+    """The source has no bytes, which ``--fail-empty`` refuses, or a name that no key can have."""
 
 
 _TABLE: Final[tuple[tuple[type[Exception], ExitCode, str], ...]] = (
@@ -72,7 +72,7 @@ _TABLE: Final[tuple[tuple[type[Exception], ExitCode, str], ...]] = (
     (DriverClosedError, ExitCode.NO_RESPONSE, ""),
     (CommandError, ExitCode.SOURCE, "nothing was committed"),
     (SourceStalledError, ExitCode.SOURCE, "nothing was committed"),
-    (EmptySourceError, ExitCode.SOURCE, "nothing was committed"),
+    (UnusableSourceError, ExitCode.SOURCE, "nothing was committed"),
     (SizeMismatchError, ExitCode.SOURCE, "nothing was committed"),
     (ObjectTooLargeError, ExitCode.SOURCE, "nothing was committed"),
     (PartLimitError, ExitCode.SOURCE, "declare --size, or raise --part-size"),

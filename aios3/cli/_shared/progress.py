@@ -58,7 +58,7 @@ def make_display(
         clock: seconds, for the distance of lines.
     """
     stream = sys.stderr if stream is None else stream
-    if kind == "none":
+    if kind == "none" or stream is None:  # standard error may be closed
         yield _Nothing()
     elif kind == "auto" and stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb"):
         bar = _Bar(_bar(stream))

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,23 @@ def test_a_file_that_cannot_be_read_does_not_keep_others_back(aios3: CommandLine
     aios3.server.faults.add(Fault("answer", "PutObject", status=403, code="AccessDenied"))
     assert aios3("put", "a", "b", "c", "s3://bucket/", "--jobs", "1").code == 1
     assert aios3.keys() == {}
+
+
+def test_a_file_whose_name_is_no_text_is_named_and_does_not_keep_others_back(aios3: CommandLine) -> None:
+    os.mkdir("d")
+    for name in (b"d/a\xff", b"d/b"):
+        Path(os.fsdecode(name)).write_text("text")
+    for _ in range(2):
+        done = aios3("put", "-r", "d", "s3://bucket/", "--jobs", "1")
+        assert (done.code, set(aios3.keys())) == (3, {"b"})
+        assert "aios3: d/a\\udcff: a name that is not UTF-8" in done.err
+
+
+def test_closed_standard_streams_are_no_defect(aios3: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    assert aios3.main("put", "s3://bucket/k", "--", *python("print('x')")) == 0
+    assert aios3.main("put", "missing", "s3://bucket/k") == 3
 
 
 def test_a_directory_skips_what_is_there_and_equal(aios3: CommandLine) -> None:
