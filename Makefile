@@ -6,6 +6,8 @@
 #   make test-core PYTHON=python3.13    the tests of the core on another Python, in an environment of its own
 #   make test-web    clients that others wrote, in Node and headless Chromium; needs chromium, node and npm
 #   make check   format, lint, types
+#   make docs    the documentation as a site, in build/docs; a warning is an error
+#   make dist    wheel and sdist in dist/, checked, and installed into clean environments
 #   make bench   aios3 beside other clients
 #   make bench-quick ARGS=--save, and later make bench-quick: two minutes before and after a change
 #   make leaks   what aios3 and other clients leave behind, by way of ending and store; writes docs/leaks.md
@@ -26,6 +28,8 @@ BENCH_VENV := .venv-bench
 BENCH_PARTS := aioboto3 others
 LEAKS_VENV := .venv-leaks
 MUTATE_VENV := .venv-mutate
+DOCS_VENV := .venv-docs
+DIST_VENV := .venv-dist
 WEB_PACKAGES := .npm-web
 CORE_VENV = .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 SOURCES := aios3 tests examples benchmarks
@@ -51,7 +55,7 @@ SPREAD = --numprocesses=$(WORKERS) --dist=loadfile --durations=12
 # Prints the requirements of one dependency group; pip below 25.1 cannot read groups itself.
 GROUP := import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"][sys.argv[1]], sep="\n")
 
-.PHONY: demo example test test-core test-web web-packages check bench bench-quick leaks soak mutate clean
+.PHONY: demo example test test-core test-web web-packages check docs dist bench bench-quick leaks soak mutate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.done-package
@@ -87,6 +91,18 @@ check: $(VENV)/.done-lint
 	@$(VENV)/bin/ruff check $(SOURCES)
 	@$(VENV)/bin/mypy
 
+docs: $(DOCS_VENV)/.done-docs
+	@rm -rf build/docs
+	@$(DOCS_VENV)/bin/python -m sphinx --quiet --fail-on-warning --keep-going --conf-dir docs --doctree-dir build/doctrees . build/docs $(ARGS)
+	@echo "Open build/docs/index.html"
+
+dist: $(DIST_VENV)/.done-dist
+	@rm -rf dist
+	@$(DIST_VENV)/bin/python -m build --outdir dist .
+	@$(DIST_VENV)/bin/python -m twine check --strict dist/*
+	@$(DIST_VENV)/bin/check-wheel-contents dist/*.whl
+	@$(PYTHON) -m tests.project.installed_wheel dist/*.whl
+
 bench: $(BENCH_VENV)/.done-bench $(BENCH_PARTS:%=$(BENCH_VENV)-%/.done-peers)
 	@$(BENCH_VENV)/bin/python -m benchmarks.run $(ARGS)
 
@@ -104,7 +120,7 @@ mutate: $(MUTATE_VENV)/.done-mutate
 	@$(MUTATE_VENV)/bin/python -m tests.mutation $(or $(ARGS),aios3/_protocol)
 
 clean:
-	rm -rf $(VENV) $(STORES_VENV) $(BENCH_VENV) $(BENCH_PARTS:%=$(BENCH_VENV)-%) $(LEAKS_VENV) $(MUTATE_VENV) $(WEB_PACKAGES) .venv-3.* build dist *.egg-info .coverage .coverage.*
+	rm -rf $(VENV) $(STORES_VENV) $(BENCH_VENV) $(BENCH_PARTS:%=$(BENCH_VENV)-%) $(LEAKS_VENV) $(MUTATE_VENV) $(DOCS_VENV) $(DIST_VENV) $(WEB_PACKAGES) .venv-3.* build dist *.egg-info .coverage .coverage.*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find $(SOURCES) -type d -name __pycache__ -prune -exec rm -rf {} +
 
@@ -157,6 +173,19 @@ $(BENCH_VENV)-%/.done-peers: benchmarks/requirements-%.txt $(BENCH_VENV)-%/.done
 $(LEAKS_VENV)/.done-leaks: pyproject.toml benchmarks/leaks/requirements.txt $(LEAKS_VENV)/.done-venv
 	@echo "Installing aios3 and the clients beside it into $(LEAKS_VENV) ..."
 	@$(LEAKS_VENV)/bin/python -m pip install --quiet --quiet --editable . --requirement benchmarks/leaks/requirements.txt
+	@touch $@
+
+# The site is made from the docstrings, so it needs what the package imports.
+$(DOCS_VENV)/.done-docs: pyproject.toml $(DOCS_VENV)/.done-venv
+	@echo "Installing aios3 and Sphinx into $(DOCS_VENV) ..."
+	@$(DOCS_VENV)/bin/python -c '$(GROUP)' docs > $(DOCS_VENV)/docs.txt
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --quiet --editable . --requirement $(DOCS_VENV)/docs.txt
+	@touch $@
+
+$(DIST_VENV)/.done-dist: pyproject.toml $(DIST_VENV)/.done-venv
+	@echo "Installing the tools for packages into $(DIST_VENV) ..."
+	@$(DIST_VENV)/bin/python -c '$(GROUP)' dist > $(DIST_VENV)/dist.txt
+	@$(DIST_VENV)/bin/python -m pip install --quiet --quiet --requirement $(DIST_VENV)/dist.txt
 	@touch $@
 
 $(MUTATE_VENV)/.done-mutate: pyproject.toml $(MUTATE_VENV)/.done-venv

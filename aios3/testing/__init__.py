@@ -1,4 +1,4 @@
-"""Loopback S3 server for tests, which is strict about the wire and fails on command.
+"""Loopback S3 server for tests, which is strict about the wire and fails on command::
 
     async with S3Server() as server:
         server.faults.add(Fault("drop_after", "CompleteMultipartUpload"))

@@ -1,0 +1,81 @@
+"""Settings of the documentation site, which `make docs` builds into `build/docs`.
+
+The source folder is the root of the project, so that a relative link works on the site as it does in the repository.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from pygments.lexers import TextLexer  # noqa: E402
+from sphinx.ext.napoleon.docstring import GoogleDocstring  # noqa: E402
+
+import aios3  # noqa: E402  (the path comes first)
+
+project = "aios3"
+copyright = "the authors of aios3"  # noqa: A001  (Sphinx wants this name)
+release = version = aios3.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+root_doc = "docs/index"
+include_patterns = [
+    "docs/*.md",
+    "docs/decisions/*.md",
+    "benchmarks/README.md",
+    "benchmarks/results/*.md",
+    "README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "THREAT_MODEL.md",
+]
+
+myst_heading_anchors = 4
+myst_enable_extensions = ["colon_fence"]
+suppress_warnings = ["myst.header"]  # generated pages skip a level
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+default_role = "code"  # docstrings put names in single backticks
+
+html_theme = "furo"
+html_title = f"aios3 {release}"
+html_extra_path = ["site"]  # index.html, which leads to docs/index.html
+html_show_sphinx = False
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {"top_of_page_buttons": []}
+
+
+def setup(app):
+    """Connect the helpers below."""
+    app.connect("source-read", name_other_pages)
+    app.connect("source-read", unlink_folders)
+    # A drawing would need a script from the network, so the site shows diagrams as text. The repository's pages draw.
+    app.add_lexer("mermaid", TextLexer)
+    # Napoleon takes the words before a colon for a type. Our docstrings of attributes are prose.
+    GoogleDocstring._parse_attribute_docstring = lambda self: self._consume_to_end()
+
+
+def name_other_pages(app, docname, source):
+    """Put the pages that no part of the index names among the guides, so that a new page needs no entry."""
+    if docname == root_doc:
+        named = set(source[0].split())
+        pages = sorted(path.stem for path in (ROOT / "docs").glob("*.md"))
+        others = [page for page in pages if page not in named and page != "index"]
+        source[0] = source[0].replace("OTHER-PAGES", "\n".join(others))
+
+
+def unlink_folders(app, docname, source):
+    """Show a link to a folder of the repository as its text: the site has no page for it."""
+    folder = (ROOT / docname).parent
+
+    def without_target(link):
+        return link[1] if (folder / link[2]).is_dir() else link[0]
+
+    source[0] = re.sub(r"\[([^\]]+)\]\(([^)#:\s]+)\)", without_target, source[0])
