@@ -45,7 +45,8 @@ default_role = "code"  # docstrings put names in single backticks
 
 html_theme = "furo"
 html_title = f"aios3 {release}"
-html_extra_path = ["site"]  # index.html, which leads to docs/index.html
+html_extra_path = ["site"]  # index.html, which leads to docs/index.html, and the style
+html_css_files = ["aios3.css"]
 html_show_sphinx = False
 html_show_sourcelink = False
 html_copy_source = False
@@ -56,6 +57,7 @@ def setup(app):
     """Connect the helpers below."""
     app.connect("source-read", name_other_pages)
     app.connect("source-read", unlink_folders)
+    app.connect("source-read", name_records)
     # A drawing would need a script from the network, so the site shows diagrams as text. The repository's pages draw.
     app.add_lexer("mermaid", TextLexer)
     # Napoleon takes the words before a colon for a type. Our docstrings of attributes are prose.
@@ -79,3 +81,10 @@ def unlink_folders(app, docname, source):
         return link[1] if (folder / link[2]).is_dir() else link[0]
 
     source[0] = re.sub(r"\[([^\]]+)\]\(([^)#:\s]+)\)", without_target, source[0])
+
+
+def name_records(app, docname, source):
+    """Put records below the page that introduces them, which must stay readable without Sphinx."""
+    records = {"docs/decisions/README": "0*", "benchmarks/README": "results/*"}
+    if docname in records:
+        source[0] += f"\n```{{toctree}}\n:hidden:\n:glob:\n\n{records[docname]}\n```\n"

@@ -138,12 +138,3 @@ def test_importing_the_package_imports_no_test_code():
     script = f"import aios3, sys; print([n for n in sys.modules if n.startswith({unwanted})])"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
     assert ran.stdout.strip() == "[]"
-
-
-def test_the_version_is_the_distributions():
-    """One number."""
-    import tomllib
-    from pathlib import Path
-
-    project = tomllib.loads((Path(aios3.__file__).parent.parent / "pyproject.toml").read_text())
-    assert aios3.__version__ == project["project"]["version"]
