@@ -319,13 +319,19 @@ class S3StorageDriver(DriverBase):
         transfer: TransferConfig | None = None,
         resume: UploadCheckpoint | None = None,
         before_commit: BeforeCommit | None = None,
+        seekable_head: int | None = None,
         **attributes: Unpack[UploadAttributes],
     ) -> AbstractAsyncContextManager[UploadWriter]:
         """Open an upload to write to, as an async context manager.
 
         A clean end of the block commits the upload, and the writer then has a ``receipt``. An exception or a
         cancellation in the block aborts it. A part that fails finally cancels the block, and its error is raised.
-        Arguments and errors are the same as in `upload_object_via_stream`.
+        Other arguments and errors are the same as in `upload_object_via_stream`.
+
+        Args:
+            seekable_head: bytes at the beginning, rounded up to whole parts, that stay in memory until the end, so that
+                the writer can `seek` back to them. They count for ``memory_limit`` while the block runs: all heads of a
+                driver may hold a quarter of it. Such an upload is never suspended. ``None`` keeps nothing.
         """
         return uploads.open_upload(
             self,
@@ -337,6 +343,7 @@ class S3StorageDriver(DriverBase):
             transfer=transfer,
             resume=resume,
             before_commit=before_commit,
+            seekable_head=seekable_head,
             **attributes,
         )
 

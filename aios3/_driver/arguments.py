@@ -31,6 +31,7 @@ __all__ = [
     "fixed_checksum",
     "make_job",
     "parts_in_flight",
+    "with_head",
 ]
 
 
@@ -96,6 +97,28 @@ def make_job(
     check_conditions(job.headers, provider, possible_commits(job.plan, size))
     _check_lock(job, provider)
     return job
+
+
+def with_head(job: UploadJob, head: int, driver: TransferConfig) -> UploadJob:
+    """Return the job of an upload whose first `head` bytes, rounded up to whole parts, are kept until its end.
+
+    Raises:
+        ConfigurationError: the head does not suit the other arguments, or the driver's memory.
+    """
+    if not is_byte_count(head) or not head:
+        raise ConfigurationError(f"seekable_head must be a number of bytes above 0, not {head!r}")
+    if job.resume is not None:
+        raise ConfigurationError("an upload with a seekable_head cannot be resumed: its head was not stored")
+    if job.plan.is_streamed:
+        raise ConfigurationError("seekable_head needs a multipart upload, and this upload is one streamed PutObject")
+    size = job.plan.first_size
+    parts = -(-head // size)
+    if parts * size > driver.memory_limit // 4 or parts > job.plan.max_parts // 2:
+        raise ConfigurationError(
+            f"seekable_head is {parts * size} bytes in whole parts, and may have a quarter of the driver's "
+            f"memory_limit, {driver.memory_limit // 4} bytes; raise memory_limit"
+        )
+    return replace(job, head_parts=parts, is_suspendable=False)
 
 
 def _check_lock(job: UploadJob, provider: Provider) -> None:

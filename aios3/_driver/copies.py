@@ -14,9 +14,9 @@ from aios3._protocol.attributes.options import read_options
 from aios3._protocol.operations import CopyObject, CopySource, DescribedSource, GetObjectTagging, HeadSource
 from aios3._protocol.parts.part_plan import plan_copy
 from aios3._protocol.wire.uri import check_bucket, check_key
-from aios3._upload.commit_in_flight import CommitInFlight
 from aios3._upload.multipart_copy import MultipartCopy
 from aios3._upload.object_copy import copy_whole
+from aios3._upload.shared.commit_in_flight import CommitInFlight
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.upload_requests import UploadRequests

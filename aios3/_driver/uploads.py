@@ -13,6 +13,7 @@ from aios3._concurrency.named_files import naming
 from aios3._driver.base import DriverBase
 from aios3._journal.recovery import Leftovers
 from aios3._upload.bytes_upload import BytesUpload, is_whole
+from aios3._upload.head_uploader import HeadUploader
 from aios3._upload.lifecycle import run_upload
 from aios3._upload.multipart.resume import check_checkpoint, holds_parts
 from aios3._upload.open_upload import abort_upload
@@ -29,7 +30,7 @@ from aios3.errors import ConfigurationError, DriverClosedError, SizeMismatchErro
 from aios3.models import UploadAccess, UploadAttributes, UploadReceipt
 from aios3.options import TransferConfig
 
-from .arguments import check_place, check_type, make_job
+from .arguments import check_place, check_type, make_job, with_head
 
 __all__ = [
     "engine_for",
@@ -217,6 +218,7 @@ async def open_upload(
     transfer: TransferConfig | None = None,
     resume: UploadCheckpoint | None = None,
     before_commit: BeforeCommit | None = None,
+    seekable_head: int | None = None,
     **attributes: Unpack[UploadAttributes],
 ) -> AsyncGenerator[UploadWriter]:
     """See `S3StorageDriver.open_upload`."""
@@ -233,7 +235,11 @@ async def open_upload(
         attributes=attributes,
         before_commit=before_commit,
     )
+    if seekable_head is not None:
+        job = with_head(job, seekable_head, driver._transfer)
     async with run_upload(await engine_for(driver, job), job) as upload:
+        if isinstance(upload, HeadUploader):
+            await upload.begin()
         yield UploadWriter(upload)
 
 

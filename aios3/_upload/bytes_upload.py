@@ -10,11 +10,11 @@ from typing import TypeGuard
 
 from aios3._client.attempts import FailedAttempts
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
+from aios3._upload.shared.commit_in_flight import CommitInFlight
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3.models import UploadReceipt
 
-from .commit_in_flight import CommitInFlight
 from .upload_requests import UploadRequests
 
 __all__ = ["BytesUpload", "is_whole"]

@@ -11,6 +11,7 @@ from aios3._upload.shared.job import UploadJob
 from aios3.errors import UploadNotFoundError, UploadSuspendedError
 
 from .file_uploader import FileUploader
+from .head_uploader import HeadUploader
 from .multipart_sink import MultipartSink
 from .uploader import Uploader
 
@@ -42,10 +43,16 @@ async def create_upload(engine: Engine, job: UploadJob) -> str:
         return await upload.sink.create()
 
 
+def _kind_of_uploader(job: UploadJob) -> type[Uploader]:
+    if job.head_parts:
+        return HeadUploader
+    return Uploader if job.file is None or job.plan.is_streamed else FileUploader
+
+
 @async_block
 async def _surround(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]:
     """Begin an upload for a block, and end at the store what the block leaves unfinished."""
-    upload = Uploader(engine, job) if job.file is None or job.plan.is_streamed else FileUploader(engine, job)
+    upload = _kind_of_uploader(job)(engine, job)
     engine.running.add(upload)
     engine.watch.begin(upload)
     try:

@@ -11,6 +11,7 @@ from aios3._concurrency.caller_errors import note
 from aios3._concurrency.shielding import finish_despite_cancellation
 from aios3._protocol.parts.part_tracker import PartTracker
 from aios3._upload.multipart.abort import Abort, AbortOutcome
+from aios3._upload.shared.commit_in_flight import CommitInFlight
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.source.readers import SourceReader
@@ -18,7 +19,6 @@ from aios3.checkpoints import MultipartUpload
 from aios3.errors import IntegrityError
 from aios3.models import PartsUploaded, UploadedPart, UploadReceipt
 
-from .commit_in_flight import CommitInFlight
 from .lifecycle import run_upload
 from .parts_sink import PartsSink
 from .upload_requests import UploadRequests

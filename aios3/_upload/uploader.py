@@ -16,6 +16,7 @@ from typing import Final
 from aios3._client.attempts import FailedAttempts
 from aios3._concurrency.fair_lock import FairLock
 from aios3._concurrency.task_group import UploadTasks
+from aios3._upload.memory.held_part import HeldPart
 from aios3._upload.memory.part_assembler import PartAssembler
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
@@ -49,11 +50,14 @@ sending: an upload to a nearby store then holds 47 MiB of waiting parts instead 
 class Uploader:
     """Reads a source into parts and passes them to a sink; to be fed inside `run_upload`."""
 
+    is_seekable = False
+    """Bytes at the beginning may be overwritten."""
+
     def __init__(self, engine: Engine, job: UploadJob) -> None:
         """Prepare; nothing is sent or taken before the first byte."""
         self._engine = engine
         self._job = job
-        first_number, offset = 1, 0
+        first_number, offset = job.head_parts + 1, 0
         if job.resume is not None:
             first_number, offset = len(job.resume.parts) + 1, job.resume.offset
         elif job.range is not None:
@@ -95,6 +99,37 @@ class Uploader:
     def bytes_read(self) -> int:
         """Bytes that the source has given."""
         return self._progress.bytes_read
+
+    @property
+    def name(self) -> str:
+        """Place of the object, for messages."""
+        return f"s3://{self._job.bucket}/{self._job.key}"
+
+    @property
+    def position(self) -> int:
+        """Offset in bytes at which the next byte is written."""
+        return self.bytes_read
+
+    def move_to(self, position: int) -> None:
+        """Let the next byte be written at `position`, which must be the end.
+
+        Raises:
+            ConfigurationError: it is not.
+        """
+        if position != self.bytes_read:
+            raise ConfigurationError(
+                f"cannot seek to byte {position}: this upload is written in order; open it with seekable_head="
+            )
+
+    async def seek(self, position: int) -> None:
+        """Wait for a running write, then let the next byte be written at `position`.
+
+        Raises:
+            ConfigurationError: nothing can be written there, or the block has been left.
+        """
+        async with self._turn:
+            self._require_open()
+            self.move_to(position)
 
     @property
     def is_idle(self) -> bool:
@@ -288,7 +323,7 @@ class Uploader:
         """
         size = await self._end_reading()
         if not self.sink.has_begun:
-            self.receipt = await self._finish_single()
+            self.receipt = await self._finish_single(self._assembler.take())
             return
         if self._job.plan.is_streamed:
             await self._requests.approve(size)  # before the last bytes, because a store may commit when it has them
@@ -305,8 +340,7 @@ class Uploader:
             self._is_open = False
         return self._bounds.end()
 
-    async def _finish_single(self) -> UploadReceipt:
-        part = self._assembler.take()
+    async def _finish_single(self, part: HeldPart) -> UploadReceipt:
         try:
             await self._progress.report()
             await part.open()

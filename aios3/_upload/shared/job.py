@@ -68,6 +68,9 @@ class UploadJob:
     range: PartRange | None = None
     """Parts of an open upload to send, without a commit; ``None`` for an upload of its own."""
 
+    head_parts: int = 0
+    """Parts at the beginning that are kept until the end, so that their bytes may be overwritten."""
+
     @property
     def needs_md5(self) -> bool:
         """Bodies need Content-MD5: it was asked for, or the object is locked and no checksum is sent.
