@@ -320,6 +320,7 @@ class S3StorageDriver(DriverBase):
         resume: UploadCheckpoint | None = None,
         before_commit: BeforeCommit | None = None,
         seekable_head: int | None = None,
+        durable_every: float | None = None,
         **attributes: Unpack[UploadAttributes],
     ) -> AbstractAsyncContextManager[UploadWriter]:
         """Open an upload to write to, as an async context manager.
@@ -332,6 +333,10 @@ class S3StorageDriver(DriverBase):
             seekable_head: bytes at the beginning, rounded up to whole parts, that stay in memory until the end, so that
                 the writer can `seek` back to them. They count for ``memory_limit`` while the block runs: all heads of a
                 driver may hold a quarter of it. Such an upload is never suspended. ``None`` keeps nothing.
+            durable_every: seconds after which written bytes are in the store, also if they do not fill a part, plus the
+                time of the requests. They lie in a small object beside the upload, which is rewritten each time and
+                deleted at the end. If the process dies, `find_checkpoint` finds what arrived, and ``resume`` continues
+                with it. Parts do not grow, and no part is spilled. ``None`` stores whole parts only.
         """
         return uploads.open_upload(
             self,
@@ -344,6 +349,7 @@ class S3StorageDriver(DriverBase):
             resume=resume,
             before_commit=before_commit,
             seekable_head=seekable_head,
+            durable_every=durable_every,
             **attributes,
         )
 
@@ -548,6 +554,22 @@ class S3StorageDriver(DriverBase):
             StorageError: the store refused, or does not respond.
         """
         return await left_open_uploads.find_checkpoints(self)
+
+    async def find_checkpoint(self, bucket: str, key: str, **access: Unpack[UploadAccess]) -> UploadCheckpoint | None:
+        """Return the checkpoint of an upload to `key` that was opened with ``durable_every``, and was not ended.
+
+        Any process can continue it: ``open_upload(..., durable_every=..., resume=checkpoint)``. The first byte to write
+        then is the one at ``checkpoint.offset``. Make sure that the process that began the upload no longer runs,
+        because two writers of one upload would mix their bytes. If the upload has ended, a tail that its process left
+        behind is deleted.
+
+        Returns:
+            The checkpoint, or ``None`` if there is no such upload.
+
+        Raises:
+            StorageError: the store refused, or does not respond.
+        """
+        return await left_open_uploads.find_checkpoint(self, bucket, key, **access)
 
     async def recover(self, *, resume: bool = False) -> list[RecoveredUpload]:
         """End all uploads that dead processes, or closed drivers, have left open at this endpoint.

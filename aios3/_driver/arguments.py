@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from dataclasses import replace
 from typing import Any, Final
@@ -31,7 +32,10 @@ __all__ = [
     "fixed_checksum",
     "make_job",
     "parts_in_flight",
+    "require_no_tail",
+    "with_fixed_parts",
     "with_head",
+    "with_tail",
 ]
 
 
@@ -119,6 +123,38 @@ def with_head(job: UploadJob, head: int, driver: TransferConfig) -> UploadJob:
             f"memory_limit, {driver.memory_limit // 4} bytes; raise memory_limit"
         )
     return replace(job, head_parts=parts, is_suspendable=False)
+
+
+def with_fixed_parts(transfer: TransferConfig) -> TransferConfig:
+    """Return the options with parts that do not grow, because a large part makes a large tail."""
+    check_type("transfer", transfer, TransferConfig)
+    return replace(transfer, part_growth="fixed")
+
+
+def with_tail(job: UploadJob, every: Any, driver: TransferConfig) -> UploadJob:
+    """Return the job of an upload whose tail is kept in the store `every` so many seconds.
+
+    Raises:
+        ConfigurationError: that does not suit the other arguments, or the driver's memory.
+    """
+    if isinstance(every, bool) or not isinstance(every, int | float) or not 0 < every < math.inf:
+        raise ConfigurationError(f"durable_every must be a number of seconds above 0, not {every!r}")
+    if job.head_parts:
+        raise ConfigurationError("an upload with a seekable_head cannot be durable: its head is stored last")
+    if job.plan.is_streamed:
+        raise ConfigurationError("durable_every needs a multipart upload, and this upload is one streamed PutObject")
+    if 4 * job.plan.first_size > driver.memory_limit:
+        raise ConfigurationError(
+            f"durable_every needs memory for four parts of {job.plan.first_size} bytes, and memory_limit is "
+            f"{driver.memory_limit}"
+        )
+    return replace(job, keeps_tail=True)
+
+
+def require_no_tail(checkpoint: UploadCheckpoint) -> None:
+    """Raise `ConfigurationError` if bytes of the checkpoint lie beside the upload."""
+    if checkpoint.tail is not None:
+        raise ConfigurationError("the checkpoint has a tail: resume it by open_upload with durable_every")
 
 
 def _check_lock(job: UploadJob, provider: Provider) -> None:

@@ -64,7 +64,7 @@ async def _surround(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]:
                 upload.close()
     except UploadSuspendedError as error:
         if error is upload.stopped_by:  # the error of another upload may pass through the block
-            error.checkpoint = upload.sink.checkpoint()
+            error.checkpoint = upload.checkpoint()
         raise
     except UploadNotFoundError as error:
         if engine.provider.aborts_uploads_after is not None and upload.has_met(error):

@@ -88,7 +88,7 @@ class UploadWriter:
         In the file's methods the errors are those of `write` and `seek`. ``seek`` without a seekable head raises
         `io.UnsupportedOperation`. A call in the thread of the event loop raises `ConfigurationError`.
         """
-        return cast("BinaryIO", BlockingFile(self, self._upload.name))
+        return cast("BinaryIO", BlockingFile(self, f"{self._upload.name} (an upload, which cannot be read back)"))
 
     async def write(self, data: Buffer) -> None:
         """Write `data`, of any length; return when it is copied. Its buffer may then be reused.

@@ -156,6 +156,10 @@ class PartAssembler:
         if self._is_closed:
             raise ConfigurationError("the upload has ended; write inside its block")
 
+    def copy(self) -> bytes:
+        """Return a copy of the unfinished part, which must be in memory."""
+        return self._buffer.copy()
+
     def take(self) -> HeldPart:
         """Return the part as far as it is filled. The caller must close it."""
         if self._spilled is None:

@@ -71,6 +71,9 @@ class UploadJob:
     head_parts: int = 0
     """Parts at the beginning that are kept until the end, so that their bytes may be overwritten."""
 
+    keeps_tail: bool = False
+    """The unfinished part is copied to the store from time to time, so it must stay in memory."""
+
     @property
     def needs_md5(self) -> bool:
         """Bodies need Content-MD5: it was asked for, or the object is locked and no checksum is sent.
