@@ -206,6 +206,8 @@ class Uploader:
         """End the upload at the store although its block has not been left, or wait for its end if it is ending."""
         if not await self.sink.abort():
             await self.ended.wait()
+        elif self.tail_keeper is not None:
+            await self.tail_keeper.end(is_left_open=False)
 
     # feeding
 

@@ -108,7 +108,7 @@ CONTRACT = {
     "get_container_cdn_url", "get_object_cdn_url", "create_download_url", "create_upload_url",
     "create_multipart_upload", "upload_parts", "upload_part", "copy_part", "create_part_url", "iterate_parts",
     "complete_multipart_upload", "abort_multipart_upload",
-    "iterate_multipart_uploads", "cleanup_multipart_uploads", "find_checkpoints", "recover",
+    "iterate_multipart_uploads", "cleanup_multipart_uploads", "find_checkpoint", "find_checkpoints", "recover",
 }  # fmt: skip
 
 

@@ -145,3 +145,4 @@ class TailKeeper:
                     task.exception()  # `_run` has reported it, unless the upload was ending
         if self._is_written and not is_left_open:
             await self._tail.delete()
+            self._is_written = False
