@@ -128,7 +128,8 @@ async def main(endpoint, path):
     from aios3 import Credentials
     transfer = TransferConfig(part_size=5 * 2**20)
     keys = Credentials(*sys.argv[3:5])
-    async with S3StorageDriver(endpoint_url=endpoint, region="us-east-1", credentials=keys, transfer=transfer) as driver:
+    options = {"endpoint_url": endpoint, "region": "us-east-1", "credentials": keys, "transfer": transfer}
+    async with S3StorageDriver(**options) as driver:
         async with driver.open_upload("bucket", "key", durable_every=0.1) as upload:
             await upload.write_from(camera(path))
 

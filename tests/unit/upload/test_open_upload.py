@@ -8,9 +8,9 @@ import pytest
 
 from aios3._client.attempts import FailedAttempts
 from aios3._concurrency.task_group import PartTasks, UploadTasks
-from aios3._upload.shared.commit_in_flight import CommitInFlight
 from aios3._upload.open_upload import check_parts
 from aios3._upload.parts_sink import PartsSink
+from aios3._upload.shared.commit_in_flight import CommitInFlight
 from aios3._upload.shared.job import PartRange
 from aios3._upload.shared.progress import ProgressReporter
 from aios3._upload.upload_requests import UploadRequests
