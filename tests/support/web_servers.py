@@ -8,15 +8,18 @@ import socket
 
 import uvicorn
 from aiohttp import web
+from yarl import URL
 
 
 @contextlib.asynccontextmanager
-async def uvicorn_serving(app):
-    """Run the application under uvicorn; gives its URL."""
+async def uvicorn_serving(app, lifespan="off"):
+    """Run the application under uvicorn; gives its URL once it has started."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1))
+        server = uvicorn.Server(uvicorn.Config(app, lifespan=lifespan, log_config=None, timeout_graceful_shutdown=1))
         server.install_signal_handlers = lambda: None
         task = asyncio.create_task(server._serve([listening]))
+        while not server.started and not task.done():
+            await asyncio.sleep(0.01)
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
@@ -25,8 +28,9 @@ async def uvicorn_serving(app):
 
 
 @contextlib.asynccontextmanager
-async def aiohttp_serving(app):
-    runner = web.AppRunner(app)
+async def aiohttp_serving(app, **options):
+    """Run the application under aiohttp.web; gives its URL."""
+    runner = web.AppRunner(app, **options)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -34,3 +38,13 @@ async def aiohttp_serving(app):
         yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
     finally:
         await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def raw_connection(url):
+    """Open a connection to a server; gives its reader and writer. At the end the client vanishes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(url).port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
