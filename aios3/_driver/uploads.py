@@ -16,6 +16,7 @@ from aios3._journal.recovery import Leftovers
 from aios3._upload.bytes_upload import BytesUpload, is_whole
 from aios3._upload.head_uploader import HeadUploader
 from aios3._upload.lifecycle import run_upload
+from aios3._upload.live_uploader import LiveUploader
 from aios3._upload.multipart.resume import check_checkpoint, holds_parts
 from aios3._upload.open_upload import abort_upload
 from aios3._upload.shared.engine import Engine
@@ -26,7 +27,6 @@ from aios3._upload.source.closing_deadline import ClosingDeadline
 from aios3._upload.source.files import FileReader, OpenedFile
 from aios3._upload.source.kinds import Source
 from aios3._upload.source.readers import SourceReader
-from aios3._upload.uploader import Uploader
 from aios3._upload.writer import UploadWriter
 from aios3.checkpoints import FileIdentity, MultipartUpload, UploadCheckpoint
 from aios3.errors import ConfigurationError, DriverClosedError, SizeMismatchError
@@ -263,13 +263,14 @@ async def open_upload(
     async with run_upload(engine, job) as upload:
         if isinstance(upload, HeadUploader):
             await upload.begin()
-        keeper = None if durable_every is None else await _keep_tail(driver, engine, upload, job, durable_every)
+        if isinstance(upload, LiveUploader):
+            await _keep_tail(driver, engine, upload, job, durable_every or 0)
         yield UploadWriter(upload)
-        if keeper is not None:
-            keeper.stop()
+        if isinstance(upload, LiveUploader) and upload.tail_keeper is not None:
+            upload.tail_keeper.stop()
 
 
-async def _keep_tail(driver: DriverBase, engine: Engine, upload: Uploader, job: UploadJob, every: float) -> TailKeeper:
+async def _keep_tail(driver: DriverBase, engine: Engine, upload: LiveUploader, job: UploadJob, every: float) -> None:
     """Begin to keep the tail of `upload`, after the tail of its checkpoint was taken over."""
     tail = TailObject(driver, job.bucket, key_of_tail(job.key), job.attributes, engine)
     keeper = upload.tail_keeper = TailKeeper(engine, job, upload, tail, every)
@@ -278,7 +279,6 @@ async def _keep_tail(driver: DriverBase, engine: Engine, upload: Uploader, job: 
             async for chunk in chunks:
                 await upload.add(memoryview(chunk))
     keeper.begin()
-    return keeper
 
 
 def identify_file(path: str | os.PathLike[str], descriptor: int | None = None) -> FileIdentity | None:

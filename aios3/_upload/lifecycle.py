@@ -12,6 +12,7 @@ from aios3.errors import UploadNotFoundError, UploadSuspendedError
 
 from .file_uploader import FileUploader
 from .head_uploader import HeadUploader
+from .live_uploader import LiveUploader
 from .multipart_sink import MultipartSink
 from .uploader import Uploader
 
@@ -46,6 +47,8 @@ async def create_upload(engine: Engine, job: UploadJob) -> str:
 def _kind_of_uploader(job: UploadJob) -> type[Uploader]:
     if job.head_parts:
         return HeadUploader
+    if job.keeps_tail:
+        return LiveUploader
     return Uploader if job.file is None or job.plan.is_streamed else FileUploader
 
 

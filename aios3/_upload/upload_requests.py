@@ -23,10 +23,9 @@ from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.integrity import part_checksum
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.ownership import NONCE_NAME, ObjectProof
+from aios3._upload.shared.receipts import verification_of_multipart, verification_of_put, verification_of_stream
 from aios3.errors import CompletionUnknownError
 from aios3.models import CommitRequest, UploadedPart, UploadReceipt, Verification
-
-from .receipts import verification_of_multipart, verification_of_put, verification_of_stream
 
 __all__ = ["UploadRequests"]
 

@@ -11,7 +11,6 @@ begins, and commits only after the source has ended cleanly.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Final
 
 from aios3._client.attempts import FailedAttempts
@@ -22,7 +21,6 @@ from aios3._upload.memory.part_assembler import PartAssembler
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.progress import ProgressReporter
-from aios3._upload.shared.tail_keeper import TailKeeper
 from aios3._upload.source.closing_deadline import ClosingDeadline
 from aios3._upload.source.kinds import as_view
 from aios3._upload.source.length import SourceLength
@@ -79,8 +77,6 @@ class Uploader:
             read=offset,
             may_end_early=job.range is not None and not job.range.is_last,
         )
-        self._part_start = offset
-        """Offset of the unfinished part."""
         self._turn = FairLock()
         self.is_asking = False
         """The upload waits for the source to give more."""
@@ -95,40 +91,17 @@ class Uploader:
         self.is_suspendable = job.is_suspendable
         self.ended = asyncio.Event()
         self.receipt: UploadReceipt | None = None
-        self.tail_keeper: TailKeeper | None = None
-        """Keeps the unfinished part in the store; ``None`` if it is in memory only."""
         self.stopped_by: StorageError | None = None
         """Error that stopped the upload; ``None`` if it was not stopped."""
 
     @property
     def bytes_durable(self) -> int:
         """Bytes from the beginning of the source that the store has acknowledged without a gap."""
-        kept = 0 if self.tail_keeper is None else self.tail_keeper.bytes_kept
-        return max(self._progress.bytes_durable, kept)
-
-    async def unfinished(self) -> tuple[int, bytes]:
-        """Return offset and copy of the unfinished part, after the store has acknowledged all bytes before it."""
-        start, content = self._part_start, self._assembler.copy()
-        await self._progress.wait_until_durable(start)
-        return start, content
-
-    async def open_multipart(self) -> str:
-        """Begin the multipart upload, unless that has happened, and return its id.
-
-        Raises:
-            StorageError: the store refused, or the upload has failed meanwhile.
-        """
-        assert isinstance(self.sink, MultipartSink)
-        return await self.sink.open()
-
-    def fail(self, error: Exception) -> None:
-        """End the upload with `error`, unless it is being committed or is ending."""
-        self.tasks.stop(error)
+        return self._progress.bytes_durable
 
     def checkpoint(self) -> UploadCheckpoint | None:
         """Return the checkpoint of an upload that was left open; ``None`` if nothing is open."""
-        found = self.sink.checkpoint()
-        return found if found is None or self.tail_keeper is None else replace(found, tail=0)
+        return self.sink.checkpoint()
 
     @property
     def bytes_read(self) -> int:
@@ -206,8 +179,6 @@ class Uploader:
         """End the upload at the store although its block has not been left, or wait for its end if it is ending."""
         if not await self.sink.abort():
             await self.ended.wait()
-        elif self.tail_keeper is not None:
-            await self.tail_keeper.end(is_left_open=False)
 
     # feeding
 
@@ -305,13 +276,8 @@ class Uploader:
         self._assembler.close()
 
     async def settle(self) -> None:
-        """Wait, after `close`, until nothing of the upload is on disk or beside it; raise a cancellation after that."""
-        try:
-            await self._assembler.settle()
-        finally:
-            if self.tail_keeper is not None:
-                assert isinstance(self.sink, MultipartSink)
-                await self.tail_keeper.end(is_left_open=self.sink.guard.may_be_open)
+        """Wait, after `close`, until nothing of the upload is on disk; a cancellation is raised after that."""
+        await self._assembler.settle()
 
     async def _make_room(self) -> int:
         """Wait until the source may be asked for bytes; return how many bytes to ask for."""
@@ -352,9 +318,7 @@ class Uploader:
     # parts
 
     async def _send_part(self) -> None:
-        part = self._assembler.take()
-        self._part_start += part.size
-        await self.sink.send(part)
+        await self.sink.send(self._assembler.take())
         await asyncio.sleep(0)  # a source that never waits must not keep the loop from sending
 
     async def finish(self) -> None:

@@ -78,7 +78,7 @@ class UploadWriter:
         return self._upload.position
 
     def as_file(self) -> BinaryIO:
-        """Return a binary file for blocking code in a thread: `wave`, `zipfile`, PyAV.
+        """Return a binary file for blocking code in a thread: `wave`, `zipfile`, PyAV. Call this on the event loop.
 
         What the thread writes goes to this writer, and a call returns when the writer has taken the bytes. The file
         has no buffer. ``seekable()`` is true if the upload has a seekable head. Closing the file neither commits nor
