@@ -12,6 +12,7 @@ from aios3 import (
     ConfigurationError,
     DriverClosedError,
     IntegrityError,
+    PartLimitError,
     TransferConfig,
     UploadCheckpoint,
     UploadSuspendedError,
@@ -38,6 +39,12 @@ class Ticks:
 
     def __call__(self):
         return Clock(sleep=self._sleep)
+
+    def wake(self):
+        """Wake the sleepers that were not cancelled."""
+        for sleeper in self._sleepers:
+            if not sleeper.done():
+                sleeper.set_result(None)
 
     async def pass_one(self):
         """Let one period pass, and what is due then happen."""
@@ -123,6 +130,33 @@ async def test_a_short_recording_is_one_put(server, recorder):
     async with recorder.open_upload("bucket", KEY, durable_every=5) as upload:
         await upload.write(b"x")
     assert [request.operation for request in server.requests] == ["PutObject"]
+
+
+async def test_no_copy_begins_while_the_upload_is_committed(server, recorder, ticks):
+    """It would begin a multipart upload beside the PutObject."""
+
+    async def record():
+        async with recorder.open_upload("bucket", KEY, durable_every=5) as upload:
+            await upload.write(b"x")
+            await asyncio.sleep(0)  # the clock is asked
+
+    server.hold("PutObject")
+    recording = asyncio.create_task(record())
+    await server.wait_for(lambda store: any(r.operation == "PutObject" for r in store.requests))
+    ticks.wake()
+    await asyncio.sleep(0.05)
+    server.release("PutObject")
+    await recording
+    assert [request.operation for request in server.requests] == ["PutObject"]
+
+
+async def test_parts_of_a_recording_do_not_grow(server, make_driver, small_provider):
+    """A large part would make a large tail, so the end of the part numbers is the end of the upload."""
+    driver = make_driver(provider=dataclasses.replace(small_provider, max_parts=4))
+    with pytest.raises(PartLimitError):
+        async with driver.open_upload("bucket", KEY, durable_every=5) as upload:
+            await upload.write(bytes(4 * PART + 1))
+    assert (server.objects, server.open_uploads) == ({}, [])
 
 
 async def test_a_tail_that_the_store_refuses_ends_the_upload_and_leaves_nothing(server, recorder, ticks):

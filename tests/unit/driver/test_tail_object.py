@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aios3._driver.tail_object import TailObject, TailReplacedError, key_of_tail
+from aios3.testing import Fault
 
 
 @pytest.mark.parametrize(("key", "folder"), [("a", ".durable/"), ("a/b", "a/.durable/"), ("//", "//.durable/")])
@@ -33,6 +34,7 @@ async def test_a_tail_is_found_read_replaced_and_deleted(server, driver) -> None
         async for _ in tail.read(7, 3):
             pass
     await tail.delete()
+    server.faults.add(Fault("answer", "DeleteObject", status=404, code="NoSuchKey"))
     await tail.delete()
     assert await tail.find() is None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from aios3._upload.live_uploader import LiveUploader
 from aios3._upload.shared.tail_keeper import TailKeeper
 from aios3._upload.uploader import Uploader
@@ -34,6 +36,19 @@ async def test_the_unfinished_part_is_given_when_all_parts_before_it_are_stored(
 
     await scene.upload(block, keeps_tail=True)
     assert scene.object() == content(1) + b"rest"
+    scene.assert_nothing_is_left()
+
+
+async def test_an_upload_that_is_abandoned_before_it_has_a_tail_is_aborted() -> None:
+    scene = UploadScene()
+
+    async def block(upload: Uploader) -> None:
+        await upload.add(memoryview(content(2.5)))
+        await upload.abandon()
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        await scene.upload(block, keeps_tail=True)
     scene.assert_nothing_is_left()
 
 
