@@ -82,7 +82,8 @@ class MultipartSink:
         Raises:
             StorageError: the store refused, or the upload has failed meanwhile.
         """
-        await self._creation.wait()
+        with self._requests.timeline.during(None):
+            await self._creation.wait()
 
     async def send(self, part: HeldPart) -> None:
         """Send `part` as soon as a slot is free. The sink closes it, also if this raises.

@@ -40,7 +40,7 @@ ORDER = (
 FOR_USERS = ("web", "credential_providers", "commands")
 """Public modules beside the drivers: users need them, and no layer does."""
 
-ROOT_VALUES = ("providers", "options", "checkpoints", "models", "credentials", "errors")
+ROOT_VALUES = ("providers", "options", "checkpoints", "observing", "models", "timing", "credentials", "errors")
 """The modules that every layer may import; among themselves they import to the right, too."""
 
 PURE_LAYERS = ("_protocol", "root values", "_providers")

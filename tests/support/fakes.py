@@ -133,7 +133,7 @@ class FakeStore:
         """Open an upload, as another client would."""
         self.uploads[upload_id] = (key, at, dict.fromkeys(range(1, parts + 1), b""))
 
-    async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
+    async def send(self, request: Request, *, read_timeout: float | None = None, **_: object) -> Response:
         self.sent.append(
             dataclasses.replace(request, body=tuple(request.body))
         )  # a copy, because the body is emptied after it was sent
