@@ -127,8 +127,11 @@ class Observer(Protocol):
     def operation_began(self, operation: ObservedOperation) -> None:
         """Receive the begin of an operation."""
 
-    def operation_ended(self, operation: ObservedOperation, error: BaseException | None) -> None:
-        """Receive the end of an operation; `error` is also a cancellation. A download ends when its bytes begin."""
+    def operation_ended(self, operation: ObservedOperation, seconds: float, error: BaseException | None) -> None:
+        """Receive the end of an operation, `seconds` after its begin. A download ends when its bytes begin.
+
+        `error` is its failure, also a cancellation; ``None`` after a success.
+        """
 
     def attempt_began(self, operation: ObservedOperation, number: int) -> None:
         """Receive the begin of attempt `number`, from 1, in the task that sends it."""

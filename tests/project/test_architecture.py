@@ -21,6 +21,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ORDER = (
     "__init__",
     "web",
+    "otel",
     "driver",
     "_driver",
     "credential_providers",
@@ -37,7 +38,7 @@ ORDER = (
 )
 """Each layer may import itself and what is to its right."""
 
-FOR_USERS = ("web", "credential_providers", "commands")
+FOR_USERS = ("web", "otel", "credential_providers", "commands")
 """Public modules beside the drivers: users need them, and no layer does."""
 
 ROOT_VALUES = ("providers", "options", "checkpoints", "observing", "models", "timing", "credentials", "errors")
@@ -158,7 +159,7 @@ def _about_others(module: str, layer: str, package: str) -> str | None:
         return "only the transport speaks HTTP"
     if package == "pytest" and module != "aios3.testing.pytest_plugin":
         return "only the plugin for pytest knows it"
-    if layer == "web" and package == "python_multipart":
+    if (layer, package) in (("web", "python_multipart"), ("otel", "opentelemetry")):
         return None
     known = package in sys.stdlib_module_names or package in {"aiohttp", "aiofiles", "xmltodict", "pytest"}
     return None if known or (layer == "_transport" and package == "yarl") else "it is no dependency"
@@ -202,6 +203,8 @@ def test_imports_point_to_the_right(path: Path) -> None:
         ("aios3.driver", "from aios3.testing import S3Server"),
         ("aios3.driver", "from aios3.web.statuses import status_of"),
         ("aios3.driver", "import python_multipart"),
+        ("aios3.driver", "from aios3.otel import OpenTelemetryObserver"),
+        ("aios3._client.client", "from opentelemetry import trace"),
         ("aios3.web.forms", "import starlette"),
         ("aios3.driver", "import pytest"),
         ("aios3.driver", "from aios3.web import ResumableUploads"),

@@ -105,7 +105,7 @@ class _TimedOperation(OperationTrace):
 class _ObservedOperation(OperationTrace):
     """Trace that also reports to the observer."""
 
-    __slots__ = ("_began_at", "_inner", "_number", "_observer", "_operation")
+    __slots__ = ("_began_at", "_entered_at", "_inner", "_number", "_observer", "_operation")
 
     def __init__(self, inner: OperationTrace, observer: GuardedObserver, operation: ObservedOperation) -> None:
         """Report to `observer` what `inner` records."""
@@ -113,7 +113,7 @@ class _ObservedOperation(OperationTrace):
         self._observer = observer
         self._operation = operation
         self._number = 0
-        self._began_at = 0.0
+        self._entered_at = self._began_at = observer.monotonic()
 
     def __enter__(self) -> Self:
         self._observer.notify(self._observer.methods.operation_began, self._operation)
@@ -124,7 +124,8 @@ class _ObservedOperation(OperationTrace):
     ) -> None:
         """Record the end of the operation."""
         self._inner.__exit__(exc_type, error, traceback)
-        self._observer.notify(self._observer.methods.operation_ended, self._operation, error)
+        seconds = self._observer.monotonic() - self._entered_at
+        self._observer.notify(self._observer.methods.operation_ended, self._operation, seconds, error)
 
     def queued(self) -> None:
         """Record that the next attempt waits for its turn."""
