@@ -122,7 +122,7 @@ class Observer(Protocol):
         """Receive a part that the store has acknowledged, `seconds` after it got its slot."""
 
     def waited(self, upload: ObservedUpload, wait: Wait, seconds: float) -> None:
-        """Receive the end of a wait of `upload` that took time."""
+        """Receive the end of a wait of `upload` that took at least a millisecond."""
 
     def operation_began(self, operation: ObservedOperation) -> None:
         """Receive the begin of an operation."""

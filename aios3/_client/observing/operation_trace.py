@@ -15,7 +15,7 @@ from aios3.errors import ResponseError, StorageError
 from aios3.observing import ObservedAttempt, ObservedOperation, ObservedRetry
 
 from .guarded_observer import GuardedObserver
-from .timeline import RequestState, Timeline
+from .timeline import SHORTEST_WAIT, RequestState, Timeline
 from .upload_trace import NO_UPLOAD, UploadTrace
 
 __all__ = ["OperationTrace", "trace_operation"]
@@ -169,7 +169,7 @@ class _ObservedOperation(OperationTrace):
         """Record the end of the wait before the retry."""
         self._inner.backoff_ended()
         seconds = self._observer.monotonic() - self._began_at
-        if self._operation.upload is not None and seconds > 0:
+        if self._operation.upload is not None and seconds >= SHORTEST_WAIT:
             self._observer.notify(self._observer.methods.waited, self._operation.upload, "backoff", seconds)
 
 

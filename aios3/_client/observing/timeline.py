@@ -9,7 +9,7 @@ from typing import Final, Literal
 from aios3.observing import Wait
 from aios3.timing import UploadTiming
 
-__all__ = ["Activity", "RequestState", "Timeline"]
+__all__ = ["SHORTEST_WAIT", "Activity", "RequestState", "Timeline"]
 
 Activity = Literal["source", "memory", "slot", "commit"]
 """Activity of the task that reads the source and commits."""
@@ -19,6 +19,9 @@ RequestState = Literal["sending", "response", "backoff", "slot"]
 
 _BY_RANK: Final[tuple[RequestState, ...]] = ("sending", "response", "backoff", "slot")
 """States of requests, the one that decides first."""
+
+SHORTEST_WAIT: Final = 0.001
+"""Seconds of the shortest wait that is reported. What passes without a wait takes less."""
 
 _FIELDS: Final = tuple(field.name for field in dataclasses.fields(UploadTiming))
 
@@ -34,7 +37,7 @@ class Timeline:
         began_at: float | None = None,
         waited: Callable[[Wait, float], None] | None = None,
     ) -> None:
-        """Begin at `began_at`, or now; `monotonic` gives seconds, and `waited` receives each wait that took time."""
+        """Begin at `began_at`, or now; `monotonic` gives seconds, and `waited` receives each wait of at least 1 ms."""
         self._monotonic = monotonic
         self._since = monotonic() if began_at is None else began_at
         self._waited = waited
@@ -90,7 +93,7 @@ class Timeline:
         """Turn back to the activity `before`, and report the wait that began at `began_at`."""
         ended, self._activity = self._activity, before
         seconds = self._turn() - began_at
-        if self._waited is not None and seconds > 0 and ended in ("memory", "slot"):
+        if self._waited is not None and seconds >= SHORTEST_WAIT and ended in ("memory", "slot"):
             self._waited(ended, seconds)
 
 
