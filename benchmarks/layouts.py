@@ -10,8 +10,7 @@ from typing import Final
 
 from aios3 import ConfigurationError, PartLimitError, Provider, TransferConfig
 from aios3._protocol.parts.part_buffer import PartBuffer
-from aios3._protocol.parts.part_plan import PartPlan
-from aios3._protocol.parts.put_plan import plan_upload
+from aios3._protocol.parts.part_plan import PartPlan, plan_upload
 
 __all__ = ["CONCURRENCY", "Layout", "Refused", "lay_out", "sizes_of"]
 

@@ -9,12 +9,14 @@ from typing import Any, Final, Literal, TypeVar
 
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.clock import Clock
+from aios3._concurrency.threads import hash_body
 from aios3._protocol.checksums.digests import sha256_hex
 from aios3._protocol.operations import CONTROL_OPERATIONS, GetObject, Operation
 from aios3._protocol.policies.retry import Repair, decide
 from aios3._protocol.wire.access_points import region_in_name
-from aios3._protocol.wire.error_responses import expected_regions, redirect_host, retry_after
+from aios3._protocol.wire.error_responses import expected_regions, redirect_host
 from aios3._protocol.wire.messages import Request, Response, is_redirect
+from aios3._protocol.wire.response_headers import retry_after
 from aios3._protocol.wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD, sign
 from aios3._protocol.wire.uri import Endpoint
 from aios3._transport.interface import BodyFeed, StreamedResponse, Transport
@@ -22,10 +24,8 @@ from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import DriverClosedError, ResponseError, TransportError
 from aios3.options import RetryPolicy
 
-from .attempt import Attempt, Shield
+from .attempts import Attempt, FailedAttempts, Shield
 from .clock_skew import ClockSkew
-from .failed_attempts import FailedAttempts
-from .hashing import hash_body
 from .key_doubts import KeyDoubts
 from .observing.guarded_observer import GuardedObserver
 from .observing.operation_trace import OperationTrace, trace_operation

@@ -9,7 +9,7 @@ from aios3._protocol.policies.retry import is_doubt_of_keys
 from aios3.credentials import Credentials, CredentialsProvider
 from aios3.errors import ResponseError
 
-from .attempt import Attempt
+from .attempts import Attempt
 from .refreshing_credentials import RefreshingCredentials
 
 __all__ = ["KeyDoubts"]

@@ -12,7 +12,7 @@ from aios3._protocol.policies.adaptive_rate import AdaptiveRate
 from aios3._protocol.policies.retry import Retry
 from aios3.errors import StorageError, ThrottledError
 
-from .attempt import Attempt
+from .attempts import Attempt
 
 __all__ = ["RateLimiter"]
 

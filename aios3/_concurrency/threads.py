@@ -13,7 +13,7 @@ import asyncio
 import contextvars
 import math
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from queue import SimpleQueue
@@ -21,15 +21,20 @@ from threading import Thread
 from typing import Any, Final, ParamSpec, TypeVar
 
 from aios3.errors import ConfigurationError
+from aios3.options import KIB
 
 from .caller_errors import Outcome
 from .shielding import shielded_from_anyio
 
-__all__ = ["CallerThread", "ThreadWork", "in_library_thread", "library_threads", "refuse_if_still_used"]
+__all__ = ["CallerThread", "ThreadWork", "hash_body", "in_library_thread", "library_threads", "refuse_if_still_used"]
 
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Slices = Sequence[bytes | bytearray | memoryview]
+
+_INLINE: Final = 128 * KIB
+"""Bytes up to which hashing on the loop (0.2 ms at most) is cheaper than a thread."""
 
 
 def _make_pool() -> ThreadPoolExecutor:
@@ -52,6 +57,13 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows does not fork
 def library_threads() -> Executor:
     """Return the pool for work of the library that ends by itself: hashing, look-ups, the library's own files."""
     return _pool
+
+
+async def hash_body(function: Callable[[Slices], T], body: Slices) -> T:
+    """Return ``function(body)``, in a thread of the pool if the body is large."""
+    if sum(map(len, body)) <= _INLINE:
+        return function(body)
+    return await in_library_thread(function, body)
 
 
 async def in_library_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -7,14 +7,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from aios3._client.client import OperationClient
-from aios3._protocol.attributes.conditions import check_conditions, possible_commits
-from aios3._protocol.attributes.headers import read_attributes
+from aios3._protocol.attributes.headers import check_conditions, possible_commits, read_attributes
 from aios3._protocol.attributes.options import RequestOptions
 from aios3._protocol.checksums.digests import is_available
-from aios3._protocol.parts.part_plan import PartPlan, plan_resumed
-from aios3._protocol.parts.put_plan import plan_upload
+from aios3._protocol.parts.part_plan import PartPlan, plan_resumed, plan_upload
 from aios3._protocol.wire.uri import check_bucket, check_key, check_upload_id
-from aios3._upload.shared.content_md5 import check_lock
 from aios3._upload.shared.integrity import ObjectChecksum
 from aios3._upload.shared.job import BeforeCommit, UploadJob
 from aios3._upload.shared.progress import ProgressCallback
@@ -99,8 +96,29 @@ def make_job(
         began_at=began_at,
     )
     check_conditions(job.headers, provider, possible_commits(job.plan, size))
-    check_lock(job, provider)
+    _check_lock(job, provider)
     return job
+
+
+def _check_lock(job: UploadJob, provider: Provider) -> None:
+    """Check that an upload under an object lock, or with Content-MD5, sends a digest that the store accepts.
+
+    Raises:
+        ConfigurationError: no digest can be sent with the bodies.
+    """
+    if not job.headers.is_locked and not job.sends_md5:
+        return
+    reason = "an object lock" if job.headers.is_locked else 'checksum="md5"'
+    if job.plan.is_streamed and (job.size is None or job.size > job.plan.first_size):
+        raise ConfigurationError(
+            f"{reason} needs Content-MD5 or a checksum of the whole body before its first byte is sent; a "
+            "streamed upload has neither"
+        )
+    if job.needs_md5 and provider.content_md5 is False:
+        raise ConfigurationError(
+            f"{reason} needs Content-MD5, which {provider.name} does not take, or a checksum: choose one with "
+            "TransferConfig(checksum=...)"
+        )
 
 
 def check_sizes(provider: Provider, size: int | None, max_size: int | None) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from typing import Any, Final, Unpack, cast
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._driver.base import DriverBase
-from aios3._protocol.attributes.conditions import check_conditions
 from aios3._protocol.attributes.encoding import read_metadata
+from aios3._protocol.attributes.headers import check_conditions
 from aios3._protocol.attributes.options import read_options
 from aios3._protocol.operations import CopyObject, CopySource, DescribedSource, GetObjectTagging, HeadSource
 from aios3._protocol.parts.part_plan import plan_copy

@@ -9,14 +9,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final, Unpack
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.client import OperationClient
-from aios3._client.failed_attempts import FailedAttempts
-from aios3._client.hashing import hash_body, md5_hex
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.task_group import PartTasks
+from aios3._concurrency.threads import hash_body
 from aios3._driver.base import DriverBase
 from aios3._protocol.attributes.options import RequestOptions, read_options
-from aios3._protocol.checksums.digests import checksum_header, checksum_of
+from aios3._protocol.checksums.digests import checksum_header, checksum_of, md5_hex
 from aios3._protocol.operations import MOST_KEYS, DeleteObject, DeleteObjects, HeadObject, is_exact_in_xml
 from aios3._protocol.wire.uri import check_bucket, check_key
 from aios3.errors import (

@@ -7,8 +7,8 @@ from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Final, Unpack
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.client import OperationClient
-from aios3._client.failed_attempts import FailedAttempts
 from aios3._client.paging import check_prefix, iterate_pages
 from aios3._driver.base import DriverBase
 from aios3._protocol.attributes.options import read_options

@@ -9,8 +9,7 @@ from datetime import timedelta
 from typing import Unpack, cast
 
 from aios3._client.paging import iterate_pages
-from aios3._protocol.attributes.conditions import check_conditions
-from aios3._protocol.attributes.headers import ObjectHeaders, read_attributes
+from aios3._protocol.attributes.headers import ObjectHeaders, check_conditions, read_attributes
 from aios3._protocol.operations import CopySource, HeadObject, ListParts, UploadPart, UploadPartCopy
 from aios3._protocol.parts.part_plan import PartPlan, plan_parts
 from aios3._protocol.wire.response_headers import unquote_etag

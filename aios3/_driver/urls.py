@@ -10,8 +10,7 @@ from typing import Unpack
 from aios3._client.client import OperationClient
 from aios3._driver.arguments import check_sizes
 from aios3._driver.base import DriverBase
-from aios3._protocol.attributes.conditions import check_conditions
-from aios3._protocol.attributes.headers import read_attributes
+from aios3._protocol.attributes.headers import check_conditions, read_attributes
 from aios3._protocol.attributes.options import read_options
 from aios3._protocol.operations import GetObject, HeadBucket, PutObject, UploadPart
 from aios3._protocol.wire.sigv4 import presign

@@ -118,8 +118,9 @@ class Leftovers:
             entry.key,
             headers=self._headers(entry),
             known_uploads=self._engine.known_uploads,
+            began=entry.at,
+            lost=entry.at + _CREATE_WINDOW,
         )
-        sweep.was_lost_between(entry.at, entry.at + _CREATE_WINDOW)
         aborted = await sweep.run(lambda: self._ids_of_others(entry))
         return (aborted[0], AbortOutcome.ABORTED) if aborted else (None, AbortOutcome.GONE)
 

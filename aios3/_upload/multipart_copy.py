@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._concurrency.task_group import PartTasks, UploadTasks
 from aios3._protocol.operations import CopySource, UploadPartCopy
 from aios3._protocol.parts.part_tracker import PartTracker

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import cached_property
 
 from aios3._concurrency.task_group import UploadTasks
 from aios3._upload.memory.held_part import HeldPart
-from aios3._upload.multipart.create import Creation
 from aios3._upload.multipart.guard import CancellationGuard
 from aios3._upload.multipart.part_sender import PartSender
 from aios3._upload.shared.progress import ProgressReporter
 from aios3.checkpoints import UploadCheckpoint
-from aios3.errors import UploadSuspendedError
+from aios3.errors import StorageError, UploadSuspendedError
 from aios3.models import UploadReceipt
 
 from .upload_requests import UploadRequests
@@ -34,7 +34,8 @@ class MultipartSink:
         self._tasks = tasks
         self._progress = progress
         self.guard = CancellationGuard(engine, job, requests.log)
-        self._creation = Creation(self.guard, tasks, requests.creation, f"aios3: create {job.key!r}")
+        self._creating: asyncio.Task[str] | None = None
+        """Task that creates the upload; ``None`` before it, and after `wait_until_open` has found the upload open."""
         if job.resume is not None:
             self.guard.adopt(job.resume.upload_id)
             self.guard.may_have_parts = True
@@ -46,7 +47,7 @@ class MultipartSink:
     def _sender(self) -> PartSender:
         """Sender of the parts, made for the first part, because most uploads have no parts."""
         requests = self._requests
-        return PartSender(requests.engine, requests.job, self._tasks, self._progress, requests.log, self._creation)
+        return PartSender(requests.engine, requests.job, self._tasks, self._progress, requests.log, self)
 
     @property
     def upload_id(self) -> str | None:
@@ -56,12 +57,12 @@ class MultipartSink:
     @property
     def has_begun(self) -> bool:
         """The multipart upload was begun, or was open before."""
-        return self._creation.has_begun
+        return self._creating is not None or self.upload_id is not None
 
     @property
     def is_settled(self) -> bool:
         """`wait_until_open` has nothing to wait for."""
-        return self._creation.is_settled
+        return self._creating is None
 
     def wants(self, *, is_full: bool, is_last: bool) -> bool:
         """Return whether a part should be sent at once: it is full, and certainly not the only part."""
@@ -74,7 +75,13 @@ class MultipartSink:
             StorageError: the upload has failed already.
         """
         if (size or 0) > self._requests.job.plan.first_size:
-            self._creation.begin()
+            self._begin()
+
+    def _begin(self) -> None:
+        """Begin to create the upload in a task, whose failure ends the upload, unless it `has_begun`."""
+        if not self.has_begun:
+            name = f"aios3: create {self._requests.job.key!r}"
+            self._creating = self._tasks.run(self.guard.create(self._requests.creation()), name)
 
     async def wait_until_open(self) -> None:
         """Wait for the response to Create, if this sink has begun it.
@@ -82,8 +89,26 @@ class MultipartSink:
         Raises:
             StorageError: the store refused, or the upload has failed meanwhile.
         """
+        task = self._creating
+        if task is None:
+            return
         with self._requests.timeline.during(None):
-            await self._creation.wait()
+            await asyncio.wait({task})
+        if task.cancelled():  # a failure of the upload, not a cancellation of the task that waits here
+            raise StorageError("the upload has failed, and takes no further bytes")
+        task.result()
+        self._creating = None
+
+    async def id_for_part(self) -> str:
+        """Wait for the id, for the sender of a part, and note that the upload may have parts from now on.
+
+        Raises:
+            StorageError: as `wait_until_open`.
+        """
+        await self.wait_until_open()
+        self.guard.may_have_parts = True
+        assert self.upload_id is not None
+        return self.upload_id
 
     async def send(self, part: HeldPart) -> None:
         """Send `part` as soon as a slot is free. The sink closes it, also if this raises.
@@ -92,7 +117,7 @@ class MultipartSink:
             StorageError: the upload has failed.
         """
         try:
-            self._creation.begin()
+            self._begin()
             await self._progress.report()
             await self._sender.send(part)
         except BaseException:
@@ -119,8 +144,8 @@ class MultipartSink:
         Raises:
             StorageError: the store refused, or the upload has failed meanwhile.
         """
-        self._creation.begin()
-        await self._creation.wait()
+        self._begin()
+        await self.wait_until_open()
         self.guard.keep_open()
         assert self.upload_id is not None
         return self.upload_id

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._protocol.operations import Committed, CopyObject
-from aios3._protocol.wire.error_responses import unquote_etag
+from aios3._protocol.wire.response_headers import unquote_etag
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.ownership import ObjectProof, look_for, stored_after

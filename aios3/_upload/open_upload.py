@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.shielding import finish_despite_cancellation
 from aios3._protocol.parts.part_tracker import PartTracker

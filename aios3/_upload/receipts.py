@@ -6,8 +6,7 @@ import base64
 from typing import Literal
 
 from aios3._protocol.operations import Committed, CompleteMultipartUpload, PutObject
-from aios3._protocol.wire.error_responses import unquote_etag
-from aios3._upload.shared.content_md5 import needs_md5
+from aios3._protocol.wire.response_headers import unquote_etag
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.ownership import multipart_etag
 from aios3.models import Verification
@@ -63,7 +62,7 @@ def verification_of_multipart(
 
 def _bodies(job: UploadJob, *, is_signed: bool) -> frozenset[str]:
     sent = {"signature"} if is_signed else set()
-    if needs_md5(job):
+    if job.needs_md5:
         sent.add("content-md5")
     if job.checksum is not None:
         sent.add(job.checksum.algorithm)

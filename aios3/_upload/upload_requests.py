@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._client.observing.timeline import Timeline
 from aios3._protocol.operations import (
     Committed,
@@ -16,11 +16,10 @@ from aios3._protocol.operations import (
     PutObject,
 )
 from aios3._protocol.parts.part_tracker import PartTracker
-from aios3._protocol.wire.error_responses import unquote_etag
 from aios3._protocol.wire.messages import Body
+from aios3._protocol.wire.response_headers import unquote_etag
 from aios3._upload.multipart.complete import CommitGuard, Completion
 from aios3._upload.put.put_object import put_object
-from aios3._upload.shared.content_md5 import content_md5
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.integrity import part_checksum
 from aios3._upload.shared.job import UploadJob
@@ -74,7 +73,7 @@ class UploadRequests:
             StorageError: the store refused, no response came, or the outcome is unknown.
         """
         job = self.job
-        headers = {**self.put_headers(), **await content_md5(job, body)}
+        headers = {**self.put_headers(), **await job.content_md5(body)}
         sent = await part_checksum(job.checksum, body)
         operation = PutObject(job.bucket, job.key, headers, body, sent)
         proof = ObjectProof(sum(len(piece) for piece in body), None if sent is None else sent[1], job.nonce)

@@ -15,8 +15,8 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.client import OperationClient
-from aios3._client.failed_attempts import FailedAttempts
 from aios3._concurrency.clock import Clock
 from aios3._protocol.attributes.headers import ObjectHeaders
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from aios3._protocol.parts.put_plan import StreamPlan
+from aios3._protocol.parts.part_plan import StreamPlan
 from aios3._protocol.wire.messages import Request, Response
 from aios3._transport.interface import BodyFeed
 from aios3.models import UploadReceipt

@@ -8,8 +8,8 @@ from typing import Any, Final, Self
 
 from aios3._protocol.operations import Operation
 from aios3._protocol.policies.retry import Retry
-from aios3._protocol.wire.error_responses import request_ids
 from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.response_headers import request_id
 from aios3._transport.interface import BodyFeed
 from aios3.errors import ResponseError, StorageError
 from aios3.observing import ObservedAttempt, ObservedOperation, ObservedRetry
@@ -149,7 +149,7 @@ class _ObservedOperation(OperationTrace):
             self._number,
             self._observer.monotonic() - self._began_at,
             None if response is None else response.status,
-            None if response is None else request_ids(response)[0],
+            None if response is None else request_id(response.headers),
             error,
         )
         self._observer.notify(self._observer.methods.attempt_ended, self._operation, attempt)

@@ -7,12 +7,13 @@ each to headers, and choose the requests that carry each header.
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
+from aios3._protocol.parts.part_plan import PartPlan
 from aios3.errors import ConfigurationError
 from aios3.providers import Provider
 
@@ -29,7 +30,7 @@ from .encoding import (
     read_text,
 )
 
-__all__ = ["ObjectHeaders", "read_attributes"]
+__all__ = ["ObjectHeaders", "check_conditions", "possible_commits", "read_attributes"]
 
 DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 _COMPRESSED_TYPES: Final = {"gzip": "application/gzip", "bzip2": "application/x-bzip2", "xz": "application/x-xz"}
@@ -155,3 +156,28 @@ def _guess_content_type(key: str) -> str:
         # "a.html.gz" is HTML only with a Content-Encoding, which is for the caller to set.
         return _COMPRESSED_TYPES.get(encoding, DEFAULT_CONTENT_TYPE)
     return content_type or DEFAULT_CONTENT_TYPE
+
+
+def possible_commits(plan: PartPlan, size: int | None) -> frozenset[str]:
+    """Return the names of the operations that may commit an upload of `size` bytes, ``None`` if unknown."""
+    if plan.is_streamed or (size is not None and size <= plan.first_size):
+        return frozenset({"PutObject"})
+    if size is not None:
+        return frozenset({"CompleteMultipartUpload"})
+    return frozenset({"PutObject", "CompleteMultipartUpload"})
+
+
+def check_conditions(headers: ObjectHeaders, provider: Provider, commits: Collection[str]) -> None:
+    """Refuse conditions that one of the operations would ignore: the object would be overwritten silently.
+
+    Raises:
+        ConfigurationError: there are conditions, and the provider is known to ignore them in one of `commits`.
+    """
+    if not headers.has_conditions:
+        return
+    obeys = {"PutObject": provider.conditional_put, "CompleteMultipartUpload": provider.conditional_complete}
+    for name in sorted(commits):
+        if obeys[name] is False:
+            raise ConfigurationError(
+                f"{provider.name} ignores if_match and if_none_match at {name}, which may commit this upload"
+            )

@@ -30,6 +30,7 @@ __all__ = [
     "digest_of",
     "is_available",
     "is_checksum",
+    "md5_hex",
     "sha256_hex",
 ]
 
@@ -145,3 +146,11 @@ def checksum_header(algorithm: str) -> str:
 def sha256_hex(body: Body) -> str:
     """Return the SHA-256 in lower-case hex, as a signature needs it."""
     return digest_of("sha256", body).hex()
+
+
+def md5_hex(body: Pieces) -> str:
+    """Return the MD5 of a body in lower-case hex, as in ETags. It blocks, so a large body belongs into a thread."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for piece in body:
+        digest.update(piece)
+    return digest.hexdigest()

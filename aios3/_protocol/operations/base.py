@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Protocol, TypeVar
 
-from aios3._protocol.wire.error_responses import describe_body, read_error, request_ids
+from aios3._protocol.wire.error_responses import describe_body, read_error
 from aios3._protocol.wire.messages import Body, Request, Response
+from aios3._protocol.wire.response_headers import host_id, request_id
 from aios3._protocol.wire.uri import Endpoint
 from aios3._protocol.wire.xml_bodies import Element, XmlError, parse_xml
 from aios3.errors import ResponseError
@@ -87,13 +88,12 @@ def refusal(operation: Operation[Any], response: Response) -> ResponseError:
 
 def unusable(operation: Operation[Any], response: Response, message: str) -> ResponseError:
     """Return the error for a success that lacks required content: with the response's status, and no code."""
-    request_id, host_id = request_ids(response)
     return ResponseError(
         message,
         operation=operation.name,
         status=response.status,
-        request_id=request_id,
-        host_id=host_id,
+        request_id=request_id(response.headers),
+        host_id=host_id(response.headers),
         bucket=operation.bucket,
         key=operation.key,
         upload_id=operation.upload_id,

@@ -8,8 +8,8 @@ from typing import ClassVar, Final
 from urllib.parse import quote, urlencode
 
 from aios3._protocol.wire.access_points import is_arn
-from aios3._protocol.wire.error_responses import request_id
 from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.response_headers import request_id
 from aios3._protocol.wire.uri import Endpoint, encode_path, encode_query
 from aios3._protocol.wire.xml_bodies import Element
 from aios3.models import StorageObject
@@ -88,7 +88,7 @@ class CopyObject:
             etag=(document.text("ETag") or "").strip() or None,
             version_id=response.headers.get("x-amz-version-id"),
             checksum=element_checksum(document),
-            request_id=request_id(response),
+            request_id=request_id(response.headers),
         )
 
 

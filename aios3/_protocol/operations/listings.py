@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 from urllib.parse import unquote_plus
 
-from aios3._protocol.wire.error_responses import unquote_etag
 from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.response_headers import unquote_etag
 from aios3._protocol.wire.uri import Endpoint
 from aios3._protocol.wire.xml_bodies import Element, read_time
 from aios3.models import CommonPrefix, Container, PendingUpload, StorageObject

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
-from aios3._protocol.wire.error_responses import etag_of, read_checksum, request_id
 from aios3._protocol.wire.messages import Body, Request, Response
+from aios3._protocol.wire.response_headers import etag_of, read_checksum, request_id
 from aios3._protocol.wire.uri import Endpoint
 from aios3._protocol.wire.xml_bodies import Element, write_complete
 
@@ -170,7 +170,7 @@ class CompleteMultipartUpload:
             etag=(document.text("ETag") or "").strip() or None,
             version_id=response.headers.get("x-amz-version-id"),
             checksum=element_checksum(document),
-            request_id=request_id(response),
+            request_id=request_id(response.headers),
         )
 
 

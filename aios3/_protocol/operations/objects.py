@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from aios3._protocol.wire.error_responses import (
+from aios3._protocol.wire.messages import Body, Request, Response
+from aios3._protocol.wire.response_headers import (
     etag_of,
     read_checksum,
+    read_content_range,
     read_http_date,
     read_metadata,
     request_id,
     unquote_etag,
 )
-from aios3._protocol.wire.messages import Body, Request, Response
-from aios3._protocol.wire.response_headers import read_content_range
 from aios3._protocol.wire.uri import Endpoint
 from aios3.errors import ConfigurationError
 from aios3.models import StorageObject
@@ -71,7 +71,7 @@ class PutObject:
             etag=etag_of(response.headers),
             version_id=response.headers.get("x-amz-version-id"),
             checksum=read_checksum(response.headers),
-            request_id=request_id(response),
+            request_id=request_id(response.headers),
         )
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
-from aios3._protocol.wire.error_responses import unquote_etag
 from aios3._protocol.wire.messages import Request, Response
+from aios3._protocol.wire.response_headers import unquote_etag
 from aios3._protocol.wire.uri import Endpoint
 from aios3._protocol.wire.xml_bodies import Element, read_time
 from aios3.models import ObjectVersion

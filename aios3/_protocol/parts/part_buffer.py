@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
 
-from aios3.options import KIB
-
-from .part_plan import PartPlan
+from .part_plan import SEGMENT_SIZE, PartPlan
 
 __all__ = ["SEGMENT_SIZE", "Part", "PartBuffer", "Segment"]
-
-SEGMENT_SIZE: Final = 256 * KIB
-"""Bytes of one segment, which is also one write to the socket: the cheapest measured size over TLS."""
 
 Segment = bytearray | memoryview
 """Memory of `SEGMENT_SIZE` bytes that can be written to."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aios3._protocol.wire.error_responses import unquote_etag
+from aios3._protocol.wire.response_headers import unquote_etag
 from aios3.errors import IntegrityError
 from aios3.models import UploadedPart
 

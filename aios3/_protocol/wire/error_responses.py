@@ -14,24 +14,16 @@ from .error_classes import error_class
 from .error_codes import WRONG_REGION, is_about_time
 from .messages import Response, is_redirect
 from .region_words import regions_in_words
-from .response_headers import etag_of, read_checksum, read_http_date, read_metadata, retry_after, unquote_etag
+from .response_headers import host_id, printable, read_http_date, request_id
 from .xml_bodies import Element, XmlError, parse_xml, read_time, to_utf8
 
 __all__ = [
     "describe_body",
-    "etag_of",
     "expected_region",
     "expected_regions",
-    "read_checksum",
     "read_error",
-    "read_http_date",
-    "read_metadata",
     "redirect_host",
-    "request_id",
-    "request_ids",
-    "retry_after",
     "server_time",
-    "unquote_etag",
 ]
 
 MAX_MESSAGE: Final = 300
@@ -50,14 +42,6 @@ _REGION_HEADERS: Final = ("-bucket-region", "-bucket-location")
 # The host of a URL, or a host alone, as in the Endpoint of a redirect.
 _PLACE: Final = re.compile(r"(?:https?://)?([a-z0-9._-]{1,320}(?::[0-9]{1,5})?)(?:[/?#].*)?", re.ASCII | re.DOTALL)
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,200}", re.ASCII)
-# Text that looks like a part of a signature, a token or a key, in a URL, a header or JSON that the store quotes.
-_SECRETS: Final = re.compile(
-    r"((?:signature|credential|token|authorization|secret|access[_-]?key|customer-key)[a-z_-]{0,20}"
-    r"[\"']?\s{0,9}(?:[=:]|%3[ad])\s{0,9})\S+"
-    r"|AWS4-HMAC-SHA256\b.*"
-    r"|\bA[KS]IA[A-Z0-9]{12,}",
-    re.IGNORECASE,
-)
 
 
 def read_error(
@@ -75,30 +59,19 @@ def read_error(
     of the store's message, and never a signature, token or access key.
     """
     document = _error_document(response)
-    code = _clean(document.text("Code"), 100) or None
-    request_id, host_id = _ids(response, document)
+    code = printable(document.text("Code"), 100) or None
     return error_class(operation, response.status, code)(
         _message(response, document, code, operation),
         operation=operation,
         status=response.status,
         code=code,
-        request_id=request_id,
-        host_id=host_id,
+        request_id=request_id(response.headers, document.text("RequestId")),
+        host_id=host_id(response.headers, document.text("HostId")),
         bucket=bucket,
         key=key,
         upload_id=upload_id,
         part_number=part_number,
     )
-
-
-def request_ids(response: Response) -> tuple[str | None, str | None]:
-    """Return the store's request id and host id from the headers, ``None`` where there is none."""
-    return _ids(response, _NOTHING)
-
-
-def request_id(response: Response) -> str | None:
-    """Return the store's request id from the headers, or ``None``."""
-    return _request_id(response, _NOTHING)
 
 
 def expected_region(response: Response) -> str | None:
@@ -164,7 +137,7 @@ def describe_body(response: Response) -> str:
         return "a JSON document"
     if start.startswith(b"<"):
         return "XML that cannot be read"
-    return f"something that is not XML, beginning {_clean(body[:400].decode(errors='replace'), 60)!r}"
+    return f"something that is not XML, beginning {printable(body[:400].decode(errors='replace'), 60)!r}"
 
 
 def _error_document(response: Response) -> Element:
@@ -195,17 +168,6 @@ def _unpacked(response: Response) -> bytes:
         return response.body
 
 
-def _ids(response: Response, document: Element) -> tuple[str | None, str | None]:
-    host_id = response.headers.get("x-amz-id-2") or document.text("HostId")
-    return _request_id(response, document), _clean(host_id, 128) or None
-
-
-def _request_id(response: Response, document: Element) -> str | None:
-    headers = response.headers
-    found = headers.get("x-amz-request-id") or document.text("RequestId") or headers.get("x-guploader-uploadid")
-    return _clean(found, 128) or None
-
-
 _HEAD_WORDS: Final = {"HeadBucket": "there is no such bucket", "HeadObject": "there is no such object"}
 _HEAD_DENIED: Final = "these credentials are wrong, or may not see it; a response to HEAD does not say which"
 
@@ -216,7 +178,7 @@ def _message(response: Response, document: Element, code: str | None, operation:
     if response.status in _WORDS_BY_STATUS:
         return _WORDS_BY_STATUS[response.status](response)
     if document is not _NOTHING:
-        return _clean(document.text("Message"), MAX_MESSAGE) or "the store gave no message"
+        return printable(document.text("Message"), MAX_MESSAGE) or "the store gave no message"
     if response.body:
         came = describe_body(response)
         return f"{came} instead of S3's XML: is this the endpoint of an S3 store, or is a proxy in between?"
@@ -242,12 +204,12 @@ def _region_words(response: Response) -> str:
     region = expected_region(response)
     if region is not None:
         return f"the request was signed for another region than {region!r}, which the store expects"
-    words = _clean(_error_document(response).text("Message"), MAX_MESSAGE)
+    words = printable(_error_document(response).text("Message"), MAX_MESSAGE)
     return words or "the store cannot read the signature: check the region"
 
 
 def _signature_words(response: Response) -> str:
-    words = _clean(_error_document(response).text("Message"), MAX_MESSAGE)
+    words = printable(_error_document(response).text("Message"), MAX_MESSAGE)
     if is_about_time("SignatureDoesNotMatch", words):
         return f"{words}; is this machine's clock right?"
     # The store's message may repeat the canonical request and the access key.
@@ -277,16 +239,3 @@ _OWN_WORDS: Final[dict[str | None, Callable[[Response], str]]] = {
     "TemporaryRedirect": _redirect_words,
     "RequestTimeTooSkewed": _clock_words,
 }
-
-
-def _clean(text: str | None, limit: int) -> str:
-    """Return the text as one printable line of at most ``limit`` characters, without anything that looks secret."""
-    # Cut roughly first, because the patterns are slow on megabytes.
-    cut = (text or "")[: 4 * limit]
-    spaced = cut if cut.isprintable() else "".join([char if char.isprintable() else " " for char in cut])
-    words = " ".join(_SECRETS.sub(_hide, spaced).split())
-    return words if len(words) <= limit else f"{words[: limit - 3]}..."
-
-
-def _hide(found: re.Match[str]) -> str:
-    return f"{found[1] or ''}(hidden)"

@@ -16,10 +16,13 @@ from aios3.models import FrozenDict
 __all__ = [
     "ContentRange",
     "etag_of",
+    "host_id",
+    "printable",
     "read_checksum",
     "read_content_range",
     "read_http_date",
     "read_metadata",
+    "request_id",
     "retry_after",
     "unquote_etag",
 ]
@@ -33,6 +36,15 @@ _ENCODED_WORD: Final = re.compile(r"=\?([^?]*)\?[BbQq]\?")
 _CHARSET: Final = re.compile(r"utf-8|us-ascii|iso-8859-[0-9]{1,2}|windows-125[0-9]", re.ASCII | re.IGNORECASE)
 """Charsets that are in real use. Python knows others that cause warnings, or are slow on hostile input."""
 
+# Text that looks like a part of a signature, a token or a key, in a URL, a header or JSON that the store quotes.
+_SECRETS: Final = re.compile(
+    r"((?:signature|credential|token|authorization|secret|access[_-]?key|customer-key)[a-z_-]{0,20}"
+    r"[\"']?\s{0,9}(?:[=:]|%3[ad])\s{0,9})\S+"
+    r"|AWS4-HMAC-SHA256\b.*"
+    r"|\bA[KS]IA[A-Z0-9]{12,}",
+    re.IGNORECASE,
+)
+
 
 def unquote_etag(etag: str) -> str:
     """Return an ETag without its quotes and without the ``W/`` that some proxies put before them."""
@@ -43,6 +55,29 @@ def etag_of(headers: Mapping[str, str]) -> str | None:
     """Return the ETag as sent, or ``None`` if there is none or it cannot be an ETag."""
     etag = headers.get("etag", "").strip()
     return etag if unquote_etag(etag) and etag.isprintable() else None
+
+
+def request_id(headers: Mapping[str, str], in_body: str | None = None) -> str | None:
+    """Return the store's request id, or ``None``; `in_body` is that of an error document."""
+    return printable(headers.get("x-amz-request-id") or in_body or headers.get("x-guploader-uploadid"), 128) or None
+
+
+def host_id(headers: Mapping[str, str], in_body: str | None = None) -> str | None:
+    """Return the store's host id, or ``None``; `in_body` is that of an error document."""
+    return printable(headers.get("x-amz-id-2") or in_body, 128) or None
+
+
+def printable(text: str | None, limit: int) -> str:
+    """Return the text as one printable line of at most `limit` characters, without anything that looks secret."""
+    # Cut roughly first, because the patterns are slow on megabytes.
+    cut = (text or "")[: 4 * limit]
+    spaced = cut if cut.isprintable() else "".join([char if char.isprintable() else " " for char in cut])
+    words = " ".join(_SECRETS.sub(_hide, spaced).split())
+    return words if len(words) <= limit else f"{words[: limit - 3]}..."
+
+
+def _hide(found: re.Match[str]) -> str:
+    return f"{found[1] or ''}(hidden)"
 
 
 def read_checksum(headers: Mapping[str, str]) -> str | None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.client import OperationClient
-from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.operations import AbortMultipartUpload, ListParts
 from aios3._protocol.policies.retry import is_transient
 from aios3.errors import ResponseError, StorageError

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.client import OperationClient
-from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.operations import Committed, CompleteMultipartUpload
 from aios3._upload.shared.ownership import Finding, ObjectProof, look_for, multipart_etag, stored_after
 from aios3.errors import CompletionUnknownError, ResponseError, UploadNotFoundError

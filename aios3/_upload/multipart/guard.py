@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.client import Attempt
-from aios3._client.failed_attempts import FailedAttempts
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.shielding import INTERRUPTS, finish_despite_cancellation
 from aios3._protocol.operations import CreateMultipartUpload
@@ -50,10 +51,10 @@ class CancellationGuard:
         self._log = log
         self._known_uploads = engine.known_uploads
         self._record = engine.journal.begin(job)
-        self._orphans = OrphanSweep(
-            engine.client, job.bucket, job.key, headers=self._headers, known_uploads=engine.known_uploads
-        )
         self._creating: asyncio.Task[Attempt[str]] | None = None
+        self._create_began: datetime | None = None
+        self._orphans: OrphanSweep | None = None
+        """Search for the upload of a lost Create; ``None`` if no response was lost, or after the search."""
         self._is_completed = False
         self._is_aborting = False
         self._is_kept_if_clean = False
@@ -79,13 +80,13 @@ class CancellationGuard:
             OSError: the journal cannot be written.
         """
         await self._record.creating()
-        self._orphans.begin()
+        self._create_began = self._client.clock.now()
         request = self._log.begin()
         try:
             self.adopt(await self._client.run(operation, log=request, shield=self._watch_attempt))
         finally:
             if request.has_unknown_outcome:
-                self._orphans.response_was_lost()
+                self._response_was_lost()
         assert self.upload_id is not None
         await self._record.created(self.upload_id)
         return self.upload_id
@@ -94,6 +95,20 @@ class CancellationGuard:
         self._creating = asyncio.create_task(attempt, name=f"aios3: create {self._key!r}")
         await asyncio.wait({self._creating})  # a cancellation ends this wait, but not the attempt
         return self._creating.result()
+
+    def _response_was_lost(self) -> None:
+        """Note that the store may have made an upload until now, whose id is unknown."""
+        assert self._create_began is not None
+        self._orphans = OrphanSweep(
+            self._client,
+            self._bucket,
+            self._key,
+            headers=self._headers,
+            known_uploads=self._known_uploads,
+            began=self._create_began,
+            lost=self._client.clock.now(),
+            log=self._log,
+        )
 
     def adopt(self, upload_id: str) -> None:
         """Take over an open upload, to end it with the block."""
@@ -110,20 +125,20 @@ class CancellationGuard:
         await asyncio.wait({self._creating}, timeout=self._deadline / 2)
         if not self._creating.done():
             await self._drop_create()
-            self._orphans.response_was_lost()
+            self._response_was_lost()
             return
         if self._creating.cancelled():  # by a loop that shuts down
-            self._orphans.response_was_lost()
+            self._response_was_lost()
             return
         if (error := self._creating.exception()) is not None:
             if isinstance(error, INTERRUPTS):  # these can also come after the request was sent
-                self._orphans.response_was_lost()
+                self._response_was_lost()
             return
         attempt = self._creating.result()
         if attempt.failure is None:
             self.adopt(attempt.unwrap())
         elif outcome_unknown(attempt.failure):
-            self._orphans.response_was_lost()
+            self._response_was_lost()
 
     def keep_open(self) -> None:
         """Leave the upload open when the block ends cleanly."""
@@ -190,7 +205,7 @@ class CancellationGuard:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if exc is None and not self._orphans.is_needed:
+        if exc is None and self._orphans is None:
             self._forget()
             return
         is_worth_keeping = self.may_have_parts and not self._is_completed and not self._is_aborting
@@ -221,8 +236,9 @@ class CancellationGuard:
             await self.abort()
         except Exception as error:  # noqa: BLE001 - credentials may fail with anything
             trouble = error
-        if self._orphans.is_needed:
+        if self._orphans is not None:
             await self._orphans.run()
+            self._orphans = None
         if trouble is not None:
             raise trouble
 
@@ -244,7 +260,7 @@ class CancellationGuard:
         """The store may still hold parts or an orphan of this upload, which are billed."""
         is_ended = self._outcome in (AbortOutcome.ABORTED, AbortOutcome.GONE, AbortOutcome.VANISHED)
         is_over = self._is_completed or (is_ended and self.unproved_by is None)
-        return self._orphans.is_needed or (self.upload_id is not None and not is_over)
+        return self._orphans is not None or (self.upload_id is not None and not is_over)
 
     def _annotate(self, exc: BaseException, trouble: Exception | None) -> None:
         """Add notes to the exception: the outcome of the upload, and an orphan that may remain."""
@@ -255,7 +271,7 @@ class CancellationGuard:
             if self.unproved_by is not None:
                 why = f" ({self.unproved_by})"
             note(exc, f"aios3: multipart upload {self.upload_id} of {place}: {outcome.value}{why}")
-        if self._orphans.is_needed:
+        if self._orphans is not None:
             note(
                 exc,
                 f"aios3: a response to CreateMultipartUpload of {place} was lost, and an upload that it may have made "

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.client import OperationClient
-from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.operations import ListMultipartUploads, ListParts, UploadsPage
 from aios3.errors import ResponseError, StorageError
 from aios3.models import PendingUpload
@@ -32,12 +32,21 @@ _MOST_PAGES: Final = 20
 
 
 class OrphanSweep:
-    """Aborts the orphans of a lost Create, once, at the end of the upload."""
+    """Aborts the orphans of one lost Create."""
 
     def __init__(
-        self, client: OperationClient, bucket: str, key: str, *, headers: Mapping[str, str], known_uploads: set[str]
+        self,
+        client: OperationClient,
+        bucket: str,
+        key: str,
+        *,
+        headers: Mapping[str, str],
+        known_uploads: set[str],
+        began: datetime,
+        lost: datetime,
+        log: FailedAttempts | None = None,
     ) -> None:
-        """Prepare; nothing is sent.
+        """Prepare; nothing is sent. The store may have made the upload between two times of our clock.
 
         Args:
             client: sends the requests.
@@ -45,32 +54,19 @@ class OrphanSweep:
             key: key of the upload.
             headers: headers of every request.
             known_uploads: ids of the uploads that this driver uses; read when `run` needs them.
+            began: when Create was sent.
+            lost: when its response was given up.
+            log: log of the upload, which does not receive failed attempts; ``None`` if the upload is not running.
         """
         self._client = client
         self._bucket = bucket
         self._key = key
         self._headers = headers
         self._known_uploads = known_uploads
-        self._began: datetime | None = None
-        self._lost: datetime | None = None
+        self._began = began
+        self._lost = lost
+        self._log = FailedAttempts() if log is None else log
         self._trouble: StorageError | None = None
-
-    @property
-    def is_needed(self) -> bool:
-        """A response to Create was lost."""
-        return self._lost is not None
-
-    def begin(self) -> None:
-        """Note the time before Create is sent."""
-        self._began = self._client.clock.now()
-
-    def response_was_lost(self) -> None:
-        """Note that the store may have made an upload until now, whose id is unknown."""
-        self._lost = self._client.clock.now()
-
-    def was_lost_between(self, began: datetime, lost: datetime) -> None:
-        """Note that the store may have made an upload between two times of our clock, whose id is unknown."""
-        self._began, self._lost = began, lost
 
     async def run(self, ids_of_others: Callable[[], Awaitable[Collection[str]]] | None = None) -> list[str]:
         """Abort the orphans and return their ids.
@@ -94,7 +90,6 @@ class OrphanSweep:
                 aborted.append(upload.upload_id)
         if self._trouble is not None:
             raise self._trouble
-        self._lost = None
         return aborted
 
     async def _candidates(self) -> list[PendingUpload]:
@@ -110,14 +105,14 @@ class OrphanSweep:
                 page.next_upload_id_marker,
                 self._headers,
             )
-            page = await self._client.run(operation, is_cleanup=True)
+            page = await self._client.run(operation, log=self._log.aside(), is_cleanup=True)
             found.extend(upload for upload in page.uploads if self._could_be_ours(upload))
         return found
 
     def _could_be_ours(self, upload: PendingUpload) -> bool:
         if upload.key != self._key or upload.upload_id in self._known_uploads:
             return False
-        if upload.initiated_at is None or self._began is None or self._lost is None:
+        if upload.initiated_at is None:
             return False
         began = self._client.clock_skew.to_server_time(self._began) - _SLACK
         lost = self._client.clock_skew.to_server_time(self._lost) + _SLACK
@@ -126,7 +121,7 @@ class OrphanSweep:
     async def _has_no_parts(self, upload: PendingUpload) -> bool:
         operation = ListParts(self._bucket, self._key, upload.upload_id, headers=self._headers)
         try:
-            page = await self._client.run(operation, is_cleanup=True)
+            page = await self._client.run(operation, log=self._log.aside(), is_cleanup=True)
         except StorageError as error:
             is_gone = isinstance(error, ResponseError) and error.status == 404
             if not is_gone:
@@ -137,7 +132,7 @@ class OrphanSweep:
     async def _has_been_ended(self, upload: PendingUpload) -> bool:
         place = self._bucket, self._key, upload.upload_id
         try:
-            await Abort(self._client, place, self._headers, FailedAttempts()).send()
+            await Abort(self._client, place, self._headers, self._log.aside()).send()
         except StorageError as error:
             self._note(error)
             return False

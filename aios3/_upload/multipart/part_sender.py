@@ -7,14 +7,13 @@ import itertools
 from collections.abc import Sequence
 from typing import Protocol
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.concurrency_limiter import Permit
-from aios3._client.failed_attempts import FailedAttempts
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.operations import UploadPart
 from aios3._protocol.parts.part_tracker import PartTracker
-from aios3._protocol.wire.error_responses import unquote_etag
+from aios3._protocol.wire.response_headers import unquote_etag
 from aios3._upload.memory.held_part import HeldPart
-from aios3._upload.shared.content_md5 import content_md5
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.integrity import part_checksum
 from aios3._upload.shared.job import UploadJob
@@ -51,7 +50,7 @@ class PartSender:
         tasks: UploadTasks,
         progress: ProgressReporter,
         log: FailedAttempts,
-        creation: OpenedUpload,
+        upload: OpenedUpload,
     ) -> None:
         """Prepare.
 
@@ -61,14 +60,14 @@ class PartSender:
             tasks: group in which the parts' tasks run.
             progress: counts and reports every stored part.
             log: failed attempts of the upload.
-            creation: gives the id of the multipart upload.
+            upload: gives the id of the multipart upload.
         """
         self._client = engine.client
         self._job = job
         self._tasks = tasks
         self._progress = progress
         self._log = log
-        self._creation = creation
+        self._upload = upload
         self._slots = asyncio.Semaphore(job.concurrency)
         self._concurrency = engine.concurrency if job.is_adaptive else None
         self.tracker = PartTracker()
@@ -123,11 +122,11 @@ class PartSender:
     async def _send(self, part: HeldPart, request: FailedAttempts) -> None:
         job, began_at = self._job, self._client.clock.monotonic()
         if part.is_on_disk:
-            await self._creation.id_for_part()  # first, because other parts could use the memory during the wait
+            await self._upload.id_for_part()  # first, because other parts could use the memory during the wait
             await part.open()
         checksum = await part_checksum(job.checksum, part.body)
-        headers = {**job.headers.part, **await content_md5(job, part.body)}
-        upload_id = await self._creation.id_for_part()
+        headers = {**job.headers.part, **await job.content_md5(part.body)}
+        upload_id = await self._upload.id_for_part()
         operation = UploadPart(job.bucket, job.key, upload_id, part.number, part.body, headers, checksum)
         response = await self._client.run(operation, log=request)
         sent = None if checksum is None else checksum[1]

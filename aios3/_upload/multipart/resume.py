@@ -7,12 +7,11 @@ from contextlib import aclosing
 from io import FileIO
 
 from aios3._client.client import OperationClient
-from aios3._client.hashing import md5_hex
 from aios3._client.paging import iterate_pages
-from aios3._protocol.checksums.digests import checksum_of
+from aios3._protocol.checksums.digests import checksum_of, md5_hex
 from aios3._protocol.operations import ListedPart, ListParts
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
-from aios3._protocol.wire.error_responses import unquote_etag
+from aios3._protocol.wire.response_headers import unquote_etag
 from aios3._upload.source.files import OpenedFile
 from aios3.checkpoints import MultipartUpload, UploadCheckpoint
 from aios3.errors import IntegrityError

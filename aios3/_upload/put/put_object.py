@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.client import OperationClient
-from aios3._client.failed_attempts import FailedAttempts
-from aios3._client.hashing import hash_body, md5_hex
+from aios3._concurrency.threads import hash_body
+from aios3._protocol.checksums.digests import md5_hex
 from aios3._protocol.operations import Committed, PutObject
 from aios3._protocol.policies.retry import outcome_unknown
 from aios3._upload.shared.ownership import ObjectProof, look_for, stored_after

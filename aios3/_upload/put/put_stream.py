@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.client import OperationClient
-from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.operations import Committed, PutObject
 from aios3._protocol.policies.retry import outcome_unknown
 from aios3._upload.shared.ownership import ObjectProof, look_for, stored_after

@@ -9,9 +9,9 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.client import OperationClient
 from aios3._client.concurrency_limiter import ConcurrencyLimiter
-from aios3._client.failed_attempts import FailedAttempts
 from aios3._client.observing.timeline import Timeline
 from aios3._client.observing.upload_trace import ObservedUploadTrace, UploadTrace
 from aios3._protocol.parts.part_plan import reading_reserve

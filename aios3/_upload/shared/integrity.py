@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aios3._client.hashing import hash_body
-from aios3._concurrency.threads import in_library_thread
+from aios3._concurrency.threads import hash_body, in_library_thread
 from aios3._protocol.checksums.crc_combine import composite_checksum, full_object_checksum
 from aios3._protocol.checksums.digests import checksum_header, checksum_of, is_checksum
 from aios3._protocol.operations import Committed

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from aios3._concurrency.threads import hash_body
 from aios3._protocol.attributes.headers import ObjectHeaders
+from aios3._protocol.checksums.digests import md5_hex
 from aios3._protocol.parts.part_plan import PartPlan
+from aios3._protocol.wire.messages import Body
 from aios3.checkpoints import FileIdentity, MultipartUpload, UploadCheckpoint
 from aios3.models import CommitRequest, UploadAttributes
 from aios3.observing import UploadCall
@@ -68,3 +72,17 @@ class UploadJob:
     """Kind of the call, for the observer."""
     began_at: float | None = None
     """Time of the call by the driver's monotonic clock, in seconds; ``None`` if its timing begins with the upload."""
+
+    @property
+    def needs_md5(self) -> bool:
+        """Bodies need Content-MD5: it was asked for, or the object is locked and no checksum is sent.
+
+        S3 demands one of them for an object under a lock. A signed SHA-256 does not count.
+        """
+        return self.sends_md5 or (self.headers.is_locked and self.checksum is None)
+
+    async def content_md5(self, body: Body) -> dict[str, str]:
+        """Return the Content-MD5 header for a body; empty if the upload needs none."""
+        if not self.needs_md5:
+            return {}
+        return {"content-md5": base64.b64encode(bytes.fromhex(await hash_body(md5_hex, body))).decode()}

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
+import types
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import nullcontext
 from typing import Any, Final
@@ -103,7 +104,7 @@ class _Closing:
         try:
             outcome = method()
             if inspect.isawaitable(outcome):
-                await _Passing(outcome, self._is_news)
+                await _pass_on(outcome, self._is_news)
         except (KeyboardInterrupt, SystemExit):
             raise
         except StopAsyncIteration:  # the thrown exception has ended the generator
@@ -135,50 +136,51 @@ def _is_only_the_end(trouble: BaseException) -> bool:
     return isinstance(trouble, BaseExceptionGroup) and trouble.split(GeneratorExit)[1] is None
 
 
-class _Passing:
-    """Awaits in the current task, and passes on only new cancellations of the task, no repetitions.
+@types.coroutine
+def _pass_on(
+    awaited: Awaitable[object], is_news: Callable[[asyncio.CancelledError], bool]
+) -> Generator[Any, None, None]:
+    """Await in the current task, and pass on only new cancellations of the task, no repetitions.
 
     A repetition must not reach the awaited object, and must not cancel the future that the object waits for. So the
     task waits for that future through a second future. During that wait no code of the source runs in the task. A
     shielding scope of ours may therefore stop the repetitions of anyio. The scope is short, because it also holds back
     new cancellations from other scopes.
     """
-
-    def __init__(self, awaited: Awaitable[object], is_news: Callable[[asyncio.CancelledError], bool]) -> None:
-        self._awaited = awaited
-        self._is_news = is_news
-
-    def __await__(self) -> Generator[Any, None, None]:
-        steps = _wait_for(self._awaited)
-        error: BaseException | None = None
-        while True:
-            try:
-                future = steps.send(None) if error is None else steps.throw(error)
-            except StopIteration:
-                return
-            error = yield from (self._give_turn() if future is None else self._until(future))
-
-    def _give_turn(self) -> Generator[None, None, BaseException | None]:
+    steps = _wait_for(awaited)
+    error: BaseException | None = None
+    while True:
         try:
-            yield
-        except asyncio.CancelledError as cancellation:
-            return cancellation if self._is_news(cancellation) else None
-        return None
+            future = steps.send(None) if error is None else steps.throw(error)
+        except StopIteration:
+            return
+        error = yield from (_give_turn(is_news) if future is None else _until(future, is_news))
 
-    def _until(self, future: asyncio.Future[Any]) -> Generator[Any, None, BaseException | None]:
-        """Wait for the future of the source; return the exception to throw into the source, or ``None``."""
-        future._asyncio_future_blocking = False  # as a task does when it has begun to wait for a future
-        is_quiet = False
-        while not future.done():
-            try:
-                with shielded_from_anyio(math.inf) if is_quiet else nullcontext():
-                    yield from asyncio.wait({future}, timeout=_QUIET if is_quiet else None).__await__()
-                is_quiet = False
-            except asyncio.CancelledError as cancellation:
-                is_quiet = not self._is_news(cancellation)
-                if not is_quiet and not future.cancel(*cancellation.args[:1]):
-                    return cancellation
-        return None
+
+def _give_turn(is_news: Callable[[asyncio.CancelledError], bool]) -> Generator[None, None, BaseException | None]:
+    try:
+        yield
+    except asyncio.CancelledError as cancellation:
+        return cancellation if is_news(cancellation) else None
+    return None
+
+
+def _until(
+    future: asyncio.Future[Any], is_news: Callable[[asyncio.CancelledError], bool]
+) -> Generator[Any, None, BaseException | None]:
+    """Wait for the future of the source; return the exception to throw into the source, or ``None``."""
+    future._asyncio_future_blocking = False  # as a task does when it has begun to wait for a future
+    is_quiet = False
+    while not future.done():
+        try:
+            with shielded_from_anyio(math.inf) if is_quiet else nullcontext():
+                yield from asyncio.wait({future}, timeout=_QUIET if is_quiet else None).__await__()
+            is_quiet = False
+        except asyncio.CancelledError as cancellation:
+            is_quiet = not is_news(cancellation)
+            if not is_quiet and not future.cancel(*cancellation.args[:1]):
+                return cancellation
+    return None
 
 
 async def _wait_for(awaited: Awaitable[object]) -> None:

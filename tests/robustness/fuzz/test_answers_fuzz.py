@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from aios3._protocol.wire.error_responses import expected_region, retry_after, server_time
+from aios3._protocol.wire.error_responses import expected_region, server_time
 from aios3._protocol.wire.messages import Response
+from aios3._protocol.wire.response_headers import retry_after
 from aios3._protocol.wire.uri import Endpoint, request_url
 from aios3.errors import ResponseError
 from tests.unit.protocol.operations.test_operations import OPERATIONS

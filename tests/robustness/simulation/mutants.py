@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aios3._client import client, failed_attempts
+from aios3._client import attempts, client
 from aios3._concurrency.shielding import Finished, finish_despite_cancellation
 from aios3._protocol.operations.multipart import CompleteMultipartUpload
 from aios3._protocol.policies import retry
@@ -59,7 +59,7 @@ plant("closing the driver does not stop its uploads", (Engine, "stop_uploads", _
 plant("an upload stays registered after its end", (Engine, "upload_ended", lambda *_: None))
 plant(
     "a repeated Complete that is refused counts as a failure",
-    (failed_attempts, "outcome_unknown", lambda failure: False),
+    (attempts, "outcome_unknown", lambda failure: False),
 )
 plant(
     "a success without its document is clear unless its status is 200",
@@ -105,7 +105,6 @@ def _(patch: pytest.MonkeyPatch) -> None:
 @mutant("a lost Create is not looked for")
 def _(patch: pytest.MonkeyPatch) -> None:
     async def forget(self: OrphanSweep) -> list[str]:
-        self._lost = None
         return []
 
     patch.setattr(OrphanSweep, "run", forget)

@@ -10,7 +10,7 @@ import dataclasses
 
 import pytest
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._driver import uploads
 from aios3._protocol.operations import Committed
 from aios3._protocol.wire.messages import Body

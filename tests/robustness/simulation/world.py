@@ -13,11 +13,11 @@ from typing import Final
 from unittest import mock
 
 from aios3 import RetryPolicy, S3StorageDriver, Timeouts, TransferConfig
-from aios3._client import hashing
 from aios3._client.client import OperationClient
+from aios3._concurrency import threads
 from aios3._concurrency.clock import Clock
 from aios3._protocol.parts import part_buffer as cutter
-from aios3._protocol.parts import put_plan as stream_plan
+from aios3._protocol.parts import part_plan as stream_plan
 from aios3._protocol.wire.messages import Body
 from aios3._protocol.wire.uri import Endpoint
 from aios3._upload import bytes_upload as whole_upload
@@ -180,7 +180,7 @@ def scaled(schedule: Schedule, loop: VirtualLoop) -> Iterator[None]:
         mock.patch.object(spill, "SEGMENT_SIZE", schedule.segment_size),
         mock.patch.object(stream_plan, "SEGMENT_SIZE", schedule.segment_size),
         mock.patch.object(whole_upload, "SEGMENT_SIZE", schedule.segment_size),
-        mock.patch.object(hashing, "_INLINE", schedule.inline_hashing),
+        mock.patch.object(threads, "_INLINE", schedule.inline_hashing),
         mock.patch.object(sources, "time", SimpleNamespace(monotonic=loop.time)),
     ):
         yield

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from aios3._client.attempt import Attempt
+from aios3._client.attempts import Attempt, FailedAttempts
 from aios3._client.client import OperationClient
-from aios3._client.failed_attempts import FailedAttempts
 from aios3._client.signers import OrdinarySigner
 from aios3._protocol.operations import (
     AbortMultipartUpload,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aios3 import AccessDeniedError, Credentials, TransportError
-from aios3._client.attempt import Attempt
+from aios3._client.attempts import Attempt
 from aios3._client.key_doubts import KeyDoubts
 from aios3._client.refreshing_credentials import RefreshingCredentials
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from aios3._client.attempt import Attempt
+from aios3._client.attempts import Attempt
 from aios3._client.rate_limiter import RateLimiter
 from aios3._protocol.policies.retry import Retry
 from aios3.errors import StorageError, ThrottledError, TransportError

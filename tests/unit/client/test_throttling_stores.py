@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.client import OperationClient
-from aios3._client.failed_attempts import FailedAttempts
 from aios3._concurrency.clock import Clock
 from aios3._protocol.operations import UploadPart
 from aios3._protocol.wire.messages import Request, Response

@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 
 from aios3._concurrency import threads
-from aios3._concurrency.threads import CallerThread, in_library_thread, library_threads, refuse_if_still_used
+from aios3._concurrency.threads import CallerThread, hash_body, in_library_thread, library_threads, refuse_if_still_used
+from aios3._protocol.checksums.digests import sha256_hex
+from aios3._protocol.wire.messages import Body
 from aios3.errors import ConfigurationError
+from aios3.options import KIB
 from tests.support.fakes import turns
 
 VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
@@ -142,3 +145,20 @@ async def test_an_object_with_a_call_that_runs_on_is_refused() -> None:
     held.may_end.set()
     await until(lambda: not thread.is_running)
     refuse_if_still_used(target)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "in_thread"),
+    [((), False), ((128 * KIB,), False), ((64 * KIB, 64 * KIB), False), ((128 * KIB, 1), True), ((1024 * KIB,), True)],
+)
+async def test_large_bodies_are_hashed_in_a_thread(sizes: tuple[int, ...], in_thread: bool) -> None:
+    """By the size of all slices together; small ones would pay more for the thread than for the hash."""
+    threads: list[int] = []
+
+    def function(body: Body) -> str:
+        threads.append(threading.get_ident())
+        return sha256_hex(body)
+
+    body = [bytes(size) for size in sizes]
+    assert await hash_body(function, body) == sha256_hex(body)
+    assert (threads[0] != threading.get_ident()) == in_thread

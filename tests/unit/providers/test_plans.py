@@ -9,8 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aios3 import PROVIDERS, ConfigurationError, PartLimitError, Provider, TransferConfig
-from aios3._protocol.parts.part_plan import PartPlan
-from aios3._protocol.parts.put_plan import plan_upload
+from aios3._protocol.parts.part_plan import PartPlan, plan_upload
 from aios3.options import GIB, MIB
 
 TIB = 1024 * GIB

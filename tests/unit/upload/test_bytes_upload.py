@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
-from aios3._protocol.parts.part_plan import PartPlan
-from aios3._protocol.parts.put_plan import StreamPlan
+from aios3._protocol.parts.part_plan import PartPlan, StreamPlan
 from aios3._protocol.wire.messages import Request, Response
 from aios3._upload.bytes_upload import BytesUpload, is_whole
 from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._protocol.operations import CopySource
 from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart_copy import MultipartCopy

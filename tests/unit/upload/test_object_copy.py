@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._protocol.operations import CopyObject, CopySource
 from aios3._upload.object_copy import copy_whole
 from aios3.errors import CompletionUnknownError, TransportError

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._concurrency.task_group import PartTasks, UploadTasks
 from aios3._upload.commit_in_flight import CommitInFlight
 from aios3._upload.open_upload import check_parts

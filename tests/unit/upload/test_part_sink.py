@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._concurrency.task_group import PartTasks, UploadTasks
-from aios3._protocol.parts.put_plan import StreamPlan
+from aios3._protocol.parts.part_plan import StreamPlan
 from aios3._upload.multipart_sink import MultipartSink
 from aios3._upload.part_sink import PartSink
 from aios3._upload.put_sink import PutSink

@@ -13,7 +13,7 @@ from aios3._client.observing.operation_trace import trace_operation
 from aios3._client.observing.upload_trace import NO_UPLOAD
 from aios3._protocol.operations import HeadBucket
 from aios3._protocol.wire.messages import Request
-from tests.support.fakes import PART, refusal
+from tests.support.fakes import PART, refusal, turns
 from tests.support.upload_scene import UploadScene, adding, content, pulling
 
 
@@ -80,7 +80,7 @@ async def test_a_full_part_that_waits_for_a_slot_is_slot() -> None:
     scene = Scene()
 
     async def respond_slowly(_: object) -> None:
-        await asyncio.sleep(0)
+        await turns()
         scene.clock.advance(1)
 
     scene.store.on("UploadPart", *[respond_slowly] * 3)

@@ -6,10 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from aios3._protocol.attributes.conditions import check_conditions, possible_commits
-from aios3._protocol.attributes.headers import ObjectHeaders, read_attributes
-from aios3._protocol.parts.part_plan import PartPlan
-from aios3._protocol.parts.put_plan import StreamPlan
+from aios3._protocol.attributes.headers import ObjectHeaders, check_conditions, possible_commits, read_attributes
+from aios3._protocol.parts.part_plan import PartPlan, StreamPlan
 from aios3.errors import ConfigurationError
 from aios3.providers import find_provider
 

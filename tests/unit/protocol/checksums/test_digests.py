@@ -16,6 +16,7 @@ from aios3._protocol.checksums.digests import (
     checksum_of,
     digest_of,
     is_available,
+    md5_hex,
 )
 from aios3.testing.wire.crcs import crc_by_table
 from tests.support.checksum_vectors import ALGORITHMS, load, make_input
@@ -107,3 +108,8 @@ def test_every_algorithm_has_its_header() -> None:
         "x-amz-checksum-sha1",
         "x-amz-checksum-sha256",
     }
+
+
+def test_an_md5_is_as_etags_have_it() -> None:
+    assert md5_hex([b"12345", bytearray(b"67"), memoryview(b"89")]) == "25f9e794323b453885f5181f1b624d0b"
+    assert md5_hex([]) == "d41d8cd98f00b204e9800998ecf8427e"

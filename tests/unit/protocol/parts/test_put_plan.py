@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
-from aios3._protocol.parts.part_plan import PartPlan, plan_parts
-from aios3._protocol.parts.put_plan import StreamPlan, plan_upload
+from aios3._protocol.parts.part_plan import PartPlan, StreamPlan, plan_parts, plan_upload
 from aios3.errors import ConfigurationError, ObjectTooLargeError
 from aios3.options import GIB, MIB, TransferConfig
 from aios3.providers import Provider

@@ -6,9 +6,11 @@ import pytest
 
 from aios3._protocol.wire.response_headers import (
     etag_of,
+    host_id,
     read_checksum,
     read_http_date,
     read_metadata,
+    request_id,
     retry_after,
     unquote_etag,
 )
@@ -82,3 +84,21 @@ def test_metadata_is_decoded_or_left_alone(sent: str, read_: str) -> None:
 )
 def test_an_odd_date_is_none(text: str | None) -> None:
     assert read_http_date(text) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "in_body", "expected"),
+    [
+        ({}, None, None),
+        ({"x-amz-request-id": "r", "x-guploader-uploadid": "g"}, "body", "r"),
+        ({"x-guploader-uploadid": "g"}, "body", "body"),
+        ({"x-guploader-uploadid": "g"}, None, "g"),
+        ({"x-amz-request-id": "AKIAIOSFODNN7EXAMPLE"}, None, "(hidden)"),
+    ],
+)
+def test_a_request_id_is_that_of_the_store_or_else_of_a_proxy(headers, in_body, expected):
+    assert request_id(headers, in_body) == expected
+
+
+def test_a_host_id_of_a_header_comes_before_that_of_a_body() -> None:
+    assert (host_id({"x-amz-id-2": "h"}, "body"), host_id({}, "body"), host_id({})) == ("h", "body", None)

@@ -17,11 +17,10 @@ from aios3._protocol.wire.error_responses import (
     expected_region,
     read_error,
     redirect_host,
-    request_ids,
-    retry_after,
     server_time,
 )
 from aios3._protocol.wire.messages import Response
+from aios3._protocol.wire.response_headers import retry_after
 from aios3.errors import ResponseError
 from tests.support.places import DATA
 
@@ -58,11 +57,6 @@ def test_the_error_carries_all_that_is_known() -> None:
     assert (wrapped.request_id, wrapped.host_id) == ("r-1", None)
     google = read(500, headers={"x-guploader-uploadid": "g"})
     assert google.request_id == "g"
-
-
-def test_a_success_has_ids_too() -> None:
-    assert request_ids(Response(200, {"x-amz-request-id": "r", "x-amz-id-2": "h"})) == ("r", "h")
-    assert request_ids(Response(200, {}, error_body(more="<RequestId>x</RequestId>"))) == (None, None)
 
 
 @pytest.mark.parametrize(

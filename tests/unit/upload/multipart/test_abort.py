@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.abort import Abort, AbortOutcome
 from aios3.errors import AccessDeniedError, ThrottledError, TransportError

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._protocol.operations import Committed, CompleteMultipartUpload
 from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.complete import Completion

@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._concurrency.task_group import PartTasks, UploadTasks
-from aios3._protocol.operations import CreateMultipartUpload
 from aios3._protocol.wire.messages import Response
-from aios3._upload.multipart.create import Creation
 from aios3._upload.multipart.part_sender import PartSender
 from aios3._upload.shared.progress import ProgressReporter
 from aios3.errors import AccessDeniedError, StorageError
@@ -26,12 +24,16 @@ from tests.support.fakes import (
     FakeStore,
     Gate,
     make_engine,
-    make_guard,
     make_job,
     md5,
     refusal,
     turns,
 )
+
+
+class OpenUpload:
+    async def id_for_part(self) -> str:
+        return "id"
 
 
 class SenderScene:
@@ -46,16 +48,7 @@ class SenderScene:
         self.tasks = UploadTasks()
         self.progress = ProgressReporter(None, None)
         self.engine = make_engine(self.store, self.clock)
-        guard = make_guard(self.engine.client, self.failures)
-        guard.adopt("id")
-        self.sender = PartSender(
-            self.engine,
-            make_job(**job),
-            self.tasks,
-            self.progress,
-            self.failures,
-            Creation(guard, self.tasks, lambda: CreateMultipartUpload("bucket", "key", {}), "create"),
-        )
+        self.sender = PartSender(self.engine, make_job(**job), self.tasks, self.progress, self.failures, OpenUpload())
 
     async def send(self, number: int) -> None:
         await self.sender.send(FakePart(number, b"part", self.closed.append))

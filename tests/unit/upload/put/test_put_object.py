@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.client import OperationClient
-from aios3._client.failed_attempts import FailedAttempts
 from aios3._protocol.operations import Committed, PutObject
 from aios3._protocol.wire.messages import Response
 from aios3._upload.put.put_object import put_object

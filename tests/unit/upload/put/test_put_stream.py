@@ -7,7 +7,7 @@ import dataclasses
 
 import pytest
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._protocol.operations import Committed, PutObject
 from aios3._protocol.wire.messages import Response
 from aios3._upload.put.body_channel import BodyChannel

@@ -11,7 +11,8 @@ import pytest
 
 from aios3 import PROVIDERS, IntegrityError, S3StorageDriver, TransferConfig
 from aios3._protocol.operations import Committed
-from aios3._upload.shared.integrity import ObjectChecksum
+from aios3._upload.shared.integrity import ObjectChecksum, part_checksum
+from aios3.options import KIB
 from aios3.testing import S3Server
 
 CONTENT = bytes(range(256)) * 78 + b"odd"
@@ -101,3 +102,23 @@ def test_only_a_full_object_checksum_is_named_and_sent_with_the_commit():
         "x-amz-checksum-type": "FULL_OBJECT",
     }
     assert composite.commit_headers("AAAAAA==") == {}
+
+
+async def test_a_part_without_a_checksum_hashes_nothing():
+    assert await part_checksum(None, [b"abc"]) is None
+
+
+def sha256(data: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(data).digest()).decode()
+
+
+@pytest.mark.parametrize(
+    ("checksum", "body", "expected"),
+    [
+        (ObjectChecksum("crc32", is_full_object=True), [b"12345", b"6789"], "y/Q5Jg=="),
+        (ObjectChecksum("sha256", is_full_object=False), [b"a", memoryview(b"bc")], sha256(b"abc")),
+        (ObjectChecksum("sha256", is_full_object=False), [bytes(200 * KIB)], sha256(bytes(200 * KIB))),
+    ],
+)
+async def test_a_part_checksum_has_its_header_in_base64(checksum, body, expected):
+    assert await part_checksum(checksum, body) == (f"x-amz-checksum-{checksum.algorithm}", expected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aios3._client.failed_attempts import FailedAttempts
+from aios3._client.attempts import FailedAttempts
 from aios3._upload.shared.ownership import NONCE_NAME, ObjectProof, look_for
 from aios3.models import StorageObject
 from tests.support.fakes import FakeClock, FakeStore, make_client

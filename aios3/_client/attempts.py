@@ -1,16 +1,45 @@
-"""Record of the failed attempts of one request, and of all requests of one upload."""
+"""Attempts of requests: the outcome of one, and a record of those that have failed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, cast
 
 from aios3._protocol.policies.retry import outcome_unknown
-from aios3.errors import StorageError
+from aios3._protocol.wire.messages import Response
+from aios3.credentials import Credentials
+from aios3.errors import DriverClosedError, ResponseError, StorageError, TransportError
 
 from .observing.upload_trace import NO_UPLOAD, UploadTrace
 
-__all__ = ["FailedAttempts"]
+__all__ = ["Attempt", "FailedAttempts", "Shield"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(Generic[T]):
+    """One try of a request, with its result or failure."""
+
+    result: T | None
+    failure: ResponseError | TransportError | DriverClosedError | None
+    """Error of the attempt; ``None`` if it succeeded."""
+    response: Response | None
+    """Response of the store; ``None`` if none came."""
+    credentials: Credentials | None = field(default=None, repr=False)
+    """Credentials that signed the request; ``None`` if it went unsigned."""
+    in_same_burst: bool = False
+    """The store throttled this request together with another one in flight. All requests of the burst are one sign of
+    overload, and one retry for the driver's budget, however many they are."""
+
+    def unwrap(self) -> T:
+        """Return the result of an attempt that succeeded."""
+        return cast("T", self.result)
+
+
+Shield = Callable[[Coroutine[Any, Any, Attempt[T]]], Awaitable[Attempt[T]]]
+"""Function that awaits an attempt for the client."""
 
 
 @dataclass(eq=False, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aios3._client.attempt import Attempt
+from aios3._client.attempts import Attempt
 from aios3._client.signers import OrdinarySigner
 from aios3._protocol.wire.messages import Response
 from aios3.credentials import Credentials
