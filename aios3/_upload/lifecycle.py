@@ -26,7 +26,7 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
     of the upload remains; or, if it was suspended, the open upload and its checkpoint.
     """
     async with _surround(engine, job) as upload:
-        upload.trace.timeline.turn_to("source")
+        upload.trace.timeline.read_source(is_reading=True)
         yield upload
         await upload.finish()
 

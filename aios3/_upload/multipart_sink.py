@@ -92,8 +92,7 @@ class MultipartSink:
         task = self._creating
         if task is None:
             return
-        with self._requests.timeline.during(None):
-            await asyncio.wait({task})
+        await asyncio.wait({task})
         if task.cancelled():  # a failure of the upload, not a cancellation of the task that waits here
             raise StorageError("the upload has failed, and takes no further bytes")
         task.result()

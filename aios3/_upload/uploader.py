@@ -222,7 +222,8 @@ class Uploader:
                 if self._is_turn_due:
                     await self._give_turn()
                 await self._take(data)
-                await self.sink.wait_until_open()  # raises here if the store refused to create the upload
+                with self.trace.timeline.during(None):
+                    await self.sink.wait_until_open()  # raises here if the store refused to create the upload
             except BaseException as error:
                 self._broken_by = error
                 raise
@@ -240,7 +241,7 @@ class Uploader:
     def close(self) -> None:
         """Refuse further bytes; a task that waits for room gets an error."""
         self._is_open = False
-        self.trace.timeline.turn_to(None)
+        self.trace.timeline.read_source(is_reading=False)
         self._assembler.close()
 
     async def settle(self) -> None:
@@ -314,7 +315,7 @@ class Uploader:
         async with self._turn:  # waits for a write that another task has begun
             self._require_open()
             self._is_open = False
-        self.trace.timeline.turn_to(None)
+        self.trace.timeline.read_source(is_reading=False)
         return self._bounds.end()
 
     async def _finish_single(self) -> UploadReceipt:

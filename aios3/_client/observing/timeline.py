@@ -11,13 +11,14 @@ from aios3.timing import UploadTiming
 
 __all__ = ["SHORTEST_WAIT", "Activity", "RequestState", "Timeline"]
 
-Activity = Literal["source", "memory", "slot", "commit"]
-"""Activity of the task that reads the source and commits."""
+Activity = Literal["memory", "slot", "commit"]
+"""Wait of a task that reads the source or commits."""
 
 RequestState = Literal["sending", "response", "backoff", "slot"]
 """State of a request; ``"slot"`` is the queue for a turn while the store throttles."""
 
-_BY_RANK: Final[tuple[RequestState, ...]] = ("sending", "response", "backoff", "slot")
+_ACTIVITIES: Final[tuple[Activity, ...]] = ("memory", "slot", "commit")
+_STATES: Final[tuple[RequestState, ...]] = ("sending", "response", "backoff", "slot")
 """States of requests, the one that decides first."""
 
 SHORTEST_WAIT: Final = 0.001
@@ -27,9 +28,12 @@ _FIELDS: Final = tuple(field.name for field in dataclasses.fields(UploadTiming))
 
 
 class Timeline:
-    """Sums the seconds of each field of `UploadTiming`. It reads the clock only when something changes."""
+    """Sums the seconds of each field of `UploadTiming`. It reads the clock only when something changes.
 
-    __slots__ = ("_activity", "_counted", "_monotonic", "_requests", "_seconds", "_since", "_waited")
+    Several tasks may write to one upload, so activities are counted, and the first of `_ACTIVITIES` decides.
+    """
+
+    __slots__ = ("_activities", "_counted", "_is_reading", "_monotonic", "_requests", "_seconds", "_since", "_waited")
 
     def __init__(
         self,
@@ -42,8 +46,9 @@ class Timeline:
         self._since = monotonic() if began_at is None else began_at
         self._waited = waited
         self._seconds = dict.fromkeys(_FIELDS, 0.0)
-        self._activity: Activity | None = None
-        self._requests: dict[RequestState, int] = dict.fromkeys(_BY_RANK, 0)
+        self._is_reading = False
+        self._activities: dict[Activity | None, int] = dict.fromkeys((*_ACTIVITIES, None), 0)
+        self._requests: dict[RequestState, int] = dict.fromkeys(_STATES, 0)
         self._counted = "preparing"
         """Field that counts the time since `_since`."""
 
@@ -52,14 +57,14 @@ class Timeline:
         self._turn()
         return UploadTiming(**self._seconds)
 
-    def turn_to(self, activity: Activity | None) -> None:
-        """Note what the upload's task does from now on; ``None`` if it waits for requests only."""
-        if activity != self._activity:
-            self._activity = activity
+    def read_source(self, *, is_reading: bool) -> None:
+        """Note whether the upload waits for its source whenever it does nothing else."""
+        if is_reading != self._is_reading:
+            self._is_reading = is_reading
             self._turn()
 
     def during(self, activity: Activity | None) -> _During:
-        """Return a context manager that turns to `activity` for its block, and then back."""
+        """Return a context manager for an activity; ``None`` is a wait for requests only."""
         return _During(self, activity)
 
     def move(self, before: RequestState | None, after: RequestState | None) -> None:
@@ -75,39 +80,45 @@ class Timeline:
         now = self._monotonic()
         self._seconds[self._counted] += now - self._since
         self._since = now
-        self._counted = self._activity or self._state_of_requests()
+        self._counted = self._find()
         return now
 
-    def _state_of_requests(self) -> str:
-        for state in _BY_RANK:
+    def _find(self) -> str:
+        """Return the field that counts from now on."""
+        for activity in _ACTIVITIES:
+            if self._activities[activity]:
+                return activity
+        if self._is_reading and not self._activities[None]:
+            return "source"
+        for state in _STATES:
             if self._requests[state]:
                 return state
         return "preparing"
 
-    def enter(self, activity: Activity | None) -> tuple[Activity | None, float]:
-        """Turn to `activity`, and return the activity before and the time, for `leave`."""
-        before, self._activity = self._activity, activity
-        return before, self._turn()
+    def enter(self, activity: Activity | None) -> float:
+        """Begin an activity, and return the time, for `leave`."""
+        self._activities[activity] += 1
+        return self._turn()
 
-    def leave(self, before: Activity | None, began_at: float) -> None:
-        """Turn back to the activity `before`, and report the wait that began at `began_at`."""
-        ended, self._activity = self._activity, before
+    def leave(self, activity: Activity | None, began_at: float) -> None:
+        """End an activity, and report it if it was a wait."""
+        self._activities[activity] -= 1
         seconds = self._turn() - began_at
-        if self._waited is not None and seconds >= SHORTEST_WAIT and ended in ("memory", "slot"):
-            self._waited(ended, seconds)
+        if self._waited is not None and seconds >= SHORTEST_WAIT and activity in ("memory", "slot"):
+            self._waited(activity, seconds)
 
 
 class _During:
     """Block of one activity. (A generator would cost more than the clock.)"""
 
-    __slots__ = ("_activity", "_before", "_began_at", "_line")
+    __slots__ = ("_activity", "_began_at", "_line")
 
     def __init__(self, line: Timeline, activity: Activity | None) -> None:
         self._line = line
         self._activity = activity
 
     def __enter__(self) -> None:
-        self._before, self._began_at = self._line.enter(self._activity)
+        self._began_at = self._line.enter(self._activity)
 
     def __exit__(self, *_: object) -> None:
-        self._line.leave(self._before, self._began_at)
+        self._line.leave(self._activity, self._began_at)

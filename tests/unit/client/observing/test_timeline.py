@@ -26,7 +26,7 @@ def test_time_before_the_first_wait_is_preparing() -> None:
     assert scene.timing() == UploadTiming(preparing=5)
 
 
-@pytest.mark.parametrize("activity", ["source", "memory", "slot", "commit"])
+@pytest.mark.parametrize("activity", ["memory", "slot", "commit"])
 def test_the_wait_of_the_task_counts_although_requests_are_in_flight(activity) -> None:
     scene = Scene()
     scene.line.move(None, "sending")
@@ -59,16 +59,34 @@ def test_a_request_that_ends_leaves_the_others() -> None:
     assert scene.timing() == UploadTiming(sending=1, response=2)
 
 
-def test_a_wait_within_another_returns_to_it() -> None:
+def test_a_task_that_reads_waits_for_its_source_unless_it_waits_for_something_else() -> None:
     scene = Scene()
-    scene.line.turn_to("source")
+    scene.line.move(None, "sending")
+    scene.line.read_source(is_reading=True)
+    scene.now += 1
     with scene.line.during("slot"):
-        scene.now += 1
-        with scene.line.during(None):
-            scene.now += 2
+        scene.now += 2
+    with scene.line.during(None):
         scene.now += 4
     scene.now += 8
-    assert scene.timing() == UploadTiming(source=8, slot=5, preparing=2)
+    scene.line.read_source(is_reading=False)
+    scene.now += 16
+    assert scene.timing() == UploadTiming(source=9, slot=2, sending=20)
+
+
+def test_waits_of_two_writers_may_overlap() -> None:
+    scene = Scene()
+    scene.line.read_source(is_reading=True)
+    one, other = scene.line.during(None), scene.line.during("memory")
+    one.__enter__()
+    scene.now += 1
+    other.__enter__()
+    scene.now += 2
+    one.__exit__()
+    scene.now += 4
+    other.__exit__()
+    scene.now += 8
+    assert scene.timing() == UploadTiming(preparing=1, memory=6, source=8)
 
 
 @pytest.mark.parametrize("activity", ["memory", "slot"])
