@@ -55,7 +55,9 @@ class OpenTelemetryObserver(Observer):
         self._tracer = trace.get_tracer("aios3", tracer_provider=tracer_provider)
         self._metrics = _Metrics(metrics.get_meter("aios3", meter_provider=meter_provider))
         self._uploads: dict[ObservedUpload, Span] = {}
-        self._operations: dict[ObservedOperation, _RunningOperation] = {}
+        self._operations: dict[ObservedOperation, Span] = {}
+        self._tokens: dict[ObservedOperation, Token[Context]] = {}
+        """Contexts before the attempts that run."""
 
     def upload_began(self, upload: ObservedUpload) -> None:
         """Begin the span of the upload."""
@@ -67,9 +69,7 @@ class OpenTelemetryObserver(Observer):
     def upload_ended(self, upload: ObservedUpload, end: ObservedUploadEnd) -> None:
         """End the span of the upload, with its size and its timing."""
         self._metrics.upload_ended(upload, end)
-        span = self._uploads.pop(upload, None)
-        if span is None:
-            return
+        span = self._uploads.pop(upload)
         for activity, seconds in dataclasses.asdict(end.timing).items():
             span.set_attribute(f"aios3.timing.{activity}", seconds)
         if end.receipt is not None:
@@ -87,32 +87,28 @@ class OpenTelemetryObserver(Observer):
     def operation_began(self, operation: ObservedOperation) -> None:
         """Begin the span of the operation."""
         parent = None if operation.upload is None else self._uploads.get(operation.upload)
-        span = self._tracer.start_span(
+        self._operations[operation] = self._tracer.start_span(
             f"S3.{operation.name}",
             context=None if parent is None else trace.set_span_in_context(parent),
             kind=SpanKind.CLIENT,
             attributes=_attributes_of(operation),
         )
-        self._operations[operation] = _RunningOperation(span)
 
     def attempt_began(self, operation: ObservedOperation, number: int) -> None:
         """Make the span of the operation current, for the task that sends the request."""
-        running = self._operations[operation]
-        current = trace.set_span_in_context(running.span)
-        running.token = context.attach(context.set_value(_SUPPRESS_HTTP, True, current))
+        current = trace.set_span_in_context(self._operations[operation])
+        self._tokens[operation] = context.attach(context.set_value(_SUPPRESS_HTTP, True, current))
 
     def attempt_ended(self, operation: ObservedOperation, attempt: ObservedAttempt) -> None:
         """Make the former span current again, and describe the response."""
-        running = self._operations[operation]
-        if running.token is not None:
-            context.detach(running.token)
-            running.token = None
+        context.detach(self._tokens.pop(operation))
+        span = self._operations[operation]
         if attempt.number > 1:
-            running.span.set_attribute(http_attributes.HTTP_REQUEST_RESEND_COUNT, attempt.number - 1)
+            span.set_attribute(http_attributes.HTTP_REQUEST_RESEND_COUNT, attempt.number - 1)
         if attempt.status is not None:
-            running.span.set_attribute(http_attributes.HTTP_RESPONSE_STATUS_CODE, attempt.status)
+            span.set_attribute(http_attributes.HTTP_RESPONSE_STATUS_CODE, attempt.status)
         if attempt.request_id is not None:
-            running.span.set_attribute(aws_attributes.AWS_REQUEST_ID, attempt.request_id)
+            span.set_attribute(aws_attributes.AWS_REQUEST_ID, attempt.request_id)
 
     def retrying(self, operation: ObservedOperation, retry: ObservedRetry) -> None:
         """Add an event to the span of the operation."""
@@ -122,27 +118,18 @@ class OpenTelemetryObserver(Observer):
         }
         if retry.repair is not None:
             event["aios3.retry.repair"] = retry.repair
-        self._operations[operation].span.add_event("aios3.retry", event)
+        self._operations[operation].add_event("aios3.retry", event)
         self._metrics.retries.add(1, {error_attributes.ERROR_TYPE: retry.reason})
 
     def throttling_began(self, operation: ObservedOperation) -> None:
         """Add an event to the span of the operation that met the throttling first."""
-        self._operations[operation].span.add_event("aios3.throttling")
+        self._operations[operation].add_event("aios3.throttling")
         self._metrics.throttling.add(1)
 
     def operation_ended(self, operation: ObservedOperation, seconds: float, error: BaseException | None) -> None:
         """End the span of the operation."""
         self._metrics.operation_ended(operation, seconds, error)
-        _end(self._operations.pop(operation).span, error)
-
-
-@dataclasses.dataclass(slots=True)
-class _RunningOperation:
-    """Span of an operation, and the state of its attempt."""
-
-    span: Span
-    token: Token[Context] | None = None
-    """Context before the attempt that runs; ``None`` between attempts."""
+        _end(self._operations.pop(operation), error)
 
 
 class _Metrics:

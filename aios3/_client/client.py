@@ -200,8 +200,8 @@ class OperationClient:
         """Take `cost` tokens from the retry budget if the retry costs any; return whether it may be made."""
         if outcome.in_same_burst or self.budget.take(cost) or is_cleanup:
             return True
-        if outcome.failure is not None:
-            self.trouble.budget_used_up(outcome.failure)
+        assert outcome.failure is not None
+        self.trouble.budget_used_up(outcome.failure)
         return False
 
     async def _attempt(

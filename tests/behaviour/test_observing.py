@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+import re
 from collections import Counter
 from typing import Any
 
@@ -13,6 +15,7 @@ from aios3 import ConfigurationError, Observer, S3StorageDriver, TransferConfig,
 from aios3.testing import Fault
 from tests.conftest import PART
 from tests.support.driver_scenes import CONTENT, leave_stream
+from tests.support.places import ROOT
 
 
 async def _chunks():
@@ -183,6 +186,21 @@ async def test_a_download_is_observed_until_its_bytes_begin(make_driver, tmp_pat
     assert (operation.name, operation.upload, error) == ("GetObject", None, None)
 
 
+async def test_a_cancelled_download_ends_its_operation(server, make_driver):
+    recorder = Recorder()
+    server.faults.add(Fault("stall_before", "GetObject"))
+    driver = make_driver(observer=recorder)
+    task = asyncio.create_task(anext(aiter(driver.download_object_as_stream("bucket", "key"))))
+    while not server.requests:
+        await asyncio.sleep(0.001)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [name for name, *_ in recorder.calls] == [
+        *("operation_began", "attempt_began", "attempt_ended", "operation_ended")
+    ]
+
+
 async def test_an_interrupt_of_an_observer_is_raised(make_driver):
     driver = make_driver(observer=Recorder(SystemExit(3)))
     with pytest.raises(SystemExit):
@@ -198,3 +216,19 @@ def test_an_observer_that_cannot_work_is_refused():
         S3StorageDriver(observer=print)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="plain function"):
         S3StorageDriver(observer=Wrong())
+
+
+@pytest.mark.parametrize("name", ["LogSlowParts", "StatsD"])
+async def test_an_observer_of_the_page_works_as_it_stands(server, make_driver, caplog, name):
+    page = (ROOT / "docs" / "observing.md").read_text(encoding="utf-8")
+    (block,) = [found for found in _PYTHON.findall(page) if f"class {name}(" in found]
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(block, names)
+    observer = names[name]()
+    with contextlib.closing(observer) if name == "StatsD" else contextlib.nullcontext():
+        server.faults.add(Fault("answer", "UploadPart", status=500, code="InternalError"))
+        await make_driver(observer=observer).upload_object_via_stream(CONTENT, "bucket", "key")
+    assert "observer" not in caplog.text
+
+
+_PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

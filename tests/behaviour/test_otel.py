@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from aios3 import ObjectNotFoundError, ObservedOperation, TransferConfig
+from aios3 import ObjectNotFoundError, ObservedOperation, RetryPolicy, TransferConfig
 from aios3.otel import OpenTelemetryObserver
 from aios3.testing import Fault, S3Server
 from tests.conftest import PART
@@ -158,7 +159,7 @@ async def test_errors_and_cancellations_mark_their_spans(server, make_driver, te
         "aios3.upload": "CancelledError",
     }
     assert {span.status.status_code for span in telemetry.spans()} == {trace.StatusCode.ERROR}
-    assert telemetry.observer._uploads == telemetry.observer._operations == {}
+    assert telemetry.observer._uploads == telemetry.observer._operations == telemetry.observer._tokens == {}
 
 
 async def test_metrics_count_parts_waits_operations_and_activities(server, make_driver, telemetry):
@@ -178,6 +179,26 @@ async def test_metrics_count_parts_waits_operations_and_activities(server, make_
     assert upload.sum == pytest.approx(sum(activities.values()))
     operations = {point.attributes["rpc.method"]: point.count for point in telemetry.points("rpc.client.call.duration")}
     assert operations["UploadPart"] == 3
+
+
+async def test_a_correction_before_a_retry_is_in_its_event(server, make_driver, telemetry):
+    server.faults.add(Fault("answer", "PutObject", status=403, code="RequestTimeTooSkewed"))
+    await make_driver(observer=telemetry.observer).upload_object_via_stream(b"x", "bucket", "key")
+    (event,) = telemetry.span("S3.PutObject").events
+    assert dict(event.attributes or {}) == {
+        "error.type": "RequestTimeTooSkewed",
+        "aios3.retry.delay": 0.0,
+        "aios3.retry.repair": "clock",
+    }
+
+
+async def test_waits_are_measured_by_their_reason(server, make_driver, telemetry):
+    server.faults.add(Fault("answer", "PutObject", status=500, code="InternalError"))
+    driver = make_driver(observer=telemetry.observer, retry=RetryPolicy(base_delay=0.002))
+    driver._clock = dataclasses.replace(driver._clock, random=lambda: 1.0)
+    await driver.upload_object_via_stream(b"x", "bucket", "key")
+    (point,) = telemetry.points("aios3.wait.duration")
+    assert (dict(point.attributes), point.count) == ({"aios3.wait": "backoff"}, 1)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aios3 import Observer, StorageError, UploadTiming
+from aios3 import Observer, StorageError, TransportError, UploadTiming
 from aios3._client.observing.guarded_observer import GuardedObserver
 from aios3._client.observing.operation_trace import trace_operation
 from aios3._client.observing.upload_trace import NO_UPLOAD
@@ -157,6 +157,18 @@ async def test_a_cancelled_attempt_ends_with_its_cancellation() -> None:
     assert isinstance(attempt.error, asyncio.CancelledError)
     assert error is attempt.error
     assert (attempt.status, attempt.request_id) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [(refusal(503, "SlowDown"), "SlowDown"), (refusal(500), "500"), (TransportError("reset"), "TransportError")],
+)
+async def test_the_reason_of_a_retry_is_the_code_the_status_or_the_class(failure, reason) -> None:
+    recorder = Recorder()
+    scene = Scene(recorder)
+    scene.store.on("PutObject", failure)
+    await scene.upload(b"x")
+    assert [retry.reason for _, retry in recorder.told("retrying")] == [reason]
 
 
 def test_an_operation_without_an_upload_has_none() -> None:
