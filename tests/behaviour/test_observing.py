@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from aios3 import ConfigurationError, Observer, S3StorageDriver, TransferConfig, UploadReceipt
+from aios3._driver import uploads
 from aios3.testing import Fault
 from tests.conftest import PART
 from tests.support.driver_scenes import CONTENT, leave_stream
@@ -115,6 +116,23 @@ async def test_a_receipt_accounts_for_every_second_of_its_call(make_driver, tmp_
     if way is not _open_multipart_upload:  # whose receipt is about the last of three calls
         assert 0 <= clock.now - receipt.elapsed <= 5
     assert (receipt.timing.commit > 0) == (len(receipt.parts) > 0)
+    if way in (_small_bytes, _one_put):
+        assert receipt.timing.sending > 0
+        assert receipt.timing.response > 0
+
+
+async def test_the_time_to_open_a_file_is_preparing(make_driver, tmp_path, monkeypatch):
+    driver = make_driver()
+    clock = Counting(driver)
+
+    def identify_slowly(*arguments):
+        clock.now += 100
+        return identify(*arguments)
+
+    identify = uploads.identify_file
+    monkeypatch.setattr(uploads, "identify_file", identify_slowly)
+    receipt = await _file(driver, tmp_path / "file")
+    assert receipt.timing.preparing > 100
 
 
 async def test_a_resumed_upload_accounts_for_its_own_time(make_driver, tmp_path):

@@ -109,6 +109,13 @@ async def test_an_upload_is_one_span_below_the_callers_and_above_its_operations(
     assert second.events[1].attributes["error.type"] == "SlowDown"
 
 
+async def test_the_span_of_the_caller_is_current_again_after_a_request(make_driver, telemetry):
+    driver = make_driver(observer=telemetry.observer)
+    with telemetry.provider.get_tracer("test").start_as_current_span("handler") as handler:
+        await driver.upload_object_via_stream(b"x", "bucket", "key")
+        assert trace.get_current_span() is handler
+
+
 @pytest.mark.parametrize("way", ["stream", "open_upload", "download"])
 async def test_the_instrumentation_of_aiohttp_makes_no_span_twice(server, make_driver, telemetry, aiohttp_spans, way):
     """The requests are accepted, so nothing was added after the signature that it covers."""

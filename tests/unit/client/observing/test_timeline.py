@@ -74,6 +74,14 @@ def test_a_task_that_reads_waits_for_its_source_unless_it_waits_for_something_el
     assert scene.timing() == UploadTiming(source=9, slot=2, sending=20)
 
 
+@pytest.mark.parametrize(("first", "second"), [("memory", "slot"), ("slot", "commit"), ("commit", None)])
+def test_of_two_waits_the_earlier_field_decides(first, second) -> None:
+    scene = Scene()
+    with scene.line.during(first), scene.line.during(second):
+        scene.now += 2
+    assert scene.timing() == UploadTiming(**{first: 2.0})
+
+
 def test_waits_of_two_writers_may_overlap() -> None:
     scene = Scene()
     scene.line.read_source(is_reading=True)

@@ -60,6 +60,31 @@ async def test_a_small_upload_is_source_and_response() -> None:
     assert receipt.elapsed == 6
 
 
+async def test_a_body_is_sent_before_its_response_is_waited_for(monkeypatch) -> None:
+    scene = Scene()
+    scene.respond_after("PutObject", 4)
+    send = scene.store.send
+
+    async def send_slowly(request: Request, **options: Any) -> Any:
+        scene.clock.advance(2)
+        return await send(request, **options)
+
+    monkeypatch.setattr(scene.store, "send", send_slowly)
+    receipt = await scene.upload(b"x")
+    assert receipt.timing == UploadTiming(sending=2, response=4)
+
+
+async def test_a_turn_while_the_store_throttles_is_slot() -> None:
+    scene = Scene()
+    scene.engine.client.limiter.rate.on_throttled(0.0, 0.0, 1)
+    scene.engine.client.limiter._is_open = False
+    scene.store.on("PutObject", refusal(503, "SlowDown"))
+    receipt = await scene.upload(b"x")
+    assert receipt.timing.slot > 0
+    assert receipt.timing.slot + receipt.timing.backoff == pytest.approx(sum(scene.clock.slept))
+    assert receipt.timing.total == pytest.approx(receipt.timing.slot + receipt.timing.backoff)
+
+
 async def test_a_backoff_counts_and_so_does_the_time_before_the_upload() -> None:
     scene = Scene()
     scene.store.on("PutObject", refusal(500, "InternalError"))
