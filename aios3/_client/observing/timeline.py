@@ -24,7 +24,10 @@ _STATES: Final[tuple[RequestState, ...]] = ("sending", "response", "backoff", "s
 SHORTEST_WAIT: Final = 0.001
 """Seconds of the shortest wait that is reported. What passes without a wait takes less."""
 
-_FIELDS: Final = tuple(field.name for field in dataclasses.fields(UploadTiming))
+# Copied for each upload, which costs less than to fill a new mapping.
+_NO_SECONDS: Final = {field.name: 0.0 for field in dataclasses.fields(UploadTiming)}
+_NO_ACTIVITY: Final[dict[Activity | None, int]] = dict.fromkeys((*_ACTIVITIES, None), 0)
+_NO_REQUEST: Final = dict.fromkeys(_STATES, 0)
 
 
 class Timeline:
@@ -45,10 +48,10 @@ class Timeline:
         self._monotonic = monotonic
         self._since = monotonic() if began_at is None else began_at
         self._waited = waited
-        self._seconds = dict.fromkeys(_FIELDS, 0.0)
+        self._seconds = _NO_SECONDS.copy()
         self._is_reading = False
-        self._activities: dict[Activity | None, int] = dict.fromkeys((*_ACTIVITIES, None), 0)
-        self._requests: dict[RequestState, int] = dict.fromkeys(_STATES, 0)
+        self._activities = _NO_ACTIVITY.copy()
+        self._requests = _NO_REQUEST.copy()
         self._counted = "preparing"
         """Field that counts the time since `_since`."""
 
