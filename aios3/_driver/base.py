@@ -119,7 +119,8 @@ class DriverBase:
         """Id of the process that runs the loop."""
         self._resources = AsyncExitStack()
         self._engine: Engine | None = None
-        self._is_closed = False
+        self._closed = asyncio.Event()
+        """Set when the driver begins to close."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self._provider.name}>"
@@ -129,7 +130,7 @@ class DriverBase:
         if not grace >= 0:
             raise ConfigurationError(f"grace must be a number of seconds that is not negative, not {grace!r}")
         self._require_own_loop()
-        self._is_closed = True
+        self._closed.set()
         closer = asyncio.current_task()
         async with self._closing:  # a second call waits until the first has closed the driver
             engine, self._engine = self._engine, None
@@ -158,7 +159,7 @@ class DriverBase:
         Raises:
             DriverClosedError: the driver is closed, or was closed meanwhile.
         """
-        if self._is_closed:
+        if self._closed.is_set():
             raise DriverClosedError("the driver is closed")
         self._require_own_loop()
         self._loop, self._process = asyncio.get_running_loop(), os.getpid()
@@ -184,10 +185,10 @@ class DriverBase:
             engine = await self._make_engine()
         except BaseException as error:
             await self._resources.aclose()
-            if self._is_closed and isinstance(error, StorageError | OSError):
+            if self._closed.is_set() and isinstance(error, StorageError | OSError):
                 raise DriverClosedError("the driver was closed while it was opening") from error
             raise
-        if self._is_closed:
+        if self._closed.is_set():
             await self._resources.aclose()
         else:
             self._engine = engine

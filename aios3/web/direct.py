@@ -6,10 +6,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
+from aiohttp import web
+
 from aios3.driver import S3StorageDriver
-from aios3.errors import ConfigurationError, StorageError
+from aios3.errors import ConfigurationError
 
 from ._direct.messages import (
     MOST_COMPLETION,
@@ -27,9 +30,13 @@ from ._direct.messages import (
 from ._direct.service import LEAST_PART, DirectService, KeyFor, OnComplete, called
 from ._direct.signing import DirectSigning
 from ._direct.tokens import TokenSealer
+from ._progress.events import EVENT_HEADERS, EVENT_TYPE, has_ended, wants_events
+from ._progress.watches import Watches
+from ._requests.aiohttp_adapter import aiohttp_routes
 from ._requests.bodies import Receive, Scope, Send, header_of
-from ._requests.errors import ClientDisconnectedError, RequestError
-from .statuses import headers_of, message_of, status_of
+from ._requests.errors import ClientDisconnectedError
+from ._requests.owners import status_of_refusal
+from .statuses import RETRY_AFTER, headers_of, message_of, status_of
 
 __all__ = ["Authorize", "DirectUploads"]
 
@@ -123,6 +130,18 @@ class DirectUploads:
             clock=clock,
         )
         self._signing = DirectSigning(self._service)
+        self._watches = Watches(driver._closed)
+
+    def aiohttp_routes(self, path: str) -> list[web.RouteDef]:
+        """Return routes for ``aiohttp.web``: ``app.add_routes(uploads.aiohttp_routes("/uploads"))``.
+
+        ``authorize`` gets a scope with the keys of ASGI, and with the request of aiohttp as
+        ``scope["aiohttp.request"]``.
+
+        Args:
+            path: path of the application, also in a sub-application; its routes lie below it.
+        """
+        return aiohttp_routes(self, path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Every error becomes a response of JSON with a ``message``."""
@@ -134,7 +153,7 @@ class DirectUploads:
             return  # no client waits for a response
         except Exception as error:  # noqa: BLE001 - a server must respond
             response = _failure(error)
-        await send_response(response, send)
+        await send_response(response, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         match scope["method"], *_segments(scope):
@@ -154,9 +173,11 @@ class DirectUploads:
         raise RefusedError(404, "there is no such route")
 
     async def _about_upload(self, scope: Scope, receive: Receive, method: str, token: str, rest: list[str]) -> Response:
-        service, query = self._service, query_of(scope)
-        opened = service.open(await self._owner(scope), token, query.get("key"))
+        service, query, owner = self._service, query_of(scope), await self._owner(scope)
+        opened = service.open(owner, token, query.get("key"))
         match method, *rest:
+            case ["GET"] if wants_events(header_of(scope, b"accept")):
+                return self._watch(owner, token, header_of(scope, b"last-event-id"))
             case ["GET"]:
                 parts = await service.parts(opened)
                 return json_response(
@@ -177,6 +198,15 @@ class DirectUploads:
                 await service.abort(opened)
                 return json_response({})
         raise RefusedError(405, "there is no such method here")
+
+    def _watch(self, owner: str | None, token: str, last_event_id: str | None) -> Response:
+        """Return the server-sent events of an upload's progress."""
+        if has_ended(last_event_id):
+            return Response(204)
+        if self._watches.is_full:
+            raise RefusedError(503, "too many clients watch uploads", {"Retry-After": str(RETRY_AFTER)})
+        events = self._watches.events(token, partial(self._service.look_at, owner, token))
+        return Response(200, headers=EVENT_HEADERS, content_type=EVENT_TYPE, chunks=events)
 
     async def _params(self, owner: str | None, query: dict[str, str]) -> Response:
         file = declared_file(query)
@@ -207,7 +237,7 @@ class DirectUploads:
         except PermissionError:
             raise RefusedError(403, "this is not allowed") from None
         except Exception as error:
-            status = _status_of_refusal(error)
+            status = status_of_refusal(error)
             if status is None:
                 raise
             raise RefusedError(status, "this is not allowed", getattr(error, "headers", None)) from None
@@ -220,14 +250,6 @@ class DirectUploads:
             return self._public_url
         host = header_of(scope, b"host") or "localhost"
         return f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '').rstrip('/')}"
-
-
-def _status_of_refusal(error: Exception) -> int | None:
-    """Return the status of an HTTP error, as web frameworks define them; ``None`` for any other error."""
-    if isinstance(error, StorageError) and not isinstance(error, RequestError):
-        return None  # the status is the store's
-    status = getattr(error, "status_code", getattr(error, "status", None))
-    return status if isinstance(status, int) and 400 <= status < 500 else None
 
 
 def _segments(scope: Scope) -> list[str]:

@@ -4,41 +4,50 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
+
+from aiohttp import web
 
 from aios3.driver import S3StorageDriver
 from aios3.errors import (
     ConfigurationError,
-    ObjectNotFoundError,
     SizeMismatchError,
     SourceStalledError,
     StorageError,
     UploadNotFoundError,
 )
 
+from ._progress.events import EVENT_HEADERS, has_ended, wants_events
+from ._progress.watches import Watches
+from ._requests.aiohttp_adapter import aiohttp_routes
+from ._requests.bodies import Receive, Scope, Send
+from ._requests.owners import status_of_refusal
 from ._resumable.appending import Appending
 from ._resumable.asgi import (
-    Scope,
-    Send,
     cross_origin_headers,
+    declared_length,
     headers_of,
     method_of,
     path_of,
     run_lifespan,
     send_response,
 )
-from ._resumable.bodies import Body, ClientGoneError, Receive
+from ._resumable.bodies import Body, ClientGoneError
 from ._resumable.creating import Creating, KeyFor, is_token, new_token
+from ._resumable.downloading import download
 from ._resumable.draft import APPEND_TYPE, Draft, is_draft
 from ._resumable.ending import Endings, OnComplete
+from ._resumable.interim import Interim
 from ._resumable.lease import Leases, locked
-from ._resumable.messages import Dialect, Limits, RefusedError, Response, read_count
+from ._resumable.messages import Append, Dialect, Limits, RefusedError, Response, Status
 from ._resumable.tus import Tus, check_version
 from ._resumable.upload_store import OvertakenError, Stored, UploadStore
-from .statuses import status_of
+from ._resumable.watching import look_at
+from .statuses import RETRY_AFTER, status_of
 
 __all__ = ["Authorize", "RefusedError", "ResumableUploads"]
 
@@ -46,6 +55,18 @@ Authorize = Callable[[Scope], Awaitable[str | None] | str | None]
 
 _log: Final = logging.getLogger("aios3")
 _RETRY_AFTER: Final = "2"
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request of a client, and what it takes beside its response."""
+
+    scope: Scope
+    method: str
+    headers: Mapping[str, str]
+    dialect: Dialect
+    body: Body
+    interim: Interim
 
 
 class ResumableUploads:
@@ -78,9 +99,9 @@ class ResumableUploads:
             max_age: time after its creation at which an unfinished upload expires. A finished upload is remembered as
                 long, so that a client that lost the last response learns of its success.
             authorize: called, or awaited, with the scope of each request but OPTIONS. It returns the owner's name;
-                ``None`` means 401. It refuses by `RefusedError`, or by `PermissionError` (403). An upload of one owner
-                is 404 to another. ``None`` instead of a function lets everybody create uploads: only the unguessable
-                URL protects them.
+                ``None`` means 401. It refuses by `RefusedError`, by `PermissionError` (403), or by an HTTP error of a
+                web framework. An upload of one owner is 404 to another. ``None`` instead of a function lets everybody
+                create uploads: only the unguessable URL protects them.
             key_for: called, or awaited, with the owner and the metadata. It returns the key behind `prefix`. ``None``
                 takes random keys, so nothing that a client says decides a key.
             on_complete: called, or awaited, with the receipt and the metadata, once the object is there and before the
@@ -105,6 +126,7 @@ class ResumableUploads:
             max_age=max_age,
             key_for=key_for,
         )
+        self._watches = Watches(driver._closed)
         self._authorize = authorize
         self._limits = Limits(max_size, int(max_age.total_seconds()))
 
@@ -121,6 +143,18 @@ class ResumableUploads:
             StorageError: the helper objects cannot be listed.
         """
         return await self._endings.sweep()
+
+    def aiohttp_routes(self, path: str) -> list[web.RouteDef]:
+        """Return routes for ``aiohttp.web``: ``app.add_routes(uploads.aiohttp_routes("/files"))``.
+
+        They serve the same uploads as the ASGI application does. ``authorize`` gets a scope with the keys of ASGI, and
+        with the request of aiohttp as ``scope["aiohttp.request"]``. Clients of the IETF draft also get the interim
+        response 104, with the URL of a new upload before its first byte is read, and with the offset meanwhile.
+
+        Args:
+            path: path of the application, also in a sub-application; uploads have URLs below it.
+        """
+        return aiohttp_routes(self, path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request; the entry for ASGI servers and frameworks. Errors become responses."""
@@ -139,7 +173,10 @@ class ResumableUploads:
             headers = headers_of(scope)
             method = method_of(scope, headers)
             dialect = dialect_of(method, headers)
-            response = await self._respond(scope, receive, method, headers, dialect)
+            body = Body(receive, declared_length(headers))
+            response = await self._respond(
+                _Request(scope, method, headers, dialect, body, Interim(scope, send, dialect))
+            )
         except ClientGoneError:
             response = Response(408)  # most servers drop it; one that does not needs a response
         except RefusedError as error:
@@ -148,26 +185,21 @@ class ResumableUploads:
             response = dialect.refused(as_refusal(error))
         crossing = cross_origin_headers(headers, is_preflight=method == "OPTIONS")
         response = Response(response.status, {**response.headers, **crossing}, response.body)
-        await send_response(send, response, has_body=scope["method"] != "HEAD")
+        await send_response(receive, send, response, has_body=scope["method"] != "HEAD")
 
-    async def _respond(
-        self, scope: Scope, receive: Receive, method: str, headers: Mapping[str, str], dialect: Dialect
-    ) -> Response:
-        if method == "OPTIONS":
+    async def _respond(self, request: _Request) -> Response:
+        if request.method == "OPTIONS":
             limits = Limits(self._limits.max_size)
             return Response(204, {**Draft({}).options(limits).headers, **Tus().options(limits).headers})
-        if isinstance(dialect, Tus):
-            check_version(headers)
-        root, below = path_of(scope)
-        owner = await self._owner(scope)
-        declared = headers.get("content-length")
-        body = Body(receive, None if declared is None else read_count("Content-Length", declared))
+        if isinstance(request.dialect, Tus):
+            check_version(request.headers)
+        root, below = path_of(request.scope)
+        owner = await self._owner(request.scope)
         if not below:
-            if method != "POST":
+            if request.method != "POST":
                 raise RefusedError(405, headers={"Allow": "POST, OPTIONS"})
-            return await self._create(root, owner, headers, dialect, body)
-        stored = await self._find(below, owner)
-        return await self._act(method, stored, headers, dialect, body)
+            return await self._create(root, owner, request)
+        return await self._act(await self._find(below, owner), request)
 
     async def _owner(self, scope: Scope) -> str | None:
         if self._authorize is None:
@@ -177,6 +209,11 @@ class ResumableUploads:
             owner = await named if inspect.isawaitable(named) else named
         except PermissionError:
             raise RefusedError(403, "this is not allowed") from None
+        except Exception as error:
+            status = status_of_refusal(error)
+            if status is None or isinstance(error, RefusedError):
+                raise
+            raise RefusedError(status, "this is not allowed", headers=getattr(error, "headers", None)) from None
         if owner is None:
             raise RefusedError(401, "log in first")
         return owner
@@ -190,32 +227,46 @@ class ResumableUploads:
             raise RefusedError(410, "the upload has expired")
         return stored
 
-    async def _create(
-        self, root: str, owner: str | None, headers: Mapping[str, str], dialect: Dialect, body: Body
-    ) -> Response:
-        request = dialect.read_creation(headers)
+    async def _create(self, root: str, owner: str | None, request: _Request) -> Response:
+        creation = request.dialect.read_creation(request.headers)
         token = new_token()
-        stored = await self._creating.create(token, request, owner)
+        stored = await self._creating.create(token, creation, owner)
+        await request.interim.created(f"{root}/{token}", self._limits)
         status = stored.description.status(0)
-        if request.first is not None:
-            status = await self._appending.append(stored, request.first, body, dialect)
+        if creation.first is not None:
+            status = await self._append(stored, creation.first, request)
         elif stored.description.length == 0 and not stored.description.is_complete:
             status = (await self._endings.settle(stored)).description.status(None)
-        return dialect.created(status, f"{root}/{token}", self._limits, is_appended=request.first is not None)
+        is_appended = creation.first is not None
+        return request.dialect.created(status, f"{root}/{token}", self._limits, is_appended=is_appended)
 
-    async def _act(
-        self, method: str, stored: Stored, headers: Mapping[str, str], dialect: Dialect, body: Body
-    ) -> Response:
-        if method == "PATCH":
-            return dialect.appended(await self._appending.append(stored, dialect.read_append(headers), body, dialect))
-        if method == "HEAD":
+    async def _append(self, stored: Stored, append: Append, request: _Request) -> Status:
+        return await self._appending.append(stored, append, request.body, request.dialect, request.interim)
+
+    async def _act(self, stored: Stored, request: _Request) -> Response:
+        dialect = request.dialect
+        if request.method == "PATCH":
+            return dialect.appended(await self._append(stored, dialect.read_append(request.headers), request))
+        if request.method == "HEAD":
             return await self._describe(stored, dialect)
-        if method == "DELETE":
+        if request.method == "DELETE":
             await self._endings.delete(stored)
             return dialect.deleted()
-        if method == "GET":
-            return await self._download(stored, dialect)
+        if request.method == "GET" and wants_events(request.headers.get("accept")):
+            return self._watch(stored, request.headers.get("last-event-id"))
+        if request.method == "GET":
+            is_complete = stored.description.is_complete
+            return await (download(self._store, stored) if is_complete else self._describe(stored, dialect))
         raise RefusedError(405, headers={"Allow": "HEAD, GET, PATCH, DELETE, OPTIONS"})
+
+    def _watch(self, stored: Stored, last_event_id: str | None) -> Response:
+        """Return the server-sent events of an upload's progress."""
+        if has_ended(last_event_id):
+            return Response(204)
+        if self._watches.is_full:
+            raise RefusedError(503, "too many clients watch uploads", headers={"Retry-After": str(RETRY_AFTER)})
+        look = partial(look_at, self._store, self._endings, stored.name)
+        return Response(200, EVENT_HEADERS, self._watches.events(stored.name, look))
 
     async def _describe(self, stored: Stored, dialect: Dialect) -> Response:
         offset = None
@@ -227,30 +278,6 @@ class ResumableUploads:
             if offset == stored.description.length:
                 stored = await self._endings.settle(stored)
         return dialect.described(stored.description.status(offset), self._limits)
-
-    async def _download(self, stored: Stored, dialect: Dialect) -> Response:
-        """Return the finished object, in a way that a browser saves and never shows."""
-        if not stored.description.is_complete:
-            return await self._describe(stored, dialect)
-        upload = stored.description.upload
-        try:
-            found = await self._store.driver.get_object(upload.bucket, upload.key)
-        except ObjectNotFoundError:
-            raise RefusedError(410, "the object is gone") from None
-        headers = {
-            "Content-Type": found.content_type or "application/octet-stream",
-            "Content-Length": str(found.size),
-            "Content-Disposition": "attachment",
-            "Content-Security-Policy": "sandbox; default-src 'none'",
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "private, no-store",
-        }
-        return Response(200, headers, self._chunks(upload.bucket, upload.key))
-
-    async def _chunks(self, bucket: str, key: str) -> AsyncGenerator[bytes]:
-        async with aclosing(self._store.driver.download_object_as_stream(bucket, key)) as chunks:
-            async for chunk in chunks:
-                yield chunk
 
 
 def dialect_of(method: str, headers: Mapping[str, str]) -> Dialect:

@@ -1,4 +1,4 @@
-"""Direct uploads: a browser's requests over HTTP to two processes, and its parts straight to the store."""
+"""Direct uploads: a browser's requests over HTTP to three processes, and its parts straight to the store."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from aiohttp import web
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -21,7 +22,7 @@ from aios3 import ResponseError, S3StorageDriver, TransferConfig
 from aios3.testing import Fault
 from aios3.web import DirectUploads
 from aios3.web._direct.service import OpenUpload
-from tests.support.web_servers import uvicorn_serving
+from tests.support.web_servers import aiohttp_serving, uvicorn_serving
 
 PART = 1024
 CONTENT = b"".join(bytes([number]) * 256 for number in range(14))  # 3.5 parts, all different
@@ -102,12 +103,13 @@ def completed():
 
 @pytest.fixture
 async def browse(server, make_driver, completed):
-    """Make a browser of two servers, of FastAPI and of Starlette, whose applications have these options."""
+    """Make a browser of servers of FastAPI, of Starlette and of aiohttp.web, whose applications have these options."""
     async with asyncio.TaskGroup() as group, aiohttp.ClientSession() as session:
         stop = asyncio.Event()
 
         async def serve(app, ready):
-            async with uvicorn_serving(app) as url:
+            serving = aiohttp_serving if isinstance(app, web.Application) else uvicorn_serving
+            async with serving(app) as url:
                 ready.set_result(f"{url}/up")
                 await stop.wait()
 
@@ -115,14 +117,17 @@ async def browse(server, make_driver, completed):
             known = {"part_size": PART, "secret": SECRET, "authorize": owner_of, "clock": Clock()}
             known["on_complete"] = lambda receipt, metadata: completed.append((receipt.key, dict(metadata)))
             urls = []
-            for kind in ("fastapi", "starlette"):
+            for kind in ("fastapi", "starlette", "aiohttp"):
                 direct = DirectUploads(make_driver(), "bucket", **(known | options))
                 if kind == "fastapi":
                     app = FastAPI()
                     app.mount("/up", direct)
                     app.add_middleware(BaseHTTPMiddleware, dispatch=lambda request, call_next: call_next(request))
-                else:
+                elif kind == "starlette":
                     app = Starlette(routes=[Mount("/up", direct)])
+                else:
+                    app = web.Application()
+                    app.add_routes(direct.aiohttp_routes("/up"))
                 ready = asyncio.get_running_loop().create_future()
                 group.create_task(serve(app, ready))
                 urls.append(await ready)

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import hashlib
 import itertools
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from random import Random
@@ -19,7 +20,8 @@ from aios3._concurrency.clock import Clock
 from aios3.testing import Fault
 from aios3.web import RefusedError, ResumableUploads
 from tests.support.sweep import Turns
-from tests.support.web_client import Vanish, WebClient
+from tests.support.web_client import AiohttpClient, Vanish, WebClient
+from tests.support.web_servers import raw_connection
 
 PART = 1024
 CONTENT = bytes(range(256)) * 14  # 3.5 parts
@@ -32,16 +34,27 @@ def small_provider(small_provider):
 
 
 @pytest.fixture
-def make_client(make_driver):
+def adapter():
+    """Server that takes the requests: ASGI, or aiohttp.web over sockets."""
+    return "asgi"
+
+
+both_adapters = pytest.mark.parametrize("adapter", ["asgi", "aiohttp"])
+
+
+@pytest.fixture
+async def make_client(make_driver, adapter):
     """Make a client of an application of its own on a driver of its own, as another process has it."""
+    async with AsyncExitStack() as stack:
 
-    def make(headers=None, clock=None, **options):
-        driver = make_driver()
-        if clock is not None:
-            driver._clock = clock
-        return WebClient(ResumableUploads(driver, "bucket", **options), headers=headers)
+        def make(headers=None, clock=None, **options):
+            driver = make_driver()
+            if clock is not None:
+                driver._clock = clock
+            app = ResumableUploads(driver, "bucket", **options)
+            return WebClient(app, headers=headers) if adapter == "asgi" else AiohttpClient(app, stack, headers=headers)
 
-    return make
+        yield make
 
 
 @pytest.fixture
@@ -64,6 +77,7 @@ def finished(server):
     return found
 
 
+@both_adapters
 async def test_an_upload_goes_through_three_processes(server, make_client):
     one, two, three = make_client(), make_client(), make_client()
     created = await one.create(len(CONTENT), Upload_Metadata="filename Y2F0Lm1wNA==,filetype dmlkZW8vbXA0")
@@ -191,6 +205,7 @@ async def test_a_process_may_die_at_any_request_to_the_store(
 # what tus asks of a server
 
 
+@both_adapters
 async def test_without_the_version_nothing_is_processed(server, make_client):
     client = make_client(headers={})
     answer = await client.call("POST", headers={"Upload-Length": "5"})
@@ -200,6 +215,7 @@ async def test_without_the_version_nothing_is_processed(server, make_client):
     assert server.requests == []
 
 
+@both_adapters
 async def test_options_announce_extensions_and_answer_preflights(make_client):
     client = make_client(max_size=99, headers={"Origin": "https://x", "Tus-Resumable": "9"})
     answer = await client.call("OPTIONS")
@@ -238,6 +254,7 @@ async def test_a_wrong_request_changes_nothing(server, make_client):
     assert (await client.head(url)).offset == 100
 
 
+@both_adapters
 async def test_more_than_the_length_is_refused_when_it_arrives(client):
     url = (await client.create(100)).headers["location"]
     assert (await client.patch(url, 0, [CONTENT[:60], CONTENT[60:120]])).status == 413
@@ -247,6 +264,7 @@ async def test_more_than_the_length_is_refused_when_it_arrives(client):
     assert (await client.patch(url, 100, b"")).offset == 100
 
 
+@both_adapters
 @pytest.mark.parametrize("length", [0, 1, PART, 2 * PART])
 async def test_any_length_can_be_sent_with_the_creation(server, client, length):
     answer = await client.create(length, CONTENT[:length])
@@ -261,12 +279,14 @@ async def test_an_empty_upload_is_complete_when_it_is_created(server, client):
     assert (await client.head(url)).offset == 0
 
 
+@both_adapters
 async def test_a_method_can_be_replaced(client):
     url = (await client.create(5)).headers["location"]
     sent = {"X-HTTP-Method-Override": "PATCH", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
     assert (await client.call("POST", url, sent, b"12345")).offset == 5
 
 
+@both_adapters
 async def test_a_length_is_declared_once_and_late(server, client):
     url = (await client.create(None)).headers["location"]
     await client.patch(url, 0, CONTENT[:3000])
@@ -296,6 +316,7 @@ async def test_a_chunk_with_another_checksum_does_not_count(server, client):
     assert len(helpers(server)) == 1
 
 
+@both_adapters
 @pytest.mark.parametrize("state", ["new", "begun", "finished"])
 async def test_a_deleted_upload_is_gone_with_all_its_objects(server, client, state):
     url = (await client.create(len(CONTENT))).headers["location"]
@@ -308,6 +329,7 @@ async def test_a_deleted_upload_is_gone_with_all_its_objects(server, client, sta
     assert (await client.patch(url, 0, b"x")).status == 404
 
 
+@both_adapters
 async def test_a_finished_upload_can_be_read_and_is_never_shown_by_a_browser(client):
     url = (await client.create(5, b"12345", Upload_Metadata="filetype dGV4dC9odG1s")).headers["location"]
     answer = await client.call("GET", url)
@@ -355,6 +377,7 @@ async def test_a_sweep_that_fails_for_one_upload_ends_the_others(server, make_cl
 # owners, keys, and what happens at the end
 
 
+@both_adapters
 async def test_an_upload_of_one_owner_is_not_found_by_another(server, make_client):
     def authorize(scope):
         name = dict(scope["headers"]).get(b"authorization", b"").decode()
@@ -432,6 +455,7 @@ async def test_a_key_among_the_helper_objects_is_refused(server, make_client):
 # concatenation
 
 
+@both_adapters
 async def test_uploads_of_parts_of_a_file_become_one_object(server, client):
     cuts = [(0, 700), (700, 3000), (3000, len(CONTENT))]
     urls = []
@@ -632,6 +656,7 @@ async def test_without_conditional_writes_a_newer_request_of_the_same_process_en
 # the IETF draft
 
 
+@both_adapters
 async def test_the_draft_creates_appends_and_completes(server, make_client):
     client = make_client(headers={}, max_size=10**6)
     created = await client.call(
@@ -658,6 +683,7 @@ async def test_the_draft_creates_appends_and_completes(server, make_client):
     assert finished(server).headers["content-type"] == "video/mp4"
 
 
+@both_adapters
 async def test_the_draft_takes_a_whole_upload_in_one_request(server, make_client):
     client = make_client(headers={})
     answer = await client.call("POST", headers={"Upload-Complete": "?1"}, body=CONTENT)
@@ -674,6 +700,55 @@ async def test_a_last_request_of_the_draft_that_breaks_off_is_not_the_end(server
     assert (found.offset, found.headers["upload-complete"]) == (1500, "?0")
     await client.call("PATCH", url, {**last, "Upload-Offset": "1500"}, CONTENT[1500:])
     assert finished(server).body == CONTENT
+
+
+@pytest.mark.parametrize("adapter", ["aiohttp"])
+async def test_the_draft_learns_the_url_before_the_first_byte_and_resumes(server, make_client, caplog):
+    """Its client vanishes without a response. What has arrived is kept, and no log shows a client that vanishes."""
+    client = make_client(headers={})
+    async with raw_connection(await client.url()) as (reader, writer):
+        head = {"Upload-Complete": "?1", "Content-Length": str(len(CONTENT)), "Upload-Draft-Interop-Version": "9"}
+        lines = [f"{name}: {value}" for name, value in {"Host": "x", **head}.items()]
+        writer.write("\r\n".join(["POST /files HTTP/1.1", *lines, "", ""]).encode())
+        announced = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        assert announced[0] == "HTTP/1.1 104 Upload Resumption Supported"
+        found = dict(line.split(": ") for line in announced[1:] if line)
+        assert found["upload-draft-interop-version"] == "9"
+        assert found["upload-limit"].startswith("max-age=")
+        url = found["location"]
+        assert (await client.head(url)).offset == 0
+        writer.write(CONTENT[:1500])
+        while (await client.head(url)).offset < PART:
+            await asyncio.sleep(0.01)
+    while (offset := (await client.head(url)).offset) < 1500:
+        await asyncio.sleep(0.01)
+    assert offset == 1500
+    last = {"Content-Type": "application/partial-upload", "Upload-Complete": "?1", "Upload-Offset": "1500"}
+    assert (await client.call("PATCH", url, last, CONTENT[1500:])).status == 204
+    assert finished(server).body == CONTENT
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("adapter", ["aiohttp"])
+async def test_the_draft_learns_what_the_store_has_while_it_appends(make_client, loop_clock):
+    client = make_client(headers={})
+    url = (await client.call("POST", headers={"Upload-Complete": "?0"}, body=CONTENT[:1500])).headers["location"]
+    async with raw_connection(await client.url()) as (reader, writer):
+        head = (
+            f"PATCH {url} HTTP/1.1", "Host: x", "Upload-Complete: ?1", "Content-Type: application/partial-upload",
+            "Upload-Draft-Interop-Version: 8", "Upload-Offset: 1500", f"Content-Length: {len(CONTENT) - 1500}",
+        )  # fmt: skip
+        writer.write("\r\n".join([*head, "", ""]).encode())
+        for offset in (1500, 2 * PART):
+            interim = await reader.readuntil(b"\r\n\r\n")
+            assert interim.startswith(b"HTTP/1.1 104 ")
+            assert b"\r\nupload-offset: %d\r\n" % offset in interim
+            assert b"location" not in interim
+            await loop_clock.advance(1)
+            if offset == 1500:
+                writer.write(CONTENT[1500 : 2 * PART])
+        writer.write(CONTENT[2 * PART :])
+        assert b"HTTP/1.1 204 No Content\r\n" in await reader.readuntil(b"upload-complete: ?1\r\n")
 
 
 # frameworks

@@ -55,7 +55,10 @@ PURE = frozenset(
 """What a pure layer may use: nothing that waits, draws random numbers, reads a clock or writes a log."""
 
 PURE_MODULES = frozenset(
-    f"aios3.web._resumable.{name}" for name in ("description", "draft", "failures", "messages", "tus")
+    [
+        *(f"aios3.web._resumable.{name}" for name in ("description", "draft", "messages", "tus")),
+        "aios3.web._progress.events",
+    ]
 )
 """Modules of another layer that are pure, too: headers and values of protocols for the web."""
 
@@ -155,7 +158,7 @@ def _complaint(module: str, target: str) -> str | None:
 def _about_others(module: str, layer: str, package: str) -> str | None:
     if (layer in PURE_LAYERS or module in PURE_MODULES) and package not in PURE and (module, package) not in EXCEPTIONS:
         return "the protocol is pure"
-    if package == "aiohttp" and layer not in ("_transport", "driver", "_driver"):
+    if package == "aiohttp" and layer not in ("_transport", "driver", "_driver", "web"):
         return "only the transport speaks HTTP"
     if package == "pytest" and module != "aios3.testing.pytest_plugin":
         return "only the plugin for pytest knows it"

@@ -7,9 +7,11 @@ import re
 import aiohttp
 
 from tests.support.places import ROOT
-from tests.support.web_servers import uvicorn_serving
+from tests.support.web_servers import aiohttp_serving, uvicorn_serving
 
-FORMS, DIRECT = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/web.md").read_text(), re.MULTILINE | re.DOTALL)
+FORMS, DIRECT, AIOHTTP = re.findall(
+    r"^```python\n(.*?)^```$", (ROOT / "docs/web.md").read_text(), re.MULTILINE | re.DOTALL
+)
 
 
 def run(block, **scope_values):
@@ -43,3 +45,13 @@ async def test_the_direct_example_asks_for_a_login():
         session.post(f"{url}/uploads/s3/multipart", json={}) as response,
     ):
         assert (response.status, await response.json()) == (401, {"message": "a login is required"})
+
+
+async def test_the_aiohttp_example_asks_for_a_login():
+    names = {"__name__": "block"}
+    exec(compile(AIOHTTP, "docs/web.md", "exec"), names)
+    async with aiohttp_serving(names["app"]) as url, aiohttp.ClientSession() as session:
+        for path, headers in (("/files", {"Tus-Resumable": "1.0.0"}), ("/uploads/s3/multipart", {})):
+            async with session.post(url + path, headers=headers) as response:
+                assert response.status == 401
+    assert names["driver"]._closed.is_set()

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from .web_servers import aiohttp_serving
 
 
 @dataclass
@@ -97,6 +104,55 @@ class WebClient:
 
     async def head(self, url: str) -> Answer:
         return await self.call("HEAD", url)
+
+
+class AiohttpClient(WebClient):
+    """Calls an application that ``aiohttp.web`` serves, over sockets."""
+
+    def __init__(self, app: Any, stack: AsyncExitStack, *, headers: Mapping[str, str] | None = None) -> None:
+        """Take the stack whose end stops the server."""
+        super().__init__(app, headers=headers)
+        self._stack = stack
+        self._url: str | None = None
+
+    async def url(self) -> str:
+        """Return the URL of the server, which the first call starts."""
+        if self._url is None:
+            app = web.Application()
+            app.add_routes(self.app.aiohttp_routes(self.root))
+            # a server that goes on to discard a body would leave a task
+            self._url = await self._stack.enter_async_context(aiohttp_serving(app, lingering_time=0))
+            connector = aiohttp.TCPConnector(force_close=True)
+            self._session = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        return self._url
+
+    async def call(
+        self,
+        method: str,
+        path: str = "/files/",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Iterable[Any] | AsyncIterator[Any] = b"",
+        **scope: Any,
+    ) -> Answer:
+        """Send one request. After a client that vanishes there is no status."""
+        url = URL(await self.url() + path, encoded=True)
+        sent = {**self.headers, **(headers or {})}
+        data = body if isinstance(body, bytes) else _chunks(body)
+        try:
+            async with self._session.request(
+                method, url, headers=sent, data=data, skip_auto_headers=["Content-Type", "Accept"]
+            ) as response:
+                found = {name.lower(): value for name, value in response.headers.items()}
+                return Answer(response.status, found, await response.read())
+        except aiohttp.ClientError:
+            return Answer()
+
+
+async def _chunks(body: Any) -> AsyncIterator[bytes]:
+    async for message in _messages(body):
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError
+        yield message["body"]
 
 
 async def _messages(body: Any) -> Any:

@@ -8,6 +8,7 @@ import socket
 
 import uvicorn
 from aiohttp import web
+from yarl import URL
 
 
 @contextlib.asynccontextmanager
@@ -25,8 +26,9 @@ async def uvicorn_serving(app):
 
 
 @contextlib.asynccontextmanager
-async def aiohttp_serving(app):
-    runner = web.AppRunner(app)
+async def aiohttp_serving(app, **options):
+    """Run the application under aiohttp.web; gives its URL."""
+    runner = web.AppRunner(app, **options)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -34,3 +36,13 @@ async def aiohttp_serving(app):
         yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
     finally:
         await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def raw_connection(url):
+    """Open a connection to a server; gives its reader and writer. At the end the client vanishes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(url).port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()

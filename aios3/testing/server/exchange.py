@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from aios3.testing.wire.answers import Answer, Refusal, error_document
+from aios3.testing.wire.aws_chunked import is_aws_chunked
 from aios3.testing.wire.bodies import CHECKSUM_PREFIX, DIGEST_SIZES, Body
 from aios3.testing.wire.faults import Fault, FaultKind
 from aios3.testing.wire.received import ReceivedRequest
@@ -87,7 +88,8 @@ class Exchange:
         except Refusal as refusal:
             self._send_early(refusal.answer(request.request_id))
             return
-        keep = self._site.keep_bodies or request.operation not in _DATA_OPERATIONS
+        is_data = request.operation in _DATA_OPERATIONS
+        keep = self._site.keep_bodies or not is_data or is_aws_chunked(request.head)
         algorithms = _algorithms(request, check_signatures=self._site.check_signatures)
         length = None if request.head.is_chunked else request.head.content_length or 0
         self._body = Body(length, keep=keep, algorithms=algorithms)

@@ -58,13 +58,15 @@ class S3Server:
         ssl_context: TLS context of the server, which is then https on ``localhost``; ``None`` for http.
         clock: the server's time, aware; for skew, dates and expiry.
         check_signatures: whether signatures and the signed hashes of bodies are checked.
-        keep_bodies: whether object data stays in memory. If not, GetObject gets 501.
+        keep_bodies: whether object data stays in memory. If not, GetObject gets 501. Bodies in the chunks of SDKs are
+            kept in any case.
         public_buckets: names of the buckets that take unsigned requests.
         versioned_buckets: names of the buckets that keep a version of every object.
         forget_completed: whether a repeated CompleteMultipartUpload gets NoSuchUpload.
         page_limit: the most entries on a page of any listing.
         accept_chunked: whether object data may come with ``Transfer-Encoding: chunked`` although the provider has
             multipart uploads. S3 itself refuses that with 501.
+        port: the TCP port of the server on 127.0.0.1; 0 chooses a free one.
         requests_per_connection: number of requests after which a connection ends. Its last response has
             ``Connection: close``. S3 takes about 100. ``None`` is no limit.
     """
@@ -86,6 +88,7 @@ class S3Server:
         page_limit: int = 1000,
         accept_chunked: bool = False,
         requests_per_connection: int | None = None,
+        port: int = 0,
     ) -> None:
         self.store = Store(find_provider(provider), region, clock, page_limit, forget_completed, accept_chunked)
         self.store.buckets.update((name, clock()) for name in buckets)
@@ -101,6 +104,7 @@ class S3Server:
         self.max_parts_in_progress = 0
         self.peer_watch = PeerWatch()
         self._ssl_context = ssl_context
+        self._port = port
         self._request_ids = count(1)
         self._listener: socket.socket | None = None
         self._accepting: dict[asyncio.Task[None], tuple[Connection, socket.socket]] = {}
@@ -113,10 +117,18 @@ class S3Server:
     # The life of the server.
 
     async def __aenter__(self) -> Self:
-        self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._listener.setblocking(False)
-        self._listener.bind(("127.0.0.1", 0))
-        self._listener.listen(128)
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            if self._port:
+                # The port is free again at once after a server that had connections.
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setblocking(False)
+            listener.bind(("127.0.0.1", self._port))
+            listener.listen(128)
+        except OSError:
+            listener.close()
+            raise
+        self._listener = listener
         asyncio.get_running_loop().add_reader(self._listener, self._accept)
         return self
 

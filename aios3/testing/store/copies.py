@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from aios3.testing.wire.answers import Answer, Refusal
-from aios3.testing.wire.bodies import Body
+from aios3.testing.wire.answers import Answer, Refusal, xml_response
+from aios3.testing.wire.bodies import CHECKSUM_PREFIX, Body, checksum_elements, checksum_of
 from aios3.testing.wire.documents import leaf, timestamp, write_document
 from aios3.testing.wire.received import ReceivedRequest
 
-from .objects import require_customer_key, xml_response
+from .reads import require_customer_key
 from .state import CONTENT_HEADERS, Store, StoredObject, StoredPart, check_conditions, described
 
 __all__ = ["copy_object", "upload_part_copy"]
@@ -32,12 +35,17 @@ def copy_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
         raise Refusal(400, "InvalidRequest", f"{message}: {store.provider.max_copy_size}")
     check_conditions(request.head, store.objects.get(address))
     digest = hashlib.md5(b"".join(source.pieces or ()), usedforsecurity=False).hexdigest()
-    etag = store.opaque_etag() or f'"{digest}"'
     copied = dataclasses.replace(
-        source, etag=etag, headers=_headers(request, source), stored_at=store.clock(), parts=()
+        source,
+        etag=store.opaque_etag() or f'"{digest}"',
+        headers=_headers(request, source),
+        stored_at=store.clock(),
+        parts=(),
+        checksums={name: _checksum(name, source.pieces or ()) for name in source.checksums},
+        checksum_type="FULL_OBJECT",
     )
     saved = store.save(address, copied)
-    return _result("CopyObjectResult", copied.etag, copied.stored_at, {**saved, **version})
+    return _result("CopyObjectResult", copied.etag, copied.stored_at, {**saved, **version}, copied.checksums)
 
 
 def upload_part_copy(store: Store, request: ReceivedRequest, body: Body) -> Answer:
@@ -57,8 +65,10 @@ def upload_part_copy(store: Store, request: ReceivedRequest, body: Body) -> Answ
         raise Refusal(400, "InvalidRequest", "The part is too large")
     number, now = request.part_number or 0, store.clock()
     etag = store.opaque_etag() or f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
-    upload.parts[number] = StoredPart(number, len(content), etag, now, {}, content)
-    return _result("CopyPartResult", etag, now, version)
+    names = [CHECKSUM_PREFIX + upload.checksum_algorithm] if upload.checksum_algorithm else []
+    checksums = {name: _checksum(name, [content]) for name in names}
+    upload.parts[number] = StoredPart(number, len(content), etag, now, checksums, content)
+    return _result("CopyPartResult", etag, now, version, checksums)
 
 
 def _source(store: Store, request: ReceivedRequest) -> tuple[StoredObject, dict[str, str]]:
@@ -95,6 +105,15 @@ def _is_metadata(name: str) -> bool:
     return name in CONTENT_HEADERS or name.startswith("x-amz-meta-")
 
 
-def _result(root: str, etag: str, now: datetime, headers: dict[str, str]) -> Answer:
-    document = write_document(root, leaf("LastModified", timestamp(now)), leaf("ETag", etag))
+def _checksum(name: str, pieces: Iterable[bytes]) -> str:
+    """Return the checksum of a header's name. S3 computes it again for a copy."""
+    return base64.b64encode(checksum_of(name.removeprefix(CHECKSUM_PREFIX), pieces)).decode()
+
+
+def _result(
+    root: str, etag: str, now: datetime, headers: dict[str, str], checksums: Mapping[str, str] = MappingProxyType({})
+) -> Answer:
+    document = write_document(
+        root, leaf("LastModified", timestamp(now)), leaf("ETag", etag), *checksum_elements(checksums)
+    )
     return xml_response(document).with_headers(headers.items())

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from aios3.testing.wire.answers import Answer, Refusal
+from aios3.testing.wire.answers import Answer, Refusal, xml_response
 from aios3.testing.wire.bodies import Body, named_checksum, verify_checksum
 from aios3.testing.wire.documents import DeletedKey, MalformedDocumentError, leaf, read_deletion, tree, write_document
 from aios3.testing.wire.received import ReceivedRequest
 
-from .objects import xml_response
 from .state import Store
 
 __all__ = ["delete_object", "delete_objects"]

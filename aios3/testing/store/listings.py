@@ -6,42 +6,92 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 from urllib.parse import quote
 
-from aios3.testing.wire.answers import Answer, Refusal
-from aios3.testing.wire.bodies import CHECKSUM_PREFIX, Body
+from aios3.testing.wire.answers import Answer, Refusal, xml_response
+from aios3.testing.wire.bodies import Body, checksum_elements
 from aios3.testing.wire.documents import leaf, timestamp, tree, write_document
 from aios3.testing.wire.received import ReceivedRequest
 
-from .objects import xml_response
 from .state import OpenUpload, Store, StoredObject, StoredPart, StoredVersion
 
-__all__ = ["list_multipart_uploads", "list_object_versions", "list_objects_v2", "list_parts"]
+__all__ = ["list_multipart_uploads", "list_object_versions", "list_objects", "list_objects_v2", "list_parts"]
 
 _Item = TypeVar("_Item")
 
 
+def list_objects(store: Store, request: ReceivedRequest, body: Body) -> Answer:
+    """List keys in the order of their UTF-8 bytes, after a marker that is a key."""
+    marker, delimiter = request.head.parameter("marker") or "", request.head.parameter("delimiter")
+    listing = _list_keys(store, request, marker)
+    fields = [leaf("Marker", listing.encode(marker))]
+    # S3 names the next marker only with a delimiter. Without one, it is the last key.
+    if listing.is_truncated and delimiter and listing.page:
+        fields.append(leaf("NextMarker", listing.encode(listing.page[-1])))
+    return _listing_response(store, request, listing, fields, with_owner=True)
+
+
 def list_objects_v2(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """List keys in the order of their UTF-8 bytes."""
-    bucket = store.require_bucket(request)
+    """List keys in the order of their UTF-8 bytes, after a key or from a token on."""
+    store.require_bucket(request)
     if request.head.parameter("list-type") != "2":
-        raise Refusal(501, "NotImplemented", "Only ListObjectsV2 is here.", Header="list-type")
+        raise Refusal(501, "NotImplemented", "Only version 2 of ListObjects has a list-type.", Header="list-type")
+    token, start = request.head.parameter("continuation-token"), request.head.parameter("start-after")
+    listing = _list_keys(store, request, (start or "") if token is None else _read_token(token))
+    fields = [leaf("KeyCount", len(listing.page))]
+    if start is not None:
+        fields.append(leaf("StartAfter", listing.encode(start)))
+    if token is not None:
+        fields.append(leaf("ContinuationToken", token))
+    if listing.is_truncated and listing.page:
+        fields.append(leaf("NextContinuationToken", base64.b64encode(listing.page[-1].encode()).decode()))
+    with_owner = request.head.parameter("fetch-owner") == "true"
+    return _listing_response(store, request, listing, fields, with_owner=with_owner)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """One page of a listing of objects."""
+
+    page: list[str]
+    """Keys and common prefixes in order."""
+    common: set[str]
+    """Those entries of the page that are common prefixes."""
+    is_truncated: bool
+    prefix: str
+    most: int
+    encode: _Encoder
+
+
+def _list_keys(store: Store, request: ReceivedRequest, after: str) -> _Listing:
+    bucket = store.require_bucket(request)
     prefix, encode = _read_common(store, request)
-    token = request.head.parameter("continuation-token")
-    after = request.head.parameter("start-after") or "" if token is None else _read_token(token)
     most = _read_count(request, "max-keys", store.page_limit)
     keys = (key for owner, key in store.objects if owner == bucket and key.startswith(prefix))
     entries = _group(keys, prefix, request.head.parameter("delimiter"))
-    page, truncated = _take((entry for entry in entries if entry.encode() > after.encode()), most)
-    fields = [leaf("Name", bucket), leaf("Prefix", encode(prefix)), leaf("MaxKeys", most)]
-    fields += [leaf("KeyCount", len(page)), _truncated(truncated), *_encoding_field(request)]
-    if truncated and page:
-        fields.append(leaf("NextContinuationToken", base64.b64encode(page[-1].encode()).decode()))
-    contents = [_object_entry(encode(each), store.objects[bucket, each]) for each in page if not entries[each]]
-    common = [tree("CommonPrefixes", leaf("Prefix", encode(each))) for each in page if entries[each]]
-    return xml_response(write_document("ListBucketResult", *fields, *contents, *common))
+    page, is_truncated = _take((entry for entry in entries if entry.encode() > after.encode()), most)
+    return _Listing(page, {entry for entry in page if entries[entry]}, is_truncated, prefix, most, encode)
+
+
+def _listing_response(
+    store: Store, request: ReceivedRequest, listing: _Listing, fields: list[str], *, with_owner: bool
+) -> Answer:
+    bucket, encode = store.require_bucket(request), listing.encode
+    shared = [leaf("Name", bucket), leaf("Prefix", encode(listing.prefix)), leaf("MaxKeys", listing.most)]
+    if delimiter := request.head.parameter("delimiter"):
+        shared.append(leaf("Delimiter", encode(delimiter)))
+    shared += [_truncated(listing.is_truncated), *_encoding_field(request)]
+    owner = [tree("Owner", leaf("ID", "owner"))] if with_owner else []
+    entries = [
+        tree("CommonPrefixes", leaf("Prefix", encode(each)))
+        if each in listing.common
+        else _object_entry(encode(each), store.objects[bucket, each], *owner)
+        for each in listing.page
+    ]
+    return xml_response(write_document("ListBucketResult", *shared, *fields, *entries))
 
 
 def _group(keys: Iterable[str], prefix: str, delimiter: str | None) -> dict[str, bool]:
@@ -202,13 +252,14 @@ def _truncated(truncated: bool) -> str:
     return leaf("IsTruncated", str(truncated).lower())
 
 
-def _object_entry(key: str, found: StoredObject) -> str:
+def _object_entry(key: str, found: StoredObject, *owner: str) -> str:
     return tree(
         "Contents",
         leaf("Key", key),
         leaf("LastModified", timestamp(found.stored_at)),
         leaf("ETag", found.etag),
         leaf("Size", found.size),
+        *owner,
         leaf("StorageClass", found.headers.get("x-amz-storage-class", "STANDARD")),
     )
 
@@ -226,14 +277,11 @@ def _upload_entry(key: str, upload: OpenUpload) -> str:
 
 
 def _part_entry(part: StoredPart) -> str:
-    checksums = [
-        leaf(f"Checksum{name.removeprefix(CHECKSUM_PREFIX).upper()}", value) for name, value in part.checksums.items()
-    ]
     return tree(
         "Part",
         leaf("PartNumber", part.number),
         leaf("LastModified", timestamp(part.stored_at)),
         leaf("ETag", part.etag),
         leaf("Size", part.size),
-        *checksums,
+        *checksum_elements(part.checksums),
     )

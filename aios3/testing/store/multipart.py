@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from aios3.testing.wire.answers import Answer, Refusal
-from aios3.testing.wire.bodies import CHECKSUM_PREFIX, Body, require_lock_digest, verify_checksum
+from aios3.testing.wire.bodies import CHECKSUM_PREFIX, Body, checksum_elements, require_lock_digest, verify_checksum
 from aios3.testing.wire.documents import ListedPart, MalformedDocumentError, leaf, read_completion, write_document
 from aios3.testing.wire.received import ReceivedRequest
 
@@ -142,6 +142,7 @@ def _assemble(
         stored_at=store.clock(),
         parts=tuple(parts),
         checksums=checksums,
+        checksum_type=upload.checksum_type or "FULL_OBJECT",
         pieces=pieces if len(pieces) == len(parts) else None,
     )
 
@@ -149,7 +150,6 @@ def _assemble(
 def _completion_response(request: ReceivedRequest, upload: OpenUpload, etag: str, checksums: dict[str, str]) -> Answer:
     location = f"http://{request.header('Host')}{request.path}"
     fields = [leaf("Location", location), leaf("Bucket", upload.bucket), leaf("Key", upload.key), leaf("ETag", etag)]
-    for name, value in checksums.items():
-        fields.append(leaf(f"Checksum{name.removeprefix(CHECKSUM_PREFIX).upper()}", value))
-        fields.append(leaf("ChecksumType", upload.checksum_type))
+    if checksums:
+        fields += [*checksum_elements(checksums), leaf("ChecksumType", upload.checksum_type)]
     return Answer(200, {"Content-Type": "application/xml"}, write_document("CompleteMultipartUploadResult", *fields))

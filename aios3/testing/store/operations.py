@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
 from aios3.credentials import Credentials
-from aios3.testing.store import copies, deletions, listings, multipart, objects
+from aios3.testing.store import buckets, copies, deletions, listings, multipart, objects, reads
 from aios3.testing.wire.answers import Answer, Refusal
+from aios3.testing.wire.aws_chunked import ChunkedBody, check_chunks, is_aws_chunked, read_chunks
 from aios3.testing.wire.bodies import Body, verify_md5
 from aios3.testing.wire.received import UNKNOWN_OPERATION, ReceivedRequest
 from aios3.testing.wire.signatures import UNSIGNED_PAYLOAD, check_authorization, read_authorization
@@ -30,15 +32,24 @@ _Handler = Callable[[Store, ReceivedRequest, Body], Answer]
 
 _HANDLERS: Final[Mapping[str, _Handler]] = MappingProxyType(
     {
-        "ListBuckets": objects.list_buckets,
+        "ListBuckets": buckets.list_buckets,
         "CreateSession": create_session,
-        "CreateBucket": objects.create_bucket,
-        "HeadBucket": objects.head_bucket,
-        "DeleteBucket": objects.delete_bucket,
+        "CreateBucket": buckets.create_bucket,
+        "HeadBucket": buckets.head_bucket,
+        "DeleteBucket": buckets.delete_bucket,
+        "GetBucketLocation": buckets.get_bucket_location,
+        "GetBucketVersioning": buckets.get_bucket_versioning,
+        "PutBucketVersioning": buckets.put_bucket_versioning,
+        "GetBucketLifecycleConfiguration": buckets.get_bucket_lifecycle,
+        "PutBucketLifecycleConfiguration": buckets.put_bucket_lifecycle,
+        "DeleteBucketLifecycle": buckets.delete_bucket_lifecycle,
         "PutObject": objects.put_object,
-        "GetObject": objects.get_object,
-        "HeadObject": objects.head_object,
+        "GetObject": reads.get_object,
+        "HeadObject": reads.head_object,
+        "GetObjectAttributes": reads.get_object_attributes,
         "GetObjectTagging": objects.get_object_tagging,
+        "PutObjectTagging": objects.put_object_tagging,
+        "DeleteObjectTagging": objects.delete_object_tagging,
         "DeleteObject": deletions.delete_object,
         "DeleteObjects": deletions.delete_objects,
         "CopyObject": copies.copy_object,
@@ -47,6 +58,7 @@ _HANDLERS: Final[Mapping[str, _Handler]] = MappingProxyType(
         "UploadPart": multipart.upload_part,
         "CompleteMultipartUpload": multipart.complete_multipart_upload,
         "AbortMultipartUpload": multipart.abort_multipart_upload,
+        "ListObjects": listings.list_objects,
         "ListObjectsV2": listings.list_objects_v2,
         "ListObjectVersions": listings.list_object_versions,
         "ListMultipartUploads": listings.list_multipart_uploads,
@@ -64,7 +76,8 @@ def admit(store: Store, request: ReceivedRequest, *, is_tls: bool) -> None:
     refuse_plain_http(store.provider, is_tls=is_tls)
     is_data = request.operation in _DATA_OPERATIONS
     is_multipart = "Multipart" in request.operation or request.operation in _PART_OPERATIONS
-    takes_chunks = is_data and request.head.is_chunked and (store.accept_chunked or not store.provider.multipart)
+    takes_any = store.accept_chunked or not store.provider.multipart or is_aws_chunked(request.head)
+    takes_chunks = is_data and request.head.is_chunked and takes_any
     if is_multipart and not store.provider.multipart:
         raise Refusal(501, "NotImplemented", "There are no multipart uploads here.")
     if request.header("Transfer-Encoding") is not None and not takes_chunks:
@@ -98,9 +111,14 @@ def process(
     """
     try:
         _check_form(request)
+        chunked = read_chunks(request.head, body.kept or b"") if is_aws_chunked(request.head) else None
+        if chunked is not None:
+            body = body.decoded((data for data, _ in chunked.chunks), chunked.algorithms)
         _check_size(store, request, body.received)
         if credentials is not None:
-            _authenticate(store, request, body, credentials, public_buckets)
+            _authenticate(store, request, body, credentials, public_buckets, chunked)
+        if chunked is not None:
+            request.head = replace(request.head, headers=(*request.head.headers, *chunked.trailers))
         refuse_what_is_not_taken(store, request, body.received)
         verify_md5(request.head, body)
         return _HANDLERS[request.operation](store, request, body)
@@ -118,7 +136,12 @@ def _check_form(request: ReceivedRequest) -> None:
 
 
 def _authenticate(
-    store: Store, request: ReceivedRequest, body: Body, credentials: Credentials, public_buckets: Collection[str]
+    store: Store,
+    request: ReceivedRequest,
+    body: Body,
+    credentials: Credentials,
+    public_buckets: Collection[str],
+    chunked: ChunkedBody | None,
 ) -> None:
     claim = read_authorization(request.head)
     if claim is None:
@@ -129,14 +152,13 @@ def _authenticate(
     claim, keys = find_keys(store, request, claim, credentials)
     service = store.provider.signing_service
     check_authorization(request.head, claim, credentials=keys, region=region, now=now, service=service)
-    is_header = claim.expires is None
-    _check_payload(store, claim.payload_hash, body, refuse_unsigned=is_header)
+    if chunked is None:
+        _check_payload(store, claim.payload_hash, body, refuse_unsigned=claim.expires is None)
+    else:
+        check_chunks(chunked, claim, keys.secret_access_key)
 
 
 def _check_payload(store: Store, claimed: str, body: Body, *, refuse_unsigned: bool) -> None:
-    if claimed.startswith("STREAMING-"):
-        message = "A header you provided implies functionality that is not implemented"
-        raise Refusal(501, "NotImplemented", message, Header="x-amz-content-sha256")
     if claimed == UNSIGNED_PAYLOAD:
         if refuse_unsigned and store.provider.signs_payload_over_tls:
             raise Refusal(400, "XAmzContentSHA256Mismatch", "UNSIGNED-PAYLOAD is not taken here.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ _NOT_DESCRIBING: Final = frozenset({
     "x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-mp-object-size", "x-amz-request-payer",
     "x-amz-expected-bucket-owner", "x-amz-sdk-checksum-algorithm", "x-amz-user-agent", "x-amz-s3session-token",
     "x-amz-metadata-directive", "x-amz-tagging-directive", "x-amz-source-expected-bucket-owner",
+    "x-amz-decoded-content-length", "x-amz-trailer",
 })  # fmt: skip
 _MAX_METADATA: Final = 2048
 
@@ -84,6 +86,8 @@ class StoredObject:
     """Parts in order; empty for an object of one PutObject."""
     checksums: Mapping[str, str] = field(default_factory=dict)
     """Checksums in base64, by header name."""
+    checksum_type: str = "FULL_OBJECT"
+    """``"FULL_OBJECT"`` or ``"COMPOSITE"``, which is made of the checksums of the parts."""
     pieces: tuple[bytes, ...] | None = field(default=None, repr=False)
 
     @property
@@ -153,6 +157,8 @@ class Store:
     versioned_buckets: set[str] = field(default_factory=set)
     undeletable: set[tuple[str, str]] = field(default_factory=set)
     """Bucket and key of objects that DeleteObjects refuses to delete."""
+    lifecycles: dict[str, bytes] = field(default_factory=dict)
+    """Document with the rules of a bucket, by bucket."""
     locked_buckets: set[str] = field(default_factory=set)
     """Buckets that lock every new object, whose bodies need a digest."""
     _numbers: count[int] = field(default_factory=lambda: count(1))
@@ -184,6 +190,12 @@ class Store:
         self.versions.setdefault(address, []).append(version)
         marker = {"x-amz-delete-marker": "true"} if found is None else {}
         return {"x-amz-version-id": version.version_id, **marker}
+
+    def replace(self, address: tuple[str, str], found: StoredObject, changed: StoredObject) -> None:
+        """Put a changed description in the place of the current object, in the same version."""
+        self.objects[address] = changed
+        if history := self.versions.get(address):
+            history[:] = [dataclasses.replace(each, found=changed) if each.found is found else each for each in history]
 
     def remove_version(self, address: tuple[str, str], version_id: str) -> dict[str, str]:
         """Remove one version for good, and return the headers that report it. A missing version is no error."""
@@ -262,6 +274,7 @@ def described(head: RequestHead) -> dict[str, str]:
     """
     names = dict.fromkeys(name.lower() for name, _ in head.headers)
     chosen = {name: head.header(name) or "" for name in names if name in CONTENT_HEADERS or _is_description(name)}
+    chosen |= _without_framing(chosen.pop("content-encoding", ""))
     size = sum(
         len(name.removeprefix("x-amz-meta-")) + len(value)
         for name, value in chosen.items()
@@ -271,6 +284,12 @@ def described(head: RequestHead) -> dict[str, str]:
         message = "Your metadata headers exceed the maximum allowed metadata size"
         raise Refusal(400, "MetadataTooLarge", message, Size=size, MaxSizeAllowed=_MAX_METADATA)
     return chosen
+
+
+def _without_framing(encoding: str) -> dict[str, str]:
+    """Return the content encoding that S3 stores: without the framing of the body."""
+    stored = [word for word in encoding.split(",") if word.strip() not in {"", "aws-chunked"}]
+    return {"content-encoding": ",".join(stored).strip()} if stored else {}
 
 
 def _is_description(name: str) -> bool:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from .documents import leaf, write_document
 
-__all__ = ["Answer", "Refusal", "error_document", "render", "render_head"]
+__all__ = ["Answer", "Refusal", "error_document", "render", "render_head", "xml_response"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,11 @@ class Refusal(Exception):  # noqa: N818 - it is a response, not a failure of thi
         body = error_document(self.code, self.message, request_id, self.details)
         region = {"x-amz-bucket-region": str(self.details["Region"])} if "Region" in self.details else {}
         return Answer(self.status, {"Content-Type": "application/xml", **region}, body)
+
+
+def xml_response(body: bytes) -> Answer:
+    """Return a response with status 200 and a document."""
+    return Answer(200, {"Content-Type": "application/xml"}, body)
 
 
 def error_document(code: str, message: str, request_id: str, details: Mapping[str, object] | None = None) -> bytes:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 from .answers import Refusal
 from .crcs import CRC_SIZES, RunningCrc
+from .documents import leaf
 from .heads import RequestHead
 
 __all__ = [
     "CHECKSUM_PREFIX",
     "DIGEST_SIZES",
     "Body",
+    "checksum_elements",
     "checksum_of",
     "named_checksum",
     "require_lock_digest",
@@ -77,6 +79,13 @@ class Body:
             digest.update(piece)
         self.received += len(piece)
 
+    def decoded(self, pieces: Iterable[bytes], algorithms: Iterable[str]) -> Body:
+        """Return a kept body of other bytes, with the same digests and those of more algorithms."""
+        other = Body(None, algorithms={*self._digests, *algorithms})
+        for piece in pieces:
+            other.feed(piece)
+        return other
+
     @property
     def kept(self) -> bytes | None:
         """Received bytes, or ``None`` if they are not kept."""
@@ -93,6 +102,11 @@ def checksum_of(algorithm: str, pieces: Iterable[bytes]) -> bytes:
     for piece in pieces:
         digest.update(piece)
     return digest.digest()
+
+
+def checksum_elements(checksums: Mapping[str, str]) -> list[str]:
+    """Return the elements of a document for checksums by header name."""
+    return [leaf(f"Checksum{name.removeprefix(CHECKSUM_PREFIX).upper()}", value) for name, value in checksums.items()]
 
 
 def named_checksum(head: RequestHead) -> tuple[str, str] | None:

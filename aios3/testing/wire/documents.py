@@ -17,6 +17,8 @@ __all__ = [
     "read_completion",
     "read_deletion",
     "read_location_constraint",
+    "read_tags",
+    "read_versioning",
     "timestamp",
     "tree",
     "write_document",
@@ -113,6 +115,32 @@ def read_location_constraint(body: bytes) -> str | None:
         return None
     root = _parse(body, "CreateBucketConfiguration")
     return next((child.text or "" for child in root if _local_name(child) == "LocationConstraint"), None)
+
+
+def read_tags(body: bytes) -> list[tuple[str, str]]:
+    """Read the names and values of a PutObjectTagging request.
+
+    Raises:
+        MalformedDocumentError: the body is another document, or broken.
+    """
+    tags = []
+    for element in _parse(body, "Tagging").iter():
+        if _local_name(element) == "Tag":
+            fields = {_local_name(child): child.text or "" for child in element}
+            if not fields.get("Key"):
+                raise MalformedDocumentError("a tag has a Key")
+            tags.append((fields["Key"], fields.get("Value", "")))
+    return tags
+
+
+def read_versioning(body: bytes) -> str | None:
+    """Read the status of a PutBucketVersioning request; ``None`` if it names none.
+
+    Raises:
+        MalformedDocumentError: the body is another document, or broken.
+    """
+    root = _parse(body, "VersioningConfiguration")
+    return next((child.text or "" for child in root if _local_name(child) == "Status"), None)
 
 
 def _parse(body: bytes, expected: str) -> ET.Element:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from html import escape, unescape
 from typing import Any, Final
@@ -14,6 +14,7 @@ from aios3.models import UploadedPart
 from aios3.options import KIB, MIB
 from aios3.web._requests.bodies import Receive, Scope, Send, body_of
 from aios3.web._requests.errors import RequestError
+from aios3.web._requests.streams import send_chunks
 
 __all__ = [
     "MOST_COMPLETION",
@@ -187,12 +188,14 @@ def parts_of_xml(body: bytes) -> dict[int, str]:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Response that fits in memory."""
+    """Response to a client."""
 
     status: int
     body: bytes = field(default=b"", repr=False)
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+    chunks: AsyncGenerator[bytes] | None = field(default=None, repr=False)
+    """Body that is made while it is sent; ``None`` if it is `body`."""
 
 
 def json_response(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -209,11 +212,16 @@ def xml_response(name: str, children: Mapping[str, object], parts: list[Uploaded
     return Response(200, f"<{name}>{inner}</{name}>".encode(), "application/xml")
 
 
-async def send_response(response: Response, send: Send) -> None:
+async def send_response(response: Response, receive: Receive, send: Send) -> None:
     """Send a response that no cache may keep, because presigned URLs are secrets."""
     headers = {"cache-control": "no-store", **{name.lower(): value for name, value in response.headers.items()}}
     if response.status != 204:
-        headers |= {"content-type": response.content_type, "content-length": str(len(response.body))}
+        headers["content-type"] = response.content_type
+    if response.status != 204 and response.chunks is None:
+        headers["content-length"] = str(len(response.body))
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": response.status, "headers": raw})
-    await send({"type": "http.response.body", "body": response.body})
+    if response.chunks is None:
+        await send({"type": "http.response.body", "body": response.body})
+    else:
+        await send_chunks(receive, send, response.chunks)

@@ -23,8 +23,9 @@ from aios3.errors import (
     ObjectTooLargeError,
     UploadNotFoundError,
 )
-from aios3.models import UploadedPart, UploadReceipt
+from aios3.models import StorageObject, UploadedPart, UploadReceipt
 from aios3.options import MIB, TransferConfig
+from aios3.web._progress.events import UploadState
 
 from .messages import MOST_PARTS, DeclaredFile, RefusedError
 from .tokens import TokenSealer
@@ -178,6 +179,25 @@ class DirectService:
         """Return the parts that the store holds."""
         return [part async for part in self.driver.iterate_parts(opened.upload)]
 
+    async def look_at(self, owner: str | None, token: str) -> UploadState:
+        """Return the state of an upload for those who only watch it, by at most two requests and one for 1,000 parts.
+
+        An object that was moved or deleted since is gone.
+
+        Raises:
+            StorageError: the store refused, or does not respond.
+        """
+        try:
+            opened = self.open(owner, token, None)
+        except RefusedError:
+            return UploadState("gone")
+        try:
+            offset = sum(part.size for part in await self.parts(opened))
+        except UploadNotFoundError:
+            found = await self._completed(opened.upload)
+            return UploadState("gone") if found is None else UploadState("complete", found.size, found.size)
+        return UploadState("active", offset, opened.upload.size)
+
     async def abort(self, opened: OpenUpload) -> None:
         """Abort the upload and prove that nothing remained."""
         await self.driver.abort_multipart_upload(opened.upload)
@@ -213,7 +233,7 @@ class DirectService:
             try:
                 receipt = await self._commit(opened, seen)
             except UploadNotFoundError:
-                if not await self._is_completed(opened.upload):
+                if await self._completed(opened.upload) is None:
                     raise
                 return
             if self._on_complete is not None:
@@ -229,13 +249,13 @@ class DirectService:
             raise ObjectTooLargeError(f"the parts hold {size} bytes, and {self._max_size} are allowed")
         return await self.driver.complete_multipart_upload(_on_grid(opened.upload, parts), parts=parts)
 
-    async def _is_completed(self, upload: MultipartUpload) -> bool:
-        """Return whether the key holds the object of this upload, which its nonce proves."""
+    async def _completed(self, upload: MultipartUpload) -> StorageObject | None:
+        """Return the object of this upload, which its nonce proves; ``None`` if the key does not hold it."""
         try:
             found = await self.driver.get_object(upload.bucket, upload.key)
         except ObjectNotFoundError:
-            return False
-        return upload.nonce is not None and found.metadata.get(NONCE_NAME) == upload.nonce
+            return None
+        return found if upload.nonce is not None and found.metadata.get(NONCE_NAME) == upload.nonce else None
 
 
 def _on_grid(upload: MultipartUpload, parts: list[UploadedPart]) -> MultipartUpload:

@@ -1,18 +1,22 @@
-"""Bodies of requests as one function that reads the next chunk, for ASGI, Starlette and aiohttp.web."""
+"""Types of ASGI, and bodies of requests as one function that reads the next chunk: ASGI, Starlette, aiohttp.web."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from .errors import ClientDisconnectedError
 
-__all__ = ["Receive", "RequestBody", "Scope", "Send", "body_of", "header_of"]
+__all__ = ["INTERIM", "Receive", "RequestBody", "Scope", "Send", "body_of", "header_of"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+INTERIM: Final = "aios3.response.interim"
+"""Extension of ASGI for servers that can send interim responses: its name in a scope, and the type of its message,
+which has ``status`` and ``headers``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from .bodies import Body, ClientGoneError
 from .description import Description, Progress
 from .draft import inconsistent_length
 from .ending import Endings
+from .interim import Interim
 from .lease import Lease, Leases, locked
 from .messages import Append, Dialect, RefusedError, Status
 from .upload_store import Stored, UploadStore
@@ -30,8 +31,8 @@ class Appending:
         self._endings = endings
         self._max_size = max_size
 
-    async def append(self, stored: Stored, request: Append, body: Body, dialect: Dialect) -> Status:
-        """Append `body`, keep as much as arrives, and finish the upload if it is whole.
+    async def append(self, stored: Stored, request: Append, body: Body, dialect: Dialect, interim: Interim) -> Status:
+        """Append `body`, keep as much as arrives, and finish the upload if it is whole. Report progress by `interim`.
 
         After a failure, a cancellation or the death of the process all bytes that were acknowledged before are there.
 
@@ -46,7 +47,8 @@ class Appending:
         described = self._described(stored.description, request, body)
         async with self._leases.hold(stored, described) as lease:
             lease.offset = progress.offset
-            return await self._append(lease, progress, request, body)
+            await interim.reached(progress.offset)
+            return await self._append(lease, progress, request, body, interim)
 
     async def _ready(self, stored: Stored, request: Append, body: Body, dialect: Dialect) -> tuple[Stored, Progress]:
         """Return the upload when its lease is free and the request fits it."""
@@ -99,7 +101,7 @@ class Appending:
         expected = end if self._store.has_conditions and not is_end else None
         return replace(description, expected=expected)
 
-    async def _append(self, lease: Lease, progress: Progress, request: Append, body: Body) -> Status:
+    async def _append(self, lease: Lease, progress: Progress, request: Append, body: Body, interim: Interim) -> Status:
         upload = lease.description.upload
         lease.offset = None
         most = self._room(lease.description, progress)
@@ -110,7 +112,9 @@ class Appending:
             else:
                 source = await stack.enter_async_context(self._source(lease, progress, request, body, most))
                 first = len(progress.parts) + 1
-                stored = await self._store.driver.upload_parts(upload, source, first_part=first, last=False)
+                stored = await self._store.driver.upload_parts(
+                    upload, source, first_part=first, last=False, on_progress=interim.from_offset(progress.in_parts)
+                )
                 tail = stored.tail
             progress, offset = self._after(progress, stored)
             if request.is_last and body.is_whole and lease.description.length is None:

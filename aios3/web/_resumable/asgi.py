@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
-from contextlib import aclosing, suppress
-from typing import Any, Final
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
 
-from .bodies import Receive
-from .messages import RefusedError, Response
+from aios3.web._requests.bodies import Receive, Scope, Send
+from aios3.web._requests.streams import send_chunks
+
+from .messages import RefusedError, Response, read_count
 
 __all__ = [
-    "Scope",
-    "Send",
     "cross_origin_headers",
+    "declared_length",
     "headers_of",
     "method_of",
     "path_of",
     "run_lifespan",
     "send_response",
 ]
-
-Scope = MutableMapping[str, Any]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MOST_HEADERS: Final = 32 * 1024
 """Limit of the names and values of all headers together, in bytes."""
@@ -34,7 +32,7 @@ _EXPOSED: Final = (
 _ALLOWED: Final = (
     "Authorization, Content-Type, Content-Digest, Upload-Checksum, X-HTTP-Method-Override, X-Request-ID, "
     "X-Requested-With, Tus-Resumable, Upload-Offset, Upload-Length, Upload-Metadata, Upload-Defer-Length, "
-    "Upload-Concat, Upload-Complete, Upload-Incomplete, Upload-Draft-Interop-Version"
+    "Upload-Concat, Upload-Complete, Upload-Incomplete, Upload-Draft-Interop-Version, Last-Event-ID"
 )
 _METHODS: Final = "POST, HEAD, PATCH, OPTIONS, GET, DELETE"
 
@@ -59,6 +57,12 @@ def method_of(scope: Scope, headers: Mapping[str, str]) -> str:
     return headers.get("x-http-method-override", scope["method"]).strip().upper()
 
 
+def declared_length(headers: Mapping[str, str]) -> int | None:
+    """Return the bytes of the body by ``Content-Length``; ``None`` without one."""
+    declared = headers.get("content-length")
+    return None if declared is None else read_count("Content-Length", declared)
+
+
 def path_of(scope: Scope) -> tuple[str, str]:
     """Return the path at which the application is mounted, and the path below it, both without a slash at the end."""
     root = scope.get("root_path", "").rstrip("/")
@@ -81,10 +85,11 @@ def cross_origin_headers(headers: Mapping[str, str], *, is_preflight: bool) -> d
     return found
 
 
-async def send_response(send: Send, response: Response, *, has_body: bool) -> None:
+async def send_response(receive: Receive, send: Send, response: Response, *, has_body: bool) -> None:
     """Send a response. A client that has vanished is no error.
 
     Args:
+        receive: the ASGI function, which shows that the client has vanished.
         send: the ASGI function.
         response: the response.
         has_body: ``False`` for the response to HEAD.
@@ -99,15 +104,7 @@ async def send_response(send: Send, response: Response, *, has_body: bool) -> No
         if isinstance(body, bytes):
             await send({"type": "http.response.body", "body": body if has_body else b""})
         else:
-            await _send_chunks(send, body)
-
-
-async def _send_chunks(send: Send, body: Any) -> None:
-    chunks: AsyncGenerator[bytes]
-    async with aclosing(body) as chunks:
-        async for chunk in chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+            await send_chunks(receive, send, body)
 
 
 async def run_lifespan(receive: Receive, send: Send) -> None:

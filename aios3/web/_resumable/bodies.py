@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+from aios3.web._requests.bodies import Receive
+
 from .messages import Checksum, RefusedError
 
-__all__ = ["Body", "ClientGoneError", "Receive"]
-
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+__all__ = ["Body", "ClientGoneError"]
 
 
 class ClientGoneError(Exception):

@@ -19,6 +19,12 @@ __all__ = ["APPEND_TYPE", "Draft", "inconsistent_length", "is_draft"]
 
 APPEND_TYPE: Final = "application/partial-upload"
 
+_VERSION: Final = "upload-draft-interop-version"
+_VERSIONS: Final = frozenset("3456789")
+"""Interop versions whose interim responses are known: those of revisions 01 to 15."""
+_WITHOUT_OFFSETS: Final = frozenset("34")
+"""Interop versions whose interim responses report no offset."""
+
 _PROBLEMS: Final = "https://iana.org/assignments/http-problem-types#"
 _DIGEST: Final = re.compile(r"(sha-256|sha-512)=:([A-Za-z0-9+/]*=*):")
 _ALGORITHMS: Final = {"sha-256": "sha256", "sha-512": "sha512"}
@@ -35,6 +41,7 @@ class Draft:
     def __init__(self, headers: Mapping[str, str]) -> None:
         """Take the headers of the request, which show its revision."""
         self._is_old = "upload-incomplete" in headers
+        self._version = headers.get(_VERSION, "").strip()
 
     def read_creation(self, headers: Mapping[str, str]) -> Creation:
         """See `Dialect.read_creation`."""
@@ -56,6 +63,18 @@ class Draft:
             raise RefusedError(400, "Upload-Offset is missing")
         offset = read_count("Upload-Offset", headers["upload-offset"])
         return Append(offset, _declared_length(headers, offset, is_last=is_last), is_last, _read_digest(headers))
+
+    def announced(self, offset: int, location: str | None, limits: Limits | None) -> Mapping[str, str] | None:
+        """See `Dialect.announced`. Only a client that names its version of the draft takes interim responses."""
+        has_offset = self._version not in _WITHOUT_OFFSETS
+        if self._version not in _VERSIONS or not (has_offset or location):
+            return None
+        headers = {_VERSION.title(): self._version}
+        if has_offset:
+            headers["Upload-Offset"] = str(offset)
+        if location is not None and limits is not None:
+            headers |= {"Location": location, "Upload-Limit": _limit(limits)}
+        return headers
 
     def created(self, status: Status, location: str, limits: Limits, *, is_appended: bool) -> Response:
         """See `Dialect.created`."""

@@ -50,7 +50,7 @@ class Endings:
         except UploadNotFoundError:
             receipt = None
         if receipt is None:
-            receipt = await self._committed_before(lease.description)
+            receipt = await self.committed_before(lease.description)
         await self._store.driver.delete_object(self._store.bucket, self._store.key_of(lease.name, "tail"))
         if self._on_complete is not None and not lease.description.is_partial:
             outcome = self._on_complete(receipt, dict(lease.description.pairs or {}))
@@ -70,7 +70,7 @@ class Endings:
             parts.extend((await driver.upload_parts(upload, b"")).parts)
         return await driver.complete_multipart_upload(upload, parts=parts)
 
-    async def _committed_before(self, description: Description) -> UploadReceipt:
+    async def committed_before(self, description: Description) -> UploadReceipt:
         """Return the receipt of an object that a request before this one has made.
 
         Raises:

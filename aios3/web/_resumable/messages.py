@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
@@ -61,7 +61,7 @@ class Response:
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | AsyncIterator[bytes] = b""
+    body: bytes | AsyncGenerator[bytes] = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +149,12 @@ class Dialect(Protocol):
 
         Raises:
             RefusedError: the protocol does not allow the request.
+        """
+
+    def announced(self, offset: int, location: str | None, limits: Limits | None) -> Mapping[str, str] | None:
+        """Return the headers of an interim response that reports `offset`; ``None`` if this client takes none.
+
+        `location` and `limits` are those of an upload that the request has just created, else ``None``.
         """
 
     def created(self, status: Status, location: str, limits: Limits, *, is_appended: bool) -> Response:

@@ -72,6 +72,9 @@ class Tus:
             checksum=_read_checksum(headers),
         )
 
+    def announced(self, offset: int, location: str | None, limits: Limits | None) -> None:
+        """Return ``None``: the protocol has no interim responses."""
+
     def created(self, status: Status, location: str, limits: Limits, *, is_appended: bool) -> Response:
         """See `Dialect.created`."""
         headers = {"Location": location, **_expiry(status)}

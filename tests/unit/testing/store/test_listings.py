@@ -52,6 +52,29 @@ async def test_a_prefix_and_a_start_choose(serve):
     assert answer.element("EncodingType") == "url"
 
 
+async def test_version_1_lists_from_a_marker(serve):
+    _, client = await serve()
+    await put_all(client)
+    answer = await client.request("GET", "/bucket?marker=a%2F1&max-keys=2")
+    assert answer.elements("Key") == ORDERED[ORDERED.index("a/1") + 1 :][:2]
+    assert (answer.element("IsTruncated"), answer.element("NextMarker")) == ("true", None)
+    folders = await client.request("GET", "/bucket?delimiter=%2F&max-keys=3")
+    assert (folders.elements("Key"), folders.element("NextMarker")) == (["B", "a", "a+b c"], "a+b c")
+    rest = await client.request("GET", "/bucket?delimiter=%2F&marker=a%2Bb%20c")
+    assert rest.elements("Key") == ["b", "é"]
+    assert rest.element("CommonPrefixes") == "<Prefix>a/</Prefix>"
+    assert len(folders.elements("Owner")) == 3
+
+
+async def test_version_2_names_the_owner_if_asked(serve):
+    _, client = await serve()
+    await put_all(client)
+    assert (await client.request("GET", "/bucket?list-type=2")).elements("Owner") == []
+    answer = await client.request("GET", "/bucket?list-type=2&fetch-owner=true&start-after=b&delimiter=%2F")
+    assert len(answer.elements("Owner")) == len(answer.elements("Key")) == 1
+    assert (answer.element("StartAfter"), answer.element("Delimiter")) == ("b", "/")
+
+
 async def test_the_server_limits_its_pages(serve):
     _, client = await serve(page_limit=2)
     await put_all(client)
@@ -65,6 +88,7 @@ async def test_the_server_limits_its_pages(serve):
     ("query", "code"),
     [
         ("list-type=1", "NotImplemented"),
+        ("max-keys=x", "InvalidArgument"),
         ("uploads=&delimiter=%2F", "NotImplemented"),
         ("list-type=2&encoding-type=xml", "InvalidArgument"),
         ("list-type=2&max-keys=-1", "InvalidArgument"),

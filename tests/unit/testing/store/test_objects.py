@@ -1,4 +1,4 @@
-"""Buckets and whole objects."""
+"""Whole objects and their tags."""
 
 from __future__ import annotations
 
@@ -11,59 +11,6 @@ from urllib.parse import quote
 import pytest
 
 BODY = b"0123456789"
-
-
-async def test_buckets_are_made_found_listed_and_removed(serve):
-    server, client = await serve(buckets=["b-one"])
-    assert (await client.request("PUT", "/b-two")).headers["location"] == "/b-two"
-    assert (await client.request("HEAD", "/b-two")).headers["x-amz-bucket-region"] == "us-east-1"
-    listed = await client.request("GET", "/")
-    assert listed.elements("Name") == ["b-one", "b-two"]
-    assert len(listed.elements("CreationDate")) == 2
-    assert (await client.request("PUT", "/b-two")).code == "BucketAlreadyOwnedByYou"
-    assert (await client.request("DELETE", "/b-two")).status == 204
-    assert (await client.request("HEAD", "/b-two")).status == 404
-    assert (await client.request("DELETE", "/b-two")).code == "NoSuchBucket"
-    assert list(server.store.buckets) == ["b-one"]
-
-
-async def test_a_bucket_with_objects_stays(serve):
-    server, client = await serve()
-    await client.create()
-    await client.request("PUT", "/bucket/key", body=b"x")
-    assert (await client.request("DELETE", "/bucket")).code == "BucketNotEmpty"
-    await client.request("DELETE", "/bucket/key")
-    assert (await client.request("DELETE", "/bucket")).status == 204
-    assert not server.open_uploads
-
-
-@pytest.mark.parametrize("name", ["ab", "Bucket", "b_c", "-bc", "b" * 64])
-async def test_bucket_names_are_checked(serve, name: str):
-    _, client = await serve()
-    assert (await client.request("PUT", f"/{name}")).code == "InvalidBucketName"
-
-
-@pytest.mark.parametrize(
-    ("region", "constraint", "outcome"),
-    [
-        ("us-east-1", None, None),
-        ("us-east-1", "us-east-1", "InvalidLocationConstraint"),
-        ("us-east-1", "eu-west-1", "IllegalLocationConstraintException"),
-        ("eu-west-1", "eu-west-1", None),
-        ("eu-west-1", None, "IllegalLocationConstraintException"),
-    ],
-)
-async def test_a_bucket_is_made_in_the_servers_region(serve, region: str, constraint: str | None, outcome: str | None):
-    _, client = await serve(provider="aws", region=region)
-    element = f"<LocationConstraint>{constraint}</LocationConstraint>"
-    body = f"<CreateBucketConfiguration>{element}</CreateBucketConfiguration>".encode() if constraint else b""
-    assert (await client.request("PUT", "/new", body=body)).code == outcome
-
-
-async def test_a_store_without_regions_has_no_constraint(serve):
-    _, client = await serve(provider="google")
-    assert (await client.request("PUT", "/new", body=b"<CreateBucketConfiguration/>")).status == 200
-    assert (await client.request("PUT", "/new2", body=b"<broken")).code == "MalformedXML"
 
 
 @pytest.mark.parametrize(
@@ -116,36 +63,6 @@ async def test_headers_that_describe_an_object_come_back(serve):
     assert (await client.request("HEAD", "/bucket/plain")).headers["content-type"] == "binary/octet-stream"
 
 
-@pytest.mark.parametrize(
-    ("asked", "status", "body", "content_range"),
-    [
-        ("bytes=0-3", 206, b"0123", "bytes 0-3/10"),
-        ("bytes=7-", 206, b"789", "bytes 7-9/10"),
-        ("bytes=-2", 206, b"89", "bytes 8-9/10"),
-        ("bytes=-99", 206, BODY, "bytes 0-9/10"),
-        ("bytes=5-99", 206, b"56789", "bytes 5-9/10"),
-        ("bytes=5-3", 200, BODY, None),
-        ("bytes=-", 200, BODY, None),
-        ("bytes=0-1,3-4", 200, BODY, None),
-        ("lines=1-2", 200, BODY, None),
-    ],
-)
-async def test_ranges_are_answered(serve, asked: str, status: int, body: bytes, content_range: str | None):
-    _, client = await serve()
-    await client.request("PUT", "/bucket/key", body=BODY)
-    answer = await client.request("GET", "/bucket/key", {"Range": asked})
-    assert (answer.status, answer.body, answer.headers.get("content-range")) == (status, body, content_range)
-
-
-@pytest.mark.parametrize("asked", ["bytes=10-", "bytes=-0"])
-async def test_a_range_outside_is_not_satisfiable(serve, asked: str):
-    """416, with the size."""
-    _, client = await serve()
-    await client.request("PUT", "/bucket/key", body=BODY)
-    answer = await client.request("GET", "/bucket/key", {"Range": asked})
-    assert (answer.status, answer.code, answer.element("ActualObjectSize")) == (416, "InvalidRange", "10")
-
-
 async def test_checksums_are_verified_and_given_back(serve):
     server, client = await serve()
     right = base64.b64encode(zlib.crc32(BODY).to_bytes(4, "big")).decode()
@@ -181,3 +98,18 @@ async def test_keys_have_a_limit_in_bytes(serve):
     _, client = await serve()
     assert (await client.request("PUT", "/bucket/" + "%C3%A9" * 512)).status == 200
     assert (await client.request("PUT", "/bucket/" + "%C3%A9" * 513)).code == "KeyTooLongError"
+
+
+async def test_tags_are_replaced_and_removed(serve):
+    server, client = await serve(versioned_buckets=["bucket"])
+    await client.request("PUT", "/bucket/key", {"x-amz-tagging": "a=1"}, BODY)
+    tags = b"<Tagging><TagSet><Tag><Key>b c</Key><Value>2</Value></Tag></TagSet></Tagging>"
+    put = await client.request("PUT", "/bucket/key?tagging=", body=tags)
+    assert (put.status, "x-amz-version-id" in put.headers) == (200, True)
+    assert (await client.request("GET", "/bucket/key?tagging=")).elements("Key") == ["b c"]
+    assert server.store.versions["bucket", "key"][-1].found is server.objects["bucket", "key"]
+    assert (await client.request("DELETE", "/bucket/key?tagging=")).status == 204
+    assert (await client.request("GET", "/bucket/key?tagging=")).elements("Key") == []
+    assert (
+        await client.request("PUT", "/bucket/key?tagging=", body=b"<Tagging><Tag/></Tagging>")
+    ).code == "MalformedXML"

@@ -32,7 +32,7 @@ async def test_a_client_that_vanishes_during_the_response_is_no_error():
     async def send(message):
         raise OSError
 
-    await send_response(send, Response(200, {}, b"x"), has_body=True)
+    await send_response(None, send, Response(200, {}, b"x"), has_body=True)
 
 
 async def test_the_lifespan_is_taken_part_in():

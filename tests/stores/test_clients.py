@@ -1,0 +1,79 @@
+"""Clients that others wrote, against `S3Server`: what they wrote is there, and they read it back."""
+
+from __future__ import annotations
+
+import os
+import random
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+import trustme
+
+from aios3.testing import S3Server
+
+from .server_processes import StoreMissingError
+
+HERE = Path(__file__).parent
+CONTENT = random.Random(7).randbytes(10 * 2**20)
+CLIENTS = {
+    "boto3": ["python", str(HERE / "clients" / "boto3_client.py")],
+    "aiobotocore": ["python", str(HERE / "clients" / "aiobotocore_client.py")],
+    "obstore": ["python", str(HERE / "clients" / "obstore_client.py")],
+    "s3fs": ["python", str(HERE / "clients" / "s3fs_client.py")],
+    "rclone": ["sh", "-c", "rclone rcat s3:bucket/folder/large && rclone cat s3:bucket/folder/large"],
+    "s5cmd": ["sh", "-c", "s5cmd pipe s3://bucket/folder/large >&2 && s5cmd cat s3://bucket/folder/large"],
+}
+
+
+def run(client: str, server: S3Server, home: Path, **environment: str) -> bytes:
+    """Run a client with the content as its standard input, and return its standard output."""
+    folder = os.environ.get("AIOS3_STORES_BIN")
+    if folder is None:
+        if os.environ.get("AIOS3_REQUIRE_STORES"):
+            raise StoreMissingError("AIOS3_STORES_BIN names the folder with these clients")
+        pytest.skip("AIOS3_STORES_BIN names the folder with these clients")
+    rclone = {
+        "RCLONE_CONFIG_S3_TYPE": "s3",
+        "RCLONE_CONFIG_S3_PROVIDER": "Other",
+        "RCLONE_CONFIG_S3_ENV_AUTH": "true",
+        "RCLONE_CONFIG_S3_ENDPOINT": server.endpoint_url,
+    }
+    settings = {
+        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(home),
+        "AWS_ENDPOINT_URL": server.endpoint_url,
+        "S3_ENDPOINT_URL": server.endpoint_url,
+        "AWS_ACCESS_KEY_ID": server.credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": server.credentials.secret_access_key,
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        **rclone,
+        **environment,
+    }
+    done = subprocess.run(CLIENTS[client], input=CONTENT, capture_output=True, env=settings, timeout=50, check=False)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    return done.stdout
+
+
+@pytest.mark.store
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_client_writes_and_reads(client: str, tmp_path: Path):
+    with S3Server() as server:
+        assert run(client, server, tmp_path) == CONTENT
+        assert {key: found.body for (_, key), found in server.objects.items()} == {"folder/large": CONTENT}
+        assert server.open_uploads == []
+        assert server.protocol_errors == []
+
+
+@pytest.mark.store
+def test_boto3_writes_over_tls_in_chunks_with_a_trailer(tmp_path: Path):
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with S3Server(ssl_context=context) as server:
+        assert run("boto3", server, tmp_path, AWS_CA_BUNDLE=str(tmp_path / "ca.pem")) == CONTENT
+        forms = {request.header("x-amz-content-sha256") for request in server.requests if request.method == "PUT"}
+        assert "STREAMING-UNSIGNED-PAYLOAD-TRAILER" in forms
