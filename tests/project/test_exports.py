@@ -16,13 +16,21 @@ import aios3
 
 DRIVERS = {"S3StorageDriver", "AmazonS3StorageDriver", "GoogleStorageDriver"}
 OPTIONS = {"TransferConfig", "RetryPolicy", "Timeouts", "Credentials", "CredentialsProvider", "ANONYMOUS", "Provider"}
-OPTIONS |= {"Anonymous", "RefreshableCredentials"}
+OPTIONS |= {"Anonymous", "Observer", "RefreshableCredentials"}
 VALUES = {"UploadReceipt", "UploadedPart", "UploadProgress", "Container", "StorageObject", "PendingUpload"}
 VALUES |= {"RecoveredUpload", "UploadCheckpoint", "Verification", "MultipartUpload", "PartsUploaded", "CommitRequest"}
 EXTRAS = {"PROVIDERS", "ResponseOverrides", "UploadAccess", "UploadAttributes", "UploadWriter", "OpenedObject"}
 EXTRAS |= {"command_output"}
 EXTRAS |= {"CopyAttributes", "DeleteOptions", "ListOptions", "ReadOptions"}
 VALUES |= {"CommonPrefix", "ObjectVersion", "DeletionFailure", "DeletionResult"}
+VALUES |= {
+    "ObservedAttempt",
+    "ObservedOperation",
+    "ObservedRetry",
+    "ObservedUpload",
+    "ObservedUploadEnd",
+    "UploadTiming",
+}
 """What signatures name and users need for their own: the table, the keyword arguments, what is open, a source."""
 
 TREE = {
