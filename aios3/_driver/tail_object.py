@@ -35,12 +35,13 @@ class TailReplacedError(IntegrityError):
 class Tail:
     """Tail as it was found."""
 
-    start: int
-    """Offset in bytes of its first byte in the object that is uploaded."""
+    start: int | None
+    """Offset in bytes of its first byte in the object that is uploaded; ``None`` if the object does not say."""
     size: int
     """Bytes."""
     metadata: Mapping[str, str]
     """What was written with it."""
+    etag: str
 
 
 def key_of_tail(key: str) -> str:
@@ -85,7 +86,8 @@ class TailObject:
         except ObjectNotFoundError:
             return None
         start = found.metadata.get(_START, "")
-        return Tail(int(start), found.size, found.metadata) if start.isascii() and start.isdigit() else None
+        is_number = start.isascii() and start.isdigit()
+        return Tail(int(start) if is_number else None, found.size, found.metadata, found.etag)
 
     async def read(self, start: int, size: int) -> AsyncGenerator[bytes]:
         """Yield the `size` bytes of the tail that begins at offset `start`.
@@ -99,8 +101,27 @@ class TailObject:
             async for chunk in tail:
                 yield chunk
 
-    async def write(self, start: int, data: bytes, metadata: Mapping[str, str] | None = None) -> None:
-        """Replace the tail by `data`, the bytes from offset `start` on, in one PutObject."""
+    async def write(
+        self,
+        start: int,
+        data: bytes,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> None:
+        """Replace the tail by `data`, the bytes from offset `start` on, in one PutObject.
+
+        Args:
+            start: offset in bytes.
+            data: the bytes.
+            metadata: what `find` returns with it.
+            if_match: ETag that the replaced tail must have; ``None`` without this condition.
+            if_none_match: ``"*"`` if there must be no tail; ``None`` without this condition.
+
+        Raises:
+            PreconditionFailedError, ConflictError, ObjectNotFoundError: a condition does not hold.
+        """
         own = self._driver._transfer
         size = max(len(data), own.part_size)
         transfer = replace(own, part_size=size, memory_limit=max(size, own.memory_limit), spill_directory=None)
@@ -109,6 +130,8 @@ class TailObject:
             **self._access,
             "content_type": "application/octet-stream",
             "metadata": {**(metadata or {}), _START: str(start)},
+            "if_match": if_match,
+            "if_none_match": if_none_match,
         }
         job = make_job(
             self._driver._provider,

@@ -86,6 +86,7 @@ async def upload_object_via_stream(
             resume=resume,
             attributes=attributes,
             before_commit=before_commit,
+            began_at=driver._clock.monotonic(),
         )
         if resume is not None:
             require_no_tail(resume)
@@ -110,6 +111,7 @@ async def upload_object(
     **attributes: Unpack[UploadAttributes],
 ) -> UploadReceipt:
     """See `S3StorageDriver.upload_object`."""
+    began_at = driver._clock.monotonic()
     async with OpenedFile(path) as file:
         identity = await file.thread.call(identify_file, path, file.file.fileno())
         describe = functools.partial(
@@ -125,6 +127,7 @@ async def upload_object(
             attributes=attributes,
             before_commit=before_commit,
             file=identity,
+            began_at=began_at,
         )
         async with _beginning(driver, describe(resume=None), resume) as checkpoint:
             return await send_file(driver, file, describe(resume=checkpoint))
@@ -252,6 +255,7 @@ async def open_upload(
         resume=resume,
         attributes=attributes,
         before_commit=before_commit,
+        began_at=driver._clock.monotonic(),
     )
     if seekable_head is not None:
         job = with_head(job, seekable_head, driver._transfer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from typing import BinaryIO, cast
 
@@ -146,4 +145,4 @@ class UploadWriter:
             except StorageError as error:
                 self._tell_of_the_end(error)
                 raise
-            await asyncio.sleep(0)  # a source that never waits must not keep other tasks from running
+            await self._upload.let_others_run()  # a source that never waits must not keep other tasks from running

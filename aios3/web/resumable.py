@@ -89,6 +89,7 @@ class ResumableUploads:
         authorize: Authorize | None = None,
         key_for: KeyFor | None = None,
         on_complete: OnComplete | None = None,
+        public_url: str | None = None,
     ) -> None:
         """Configure the application; nothing is sent.
 
@@ -108,6 +109,9 @@ class ResumableUploads:
             on_complete: called, or awaited, with the receipt and the metadata, once the object is there and before the
                 client learns it. If it raises, or the process dies meanwhile, it is called again at the next request
                 of the upload, or by `sweep`.
+            public_url: URL at which clients reach this application. Responses then name uploads by whole URLs. ``None``
+                names them by their path, which is right behind a proxy that changes scheme or host. Some clients do
+                not take a path (aiotus), and a proxy that changes the path makes it wrong.
 
         Raises:
             ConfigurationError: `max_size` is negative, or `max_age` is not positive.
@@ -129,6 +133,7 @@ class ResumableUploads:
         )
         self._watches = Watches(driver._closed)
         self._authorize = authorize
+        self._public_url = None if public_url is None else public_url.rstrip("/")
         self._limits = Limits(max_size, int(max_age.total_seconds()))
 
     async def sweep(self) -> list[str]:
@@ -199,7 +204,7 @@ class ResumableUploads:
         if not below:
             if request.method != "POST":
                 raise RefusedError(405, headers={"Allow": "POST, OPTIONS"})
-            return await self._create(root, owner, request)
+            return await self._create(self._public_url or root, owner, request)
         return await self._act(await self._find(below, owner), request)
 
     async def _owner(self, scope: Scope) -> str | None:

@@ -149,11 +149,12 @@ class UploadStore:
         found: list[UploadedPart] = [part async for part in self.driver.iterate_parts(upload)]
         progress = Progress(gap_free(found, upload))
         if progress.in_parts in (stored.description.expected, upload.size):
-            return progress  # the last holder has ended here, so it has left no tail
+            return replace(progress, tail_etag=stored.description.tail)  # the last holder has ended, and left no tail
         tail = await self._tail_of(stored.name).find()
-        if tail is None or tail.start != progress.in_parts:
+        if tail is None:
             return progress
-        return replace(progress, tail=tail.size)
+        counts = tail.start == progress.in_parts
+        return replace(progress, tail=tail.size if counts else 0, tail_etag=tail.etag)
 
     def _tail_of(self, name: str) -> TailObject:
         return TailObject(self.driver, self.bucket, self.key_of(name, "tail"))
@@ -171,9 +172,24 @@ class UploadStore:
         except TailReplacedError as error:
             raise OvertakenError from error
 
-    async def write_tail(self, name: str, start: int, data: bytes) -> None:
-        """Replace the tail by the bytes from offset `start` on."""
-        await self._tail_of(name).write(start, data)
+    async def write_tail(self, name: str, start: int, data: bytes, *, replaces: str | None) -> None:
+        """Replace the tail by the bytes from offset `start` on.
+
+        Args:
+            name: hash of the upload.
+            start: offset of the first byte in the upload.
+            data: the bytes.
+            replaces: ETag of the tail that the request found when it began; ``None`` if there was none.
+
+        Raises:
+            OvertakenError: another request has written a tail since. Never raised where a store has no conditions.
+        """
+        if_match = replaces if self.has_conditions else None
+        if_none_match = "*" if self.has_conditions and replaces is None else None
+        try:
+            await self._tail_of(name).write(start, data, if_match=if_match, if_none_match=if_none_match)
+        except (PreconditionFailedError, ObjectNotFoundError, ConflictError) as error:
+            raise OvertakenError from error
 
     # ends
 
