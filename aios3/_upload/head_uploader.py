@@ -29,7 +29,8 @@ class HeadUploader(Uploader):
         Raises:
             ConfigurationError: the heads of other uploads leave too little.
         """
-        await self._head.open()
+        with self.trace.timeline.during("memory"):
+            await self._head.open()
 
     @property
     def position(self) -> int:
