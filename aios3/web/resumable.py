@@ -296,7 +296,9 @@ def as_refusal(error: Exception) -> RefusedError:
     status = _status_of(error)
     if status >= 500:
         is_known = isinstance(error, StorageError | TimeoutError)
-        _log.error("a resumable upload failed: %s", error, exc_info=None if is_known else error)
+        _log.error(
+            "a resumable upload failed: %s", str(error) or type(error).__name__, exc_info=None if is_known else error
+        )
     headers = {"Retry-After": _RETRY_AFTER} if status == 503 else {}
     return RefusedError(status, "the store cannot take this now" if status >= 500 else "", headers=headers)
 
