@@ -180,9 +180,9 @@ class ResumableUploads:
         except ClientGoneError:
             response = Response(408)  # most servers drop it; one that does not needs a response
         except RefusedError as error:
-            response = dialect.refused(error)
+            response = dialect.refused(error, self._limits)
         except Exception as error:  # noqa: BLE001 - a server must not see it
-            response = dialect.refused(as_refusal(error))
+            response = dialect.refused(as_refusal(error), self._limits)
         crossing = cross_origin_headers(headers, is_preflight=method == "OPTIONS")
         response = Response(response.status, {**response.headers, **crossing}, response.body)
         await send_response(receive, send, response, has_body=scope["method"] != "HEAD")

@@ -153,6 +153,8 @@ async def test_what_no_protocol_allows_has_its_status_and_changes_nothing(server
         is_listed = isinstance(status, tuple) and given in status
         expected[name] = given if is_listed else status
         found[name] = given
+        limit = response.get("tus-max-size") or response.get("upload-limit", "").removeprefix("max-size=")
+        assert limit == (str(MOST) if given == 413 else ""), name  # what is too large learns what is not
         assert "upload-offset" not in response or given == 409, name
     assert found == expected
     assert {key: stored.body for key, stored in server.objects.items() if ".tail" in key[1]} == before
