@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import dataclasses
+import logging
 
 import pytest
 from aiohttp import web
@@ -117,7 +120,12 @@ async def hostile(request, driver):
         async def send(method, target, headers, body=b""):
             async with raw_connection(url) as (reader, writer):
                 sent = {"Host": "x", "Connection": "close", "Content-Length": str(len(body)), **headers}
-                lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items()), "", ""]
+                lines = [
+                    f"{method} {target} HTTP/1.1",
+                    *(f"{name}: {value}" for name, value in sent.items() if value),
+                    "",
+                    "",
+                ]
                 writer.write("\r\n".join(lines).encode("latin-1") + body)
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             first, *rest = head.strip().split("\r\n")
@@ -161,3 +169,32 @@ async def test_what_no_protocol_allows_has_its_status_and_changes_nothing(server
     assert (await hostile("HEAD", url, TUS))[1]["upload-offset"] == "100"
     assert len(server.store.uploads) == 1
     assert [record for record in caplog.records if record.name == "aios3"] == []
+
+
+LIES = {
+    "a chunk of no size": ({"Transfer-Encoding": "chunked", "Content-Length": ""}, b"4\r\nabcd\r\nzz\r\nabcd"),
+    "a chunk of a negative size": ({"Transfer-Encoding": "chunked", "Content-Length": ""}, b"-4\r\nabcd\r\n"),
+    "a length and chunks": ({"Transfer-Encoding": "chunked", "Content-Length": "4"}, b"4\r\nabcd\r\n0\r\n\r\n"),
+    "a request behind the body": ({"Content-Length": "4"}, b"abcdPATCH / HTTP/1.1\r\n\r\n"),
+    "a body that breaks off": ({"Content-Length": "9"}, b"abcd"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_a_body_that_lies_adds_nothing_but_its_own_bytes(server, hostile, lie, caplog):
+    caplog.set_level(logging.CRITICAL, "aiohttp.server")
+    headers, body = LIES[lie]
+    _, created = await hostile("POST", "/files/", {**TUS, "Upload-Length": "9"})
+    url = created["location"]
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, TimeoutError):
+        async with asyncio.timeout(0.2):
+            await hostile("PATCH", url, {**CHUNK, "Upload-Offset": "0", **headers}, body)
+    for _ in range(5):
+        _, found = await hostile("HEAD", url, TUS)
+        offset = found["upload-offset"]
+        assert offset in ("0", "4")
+        status, _ = await hostile("PATCH", url, {**CHUNK, "Upload-Offset": offset}, b"abcdefghi"[int(offset) :])
+        if status == 204:
+            break
+    (stored,) = [stored for (_, key), stored in server.objects.items() if ".uploads/" not in key]
+    assert stored.body == b"abcdefghi"
