@@ -51,6 +51,7 @@ from aios3.models import (
     UploadedPart,
     UploadReceipt,
 )
+from aios3.observing import Observer
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider
 
@@ -85,6 +86,7 @@ class S3StorageDriver(DriverBase):
         use_fips: bool | None = None,
         use_accelerate: bool | None = None,
         journal: str | os.PathLike[str] | None = None,
+        observer: Observer | None = None,
     ) -> None:
         """Configure a driver.
 
@@ -132,6 +134,8 @@ class S3StorageDriver(DriverBase):
                 Uploads that still run when the driver is closed are left open, to be resumed (`UploadSuspendedError`),
                 except uploads with ``TransferConfig(suspendable=False)``. A forked process closes its copy. ``None``
                 keeps no journal.
+            observer: receives what the driver does: uploads, parts, waits, operations, attempts and retries. It can
+                fail no upload. `aios3.otel.OpenTelemetryObserver` is one. ``None`` costs nothing.
 
         Of the providers in the table only `aws` has `use_dualstack`, `use_fips` and `use_accelerate`. Variables and
         profiles mean AWS: they are ignored for a provider without such hosts, and if the endpoint is configured by any
@@ -158,6 +162,7 @@ class S3StorageDriver(DriverBase):
             use_fips=use_fips,
             use_accelerate=use_accelerate,
             journal=journal,
+            observer=observer,
         )
 
     async def __aenter__(self) -> Self:

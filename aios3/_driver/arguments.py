@@ -52,6 +52,7 @@ def make_job(
     attributes: UploadAttributes,
     file: FileIdentity | None = None,
     before_commit: BeforeCommit | None = None,
+    began_at: float | None = None,
 ) -> UploadJob:
     """Return the job for a call of an upload method.
 
@@ -92,6 +93,7 @@ def make_job(
         is_suspendable=transfer.suspendable,
         sends_md5=transfer.checksum == "md5",
         before_commit=before_commit,
+        began_at=began_at,
     )
     check_conditions(job.headers, provider, possible_commits(job.plan, size))
     _check_lock(job, provider)

@@ -73,6 +73,7 @@ async def upload_object_via_stream(
             resume=resume,
             attributes=attributes,
             before_commit=before_commit,
+            began_at=driver._clock.monotonic(),
         )
         engine = await engine_for(driver, job)
         if not is_whole(source, job):
@@ -95,6 +96,7 @@ async def upload_object(
     **attributes: Unpack[UploadAttributes],
 ) -> UploadReceipt:
     """See `S3StorageDriver.upload_object`."""
+    began_at = driver._clock.monotonic()
     async with OpenedFile(path) as file:
         identity = await file.thread.call(identify_file, path, file.file.fileno())
         describe = functools.partial(
@@ -110,6 +112,7 @@ async def upload_object(
             attributes=attributes,
             before_commit=before_commit,
             file=identity,
+            began_at=began_at,
         )
         async with _beginning(driver, describe(resume=None), resume) as checkpoint:
             return await send_file(driver, file, describe(resume=checkpoint))
@@ -232,6 +235,7 @@ async def open_upload(
         resume=resume,
         attributes=attributes,
         before_commit=before_commit,
+        began_at=driver._clock.monotonic(),
     )
     async with run_upload(await engine_for(driver, job), job) as upload:
         yield UploadWriter(upload)

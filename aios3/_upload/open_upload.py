@@ -82,11 +82,11 @@ async def complete_upload(engine: Engine, job: UploadJob, parts: Sequence[Upload
     """
     assert job.range is not None
     upload = job.range.upload
-    requests = UploadRequests(engine, job, FailedAttempts(engine.client.clock.monotonic()))
+    requests = UploadRequests(engine, job, engine.begin_log(job))
     tracker = PartTracker()
     tracker.restore(parts)
     size = tracker.bytes_stored
-    with engine.using(upload.upload_id) as use:
+    with requests.log.upload, engine.using(upload.upload_id) as use:
         guard = _OpenGuard(engine, upload, job.headers.every, requests.log)
         operation = await requests.completion(upload.upload_id, tracker, len(parts), size)
         try:
@@ -103,7 +103,7 @@ async def complete_upload(engine: Engine, job: UploadJob, parts: Sequence[Upload
                 note(error, f"{_name(upload)}: {guard.outcome.value}")
             raise
         use.is_ended = True
-    return requests.receipt(committed, size, tuple(parts), upload.upload_id)
+        return requests.receipt(committed, size, tuple(parts), upload.upload_id)
 
 
 @dataclass(eq=False, slots=True)
@@ -181,7 +181,7 @@ async def abort_upload(
     Raises:
         StorageError: the store refused, or does not respond.
     """
-    abort = Abort(engine.client, upload.place, headers, log or FailedAttempts())
+    abort = Abort(engine.client, upload.place, headers, FailedAttempts() if log is None else log)
     with engine.using(upload.upload_id) as use:
         outcome = await abort.send()
         if not await abort.prove():

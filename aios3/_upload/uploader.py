@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from aios3._client.attempts import FailedAttempts
 from aios3._concurrency.fair_lock import FairLock
 from aios3._concurrency.task_group import UploadTasks
 from aios3._upload.memory.part_assembler import PartAssembler
@@ -58,8 +57,15 @@ class Uploader:
             first_number, offset = len(job.resume.parts) + 1, job.resume.offset
         elif job.range is not None:
             first_number = job.range.first_part
+        self._log = engine.begin_log(job)
+        self.trace = self._log.upload
         self._assembler = PartAssembler(
-            job.plan, engine.memory, engine.pool, first_number=first_number, spill=engine.spill
+            job.plan,
+            engine.memory,
+            engine.pool,
+            first_number=first_number,
+            spill=engine.spill,
+            timeline=self.trace.timeline,
         )
         self._progress = ProgressReporter(job.on_progress, job.size)
         self._bounds = SourceLength(
@@ -76,7 +82,6 @@ class Uploader:
         """Writes left, and offset in bytes, until other tasks run."""
         self._is_open = True
         self._broken_by: BaseException | None = None
-        self._log = FailedAttempts(engine.client.clock.monotonic())
         self.tasks = UploadTasks()
         self._requests = UploadRequests(engine, job, self._log)
         self.sink: PartSink = _kind_of_sink(job)(self._requests, self.tasks, self._progress)
@@ -197,7 +202,12 @@ class Uploader:
     async def _give_turn(self) -> None:
         """Let other tasks run, for a caller who writes and never waits."""
         self._chunks_left, self._turn_at = _CHUNKS_PER_TURN, self._progress.bytes_read + _BYTES_PER_TURN
-        await asyncio.sleep(0)
+        await self.let_others_run()
+
+    async def let_others_run(self) -> None:
+        """Let every other task run once. For the time line this is no wait for the source."""
+        with self.trace.timeline.during(None):
+            await asyncio.sleep(0)
 
     async def add(self, data: memoryview) -> None:
         """Take `data`; return when it is copied, and when the multipart upload, if one was begun, is open.
@@ -212,7 +222,8 @@ class Uploader:
                 if self._is_turn_due:
                     await self._give_turn()
                 await self._take(data)
-                await self.sink.wait_until_open()  # raises here if the store refused to create the upload
+                with self.trace.timeline.during(None):
+                    await self.sink.wait_until_open()  # raises here if the store refused to create the upload
             except BaseException as error:
                 self._broken_by = error
                 raise
@@ -230,6 +241,7 @@ class Uploader:
     def close(self) -> None:
         """Refuse further bytes; a task that waits for room gets an error."""
         self._is_open = False
+        self.trace.timeline.read_source(is_reading=False)
         self._assembler.close()
 
     async def settle(self) -> None:
@@ -276,7 +288,7 @@ class Uploader:
 
     async def _send_part(self) -> None:
         await self.sink.send(self._assembler.take())
-        await asyncio.sleep(0)  # a source that never waits must not keep the loop from sending
+        await self.let_others_run()  # a source that never waits must not keep the loop from sending
 
     async def finish(self) -> None:
         """Send the rest, wait until every part is acknowledged, and commit.
@@ -303,6 +315,7 @@ class Uploader:
         async with self._turn:  # waits for a write that another task has begun
             self._require_open()
             self._is_open = False
+        self.trace.timeline.read_source(is_reading=False)
         return self._bounds.end()
 
     async def _finish_single(self) -> UploadReceipt:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aios3._upload.source.kinds import Buffer, Source, as_view
 from aios3._upload.source.readers import SourceReader
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError
@@ -101,4 +99,4 @@ class UploadWriter:
             except StorageError as error:
                 self._tell_of_the_end(error)
                 raise
-            await asyncio.sleep(0)  # a source that never waits must not keep other tasks from running
+            await self._upload.let_others_run()  # a source that never waits must not keep other tasks from running

@@ -20,7 +20,10 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "__init__",
+    "__main__",
+    "cli",
     "web",
+    "otel",
     "driver",
     "_driver",
     "credential_providers",
@@ -37,10 +40,10 @@ ORDER = (
 )
 """Each layer may import itself and what is to its right."""
 
-FOR_USERS = ("web", "credential_providers", "commands")
+FOR_USERS = ("web", "otel", "credential_providers", "commands")
 """Public modules beside the drivers: users need them, and no layer does."""
 
-ROOT_VALUES = ("providers", "options", "checkpoints", "models", "credentials", "errors")
+ROOT_VALUES = ("providers", "options", "checkpoints", "observing", "models", "timing", "credentials", "errors")
 """The modules that every layer may import; among themselves they import to the right, too."""
 
 PURE_LAYERS = ("_protocol", "root values", "_providers")
@@ -75,6 +78,11 @@ recovered upload tries whether its error can be pickled; the table of providers 
 
 FOR_TYPES = frozenset({("aios3.errors", "aios3.checkpoints")})
 """Imports to the left that only type checkers follow, and what they point to."""
+
+EXTRAS = frozenset({
+    ("web", "python_multipart"), ("cli", "click"), ("cli", "rich"), ("cli", "watchfiles"), ("otel", "opentelemetry")
+})  # fmt: skip
+"""Optional packages, and the layer of the extra that installs them."""
 
 MOST_LINES = 400
 LONGER = frozenset({"aios3.driver"})
@@ -136,11 +144,15 @@ def _complaint(module: str, target: str) -> str | None:
             None if theirs in ("testing", "root values", "__init__") else "the server shares nothing with the library"
         )
     if target == "aios3" or (theirs not in ORDER and theirs != "testing" and target not in FILES):
-        return "the package as a whole is for its users" if layer != "__init__" else None
+        return "the package as a whole is for its users" if layer not in ("__init__", "cli") else None
     if theirs == "testing":
         return "only tests import it"
-    if theirs in FOR_USERS and layer not in ("__init__", theirs):
+    if layer == "cli" and theirs.startswith("_"):
+        return "the command line has what every user has"
+    if theirs in FOR_USERS and layer not in ("__init__", "__main__", "cli", theirs):
         return "it is for users"
+    if theirs == "cli" and layer not in ("cli", "__main__"):
+        return "the library does not know the command line"
     if theirs == "web" and layer != "web":
         return "the core does not know the web"
     if ORDER.index(theirs) < ORDER.index(layer):
@@ -161,7 +173,7 @@ def _about_others(module: str, layer: str, package: str) -> str | None:
         return "only the transport speaks HTTP"
     if package == "pytest" and module != "aios3.testing.pytest_plugin":
         return "only the plugin for pytest knows it"
-    if layer == "web" and package == "python_multipart":
+    if (layer, package) in EXTRAS:
         return None
     known = package in sys.stdlib_module_names or package in {"aiohttp", "aiofiles", "xmltodict", "pytest"}
     return None if known or (layer == "_transport" and package == "yarl") else "it is no dependency"
@@ -205,7 +217,13 @@ def test_imports_point_to_the_right(path: Path) -> None:
         ("aios3.driver", "from aios3.testing import S3Server"),
         ("aios3.driver", "from aios3.web.statuses import status_of"),
         ("aios3.driver", "import python_multipart"),
+        ("aios3.driver", "from aios3.otel import OpenTelemetryObserver"),
+        ("aios3._client.client", "from opentelemetry import trace"),
         ("aios3.web.forms", "import starlette"),
+        ("aios3.web.forms", "from aios3.cli._shared.targets import S3Url"),
+        ("aios3.driver", "import click"),
+        ("aios3.cli.put", "from aios3._driver.base import DriverBase"),
+        ("aios3.cli.put", "import aiohttp"),
         ("aios3.driver", "import pytest"),
         ("aios3.driver", "from aios3.web import ResumableUploads"),
         ("aios3", "from aios3.web.resumable import ResumableUploads"),
@@ -236,6 +254,7 @@ def test_a_wrong_arrow_is_caught(module: str, source: str) -> None:
         ("aios3.credential_providers", "from aios3._config.credentials.sso import SsoCredentials"),
         ("aios3.driver", "import aiofiles\nfrom aios3._upload.lifecycle import run_upload"),
         ("aios3.providers", "from aios3.options import MIB"),
+        ("aios3.cli.put", "import click\nfrom aios3.commands import command_output"),
         ("aios3.testing.server.server", "from aios3.providers import Provider\nimport socket"),
     ],
 )

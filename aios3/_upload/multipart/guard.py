@@ -107,6 +107,7 @@ class CancellationGuard:
             known_uploads=self._known_uploads,
             began=self._create_began,
             lost=self._client.clock.now(),
+            log=self._log,
         )
 
     def adopt(self, upload_id: str) -> None:

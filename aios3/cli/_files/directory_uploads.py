@@ -1,0 +1,139 @@
+"""Upload of a directory, once or for as long as it is watched."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from aios3.cli._files.directory import Directory, LocalFile
+from aios3.cli._files.equality import differing_jobs
+from aios3.cli._files.file_uploads import FileJob, FileUploads
+from aios3.cli._files.watching import WatchedFiles
+from aios3.cli._shared.exit_codes import ExitCode
+from aios3.cli._shared.output import show_message, show_text
+from aios3.cli._shared.threads import in_daemon_thread
+from aios3.driver import S3StorageDriver
+
+__all__ = ["DirectoryUpload", "wake_ups"]
+
+_GOES_ON: Final = (ExitCode.DONE, ExitCode.SOURCE, ExitCode.NO_RESPONSE)
+"""Results after which a watched directory is tried again: a later attempt may succeed."""
+
+
+def wake_ups(path: str, seconds: float) -> AsyncGenerator[None]:
+    """Return an iterator that yields at each change below a directory, and at least every so many seconds.
+
+    Call it outside the event loop, because the first import of the watcher reads many files.
+
+    Raises:
+        UsageError: the package that watches is not installed.
+    """
+    try:
+        from watchfiles import awatch
+    except ModuleNotFoundError:
+        raise click.UsageError("--watch needs the package 'watchfiles': pip install 'aios3-upload[cli]'") from None
+    return _each(awatch(path, rust_timeout=max(1, int(seconds * 1000)), yield_on_timeout=True))
+
+
+async def _each(changes: Any) -> AsyncGenerator[None]:
+    async with aclosing(changes):
+        async for _ in changes:
+            yield
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryUpload:
+    """Upload of the files of a directory that the store does not hold yet."""
+
+    driver: S3StorageDriver
+    uploads: FileUploads
+    directory: Directory
+    part_size: int | None
+    """Part size of the uploads; ``None`` for the usual ones."""
+    skips_equal: bool
+
+    async def run(self, *, dry_run: bool) -> ExitCode:
+        """Upload what is missing or differs.
+
+        Args:
+            dry_run: only show what would be uploaded.
+
+        Raises:
+            OSError: the directory cannot be read.
+            StorageError: the objects cannot be listed.
+        """
+        files = await in_daemon_thread(self.directory.files)
+        jobs = await self._differing(files)
+        if len(jobs) < len(files):
+            show_message(f"{len(files) - len(jobs)} of {len(files)} files are there already: same size and MD5")
+        if dry_run:
+            for job in jobs:
+                show_text(f"would put {job.path} to {job.url}")
+            return ExitCode.DONE
+        return await self.uploads.run(jobs)
+
+    async def watch(self, changes: AsyncIterator[None], settle: float, clock: Callable[[], float]) -> ExitCode:
+        """Upload files as they become complete, until `changes` end, or an error that no later attempt can mend.
+
+        Args:
+            changes: reasons to look at the directory again.
+            settle: seconds without a change after which a file is complete.
+            clock: seconds, never going back.
+
+        Raises:
+            OSError: the directory cannot be read.
+            StorageError: the objects cannot be listed.
+        """
+        watched = WatchedFiles(settle)
+        files = await in_daemon_thread(self.directory.files)
+        differing = {job.url for job in await self._differing(files)}
+        for file in files:
+            if self.directory.job(file).url not in differing:
+                watched.sent(file)
+        async for _ in changes:
+            watched.see(await in_daemon_thread(self.directory.files), clock())
+            code = await self._send_ready(watched, clock())
+            if code not in _GOES_ON:
+                return code
+        return ExitCode.DONE
+
+    async def _send_ready(self, watched: WatchedFiles, now: float) -> ExitCode:
+        segments = watched.segments(now)
+        code = await self._send(watched, [(file, self.directory.job(file)) for file in segments])
+        while code is ExitCode.DONE:
+            playlists = await in_daemon_thread(lambda: list(self._complete_playlists(watched, now)))
+            if not playlists:
+                break
+            code = await self._send(watched, playlists)
+        return code
+
+    async def _send(self, watched: WatchedFiles, files: Iterable[tuple[LocalFile, FileJob]]) -> ExitCode:
+        by_job = {job: file for file, job in files}
+        code = await self.uploads.run(list(by_job))
+        for job in self.uploads.stored:
+            watched.sent(by_job[job])
+        return code
+
+    def _complete_playlists(self, watched: WatchedFiles, now: float) -> Iterable[tuple[LocalFile, FileJob]]:
+        """Yield the playlists whose files are all stored, with their bytes, so that no later change gets in."""
+        for file in watched.playlists(now):
+            job = self.directory.job(file)
+            try:
+                body = Path(job.path).read_bytes()
+            except FileNotFoundError:
+                continue
+            if watched.is_complete(file, body):
+                yield file, replace(job, body=body)
+
+    async def _differing(self, files: Iterable[LocalFile]) -> list[FileJob]:
+        jobs = {self.directory.job(file): file.size for file in files}
+        if not self.skips_equal:
+            return list(jobs)
+        url = self.directory.url
+        prefix = url.below("x").key.removesuffix("x")
+        return await differing_jobs(self.driver, jobs, url.bucket, prefix, self.part_size)

@@ -1,0 +1,155 @@
+"""A watched directory: what is still written waits, and a playlist waits for the files that it names."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from aios3 import S3StorageDriver
+from aios3.cli._files.directory import Directory
+from aios3.cli._files.directory_uploads import DirectoryUpload, wake_ups
+from aios3.cli._files.file_uploads import FileJob, FileOptions, FileUploads
+from aios3.cli._files.watching import WatchedFiles, is_playlist, names_in
+from aios3.cli._shared.exit_codes import ExitCode
+from aios3.cli._shared.progress import make_display
+from aios3.cli._shared.targets import S3Url
+from aios3.testing import Fault, S3Server
+
+Step = Callable[[], None]
+
+
+def playlist(*names: str) -> str:
+    return "#EXTM3U\n" + "".join(f"#EXTINF:4.0,\n{name}\n" for name in names)
+
+
+async def watch(driver: S3StorageDriver, steps: list[Step]) -> ExitCode:
+    """Watch the current directory: before each look one step is done, and a second passes after each."""
+    seconds = iter(range(1000))
+
+    async def changes() -> AsyncGenerator[None]:
+        for step in steps:
+            await asyncio.to_thread(step)
+            yield
+
+    with make_display("none") as display:
+        options = FileOptions({}, lambda _: None, as_json=False, resumes=False, at_once=1)
+        uploads = FileUploads(driver, display, options)
+        whole = DirectoryUpload(driver, uploads, Directory(".", S3Url("bucket", "live/")), None, skips_equal=True)
+        return await whole.watch(changes(), 2.0, lambda: float(next(seconds)) / 2)
+
+
+def nothing() -> None: ...
+
+
+def writing(name: str, text: str) -> Step:
+    def step() -> None:
+        Path(name).write_text(text)
+        os.utime(name, ns=(0, hash((name, text)) % 10**15))
+
+    return step
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def puts(server: S3Server) -> list[str]:
+    return [str(request.key).removeprefix("live/") for request in server.requests if request.operation == "PutObject"]
+
+
+async def test_segments_come_before_the_playlist_that_names_them(
+    driver: S3StorageDriver, server: S3Server, here: Path
+) -> None:
+    await asyncio.to_thread(writing("a.m3u8", playlist("0.ts")))
+    await asyncio.to_thread(writing("0.ts", "zero"))
+    steps = [nothing, nothing, nothing, nothing, writing("1.ts", "one"), writing("a.m3u8", playlist("0.ts", "1.ts"))]
+    assert await watch(driver, [*steps, *[nothing] * 6]) == ExitCode.DONE
+    assert puts(server) == ["0.ts", "a.m3u8", "1.ts", "a.m3u8"]
+    assert server.objects["bucket", "live/a.m3u8"].body == playlist("0.ts", "1.ts").encode()
+
+
+async def test_a_playlist_that_changes_after_the_check_is_sent_as_it_was(
+    driver: S3StorageDriver, server: S3Server, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = FileUploads.run
+
+    async def change_and_send(uploads: FileUploads, jobs: list[FileJob]) -> ExitCode:
+        if jobs:
+            await asyncio.to_thread(writing("a.m3u8", playlist("later.ts")))
+        return await send(uploads, jobs)
+
+    monkeypatch.setattr(FileUploads, "run", change_and_send)
+    await watch(driver, [writing("a.m3u8", playlist()), *[nothing] * 2])
+    assert server.objects["bucket", "live/a.m3u8"].body == playlist().encode()
+
+
+async def test_what_is_still_written_waits(driver: S3StorageDriver, server: S3Server, here: Path) -> None:
+    growing = [writing("0.ts", "x" * length) for length in range(8)]
+    await watch(driver, [writing("a.m3u8", playlist("0.ts")), *growing])
+    assert puts(server) == []
+
+
+async def test_a_playlist_that_never_rests_is_sent_nevertheless(
+    driver: S3StorageDriver, server: S3Server, here: Path
+) -> None:
+    await watch(driver, [writing("a.m3u8", playlist() + f"#{number}\n") for number in range(12)])
+    assert len(puts(server)) >= 2
+
+
+async def test_what_is_there_and_equal_is_not_sent_again(driver: S3StorageDriver, server: S3Server, here: Path) -> None:
+    await asyncio.to_thread(writing("0.ts", "zero"))
+    await watch(driver, [nothing] * 6)
+    await watch(driver, [nothing] * 6)
+    assert puts(server) == ["0.ts"]
+
+
+async def test_a_store_that_does_not_respond_is_tried_again_and_a_refusal_ends_the_watch(
+    make_driver: Callable[..., S3StorageDriver], server: S3Server, here: Path
+) -> None:
+    server.faults.add(Fault("drop_before", "PutObject", times=6))
+    await asyncio.to_thread(writing("0.ts", "zero"))
+    assert await watch(make_driver(), [nothing] * 7) == ExitCode.DONE
+    assert puts(server)[-1] == "0.ts"
+    assert set(server.objects) == {("bucket", "live/0.ts")}
+    server.faults.add(Fault("answer", "PutObject", status=403, code="AccessDenied"))
+    assert await watch(make_driver(), [writing("1.ts", "one"), *[nothing] * 6]) == ExitCode.REFUSED
+
+
+async def test_a_change_on_the_disk_wakes_the_watch(here: Path) -> None:
+    async with aclosing(await asyncio.to_thread(wake_ups, ".", 60.0)) as changes:
+        waiting = asyncio.ensure_future(anext(changes))
+        while not waiting.done():
+            await asyncio.to_thread(writing("file", str(os.urandom(4))))
+            await asyncio.sleep(0.05)
+        await waiting
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        (b'#EXTM3U\n#EXT-X-MAP:URI="init.mp4"\nsub/0.m4s?x=1\na b.ts\n', {"init.mp4", "0.m4s", "a b.ts"}),
+        (b"<BaseURL>video%201.mp4</BaseURL></MPD>", {"video 1.mp4"}),
+    ],
+)
+def test_the_names_in_a_playlist_are_found(body: bytes, names: set[str]) -> None:
+    assert names <= names_in(body)
+
+
+def test_a_master_playlist_waits_for_the_first_version_of_the_others(here: Path) -> None:
+    for name, text in {"master.m3u8": playlist("a.m3u8"), "a.m3u8": playlist()}.items():
+        writing(name, text)()
+    files = Directory(".", S3Url("bucket")).files()
+    watched = WatchedFiles(settle=0)
+    watched.see(files, 0.0)
+    variant, master = (file for file in files if is_playlist(file))
+    assert not watched.is_complete(master, playlist("a.m3u8").encode())
+    watched.sent(variant)
+    assert watched.is_complete(master, playlist("a.m3u8").encode())
+    assert not watched.is_complete(master, b"#EXTM3U\n#EXTIN")
