@@ -60,8 +60,17 @@ from aios3.models import (
     UploadReceipt,
     Verification,
 )
+from aios3.observing import (
+    ObservedAttempt,
+    ObservedOperation,
+    ObservedRetry,
+    ObservedUpload,
+    ObservedUploadEnd,
+    Observer,
+)
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import PROVIDERS, Provider
+from aios3.timing import UploadTiming
 
 __all__ = [
     "ANONYMOUS",
@@ -92,6 +101,12 @@ __all__ = [
     "ObjectNotFoundError",
     "ObjectTooLargeError",
     "ObjectVersion",
+    "ObservedAttempt",
+    "ObservedOperation",
+    "ObservedRetry",
+    "ObservedUpload",
+    "ObservedUploadEnd",
+    "Observer",
     "OpenedObject",
     "PartLimitError",
     "PartsUploaded",
@@ -121,6 +136,7 @@ __all__ = [
     "UploadProgress",
     "UploadReceipt",
     "UploadSuspendedError",
+    "UploadTiming",
     "UploadWriter",
     "UploadedPart",
     "Verification",

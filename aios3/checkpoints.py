@@ -130,6 +130,8 @@ class UploadCheckpoint:
     """Algorithm of the parts' checksums, as in ``TransferConfig``; ``None`` if they have none."""
     size: int | None = None
     """Declared size in bytes; ``None`` if there was none."""
+    tail: int | None = None
+    """Bytes behind the parts that lie beside the upload (``durable_every``); ``None`` if it has no object for them."""
 
     def __post_init__(self) -> None:
         for number, part in enumerate(self.parts, 1):
@@ -139,6 +141,11 @@ class UploadCheckpoint:
     @property
     def offset(self) -> int:
         """Offset in bytes at which the source must continue."""
+        return self.bytes_in_parts + (self.tail or 0)
+
+    @property
+    def bytes_in_parts(self) -> int:
+        """Bytes of the parts."""
         return sum(part.size for part in self.parts)
 
     def to_json(self) -> str:
@@ -217,6 +224,7 @@ def _read(known: Mapping[str, Any]) -> UploadCheckpoint:
         parts,
         _text_or_none(known["checksum"]),
         None if known["size"] is None else _count(known["size"]),
+        None if known.get("tail") is None else _count(known["tail"]),
     )
 
 

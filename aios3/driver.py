@@ -51,6 +51,7 @@ from aios3.models import (
     UploadedPart,
     UploadReceipt,
 )
+from aios3.observing import Observer
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider
 
@@ -85,6 +86,7 @@ class S3StorageDriver(DriverBase):
         use_fips: bool | None = None,
         use_accelerate: bool | None = None,
         journal: str | os.PathLike[str] | None = None,
+        observer: Observer | None = None,
     ) -> None:
         """Configure a driver.
 
@@ -132,6 +134,8 @@ class S3StorageDriver(DriverBase):
                 Uploads that still run when the driver is closed are left open, to be resumed (`UploadSuspendedError`),
                 except uploads with ``TransferConfig(suspendable=False)``. A forked process closes its copy. ``None``
                 keeps no journal.
+            observer: receives what the driver does: uploads, parts, waits, operations, attempts and retries. It can
+                fail no upload. `aios3.otel.OpenTelemetryObserver` is one. ``None`` costs nothing.
 
         Of the providers in the table only `aws` has `use_dualstack`, `use_fips` and `use_accelerate`. Variables and
         profiles mean AWS: they are ignored for a provider without such hosts, and if the endpoint is configured by any
@@ -158,6 +162,7 @@ class S3StorageDriver(DriverBase):
             use_fips=use_fips,
             use_accelerate=use_accelerate,
             journal=journal,
+            observer=observer,
         )
 
     async def __aenter__(self) -> Self:
@@ -319,13 +324,24 @@ class S3StorageDriver(DriverBase):
         transfer: TransferConfig | None = None,
         resume: UploadCheckpoint | None = None,
         before_commit: BeforeCommit | None = None,
+        seekable_head: int | None = None,
+        durable_every: float | None = None,
         **attributes: Unpack[UploadAttributes],
     ) -> AbstractAsyncContextManager[UploadWriter]:
         """Open an upload to write to, as an async context manager.
 
         A clean end of the block commits the upload, and the writer then has a ``receipt``. An exception or a
         cancellation in the block aborts it. A part that fails finally cancels the block, and its error is raised.
-        Arguments and errors are the same as in `upload_object_via_stream`.
+        Other arguments and errors are the same as in `upload_object_via_stream`.
+
+        Args:
+            seekable_head: bytes at the beginning, rounded up to whole parts, that stay in memory until the end, so that
+                the writer can `seek` back to them. They count for ``memory_limit`` while the block runs: all heads of a
+                driver may hold a quarter of it. Such an upload is never suspended. ``None`` keeps nothing.
+            durable_every: seconds after which written bytes are in the store, also if they do not fill a part, plus the
+                time of the requests. They lie in a small object beside the upload, which is rewritten each time and
+                deleted at the end. If the process dies, `find_checkpoint` finds what arrived, and ``resume`` continues
+                with it. Parts do not grow, and no part is spilled. ``None`` stores whole parts only.
         """
         return uploads.open_upload(
             self,
@@ -337,6 +353,8 @@ class S3StorageDriver(DriverBase):
             transfer=transfer,
             resume=resume,
             before_commit=before_commit,
+            seekable_head=seekable_head,
+            durable_every=durable_every,
             **attributes,
         )
 
@@ -541,6 +559,22 @@ class S3StorageDriver(DriverBase):
             StorageError: the store refused, or does not respond.
         """
         return await left_open_uploads.find_checkpoints(self)
+
+    async def find_checkpoint(self, bucket: str, key: str, **access: Unpack[UploadAccess]) -> UploadCheckpoint | None:
+        """Return the checkpoint of an upload to `key` that was opened with ``durable_every``, and was not ended.
+
+        Any process can continue it: ``open_upload(..., durable_every=..., resume=checkpoint)``. The first byte to write
+        then is the one at ``checkpoint.offset``. Make sure that the process that began the upload no longer runs,
+        because two writers of one upload would mix their bytes. If the upload has ended, a tail that its process left
+        behind is deleted.
+
+        Returns:
+            The checkpoint, or ``None`` if there is no such upload.
+
+        Raises:
+            StorageError: the store refused, or does not respond.
+        """
+        return await left_open_uploads.find_checkpoint(self, bucket, key, **access)
 
     async def recover(self, *, resume: bool = False) -> list[RecoveredUpload]:
         """End all uploads that dead processes, or closed drivers, have left open at this endpoint.

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NoReturn, TypedDict, TypeVar
 
+from aios3.timing import UploadTiming
+
 __all__ = [
     "CommitRequest",
     "CommonPrefix",
@@ -118,9 +120,11 @@ class UploadReceipt:
     retries: int
     """Number of attempts beyond the first, over all requests of this upload."""
     elapsed: float
-    """Seconds from the first read of the source to the commit."""
+    """Seconds from the call to the commit: the sum of `timing`."""
     verification: Verification = field(default=Verification(), compare=False)
     """Evidence that the store holds the bytes of the source."""
+    timing: UploadTiming = field(default=UploadTiming(), compare=False)
+    """Division of `elapsed` by what the upload waited for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from aios3._protocol.wire.messages import Response
 from aios3.credentials import Credentials
 from aios3.errors import DriverClosedError, ResponseError, StorageError, TransportError
 
+from .observing.upload_trace import NO_UPLOAD, UploadTrace
+
 __all__ = ["Attempt", "FailedAttempts", "Shield"]
 
 T = TypeVar("T")
@@ -49,10 +51,16 @@ class FailedAttempts:
     parent: FailedAttempts | None = None
     """Receives every attempt that is added here; ``None`` if nothing does."""
     failures: list[StorageError] = field(default_factory=list)
+    upload: UploadTrace = NO_UPLOAD
+    """Trace of the upload."""
 
     def begin(self) -> FailedAttempts:
         """Return the empty log of one request; this log receives its attempts, too."""
-        return FailedAttempts(self.began_at, self)
+        return FailedAttempts(self.began_at, self, upload=self.upload)
+
+    def aside(self) -> FailedAttempts:
+        """Return the log of a request of the upload that only looks something up, and whose failures do not count."""
+        return FailedAttempts(self.began_at, upload=self.upload)
 
     def add(self, failure: StorageError) -> None:
         """Record a failed attempt."""

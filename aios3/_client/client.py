@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from aios3._concurrency.clock import Clock
 from aios3._concurrency.threads import hash_body
 from aios3._protocol.checksums.digests import sha256_hex
 from aios3._protocol.operations import CONTROL_OPERATIONS, GetObject, Operation
-from aios3._protocol.policies.retry import Repair, decide, is_doubt_of_keys
+from aios3._protocol.policies.retry import Repair, decide
 from aios3._protocol.wire.access_points import region_in_name
 from aios3._protocol.wire.error_responses import expected_regions, redirect_host
 from aios3._protocol.wire.messages import Request, Response, is_redirect
@@ -27,8 +26,11 @@ from aios3.options import RetryPolicy
 
 from .attempts import Attempt, FailedAttempts, Shield
 from .clock_skew import ClockSkew
+from .key_doubts import KeyDoubts
+from .observing.guarded_observer import GuardedObserver
+from .observing.operation_trace import OperationTrace, trace_operation
+from .observing.trouble_log import TroubleLog
 from .rate_limiter import RateLimiter
-from .refreshing_credentials import RefreshingCredentials
 from .retry_budget import RetryBudget
 from .signers import OrdinarySigner, Signer
 
@@ -36,14 +38,14 @@ __all__ = ["Attempt", "OperationClient"]
 
 T = TypeVar("T")
 
-_TRUSTED_KEYS: Final = 32
-"""Keys to remember; a store with sessions has keys for each bucket."""
-
 _LIMITED: Final = frozenset({"PutObject", "UploadPart"})
 """Operations that wait while the store throttles. Operations that begin or end an upload never wait."""
 
 _READS: Final = frozenset({"GetObject", "HeadObject"})
 """Operations whose responses describe an object, or have its bytes."""
+
+_FAILURES: Final = (ResponseError, TransportError, DriverClosedError)
+"""Errors of an attempt that are judged, and perhaps answered by a retry."""
 
 _CLEANUP_ATTEMPTS: Final = RetryPolicy().max_attempts
 """Minimum of attempts for a request that cleans up, even if the caller's policy allows fewer."""
@@ -64,6 +66,7 @@ class OperationClient:
     clock_skew: ClockSkew = field(init=False)
     budget: RetryBudget = field(init=False)
     limiter: RateLimiter = field(init=False)
+    trouble: TroubleLog = field(init=False)
     regional_endpoint: Callable[[str], Endpoint | None] | None = None
     """Endpoint by region, if the provider has one for each; ``None`` if the caller gave an endpoint. The call returns
     ``None`` for a region that must not be reached."""
@@ -78,25 +81,22 @@ class OperationClient:
     """Prefix to send, by wanted prefix. The listing may then have other keys, so the caller filters it."""
     expired_key_codes: frozenset[str] = frozenset()
     """Codes that may mean that the keys have expired, besides the usual ones. Those of `credentials` are added."""
+    observer: GuardedObserver | None = None
+    """Observer of every operation, and of the uploads; ``None`` without one."""
     signer: Signer = field(init=False)
     """Signer of every operation; it uses `credentials` unless another signer is set."""
     _cleanup_policy: RetryPolicy = field(init=False)
+    _doubts: KeyDoubts = field(init=False)
     _regions: dict[str | None, str] = field(default_factory=dict)
     """Regions of buckets by name, for buckets whose region is not `region`, as the store reported."""
-    _trusted_keys: deque[tuple[Credentials, str | None]] = field(default_factory=lambda: deque(maxlen=_TRUSTED_KEYS))
-    """Keys that were fetched because of a doubt, each with the code of that. A second doubt of the same code about them
-    is none: the store's refusal stands."""
-    _is_cheap_to_doubt: bool = False
-    """Whether other keys are found by reading a file, so every refusal is a reason to look."""
 
     def __post_init__(self) -> None:
         self.clock_skew = ClockSkew(self.clock)
         self.budget = RetryBudget(self.policy.budget, self.clock.monotonic)
         self.limiter = RateLimiter(self.clock)
+        self.trouble = TroubleLog(self.clock.monotonic)
         self.signer = OrdinarySigner(self.credentials)
-        if isinstance(self.credentials, RefreshingCredentials):
-            self.expired_key_codes |= self.credentials.rotation_codes
-            self._is_cheap_to_doubt = bool(self.credentials.rotation_codes)
+        self._doubts = KeyDoubts(self.credentials, self.expired_key_codes)
         self._cleanup_policy = replace(self.policy, max_attempts=max(self.policy.max_attempts, _CLEANUP_ATTEMPTS))
 
     async def run(
@@ -133,16 +133,17 @@ class OperationClient:
         payload_hash = UNSIGNED_PAYLOAD if feed is not None else await self._payload_hash(request)
         log = FailedAttempts() if log is None else log
         repaired: set[Repair] = set()
-        while True:
-            request = self._build(operation) if repaired else request
-            credentials = await self.signer.keys_for(operation)  # outside the shield: nothing has been sent yet
-            attempt = self._attempt(operation, request, payload_hash, credentials, read_timeout, feed, log)
-            outcome = await (attempt if shield is None else shield(attempt))
-            if outcome.failure is None:
-                self.budget.succeeded()
-                return outcome.unwrap()
-            log.add(outcome.failure)
-            await self._prepare_retry(operation, outcome, log, repaired, is_cleanup=is_cleanup, feed=feed)
+        with trace_operation(operation, request, log.upload, self.observer, self.region_of, feed) as trace:
+            while True:
+                request = self._build(operation) if repaired else request
+                credentials = await self.signer.keys_for(operation)  # outside the shield: nothing has been sent yet
+                attempt = self._attempt(operation, request, payload_hash, credentials, read_timeout, feed, log, trace)
+                outcome = await (attempt if shield is None else shield(attempt))
+                if outcome.failure is None:
+                    self.budget.succeeded()
+                    return outcome.unwrap()
+                log.add(outcome.failure)
+                await self._prepare_retry(operation, outcome, log, repaired, trace, is_cleanup=is_cleanup, feed=feed)
 
     async def _prepare_retry(
         self,
@@ -150,6 +151,7 @@ class OperationClient:
         outcome: Attempt[Any],
         log: FailedAttempts,
         repaired: set[Repair],
+        trace: OperationTrace,
         *,
         is_cleanup: bool,
         feed: BodyFeed | None = None,
@@ -161,12 +163,15 @@ class OperationClient:
             outcome: last attempt, which failed.
             log: failed attempts of this request, the last one included.
             repaired: repairs of this request so far; the one that is made now is added.
+            trace: records the backoff.
             is_cleanup: see `run`.
             feed: the body, if it is made while it is sent.
         """
         assert outcome.failure is not None
+        if self.trouble.begins_throttling(outcome.failure):
+            trace.throttling_began()
         region = self._other_region(operation.bucket, outcome.response)
-        doubts_keys = self._doubts_keys(outcome)
+        doubts_keys = self._doubts.covers(outcome)
         retry = decide(
             outcome.failure,
             attempt=len(log) - len(repaired),
@@ -178,7 +183,7 @@ class OperationClient:
             doubts_keys=doubts_keys,
         )
         is_lost = feed is not None and not feed.rewind()
-        if retry is None or is_lost or not (outcome.in_same_burst or self.budget.take(retry.cost) or is_cleanup):
+        if retry is None or is_lost or not self._may_retry(outcome, retry.cost, is_cleanup=is_cleanup):
             if len(log) > 1:
                 note(outcome.failure, f"aios3: gave up after {len(log)} attempts")
             raise outcome.failure
@@ -187,7 +192,17 @@ class OperationClient:
             await self._repair(retry.repair, operation, outcome, doubts_keys=doubts_keys)
         if retry.repair == "region" and region is not None:
             self._regions[operation.bucket] = region
+        trace.backoff_began(outcome.failure, retry)
         await self.limiter.back_off(outcome.failure, retry)
+        trace.backoff_ended()
+
+    def _may_retry(self, outcome: Attempt[Any], cost: int, *, is_cleanup: bool) -> bool:
+        """Take `cost` tokens from the retry budget if the retry costs any; return whether it may be made."""
+        if outcome.in_same_burst or self.budget.take(cost) or is_cleanup:
+            return True
+        assert outcome.failure is not None
+        self.trouble.budget_used_up(outcome.failure)
+        return False
 
     async def _attempt(
         self,
@@ -198,17 +213,19 @@ class OperationClient:
         read_timeout: float | None,
         feed: BodyFeed | None,
         log: FailedAttempts,
+        trace: OperationTrace,
     ) -> Attempt[T]:
         # A streamed body is not limited. It lasts as long as its source, and limited requests would wait for its end.
         # The source may in turn wait for the memory of those requests, so both would wait without end.
         if operation.name not in _LIMITED or feed is not None:
             self.limiter.charge()
-            return await self._attempt_now(operation, request, payload_hash, credentials, read_timeout, feed)
+            return await self._attempt_now(operation, request, payload_hash, credentials, read_timeout, feed, trace)
         began_at = self.limiter.enter_nowait()
         if began_at is None:
+            trace.queued()
             began_at = await self.limiter.enter(log.failures)
         try:
-            outcome = await self._attempt_now(operation, request, payload_hash, credentials, read_timeout, feed)
+            outcome = await self._attempt_now(operation, request, payload_hash, credentials, read_timeout, feed, trace)
             return self.limiter.record(began_at, outcome)
         finally:
             self.limiter.leave()
@@ -221,19 +238,26 @@ class OperationClient:
         credentials: Credentials | None,
         read_timeout: float | None,
         feed: BodyFeed | None,
+        trace: OperationTrace,
     ) -> Attempt[T]:
         response: Response | None = None
-        sent_at = self.clock.now()
+        sent_at, on_sent = self.clock.now(), trace.body_sent
+        trace.attempt_began()
         try:
             signed = self._sign(operation, request, payload_hash, credentials)
             if feed is None:
-                response = await self.transport.send(signed, read_timeout=read_timeout)
+                response = await self.transport.send(signed, read_timeout=read_timeout, on_sent=on_sent)
             else:
-                response = await self.transport.send_stream(signed, feed, read_timeout=read_timeout)
+                response = await self.transport.send_stream(signed, feed, read_timeout=read_timeout, on_sent=on_sent)
             self.clock_skew.note(response, sent_at)
-            return Attempt(operation.read(response), None, response, credentials)
-        except (ResponseError, TransportError, DriverClosedError) as error:
-            return Attempt(None, error, response, credentials)
+            attempt = Attempt(operation.read(response), None, response, credentials)
+        except BaseException as error:
+            trace.attempt_ended(response, error)
+            if isinstance(error, _FAILURES):
+                return Attempt(None, error, response, credentials)
+            raise
+        trace.attempt_ended(response, None)
+        return attempt
 
     @asynccontextmanager
     async def open(self, operation: GetObject, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
@@ -244,26 +268,31 @@ class OperationClient:
             TransportError: no response came.
             DriverClosedError: the transport was closed.
         """
+        async with AsyncExitStack() as stack:
+            yield await self._open(operation, chunk_size, stack)
+
+    async def _open(self, operation: GetObject, chunk_size: int, stack: AsyncExitStack) -> StreamedResponse:
         log = FailedAttempts()
         repaired: set[Repair] = set()
-        async with AsyncExitStack() as stack:
+        request = self._build(operation)
+        with trace_operation(operation, request, log.upload, self.observer, self.region_of) as trace:
             while True:
-                request = self._build(operation)
-                outcome = await self._open_attempt(operation, request, chunk_size, stack)
+                outcome = await self._open_attempt(operation, request, chunk_size, stack, trace)
                 if outcome.failure is None:
-                    break
+                    self.budget.succeeded()
+                    return outcome.unwrap()
                 await stack.aclose()
                 log.add(outcome.failure)
-                await self._prepare_retry(operation, outcome, log, repaired, is_cleanup=False)
-            self.budget.succeeded()
-            yield outcome.unwrap()
+                await self._prepare_retry(operation, outcome, log, repaired, trace, is_cleanup=False)
+                request = self._build(operation)
 
     async def _open_attempt(
-        self, operation: GetObject, request: Request, chunk_size: int, stack: AsyncExitStack
+        self, operation: GetObject, request: Request, chunk_size: int, stack: AsyncExitStack, trace: OperationTrace
     ) -> Attempt[StreamedResponse]:
         response: Response | None = None
         credentials = await self.signer.keys_for(operation)
         sent_at = self.clock.now()
+        trace.attempt_began()
         try:
             signed = self._sign(operation, request, EMPTY_SHA256, credentials)
             streamed = await stack.enter_async_context(self.transport.open(signed, chunk_size=chunk_size))
@@ -272,9 +301,13 @@ class OperationClient:
             if streamed.status >= 300:
                 response = await streamed.read()
             operation.read(response)
-            return Attempt(streamed, None, response, credentials)
-        except (ResponseError, TransportError, DriverClosedError) as error:
-            return Attempt(None, error, response, credentials)
+        except BaseException as error:
+            trace.attempt_ended(response, error)
+            if isinstance(error, _FAILURES):
+                return Attempt(None, error, response, credentials)
+            raise
+        trace.attempt_ended(response, None)
+        return Attempt(streamed, None, response, credentials)
 
     def _build(self, operation: Operation[Any]) -> Request:
         request = operation.build(self._endpoint_for(operation))
@@ -335,21 +368,9 @@ class OperationClient:
             self.signer.refused(operation, outcome.credentials)
             return
         keys = await self.signer.renewed(operation, outcome.credentials)
-        self._trusted_keys.append((keys, _code_of(outcome)))
+        self._doubts.trust(keys, outcome)
         if keys == outcome.credentials and outcome.failure is not None:
             raise outcome.failure
-
-    def _doubts_keys(self, outcome: Attempt[Any]) -> bool:
-        """Return whether the failure may mean that the keys have expired, and they were not fetched for such a doubt.
-
-        Other refusals look the same. So each set of keys is doubted once for each code, or every object that may not be
-        read would cost a fetch of keys. A file is read again each time: the program that writes it may be late.
-        """
-        if outcome.failure is None or outcome.credentials is None:
-            return False
-        if not self._is_cheap_to_doubt and (outcome.credentials, _code_of(outcome)) in self._trusted_keys:
-            return False
-        return is_doubt_of_keys(outcome.failure, self.expired_key_codes, is_cheap=self._is_cheap_to_doubt)
 
     def _sign(
         self, operation: Operation[Any], request: Request, payload_hash: str, credentials: Credentials | None
@@ -363,7 +384,3 @@ class OperationClient:
         if self.credentials is None or not request.body:
             return EMPTY_SHA256
         return UNSIGNED_PAYLOAD if self.payload_signing == "unsigned" else await hash_body(sha256_hex, request.body)
-
-
-def _code_of(outcome: Attempt[Any]) -> str | None:
-    return outcome.failure.code if isinstance(outcome.failure, ResponseError) else None

@@ -24,7 +24,7 @@ class UploadTasks:
     def __init__(self) -> None:
         """Record the current task as the owner of the upload."""
         self._group: PartTasks | None = None
-        self._reason: StorageError | None = None
+        self._reason: Exception | None = None
         self._known: set[asyncio.Task[object] | None] = {asyncio.current_task()}
         self.is_committing = False
         """The commit has begun: only `cut_off` ends the upload from outside."""
@@ -70,12 +70,12 @@ class UploadTasks:
         finally:
             self._known.discard(task)
 
-    def stop(self, reason: StorageError) -> None:
+    def stop(self, reason: Exception) -> None:
         """Make the upload fail with `reason`. Has no effect if it is being committed or is ending."""
         if not self.is_committing:
             self.cut_off(reason)
 
-    def cut_off(self, reason: StorageError) -> None:
+    def cut_off(self, reason: Exception) -> None:
         """Make the upload fail with `reason`, even while it is being committed. Has no effect if it is ending."""
         if self._group is None:
             self._reason = reason

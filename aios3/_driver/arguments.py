@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from dataclasses import replace
 from typing import Any, Final
@@ -31,6 +32,10 @@ __all__ = [
     "fixed_checksum",
     "make_job",
     "parts_in_flight",
+    "require_no_tail",
+    "with_fixed_parts",
+    "with_head",
+    "with_tail",
 ]
 
 
@@ -52,6 +57,7 @@ def make_job(
     attributes: UploadAttributes,
     file: FileIdentity | None = None,
     before_commit: BeforeCommit | None = None,
+    began_at: float | None = None,
 ) -> UploadJob:
     """Return the job for a call of an upload method.
 
@@ -92,10 +98,65 @@ def make_job(
         is_suspendable=transfer.suspendable,
         sends_md5=transfer.checksum == "md5",
         before_commit=before_commit,
+        began_at=began_at,
     )
     check_conditions(job.headers, provider, possible_commits(job.plan, size))
     _check_lock(job, provider)
     return job
+
+
+def with_head(job: UploadJob, head: int, driver: TransferConfig) -> UploadJob:
+    """Return the job of an upload whose first `head` bytes, rounded up to whole parts, are kept until its end.
+
+    Raises:
+        ConfigurationError: the head does not suit the other arguments, or the driver's memory.
+    """
+    if not is_byte_count(head) or not head:
+        raise ConfigurationError(f"seekable_head must be a number of bytes above 0, not {head!r}")
+    if job.resume is not None:
+        raise ConfigurationError("an upload with a seekable_head cannot be resumed: its head was not stored")
+    if job.plan.is_streamed:
+        raise ConfigurationError("seekable_head needs a multipart upload, and this upload is one streamed PutObject")
+    size = job.plan.first_size
+    parts = -(-head // size)
+    if parts * size > driver.memory_limit // 4 or parts > job.plan.max_parts // 2:
+        raise ConfigurationError(
+            f"seekable_head is {parts * size} bytes in whole parts, and may have a quarter of the driver's "
+            f"memory_limit, {driver.memory_limit // 4} bytes; raise memory_limit"
+        )
+    return replace(job, head_parts=parts, is_suspendable=False)
+
+
+def with_fixed_parts(transfer: TransferConfig) -> TransferConfig:
+    """Return the options with parts that do not grow, because a large part makes a large tail."""
+    check_type("transfer", transfer, TransferConfig)
+    return replace(transfer, part_growth="fixed")
+
+
+def with_tail(job: UploadJob, every: Any, driver: TransferConfig) -> UploadJob:
+    """Return the job of an upload whose tail is kept in the store `every` so many seconds.
+
+    Raises:
+        ConfigurationError: that does not suit the other arguments, or the driver's memory.
+    """
+    if isinstance(every, bool) or not isinstance(every, int | float) or not 0 < every < math.inf:
+        raise ConfigurationError(f"durable_every must be a number of seconds above 0, not {every!r}")
+    if job.head_parts:
+        raise ConfigurationError("an upload with a seekable_head cannot be durable: its head is stored last")
+    if job.plan.is_streamed:
+        raise ConfigurationError("durable_every needs a multipart upload, and this upload is one streamed PutObject")
+    if 4 * job.plan.first_size > driver.memory_limit:
+        raise ConfigurationError(
+            f"durable_every needs memory for four parts of {job.plan.first_size} bytes, and memory_limit is "
+            f"{driver.memory_limit}"
+        )
+    return replace(job, keeps_tail=True)
+
+
+def require_no_tail(checkpoint: UploadCheckpoint) -> None:
+    """Raise `ConfigurationError` if bytes of the checkpoint lie beside the upload."""
+    if checkpoint.tail is not None:
+        raise ConfigurationError("the checkpoint has a tail: resume it by open_upload with durable_every")
 
 
 def _check_lock(job: UploadJob, provider: Provider) -> None:

@@ -15,6 +15,7 @@ import aiohttp
 
 from aios3._client.client import OperationClient
 from aios3._client.express_sessions import BucketSessions
+from aios3._client.observing.guarded_observer import GuardedObserver, check_observer
 from aios3._concurrency.caller_errors import note
 from aios3._concurrency.clock import Clock
 from aios3._concurrency.shielding import finish_despite_cancellation
@@ -32,6 +33,7 @@ from aios3._upload.memory.spill import check_directory
 from aios3._upload.shared.engine import Engine
 from aios3.credentials import Anonymous, Credentials, CredentialsProvider
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError
+from aios3.observing import Observer
 from aios3.options import RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider, find_provider
 
@@ -67,6 +69,7 @@ class DriverBase:
         use_fips: bool | None = None,
         use_accelerate: bool | None = None,
         journal: str | os.PathLike[str] | None = None,
+        observer: Observer | None = None,
     ) -> None:
         """Configure the driver; see `aios3.S3StorageDriver`."""
         check_type("transfer", transfer, TransferConfig)
@@ -76,6 +79,7 @@ class DriverBase:
         check_type("ssl_context", ssl_context, ssl.SSLContext, type(None))
         check_type("proxy", proxy, str, type(None))
         check_type("trust_env", trust_env, bool)
+        check_observer(observer)
         if proxy is not None:
             parse_proxy(proxy, "proxy=")
         for name, value in (
@@ -107,6 +111,7 @@ class DriverBase:
         self._journal_directory = None if journal is None else Path(os.fsdecode(journal))
         self._journal: Journal | None = None
         self._clock = Clock()
+        self._observer = None if observer is None else GuardedObserver(observer, self._clock.monotonic)
         self._opening = asyncio.Lock()
         self._closing = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -221,6 +226,7 @@ class DriverBase:
             policy=self._retry,
             payload_signing=self._payload_signing(is_tls),
             clock=self._clock,
+            observer=self._observer,
             regional_endpoint=None if own is None else own.of_region,
             region_of_host=None if own is None else own.read_region,
             data_endpoint=settings.bucket_endpoint,

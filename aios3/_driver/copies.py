@@ -14,9 +14,9 @@ from aios3._protocol.attributes.options import read_options
 from aios3._protocol.operations import CopyObject, CopySource, DescribedSource, GetObjectTagging, HeadSource
 from aios3._protocol.parts.part_plan import plan_copy
 from aios3._protocol.wire.uri import check_bucket, check_key
-from aios3._upload.commit_in_flight import CommitInFlight
 from aios3._upload.multipart_copy import MultipartCopy
 from aios3._upload.object_copy import copy_whole
+from aios3._upload.shared.commit_in_flight import CommitInFlight
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.upload_requests import UploadRequests
@@ -50,6 +50,7 @@ async def copy_object(
     check_key(key)
     own = {name: value for name, value in attributes.items() if name not in _READ_OPTIONS}
     job = _job(driver, to_bucket, to_key, cast("UploadAttributes", own))
+    job = replace(job, call="copy", began_at=driver._clock.monotonic())
     options: dict[str, Any] = {_READ_OPTIONS[name]: attributes.get(name) for name in _READ_OPTIONS}
     options["request_payer"] = attributes.get("request_payer")
     read = read_options(ReadOptions, options, driver._provider)
@@ -57,11 +58,12 @@ async def copy_object(
     check_secrecy(engine.client, read)
     if attributes.get("sse_customer_key") is not None and engine.client.endpoint.scheme != "https":
         raise ConfigurationError("sse_customer_key needs an https endpoint: over http the key could be read")
-    log = FailedAttempts(engine.client.clock.monotonic())
-    described = await engine.client.run(HeadSource(bucket, key, read.headers, read.version_id), log=log.begin())
-    kept = {name: value for name, value in read.headers.items() if name != "if-match"}
-    source = CopySource(bucket, key, read.version_id, described.found.etag, kept)
-    return await _Copy(engine, job, source, described, log).run()
+    log = engine.begin_log(job)
+    with log.upload:
+        described = await engine.client.run(HeadSource(bucket, key, read.headers, read.version_id), log=log.begin())
+        kept = {name: value for name, value in read.headers.items() if name != "if-match"}
+        source = CopySource(bucket, key, read.version_id, described.found.etag, kept)
+        return await _Copy(engine, job, source, described, log).run()
 
 
 def _job(driver: DriverBase, bucket: str, key: str, attributes: UploadAttributes) -> UploadJob:

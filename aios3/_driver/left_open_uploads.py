@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import cast
+from typing import Unpack, cast
 
 from aios3._journal.entries import JournalEntry
 from aios3._journal.recovery import Leftovers
-from aios3._upload.multipart.resume import holds_parts
+from aios3._protocol.wire.uri import check_bucket, check_key
+from aios3._upload.multipart.resume import holds_parts, usable_parts
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.source.files import OpenedFile
-from aios3.checkpoints import FileIdentity, RecoveredUpload, UploadCheckpoint
+from aios3.checkpoints import FileIdentity, MultipartUpload, RecoveredUpload, UploadCheckpoint
 from aios3.errors import CompletionUnknownError, DriverClosedError, UploadNotFoundError
-from aios3.models import UploadAttributes
+from aios3.models import UploadAccess, UploadAttributes
 
 from .arguments import make_job
 from .base import DriverBase
+from .open_uploads import iterate_parts
+from .tail_object import TailObject, key_of_tail
 from .uploads import identify_file, leftovers_of, send_file
 
-__all__ = ["find_checkpoints", "recover"]
+__all__ = ["find_checkpoint", "find_checkpoints", "recover"]
 
 
 async def find_checkpoints(driver: DriverBase) -> list[UploadCheckpoint]:
@@ -31,6 +35,36 @@ async def find_checkpoints(driver: DriverBase) -> list[UploadCheckpoint]:
         if checkpoint is not None:
             found.append(checkpoint)
     return found
+
+
+async def find_checkpoint(
+    driver: DriverBase, bucket: str, key: str, **access: Unpack[UploadAccess]
+) -> UploadCheckpoint | None:
+    """See `S3StorageDriver.find_checkpoint`."""
+    check_bucket(bucket)
+    check_key(key)
+    tail = TailObject(driver, bucket, key_of_tail(key), cast("UploadAttributes", access))
+    found = await tail.find()
+    upload = None if found is None else _upload_of(bucket, key, found.metadata)
+    if found is None or upload is None:
+        return None
+    try:
+        stored = [part async for part in iterate_parts(driver, upload, **access)]
+    except UploadNotFoundError:  # it has ended, and its process died before it deleted the tail
+        await tail.delete()
+        return None
+    parts = usable_parts(stored, part_size=upload.part_size, checksum=upload.checksum)
+    checkpoint = replace(UploadCheckpoint(*upload.place, upload.part_size, parts, upload.checksum, upload.size), tail=0)
+    return replace(checkpoint, tail=found.size) if found.start == checkpoint.offset else checkpoint
+
+
+def _upload_of(bucket: str, key: str, known: Mapping[str, str]) -> MultipartUpload | None:
+    """Return the upload that a tail belongs to; ``None`` if that is not the tail of an upload."""
+    try:
+        size = int(known["size"]) if "size" in known else None
+        return MultipartUpload(bucket, key, known["upload-id"], int(known["part-size"]), known.get("checksum"), size)
+    except (KeyError, ValueError):
+        return None
 
 
 async def recover(driver: DriverBase, *, resume: bool = False) -> list[RecoveredUpload]:

@@ -101,7 +101,7 @@ def _job_of_creation(
         resume=None,
         attributes=attributes,
     )
-    return replace(job, is_suspendable=False)
+    return replace(job, is_suspendable=False, call="create_multipart_upload", began_at=driver._clock.monotonic())
 
 
 async def upload_parts(
@@ -123,7 +123,7 @@ async def upload_parts(
             if left < 0 or (left == 0 and first_part > 1):
                 raise ConfigurationError(f"part {first_part} lies behind the end of an object of {upload.size} bytes")
             job = replace(job, size=left)
-        job = replace(job, on_progress=on_progress)
+        job = replace(job, on_progress=on_progress, call="upload_parts", began_at=driver._clock.monotonic())
         return await send_parts(await engine_for(driver, job), job, reader)
 
 
@@ -303,6 +303,7 @@ async def complete(
     **access: Unpack[UploadAccess],
 ) -> UploadReceipt:
     """See `S3StorageDriver.complete_multipart_upload`."""
+    began_at = driver._clock.monotonic()
     check_callable("before_commit", before_commit)
     job = _job_of(driver, upload, access)
     check_sizes(driver._provider, size, None)
@@ -315,7 +316,13 @@ async def complete(
     check_parts(upload, listed, upload.size if size is None else size)
     if any(part.checksum is None for part in listed):
         job = replace(job, checksum=None)  # parts that others sent without one: the store knows its own checksum
-    job = replace(job, before_commit=before_commit, range=PartRange(upload, 1, is_last=True))
+    job = replace(
+        job,
+        before_commit=before_commit,
+        range=PartRange(upload, 1, is_last=True),
+        call="complete_multipart_upload",
+        began_at=began_at,
+    )
     return await complete_upload(engine, job, listed)
 
 

@@ -6,6 +6,7 @@ import functools
 import os
 import stat
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Unpack
 
 from aios3._concurrency.caller_errors import async_block, note
@@ -13,12 +14,15 @@ from aios3._concurrency.named_files import naming
 from aios3._driver.base import DriverBase
 from aios3._journal.recovery import Leftovers
 from aios3._upload.bytes_upload import BytesUpload, is_whole
+from aios3._upload.head_uploader import HeadUploader
 from aios3._upload.lifecycle import run_upload
+from aios3._upload.live_uploader import LiveUploader
 from aios3._upload.multipart.resume import check_checkpoint, holds_parts
 from aios3._upload.open_upload import abort_upload
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import BeforeCommit, UploadJob
 from aios3._upload.shared.progress import ProgressCallback
+from aios3._upload.shared.tail_keeper import TailKeeper
 from aios3._upload.source.closing_deadline import ClosingDeadline
 from aios3._upload.source.files import FileReader, OpenedFile
 from aios3._upload.source.kinds import Source
@@ -29,7 +33,16 @@ from aios3.errors import ConfigurationError, DriverClosedError, SizeMismatchErro
 from aios3.models import UploadAccess, UploadAttributes, UploadReceipt
 from aios3.options import TransferConfig
 
-from .arguments import check_place, check_type, make_job
+from .arguments import (
+    check_place,
+    check_type,
+    make_job,
+    require_no_tail,
+    with_fixed_parts,
+    with_head,
+    with_tail,
+)
+from .tail_object import TailObject, key_of_tail
 
 __all__ = [
     "engine_for",
@@ -73,7 +86,10 @@ async def upload_object_via_stream(
             resume=resume,
             attributes=attributes,
             before_commit=before_commit,
+            began_at=driver._clock.monotonic(),
         )
+        if resume is not None:
+            require_no_tail(resume)
         engine = await engine_for(driver, job)
         if not is_whole(source, job):
             return await _send_all(driver, reader, job, engine)
@@ -95,6 +111,7 @@ async def upload_object(
     **attributes: Unpack[UploadAttributes],
 ) -> UploadReceipt:
     """See `S3StorageDriver.upload_object`."""
+    began_at = driver._clock.monotonic()
     async with OpenedFile(path) as file:
         identity = await file.thread.call(identify_file, path, file.file.fileno())
         describe = functools.partial(
@@ -110,6 +127,7 @@ async def upload_object(
             attributes=attributes,
             before_commit=before_commit,
             file=identity,
+            began_at=began_at,
         )
         async with _beginning(driver, describe(resume=None), resume) as checkpoint:
             return await send_file(driver, file, describe(resume=checkpoint))
@@ -157,6 +175,7 @@ async def _beginning(
 
 async def _check_beginning(driver: DriverBase, job: UploadJob, checkpoint: UploadCheckpoint) -> UploadCheckpoint | None:
     check_place(checkpoint, job.bucket, job.key)
+    require_no_tail(checkpoint)
     engine, file = await driver._open(), job.file
     await _claim(driver)
     is_alike = file is not None and checkpoint.size in (None, file.size)
@@ -217,9 +236,13 @@ async def open_upload(
     transfer: TransferConfig | None = None,
     resume: UploadCheckpoint | None = None,
     before_commit: BeforeCommit | None = None,
+    seekable_head: int | None = None,
+    durable_every: float | None = None,
     **attributes: Unpack[UploadAttributes],
 ) -> AsyncGenerator[UploadWriter]:
     """See `S3StorageDriver.open_upload`."""
+    if durable_every is not None:
+        transfer = with_fixed_parts(driver._transfer if transfer is None else transfer)
     job = make_job(
         driver._provider,
         driver._transfer,
@@ -232,9 +255,34 @@ async def open_upload(
         resume=resume,
         attributes=attributes,
         before_commit=before_commit,
+        began_at=driver._clock.monotonic(),
     )
-    async with run_upload(await engine_for(driver, job), job) as upload:
+    if seekable_head is not None:
+        job = with_head(job, seekable_head, driver._transfer)
+    if durable_every is not None:
+        job = with_tail(job, durable_every, driver._transfer)
+    elif resume is not None:
+        require_no_tail(resume)
+    engine = await engine_for(driver, job)
+    async with run_upload(engine, job) as upload:
+        if isinstance(upload, HeadUploader):
+            await upload.begin()
+        if isinstance(upload, LiveUploader):
+            await _keep_tail(driver, engine, upload, job, durable_every or 0)
         yield UploadWriter(upload)
+        if isinstance(upload, LiveUploader) and upload.tail_keeper is not None:
+            upload.tail_keeper.stop()
+
+
+async def _keep_tail(driver: DriverBase, engine: Engine, upload: LiveUploader, job: UploadJob, every: float) -> None:
+    """Begin to keep the tail of `upload`, after the tail of its checkpoint was taken over."""
+    tail = TailObject(driver, job.bucket, key_of_tail(job.key), job.attributes, engine)
+    keeper = upload.tail_keeper = TailKeeper(engine, job, upload, tail, every)
+    if job.resume is not None and job.resume.tail:
+        async with aclosing(tail.read(job.resume.bytes_in_parts, job.resume.tail)) as chunks:
+            async for chunk in chunks:
+                await upload.add(memoryview(chunk))
+    keeper.begin()
 
 
 def identify_file(path: str | os.PathLike[str], descriptor: int | None = None) -> FileIdentity | None:

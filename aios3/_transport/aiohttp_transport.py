@@ -6,7 +6,7 @@ import asyncio
 import math
 import ssl
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from typing import Final
@@ -96,18 +96,28 @@ class AiohttpTransport:
             await self._session.close()
         self._monitor.close()
 
-    async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
+    async def send(
+        self, request: Request, *, read_timeout: float | None = None, on_sent: Callable[[], None] | None = None
+    ) -> Response:
         """See `Transport.send`."""
         if request.method not in ("PUT", "POST"):
             return await self._exchange(request, None, self._timer_for(request, read_timeout))
         async with self._slots:
             timer = self._timer_for(request, read_timeout)
-            return await self._lend(request, SlicedBody(request, timer, self._used_connections), timer)
+            return await self._lend(request, SlicedBody(request, timer, self._used_connections, on_sent), timer)
 
-    async def send_stream(self, request: Request, body: BodyFeed, *, read_timeout: float | None = None) -> Response:
+    async def send_stream(
+        self,
+        request: Request,
+        body: BodyFeed,
+        *,
+        read_timeout: float | None = None,
+        on_sent: Callable[[], None] | None = None,
+    ) -> Response:
         """See `Transport.send_stream`. It takes no slot, because it lasts as long as its source."""
         timer = self._timer_for(request, read_timeout, has_body=True)
-        return await self._lend(request, StreamedBody(request, body, timer, self._used_connections), timer)
+        streamed = StreamedBody(request, body, timer, self._used_connections, on_sent)
+        return await self._lend(request, streamed, timer)
 
     async def _lend(self, request: Request, body: SlicedBody, timer: StallTimer) -> Response:
         """Send `request` with `body`, whose slices are no longer in use when this returns or raises."""

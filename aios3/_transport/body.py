@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import CancelledError
-from collections.abc import MutableSet
+from collections.abc import Callable, MutableSet
 from typing import cast
 
 from aiohttp.abc import AbstractStreamWriter
@@ -27,14 +27,28 @@ class SlicedBody(Payload):
     fresh connection, because every attempt must be signed and counted.
     """
 
-    def __init__(self, request: Request, timer: StallTimer, used_connections: MutableSet[object]) -> None:
-        """Take the request; `used_connections` holds weak references to the connections that have carried a body."""
+    def __init__(
+        self,
+        request: Request,
+        timer: StallTimer,
+        used_connections: MutableSet[object],
+        on_sent: Callable[[], None] | None = None,
+    ) -> None:
+        """Take the request.
+
+        Args:
+            request: its body is sent.
+            timer: timer of the attempt.
+            used_connections: weak references to the connections that have carried a body.
+            on_sent: called when every byte has left this process; ``None`` for callers that do not need it.
+        """
         super().__init__(request.body)
         self._slices = request.body
         self._size = request.content_length
         self._timer = timer
         self._connection: Connection | None = None
         self._used_connections = used_connections
+        self._on_sent = on_sent
         self._written = 0
         self.is_on_reused_connection = False
         self._has_started = False
@@ -111,6 +125,8 @@ class SlicedBody(Payload):
     def _body_has_left(self) -> None:
         self._has_left = True
         self._timer.enter("waiting for the response", self._moved)  # the kernel still sends some bytes
+        if self._on_sent is not None:
+            self._on_sent()
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         """Write all slices; `content_length` is always their length."""
@@ -149,10 +165,15 @@ class StreamedBody(SlicedBody):
     """
 
     def __init__(
-        self, request: Request, feed: BodyFeed, timer: StallTimer, used_connections: MutableSet[object]
+        self,
+        request: Request,
+        feed: BodyFeed,
+        timer: StallTimer,
+        used_connections: MutableSet[object],
+        on_sent: Callable[[], None] | None = None,
     ) -> None:
-        """Take the pieces to write; `used_connections` as for `SlicedBody`."""
-        super().__init__(request, timer, used_connections)
+        """Take the pieces to write; the other arguments as for `SlicedBody`."""
+        super().__init__(request, timer, used_connections, on_sent)
         self._size = feed.length
         self._pieces = feed.pieces()
         self._waits = 0

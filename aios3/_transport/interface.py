@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -77,7 +77,9 @@ class StreamedResponse:
 class Transport(Protocol):
     """Sends one request and reads one response. It never retries, never follows a redirect, and signs nothing."""
 
-    async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
+    async def send(
+        self, request: Request, *, read_timeout: float | None = None, on_sent: Callable[[], None] | None = None
+    ) -> Response:
         """Send `request`, with its content length, and return the complete response.
 
         When this returns or raises, also by cancellation, no slice of the body is in use.
@@ -85,6 +87,7 @@ class Transport(Protocol):
         Args:
             request: sent exactly as it is.
             read_timeout: seconds without a byte of the response; ``None`` uses the transport's own limit.
+            on_sent: called when the whole body has left this process; ``None`` for callers that do not need it.
 
         Raises:
             TransportError: no response came, or it was cut off.
@@ -92,7 +95,14 @@ class Transport(Protocol):
             DriverClosedError: the transport is closed, or was closed meanwhile.
         """
 
-    async def send_stream(self, request: Request, body: BodyFeed, *, read_timeout: float | None = None) -> Response:
+    async def send_stream(
+        self,
+        request: Request,
+        body: BodyFeed,
+        *,
+        read_timeout: float | None = None,
+        on_sent: Callable[[], None] | None = None,
+    ) -> Response:
         """Send `request` with a body that is produced meanwhile, and return the complete response.
 
         The body has a content length, or is sent in chunks. Time in which the connection waits for it is no stall.

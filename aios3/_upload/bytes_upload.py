@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import TypeGuard
 
-from aios3._client.attempts import FailedAttempts
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
+from aios3._upload.shared.commit_in_flight import CommitInFlight
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3.models import UploadReceipt
 
-from .commit_in_flight import CommitInFlight
 from .upload_requests import UploadRequests
 
 __all__ = ["BytesUpload", "is_whole"]
@@ -37,7 +36,7 @@ class BytesUpload(CommitInFlight):
 
     def __init__(self, engine: Engine, job: UploadJob, data: bytes) -> None:
         """Prepare to put `data` in the current task; nothing is sent yet."""
-        requests = UploadRequests(engine, job, FailedAttempts(engine.client.clock.monotonic()))
+        requests = UploadRequests(engine, job, engine.begin_log(job))
         super().__init__(engine, requests.given_up)
         self._requests = requests
         self._data = data
@@ -54,12 +53,13 @@ class BytesUpload(CommitInFlight):
         """
         size, body = len(self._data), _slices(self._data)
         self._data = b""
-        try:
-            await self._requests.approve(size)
-            committed = await self.send(self._requests.put(body))
-        finally:
-            body.clear()  # otherwise an error that the caller keeps would keep the bytes
-        return self._requests.receipt(committed, size)
+        with self._requests.log.upload:
+            try:
+                await self._requests.approve(size)
+                committed = await self.send(self._requests.put(body))
+            finally:
+                body.clear()  # otherwise an error that the caller keeps would keep the bytes
+            return self._requests.receipt(committed, size)
 
 
 def _slices(data: bytes) -> list[bytes | memoryview]:

@@ -11,6 +11,8 @@ from aios3._upload.shared.job import UploadJob
 from aios3.errors import UploadNotFoundError, UploadSuspendedError
 
 from .file_uploader import FileUploader
+from .head_uploader import HeadUploader
+from .live_uploader import LiveUploader
 from .multipart_sink import MultipartSink
 from .uploader import Uploader
 
@@ -26,6 +28,7 @@ async def run_upload(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]
     of the upload remains; or, if it was suspended, the open upload and its checkpoint.
     """
     async with _surround(engine, job) as upload:
+        upload.trace.timeline.read_source(is_reading=True)
         yield upload
         await upload.finish()
 
@@ -42,31 +45,42 @@ async def create_upload(engine: Engine, job: UploadJob) -> str:
         return await upload.sink.create()
 
 
+def _kind_of_uploader(job: UploadJob) -> type[Uploader]:
+    if job.head_parts:
+        return HeadUploader
+    if job.keeps_tail:
+        return LiveUploader
+    return Uploader if job.file is None or job.plan.is_streamed else FileUploader
+
+
 @async_block
 async def _surround(engine: Engine, job: UploadJob) -> AsyncGenerator[Uploader]:
     """Begin an upload for a block, and end at the store what the block leaves unfinished."""
-    upload = Uploader(engine, job) if job.file is None or job.plan.is_streamed else FileUploader(engine, job)
-    engine.running.add(upload)
-    engine.watch.begin(upload)
-    try:
-        async with upload.sink.guard, PartTasks() as group:
-            upload.tasks.begin(group)
-            try:
-                yield upload
-            finally:
-                upload.close()
-    except UploadSuspendedError as error:
-        if error is upload.stopped_by:  # the error of another upload may pass through the block
-            error.checkpoint = upload.sink.checkpoint()
-        raise
-    except UploadNotFoundError as error:
-        if engine.provider.aborts_uploads_after is not None and upload.has_met(error):
-            note(error, f"aios3: {engine.provider.name} aborts uploads after {engine.provider.aborts_uploads_after}")
-        raise
-    finally:
+    upload = _kind_of_uploader(job)(engine, job)
+    with upload.trace:
+        engine.running.add(upload)
+        engine.watch.begin(upload)
         try:
-            await upload.settle()
+            async with upload.sink.guard, PartTasks() as group:
+                upload.tasks.begin(group)
+                try:
+                    yield upload
+                finally:
+                    upload.close()
+        except UploadSuspendedError as error:
+            if error is upload.stopped_by:  # the error of another upload may pass through the block
+                error.checkpoint = upload.checkpoint()
+            raise
+        except UploadNotFoundError as error:
+            if engine.provider.aborts_uploads_after is not None and upload.has_met(error):
+                note(
+                    error, f"aios3: {engine.provider.name} aborts uploads after {engine.provider.aborts_uploads_after}"
+                )
+            raise
         finally:
-            engine.watch.end(upload)
-            engine.upload_ended(upload)
-            upload.ended.set()
+            try:
+                await upload.settle()
+            finally:
+                engine.watch.end(upload)
+                engine.upload_ended(upload)
+                upload.ended.set()

@@ -74,7 +74,8 @@ class MultipartCopy:
         while start < self._size:
             number += 1
             end = min(start + self._job.plan.size_of(number), self._size)
-            await self._slots.acquire()
+            with self._log.upload.timeline.during("slot"):
+                await self._slots.acquire()
             task = self._tasks.run(
                 self._copy_part(upload_id, number, start, end), f"aios3: copy part {number} of {self._job.key!r}"
             )

@@ -40,7 +40,7 @@ class MultipartSink:
             self.guard.adopt(job.resume.upload_id)
             self.guard.may_have_parts = True
             self._sender.tracker.restore(job.resume.parts)
-            progress.bytes_read = job.resume.offset
+            progress.bytes_read = job.resume.bytes_in_parts
             progress.note_stored(self._sender.tracker)
 
     @cached_property
@@ -143,9 +143,18 @@ class MultipartSink:
         Raises:
             StorageError: the store refused, or the upload has failed meanwhile.
         """
+        upload_id = await self.open()
+        self.guard.keep_open()
+        return upload_id
+
+    async def open(self) -> str:
+        """Begin the multipart upload, unless it `has_begun`, and return its id.
+
+        Raises:
+            StorageError: the store refused, or the upload has failed meanwhile.
+        """
         self._begin()
         await self.wait_until_open()
-        self.guard.keep_open()
         assert self.upload_id is not None
         return self.upload_id
 

@@ -38,10 +38,11 @@ async def copy_whole(
             raise
         committed = await _settle(engine, job, operation, size, log, error)
     if committed.etag is None:
-        finding = await look_for(engine.client, job.bucket, job.key, job.headers.part, ObjectProof(size))
+        finding = await look_for(engine.client, log, job.bucket, job.key, job.headers.part, ObjectProof(size))
         if finding.found is not None and finding.is_ours is not False:
             committed = replace(committed, etag=finding.found.etag)
-    return UploadReceipt(
+    timing = log.upload.timeline.snapshot()
+    receipt = UploadReceipt(
         bucket=job.bucket,
         key=job.key,
         size=size,
@@ -52,9 +53,12 @@ async def copy_whole(
         checksum=committed.checksum,
         request_id=committed.request_id,
         retries=len(log),
-        elapsed=engine.client.clock.monotonic() - log.began_at,
+        elapsed=timing.total,
         verification=Verification(),
+        timing=timing,
     )
+    log.upload.committed(receipt)
+    return receipt
 
 
 async def _settle(
@@ -66,7 +70,7 @@ async def _settle(
         Exception: `refusal`, because the key holds nothing that could be the copy.
         CompletionUnknownError: see `copy_whole`.
     """
-    finding = await look_for(engine.client, job.bucket, job.key, job.headers.part, ObjectProof(size))
+    finding = await look_for(engine.client, log, job.bucket, job.key, job.headers.part, ObjectProof(size))
     found = finding.found
     if found is not None and found.size == size and stored_after(engine.client, found, log.began_at):
         if found.etag == operation.source.etag:

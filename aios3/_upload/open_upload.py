@@ -11,6 +11,7 @@ from aios3._concurrency.caller_errors import note
 from aios3._concurrency.shielding import finish_despite_cancellation
 from aios3._protocol.parts.part_tracker import PartTracker
 from aios3._upload.multipart.abort import Abort, AbortOutcome
+from aios3._upload.shared.commit_in_flight import CommitInFlight
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.source.readers import SourceReader
@@ -18,7 +19,6 @@ from aios3.checkpoints import MultipartUpload
 from aios3.errors import IntegrityError
 from aios3.models import PartsUploaded, UploadedPart, UploadReceipt
 
-from .commit_in_flight import CommitInFlight
 from .lifecycle import run_upload
 from .parts_sink import PartsSink
 from .upload_requests import UploadRequests
@@ -82,11 +82,11 @@ async def complete_upload(engine: Engine, job: UploadJob, parts: Sequence[Upload
     """
     assert job.range is not None
     upload = job.range.upload
-    requests = UploadRequests(engine, job, FailedAttempts(engine.client.clock.monotonic()))
+    requests = UploadRequests(engine, job, engine.begin_log(job))
     tracker = PartTracker()
     tracker.restore(parts)
     size = tracker.bytes_stored
-    with engine.using(upload.upload_id) as use:
+    with requests.log.upload, engine.using(upload.upload_id) as use:
         guard = _OpenGuard(engine, upload, job.headers.every, requests.log)
         operation = await requests.completion(upload.upload_id, tracker, len(parts), size)
         try:
@@ -103,7 +103,7 @@ async def complete_upload(engine: Engine, job: UploadJob, parts: Sequence[Upload
                 note(error, f"{_name(upload)}: {guard.outcome.value}")
             raise
         use.is_ended = True
-    return requests.receipt(committed, size, tuple(parts), upload.upload_id)
+        return requests.receipt(committed, size, tuple(parts), upload.upload_id)
 
 
 @dataclass(eq=False, slots=True)
@@ -181,7 +181,7 @@ async def abort_upload(
     Raises:
         StorageError: the store refused, or does not respond.
     """
-    abort = Abort(engine.client, upload.place, headers, log or FailedAttempts())
+    abort = Abort(engine.client, upload.place, headers, FailedAttempts() if log is None else log)
     with engine.using(upload.upload_id) as use:
         outcome = await abort.send()
         if not await abort.prove():

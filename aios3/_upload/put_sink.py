@@ -78,7 +78,8 @@ class PutSink:
             await part.open()
             if self._channel is not None:
                 await self._progress.report()
-                await self._channel.put(part)
+                with self._requests.timeline.during(None):
+                    await self._channel.put(part)
                 return
         except BaseException:
             part.close()

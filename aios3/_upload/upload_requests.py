@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aios3._client.attempts import FailedAttempts
+from aios3._client.observing.timeline import Timeline
 from aios3._protocol.operations import (
     Committed,
     CompleteMultipartUpload,
@@ -23,10 +24,9 @@ from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.integrity import part_checksum
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.ownership import NONCE_NAME, ObjectProof
+from aios3._upload.shared.receipts import verification_of_multipart, verification_of_put, verification_of_stream
 from aios3.errors import CompletionUnknownError
 from aios3.models import CommitRequest, UploadedPart, UploadReceipt, Verification
-
-from .receipts import verification_of_multipart, verification_of_put, verification_of_stream
 
 __all__ = ["UploadRequests"]
 
@@ -43,6 +43,11 @@ class UploadRequests:
     """Checksum of the object, computed by `completion` from those of the parts; ``None`` without one."""
     _verification: Verification | None = None
     """Verification of the object that `put` or `complete` has made; ``None`` for a streamed PutObject."""
+
+    @property
+    def timeline(self) -> Timeline:
+        """Time line of the upload."""
+        return self.log.upload.timeline
 
     def creation(self) -> CreateMultipartUpload:
         """Return the operation that begins the multipart upload."""
@@ -87,9 +92,10 @@ class UploadRequests:
         if job.before_commit is None:
             return
         metadata = None if job.range is not None else dict(job.attributes.get("metadata") or {})
-        outcome = job.before_commit(CommitRequest(job.bucket, job.key, size, parts, self._checksum, metadata))
-        if inspect.isawaitable(outcome):
-            await outcome
+        with self.timeline.during("commit"):
+            outcome = job.before_commit(CommitRequest(job.bucket, job.key, size, parts, self._checksum, metadata))
+            if inspect.isawaitable(outcome):
+                await outcome
 
     async def prepare(self, upload_id: str, tracker: PartTracker, count: int, size: int) -> CompleteMultipartUpload:
         """Return the operation of `completion`, after ``before_commit`` has approved it.
@@ -132,7 +138,8 @@ class UploadRequests:
             StorageError: see `Completion.run`.
         """
         job, checksum = self.job, self._checksum
-        committed = await self._complete(guard, operation, size, checksum)
+        with self.timeline.during("commit"):
+            committed = await self._complete(guard, operation, size, checksum)
         if job.checksum is not None and checksum is not None:
             job.checksum.compare(checksum, committed, bucket=job.bucket, key=job.key)
         self._verification = verification_of_multipart(
@@ -176,7 +183,8 @@ class UploadRequests:
         if committed.etag and self.engine.provider.complete_etag_is_final:
             return committed
         try:
-            found = await self.engine.client.run(HeadObject(self.job.bucket, self.job.key, self.job.headers.part))
+            operation = HeadObject(self.job.bucket, self.job.key, self.job.headers.part)
+            found = await self.engine.client.run(operation, log=self.log.aside())
         except Exception:  # noqa: BLE001 - no error undoes the commit, and credentials may fail with anything
             return committed
         if found.size != size:
@@ -198,7 +206,8 @@ class UploadRequests:
         self, committed: Committed, size: int, parts: tuple[UploadedPart, ...] = (), upload_id: str | None = None
     ) -> UploadReceipt:
         """Return the receipt of the committed object; only a multipart upload has `parts` and an `upload_id`."""
-        return UploadReceipt(
+        timing = self.timeline.snapshot()
+        receipt = UploadReceipt(
             bucket=self.job.bucket,
             key=self.job.key,
             size=size,
@@ -209,9 +218,12 @@ class UploadRequests:
             checksum=committed.checksum,
             request_id=committed.request_id,
             retries=len(self.log),
-            elapsed=self.engine.client.clock.monotonic() - self.log.began_at,
+            elapsed=timing.total,
             verification=self._verification or verification_of_stream(self.job),
+            timing=timing,
         )
+        self.log.upload.committed(receipt)
+        return receipt
 
     @property
     def _signs_bodies(self) -> bool:

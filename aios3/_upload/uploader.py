@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from aios3._client.attempts import FailedAttempts
 from aios3._concurrency.fair_lock import FairLock
 from aios3._concurrency.task_group import UploadTasks
+from aios3._upload.memory.held_part import HeldPart
 from aios3._upload.memory.part_assembler import PartAssembler
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.job import UploadJob
@@ -24,7 +24,7 @@ from aios3._upload.source.closing_deadline import ClosingDeadline
 from aios3._upload.source.kinds import as_view
 from aios3._upload.source.length import SourceLength
 from aios3._upload.source.readers import END, SourceReader
-from aios3.checkpoints import UploadSuspendedError
+from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError
 from aios3.errors import ConfigurationError, StorageError
 from aios3.models import UploadReceipt
 from aios3.options import KIB
@@ -49,17 +49,27 @@ sending: an upload to a nearby store then holds 47 MiB of waiting parts instead 
 class Uploader:
     """Reads a source into parts and passes them to a sink; to be fed inside `run_upload`."""
 
+    is_seekable = False
+    """Bytes at the beginning may be overwritten."""
+
     def __init__(self, engine: Engine, job: UploadJob) -> None:
         """Prepare; nothing is sent or taken before the first byte."""
         self._engine = engine
         self._job = job
-        first_number, offset = 1, 0
+        first_number, offset = job.head_parts + 1, 0
         if job.resume is not None:
-            first_number, offset = len(job.resume.parts) + 1, job.resume.offset
+            first_number, offset = len(job.resume.parts) + 1, job.resume.bytes_in_parts
         elif job.range is not None:
             first_number = job.range.first_part
+        self._log = engine.begin_log(job)
+        self.trace = self._log.upload
         self._assembler = PartAssembler(
-            job.plan, engine.memory, engine.pool, first_number=first_number, spill=engine.spill
+            job.plan,
+            engine.memory,
+            engine.pool,
+            first_number=first_number,
+            spill=None if job.keeps_tail else engine.spill,
+            timeline=self.trace.timeline,
         )
         self._progress = ProgressReporter(job.on_progress, job.size)
         self._bounds = SourceLength(
@@ -76,7 +86,6 @@ class Uploader:
         """Writes left, and offset in bytes, until other tasks run."""
         self._is_open = True
         self._broken_by: BaseException | None = None
-        self._log = FailedAttempts(engine.client.clock.monotonic())
         self.tasks = UploadTasks()
         self._requests = UploadRequests(engine, job, self._log)
         self.sink: PartSink = _kind_of_sink(job)(self._requests, self.tasks, self._progress)
@@ -91,10 +100,45 @@ class Uploader:
         """Bytes from the beginning of the source that the store has acknowledged without a gap."""
         return self._progress.bytes_durable
 
+    def checkpoint(self) -> UploadCheckpoint | None:
+        """Return the checkpoint of an upload that was left open; ``None`` if nothing is open."""
+        return self.sink.checkpoint()
+
     @property
     def bytes_read(self) -> int:
         """Bytes that the source has given."""
         return self._progress.bytes_read
+
+    @property
+    def name(self) -> str:
+        """Place of the object, for messages."""
+        return f"s3://{self._job.bucket}/{self._job.key}"
+
+    @property
+    def position(self) -> int:
+        """Offset in bytes at which the next byte is written."""
+        return self.bytes_read
+
+    def move_to(self, position: int) -> None:
+        """Let the next byte be written at `position`, which must be the end.
+
+        Raises:
+            ConfigurationError: it is not.
+        """
+        if position != self.bytes_read:
+            raise ConfigurationError(
+                f"cannot seek to byte {position}: this upload is written in order; open it with seekable_head="
+            )
+
+    async def seek(self, position: int) -> None:
+        """Wait for a running write, then let the next byte be written at `position`.
+
+        Raises:
+            ConfigurationError: nothing can be written there, or the block has been left.
+        """
+        async with self._turn:
+            self._require_open()
+            self.move_to(position)
 
     @property
     def is_idle(self) -> bool:
@@ -197,7 +241,12 @@ class Uploader:
     async def _give_turn(self) -> None:
         """Let other tasks run, for a caller who writes and never waits."""
         self._chunks_left, self._turn_at = _CHUNKS_PER_TURN, self._progress.bytes_read + _BYTES_PER_TURN
-        await asyncio.sleep(0)
+        await self.let_others_run()
+
+    async def let_others_run(self) -> None:
+        """Let every other task run once. For the time line this is no wait for the source."""
+        with self.trace.timeline.during(None):
+            await asyncio.sleep(0)
 
     async def add(self, data: memoryview) -> None:
         """Take `data`; return when it is copied, and when the multipart upload, if one was begun, is open.
@@ -212,7 +261,8 @@ class Uploader:
                 if self._is_turn_due:
                     await self._give_turn()
                 await self._take(data)
-                await self.sink.wait_until_open()  # raises here if the store refused to create the upload
+                with self.trace.timeline.during(None):
+                    await self.sink.wait_until_open()  # raises here if the store refused to create the upload
             except BaseException as error:
                 self._broken_by = error
                 raise
@@ -230,6 +280,7 @@ class Uploader:
     def close(self) -> None:
         """Refuse further bytes; a task that waits for room gets an error."""
         self._is_open = False
+        self.trace.timeline.read_source(is_reading=False)
         self._assembler.close()
 
     async def settle(self) -> None:
@@ -276,7 +327,7 @@ class Uploader:
 
     async def _send_part(self) -> None:
         await self.sink.send(self._assembler.take())
-        await asyncio.sleep(0)  # a source that never waits must not keep the loop from sending
+        await self.let_others_run()  # a source that never waits must not keep the loop from sending
 
     async def finish(self) -> None:
         """Send the rest, wait until every part is acknowledged, and commit.
@@ -288,7 +339,7 @@ class Uploader:
         """
         size = await self._end_reading()
         if not self.sink.has_begun:
-            self.receipt = await self._finish_single()
+            self.receipt = await self._finish_single(self._assembler.take())
             return
         if self._job.plan.is_streamed:
             await self._requests.approve(size)  # before the last bytes, because a store may commit when it has them
@@ -303,10 +354,10 @@ class Uploader:
         async with self._turn:  # waits for a write that another task has begun
             self._require_open()
             self._is_open = False
+        self.trace.timeline.read_source(is_reading=False)
         return self._bounds.end()
 
-    async def _finish_single(self) -> UploadReceipt:
-        part = self._assembler.take()
+    async def _finish_single(self, part: HeldPart) -> UploadReceipt:
         try:
             await self._progress.report()
             await part.open()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+import io
+from typing import BinaryIO, cast
 
+from aios3._concurrency.blocking_file import BlockingFile
 from aios3._upload.source.kinds import Buffer, Source, as_view
 from aios3._upload.source.readers import SourceReader
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError
@@ -44,6 +46,48 @@ class UploadWriter:
         the upload can be resumed from a checkpoint.
         """
         return self._upload.bytes_durable
+
+    @property
+    def is_seekable(self) -> bool:
+        """The upload was opened with ``seekable_head``, so `seek` can move back to the beginning of the object."""
+        return self._upload.is_seekable
+
+    def tell(self) -> int:
+        """Return the offset in bytes at which the next write begins."""
+        return self._upload.position
+
+    async def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Let the next write begin at another offset, and return that offset in bytes.
+
+        It may lie in the seekable head, as far as that is written, or at the end. A write in the head overwrites, and
+        a write at the end appends. A write may go from the head over its end only if nothing lies behind it yet. A
+        running write of another task is waited for.
+
+        Args:
+            offset: bytes.
+            whence: as in `io.IOBase.seek`: ``SEEK_SET``, ``SEEK_CUR`` or ``SEEK_END``.
+
+        Raises:
+            ConfigurationError: nothing can be written there. The upload can be written to as before.
+        """
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._upload.position, io.SEEK_END: self._upload.bytes_read}
+        if whence not in base:
+            raise ConfigurationError(f"whence must be SEEK_SET, SEEK_CUR or SEEK_END, not {whence!r}")
+        await self._upload.seek(base[whence] + offset)
+        return self._upload.position
+
+    def as_file(self) -> BinaryIO:
+        """Return a binary file for blocking code in a thread: `wave`, `zipfile`, PyAV. Call this on the event loop.
+
+        What the thread writes goes to this writer, and a call returns when the writer has taken the bytes. The file
+        has no buffer. ``seekable()`` is true if the upload has a seekable head. Closing the file neither commits nor
+        aborts, and the thread must have ended before the block does. After the block every call raises, so a thread
+        that still writes then ends. Bytes cannot be read back.
+
+        In the file's methods the errors are those of `write` and `seek`. ``seek`` without a seekable head raises
+        `io.UnsupportedOperation`. A call in the thread of the event loop raises `ConfigurationError`.
+        """
+        return cast("BinaryIO", BlockingFile(self, f"{self._upload.name} (an upload, which cannot be read back)"))
 
     async def write(self, data: Buffer) -> None:
         """Write `data`, of any length; return when it is copied. Its buffer may then be reused.
@@ -101,4 +145,4 @@ class UploadWriter:
             except StorageError as error:
                 self._tell_of_the_end(error)
                 raise
-            await asyncio.sleep(0)  # a source that never waits must not keep other tasks from running
+            await self._upload.let_others_run()  # a source that never waits must not keep other tasks from running

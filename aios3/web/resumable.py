@@ -186,9 +186,9 @@ class ResumableUploads:
         except ClientGoneError:
             response = Response(408)  # most servers drop it; one that does not needs a response
         except RefusedError as error:
-            response = dialect.refused(error)
+            response = dialect.refused(error, self._limits)
         except Exception as error:  # noqa: BLE001 - a server must not see it
-            response = dialect.refused(as_refusal(error))
+            response = dialect.refused(as_refusal(error), self._limits)
         crossing = cross_origin_headers(headers, is_preflight=method == "OPTIONS")
         response = Response(response.status, {**response.headers, **crossing}, response.body)
         await send_response(receive, send, response, has_body=scope["method"] != "HEAD")
@@ -302,7 +302,9 @@ def as_refusal(error: Exception) -> RefusedError:
     status = _status_of(error)
     if status >= 500 and not isinstance(error, DriverClosedError):  # the operator has stopped the server
         is_known = isinstance(error, StorageError | TimeoutError)
-        _log.error("a resumable upload failed: %s", error, exc_info=None if is_known else error)
+        _log.error(
+            "a resumable upload failed: %s", str(error) or type(error).__name__, exc_info=None if is_known else error
+        )
     headers = {"Retry-After": _RETRY_AFTER} if status == 503 else {}
     return RefusedError(status, "the store cannot take this now" if status >= 500 else "", headers=headers)
 

@@ -288,7 +288,7 @@ class Recorder:
     def __init__(self, **_: object) -> None:
         self.sent: list[Request] = []
 
-    async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
+    async def send(self, request: Request, *, read_timeout: float | None = None, **_: object) -> Response:
         self.sent.append(request)
         if request.operation == "CreateSession":
             ends = datetime.now(UTC) + timedelta(minutes=5)

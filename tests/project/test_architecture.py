@@ -23,6 +23,7 @@ ORDER = (
     "__main__",
     "cli",
     "web",
+    "otel",
     "driver",
     "_driver",
     "credential_providers",
@@ -39,10 +40,10 @@ ORDER = (
 )
 """Each layer may import itself and what is to its right."""
 
-FOR_USERS = ("web", "credential_providers", "commands")
+FOR_USERS = ("web", "otel", "credential_providers", "commands")
 """Public modules beside the drivers: users need them, and no layer does."""
 
-ROOT_VALUES = ("providers", "options", "checkpoints", "models", "credentials", "errors")
+ROOT_VALUES = ("providers", "options", "checkpoints", "observing", "models", "timing", "credentials", "errors")
 """The modules that every layer may import; among themselves they import to the right, too."""
 
 PURE_LAYERS = ("_protocol", "root values", "_providers")
@@ -78,7 +79,9 @@ recovered upload tries whether its error can be pickled; the table of providers 
 FOR_TYPES = frozenset({("aios3.errors", "aios3.checkpoints")})
 """Imports to the left that only type checkers follow, and what they point to."""
 
-EXTRAS = frozenset({("web", "python_multipart"), ("cli", "click"), ("cli", "rich"), ("cli", "watchfiles")})
+EXTRAS = frozenset({
+    ("web", "python_multipart"), ("cli", "click"), ("cli", "rich"), ("cli", "watchfiles"), ("otel", "opentelemetry")
+})  # fmt: skip
 """Optional packages, and the layer of the extra that installs them."""
 
 MOST_LINES = 400
@@ -214,6 +217,8 @@ def test_imports_point_to_the_right(path: Path) -> None:
         ("aios3.driver", "from aios3.testing import S3Server"),
         ("aios3.driver", "from aios3.web.statuses import status_of"),
         ("aios3.driver", "import python_multipart"),
+        ("aios3.driver", "from aios3.otel import OpenTelemetryObserver"),
+        ("aios3._client.client", "from opentelemetry import trace"),
         ("aios3.web.forms", "import starlette"),
         ("aios3.web.forms", "from aios3.cli._shared.targets import S3Url"),
         ("aios3.driver", "import click"),

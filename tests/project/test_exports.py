@@ -16,13 +16,21 @@ import aios3
 
 DRIVERS = {"S3StorageDriver", "AmazonS3StorageDriver", "GoogleStorageDriver"}
 OPTIONS = {"TransferConfig", "RetryPolicy", "Timeouts", "Credentials", "CredentialsProvider", "ANONYMOUS", "Provider"}
-OPTIONS |= {"Anonymous", "RefreshableCredentials"}
+OPTIONS |= {"Anonymous", "Observer", "RefreshableCredentials"}
 VALUES = {"UploadReceipt", "UploadedPart", "UploadProgress", "Container", "StorageObject", "PendingUpload"}
 VALUES |= {"RecoveredUpload", "UploadCheckpoint", "Verification", "MultipartUpload", "PartsUploaded", "CommitRequest"}
 EXTRAS = {"PROVIDERS", "ResponseOverrides", "UploadAccess", "UploadAttributes", "UploadWriter", "OpenedObject"}
 EXTRAS |= {"command_output"}
 EXTRAS |= {"CopyAttributes", "DeleteOptions", "ListOptions", "ReadOptions"}
 VALUES |= {"CommonPrefix", "ObjectVersion", "DeletionFailure", "DeletionResult"}
+VALUES |= {
+    "ObservedAttempt",
+    "ObservedOperation",
+    "ObservedRetry",
+    "ObservedUpload",
+    "ObservedUploadEnd",
+    "UploadTiming",
+}
 """What signatures name and users need for their own: the table, the keyword arguments, what is open, a source."""
 
 TREE = {
@@ -108,7 +116,7 @@ CONTRACT = {
     "get_container_cdn_url", "get_object_cdn_url", "create_download_url", "create_upload_url",
     "create_multipart_upload", "upload_parts", "upload_part", "copy_part", "create_part_url", "iterate_parts",
     "complete_multipart_upload", "abort_multipart_upload",
-    "iterate_multipart_uploads", "cleanup_multipart_uploads", "find_checkpoints", "recover",
+    "iterate_multipart_uploads", "cleanup_multipart_uploads", "find_checkpoint", "find_checkpoints", "recover",
 }  # fmt: skip
 
 

@@ -17,6 +17,8 @@ from tests.support.sweep import (
     WAYS,
     Source,
     by_bytes,
+    by_durable_writer,
+    by_seekable_writer,
     driver_on,
     end_at,
     sweep,
@@ -43,6 +45,16 @@ async def test_an_ending_of_a_bytes_upload_at_any_turn_leaves_nothing(way, times
     # The store may hear later of what had left before the end.
     assert [problem for problem in problems if not problem.endswith("request after the end: PutObject")] == []
     assert ended_early >= 2 or way == "driver.aclose()"  # later Pythons need fewer turns than 3.11 to send a request
+    assert runs > ended_early
+
+
+@pytest.mark.parametrize("way", ["task.cancel()", "anyio cancel scope", "driver.aclose()"])
+@pytest.mark.parametrize(("upload", "stride"), [(by_seekable_writer, 3), (by_durable_writer, 5)])
+async def test_an_ending_of_a_seekable_or_durable_upload_at_any_turn_leaves_nothing(way, upload, stride):
+    runs, ended_early, problems = await sweep(WAYS[way], upload, 2, stride)
+
+    assert problems == []
+    assert ended_early > 20 // stride
     assert runs > ended_early
 
 

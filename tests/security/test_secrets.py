@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import logging
 import traceback
 
 import pytest
 
-from aios3 import Credentials, CredentialsError, ResponseError, RetryPolicy, S3StorageDriver, StorageError
+from aios3 import Credentials, CredentialsError, Observer, ResponseError, RetryPolicy, S3StorageDriver, StorageError
 from aios3._config.credentials.static_keys import StaticCredentials
 from aios3.credential_providers import AssumeRoleCredentials, RefreshingCredentials
 from aios3.testing import Fault
@@ -183,3 +184,29 @@ async def test_nothing_is_logged_at_the_usual_level_by_an_upload_that_works(serv
     await driver.upload_object_via_stream(bytes(5000), "bucket", "key")
     await driver.aclose()
     assert [record for record in caplog.records if record.name != "asyncio"] == []
+
+
+@pytest.mark.parametrize("operation", ["PutObject", "UploadPart", "CompleteMultipartUpload", None])
+async def test_observers_receive_none(server, make_driver, logs, operation):
+    """Nor do the warnings of throttling, retry storms and failing observers show one."""
+    server.check_signatures = False
+    seen = []
+
+    class Everything(Observer):
+        def __getattribute__(self, name):
+            if name in vars(Observer) and not name.startswith("_"):
+                return lambda *arguments: seen.extend(arguments) or 1 / 0
+            return super().__getattribute__(name)
+
+    if operation is not None:
+        document = f"<Error><Code>SlowDown</Code><Message>{ECHO}</Message></Error>".encode()
+        server.faults.add(Fault("answer", operation, status=503, body=document, times=100))
+    driver = make_driver(credentials=KEYS, observer=Everything(), retry=RetryPolicy(2, budget=5, base_delay=0))
+    with contextlib.suppress(StorageError):
+        await driver.upload_object_via_stream(
+            bytes(10 if operation == "PutObject" else 5000), "bucket", "key", metadata={"a": "very-secret"}
+        )
+    assert len(seen) > 5
+    errors = [getattr(value, "error", None) for value in seen]
+    assert_silent(repr(seen) + logs.text + "".join(all_text(error) for error in errors if error is not None))
+    assert "throttles" in logs.text or operation is None

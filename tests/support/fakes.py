@@ -133,7 +133,9 @@ class FakeStore:
         """Open an upload, as another client would."""
         self.uploads[upload_id] = (key, at, dict.fromkeys(range(1, parts + 1), b""))
 
-    async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
+    async def send(
+        self, request: Request, *, read_timeout: float | None = None, on_sent: Callable[[], None] | None = None
+    ) -> Response:
         self.sent.append(
             dataclasses.replace(request, body=tuple(request.body))
         )  # a copy, because the body is emptied after it was sent
@@ -144,6 +146,8 @@ class FakeStore:
         self.most_parts_in_flight = max(self.most_parts_in_flight, self.parts_in_flight)
         try:
             await asyncio.sleep(0)
+            if on_sent is not None:
+                on_sent()
             response = await self._scripted(request)
         finally:
             self.parts_in_flight -= is_part

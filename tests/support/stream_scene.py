@@ -34,7 +34,9 @@ class StreamStore(FakeStore):
         self.waits_for_the_end = True
         self.on_body_read: Callable[[], object] = lambda: None
 
-    async def send_stream(self, request: Request, body: BodyFeed, *, read_timeout: float | None = None) -> Response:
+    async def send_stream(
+        self, request: Request, body: BodyFeed, *, read_timeout: float | None = None, **_: object
+    ) -> Response:
         self.lengths.append(body.length)
         self.read_timeouts.append(read_timeout)
         self.received = received = bytearray()

@@ -105,6 +105,22 @@ async def by_writer(driver: S3StorageDriver, source: Source) -> None:
         await upload.write_from(source)
 
 
+async def by_seekable_writer(driver: S3StorageDriver, source: Source) -> None:
+    """Write the first bytes last."""
+    async with driver.open_upload("bucket", "key", seekable_head=PART) as upload:
+        await upload.write(bytes(100))
+        await upload.seek(0)
+        await upload.write_from(source)
+        await upload.seek(0)
+        await upload.write(CONTENT[:100])
+
+
+async def by_durable_writer(driver: S3StorageDriver, source: Source) -> None:
+    """Keep the tail at every turn of the loop."""
+    async with driver.open_upload("bucket", "key", durable_every=1) as upload:
+        await upload.write_from(source)
+
+
 async def by_iterable(driver: S3StorageDriver, source: Source) -> None:
     await driver.upload_object_via_stream(AsyncIterable(source), "bucket", "key")
 
@@ -378,6 +394,7 @@ async def end_at(
             if not ending.was_cancelled and not ending.committed:
                 ending.problems.append("reported as done, but not committed")
             left = await left_behind(server, engine, before)
+            left += [f"object {key}" for _, key in server.objects if key != "key"]
             ending.problems += [problem for problem in left if not (is_kept and "open upload" in problem)]
         if journal is not None:
             ending.problems += await _recover(server, provider, journal, may_be_left=is_kept)

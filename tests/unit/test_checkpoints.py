@@ -19,11 +19,17 @@ CHECKPOINT = UploadCheckpoint("bucket", "a//b/ü\n", "id&=", 10, PARTS, "crc32",
 def test_a_checkpoint_continues_after_its_parts() -> None:
     assert CHECKPOINT.offset == 22
     assert dataclasses.replace(CHECKPOINT, parts=()).offset == 0
+    assert dataclasses.replace(CHECKPOINT, tail=3).offset == 25
     assert UploadSuspendedError("closed").checkpoint is None
 
 
 @pytest.mark.parametrize(
-    "checkpoint", [CHECKPOINT, dataclasses.replace(CHECKPOINT, parts=(), checksum=None, size=None)]
+    "checkpoint",
+    [
+        CHECKPOINT,
+        dataclasses.replace(CHECKPOINT, tail=0),
+        dataclasses.replace(CHECKPOINT, parts=(), checksum=None, size=None, tail=7),
+    ],
 )
 def test_a_checkpoint_comes_back_from_one_line_of_json(checkpoint: UploadCheckpoint) -> None:
     text = checkpoint.to_json()
@@ -46,7 +52,7 @@ def test_what_is_no_checkpoint_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [("bucket", 1), ("part_size", "10"), ("part_size", True), ("part_size", -1), ("parts", 3), ("parts", [{}])]
-    + [("checksum", 5), ("size", 1.5), ("upload_id", None)],
+    + [("checksum", 5), ("size", 1.5), ("tail", -1), ("upload_id", None)],
 )
 def test_a_wrong_value_of_a_field_is_refused(field: str, value: object) -> None:
     text = json.dumps({**json.loads(CHECKPOINT.to_json()), field: value})

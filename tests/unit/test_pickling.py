@@ -36,7 +36,7 @@ from aios3 import (
 from aios3.credential_providers import AssumeRoleCredentials, InstanceMetadataCredentials
 
 MODULES = ("aios3", *(f"aios3.{name}" for name in ("checkpoints", "credentials", "errors", "models", "options")),
-           "aios3.providers", "aios3.testing")  # fmt: skip
+           "aios3.observing", "aios3.providers", "aios3.timing", "aios3.testing")  # fmt: skip
 
 ALIVE = {
     "S3StorageDriver", "AmazonS3StorageDriver", "GoogleStorageDriver", "UploadWriter", "OpenedObject",
@@ -54,6 +54,7 @@ PLAIN = {
     timedelta: timedelta(days=1),
     object: "anything",
     Exception: ResponseError("no", operation="AbortMultipartUpload", status=403),
+    BaseException: ResponseError("no", operation="UploadPart", status=403),
 }
 SPECIAL: dict[str, dict[str, Any]] = {
     "TransferConfig": {"concurrency": "auto", "part_size": 5, "memory_limit": 50, "checksum": "crc32"},

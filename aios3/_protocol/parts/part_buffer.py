@@ -151,6 +151,12 @@ class PartBuffer:
         self._tail = memoryview(self._segments[-1]) if self.room else None
         return empty
 
+    def copy(self) -> bytes:
+        """Return a copy of the current part as far as it is filled."""
+        full, rest = divmod(self._filled, SEGMENT_SIZE)
+        views = [memoryview(segment) for segment in self._segments[: full + 1]]
+        return b"".join([*views[:full], *(view[:rest] for view in views[full:])])
+
     def take(self) -> Part:
         """End the current part, and return it as far as it is filled. Does not begin the next part."""
         part = Part(self.number, self._filled, tuple(self._segments))

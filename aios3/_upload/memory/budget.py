@@ -18,11 +18,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from aios3.errors import ConfigurationError
 
 __all__ = ["MemoryBudget", "Overflow", "Reservation"]
+
+_NEVER: Final = 1 << 62
+"""Missing bytes of a reservation that no part can wait for."""
 
 
 @dataclass(eq=False, slots=True)
@@ -37,6 +40,8 @@ class Reservation:
     """Bytes that the part still needs to be complete."""
     is_whole: bool = False
     """The part is complete: as soon as its bytes are granted, they count as in flight."""
+    is_kept: bool = False
+    """The bytes come back only when their upload ends, so no other part may count on them."""
 
 
 class Overflow(Protocol):
@@ -85,6 +90,8 @@ class MemoryBudget:
     parts, only one that is larger than the rest of the limit may use them."""
     used: int = 0
     """Bytes granted and not given back, of unfinished parts and of parts in flight."""
+    kept: int = 0
+    """Bytes of the seekable heads of all uploads."""
     _filling: set[Reservation] = field(default_factory=set)
     _filling_held: int = 0
     _kinds: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -135,6 +142,39 @@ class MemoryBudget:
         A cancellation leaves nothing granted.
         """
         await self.acquire(Reservation(is_whole=True), count, count)
+
+    @property
+    def most_kept(self) -> int:
+        """Most bytes that seekable heads may hold together. The largest part that grows still fits beside them."""
+        return self.limit // 4
+
+    async def keep(self, count: int) -> Reservation:
+        """Grant `count` bytes until `stop_keeping`. The wait is for parts of other uploads.
+
+        Raises:
+            ConfigurationError: seekable heads would hold more than `most_kept` bytes.
+
+        A cancellation leaves nothing granted.
+        """
+        if self.kept + count > self.most_kept:
+            raise ConfigurationError(
+                f"a seekable head of {count} bytes has no room: the heads of all open uploads may hold a quarter of "
+                f"the driver's memory_limit, {self.most_kept} bytes, and hold {self.kept}; raise memory_limit"
+            )
+        self.kept += count
+        reservation = Reservation(is_kept=True)
+        try:
+            await self.acquire(reservation, count, _NEVER)
+        except BaseException:
+            self.kept -= count
+            raise
+        return reservation
+
+    def stop_keeping(self, reservation: Reservation) -> None:
+        """Take back what `keep` has granted."""
+        count = self.detach(reservation)
+        self.kept -= count
+        self.release(count)
 
     @property
     def stuck(self) -> int:
@@ -254,6 +294,8 @@ class MemoryBudget:
         They could before this request, so it is enough to find a turn for this part. After its turn as many bytes are
         free as without the request.
         """
+        if reservation.is_kept:
+            return self._leaves_all_parts_enough(count)
         free = self._limit_of(reservation) - self._filling_held - count
         missing = reservation.missing - count
         if missing <= free:  # the common case: this part could be filled first
@@ -263,6 +305,17 @@ class MemoryBudget:
                 break
             free += held * parts
         return missing <= free
+
+    def _leaves_all_parts_enough(self, count: int) -> bool:
+        """Return whether all unfinished parts could still be filled if `count` bytes never came back."""
+        free = self.limit - self.reserve - self._filling_held - count
+        for (lacking, held), parts in sorted(self._kinds.items()):
+            if lacking > _NEVER // 2:  # another head
+                break
+            if lacking > free:
+                return False
+            free += held * parts
+        return free >= 0
 
     def _limit_of(self, reservation: Reservation) -> int:
         """Return how many bytes all unfinished parts may hold while this part is filled, its own included."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from aios3._client.observing.timeline import Timeline
+from aios3._client.observing.upload_trace import NO_UPLOAD
 from aios3._concurrency.threads import ThreadWork
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE, PartBuffer
 from aios3._protocol.parts.part_plan import PartPlan
@@ -26,8 +28,12 @@ class PartAssembler:
         *,
         first_number: int = 1,
         spill: Spill | None = None,
+        timeline: Timeline = NO_UPLOAD.timeline,
     ) -> None:
-        """Prepare. `grow` takes the first memory. If `spill` is ``None``, nothing goes to the disk."""
+        """Prepare. `grow` takes the first memory. If `spill` is ``None``, nothing goes to the disk.
+
+        `timeline` counts the waits for memory.
+        """
         self._buffer = PartBuffer(plan, first_number)
         self.fill = self._buffer.fill
         """Function that copies bytes from the front of a view, up to `room`, and returns their number."""
@@ -35,6 +41,7 @@ class PartAssembler:
         self._pool = pool
         self._reservation = Reservation()
         self._spill = spill
+        self._timeline = timeline
         self._spilled: SpilledPart | None = None
         self._disk_work = ThreadWork()
         self._is_closed = False
@@ -113,6 +120,10 @@ class PartAssembler:
 
     async def _acquire(self, wants: int, missing: int) -> bool:
         """Wait for memory and return True, or move the part to the disk and return False."""
+        with self._timeline.during("memory"):
+            return await self._acquire_or_move(wants, missing)
+
+    async def _acquire_or_move(self, wants: int, missing: int) -> bool:
         size = self._buffer.filled + missing
         overflow = None if self._spill is None else DiskOverflow(self._spill, size)
         while not await self._memory.acquire(self._reservation, wants, missing, overflow):
@@ -148,13 +159,18 @@ class PartAssembler:
             OSError: the bytes cannot be written.
         """
         assert self._spilled is not None
-        count = await self._spilled.write(data)
+        with self._timeline.during("memory"):
+            count = await self._spilled.write(data)
         self._require_open()
         return count
 
     def _require_open(self) -> None:
         if self._is_closed:
             raise ConfigurationError("the upload has ended; write inside its block")
+
+    def copy(self) -> bytes:
+        """Return a copy of the unfinished part, which must be in memory."""
+        return self._buffer.copy()
 
     def take(self) -> HeldPart:
         """Return the part as far as it is filled. The caller must close it."""

@@ -108,7 +108,7 @@ class Abort:
         """
         operation = ListParts(*self.place, headers=self.headers)
         try:
-            await self.client.run(operation, is_cleanup=True)
+            await self.client.run(operation, log=self.log.aside(), is_cleanup=True)
         except ResponseError as error:
             if error.status == 404:
                 return False

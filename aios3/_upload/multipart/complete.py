@@ -122,7 +122,9 @@ class Completion:
 
     async def _look(self) -> Finding:
         proof = ObjectProof(self.size, self.checksum, self.nonce)
-        return await look_for(self.client, self.operation.bucket, self.operation.key, self.head_headers, proof)
+        return await look_for(
+            self.client, self.log, self.operation.bucket, self.operation.key, self.head_headers, proof
+        )
 
     def _is_surely_ours(self, finding: Finding) -> bool:
         """Return whether size and nonce or checksum match, or else the ETag that our parts make."""

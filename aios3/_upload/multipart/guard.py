@@ -107,6 +107,7 @@ class CancellationGuard:
             known_uploads=self._known_uploads,
             began=self._create_began,
             lost=self._client.clock.now(),
+            log=self._log,
         )
 
     def adopt(self, upload_id: str) -> None:
@@ -249,13 +250,13 @@ class CancellationGuard:
 
     def _forget(self) -> None:
         self._known_uploads.discard(self.upload_id or "")
-        if self._may_be_open:
+        if self.may_be_open:
             self._record.left_open()
         else:
             self._record.ended()
 
     @property
-    def _may_be_open(self) -> bool:
+    def may_be_open(self) -> bool:
         """The store may still hold parts or an orphan of this upload, which are billed."""
         is_ended = self._outcome in (AbortOutcome.ABORTED, AbortOutcome.GONE, AbortOutcome.VANISHED)
         is_over = self._is_completed or (is_ended and self.unproved_by is None)

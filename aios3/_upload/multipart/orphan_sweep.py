@@ -44,6 +44,7 @@ class OrphanSweep:
         known_uploads: set[str],
         began: datetime,
         lost: datetime,
+        log: FailedAttempts | None = None,
     ) -> None:
         """Prepare; nothing is sent. The store may have made the upload between two times of our clock.
 
@@ -55,6 +56,7 @@ class OrphanSweep:
             known_uploads: ids of the uploads that this driver uses; read when `run` needs them.
             began: when Create was sent.
             lost: when its response was given up.
+            log: log of the upload, which does not receive failed attempts; ``None`` if the upload is not running.
         """
         self._client = client
         self._bucket = bucket
@@ -63,6 +65,7 @@ class OrphanSweep:
         self._known_uploads = known_uploads
         self._began = began
         self._lost = lost
+        self._log = FailedAttempts() if log is None else log
         self._trouble: StorageError | None = None
 
     async def run(self, ids_of_others: Callable[[], Awaitable[Collection[str]]] | None = None) -> list[str]:
@@ -102,7 +105,7 @@ class OrphanSweep:
                 page.next_upload_id_marker,
                 self._headers,
             )
-            page = await self._client.run(operation, is_cleanup=True)
+            page = await self._client.run(operation, log=self._log.aside(), is_cleanup=True)
             found.extend(upload for upload in page.uploads if self._could_be_ours(upload))
         return found
 
@@ -118,7 +121,7 @@ class OrphanSweep:
     async def _has_no_parts(self, upload: PendingUpload) -> bool:
         operation = ListParts(self._bucket, self._key, upload.upload_id, headers=self._headers)
         try:
-            page = await self._client.run(operation, is_cleanup=True)
+            page = await self._client.run(operation, log=self._log.aside(), is_cleanup=True)
         except StorageError as error:
             is_gone = isinstance(error, ResponseError) and error.status == 404
             if not is_gone:
@@ -129,7 +132,7 @@ class OrphanSweep:
     async def _has_been_ended(self, upload: PendingUpload) -> bool:
         place = self._bucket, self._key, upload.upload_id
         try:
-            await Abort(self._client, place, self._headers, FailedAttempts()).send()
+            await Abort(self._client, place, self._headers, self._log.aside()).send()
         except StorageError as error:
             self._note(error)
             return False

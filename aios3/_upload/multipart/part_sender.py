@@ -12,6 +12,7 @@ from aios3._client.concurrency_limiter import Permit
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.operations import UploadPart
 from aios3._protocol.parts.part_tracker import PartTracker
+from aios3._protocol.wire.response_headers import unquote_etag
 from aios3._upload.memory.held_part import HeldPart
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.integrity import part_checksum
@@ -19,6 +20,7 @@ from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.progress import ProgressReporter
 from aios3.checkpoints import UploadCheckpoint
 from aios3.errors import StorageError
+from aios3.models import UploadedPart
 
 __all__ = ["PartSender"]
 
@@ -76,7 +78,8 @@ class PartSender:
         Raises:
             StorageError: the upload has failed already. If this raises, the caller closes the part.
         """
-        permit = await self._acquire()
+        with self._log.upload.timeline.during("slot"):
+            permit = await self._acquire()
         request = self._log.begin()
         try:
             task = self._tasks.run(self._send(part, request), f"aios3: part {part.number} of {self._job.key!r}")
@@ -117,7 +120,7 @@ class PartSender:
         return UploadCheckpoint(job.bucket, job.key, upload_id, size, parts, algorithm, job.size)
 
     async def _send(self, part: HeldPart, request: FailedAttempts) -> None:
-        job = self._job
+        job, began_at = self._job, self._client.clock.monotonic()
         if part.is_on_disk:
             await self._upload.id_for_part()  # first, because other parts could use the memory during the wait
             await part.open()
@@ -128,5 +131,7 @@ class PartSender:
         response = await self._client.run(operation, log=request)
         sent = None if checksum is None else checksum[1]
         self.tracker.record(part.number, size=part.size, etag=response.etag, checksum=sent)
+        stored = UploadedPart(part.number, part.size, unquote_etag(response.etag), sent)
+        self._log.upload.part_stored(stored, self._client.clock.monotonic() - began_at)
         self._progress.note_stored(self.tracker)
         await self._progress.report()

@@ -38,7 +38,9 @@ def as_uploaded(part: ListedPart) -> UploadedPart:
     return UploadedPart(part.number, part.size, unquote_etag(part.etag), part.checksum)
 
 
-def usable_parts(stored: Sequence[ListedPart], *, part_size: int, checksum: str | None) -> tuple[UploadedPart, ...]:
+def usable_parts(
+    stored: Sequence[ListedPart | UploadedPart], *, part_size: int, checksum: str | None
+) -> tuple[UploadedPart, ...]:
     """Return the parts from number 1 on, without a gap, that further parts can follow.
 
     A part that is shorter than `part_size` was the last part of its source, and nothing can follow it. If the upload

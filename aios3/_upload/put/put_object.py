@@ -50,7 +50,7 @@ async def put_object(
         if committed.etag is not None:
             return committed
         refusal = _without_etag(operation)
-    finding = await look_for(client, operation.bucket, operation.key, head_headers, proof)
+    finding = await look_for(client, log, operation.bucket, operation.key, head_headers, proof)
     if finding.trouble is not None and any(_is_open(failure) for failure in (refusal, *request)):
         raise CompletionUnknownError(
             f"whether {operation.bucket}/{operation.key} was stored is unknown: the response to PutObject was lost "

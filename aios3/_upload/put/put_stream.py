@@ -60,7 +60,7 @@ async def put_stream(
         if committed.etag is not None:  # without an ETag a proxy or a portal may have sent the response
             return committed
     proof = ObjectProof(body.bytes_passed, nonce=nonce)
-    finding = await look_for(client, operation.bucket, operation.key, head_headers, proof)
+    finding = await look_for(client, log, operation.bucket, operation.key, head_headers, proof)
     if finding.found is not None and finding.is_ours:
         return Committed(finding.found.etag, finding.found.version_id, checksum=None, request_id=None)
     may_be_ours = finding.is_ours is None and finding.found is not None and _may_be_ours(client, finding.found, log)

@@ -9,17 +9,22 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.client import OperationClient
 from aios3._client.concurrency_limiter import ConcurrencyLimiter
+from aios3._client.observing.timeline import Timeline
+from aios3._client.observing.upload_trace import ObservedUploadTrace, UploadTrace
 from aios3._protocol.parts.part_plan import reading_reserve
 from aios3._upload.memory.budget import MemoryBudget
 from aios3._upload.memory.segment_pool import SegmentPool
 from aios3._upload.memory.spill import Spill, most_files
 from aios3._upload.source.silence_watch import SilenceWatch
 from aios3.errors import DriverClosedError, StorageError, UploadSuspendedError
+from aios3.observing import ObservedUpload
 from aios3.options import MIB, Timeouts, TransferConfig
 from aios3.providers import Provider
 
+from .job import UploadJob
 from .journal_interface import NoJournal, UploadJournal
 
 __all__ = ["Engine", "RunningUpload", "UploadUse"]
@@ -100,6 +105,16 @@ class Engine:
         if transfer.spill_directory == "auto":
             return Spill(None, transfer.spill_limit, self.memory, self.pool, most_files())
         return Spill(os.fsdecode(transfer.spill_directory), transfer.spill_limit, self.memory, self.pool)
+
+    def begin_log(self, job: UploadJob) -> FailedAttempts:
+        """Return the log of a new upload, with its trace, which the upload enters when it begins."""
+        clock, observer = self.client.clock, self.client.observer
+        if observer is None:
+            trace = UploadTrace(Timeline(clock.monotonic, job.began_at))
+        else:
+            observed = ObservedUpload(job.call, job.bucket, job.key, job.size)
+            trace = ObservedUploadTrace(observer, observed, job.began_at)
+        return FailedAttempts(clock.monotonic(), upload=trace)
 
     @contextlib.contextmanager
     def using(self, upload_id: str) -> Generator[UploadUse]:

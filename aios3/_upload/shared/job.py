@@ -13,6 +13,7 @@ from aios3._protocol.parts.part_plan import PartPlan
 from aios3._protocol.wire.messages import Body
 from aios3.checkpoints import FileIdentity, MultipartUpload, UploadCheckpoint
 from aios3.models import CommitRequest, UploadAttributes
+from aios3.observing import UploadCall
 
 from .integrity import ObjectChecksum
 from .progress import ProgressCallback
@@ -67,6 +68,16 @@ class UploadJob:
     """Function that may refuse the commit; ``None`` without one."""
     range: PartRange | None = None
     """Parts of an open upload to send, without a commit; ``None`` for an upload of its own."""
+    call: UploadCall = "upload"
+    """Kind of the call, for the observer."""
+    began_at: float | None = None
+    """Time of the call by the driver's monotonic clock, in seconds; ``None`` if its timing begins with the upload."""
+
+    head_parts: int = 0
+    """Parts at the beginning that are kept until the end, so that their bytes may be overwritten."""
+
+    keeps_tail: bool = False
+    """The unfinished part is copied to the store from time to time, so it must stay in memory."""
 
     @property
     def needs_md5(self) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from aios3._client.attempts import FailedAttempts
 from aios3._client.client import OperationClient
 from aios3._protocol.operations import HeadObject
 from aios3.errors import ContainerNotFoundError, ObjectNotFoundError
@@ -58,13 +59,21 @@ class Finding:
 
 
 async def look_for(
-    client: OperationClient, bucket: str, key: str, headers: Mapping[str, str], proof: ObjectProof
+    client: OperationClient,
+    log: FailedAttempts,
+    bucket: str,
+    key: str,
+    headers: Mapping[str, str],
+    proof: ObjectProof,
 ) -> Finding:
-    """Send one HEAD with `headers`, and compare the object at the key with `proof`. Errors are in the finding."""
+    """Send one HEAD with `headers`, and compare the object at the key with `proof`. Errors are in the finding.
+
+    `log` is the log of the upload, which does not receive the failed attempts.
+    """
     if proof.checksum is not None:
         headers = {**headers, "x-amz-checksum-mode": "ENABLED"}
     try:
-        found = await client.run(HeadObject(bucket, key, headers))
+        found = await client.run(HeadObject(bucket, key, headers), log=log.aside())
     except (ObjectNotFoundError, ContainerNotFoundError):
         return Finding()
     except Exception as error:  # noqa: BLE001 - credentials may fail with anything

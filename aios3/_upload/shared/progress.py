@@ -30,12 +30,20 @@ class ProgressReporter:
         self.bytes_stored = 0
         self.bytes_durable = 0
         self.parts_stored = 0
+        self._stored = asyncio.Event()
 
     def note_stored(self, tracker: PartTracker) -> None:
         """Take the counts of what the store has acknowledged from `tracker`."""
         self.bytes_stored = tracker.bytes_stored
         self.bytes_durable = tracker.bytes_durable
         self.parts_stored = len(tracker)
+        self._stored.set()
+
+    async def wait_until_durable(self, offset: int) -> None:
+        """Wait until the store has acknowledged all bytes before `offset`."""
+        while self.bytes_durable < offset:
+            self._stored.clear()
+            await self._stored.wait()
 
     async def report(self) -> None:
         """Pass a snapshot to the callback, if there is one, and wait for it.

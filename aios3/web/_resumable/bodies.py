@@ -35,6 +35,8 @@ class Body:
         """Bytes that have arrived."""
         self.is_whole = declared == 0
         """The client has sent all of the body."""
+        self._waiting: asyncio.Timeout | None = None
+        """Limit of the wait for the next chunk, without a time; ``None`` while nothing is awaited."""
 
     async def read(self, *, most: int | None, stop: asyncio.Event) -> AsyncGenerator[bytes]:
         """Yield the chunks, until the end, until the client vanishes, or until `stop` is set.
@@ -43,8 +45,9 @@ class Body:
             RefusedError: the body has more than `most` bytes (413).
         """
         stopping = asyncio.create_task(stop.wait(), name="aios3: watch for a newer request")
+        stopping.add_done_callback(self._interrupt)
         try:
-            while not (self.is_whole or stop.is_set()) and (chunk := await self._next(stopping)) is not None:
+            while not (self.is_whole or stop.is_set()) and (chunk := await self._next()) is not None:
                 self.received += len(chunk)
                 if most is not None and self.received > most:
                     raise RefusedError(413, "the body exceeds the length of the upload")
@@ -53,18 +56,25 @@ class Body:
         finally:
             stopping.cancel()
 
-    async def _next(self, stopping: asyncio.Task[Any]) -> bytes | None:
+    def _interrupt(self, _: asyncio.Task[Any]) -> None:
+        """End the wait for the next chunk, if there is one."""
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())
+
+    async def _next(self) -> bytes | None:
         """Return the next chunk, perhaps an empty one; ``None`` if no chunk follows."""
-        receiving = asyncio.ensure_future(self._receive())
+        limit = asyncio.timeout(None)  # a task for each chunk would cost more than the chunk
         try:
-            await asyncio.wait({receiving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not receiving.done():
-                return None
-            message = receiving.result()
-        finally:
-            if not receiving.done():
-                receiving.cancel()
-                await asyncio.wait({receiving})
+            async with limit:
+                self._waiting = limit
+                try:
+                    message = await self._receive()
+                finally:
+                    self._waiting = None
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            return None
         if message["type"] != "http.request":
             return None
         self.is_whole = not message.get("more_body", False)

@@ -41,6 +41,14 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
+def _token_of(url: str) -> str:
+    """Return the last segment of a URL that a client sent; empty if it is no URL."""
+    try:
+        return urlsplit(url).path.rpartition("/")[2]
+    except ValueError:
+        return ""
+
+
 class Creating:
     """Creates the uploads of one application."""
 
@@ -83,7 +91,7 @@ class Creating:
         return await self._concatenate(stored, sources) if sources else stored
 
     async def _partial(self, url: str, owner: str | None) -> Description:
-        token = urlsplit(url).path.rpartition("/")[2]
+        token = _token_of(url)
         stored = await self._store.read(self._store.name_of(token)) if is_token(token) else None
         if stored is None or stored.description.owner != owner or not stored.description.is_partial:
             raise RefusedError(404, "Upload-Concat names an upload that is no partial upload")

@@ -104,9 +104,11 @@ class Draft:
         """See `Dialect.options`."""
         return Response(204, {"Upload-Limit": _limit(limits), "Accept-Patch": APPEND_TYPE})
 
-    def refused(self, error: RefusedError) -> Response:
+    def refused(self, error: RefusedError, limits: Limits) -> Response:
         """See `Dialect.refused`."""
-        return problem(error)
+        response = problem(error)
+        limit = {"Upload-Limit": _limit(Limits(limits.max_size))} if error.status == 413 else {}
+        return Response(response.status, {**limit, **response.headers}, response.body)
 
     def other_offset(self, expected: int, given: int) -> RefusedError:
         """See `Dialect.other_offset`."""

@@ -172,8 +172,8 @@ class Dialect(Protocol):
     def options(self, limits: Limits) -> Response:
         """Return the response to OPTIONS."""
 
-    def refused(self, error: RefusedError) -> Response:
-        """Return the response to a refused request."""
+    def refused(self, error: RefusedError, limits: Limits) -> Response:
+        """Return the response to a refused request, with `limits` if it asks for too much."""
 
     def other_offset(self, expected: int, given: int) -> RefusedError:
         """Return the refusal of a wrong offset."""

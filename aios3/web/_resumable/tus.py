@@ -116,10 +116,11 @@ class Tus:
             headers["Tus-Max-Size"] = str(limits.max_size)
         return Response(204, _with_version(headers))
 
-    def refused(self, error: RefusedError) -> Response:
+    def refused(self, error: RefusedError, limits: Limits) -> Response:
         """See `Dialect.refused`."""
         response = problem(error)
-        return Response(response.status, _with_version(response.headers), response.body)
+        most = {"Tus-Max-Size": str(limits.max_size)} if error.status == 413 and limits.max_size is not None else {}
+        return Response(response.status, _with_version({**most, **response.headers}), response.body)
 
     def other_offset(self, expected: int, given: int) -> RefusedError:
         """See `Dialect.other_offset`."""

@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Final
 
 from aios3._driver.base import DriverBase
+from aios3._driver.tail_object import TailObject, TailReplacedError
 from aios3.driver import S3StorageDriver
 from aios3.errors import ConflictError, ObjectNotFoundError, PreconditionFailedError
 from aios3.models import StorageObject, UploadedPart
@@ -33,7 +34,6 @@ MOST_DESCRIPTION: Final = 64 * KIB
 """Limit of a description in bytes."""
 
 _OWN_KEY: Final = re.compile(rf"[0-9a-f]{{32}}|{re.escape(FOLDER)}[0-9a-f]{{40}}\.part")
-_START: Final = "start"
 
 
 class OvertakenError(Exception):
@@ -150,17 +150,14 @@ class UploadStore:
         progress = Progress(gap_free(found, upload))
         if progress.in_parts in (stored.description.expected, upload.size):
             return replace(progress, tail_etag=stored.description.tail)  # the last holder has ended, and left no tail
-        tail = await self._find_tail(stored.name)
+        tail = await self._tail_of(stored.name).find()
         if tail is None:
             return progress
-        counts = tail.metadata.get(_START) == str(progress.in_parts)
+        counts = tail.start == progress.in_parts
         return replace(progress, tail=tail.size if counts else 0, tail_etag=tail.etag)
 
-    async def _find_tail(self, name: str) -> StorageObject | None:
-        try:
-            return await self.driver.get_object(self.bucket, self.key_of(name, "tail"))
-        except ObjectNotFoundError:
-            return None
+    def _tail_of(self, name: str) -> TailObject:
+        return TailObject(self.driver, self.bucket, self.key_of(name, "tail"))
 
     async def read_tail(self, name: str, progress: Progress) -> AsyncGenerator[bytes]:
         """Yield the bytes of the tail.
@@ -168,11 +165,12 @@ class UploadStore:
         Raises:
             OvertakenError: another request has replaced the tail.
         """
-        async with self.driver.open_object(self.bucket, self.key_of(name, "tail")) as tail:
-            if tail.metadata.get(_START) != str(progress.in_parts) or tail.size != progress.tail:
-                raise OvertakenError
-            async for chunk in tail:
-                yield chunk
+        try:
+            async with aclosing(self._tail_of(name).read(progress.in_parts, progress.tail)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except TailReplacedError as error:
+            raise OvertakenError from error
 
     async def write_tail(self, name: str, start: int, data: bytes, *, replaces: str | None) -> None:
         """Replace the tail by the bytes from offset `start` on.
@@ -186,18 +184,10 @@ class UploadStore:
         Raises:
             OvertakenError: another request has written a tail since. Never raised where a store has no conditions.
         """
+        if_match = replaces if self.has_conditions else None
+        if_none_match = "*" if self.has_conditions and replaces is None else None
         try:
-            await self.driver.upload_object_via_stream(
-                data,
-                self.bucket,
-                self.key_of(name, "tail"),
-                size=len(data),
-                transfer=self._one_put(len(data)),
-                metadata={_START: str(start)},
-                content_type="application/octet-stream",
-                if_match=replaces if self.has_conditions else None,
-                if_none_match="*" if self.has_conditions and replaces is None else None,
-            )
+            await self._tail_of(name).write(start, data, if_match=if_match, if_none_match=if_none_match)
         except (PreconditionFailedError, ObjectNotFoundError, ConflictError) as error:
             raise OvertakenError from error
 

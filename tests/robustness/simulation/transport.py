@@ -47,11 +47,13 @@ class SimulatedTransport:
         self.last_begun: dict[str, Exchange] = {}
         """Last attempt by key."""
 
-    async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
+    async def send(self, request: Request, *, read_timeout: float | None = None, **_: object) -> Response:
         """See `Transport.send`."""
         return await self._exchange(request, _slices(request.body), read_timeout)
 
-    async def send_stream(self, request: Request, body: BodyFeed, *, read_timeout: float | None = None) -> Response:
+    async def send_stream(
+        self, request: Request, body: BodyFeed, *, read_timeout: float | None = None, **_: object
+    ) -> Response:
         """See `Transport.send_stream`."""
         return await self._exchange(request, body.pieces(), read_timeout)
 

@@ -275,7 +275,7 @@ async def test_each_request_may_have_its_own_read_timeout(clock):
     told: list[float | None] = []
 
     class Listening(FakeStore):
-        async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
+        async def send(self, request: Request, *, read_timeout: float | None = None, **_: object) -> Response:
             told.append(read_timeout)
             return await super().send(request)
 
@@ -439,7 +439,9 @@ class Streaming(FakeStore):
         super().__init__(clock)
         self.streamed: list[tuple[object, float | None]] = []
 
-    async def send_stream(self, request: Request, body: object, *, read_timeout: float | None = None) -> Response:
+    async def send_stream(
+        self, request: Request, body: object, *, read_timeout: float | None = None, **_: object
+    ) -> Response:
         self.streamed.append((body, read_timeout))
         return await self.send(request)
 

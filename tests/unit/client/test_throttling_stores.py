@@ -39,7 +39,7 @@ class Store:
     _tokens: float = float("inf")
     _filled_at: float = 0.0
 
-    async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
+    async def send(self, request: Request, *, read_timeout: float | None = None, **_: object) -> Response:
         self._in_flight += 1
         try:
             takes_most = self._in_flight <= (self.most or self._in_flight)

@@ -8,14 +8,13 @@ import pytest
 
 from aios3._client.attempts import FailedAttempts
 from aios3._concurrency.task_group import PartTasks, UploadTasks
-from aios3._upload.commit_in_flight import CommitInFlight
 from aios3._upload.open_upload import check_parts
 from aios3._upload.parts_sink import PartsSink
 from aios3._upload.shared.job import PartRange
 from aios3._upload.shared.progress import ProgressReporter
 from aios3._upload.upload_requests import UploadRequests
 from aios3.checkpoints import MultipartUpload
-from aios3.errors import CompletionUnknownError, IntegrityError
+from aios3.errors import IntegrityError
 from aios3.models import UploadedPart
 from tests.support.fakes import PART, FakePart, make_job
 from tests.support.upload_scene import UploadScene
@@ -72,15 +71,3 @@ async def test_a_short_part_is_sent_only_if_it_is_the_last(is_last: bool) -> Non
     assert sink.result.tail == (b"" if is_last else b"tail")
     assert sorted(closed) == [2, 3]
     assert set(scene.store.uploads) == {"id"}
-
-
-async def test_the_end_of_the_driver_knows_a_commit_while_it_runs() -> None:
-    engine = UploadScene().engine
-
-    async def commit() -> str:
-        assert engine.running == {in_flight}
-        return "committed"
-
-    in_flight = CommitInFlight(engine, lambda upload_id: CompletionUnknownError(str(upload_id)))
-    assert await in_flight.send(commit()) == "committed"
-    assert engine.running == set()

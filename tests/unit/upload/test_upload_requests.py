@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from aios3._client.attempts import FailedAttempts
 from aios3._protocol.checksums.digests import checksum_of
 from aios3._protocol.operations import Committed
 from aios3._protocol.parts.part_tracker import PartTracker
@@ -41,7 +40,7 @@ class Scene:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         self.engine = make_engine(self.store, self.clock, provider=provider)
-        self.failures = FailedAttempts()
+        self.failures = self.engine.begin_log(make_job(**job))
         self.guard = make_guard(self.engine.client, self.failures, known=self.engine.known_uploads)
         self.guard.upload_id = "id"
         self.store.uploads["id"] = ("key", self.clock.moment, {1: b"abc", 2: b"def"})
@@ -166,11 +165,10 @@ async def test_a_look_that_fails_or_shows_another_size_changes_nothing(look: Any
 
 
 def test_a_receipt_has_all_that_is_known_of_the_object() -> None:
-    """Failed attempts are retries, and the time runs from the beginning of the upload."""
-    scene = Scene(size=6)
+    """Failed attempts are retries, and the time runs from the beginning of the call."""
+    scene = Scene(size=6, began_at=-2.5)
     scene.failures.add(TransportError("reset"))
-    scene.clock.advance(12.5)
-    scene.commit.log.began_at = 2.5
+    scene.clock.advance(7.5)
     parts = (UploadedPart(1, 6, "e"),)
     assert scene.commit.receipt(Committed('"etag"', "v", "sum", "request"), 6, parts, "id") == UploadReceipt(
         "bucket", "key", 6, "etag", "v", "id", parts, "sum", "request", 1, 10, Verification(whole="size")

@@ -42,9 +42,12 @@ def test_the_headers_show_the_protocol(method, headers, kind):
         (StorageError("x"), 500, None),
         (ThrottledError("x", operation="PutObject", status=503), 503, "2"),
         (KeyError("secret"), 500, None),
+        (TimeoutError(), 503, "2"),
     ],
 )
-def test_an_error_becomes_a_response_without_its_text(error, status, retry_after):
+def test_an_error_becomes_a_response_without_its_text(error, status, retry_after, caplog):
+    """The log has the text, or the type of an error without one."""
     refusal = as_refusal(error)
+    assert not any(message.endswith(": ") for message in caplog.messages)
     assert (refusal.status, refusal.headers.get("Retry-After")) == (status, retry_after)
     assert "secret" not in str(refusal)

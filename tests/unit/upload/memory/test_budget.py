@@ -112,6 +112,53 @@ async def test_no_waiter_passes_one_that_lacks_only_bytes_in_flight() -> None:
     assert memory.used == 7
 
 
+async def test_a_head_leaves_enough_to_fill_every_unfinished_part() -> None:
+    """It waits for a part that could not be filled beside it, because it never gives its bytes back by itself."""
+    memory = MemoryBudget(16)
+    part = await held(memory, 8, 14)
+    keeping = asyncio.create_task(memory.keep(4))
+    await turns(3)
+    assert not keeping.done()
+    await memory.acquire(part, 6, 6)
+    memory.release(memory.detach(part))
+    kept = await keeping
+    assert (memory.used, memory.kept) == (4, 4)
+    memory.stop_keeping(kept)
+    assert (memory.used, memory.kept) == (0, 0)
+
+
+async def test_no_part_counts_on_the_bytes_of_a_head() -> None:
+    memory = MemoryBudget(16)
+    kept = await memory.keep(4)
+    first = await held(memory, 6, 10)
+    waiting = await ask(memory, 3, 10)
+    assert not waiting.done()
+    await memory.acquire(first, 4, 4)
+    memory.release(memory.detach(first))
+    await waiting
+    memory.stop_keeping(kept)
+
+
+async def test_heads_beyond_a_quarter_are_refused_at_once() -> None:
+    memory = MemoryBudget(16)
+    kept = await memory.keep(3)
+    with pytest.raises(ConfigurationError, match="raise memory_limit"):
+        await memory.keep(2)
+    await memory.keep(1)
+    memory.stop_keeping(kept)
+    await memory.keep(3)
+
+
+async def test_a_cancelled_wait_of_a_head_leaves_nothing() -> None:
+    memory = MemoryBudget(16)
+    part = await held(memory, 8, 14)
+    keeping = asyncio.create_task(memory.keep(4))
+    await turns(3)
+    keeping.cancel()
+    await turns(3)
+    assert (memory.used, memory.kept, part.held) == (8, 0, 8)
+
+
 async def test_a_cancelled_waiter_lets_the_next_one_move_up() -> None:
     memory, second = MemoryBudget(10), Reservation()
     await sent(memory, 6)

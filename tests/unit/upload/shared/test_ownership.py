@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from aios3._client.attempts import FailedAttempts
 from aios3._upload.shared.ownership import NONCE_NAME, ObjectProof, look_for
 from aios3.models import StorageObject
 from tests.support.fakes import FakeClock, FakeStore, make_client
@@ -42,7 +43,9 @@ def test_the_size_refutes_then_the_nonce_decides_then_the_checksum(
 async def test_head_asks_for_a_checksum_only_if_one_is_known(checksum: str | None) -> None:
     """The caller's headers are sent too, and not changed."""
     store, headers = FakeStore(FakeClock()), {"x-head": "h"}
-    finding = await look_for(make_client(store, FakeClock()), "bucket", "key", headers, ObjectProof(5, checksum))
+    finding = await look_for(
+        make_client(store, FakeClock()), FailedAttempts(), "bucket", "key", headers, ObjectProof(5, checksum)
+    )
     assert (finding.found, finding.is_ours, finding.trouble) == (None, None, None)
     asked = store.requests("HeadObject")[0].headers
     assert {"x-head": "h", **({"x-amz-checksum-mode": "ENABLED"} if checksum else {})}.items() <= asked.items()

@@ -61,6 +61,14 @@ async def test_a_stop_ends_a_body_that_hangs():
     assert not body.is_whole
 
 
+async def test_a_timeout_of_the_server_is_no_stop():
+    async def receive():
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        await read(Body(receive, 9))
+
+
 async def test_too_many_bytes_are_refused_before_they_are_passed_on():
     chunks = Body(receiving(part(b"ab"), part(b"cd")), None).read(most=3, stop=asyncio.Event())
     assert await anext(chunks) == b"ab"

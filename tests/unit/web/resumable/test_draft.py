@@ -108,7 +108,7 @@ def test_an_old_client_gets_its_own_field_back():
 
 def test_another_offset_is_a_problem_document_with_the_right_one():
     draft = Draft({})
-    response = draft.refused(draft.other_offset(5, 3))
+    response = draft.refused(draft.other_offset(5, 3), Limits(None))
     assert (response.status, response.headers["Upload-Offset"], response.headers["Upload-Complete"]) == (409, "5", "?0")
     assert response.headers["Content-Type"] == "application/problem+json"
     document = json.loads(response.body)

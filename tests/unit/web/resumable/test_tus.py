@@ -144,7 +144,7 @@ def test_every_response_has_the_version():
         tus.described(status, limits),
         tus.deleted(),
         tus.options(limits),
-        tus.refused(RefusedError(412, "x")),
+        tus.refused(RefusedError(412, "x"), limits),
     ]
     assert {response.headers["Tus-Resumable"] for response in responses} == {"1.0.0"}
     assert [response.status for response in responses] == [201, 204, 200, 204, 204, 412]

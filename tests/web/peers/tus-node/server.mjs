@@ -18,7 +18,7 @@ function makeStore(expirationPeriodInMilliseconds) {
       endpoint,
       region: "us-east-1",
       forcePathStyle: true,
-      requestChecksumCalculation: "WHEN_REQUIRED", // the loopback store takes no aws-chunked bodies
+      requestChecksumCalculation: "WHEN_REQUIRED", // plain bodies, which every store takes
       credentials: { accessKeyId, secretAccessKey },
     },
   });

@@ -9,8 +9,8 @@ import pytest
 
 from aios3 import ANONYMOUS, PROVIDERS, TransferConfig, Verification
 from aios3._protocol.operations import Committed, CompleteMultipartUpload
-from aios3._upload.receipts import verification_of_multipart
 from aios3._upload.shared.integrity import ObjectChecksum
+from aios3._upload.shared.receipts import verification_of_multipart
 from aios3.testing import Fault, S3Server
 from tests.support.fakes import HEADERS, make_job, multipart_md5
 from tests.support.upload_scene import content

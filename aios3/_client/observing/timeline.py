@@ -1,0 +1,127 @@
+"""Time line of one upload, which divides its wall time by what it waits for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Final, Literal
+
+from aios3.observing import Wait
+from aios3.timing import UploadTiming
+
+__all__ = ["SHORTEST_WAIT", "Activity", "RequestState", "Timeline"]
+
+Activity = Literal["memory", "slot", "commit"]
+"""Wait of a task that reads the source or commits."""
+
+RequestState = Literal["sending", "response", "backoff", "slot"]
+"""State of a request; ``"slot"`` is the queue for a turn while the store throttles."""
+
+_ACTIVITIES: Final[tuple[Activity, ...]] = ("memory", "slot", "commit")
+_STATES: Final[tuple[RequestState, ...]] = ("sending", "response", "backoff", "slot")
+"""States of requests, the one that decides first."""
+
+SHORTEST_WAIT: Final = 0.001
+"""Seconds of the shortest wait that is reported. What passes without a wait takes less."""
+
+# Copied for each upload, which costs less than to fill a new mapping.
+_NO_SECONDS: Final = {field.name: 0.0 for field in dataclasses.fields(UploadTiming)}
+_NO_ACTIVITY: Final[dict[Activity | None, int]] = dict.fromkeys((*_ACTIVITIES, None), 0)
+_NO_REQUEST: Final = dict.fromkeys(_STATES, 0)
+
+
+class Timeline:
+    """Sums the seconds of each field of `UploadTiming`. It reads the clock only when something changes.
+
+    Several tasks may write to one upload, so activities are counted, and the first of `_ACTIVITIES` decides.
+    """
+
+    __slots__ = ("_activities", "_counted", "_is_reading", "_monotonic", "_requests", "_seconds", "_since", "_waited")
+
+    def __init__(
+        self,
+        monotonic: Callable[[], float],
+        began_at: float | None = None,
+        waited: Callable[[Wait, float], None] | None = None,
+    ) -> None:
+        """Begin at `began_at`, or now; `monotonic` gives seconds, and `waited` receives each wait of at least 1 ms."""
+        self._monotonic = monotonic
+        self._since = monotonic() if began_at is None else began_at
+        self._waited = waited
+        self._seconds = _NO_SECONDS.copy()
+        self._is_reading = False
+        self._activities = _NO_ACTIVITY.copy()
+        self._requests = _NO_REQUEST.copy()
+        self._counted = "preparing"
+        """Field that counts the time since `_since`."""
+
+    def snapshot(self) -> UploadTiming:
+        """Return the division of the time until now."""
+        self._turn()
+        return UploadTiming(**self._seconds)
+
+    def read_source(self, *, is_reading: bool) -> None:
+        """Note whether the upload waits for its source whenever it does nothing else."""
+        if is_reading != self._is_reading:
+            self._is_reading = is_reading
+            self._turn()
+
+    def during(self, activity: Activity | None) -> _During:
+        """Return a context manager for an activity; ``None`` is a wait for requests only."""
+        return _During(self, activity)
+
+    def move(self, before: RequestState | None, after: RequestState | None) -> None:
+        """Note that a request changes its state; ``None`` is the state before its begin and after its end."""
+        if before is not None:
+            self._requests[before] -= 1
+        if after is not None:
+            self._requests[after] += 1
+        self._turn()
+
+    def _turn(self) -> float:
+        """Count the time until now, and return now."""
+        now = self._monotonic()
+        self._seconds[self._counted] += now - self._since
+        self._since = now
+        self._counted = self._find()
+        return now
+
+    def _find(self) -> str:
+        """Return the field that counts from now on."""
+        for activity in _ACTIVITIES:
+            if self._activities[activity]:
+                return activity
+        if self._is_reading and not self._activities[None]:
+            return "source"
+        for state in _STATES:
+            if self._requests[state]:
+                return state
+        return "preparing"
+
+    def enter(self, activity: Activity | None) -> float:
+        """Begin an activity, and return the time, for `leave`."""
+        self._activities[activity] += 1
+        return self._turn()
+
+    def leave(self, activity: Activity | None, began_at: float) -> None:
+        """End an activity, and report it if it was a wait."""
+        self._activities[activity] -= 1
+        seconds = self._turn() - began_at
+        if self._waited is not None and seconds >= SHORTEST_WAIT and activity in ("memory", "slot"):
+            self._waited(activity, seconds)
+
+
+class _During:
+    """Block of one activity. (A generator would cost more than the clock.)"""
+
+    __slots__ = ("_activity", "_began_at", "_line")
+
+    def __init__(self, line: Timeline, activity: Activity | None) -> None:
+        self._line = line
+        self._activity = activity
+
+    def __enter__(self) -> None:
+        self._began_at = self._line.enter(self._activity)
+
+    def __exit__(self, *_: object) -> None:
+        self._line.leave(self._activity, self._began_at)

@@ -1,0 +1,1 @@
+"""What an upload over the web costs the process that serves it."""
