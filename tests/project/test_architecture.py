@@ -23,6 +23,8 @@ ORDER = (
     "__main__",
     "cli",
     "web",
+    "doctor",
+    "_doctor",
     "driver",
     "_driver",
     "credential_providers",
@@ -39,7 +41,7 @@ ORDER = (
 )
 """Each layer may import itself and what is to its right."""
 
-FOR_USERS = ("web", "credential_providers", "commands")
+FOR_USERS = ("web", "doctor", "credential_providers", "commands")
 """Public modules beside the drivers: users need them, and no layer does."""
 
 ROOT_VALUES = ("providers", "options", "checkpoints", "models", "credentials", "errors")
