@@ -74,7 +74,7 @@ def _judge_clock(client: OperationClient) -> Finding:
     size, direction = abs(offset), "behind" if offset > timedelta() else "ahead of"
     if size < _TOLERATED:
         return Finding("clock", "ok", "this machine's clock agrees with the store's")
-    text = f"this machine's clock is {timedelta(seconds=round(size.total_seconds()))} {direction} the store's"
+    text = f"this machine's clock is {round(size.total_seconds() / 60)} minutes {direction} the store's"
     consequence = "; the library corrects that, and presigned URLs are wrong by it" if size >= _REFUSED else ""
     return Finding("clock", "warning", text + consequence, "set the clock, and keep it right with NTP")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -45,6 +46,9 @@ class Finding:
 Report = Callable[[Finding], None]
 """Function that receives each finding as soon as it is known."""
 
+_SSL_SETTING: Final = re.compile(r" ssl:(?:<[^>]*>|\w+)")
+"""Words of aiohttp that would make people think of TLS where there is none."""
+
 _ADVICE: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (ContainerNotFoundError, "bucket", "check the bucket's name, --endpoint-url and --provider"),
     (CredentialsError, "credentials", "check the access key id and its secret, --profile and --region"),
@@ -63,7 +67,9 @@ def problem_of(error: Exception) -> Finding:
     if isinstance(error, ConfigurationError):
         return Finding("configuration", "problem", _sentence(str(error)), cause="configuration")
     if isinstance(error, TransportError):
-        return Finding("endpoint", "problem", _sentence(str(error)), _way_to_endpoint(error), "no response")
+        return Finding(
+            "endpoint", "problem", _SSL_SETTING.sub("", _sentence(str(error))), _way_to_endpoint(error), "no response"
+        )
     for kind, subject, advice in _ADVICE:
         if isinstance(error, kind):
             return Finding(subject, "problem", _sentence(str(error)), advice)
@@ -83,7 +89,9 @@ def _way_to_endpoint(error: TransportError) -> str:
     if any(isinstance(each, ssl.SSLError) for each in causes):
         return "the port does not speak TLS as https needs it: try http:// in --endpoint-url, or the store's https port"
     if isinstance(error, TransportTimeoutError):
-        return "check the host and port of --endpoint-url, firewalls and --proxy"
+        is_tls = " at https://" in str(error)
+        other = "; if the port speaks plain http, write http:// there" if is_tls else ""
+        return f"check the host and port of --endpoint-url, firewalls and --proxy{other}"
     if error.was_sent:
         return "something listens there and does not speak HTTP: try https:// in --endpoint-url, or another port"
     return "check the host and port of --endpoint-url, and whether the store runs"

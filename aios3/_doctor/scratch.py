@@ -14,12 +14,15 @@ from aios3._protocol.operations import (
     CompleteMultipartUpload,
     CreateMultipartUpload,
     DeleteObject,
+    ListMultipartUploads,
+    ListObjectVersions,
+    Operation,
     PartResponse,
     PutObject,
     UploadPart,
 )
 from aios3._upload.multipart.abort import Abort
-from aios3.errors import ObjectNotFoundError, ResponseError, StorageError
+from aios3.errors import ObjectNotFoundError, StorageError
 
 __all__ = ["PREFIX", "Parts", "Scratch"]
 
@@ -43,6 +46,8 @@ class Scratch:
         self._versions: set[str | None] = set()
         """Versions that may exist; ``None`` stands for the object of a bucket without versions."""
         self._uploads: set[str] = set()
+        self._is_in_doubt = False
+        """Whether a response was lost, so there may be a version or an upload whose id is not known."""
 
     async def put(self, body: bytes, headers: Mapping[str, str]) -> Committed:
         """Store the object in one request.
@@ -51,7 +56,7 @@ class Scratch:
             StorageError: the store refused, or did not respond.
         """
         operation = PutObject(self.bucket, self.key, headers, (body,) if body else ())
-        return await self._commit(lambda: self.client.run(operation))
+        return await self._commit(operation)
 
     async def create(self) -> str:
         """Begin a multipart upload, and return its id.
@@ -62,7 +67,7 @@ class Scratch:
         operation = CreateMultipartUpload(self.bucket, self.key, {})
 
         async def work() -> str:
-            upload_id = await self.client.run(operation)
+            upload_id = await self._run(operation)
             self._uploads.add(upload_id)
             return upload_id
 
@@ -85,24 +90,24 @@ class Scratch:
         """
         listed = [(number, part.etag, None) for number, part in parts]
         operation = CompleteMultipartUpload(self.bucket, self.key, upload_id, listed, None, headers or {})
-        committed = await self._commit(lambda: self.client.run(operation))
+        committed = await self._commit(operation)
         self._uploads.discard(upload_id)
         return committed
 
-    async def _commit(self, send: Callable[[], Awaitable[Committed]]) -> Committed:
-        """Commit the object by a request, and note its version, also if it is unknown whether the object exists."""
-
+    async def _commit(self, operation: PutObject | CompleteMultipartUpload) -> Committed:
         async def work() -> Committed:
-            try:
-                committed = await send()
-            except StorageError as error:
-                if not isinstance(error, ResponseError) or not 300 <= error.status < 500:
-                    self._versions.add(None)
-                raise
+            committed: Committed = await self._run(operation)
             self._versions.add(committed.version_id)
             return committed
 
         return await _to_its_end(work)
+
+    async def _run(self, operation: Operation[T]) -> T:
+        log = FailedAttempts()
+        try:
+            return await self.client.run(operation, log=log)
+        finally:
+            self._is_in_doubt |= log.has_unknown_outcome
 
     async def clean_up(self) -> list[str]:
         """Remove everything, although the caller is cancelled, and return a sentence for each thing that stays.
@@ -120,12 +125,25 @@ class Scratch:
         return finished.result or []
 
     async def _remove(self) -> list[str]:
+        if self._is_in_doubt:
+            await self._look()
         left = [await self._without_failing(self._abort, upload_id) for upload_id in sorted(self._uploads)]
         left += [
             await self._without_failing(self._delete, version)
             for version in sorted(self._versions, key=lambda v: v or "")
         ]
         return [sentence for sentence in left if sentence]
+
+    async def _look(self) -> None:
+        """Add what the store has of the key. If it refuses to list, the plain object may be there."""
+        try:
+            pending = await self.client.run(ListMultipartUploads(self.bucket, self.key))
+            self._uploads.update(each.upload_id for each in pending.uploads if each.key == self.key)
+            page = await self.client.run(ListObjectVersions(self.bucket, self.key))
+            ids = [each.version_id for each in page.versions if each.key == self.key]
+            self._versions.update(None if each == "null" else each for each in ids)
+        except StorageError:
+            self._versions.add(None)
 
     async def _abort(self, upload_id: str) -> str:
         abort = Abort(self.client, (self.bucket, self.key, upload_id), {}, FailedAttempts())

@@ -48,7 +48,9 @@ def doctor(url: S3Url, as_json: bool, store: StoreOptions) -> int:
         found = await examine_bucket(driver, url.bucket, report=_show_json if as_json else _show)
         return exit_code_for(found)
 
-    return run(replace(store, max_attempts=store.max_attempts or 1), work, timeouts=_TIMEOUTS)
+    # a journal would turn a signal into the end of the driver, which then could not remove the scratch key
+    store = replace(store, max_attempts=store.max_attempts or 1, journal=None)
+    return run(store, work, timeouts=_TIMEOUTS)
 
 
 def exit_code_for(findings: Iterable[Finding]) -> ExitCode:
