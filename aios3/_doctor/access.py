@@ -82,5 +82,5 @@ def _judge_clock(client: OperationClient) -> Finding:
 def _judge_listing(denied: AccessDeniedError | None) -> Finding:
     if denied is None:
         return Finding("permission to list", "ok", "the keys may list the bucket")
-    text = "the keys may not list the bucket, so a missing key cannot be told from a forbidden one"
+    text = "the keys may not list the bucket, so the store says of a missing key that it is forbidden"
     return Finding("permission to list", "warning", text, "give them s3:ListBucket if they need it")

@@ -9,7 +9,7 @@ from typing import Final
 from aios3._client.client import OperationClient
 from aios3._protocol.operations import ListMultipartUploads, ListParts
 from aios3._protocol.wire.xml_bodies import Element
-from aios3.errors import ResponseError
+from aios3.errors import AccessDeniedError, ResponseError
 from aios3.models import PendingUpload
 from aios3.providers import Provider
 
@@ -63,17 +63,32 @@ async def _judge_lifecycle(client: OperationClient, provider: Provider, bucket: 
         rules = (await client.run(query)).all("Rule")
     except ResponseError as error:
         if error.code != "NoSuchLifecycleConfiguration":
-            text = f"the lifecycle rules cannot be read ({describe_refusal(error)})"
-            return Finding(subject, "warning", text, "give the keys s3:GetLifecycleConfiguration to see them")
+            return _no_lifecycle(error, provider, bucket)
         rules = ()
     days = [found for rule in rules if (found := _days_of(rule)) is not None]
     if days:
         return Finding(subject, "ok", f"a lifecycle rule aborts unfinished uploads after {min(days)} days")
     if provider.aborts_uploads_after is not None:
-        return Finding(subject, "ok", f"the store aborts unfinished uploads itself ({provider.aborts_uploads_after})")
+        return _aborted_by_store(provider)
     return Finding(
         subject, "warning", "no lifecycle rule aborts unfinished uploads of every key", _rule_advice(rules, bucket)
     )
+
+
+def _aborted_by_store(provider: Provider) -> Finding:
+    text = f"the store itself aborts unfinished uploads after {provider.aborts_uploads_after}"
+    return Finding("lifecycle rule", "ok", text)
+
+
+def _no_lifecycle(error: ResponseError, provider: Provider, bucket: str) -> Finding:
+    if provider.aborts_uploads_after is not None:
+        return _aborted_by_store(provider)
+    if isinstance(error, AccessDeniedError):
+        text = f"the keys may not see the lifecycle rules ({describe_refusal(error)})"
+        return Finding("lifecycle rule", "warning", text, "give them s3:GetLifecycleConfiguration")
+    text = "the store has no lifecycle rules, so nothing aborts uploads that were left open"
+    advice = f"run once a day: aios3 uploads abort s3://{bucket} --older-than 7d"
+    return Finding("lifecycle rule", "warning", text, advice)
 
 
 def _rule_advice(rules: object, bucket: str) -> str:

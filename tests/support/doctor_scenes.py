@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import os
@@ -16,11 +17,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from aios3.cli import main
+from aios3.driver import S3StorageDriver
 from aios3.providers import PROVIDERS
 from aios3.testing import Fault, S3Server
+from tests.stores.stores import STORES, RunningStore, is_available
 from tests.support.places import ROOT
 
-__all__ = ["PAGE", "SCENES", "Scene", "block_of", "in_page"]
+__all__ = ["PAGE", "SCENES", "Scene", "block_of", "in_page", "real_store"]
 
 PAGE: Final = ROOT / "docs" / "doctor.md"
 _GENERIC: Final = PROVIDERS["generic"]
@@ -169,17 +172,49 @@ def in_page(block: str) -> bool:
     return block.rstrip("\n") in PAGE.read_text("utf-8")
 
 
+@contextmanager
+def real_store(name: str) -> Iterator[RunningStore]:
+    """Start a store that others wrote, with a bucket, in the environment of this process."""
+    with STORES[name]() as store:
+        os.environ.update(
+            AWS_ENDPOINT_URL=store.endpoint_url,
+            AWS_REGION=store.region,
+            AWS_ACCESS_KEY_ID=store.credentials.access_key_id,
+            AWS_SECRET_ACCESS_KEY=store.credentials.secret_access_key,
+        )
+        asyncio.run(_make_bucket(store))
+        yield store
+
+
+async def _make_bucket(store: RunningStore) -> None:
+    async with S3StorageDriver(store.provider) as driver:
+        await driver.create_container("bucket")
+
+
+def _real_stores() -> Iterator[tuple[str, str]]:
+    for name in filter(is_available, STORES):
+        with real_store(name) as store:
+            code, output = _run("--provider", store.provider)
+        yield f"{name} {store.version}", f"{output}{code}\n"
+
+
+def _run(*words: str) -> tuple[int, str]:
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        code = main(["doctor", "s3://bucket", *words])
+    return code, output.getvalue()
+
+
 def _write_page() -> None:
     head = PAGE.read_text("utf-8").partition(_MARK)[0]
     blocks = []
     for scene in SCENES:
         with scene.enter() as variables:
             os.environ.update({**variables, "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent"})
-            output = io.StringIO()
-            with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-                code = main(["doctor", "s3://bucket"])
+            code, output = _run()
         assert code == scene.code, (scene.title, code)
-        blocks.append(block_of(scene.title, f"{output.getvalue()}{code}\n"))
+        blocks.append(block_of(scene.title, f"{output}{code}\n"))
+    blocks += [block_of(*shown) for shown in _real_stores()]
     PAGE.write_text(f"{head}{_MARK}\n{''.join(blocks)}".rstrip("\n") + "\n", "utf-8")
 
 

@@ -89,6 +89,11 @@ async def test_only_a_rule_for_every_key_counts(server: S3Server, rule: str, lev
     assert (RULE in found.advice) == (level == "warning")
 
 
+async def test_a_store_without_lifecycle_rules_gets_another_advice(server: S3Server) -> None:
+    server.faults.add(Fault("answer", "GetBucketLifecycleConfiguration", status=501, code="NotImplemented"))
+    assert "--older-than 7d" in (await _examine(server))["lifecycle rule"].advice
+
+
 _LOCK = b"<ObjectLockConfiguration><Rule><DefaultRetention/></Rule></ObjectLockConfiguration>"
 
 
