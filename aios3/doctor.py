@@ -14,8 +14,9 @@ async def examine_bucket(driver: S3StorageDriver, bucket: str, *, report: Report
     """Examine a bucket by some 25 requests, and return what they showed, in their order.
 
     Only one key is written: a random one that begins with `PREFIX`. It is removed however the call ends, with every
-    version and every upload of it; what cannot be removed is a finding. About 10 MiB are sent. A driver for an
-    examination should have short `Timeouts` and ``RetryPolicy(max_attempts=1)``, so that a dead endpoint is known soon.
+    version and every upload of it; what cannot be removed is a finding. About 10 MiB are sent. Nothing but
+    the removal is retried. A driver for an examination should have short `Timeouts`, so that a dead endpoint is known
+    soon.
 
     Args:
         driver: a driver for the store. Its provider's record is compared with what the store does.

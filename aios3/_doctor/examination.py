@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import secrets
+from dataclasses import replace
 from typing import Final
 
 from aios3._client.client import OperationClient
@@ -31,11 +33,12 @@ async def run_examination(driver: DriverBase, bucket: str, report: Report) -> No
     try:
         check_bucket(bucket)
         engine = await driver._open()
+        client = _without_retries(engine.client)
         async with asyncio.timeout(_LIMIT):
-            if not await check_access(engine.client, driver._provider, bucket, report):
+            if not await check_access(client, driver._provider, bucket, report):
                 return
-            await check_housekeeping(engine.client, driver._provider, bucket, report)
-            is_locked = await locks_objects(engine.client, bucket)
+            await check_housekeeping(client, driver._provider, bucket, report)
+            is_locked = await locks_objects(client, bucket)
     except (StorageError, TimeoutError) as error:
         report(_end_of(error))
         return
@@ -43,7 +46,14 @@ async def run_examination(driver: DriverBase, bucket: str, report: Report) -> No
         text = "new objects are locked by default, so nothing is written: what the store obeys was not tried"
         report(Finding("default lock", "warning", text, "examine a bucket of the same store without a default lock"))
         return
-    await _probe_writes(engine.client, driver._provider, bucket, report)
+    await _probe_writes(client, driver._provider, bucket, report)
+
+
+def _without_retries(client: OperationClient) -> OperationClient:
+    """Return the client with one attempt for each request, because most refusals are wanted. Clean-up is retried."""
+    once = copy.copy(client)
+    once.policy = replace(client.policy, max_attempts=1)
+    return once
 
 
 async def _probe_writes(client: OperationClient, provider: Provider, bucket: str, report: Report) -> None:

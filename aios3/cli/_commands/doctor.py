@@ -49,8 +49,7 @@ def doctor(url: S3Url, as_json: bool, store: StoreOptions) -> int:
         return exit_code_for(found)
 
     # a journal would turn a signal into the end of the driver, which then could not remove the scratch key
-    store = replace(store, max_attempts=store.max_attempts or 1, journal=None)
-    return run(store, work, timeouts=_TIMEOUTS)
+    return run(replace(store, journal=None), work, timeouts=_TIMEOUTS)
 
 
 def exit_code_for(findings: Iterable[Finding]) -> ExitCode:

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aios3._doctor.abilities import Ability
-from aios3._doctor.access import check_access
-from aios3._doctor.bucket_query import BucketQuery
 from aios3._doctor.examination import run_examination
 from aios3._doctor.findings import problem_of
 from aios3._doctor.housekeeping import RULE
-from aios3._doctor.multipart_uploads import check_multipart_uploads
 from aios3._doctor.scratch import PREFIX
-from aios3._doctor.single_puts import check_writing
-from aios3.doctor import Finding, examine_bucket
-from aios3.driver import S3StorageDriver
+from aios3.doctor import examine_bucket
 from aios3.errors import DriverClosedError
-from aios3.options import RetryPolicy
 from aios3.testing import Fault, S3Server
-
-assert check_access, check_multipart_uploads
-assert check_writing, BucketQuery
+from tests.support.examination import driver_of, examine
 
 
 @pytest.fixture
@@ -33,24 +25,9 @@ async def server() -> AsyncIterator[S3Server]:
         yield server
 
 
-def _driver(server: S3Server, provider: str | None = None) -> S3StorageDriver:
-    return S3StorageDriver(
-        provider,
-        endpoint_url=server.endpoint_url,
-        region=server.region,
-        credentials=server.credentials,
-        retry=RetryPolicy(max_attempts=1),
-    )
-
-
-async def _examine(server: S3Server, provider: str | None = None) -> dict[str, Finding]:
-    async with _driver(server, provider) as driver:
-        return {each.subject: each for each in await examine_bucket(driver, "bucket")}
-
-
 async def _keep(server: S3Server, *, days: int) -> None:
     """Begin an upload of somebody else that lies there for days."""
-    async with _driver(server) as driver:
+    async with driver_of(server) as driver:
         upload = await driver.create_multipart_upload("bucket", "theirs")
         await driver.upload_part(upload, 1, bytes(1000))
     server.store.clock = lambda: datetime.now(UTC) + timedelta(days=days, minutes=5)
@@ -58,9 +35,9 @@ async def _keep(server: S3Server, *, days: int) -> None:
 
 async def test_a_bucket_in_use_keeps_everything_and_its_old_uploads_are_counted(server: S3Server) -> None:
     await _keep(server, days=3)
-    async with _driver(server) as driver:
+    async with driver_of(server) as driver:
         await driver.upload_object_via_stream(b"kept", "bucket", "key")
-    found = await _examine(server)
+    found = await examine(server)
     assert found["open uploads"].level == "warning"
     assert found["open uploads"].text.startswith("1 open upload, 1000 bytes, the oldest from ")
     assert "(3 days ago)" in found["open uploads"].text
@@ -84,14 +61,28 @@ async def test_only_a_rule_for_every_key_counts(server: S3Server, rule: str, lev
     )
     document = f"<LifecycleConfiguration><Rule><Status>Enabled</Status>{rule}{action}</Rule></LifecycleConfiguration>"
     server.store.lifecycles["bucket"] = document.encode()
-    found = (await _examine(server))["lifecycle rule"]
+    found = (await examine(server))["lifecycle rule"]
     assert (found.level, word in found.text) == (level, True)
     assert (RULE in found.advice) == (level == "warning")
 
 
 async def test_a_store_without_lifecycle_rules_gets_another_advice(server: S3Server) -> None:
     server.faults.add(Fault("answer", "GetBucketLifecycleConfiguration", status=501, code="NotImplemented"))
-    assert "--older-than 7d" in (await _examine(server))["lifecycle rule"].advice
+    assert "--older-than 7d" in (await examine(server))["lifecycle rule"].advice
+
+
+async def test_a_removal_that_fails_is_a_note_on_a_cancellation(server: S3Server) -> None:
+    server.faults.add(Fault("answer", "DeleteObject", status=403, code="AccessDenied", times=99))
+    server.hold("CreateMultipartUpload")
+    async with driver_of(server) as driver:
+        task = asyncio.create_task(examine_bucket(driver, "bucket"))
+        await server.wait_for(lambda server: server.held_requests)
+        task.cancel()
+        server.release("CreateMultipartUpload")
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+    assert any("DeleteObject" in note for note in caught.value.__notes__)
+    assert not server.open_uploads
 
 
 _LOCK = b"<ObjectLockConfiguration><Rule><DefaultRetention/></Rule></ObjectLockConfiguration>"
@@ -99,7 +90,7 @@ _LOCK = b"<ObjectLockConfiguration><Rule><DefaultRetention/></Rule></ObjectLockC
 
 async def test_nothing_is_written_where_it_could_not_be_removed(server: S3Server) -> None:
     server.faults.add(Fault("garbage_200", "Unknown", body=_LOCK))
-    found = await _examine(server)
+    found = await examine(server)
     assert "default lock" in found
     assert not [request for request in server.requests if request.method not in ("GET", "HEAD")]
 
@@ -119,7 +110,7 @@ async def test_a_missing_permission_is_a_warning_and_the_rest_is_examined(
     server: S3Server, operation: str, subject: str
 ) -> None:
     server.faults.add(Fault("answer", operation, status=403, code="AccessDenied", times=99))
-    found = await _examine(server)
+    found = await examine(server)
     assert found[subject].level == "warning"
     assert found[subject].advice
     assert {"unequal parts", "endpoint"} <= found.keys()
@@ -140,15 +131,8 @@ async def test_a_refusal_is_explained_and_nothing_is_left(
     server: S3Server, operation: str, nth: int, subject: str, level: str
 ) -> None:
     server.faults.add(Fault("answer", operation, nth=nth, status=400, code="InvalidRequest"))
-    found = await _examine(server)
+    found = await examine(server)
     assert (found[subject].level, server.open_uploads, list(server.objects)) == (level, [], [])
-
-
-async def test_a_refusal_that_ends_the_upload_makes_the_rest_go_on_with_another(server: S3Server) -> None:
-    server.faults.add(Fault("answer", "CompleteMultipartUpload", nth=2, status=404, code="NoSuchUpload"))
-    found = await _examine(server)
-    assert "could not be found out" in found["If-None-Match of Complete"].text
-    assert (found["unequal parts"].level, server.open_uploads) == ("ok", [])
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -156,7 +140,7 @@ async def test_a_refusal_that_ends_the_upload_makes_the_rest_go_on_with_another(
 async def test_what_a_lost_response_has_made_is_found_and_removed(server: S3Server, operation: str, times: int) -> None:
     """The library repeats a request whose kept-alive connection was cut, so the first one may have left something."""
     server.faults.add(Fault("drop_after", operation, nth=1 + (operation == "PutObject"), times=times))
-    found = await _examine(server)
+    found = await examine(server)
     ending = ("ok", "store") if times == 1 else ("problem", "no response")
     assert (found["endpoint"].level, found["endpoint"].cause) == ending
     assert not server.objects
@@ -166,21 +150,15 @@ async def test_what_a_lost_response_has_made_is_found_and_removed(server: S3Serv
 
 async def test_a_record_that_promises_more_than_the_store_does_is_a_problem(server: S3Server) -> None:
     server.faults.add(Fault("garbage_200", "PutObject", nth=2))
-    found = await _examine(server, "minio")
+    found = await examine(server, "minio")
     assert found["If-None-Match of PutObject"].level == "problem"
     assert "--provider" in found["If-None-Match of PutObject"].advice
 
 
 async def test_a_closed_driver_is_an_error_of_the_caller(server: S3Server) -> None:
-    driver = _driver(server)
+    driver = driver_of(server)
     await driver.aclose()
     with pytest.raises(DriverClosedError):
         await run_examination(driver, "bucket", lambda finding: None)
     with pytest.raises(ZeroDivisionError):
         problem_of(ZeroDivisionError())
-
-
-def test_an_ability_beyond_the_record_is_named() -> None:
-    ability = Ability("x", "obeyed", "ignored", "instead", relies=False, field="conditional_put")
-    assert "conditional_put" in ability.judge("obeyed").advice
-    assert ability.judge("unclear", "503").level == "warning"
