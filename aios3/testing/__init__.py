@@ -13,6 +13,7 @@ on both sides of the wire. `aios3.testing.pytest_plugin` has the pytest fixture 
 """
 
 from aios3.testing.server.server import TEST_CREDENTIALS, S3Server
+from aios3.testing.store.cors import CorsRule
 from aios3.testing.store.state import OpenUpload, StoredObject, StoredPart
 from aios3.testing.wire.faults import ALL_FAULT_KINDS, Fault, FaultKind, FaultPlan
 from aios3.testing.wire.received import ReceivedRequest
@@ -20,6 +21,7 @@ from aios3.testing.wire.received import ReceivedRequest
 __all__ = [
     "ALL_FAULT_KINDS",
     "TEST_CREDENTIALS",
+    "CorsRule",
     "Fault",
     "FaultKind",
     "FaultPlan",

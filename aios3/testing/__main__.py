@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from aios3.providers import PROVIDERS
 
 from .server.server import S3Server
+from .store.cors import CorsRule
 
 __all__ = ["main"]
 
@@ -26,8 +27,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--bucket", action="append", help="bucket that exists from the start (default: bucket)")
     parser.add_argument("--provider", choices=sorted(PROVIDERS), default="generic", help="store whose limits apply")
     parser.add_argument("--region", default="us-east-1", help="region that signatures must name")
+    parser.add_argument("--cors", action="store_true", help="let the scripts of any page send requests")
     given = parser.parse_args(arguments)
-    server = S3Server(given.provider, region=given.region, buckets=given.bucket or ["bucket"], port=given.port)
+    server = S3Server(
+        given.provider,
+        region=given.region,
+        buckets=given.bucket or ["bucket"],
+        port=given.port,
+        cors=CorsRule() if given.cors else None,
+    )
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(server))
 

@@ -35,6 +35,7 @@ from ._progress.watches import Watches
 from ._requests.aiohttp_adapter import aiohttp_routes
 from ._requests.bodies import Receive, Scope, Send, header_of
 from ._requests.errors import ClientDisconnectedError
+from ._requests.mounts import mount_of
 from ._requests.owners import status_of_refusal
 from .statuses import RETRY_AFTER, headers_of, message_of, status_of
 
@@ -156,7 +157,7 @@ class DirectUploads:
         await send_response(response, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
-        match scope["method"], *_segments(scope):
+        match scope["method"], *filter(None, mount_of(scope)[1].split("/")):
             case method, "s3", "signed", token if method == "POST":
                 return await self._signing.serve(scope, receive, token, "")
             case _, "s3", "signed", token, upload_token:
@@ -249,14 +250,7 @@ class DirectUploads:
         if self._public_url is not None:
             return self._public_url
         host = header_of(scope, b"host") or "localhost"
-        return f"{scope.get('scheme', 'http')}://{host}{scope.get('root_path', '').rstrip('/')}"
-
-
-def _segments(scope: Scope) -> list[str]:
-    path, root = scope["path"], scope.get("root_path", "").rstrip("/")
-    if root and (path == root or path.startswith(f"{root}/")):  # some frameworks leave the place of the mount in it
-        path = path[len(root) :]
-    return list(filter(None, path.split("/")))
+        return f"{scope.get('scheme', 'http')}://{host}{mount_of(scope)[0]}"
 
 
 def _failure(error: Exception) -> Response:

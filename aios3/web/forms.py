@@ -46,7 +46,7 @@ def iterate_form_files(
     ``max_fields * max_field_size`` bytes. Nothing is read before the first iteration.
 
     Args:
-        request: a request of Starlette or FastAPI, a request of ``aiohttp.web``, or an ASGI pair ``(scope, receive)``.
+        request: a request of Starlette, FastAPI, Litestar or ``aiohttp.web``, or an ASGI pair ``(scope, receive)``.
         max_size: bytes of the whole body; ``None`` for any.
         max_files: number of files.
         max_file_size: bytes of each file; ``None`` for any.
@@ -188,7 +188,7 @@ class FormFiles:
 
     async def _read(self) -> bytes:
         self._check("max_size", self._limits.max_size, self._body.length or 0)
-        chunk = await self._body.read()
+        chunk = await self._body.next_chunk()
         if not chunk:
             raise FormError("the body ends before the form does")
         self._bytes_read += len(chunk)

@@ -15,6 +15,7 @@ from aiohttp import web
 from aios3.driver import S3StorageDriver
 from aios3.errors import (
     ConfigurationError,
+    DriverClosedError,
     SizeMismatchError,
     SourceStalledError,
     StorageError,
@@ -25,6 +26,7 @@ from ._progress.events import EVENT_HEADERS, has_ended, wants_events
 from ._progress.watches import Watches
 from ._requests.aiohttp_adapter import aiohttp_routes
 from ._requests.bodies import Receive, Scope, Send
+from ._requests.mounts import mount_of
 from ._requests.owners import status_of_refusal
 from ._resumable.appending import Appending
 from ._resumable.asgi import (
@@ -32,7 +34,6 @@ from ._resumable.asgi import (
     declared_length,
     headers_of,
     method_of,
-    path_of,
     run_lifespan,
     send_response,
 )
@@ -88,6 +89,7 @@ class ResumableUploads:
         authorize: Authorize | None = None,
         key_for: KeyFor | None = None,
         on_complete: OnComplete | None = None,
+        public_url: str | None = None,
     ) -> None:
         """Configure the application; nothing is sent.
 
@@ -107,6 +109,9 @@ class ResumableUploads:
             on_complete: called, or awaited, with the receipt and the metadata, once the object is there and before the
                 client learns it. If it raises, or the process dies meanwhile, it is called again at the next request
                 of the upload, or by `sweep`.
+            public_url: URL at which clients reach this application. Responses then name uploads by whole URLs. ``None``
+                names them by their path, which is right behind a proxy that changes scheme or host. Some clients do
+                not take a path (aiotus), and a proxy that changes the path makes it wrong.
 
         Raises:
             ConfigurationError: `max_size` is negative, or `max_age` is not positive.
@@ -128,6 +133,7 @@ class ResumableUploads:
         )
         self._watches = Watches(driver._closed)
         self._authorize = authorize
+        self._public_url = None if public_url is None else public_url.rstrip("/")
         self._limits = Limits(max_size, int(max_age.total_seconds()))
 
     async def sweep(self) -> list[str]:
@@ -193,12 +199,12 @@ class ResumableUploads:
             return Response(204, {**Draft({}).options(limits).headers, **Tus().options(limits).headers})
         if isinstance(request.dialect, Tus):
             check_version(request.headers)
-        root, below = path_of(request.scope)
+        root, below = mount_of(request.scope)
         owner = await self._owner(request.scope)
         if not below:
             if request.method != "POST":
                 raise RefusedError(405, headers={"Allow": "POST, OPTIONS"})
-            return await self._create(root, owner, request)
+            return await self._create(self._public_url or root, owner, request)
         return await self._act(await self._find(below, owner), request)
 
     async def _owner(self, scope: Scope) -> str | None:
@@ -294,7 +300,7 @@ def as_refusal(error: Exception) -> RefusedError:
     if isinstance(error, OvertakenError):
         return locked()
     status = _status_of(error)
-    if status >= 500:
+    if status >= 500 and not isinstance(error, DriverClosedError):  # the operator has stopped the server
         is_known = isinstance(error, StorageError | TimeoutError)
         _log.error("a resumable upload failed: %s", error, exc_info=None if is_known else error)
     headers = {"Retry-After": _RETRY_AFTER} if status == 503 else {}

@@ -62,6 +62,16 @@ def client(make_client):
     return make_client()
 
 
+@pytest.mark.parametrize("mounted", ["https://example.com/files", "https://example.com/files/"])
+async def test_a_public_url_names_uploads_by_whole_urls(make_client, mounted):
+    client = make_client(public_url=mounted)
+    urls = [(await client.create(3, b"abc", Upload_Concat="partial")).headers["location"] for _ in range(2)]
+    assert all(url.startswith("https://example.com/files/") and url.count("/") == 4 for url in urls)
+    joined = await client.call("POST", headers={"Upload-Concat": f"final;{' '.join(urls)}"})
+    path = joined.headers["location"].removeprefix("https://example.com")
+    assert (await client.call("GET", path)).body == b"abcabc"
+
+
 def operations(server):
     return [request.operation for request in server.requests]
 
@@ -117,6 +127,36 @@ async def test_a_chunk_of_one_part_costs_four_requests(server, client):
         before = len(server.requests)
         await client.patch(url, offset, CONTENT[offset : offset + PART])
         assert operations(server)[before:] == ["GetObject", "ListParts", "PutObject", "UploadPart"]
+
+
+async def test_a_process_that_was_paused_overwrites_no_newer_tail(server, make_client, store_time):
+    """Its lease is over when it resumes, and the last request that it sends fails by its condition."""
+
+    async def pause(seconds):
+        await asyncio.get_running_loop().create_future()
+
+    paused, other = make_client(clock=Clock(sleep=pause)), make_client(clock=store_time.clock)
+    url = (await other.create(len(CONTENT))).headers["location"]
+    assert (await other.patch(url, 0, CONTENT[:100])).offset == 100
+    write_tail = paused.app._store.write_tail
+
+    async def write_late(*args, **options):
+        assert (await other.patch(url, 100, CONTENT[100:900])).offset == 900
+        await write_tail(*args, **options)
+
+    paused.app._store.write_tail = write_late
+    assert (await paused.patch(url, 100, CONTENT[100:500])).status == 423
+    assert (await other.head(url)).offset == 900
+    assert (await other.patch(url, 900, CONTENT[900:])).offset == len(CONTENT)
+    assert finished(server).body == CONTENT
+
+
+async def test_a_tail_behind_a_chunk_on_the_grid_costs_no_look_at_the_older_one(server, client):
+    url = (await client.create(len(CONTENT))).headers["location"]
+    for start, end in itertools.pairwise((0, 100, PART, PART + 100)):
+        before = len(server.requests)
+        assert (await client.patch(url, start, CONTENT[start:end])).offset == end
+    assert operations(server)[before:] == ["GetObject", "ListParts", "PutObject", "PutObject"]
 
 
 # deaths of a process
@@ -327,6 +367,18 @@ async def test_a_deleted_upload_is_gone_with_all_its_objects(server, client, sta
     gone = await client.head(url)
     assert (gone.status, gone.offset) == (404, None)
     assert (await client.patch(url, 0, b"x")).status == 404
+
+
+async def test_a_deleted_upload_that_was_committed_and_not_recorded_leaves_no_object(server, make_client):
+    def fail(receipt, metadata):
+        raise RuntimeError
+
+    client = make_client(on_complete=fail)
+    url = (await client.create(len(CONTENT))).headers["location"]
+    assert (await client.patch(url, 0, CONTENT)).status == 500
+    assert len(server.objects) == 2
+    assert (await client.call("DELETE", url)).status == 204
+    assert (server.store.uploads, server.objects) == ({}, {})
 
 
 @both_adapters

@@ -1,4 +1,4 @@
-"""The demo, as a user runs it: a program of its own against a real store."""
+"""The demo and the video page, as a user runs them: programs of their own against a real store."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import os
 import pty
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -111,3 +113,24 @@ def read_to_end(terminal: int) -> str:
             break
         pieces.append(piece)
     return b"".join(pieces).decode()
+
+
+@pytest.mark.usefixtures("_ctrl_c_works")
+def test_the_video_page_is_served_until_ctrl_c_and_leaves_no_file(environment: dict[str, str], tmp_path: Path) -> None:
+    """It prints its URL when the page is there, and ends with 0 and no traceback."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    run = [sys.executable, "-m", "examples.video_page", "--port", str(port)]
+    with subprocess.Popen(
+        run, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as page:
+        assert page.stdout is not None
+        first = page.stdout.readline()
+        assert f"http://127.0.0.1:{port}/" in first
+        with urlopen(f"http://127.0.0.1:{port}/videos") as response:
+            assert response.read() == b"[]"
+        page.send_signal(signal.SIGINT)
+        assert page.communicate(timeout=60)[0] == ""
+    assert page.returncode == 0
+    assert not list(tmp_path.iterdir())

@@ -23,7 +23,7 @@ import uvicorn
 from fastapi import FastAPI
 
 import aios3
-from aios3 import PROVIDERS, S3StorageDriver, TransferConfig, credential_providers
+from aios3 import PROVIDERS, DriverClosedError, S3StorageDriver, TransferConfig, credential_providers
 from aios3._protocol.checksums.digests import is_available
 from aios3._protocol.parts.part_plan import plan_parts
 from aios3.options import GIB, MIB
@@ -44,7 +44,7 @@ HANDLER, SCRIPT, WRITER, AROUND, SERVING, CRASH, SHUTDOWN, STORES, CREDENTIALS, 
     "cleanup_multipart_uploads(",
     "APIRouter(",
     "recover_after_crash(",
-    "uvicorn.Server",
+    "close_on_signal(",
     "GoogleStorageDriver(",
     "AssumeRoleCredentials(",
     "RetryPolicy(",
@@ -392,12 +392,21 @@ async def test_the_examples_of_what_comes_after_a_crash(videos: S3Server, tmp_pa
     assert await example["recover_after_crash"](tmp_path) == {}
 
 
-def test_the_example_of_shutting_down_is_one_that_runs() -> None:
-    """Word for word; the tests of shutdown run the file."""
-    shown = block(SHUTDOWN)
-    file = (ROOT / "examples" / "uvicorn_server.py").read_text(encoding="utf-8")
-    assert shown[shown.index("class Server") :].strip() in file
-    assert issubclass(namespace_of(SHUTDOWN)["Server"], uvicorn.Server)
+async def test_the_example_of_shutting_down_closes_the_driver_at_the_signal(videos: S3Server) -> None:
+    """The server gets the signal too."""
+    seen: list[int] = []
+    former = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+    try:
+        async with namespace_of(SHUTDOWN)["lifespan"](None) as state:
+            os.kill(os.getpid(), signal.SIGTERM)
+            while True:
+                try:
+                    await state["driver"].get_container("videos")
+                except DriverClosedError:
+                    break
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    assert seen == [signal.SIGTERM]
 
 
 async def test_the_examples_of_credentials_can_be_made() -> None:

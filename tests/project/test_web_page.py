@@ -9,7 +9,7 @@ import aiohttp
 from tests.support.places import ROOT
 from tests.support.web_servers import aiohttp_serving, uvicorn_serving
 
-FORMS, DIRECT, AIOHTTP = re.findall(
+RAW, FORMS, DIRECT, AIOHTTP = re.findall(
     r"^```python\n(.*?)^```$", (ROOT / "docs/web.md").read_text(), re.MULTILINE | re.DOTALL
 )
 
@@ -23,6 +23,18 @@ def run(block, **scope_values):
         await names["app"](scope | scope_values, receive, send)
 
     return app
+
+
+async def test_the_raw_example_stores_the_body(server, driver):
+    await driver.create_container("videos")
+    names = {}
+    exec(compile(RAW, "docs/web.md", "exec"), names)
+
+    async def receive():
+        return {"type": "http.request", "body": b"film"}
+
+    request = ({"headers": [(b"content-length", b"4")]}, receive)
+    assert (await names["put_video"](driver, request)).size == 4
 
 
 async def test_the_form_example_stores_every_file(server, driver):

@@ -31,7 +31,7 @@ pytest.importorskip("fastapi")
 LATEST = 15.0
 """Seconds that an end may take on a busy machine; what is measured is far less than the clients would wait."""
 
-EXAMPLES = ROOT / "examples"
+EXAMPLES = ROOT / "examples" / "web"
 
 RUN = """
 import functools, os, runpy, sys
@@ -47,11 +47,18 @@ driver = aios3.S3StorageDriver
 driver.default_provider = os.environ["PROVIDER"]
 driver.upload_object_via_stream = functools.partialmethod(driver.upload_object_via_stream, on_progress=show)
 sys.argv.pop(0)
-runpy.run_path(sys.argv[0], run_name="__main__")
+if sys.argv[0].endswith(".py"):
+    runpy.run_path(sys.argv[0], run_name="__main__")
+else:
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
-"""Runs an example as it stands, and tells what it has stored."""
+"""Runs an example as it stands, alone or under a server, and tells what it has stored."""
 
-PROGRAMS = ("uvicorn", "aiohttp")
+COMMANDS = {
+    "uvicorn": ["uvicorn", "--app-dir", EXAMPLES, "fastapi_app:app", "--port"],
+    "aiohttp": [EXAMPLES / "aiohttp_app.py", "--port"],
+}
+PROGRAMS = tuple(COMMANDS)
 CLEAN = {"uvicorn": {0, -signal.SIGTERM}, "aiohttp": {0}}
 """Exit statuses of a clean end. uvicorn ends by the signal that it got."""
 
@@ -245,11 +252,10 @@ def serve(tmp_path: Path) -> Serve:
         store: Store, program: str, *, grace: float = 0.0, journal: Path | None = None, code: str = RUN, **more: str
     ) -> AsyncIterator[Served]:
         (port,) = pick_free_ports(1)
-        environment = {**store.environment, "PROVIDER": store.provider, "BUCKET": "bucket", **more}
-        environment["PYTHONPATH"] += os.pathsep + str(EXAMPLES)
+        environment = {**store.environment, "PROVIDER": store.provider, "BUCKET": "bucket", "GRACE": str(grace), **more}
         if journal is not None:
             environment["JOURNAL"] = str(journal)
-        words = ["-c", code, EXAMPLES / f"{program}_server.py", "--port", port, "--grace", grace]
+        words = ["-c", code, *COMMANDS[program], port]
         with (tmp_path / "log").open("wb") as log:
             async with child(environment, *words, stderr=log) as process:
                 yield Served(program, process, port, tmp_path / "log")
@@ -264,7 +270,7 @@ BODY = bytes(range(256)) * (11 * MIB // 256)
 async def test_a_shutdown_aborts_running_uploads(store: Store, program: str, start: Start, serve: Serve) -> None:
     """Three slow clients get 503, nothing is open or stored, and the log is clean."""
     async with serve(store, program) as served:
-        clients = [await start(served.port, f"/{number}") for number in range(3)]
+        clients = [await start(served.port, f"/raw/{number}") for number in range(3)]
         await stored(served.process, 2, uploads=3)
         assert len(await store.open_keys()) == 3
         await end(served.process)
@@ -278,7 +284,7 @@ async def test_an_upload_that_ends_within_the_grace_succeeds(
     store: Store, program: str, start: Start, serve: Serve
 ) -> None:
     async with serve(store, program, grace=10 * LATEST) as served:
-        client = await start(served.port, "/key")
+        client = await start(served.port, "/raw/key")
         await stored(served.process, 2)
         served.process.terminate()
         await client.send(b"the end")
@@ -297,7 +303,7 @@ async def test_new_connections_and_uploads_are_refused_during_the_grace(
 ) -> None:
     """At the socket. A short upload ends with 200, a long one with 503 after the grace, a new request with 503."""
     async with serve(ours, program, grace=2) as served:
-        short, long, idle = [await start(served.port, path) for path in ("/short", "/long", "/idle")]
+        short, long, idle = [await start(served.port, f"/raw/{name}") for name in ("short", "long", "idle")]
         await stored(served.process, 2, uploads=3)
         await idle.finish()
         assert await idle.status() == 200
@@ -306,7 +312,7 @@ async def test_new_connections_and_uploads_are_refused_during_the_grace(
         async with asyncio.timeout(1.5):
             while await served.accepts():
                 await asyncio.sleep(0.02)
-        assert await idle.put_again("/new") in (503, None)
+        assert await idle.put_again("/raw/new") in (503, None)
         await short.finish()
         assert await short.status() == 200
         assert await long.status() == 503
@@ -319,7 +325,7 @@ async def test_new_connections_and_uploads_are_refused_during_the_grace(
 @pytest.mark.parametrize("program", PROGRAMS)
 async def test_a_second_interrupt_ends_the_grace(ours: Store, program: str, start: Start, serve: Serve) -> None:
     async with serve(ours, program, grace=10 * LATEST) as served:
-        await start(served.port, "/key")
+        await start(served.port, "/raw/key")
         await stored(served.process, 2)
         served.process.send_signal(signal.SIGINT)
         async with asyncio.timeout(LATEST):
@@ -337,13 +343,13 @@ async def test_a_client_that_disconnects_leaves_no_upload_and_no_logged_error(
 ) -> None:
     """A client that sends too much gets 413."""
     async with serve(ours, program, MAX_SIZE=str(12 * MIB)) as served:
-        client = await start(served.port, "/gone")
+        client = await start(served.port, "/raw/gone")
         await stored(served.process, 2)
         client.abort()
         async with asyncio.timeout(LATEST):
             while await ours.open_keys():
                 await asyncio.sleep(0.02)
-        client = await start(served.port, "/large")
+        client = await start(served.port, "/raw/large")
         with contextlib.suppress(ConnectionError):
             await client.send(bytes(2 * MIB))
         assert await client.status() == 413
@@ -358,7 +364,7 @@ async def test_the_files_of_a_form_are_stored(ours: Store, program: str, serve: 
     form = aiohttp.FormData({"title": "cats"})
     form.add_field("file", io.BytesIO(BODY), filename="cat.mp4")
     async with serve(ours, program, MAX_SIZE=str(12 * MIB)) as served, aiohttp.ClientSession() as session:
-        url = f"http://127.0.0.1:{served.port}/"
+        url = f"http://127.0.0.1:{served.port}/form"
         while not await served.accepts():
             await asyncio.sleep(0.02)
         async with session.post(url, data=form) as response:
@@ -376,13 +382,13 @@ async def test_a_server_with_a_journal_leaves_nothing_open(
 ) -> None:
     journal = tmp_path / "journal"
     async with serve(store, program, journal=journal) as served:
-        await start(served.port, "/key")
+        await start(served.port, "/raw/key")
         await stored(served.process, 2)
         await end(served.process)
         served.assert_clean()
     assert await store.open_keys() == []
     async with serve(store, program, journal=journal) as served:
-        await start(served.port, "/key")
+        await start(served.port, "/raw/key")
         await stored(served.process, 2)
         served.process.kill()
         await served.process.wait()

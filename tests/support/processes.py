@@ -125,12 +125,16 @@ def environment_of(endpoint_url: str, region: str, credentials: Credentials) -> 
 
 @asynccontextmanager
 async def child(
-    environment: Mapping[str, str], *arguments: object, cwd: Path | None = None, stderr: IO[Any] | None = None
+    environment: Mapping[str, str],
+    *arguments: object,
+    cwd: Path | None = None,
+    stdout: IO[Any] | int = PIPE,
+    stderr: IO[Any] | None = None,
 ) -> AsyncIterator[Process]:
     """Run this Python with `arguments`, and kill it at the end of the block if it has not ended."""
     words = [str(argument) for argument in arguments]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *words, env=environment, stdout=PIPE, stderr=stderr, cwd=cwd
+        sys.executable, *words, env=environment, stdout=stdout, stderr=stderr, cwd=cwd
     )
     try:
         yield process

@@ -12,12 +12,14 @@ from yarl import URL
 
 
 @contextlib.asynccontextmanager
-async def uvicorn_serving(app):
-    """Run the application under uvicorn; gives its URL."""
+async def uvicorn_serving(app, lifespan="off"):
+    """Run the application under uvicorn; gives its URL once it has started."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1))
+        server = uvicorn.Server(uvicorn.Config(app, lifespan=lifespan, log_config=None, timeout_graceful_shutdown=1))
         server.install_signal_handlers = lambda: None
         task = asyncio.create_task(server._serve([listening]))
+        while not server.started and not task.done():
+            await asyncio.sleep(0.01)
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import os
+import io
 import random
-import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
 
+import aiotus
 import pytest
 
 HERE = Path(__file__).parent
-NODE_HOME = os.environ.get("AIOS3_NODE_HOME", "")
-"""Folder in which ``npm install tus-js-client`` was run."""
 
 CONTENT = random.Random(1).randbytes(13_000_000)
 
 
-async def run(*command, **environment):
+async def run(*command):
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env={**os.environ, **environment}
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     try:
         async with asyncio.timeout(50):
@@ -46,15 +44,17 @@ def whole_objects(cluster):
     return [len(body) for body in objects if body == CONTENT], len(objects)
 
 
-@pytest.mark.skipif(
-    not (shutil.which("node") and Path(NODE_HOME, "node_modules", "tus-js-client").is_dir()),
-    reason="needs node, and AIOS3_NODE_HOME, a folder with tus-js-client",
-)
-async def test_tus_js_client_uploads_in_every_way_it_has(cluster, file):
-    output = await run("node", HERE / "tus_client.mjs", cluster.url, file, NODE_HOME=NODE_HOME)
-    assert output.count("ok ") == 7
-    assert whole_objects(cluster) == ([len(CONTENT)] * 6, 6)
-    assert cluster.store.store.uploads == {}
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+async def test_aiotus_uploads_one_file_joins_several_and_reads_metadata(cluster):
+    """It takes whole URLs only, so the application has a ``public_url``."""
+    endpoint, metadata = f"{cluster.origin}/named/", {"filename": "ж.mp4".encode(), "empty": None}
+    whole = await aiotus.upload(endpoint, io.BytesIO(CONTENT), metadata)
+    pieces = [io.BytesIO(CONTENT[start : start + 5_000_000]) for start in range(0, len(CONTENT), 5_000_000)]
+    joined = await aiotus.upload_multiple(endpoint, pieces, metadata)
+    for url in (whole, joined):
+        assert await aiotus.metadata(url) == metadata
+    assert whole_objects(cluster) == ([len(CONTENT)] * 2, 2)
+    assert cluster.store.open_uploads == []
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tusclient") is None, reason="needs tuspy")

@@ -73,6 +73,7 @@ class S3Url:
             ConfigurationError: the end of the key can be no file's name.
         """
         name = self.key.rpartition("/")[2]
-        if name in ("", ".", "..") or "\0" in name or os.sep in name or (os.altsep or "\0") in name:
+        separators = {"\0", os.sep, os.altsep or os.sep}  # a backslash on Windows
+        if name in ("", ".", "..") or any(each in name for each in separators):
             raise ConfigurationError(f"the key {self.key!r} gives a file no name: write aios3 get URL PATH")
         return name

@@ -14,6 +14,7 @@ from typing import Final, Self
 
 from aios3.credentials import Credentials
 from aios3.providers import Provider, find_provider
+from aios3.testing.store.cors import CorsRule, cross_origin_headers
 from aios3.testing.store.operations import admit, process
 from aios3.testing.store.state import OpenUpload, Store, StoredObject
 from aios3.testing.wire.answers import Answer, Refusal, render
@@ -66,6 +67,8 @@ class S3Server:
         page_limit: the most entries on a page of any listing.
         accept_chunked: whether object data may come with ``Transfer-Encoding: chunked`` although the provider has
             multipart uploads. S3 itself refuses that with 501.
+        cors: what the scripts of pages may do with all buckets. ``None`` refuses their preflights, as S3 does without
+            a rule.
         port: the TCP port of the server on 127.0.0.1; 0 chooses a free one.
         requests_per_connection: number of requests after which a connection ends. Its last response has
             ``Connection: close``. S3 takes about 100. ``None`` is no limit.
@@ -87,10 +90,11 @@ class S3Server:
         forget_completed: bool = False,
         page_limit: int = 1000,
         accept_chunked: bool = False,
+        cors: CorsRule | None = None,
         requests_per_connection: int | None = None,
         port: int = 0,
     ) -> None:
-        self.store = Store(find_provider(provider), region, clock, page_limit, forget_completed, accept_chunked)
+        self.store = Store(find_provider(provider), region, clock, page_limit, forget_completed, accept_chunked, cors)
         self.store.buckets.update((name, clock()) for name in buckets)
         self.store.versioned_buckets.update(versioned_buckets)
         self.credentials = credentials
@@ -288,6 +292,7 @@ class S3Server:
     def render(self, request: ReceivedRequest, answer: Answer, *, close: bool) -> tuple[bytes, bytes]:
         """Return the head and the body of a response as bytes."""
         now, for_head = self.store.clock(), request.method == "HEAD"
+        answer = answer.with_headers(cross_origin_headers(self.store.cors, request).items())
         return render(answer, now=now, request_id=request.request_id, for_head=for_head, close=close)
 
     def admit(self, request: ReceivedRequest) -> None:

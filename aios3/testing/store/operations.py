@@ -13,9 +13,10 @@ from aios3.testing.store import buckets, copies, deletions, listings, multipart,
 from aios3.testing.wire.answers import Answer, Refusal
 from aios3.testing.wire.aws_chunked import ChunkedBody, check_chunks, is_aws_chunked, read_chunks
 from aios3.testing.wire.bodies import Body, verify_md5
-from aios3.testing.wire.received import UNKNOWN_OPERATION, ReceivedRequest
+from aios3.testing.wire.received import PREFLIGHT, UNKNOWN_OPERATION, ReceivedRequest
 from aios3.testing.wire.signatures import UNSIGNED_PAYLOAD, check_authorization, read_authorization
 
+from .cors import preflight
 from .provider_limits import checked_region, refuse_plain_http, refuse_what_is_not_taken
 from .sessions import create_session, find_keys
 from .state import Store
@@ -115,6 +116,8 @@ def process(
         if chunked is not None:
             body = body.decoded((data for data, _ in chunked.chunks), chunked.algorithms)
         _check_size(store, request, body.received)
+        if request.operation == PREFLIGHT:
+            return preflight(store.cors, request)
         if credentials is not None:
             _authenticate(store, request, body, credentials, public_buckets, chunked)
         if chunked is not None:

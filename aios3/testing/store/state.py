@@ -17,6 +17,8 @@ from aios3.testing.wire.documents import ListedPart
 from aios3.testing.wire.heads import RequestHead
 from aios3.testing.wire.received import ReceivedRequest
 
+from .cors import CorsRule
+
 __all__ = [
     "CONTENT_HEADERS",
     "CompletedUpload",
@@ -146,6 +148,7 @@ class Store:
     page_limit: int = 1000
     forget_completed: bool = False
     accept_chunked: bool = False
+    cors: CorsRule | None = None
     buckets: dict[str, datetime] = field(default_factory=dict)
     objects: dict[tuple[str, str], StoredObject] = field(default_factory=dict)
     uploads: dict[str, OpenUpload] = field(default_factory=dict)

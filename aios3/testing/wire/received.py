@@ -11,9 +11,11 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from .faults import Fault
 from .heads import RequestHead
 
-__all__ = ["UNKNOWN_OPERATION", "ReceivedRequest", "understand"]
+__all__ = ["PREFLIGHT", "UNKNOWN_OPERATION", "ReceivedRequest", "understand"]
 
 UNKNOWN_OPERATION: Final = "Unknown"
+PREFLIGHT: Final = "Preflight"
+"""Question of a browser, whatever the request is that it asks about."""
 
 # (method, what the path names, parameters that choose the operation) -> operation
 _OPERATIONS: Final = {
@@ -78,7 +80,7 @@ class ReceivedRequest:
     head: RequestHead = field(repr=False)
     request_id: str
     operation: str
-    """S3's name of the operation, or ``"Unknown"``."""
+    """S3's name of the operation, ``"Preflight"`` for any OPTIONS, or ``"Unknown"``."""
     bucket: str | None
     key: str | None
     """Key, percent-decoded from the raw path; ``None`` for requests to the bucket or the service."""
@@ -142,6 +144,8 @@ def understand(head: RequestHead, request_id: str, endpoint: str | None = None) 
     scope = "object" if key is not None else "bucket" if bucket is not None else "service"
     chosen = tuple(sorted({name for name, _ in head.query} & _SUBRESOURCES))
     operation = _OPERATIONS.get((head.method, scope, chosen), UNKNOWN_OPERATION)
+    if head.method == "OPTIONS":
+        operation = PREFLIGHT
     if head.header("x-amz-copy-source") is not None:
         operation = _COPIES.get(operation, UNKNOWN_OPERATION)
     return ReceivedRequest(head, request_id, operation, bucket, key)

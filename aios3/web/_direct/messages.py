@@ -92,7 +92,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int = MOST_BODY) -> b
     """
     body = body_of((scope, receive))
     content = bytearray()
-    while chunk := await body.read():
+    while chunk := await body.next_chunk():
         content += chunk
         if len(content) > limit:
             raise RefusedError(413, f"the request has more than {limit} bytes")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,27 +21,47 @@ which has ``status`` and ``headers``."""
 
 @dataclass(frozen=True, slots=True)
 class RequestBody:
-    """Body of a request that has not been read yet."""
+    """Body of a request that has not been read yet. It iterates over its chunks, so it is a source for an upload."""
 
     content_type: str | None
     """``Content-Type`` of the request; ``None`` without one."""
     length: int | None
     """``Content-Length`` of the request in bytes; ``None`` without a valid one."""
-    read: Callable[[], Awaitable[bytes]]
+    next_chunk: Callable[[], Awaitable[bytes]]
     """Returns the next chunk, and empty bytes at the end. Raises `ClientDisconnectedError` if the client has gone."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next chunk.
+
+        Raises:
+            ClientDisconnectedError: the client has gone.
+        """
+        if chunk := await self.next_chunk():
+            return chunk
+        raise StopAsyncIteration
 
 
 def body_of(request: Any) -> RequestBody:
-    """Return the body of an ASGI pair ``(scope, receive)``, a Starlette request, or an ``aiohttp.web`` request.
+    """Return the body of a request as a source, with its declared length.
+
+    Whatever the framework, a client that vanishes makes the body raise `ClientDisconnectedError`. Frameworks themselves
+    raise errors of their own, and some log a traceback for each of these clients.
+
+    Args:
+        request: a request of Starlette, FastAPI or Litestar, a request of ``aiohttp.web``, or an ASGI pair ``(scope,
+            receive)``.
 
     Raises:
         TypeError: `request` is something else.
-        RuntimeError: the body of the Starlette request has been read already.
+        RuntimeError: the body of the request has been read already.
     """
     if isinstance(request, tuple) and len(request) == 2:
         return _asgi_body(*request)
     if callable(getattr(request, "receive", None)) and isinstance(getattr(request, "scope", None), Mapping):
-        if getattr(request, "_stream_consumed", False) or hasattr(request, "_body"):
+        if _is_read(request):
             raise RuntimeError("the body of this request has been read already")
         return _asgi_body(request.scope, request.receive)
     read = getattr(getattr(request, "content", None), "readany", None)
@@ -49,6 +69,12 @@ def body_of(request: Any) -> RequestBody:
         headers = request.headers
         return RequestBody(headers.get("Content-Type"), _length(headers.get("Content-Length")), _raising(read))
     raise TypeError(f"{type(request).__name__} is no request: pass a request, or an ASGI pair (scope, receive)")
+
+
+def _is_read(request: Any) -> bool:
+    """Return whether Starlette, or Litestar, has read the body: by iteration, or at once."""
+    is_iterated = getattr(request, "_stream_consumed", False) or getattr(request, "is_connected", True) is False
+    return is_iterated or isinstance(getattr(request, "_body", None), bytes)
 
 
 def header_of(scope: Scope, name: bytes) -> str | None:

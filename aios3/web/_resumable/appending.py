@@ -44,7 +44,7 @@ class Appending:
         stored, progress = await self._ready(stored, request, body, dialect)
         if stored.description.is_complete:
             return stored.description.status(None)
-        described = self._described(stored.description, request, body)
+        described = self._described(stored.description, progress, request, body)
         async with self._leases.hold(stored, described) as lease:
             lease.offset = progress.offset
             await interim.reached(progress.offset)
@@ -92,14 +92,15 @@ class Appending:
         if any(limit is not None and size > limit for limit in (self._max_size, most)):
             raise RefusedError(413, "the upload is larger than the server takes")
 
-    def _described(self, description: Description, request: Append, body: Body) -> Description:
-        """Return the description that this request begins with: the length that it declares, and its expected end."""
+    def _described(self, description: Description, progress: Progress, request: Append, body: Body) -> Description:
+        """Return the description that this request begins with: its length, its expected end, and the tail it found."""
         if description.length is None and request.length is not None:
             description = description.with_length(request.length)
         end = None if body.declared is None else request.offset + body.declared
         is_end = request.is_last or end == description.length  # then the receipt shows the end, not the offset
-        expected = end if self._store.has_conditions and not is_end else None
-        return replace(description, expected=expected)
+        if not self._store.has_conditions:
+            return replace(description, expected=None)
+        return replace(description, expected=None if is_end else end, tail=progress.tail_etag)
 
     async def _append(self, lease: Lease, progress: Progress, request: Append, body: Body, interim: Interim) -> Status:
         upload = lease.description.upload
@@ -122,7 +123,7 @@ class Appending:
             if offset == lease.description.length:
                 return (await self._endings.finish(lease, progress, tail)).status(None)
             if tail and body.received:
-                await self._store.write_tail(lease.name, progress.in_parts, tail)
+                await self._store.write_tail(lease.name, progress.in_parts, tail, replaces=progress.tail_etag)
         self._leave(lease, offset)
         if not body.is_whole:
             raise locked() if lease.stop.is_set() else ClientGoneError
@@ -144,7 +145,7 @@ class Appending:
         """Return the parts and the offset after the parts of this request were stored."""
         if stored is None:
             return progress, progress.offset
-        after = Progress((*progress.parts, *stored.parts))
+        after = replace(progress, parts=(*progress.parts, *stored.parts), tail=0)
         return after, after.in_parts + len(stored.tail)
 
     def _leave(self, lease: Lease, offset: int) -> None:

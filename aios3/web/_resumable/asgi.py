@@ -16,7 +16,6 @@ __all__ = [
     "declared_length",
     "headers_of",
     "method_of",
-    "path_of",
     "run_lifespan",
     "send_response",
 ]
@@ -61,14 +60,6 @@ def declared_length(headers: Mapping[str, str]) -> int | None:
     """Return the bytes of the body by ``Content-Length``; ``None`` without one."""
     declared = headers.get("content-length")
     return None if declared is None else read_count("Content-Length", declared)
-
-
-def path_of(scope: Scope) -> tuple[str, str]:
-    """Return the path at which the application is mounted, and the path below it, both without a slash at the end."""
-    root = scope.get("root_path", "").rstrip("/")
-    path: str = scope["path"]
-    below = path.removeprefix(root) if path == root or path.startswith(f"{root}/") else path
-    return root, below.strip("/")
 
 
 def cross_origin_headers(headers: Mapping[str, str], *, is_preflight: bool) -> dict[str, str]:

@@ -46,6 +46,9 @@ class Description:
     """Number that each taking and each renewal raises, so no two of them write the same bytes."""
     expected: int | None = 0
     """Offset in bytes at which the holder ends, or the last holder has ended; ``None`` if that is unknown."""
+    tail: str | None = None
+    """ETag of the tail object when the holder began; ``None`` if there was none. A holder that ends on the grid leaves
+    that object as it is, so the next one knows the condition of its own tail without a request."""
 
     @property
     def length(self) -> int | None:
@@ -112,6 +115,8 @@ class Progress:
     """Parts on the grid, from number 1 on."""
     tail: int = 0
     """Bytes behind the last part that the tail object holds."""
+    tail_etag: str | None = None
+    """ETag of the tail object, even if its bytes no longer count; ``None`` if there is none."""
 
     @property
     def in_parts(self) -> int:

@@ -1,7 +1,8 @@
 """The IETF draft "Resumable Uploads for HTTP": headers read and written, without I/O.
 
-The headers are those of draft-ietf-httpbis-resumable-upload from revision 05 on. Older clients of interop version 3
-send ``Upload-Incomplete``, its opposite, and get it back.
+The headers are those of draft-ietf-httpbis-resumable-upload from revision 05 on, which is interop version 6. Clients of
+interop versions 4 and 5 append without a content type. Those of version 3 also send ``Upload-Incomplete``, the opposite
+of ``Upload-Complete``, and get it back.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _VERSIONS: Final = frozenset("3456789")
 """Interop versions whose interim responses are known: those of revisions 01 to 15."""
 _WITHOUT_OFFSETS: Final = frozenset("34")
 """Interop versions whose interim responses report no offset."""
+_UNTYPED: Final = frozenset("12345")
+"""Interop versions in which an append has no content type of its own."""
 
 _PROBLEMS: Final = "https://iana.org/assignments/http-problem-types#"
 _DIGEST: Final = re.compile(r"(sha-256|sha-512)=:([A-Za-z0-9+/]*=*):")
@@ -42,6 +45,7 @@ class Draft:
         """Take the headers of the request, which show its revision."""
         self._is_old = "upload-incomplete" in headers
         self._version = headers.get(_VERSION, "").strip()
+        self._is_typed = not self._is_old and self._version not in _UNTYPED
 
     def read_creation(self, headers: Mapping[str, str]) -> Creation:
         """See `Dialect.read_creation`."""
@@ -55,7 +59,7 @@ class Draft:
         """See `Dialect.read_append`."""
         is_last = _is_complete(headers)
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != APPEND_TYPE and not self._is_old:
+        if kind != APPEND_TYPE and self._is_typed:
             raise RefusedError(
                 415, f"the content type of PATCH is {APPEND_TYPE}", headers={"Accept-Patch": APPEND_TYPE}
             )

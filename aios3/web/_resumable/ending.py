@@ -130,8 +130,15 @@ class Endings:
             return
         async with self._leases.hold(stored, stored.description) as lease:
             await self._store.driver.abort_multipart_upload(lease.description.upload)
+            await self._delete_unrecorded(lease.description)
             await self._store.forget(lease.name)
             lease.abandon()
+
+    async def _delete_unrecorded(self, description: Description) -> None:
+        """Delete the object of an upload that was committed by a request which died before it recorded that."""
+        with suppress(RefusedError):
+            receipt = await self.committed_before(description)
+            await self._delete_object(replace(description, etag=receipt.etag))
 
     async def _delete_object(self, description: Description) -> None:
         upload = description.upload
@@ -156,7 +163,8 @@ class Endings:
         helpers = await self._store.list_helpers()
         limit = await self._store.now() - self._max_age  # after a response, which shows the store's clock
         ended = []
-        for helper in helpers:
+        # Descriptions first: what they leave behind belongs to no upload then, and ends in the same sweep.
+        for helper in sorted(helpers, key=lambda each: not each.key.endswith(".json")):
             is_old = helper.last_modified is not None and helper.last_modified < limit
             if is_old and (key := await self._sweep(helper)) is not None:
                 ended.append(key)

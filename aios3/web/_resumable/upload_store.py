@@ -149,11 +149,12 @@ class UploadStore:
         found: list[UploadedPart] = [part async for part in self.driver.iterate_parts(upload)]
         progress = Progress(gap_free(found, upload))
         if progress.in_parts in (stored.description.expected, upload.size):
-            return progress  # the last holder has ended here, so it has left no tail
+            return replace(progress, tail_etag=stored.description.tail)  # the last holder has ended, and left no tail
         tail = await self._find_tail(stored.name)
-        if tail is None or tail.metadata.get(_START) != str(progress.in_parts):
+        if tail is None:
             return progress
-        return replace(progress, tail=tail.size)
+        counts = tail.metadata.get(_START) == str(progress.in_parts)
+        return replace(progress, tail=tail.size if counts else 0, tail_etag=tail.etag)
 
     async def _find_tail(self, name: str) -> StorageObject | None:
         try:
@@ -173,17 +174,32 @@ class UploadStore:
             async for chunk in tail:
                 yield chunk
 
-    async def write_tail(self, name: str, start: int, data: bytes) -> None:
-        """Replace the tail by the bytes from offset `start` on."""
-        await self.driver.upload_object_via_stream(
-            data,
-            self.bucket,
-            self.key_of(name, "tail"),
-            size=len(data),
-            transfer=self._one_put(len(data)),
-            metadata={_START: str(start)},
-            content_type="application/octet-stream",
-        )
+    async def write_tail(self, name: str, start: int, data: bytes, *, replaces: str | None) -> None:
+        """Replace the tail by the bytes from offset `start` on.
+
+        Args:
+            name: hash of the upload.
+            start: offset of the first byte in the upload.
+            data: the bytes.
+            replaces: ETag of the tail that the request found when it began; ``None`` if there was none.
+
+        Raises:
+            OvertakenError: another request has written a tail since. Never raised where a store has no conditions.
+        """
+        try:
+            await self.driver.upload_object_via_stream(
+                data,
+                self.bucket,
+                self.key_of(name, "tail"),
+                size=len(data),
+                transfer=self._one_put(len(data)),
+                metadata={_START: str(start)},
+                content_type="application/octet-stream",
+                if_match=replaces if self.has_conditions else None,
+                if_none_match="*" if self.has_conditions and replaces is None else None,
+            )
+        except (PreconditionFailedError, ObjectNotFoundError, ConflictError) as error:
+            raise OvertakenError from error
 
     # ends
 

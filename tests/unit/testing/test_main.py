@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 
+import aiohttp
 import pytest
 
 from aios3 import Credentials, S3StorageDriver
@@ -16,7 +17,15 @@ from tests.support.places import ROOT
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_it_serves_until_a_signal_and_prints_the_variables_of_clients(number: signal.Signals):
-    command = [sys.executable, "-m", "aios3.testing", "--bucket=videos", "--bucket=films", "--region=eu-west-1"]
+    command = [
+        sys.executable,
+        "-m",
+        "aios3.testing",
+        "--bucket=videos",
+        "--bucket=films",
+        "--region=eu-west-1",
+        "--cors",
+    ]
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=ROOT
     )
@@ -28,6 +37,9 @@ async def test_it_serves_until_a_signal_and_prints_the_variables_of_clients(numb
     async with S3StorageDriver(endpoint_url=endpoint, region=region, credentials=keys) as driver:
         assert (await driver.upload_object_via_stream(b"film", "films", "key")).size == 4
         assert [each.name async for each in driver.iterate_containers()] == ["films", "videos"]
+    asking = {"Origin": "https://page.example", "Access-Control-Request-Method": "PUT"}
+    async with aiohttp.ClientSession() as session, session.options(f"{endpoint}/films/key", headers=asking) as response:
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
     process.send_signal(number)
     _, errors = await process.communicate()
     assert (process.returncode, errors.decode()) == (0, "")

@@ -7,20 +7,7 @@ import pytest
 from aios3 import ConfigurationError
 from aios3.web._direct.messages import DeclaredFile
 from aios3.web._progress.events import UploadState
-from aios3.web.direct import DirectUploads, _segments
-
-
-@pytest.mark.parametrize(
-    ("path", "root"),
-    [("/up/s3/params", "/up"), ("/s3/params", "/up"), ("/s3/params", ""), ("/up/s3/params/", "/up/")],
-)
-def test_a_route_is_found_wherever_the_application_is_mounted(path, root):
-    """Some frameworks leave the mount's path in the scope, and others take it away."""
-    assert _segments({"path": path, "root_path": root}) == ["s3", "params"]
-
-
-def test_a_path_that_only_begins_as_the_mount_does_stays():
-    assert _segments({"path": "/upper/s3", "root_path": "/up"}) == ["upper", "s3"]
+from aios3.web.direct import DirectUploads
 
 
 @pytest.mark.parametrize("wrong", [{"secret": "short"}, {"expires_in": 0}, {"expires_in": 8 * 86400}, {"max_size": -1}])

@@ -150,6 +150,14 @@ def test_a_file_that_cannot_be_read_does_not_keep_others_back(aios3: CommandLine
     assert aios3.keys() == {}
 
 
+def test_a_condition_that_does_not_hold_concerns_one_file(aios3: CommandLine) -> None:
+    for name in ("a", "b"):
+        Path(name).write_text(name)
+    assert aios3("put", "a", "s3://bucket/").code == 0
+    assert aios3("put", "a", "b", "s3://bucket/", "--if-none-match", "--jobs", "1").code == 1
+    assert set(aios3.keys()) == {"a", "b"}
+
+
 def test_a_file_whose_name_is_no_text_is_named_and_does_not_keep_others_back(aios3: CommandLine) -> None:
     os.mkdir("d")
     for name in (b"d/a\xff", b"d/b"):

@@ -13,7 +13,7 @@ import pytest
 from aios3 import S3StorageDriver
 from aios3.cli._files.directory import Directory
 from aios3.cli._files.directory_uploads import DirectoryUpload, wake_ups
-from aios3.cli._files.file_uploads import FileOptions, FileUploads
+from aios3.cli._files.file_uploads import FileJob, FileOptions, FileUploads
 from aios3.cli._files.watching import WatchedFiles, is_playlist, names_in
 from aios3.cli._shared.exit_codes import ExitCode
 from aios3.cli._shared.progress import make_display
@@ -73,6 +73,21 @@ async def test_segments_come_before_the_playlist_that_names_them(
     assert await watch(driver, [*steps, *[nothing] * 6]) == ExitCode.DONE
     assert puts(server) == ["0.ts", "a.m3u8", "1.ts", "a.m3u8"]
     assert server.objects["bucket", "live/a.m3u8"].body == playlist("0.ts", "1.ts").encode()
+
+
+async def test_a_playlist_that_changes_after_the_check_is_sent_as_it_was(
+    driver: S3StorageDriver, server: S3Server, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = FileUploads.run
+
+    async def change_and_send(uploads: FileUploads, jobs: list[FileJob]) -> ExitCode:
+        if jobs:
+            await asyncio.to_thread(writing("a.m3u8", playlist("later.ts")))
+        return await send(uploads, jobs)
+
+    monkeypatch.setattr(FileUploads, "run", change_and_send)
+    await watch(driver, [writing("a.m3u8", playlist()), *[nothing] * 2])
+    assert server.objects["bucket", "live/a.m3u8"].body == playlist().encode()
 
 
 async def test_what_is_still_written_waits(driver: S3StorageDriver, server: S3Server, here: Path) -> None:

@@ -62,7 +62,7 @@ def test_with_a_journal_work_that_waits_for_something_else_is_cancelled_shortly_
 def test_a_signal_that_the_parent_ignores_stays_ignored() -> None:
     async def work(driver: S3StorageDriver) -> None:
         os.kill(os.getpid(), signal.SIGHUP)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.02)
 
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

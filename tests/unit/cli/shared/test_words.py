@@ -50,8 +50,9 @@ def test_a_file_keeps_its_name_below_a_prefix_only(url: str, path: str, key: str
     assert S3Url.parse(url).for_file(path).key == key
 
 
-@pytest.mark.parametrize("key", ["", "a/", "a/..", "..", ".", "a\0b"])
-def test_a_key_never_names_a_file_elsewhere(key: str) -> None:
+@pytest.mark.parametrize("key", ["", "a/", "a/..", "..", ".", "a\0b", "a\\b"])
+def test_a_key_never_names_a_file_elsewhere(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.altsep", "\\")
     with pytest.raises(ConfigurationError, match="gives a file no name"):
         S3Url("b", key).file_name()
 

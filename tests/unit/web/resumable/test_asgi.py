@@ -2,26 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
-from aios3.web._resumable.asgi import headers_of, path_of, run_lifespan, send_response
+from aios3.web._resumable.asgi import headers_of, run_lifespan, send_response
 from aios3.web._resumable.messages import Response
-
-
-@pytest.mark.parametrize(
-    ("root", "path", "found"),
-    [
-        ("/files", "/files/abc", ("/files", "abc")),
-        ("/files", "/files", ("/files", "")),
-        ("/files", "/files/", ("/files", "")),
-        ("", "/abc/", ("", "abc")),
-        ("/files", "/abc", ("/files", "abc")),
-        ("/files", "/files2/abc", ("/files", "files2/abc")),
-    ],
-)
-def test_the_path_below_the_mount_is_found(root, path, found):
-    """Also of servers that leave the mount out of the path."""
-    assert path_of({"root_path": root, "path": path}) == found
 
 
 def test_repeated_headers_are_joined():

@@ -61,6 +61,16 @@ def test_an_append_that_the_draft_forbids_is_refused(headers, status):
     assert caught.value.status == status
 
 
+@pytest.mark.parametrize("version", ["3", "4", "5"])
+def test_an_append_of_an_old_interop_version_needs_no_content_type(version):
+    """tus-js-client's ``ietf-draft-03`` is version 5."""
+    append = {"upload-draft-interop-version": version, "upload-complete": "?0", "upload-offset": "3"}
+    assert Draft(append).read_append(append) == Append(3)
+    for newer in ({**append, "upload-draft-interop-version": "6"}, {"upload-complete": "?0", "upload-offset": "3"}):
+        with pytest.raises(RefusedError):
+            Draft(newer).read_append(newer)
+
+
 def test_a_missing_offset_is_refused():
     with pytest.raises(RefusedError):
         Draft({}).read_append({"content-type": APPEND_TYPE, "upload-complete": "?0"})
