@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -106,6 +107,9 @@ class Scratch:
         log = FailedAttempts()
         try:
             return await self.client.run(operation, log=log)
+        except asyncio.CancelledError:  # its time ran out
+            self._is_in_doubt = True
+            raise
         finally:
             self._is_in_doubt |= log.has_unknown_outcome
 

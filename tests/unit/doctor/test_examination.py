@@ -71,13 +71,16 @@ async def test_a_store_without_lifecycle_rules_gets_another_advice(server: S3Ser
     assert "--older-than 7d" in (await examine(server))["lifecycle rule"].advice
 
 
-async def test_a_removal_that_fails_is_a_note_on_a_cancellation(server: S3Server) -> None:
+async def test_a_cancellation_waits_for_a_create_in_flight_and_notes_what_could_not_be_removed(
+    server: S3Server,
+) -> None:
     server.faults.add(Fault("answer", "DeleteObject", status=403, code="AccessDenied", times=99))
     server.hold("CreateMultipartUpload")
     async with driver_of(server) as driver:
         task = asyncio.create_task(examine_bucket(driver, "bucket"))
         await server.wait_for(lambda server: server.held_requests)
         task.cancel()
+        assert (await asyncio.wait({task}, timeout=0.1))[0] == set()
         server.release("CreateMultipartUpload")
         with pytest.raises(asyncio.CancelledError) as caught:
             await task
