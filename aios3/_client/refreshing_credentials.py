@@ -69,6 +69,11 @@ class RefreshingCredentials:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self._name}>"
 
+    @property
+    def name(self) -> str:
+        """Name of the credentials, for people: the place that they come from. It holds no secret."""
+        return self._name
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_refresh": None}  # a running fetch belongs to this process and its loop
 

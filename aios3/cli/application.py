@@ -8,6 +8,7 @@ import click
 
 from aios3 import __version__
 from aios3.cli._commands.changing import cp, rm
+from aios3.cli._commands.doctor import doctor
 from aios3.cli._commands.open_uploads import uploads
 from aios3.cli._commands.put import put
 from aios3.cli._commands.reading import cat, get, ls, stat, url
@@ -45,7 +46,7 @@ def application() -> None:
     """Stream files, pipes and the output of commands into S3-compatible stores."""
 
 
-for _command in (put, get, cat, ls, stat, rm, cp, url, uploads):
+for _command in (put, get, cat, ls, stat, rm, cp, url, uploads, doctor):
     application.add_command(_command)
 
 

@@ -24,6 +24,8 @@ ORDER = (
     "cli",
     "web",
     "otel",
+    "doctor",
+    "_doctor",
     "driver",
     "_driver",
     "credential_providers",
@@ -40,7 +42,7 @@ ORDER = (
 )
 """Each layer may import itself and what is to its right."""
 
-FOR_USERS = ("web", "otel", "credential_providers", "commands")
+FOR_USERS = ("web", "otel", "doctor", "credential_providers", "commands")
 """Public modules beside the drivers: users need them, and no layer does."""
 
 ROOT_VALUES = ("providers", "options", "checkpoints", "observing", "models", "timing", "credentials", "errors")

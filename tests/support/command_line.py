@@ -75,11 +75,14 @@ class CommandLine:
         return {key: found.body or b"" for (_, key), found in self.server.objects.items()}
 
     @contextmanager
-    def process(self, *words: object, stdin: int | IO[Any] = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
+    def process(
+        self, *words: object, stdin: int | IO[Any] = subprocess.DEVNULL, progress: str | None = "json"
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """Run the command in a process of its own, with JSON lines as its progress; kill it at the end of the block."""
         first, *rest = (str(word) for word in words)
+        shown = [] if progress is None else ["--progress", progress]
         process = subprocess.Popen(
-            [sys.executable, "-m", "aios3", first, "--progress", "json", *rest],
+            [sys.executable, "-m", "aios3", first, *shown, *rest],
             env={**os.environ, **self.environment, "PYTHONPATH": str(ROOT)},
             stdin=stdin,
             stdout=subprocess.PIPE,

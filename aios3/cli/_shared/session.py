@@ -16,6 +16,7 @@ from aios3.cli._shared.options import StoreOptions, UploadOptions
 from aios3.cli._shared.output import drop_standard_output, printable, show_error, show_message, show_raw
 from aios3.driver import S3StorageDriver
 from aios3.errors import DriverClosedError, StorageError, UploadSuspendedError
+from aios3.options import Timeouts
 
 __all__ = ["report", "run"]
 
@@ -28,12 +29,20 @@ _PATIENCE: Final = 1.0
 """Seconds after the closing of the driver until work is cancelled that waits for something else, such as a file."""
 
 
-def run(store: StoreOptions, work: Work, upload: UploadOptions | None = None) -> int:
+def run(
+    store: StoreOptions, work: Work, upload: UploadOptions | None = None, *, timeouts: Timeouts | None = None
+) -> int:
     """Run `work` with a driver, and return the exit code of the command. Errors of users are shown in a line each.
 
     SIGINT and SIGTERM cancel the work, which aborts its uploads. With a journal they close the driver instead, which
     leaves them open, to be resumed. A second signal cancels the work in any case. A signal that the parent process
     ignores (``nohup``) stays ignored.
+
+    Args:
+        store: the store, and the way to it.
+        work: the command, which gets the driver.
+        upload: options of its uploads; ``None`` if it makes none.
+        timeouts: limits of stalls, if `upload` names none; ``None`` takes the driver's own.
 
     Raises:
         Exception: a defect of this program.
@@ -41,15 +50,18 @@ def run(store: StoreOptions, work: Work, upload: UploadOptions | None = None) ->
     signals = _Signals(suspends=store.journal is not None)
     try:
         with store.environment(), _warnings_on_standard_error():
-            return asyncio.run(_run(store, upload, work, signals))
+            return asyncio.run(_run(store, upload, work, signals, timeouts))
     except asyncio.CancelledError:
         return _ended_by(signals)
     except Exception as error:  # noqa: BLE001 - a defect is raised again
         return report(error)
 
 
-async def _run(store: StoreOptions, upload: UploadOptions | None, work: Work, signals: _Signals) -> int:
-    transfer, timeouts = (None, None) if upload is None else (upload.transfer(), upload.timeouts())
+async def _run(
+    store: StoreOptions, upload: UploadOptions | None, work: Work, signals: _Signals, timeouts: Timeouts | None
+) -> int:
+    transfer = None if upload is None else upload.transfer()
+    timeouts = timeouts if upload is None else upload.timeouts() or timeouts
     with signals.caught():
         async with store.make_driver(transfer, timeouts) as driver:
             try:
