@@ -96,6 +96,7 @@ CALLS: dict[str, Call] = {
     "cleanup_multipart_uploads": lambda driver, path: driver.cleanup_multipart_uploads(
         "bucket", older_than=timedelta(0)
     ),
+    "find_checkpoint": lambda driver, path: driver.find_checkpoint("bucket", "key"),
     "find_checkpoints": lambda driver, path: driver.find_checkpoints(),
     "recover": lambda driver, path: driver.recover(),
 }

@@ -127,6 +127,13 @@ async def test_a_head_leaves_enough_to_fill_every_unfinished_part() -> None:
     assert (memory.used, memory.kept) == (0, 0)
 
 
+async def test_a_head_is_granted_at_once_beside_a_part_that_can_still_be_filled() -> None:
+    memory = MemoryBudget(40)
+    await held(memory, 8, 14)
+    memory.stop_keeping(await memory.keep(4))
+    assert memory.used == 8
+
+
 async def test_no_part_counts_on_the_bytes_of_a_head() -> None:
     memory = MemoryBudget(16)
     kept = await memory.keep(4)
