@@ -32,8 +32,8 @@ pytest_plugins = ["aios3.testing.pytest_plugin"]
 EAGER_TASKS = os.environ.get("AIOS3_EAGER_TASKS") == "1"
 """Tasks run until they first wait as soon as they are made, as since Python 3.12 programs may have it."""
 
-# A shell starts background commands with SIGINT ignored, and nohup ignores SIGHUP. The programs that tests interrupt would
-# inherit that.
+# A shell starts background commands with SIGINT ignored, and nohup ignores SIGHUP. The programs that tests interrupt
+# would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
