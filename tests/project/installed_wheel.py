@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-CORE: Final = ("aios3", "aios3.credential_providers", "aios3.observing", "aios3.testing", "aios3.web")
+CORE: Final = (
+    "aios3",
+    "aios3.credential_providers",
+    "aios3.directories",
+    "aios3.observing",
+    "aios3.testing",
+    "aios3.web",
+)
 OF_EXTRA: Final = {"cli": ("aios3.cli",), "otel": ("aios3.otel",), "testing": ("aios3.testing.pytest_plugin",)}
 """Modules that an extra adds; each other extra is needed by functions of the core's modules."""
 ISOLATED: Final = "-I"

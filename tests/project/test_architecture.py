@@ -30,6 +30,7 @@ ORDER = (
     "_driver",
     "credential_providers",
     "commands",
+    "directories",
     "_config",
     "_journal",
     "_upload",
@@ -42,7 +43,7 @@ ORDER = (
 )
 """Each layer may import itself and what is to its right."""
 
-FOR_USERS = ("web", "otel", "doctor", "credential_providers", "commands")
+FOR_USERS = ("web", "otel", "doctor", "credential_providers", "commands", "directories")
 """Public modules beside the drivers: users need them, and no layer does."""
 
 ROOT_VALUES = ("providers", "options", "checkpoints", "observing", "models", "timing", "credentials", "errors")
@@ -82,9 +83,9 @@ FOR_TYPES = frozenset({("aios3.errors", "aios3.checkpoints")})
 """Imports to the left that only type checkers follow, and what they point to."""
 
 EXTRAS = frozenset({
-    ("web", "python_multipart"), ("cli", "click"), ("cli", "rich"), ("cli", "watchfiles"), ("otel", "opentelemetry")
+    ("web", "python_multipart"), ("cli", "click"), ("cli", "rich"), ("directories", "watchfiles"), ("otel", "opentelemetry")
 })  # fmt: skip
-"""Optional packages, and the layer of the extra that installs them."""
+"""Optional packages, and the layer that imports them."""
 
 MOST_LINES = 400
 LONGER = frozenset({"aios3.driver"})

@@ -113,6 +113,23 @@ async def test_a_folder_of_segments_has_its_playlist_last(server, driver, exampl
     assert await asyncio.to_thread(pictures, film) == PICTURES
 
 
+async def test_a_folder_that_grows_has_every_file_before_the_playlist_that_names_it(server, driver, example, folder):
+    live = folder / "live"
+    live.mkdir()
+    watching = asyncio.create_task(example["publish_live"](driver, live, "bucket", "live/"))
+    arguments = (live / "index.m3u8", "-g", "10", "-f", "hls", "-hls_time", "0.4", "-hls_list_size", "0")
+    await asyncio.to_thread(make, *arguments)
+    await server.wait_for(lambda server: any(body_ends(found) for found in server.objects.values()))
+    watching.cancel()
+    await asyncio.wait([watching])
+    named = re.findall(rb"^(?!#)(.+)$", server.objects["bucket", "live/index.m3u8"].body, re.MULTILINE)
+    assert {f"live/{name.decode()}" for name in named} <= {key for _, key in server.objects}
+
+
+def body_ends(found) -> bool:
+    return b"#EXT-X-ENDLIST" in found.body
+
+
 RECORDER = """
 import asyncio, sys
 from aios3 import S3StorageDriver, TransferConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,7 +14,7 @@ import click
 
 from aios3.cli._commands.producer import CommandWithProducer
 from aios3.cli._files.directory import Directory
-from aios3.cli._files.directory_uploads import DirectoryUpload, wake_ups
+from aios3.cli._files.directory_uploads import DirectoryUpload
 from aios3.cli._files.file_uploads import FileJob, FileOptions, FileUploads
 from aios3.cli._files.sources import standard_input, the_output_of
 from aios3.cli._shared.exit_codes import ExitCode, UnusableSourceError
@@ -32,7 +32,9 @@ from aios3.cli._shared.parameter_types import DURATION, SIZE
 from aios3.cli._shared.progress import Kind, make_display, progress_option
 from aios3.cli._shared.session import run
 from aios3.cli._shared.targets import S3Url, is_s3_url
+from aios3.directories import wake_ups
 from aios3.driver import S3StorageDriver
+from aios3.errors import ConfigurationError
 from aios3.models import CommitRequest, UploadAttributes
 
 __all__ = ["put"]
@@ -206,6 +208,13 @@ def _put_files(
     return run(store, work, upload)
 
 
+def _changes(path: str, seconds: float) -> AsyncGenerator[None]:
+    try:
+        return wake_ups(path, seconds)
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from None
+
+
 def _put_directory(
     names: Sequence[str], url: S3Url, settings: _Settings, choice: _Choice, store: StoreOptions, upload: UploadOptions
 ) -> int:
@@ -217,7 +226,7 @@ def _put_directory(
     )
     directory = Directory(names[0], url, choice.include, choice.exclude)
     settle = choice.settle.total_seconds()
-    changes = wake_ups(names[0], settle / 2) if choice.watch else None
+    changes = _changes(names[0], settle / 2) if choice.watch else None
 
     async def work(driver: S3StorageDriver) -> ExitCode:
         with make_display(settings.progress) as display:

@@ -2,48 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import click
-
-from aios3.cli._files.directory import Directory, LocalFile
+from aios3.cli._files.directory import Directory
 from aios3.cli._files.equality import differing_jobs
 from aios3.cli._files.file_uploads import FileJob, FileUploads
-from aios3.cli._files.watching import WatchedFiles
 from aios3.cli._shared.exit_codes import ExitCode
 from aios3.cli._shared.output import show_message, show_text
 from aios3.cli._shared.threads import in_daemon_thread
+from aios3.directories import DirectoryWatch, LocalFile
 from aios3.driver import S3StorageDriver
 
-__all__ = ["DirectoryUpload", "wake_ups"]
+__all__ = ["DirectoryUpload"]
 
 _GOES_ON: Final = (ExitCode.DONE, ExitCode.SOURCE, ExitCode.NO_RESPONSE)
 """Results after which a watched directory is tried again: a later attempt may succeed."""
-
-
-def wake_ups(path: str, seconds: float) -> AsyncGenerator[None]:
-    """Return an iterator that yields at each change below a directory, and at least every so many seconds.
-
-    Call it outside the event loop, because the first import of the watcher reads many files.
-
-    Raises:
-        UsageError: the package that watches is not installed.
-    """
-    try:
-        from watchfiles import awatch
-    except ModuleNotFoundError:
-        raise click.UsageError("--watch needs the package 'watchfiles': pip install 'aios3-upload[cli]'") from None
-    return _each(awatch(path, rust_timeout=max(1, int(seconds * 1000)), yield_on_timeout=True))
-
-
-async def _each(changes: Any) -> AsyncGenerator[None]:
-    async with aclosing(changes):
-        async for _ in changes:
-            yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +65,7 @@ class DirectoryUpload:
             OSError: the directory cannot be read.
             StorageError: the objects cannot be listed.
         """
-        watched = WatchedFiles(settle)
+        watched = DirectoryWatch(settle)
         files = await in_daemon_thread(self.directory.files)
         differing = {job.url for job in await self._differing(files)}
         for file in files:
@@ -102,7 +78,7 @@ class DirectoryUpload:
                 return code
         return ExitCode.DONE
 
-    async def _send_ready(self, watched: WatchedFiles, now: float) -> ExitCode:
+    async def _send_ready(self, watched: DirectoryWatch, now: float) -> ExitCode:
         segments = watched.segments(now)
         code = await self._send(watched, [(file, self.directory.job(file)) for file in segments])
         while code is ExitCode.DONE:
@@ -112,14 +88,14 @@ class DirectoryUpload:
             code = await self._send(watched, playlists)
         return code
 
-    async def _send(self, watched: WatchedFiles, files: Iterable[tuple[LocalFile, FileJob]]) -> ExitCode:
+    async def _send(self, watched: DirectoryWatch, files: Iterable[tuple[LocalFile, FileJob]]) -> ExitCode:
         by_job = {job: file for file, job in files}
         code = await self.uploads.run(list(by_job))
         for job in self.uploads.stored:
             watched.sent(by_job[job])
         return code
 
-    def _complete_playlists(self, watched: WatchedFiles, now: float) -> Iterable[tuple[LocalFile, FileJob]]:
+    def _complete_playlists(self, watched: DirectoryWatch, now: float) -> Iterable[tuple[LocalFile, FileJob]]:
         """Yield the playlists whose files are all stored, with their bytes, so that no later change gets in."""
         for file in watched.playlists(now):
             job = self.directory.job(file)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from aios3 import S3StorageDriver
 from aios3.cli._files.directory import Directory
-from aios3.cli._files.directory_uploads import DirectoryUpload, wake_ups
+from aios3.cli._files.directory_uploads import DirectoryUpload
 from aios3.cli._files.file_uploads import FileJob, FileOptions, FileUploads
-from aios3.cli._files.watching import WatchedFiles, is_playlist, names_in
 from aios3.cli._shared.exit_codes import ExitCode
 from aios3.cli._shared.progress import make_display
 from aios3.cli._shared.targets import S3Url
@@ -120,36 +118,3 @@ async def test_a_store_that_does_not_respond_is_tried_again_and_a_refusal_ends_t
     assert set(server.objects) == {("bucket", "live/0.ts")}
     server.faults.add(Fault("answer", "PutObject", status=403, code="AccessDenied"))
     assert await watch(make_driver(), [writing("1.ts", "one"), *[nothing] * 6]) == ExitCode.REFUSED
-
-
-async def test_a_change_on_the_disk_wakes_the_watch(here: Path) -> None:
-    async with aclosing(await asyncio.to_thread(wake_ups, ".", 60.0)) as changes:
-        waiting = asyncio.ensure_future(anext(changes))
-        while not waiting.done():
-            await asyncio.to_thread(writing("file", str(os.urandom(4))))
-            await asyncio.sleep(0.05)
-        await waiting
-
-
-@pytest.mark.parametrize(
-    ("body", "names"),
-    [
-        (b'#EXTM3U\n#EXT-X-MAP:URI="init.mp4"\nsub/0.m4s?x=1\na b.ts\n', {"init.mp4", "0.m4s", "a b.ts"}),
-        (b"<BaseURL>video%201.mp4</BaseURL></MPD>", {"video 1.mp4"}),
-    ],
-)
-def test_the_names_in_a_playlist_are_found(body: bytes, names: set[str]) -> None:
-    assert names <= names_in(body)
-
-
-def test_a_master_playlist_waits_for_the_first_version_of_the_others(here: Path) -> None:
-    for name, text in {"master.m3u8": playlist("a.m3u8"), "a.m3u8": playlist()}.items():
-        writing(name, text)()
-    files = Directory(".", S3Url("bucket")).files()
-    watched = WatchedFiles(settle=0)
-    watched.see(files, 0.0)
-    variant, master = (file for file in files if is_playlist(file))
-    assert not watched.is_complete(master, playlist("a.m3u8").encode())
-    watched.sent(variant)
-    assert watched.is_complete(master, playlist("a.m3u8").encode())
-    assert not watched.is_complete(master, b"#EXTM3U\n#EXTIN")
