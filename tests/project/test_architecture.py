@@ -83,7 +83,8 @@ FOR_TYPES = frozenset({("aios3.errors", "aios3.checkpoints")})
 """Imports to the left that only type checkers follow, and what they point to."""
 
 EXTRAS = frozenset({
-    ("web", "python_multipart"), ("cli", "click"), ("cli", "rich"), ("directories", "watchfiles"), ("otel", "opentelemetry")
+    ("web", "python_multipart"), ("cli", "click"), ("cli", "rich"), ("directories", "watchfiles"),
+    ("otel", "opentelemetry"),
 })  # fmt: skip
 """Optional packages, and the layer that imports them."""
 
