@@ -185,8 +185,12 @@ class _NoStore(Transport):
     def __init__(self, size: int) -> None:
         self._size = size
 
-    async def send(self, request: Request, *, read_timeout: float | None = None) -> Response:
+    async def send(
+        self, request: Request, *, read_timeout: float | None = None, on_sent: Callable[[], None] | None = None
+    ) -> Response:
         await asyncio.sleep(0)
+        if on_sent is not None:
+            on_sent()
         headers = {"etag": '"e"', "content-length": str(self._size)}
         return Response(200, headers, _DOCUMENTS.get(request.operation, b""))
 
