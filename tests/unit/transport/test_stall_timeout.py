@@ -217,9 +217,9 @@ async def test_a_slow_connection_with_small_socket_buffers(make_transport, wire,
 
     async def script(peer):
         await peer.read_head()
-        while len(peer.body) < 5 * len(PIECE):
+        while len(peer.body) < 6 * len(PIECE):
             await peer.read_some(8 * 1024)
-            await asyncio.sleep(0.032)
+            await asyncio.sleep(0.008)
         peer.send(OK)
         await peer.read_to_end()
 
@@ -232,7 +232,7 @@ async def test_a_slow_connection_with_small_socket_buffers(make_transport, wire,
     peer = await wire(script, secure=secure)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=make_socket)) as session:
         transport = make_transport(session, connect=5, send=1, read=5)
-        assert (await transport.send(request_to(peer, body=[PIECE] * 5))).status == 200
+        assert (await transport.send(request_to(peer, body=[PIECE] * 6))).status == 200
 
 
 async def test_white_space_keeps_an_answer_alive(make_transport, wire, request_to, loop_clock):
