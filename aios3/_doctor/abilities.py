@@ -10,7 +10,7 @@ from .findings import Finding
 __all__ = ["Ability", "Shown"]
 
 Shown = Literal["obeyed", "ignored", "refused", "unclear"]
-"""What the store did with something that it should have refused because it was wrong, or compared."""
+"""Outcomes of a request that a store refuses if it checks a condition, a checksum or a size."""
 
 
 @dataclass(frozen=True, slots=True)

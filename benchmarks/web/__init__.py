@@ -1,1 +1,1 @@
-"""What an upload over the web costs the process that serves it."""
+"""Memory, rate and processor time of a process that serves uploads from the web."""

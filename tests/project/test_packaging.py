@@ -1,4 +1,4 @@
-"""What a release depends on: one version, and a check of the wheel that covers each extra."""
+"""A release has one version number, and the check of the wheel installs each extra."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from tests.support.places import ROOT
 
 PAGE = (ROOT / "THREAT_MODEL.md").read_text(encoding="utf-8")
 MOST_LINES = 130
-"""What is read in one sitting."""
+"""Limit of the page in lines. A reader finishes it in one sitting."""
 
 
 def rows() -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""What aiobotocore does with a store: prints the bytes that it read."""
+"""Write standard input to a store with aiobotocore, read it back, and print it."""
 
 import asyncio
 import os

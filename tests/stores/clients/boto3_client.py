@@ -1,4 +1,4 @@
-"""What boto3 does with a store: prints the bytes that it read."""
+"""Write standard input to a store with boto3, read it back, and print it."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""What obstore does with a store: prints the bytes that it read."""
+"""Write standard input to a store with obstore, read it back, and print it."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What s3fs does with a store: prints the bytes that it read."""
+"""Write standard input to a store with s3fs, read it back, and print it."""
 
 import os
 import sys

@@ -6,6 +6,7 @@ import multiprocessing
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -43,7 +44,7 @@ class Serving:
         (self.process.wait if isinstance(self.process, subprocess.Popen) else self.process.join)()
 
 
-class Servers:
+class Servers(ABC):
     """Pool of serving processes of one kind, at one store."""
 
     kinds: tuple[str, ...]
@@ -76,16 +77,17 @@ class Servers:
         for serving in (*self._taken, *self._ready):
             serving.kill()
 
+    @abstractmethod
     def is_description(self, key: str) -> bool:
         """Return whether a helper object may stay as long as its upload is remembered."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_helper(self, key: str) -> bool:
         """Return whether a key is none that a user sees."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _start(self) -> Serving:
-        raise NotImplementedError
+        """Start one process."""
 
 
 class Aios3(Servers):
