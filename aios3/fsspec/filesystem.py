@@ -257,7 +257,7 @@ class Aios3FileSystem(KeyDirectories, metaclass=_CachedByOptions):
         try:
             with os_errors(name):
                 found = await self.driver.download_object(*split_path(name), lpath, overwrite=True, **options)
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             if not await self._isdir(name):
                 raise
             await aiofiles.os.makedirs(lpath, exist_ok=True)  # a directory among the files of a recursive copy
