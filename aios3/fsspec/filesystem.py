@@ -102,6 +102,13 @@ class Aios3FileSystem(KeyDirectories, metaclass=_CachedByOptions):
         """Do as `aclose` in the event loop of the blocking methods."""
         sync(self.loop, self.aclose)
 
+    def to_dict(self, *, include_password: bool = True) -> dict[str, Any]:
+        """Return the class and the options, for JSON; without `include_password` also without credentials."""
+        found: dict[str, Any] = super().to_dict(include_password=include_password)
+        if not include_password:
+            found.pop("credentials", None)
+        return found
+
     # Files.
 
     def open(

@@ -133,7 +133,9 @@ class KeyDirectories(AsyncFileSystem):  # type: ignore[misc]
         level, depth = [path], 0
         while level and (maxdepth is None or depth < maxdepth):
             entries = [entry for each in level for entry in await self._entries(each, "" if depth else prefix)]
-            found |= {entry["name"]: entry for entry in entries}
+            for entry in entries:
+                if entry["name"] not in found or entry["type"] == "file":  # a name can be that of both
+                    found[entry["name"]] = entry
             level = [entry["name"] for entry in entries if entry["type"] == "directory"]
             depth += 1
         return found
