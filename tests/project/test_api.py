@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import aios3
+import aios3.fsspec
 import aios3.testing
 import aios3.web
 
@@ -21,7 +22,7 @@ SNAPSHOT: Final = Path(__file__).with_name("api.txt")
 
 def described() -> Iterator[str]:
     """Yield a line for every public name, and for every public member of a class."""
-    for module in (aios3, aios3.testing, aios3.web):
+    for module in (aios3, aios3.fsspec, aios3.testing, aios3.web):
         for name in sorted(module.__all__):
             yield from _described(f"{module.__name__}.{name}", getattr(module, name))
 
@@ -47,6 +48,8 @@ def _members(name: str, value: type) -> Iterator[str]:
         found for base in value.__mro__[1:] if base.__name__ in aios3.__all__ or base.__module__ == "builtins"
         for found in dir(base)
     }  # fmt: skip
+    inherited |= {found for base in value.__mro__ if base.__module__.startswith("fsspec.") for found in vars(base)}
+    inherited -= {found for base in value.__mro__ if base.__module__.startswith("aios3.fsspec") for found in vars(base)}
     for member in sorted({found for found in dir(value) if not found.startswith("_")} - fields - inherited):
         if isinstance(inspect.getattr_static(value, member), property):
             yield f"{name}.{member}: property"
