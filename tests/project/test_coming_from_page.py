@@ -28,7 +28,7 @@ async def test_the_three_tasks_of_aios3_run(server, driver, tmp_path):
 
 def test_each_block_of_another_client_compiles_and_says_why_it_is_not_run():
     blocks = re.findall(r"^([^\n]*)\n```py\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == PAGE.count("```py\n") == 5
+    assert len(blocks) == PAGE.count("```py\n") == 6
     for line_before, code in blocks:
         assert re.fullmatch(r"<!-- not run: .+ -->", line_before)
         body = "".join(f"    {line}\n" for line in code.splitlines())

@@ -1,0 +1,40 @@
+"""The page on fsspec: its blocks run."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import fsspec
+import pytest
+
+from tests.fsspec.conftest import options_for
+from tests.support.places import ROOT
+
+PAGE = (ROOT / "docs/fsspec.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def names():
+    """Names that the blocks define."""
+    names = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
+        exec(compile(block, "docs/fsspec.md", "exec"), names)
+    return names
+
+
+def test_the_examples_do_what_they_say(store, names):
+    keys = store.credentials
+    options = names["options_of"](store.endpoint_url, keys.access_key_id, keys.secret_access_key)
+    names["export"]([(1, 2)], options)
+    assert store.objects["bucket", "rows.csv"].body == b"1,2\n"
+    with pytest.raises(ZeroDivisionError):
+        names["export"](((row, 1 / row) for row in (1, 0)), options)
+    assert store.objects["bucket", "rows.csv"].body == b"1,2\n"
+    fs = fsspec.filesystem("aios3", **options)
+    names["publish"](fs, b"table", b"index")
+    assert (fs.cat_file("bucket/table"), fs.cat_file("bucket/index")) == (b"table", b"index")
+    fs.pipe_file("bucket/in", b"content")
+    asyncio.run(names["copy_upper"](options_for(store)))
+    assert fs.cat_file("bucket/out") == b"CONTENT"
+    fs.close()
