@@ -8,8 +8,8 @@ import re
 import fsspec
 import pytest
 
-from tests.fsspec.conftest import options_for
 from tests.support.places import ROOT
+from tests.unit.fsspec.conftest import options_for
 
 PAGE = (ROOT / "docs/fsspec.md").read_text(encoding="utf-8")
 

@@ -16,7 +16,7 @@ from aios3 import AccessDeniedError
 from aios3.fsspec import Aios3FileSystem
 from aios3.testing import Fault, S3Server
 from tests.conftest import PART
-from tests.fsspec.conftest import MakeFileSystem, wait_for
+from tests.unit.fsspec.conftest import MakeFileSystem, wait_for
 
 PATH = "bucket/key"
 TEXT = random.Random(1).randbytes(4 * PART).hex()

@@ -19,8 +19,8 @@ from aios3 import Credentials, TransferConfig
 from aios3.errors import ConfigurationError
 from aios3.fsspec import Aios3FileSystem
 from tests.conftest import PART
-from tests.fsspec.conftest import MakeFileSystem, options_for, wait_for
 from tests.support.places import ROOT
+from tests.unit.fsspec.conftest import MakeFileSystem, options_for, wait_for
 
 PATH = "bucket/key"
 

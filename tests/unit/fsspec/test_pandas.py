@@ -1,13 +1,13 @@
 """pandas, pyarrow and Dask write through the filesystem. They are large, so no other test needs them.
 
-``python -m tests.fsspec`` runs these where they are installed: ``pip install pandas pyarrow "dask[dataframe]"``.
+``python -m tests.unit.fsspec`` runs these where they are installed: ``pip install pandas pyarrow "dask[dataframe]"``.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from tests.fsspec.conftest import options_for
+from tests.unit.fsspec.conftest import options_for
 
 pandas = pytest.importorskip("pandas", reason="pandas, pyarrow and Dask are too large for the group of the tests")
 

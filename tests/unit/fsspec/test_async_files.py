@@ -12,7 +12,7 @@ from aios3 import PreconditionFailedError
 from aios3.fsspec import Aios3FileSystem
 from aios3.testing import S3Server
 from tests.conftest import PART
-from tests.fsspec.conftest import options_for
+from tests.unit.fsspec.conftest import options_for
 
 PATH = "bucket/key"
 
