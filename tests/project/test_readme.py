@@ -28,6 +28,7 @@ from aios3._protocol.checksums.digests import is_available
 from aios3._protocol.parts.part_plan import plan_parts
 from aios3.options import GIB, MIB
 from aios3.testing import Fault, S3Server
+from tests.project.test_api import PUBLIC_MODULES
 from tests.support.documents import Block, page_block
 from tests.support.places import ROOT
 
@@ -486,10 +487,24 @@ def test_checksums_are_sent_where_the_readme_says() -> None:
 
 
 def test_every_error_is_explained() -> None:
-    """The table of errors names all that can be imported, and no other."""
+    """The tables of errors name all that can be imported, and no other."""
     first_cells = re.findall(r"^\| (`.*?) \|", section("Errors"), re.MULTILINE)
     named = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
-    assert named == {name for name in aios3.__all__ if name.endswith("Error")}
+    assert named == {name for module in PUBLIC_MODULES for name in module.__all__ if name.endswith("Error")}
+
+
+def test_every_attribute_and_option_of_a_request_is_named() -> None:
+    text = section("Attributes")
+    named = set(re.findall(r"`(\w+)`", text))
+    for options in (aios3.CopyAttributes, aios3.DeleteOptions, aios3.ReadOptions, aios3.ResponseOverrides):
+        assert set(options.__annotations__) - named == set(), options
+    assert '`if_none_match`, `if_match` | `"*"`' in text
+
+
+def test_every_argument_of_the_driver_is_named() -> None:
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", section("Options"), re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted(inspect.signature(S3StorageDriver).parameters)
 
 
 def test_defaults_are_those_of_the_table() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-import aios3
+from tests.project.test_api import PUBLIC_MODULES
 from tests.support.places import ROOT
 
 PAGE = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
@@ -26,7 +26,8 @@ def quoted_messages():
 
 
 def test_every_error_is_named():
-    assert [name for name in aios3.__all__ if name.endswith("Error") and f"`{name}`" not in PAGE] == []
+    names = [name for module in PUBLIC_MODULES for name in module.__all__ if name.endswith("Error")]
+    assert [name for name in names if f"`{name}`" not in PAGE] == []
 
 
 def test_every_quoted_message_is_of_the_library():
