@@ -11,7 +11,7 @@ PAGE = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
 SOURCE = " ".join("".join(path.read_text(encoding="utf-8") for path in (ROOT / "aios3").rglob("*.py")).split())
 # Adjacent literals become one, and a placeholder becomes "...".
 MESSAGES = re.sub(r"\{[^{}]*\}", "...", re.sub(r"\"\s+f?\"", "", SOURCE))
-OF_OTHERS = ("Cannot connect to host", "certificate verify failed", "No space left on device")
+OF_OTHERS = ("certificate verify failed", "No space left on device")
 """Words of aiohttp, of OpenSSL and of the system, in messages that aios3 passes on."""
 
 
