@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import re
 
 import fsspec
 import pytest
 
-from tests.support.places import ROOT
+from tests.support.documents import page_block
 from tests.unit.fsspec.conftest import options_for
 
-PAGE = (ROOT / "docs/fsspec.md").read_text(encoding="utf-8")
+EXPORT = page_block("docs/fsspec.md", "def export(")
+PUBLISH = page_block("docs/fsspec.md", "def publish(")
+COPY = page_block("docs/fsspec.md", "def copy_upper(")
+OPTIONS = page_block("docs/fsspec.md", "def options_of(")
 
 
 @pytest.fixture
 def names():
     """Names that the blocks define."""
-    names = {}
-    for block in re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
-        exec(compile(block, "docs/fsspec.md", "exec"), names)
-    return names
+    return EXPORT.run() | PUBLISH.run() | COPY.run() | OPTIONS.run()
 
 
 def test_the_examples_do_what_they_say(store, names):
