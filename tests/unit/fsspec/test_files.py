@@ -126,6 +126,15 @@ def test_a_part_that_fails_raises_in_every_later_call_and_leaves_nothing(fs, sto
     assert not store.objects
 
 
+def test_a_compressor_that_cannot_write_its_end_leaves_nothing(fs, store):
+    store.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied", times=100))
+    file = fs.open(PATH, "wt", compression="xz")
+    file.write(TEXT * 9)
+    with pytest.raises(PermissionError):
+        file.close()
+    assert (store.objects, store.open_uploads) == ({}, [])
+
+
 def test_a_commit_that_fails_raises_from_close(fs, store):
     store.faults.add(Fault("answer", "CompleteMultipartUpload", status=403, code="AccessDenied"))
     file = fs.open(PATH, "wb")
@@ -141,8 +150,9 @@ def test_mode_x_never_replaces_an_object_that_appears_before_the_commit(fs, stor
         file.write(bytes(3 * PART))
         fs.pipe_file(PATH, b"theirs")
     assert (fs.cat_file(PATH), store.open_uploads) == (b"theirs", [])
-    with pytest.raises(FileExistsError):
-        fs.pipe_file(PATH, b"mine", mode="create")
+    for mode, error in (("create", FileExistsError), ("append", NotImplementedError)):
+        with pytest.raises(error):
+            fs.pipe_file(PATH, b"mine", mode=mode)
 
 
 @pytest.mark.parametrize("mode", ["ab", "r+b", "w+b"])
@@ -236,6 +246,13 @@ class TestTransaction:
         store.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied", nth=2))
         with pytest.raises(PermissionError), fs.transaction:
             self.write(fs, tmp_path)
+        assert (store.objects, store.open_uploads) == ({}, [])
+
+    def test_bytes_that_fail_in_it_leave_nothing(self, fs, store):
+        store.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied", nth=2))
+        with pytest.raises(PermissionError), fs.transaction:
+            fs.pipe_file("bucket/small", b"1")
+            fs.pipe_file("bucket/pipe", bytes(9 * PART))
         assert (store.objects, store.open_uploads) == ({}, [])
 
     def test_a_file_whose_exception_is_caught_is_left_out(self, fs, store):
