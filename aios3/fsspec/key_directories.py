@@ -134,8 +134,7 @@ class KeyDirectories(AsyncFileSystem):  # type: ignore[misc]
         while level and (maxdepth is None or depth < maxdepth):
             entries = [entry for each in level for entry in await self._entries(each, "" if depth else prefix)]
             for entry in entries:
-                if entry["name"] not in found or entry["type"] == "file":  # a name can be that of both
-                    found[entry["name"]] = entry
+                found.setdefault(entry["name"], entry)  # a file comes before the directory of its name
             level = [entry["name"] for entry in entries if entry["type"] == "directory"]
             depth += 1
         return found
