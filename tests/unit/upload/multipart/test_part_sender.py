@@ -15,6 +15,7 @@ from aios3._concurrency.task_group import PartTasks, UploadTasks
 from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.part_sender import PartSender
 from aios3._upload.shared.progress import ProgressReporter
+from aios3._upload.source.length import SourceLength
 from aios3.errors import AccessDeniedError, StorageError
 from tests.conftest import EAGER_TASKS
 from tests.support.fakes import (
@@ -46,7 +47,7 @@ class SenderScene:
         self.closed: list[int] = []
         self.failures = FailedAttempts()
         self.tasks = UploadTasks()
-        self.progress = ProgressReporter(None, None)
+        self.progress = ProgressReporter(None, SourceLength(size=None, max_size=None))
         self.engine = make_engine(self.store, self.clock)
         self.sender = PartSender(self.engine, make_job(**job), self.tasks, self.progress, self.failures, OpenUpload())
 
