@@ -72,10 +72,12 @@ class UploadRequests:
             StorageError: the store refused, no response came, or the outcome is unknown.
         """
         job = self.job
-        headers = {**self.put_headers(), **await job.content_md5(body)}
-        sent = await part_checksum(job.checksum, body)
+        headers = self.put_headers()
+        if job.needs_md5:
+            headers |= await job.content_md5(body)
+        sent = None if job.checksum is None else await part_checksum(job.checksum, body)
         operation = PutObject(job.bucket, job.key, headers, body, sent)
-        proof = ObjectProof(sum(len(piece) for piece in body), None if sent is None else sent[1], job.nonce)
+        proof = ObjectProof(sum(map(len, body)), None if sent is None else sent[1], job.nonce)
         committed = await put_object(self.engine.client, operation, self.log, job.headers.part, proof)
         if job.checksum is not None and sent is not None:
             job.checksum.compare(sent[1], committed, bucket=job.bucket, key=job.key)
