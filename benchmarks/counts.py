@@ -30,7 +30,6 @@ __all__ = ["SCENARIOS", "Counts", "count", "main"]
 Upload: TypeAlias = Callable[[S3StorageDriver], Awaitable[object]]
 
 _CODE: Final = str(Path(aios3.__file__).parent)
-_CHUNK: Final = bytes(64 * KIB)
 _SIZE: Final = 64 * MIB
 
 
@@ -49,13 +48,14 @@ class Counts:
         return sum(self.by_function.values())
 
 
-async def _chunks(size: int) -> AsyncIterator[bytes]:
-    for _ in range(size // len(_CHUNK)):
-        yield _CHUNK
+async def _chunks(size: int, chunk_size: int = 64 * KIB) -> AsyncIterator[bytes]:
+    chunk = bytes(chunk_size)
+    for _ in range(size // chunk_size):
+        yield chunk
 
 
 async def _small(driver: S3StorageDriver) -> None:
-    await driver.upload_object_via_stream(_CHUNK[: 16 * KIB], BUCKET, "key")
+    await driver.upload_object_via_stream(bytes(16 * KIB), BUCKET, "key")
 
 
 async def _stream(driver: S3StorageDriver) -> None:
@@ -71,14 +71,14 @@ async def _file(driver: S3StorageDriver) -> None:
 async def _many(driver: S3StorageDriver) -> None:
     async with asyncio.TaskGroup() as group:
         for number in range(64):
-            group.create_task(driver.upload_object_via_stream(_chunks(6 * MIB), BUCKET, f"key-{number}"))
+            group.create_task(driver.upload_object_via_stream(_chunks(6 * MIB, MIB), BUCKET, f"key-{number}"))
 
 
 SCENARIOS: Final[Mapping[str, Upload]] = {
     "one object of 16 KiB": _small,
     "a stream of 64 MiB in chunks of 64 KiB": _stream,
     "a file of 64 MiB": _file,
-    "64 streams of 6 MiB at once": _many,
+    "64 streams of 6 MiB at once, in chunks of 1 MiB": _many,
 }
 
 
