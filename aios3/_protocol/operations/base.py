@@ -66,7 +66,7 @@ def build_request(
 ) -> Request:
     """Return the request for the operation's bucket and key."""
     host, path = endpoint.locate(operation.bucket, operation.key)
-    return Request(operation.name, method, endpoint.scheme, host, path, query, headers or {}, body)
+    return Request(operation.name, method, endpoint.scheme, host, path, query, dict(headers or {}), body)
 
 
 def is_success(response: Response) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -79,7 +79,7 @@ def sign(request: Request, credentials: Credentials, scope: Scope, now: datetime
     headers = {**request.headers, "x-amz-date": stamp, "x-amz-content-sha256": payload_hash}
     if credentials.session_token is not None:
         headers[scope.token_name.lower()] = credentials.session_token
-    signed = canonical_headers([("host", request.host), *headers.items()])
+    signed = _lines_and_names({"host": request.host, **headers})
     query = canonical_query(request.query)
     canonical = canonical_request(request.method, request.path, query, signed, payload_hash)
     headers["authorization"] = (
@@ -118,8 +118,13 @@ def canonical_headers(headers: Iterable[tuple[str, str]]) -> tuple[str, str]:
     for name, value in headers:
         lowered, text = name.lower(), " ".join(value.split())
         values[lowered] = f"{values[lowered]},{text}" if lowered in values else text
-    names, listed = _signed_names(tuple(values))
-    return "".join([f"{name}:{values[name]}\n" for name in names]), listed
+    return _lines_and_names(values)
+
+
+def _lines_and_names(headers: Mapping[str, str]) -> tuple[str, str]:
+    """Return what `canonical_headers` does, for headers by lower-case name."""
+    names, listed = _signed_names(tuple(headers))
+    return "".join([f"{name}:{' '.join(headers[name].split())}\n" for name in names]), listed
 
 
 # Requests differ by their date, path and hash; the names of their headers are of few kinds.
