@@ -166,9 +166,12 @@ class KeyDirectories(AsyncFileSystem):  # type: ignore[misc]
     async def _mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:
         """Create a bucket. A directory needs no creation."""
         name = self._strip_protocol(path)
-        if "/" not in name:
-            with os_errors(name, is_exclusive=True):
-                await self.driver.create_container(name)
+        if "/" in name:
+            return
+        if await self._isdir(name):  # some regions report the creation of one's own bucket as a success
+            raise os_error(FileExistsError, errno.EEXIST, name)
+        with os_errors(name, is_exclusive=True):
+            await self.driver.create_container(name)
 
     async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
         name = self._strip_protocol(path)
