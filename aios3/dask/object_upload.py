@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from typing import Final, Unpack
+from typing import Unpack
 
 from distributed import Client, Future
 
@@ -20,16 +20,15 @@ from aios3.options import TransferConfig, is_byte_count
 from ._cluster.calls import ClusterCall, cluster_call, refuse_attributes
 from ._cluster.grid import FragmentName, Grid, PiecePlace, SharedPart
 from ._cluster.pieces import (
-    PieceSent,
+    PartsSent,
     PieceSize,
     Producer,
-    SharedPartSent,
     fragment_of,
+    parts_of,
     produce,
     send_piece,
     send_shared_part,
     size_of,
-    summary_of,
 )
 from ._cluster.workers import DriverFactory
 
@@ -43,7 +42,7 @@ async def upload_from_workers(
     key: str,
     producers: Iterable[Producer],
     *,
-    sizes: Sequence[int] | None = None,
+    sizes: Iterable[int] | None = None,
     retries: int = 0,
     on_progress: ProgressCallback | None = None,
     before_commit: BeforeCommit | None = None,
@@ -85,7 +84,7 @@ async def upload_from_workers(
         distributed.KilledWorker: a task was lost with too many workers.
         TypeError, ConfigurationError, StorageError, Exception: as in `upload_object_via_stream`.
     """
-    producers = list(producers)
+    producers, sizes = list(producers), None if sizes is None else list(sizes)
     _check(producers, sizes)
     refuse_attributes(attributes, {"sse_customer_key": "it would travel with the tasks"})
     total = None if sizes is None else sum(sizes)
@@ -136,7 +135,7 @@ class _Pieces:
         """Pieces that were produced before their places were known."""
         self._fragments: dict[tuple[int, FragmentName], Future] = {}
         """Ends of pieces, whose shared parts are not complete."""
-        self._fingerprints: dict[int, set[str]] = {}
+        self._digests: dict[int, set[str]] = {}
         """Digests of each piece, in every result that has bytes of it."""
 
     async def send(self, producers: Sequence[Producer], sizes: Sequence[int] | None) -> tuple[UploadedPart, ...]:
@@ -158,7 +157,7 @@ class _Pieces:
                 self._end_if_placed(len(producers))
             else:
                 await self._note(result)
-        if mixed := [index for index, found in self._fingerprints.items() if len(found) > 1]:
+        if mixed := [index for index, found in self._digests.items() if len(found) > 1]:
             raise IntegrityError(f"producer {mixed[0]} ran more than once, and gave other bytes than before")
         return self._tracker.uploaded_parts()
 
@@ -167,6 +166,7 @@ class _Pieces:
         self._call.wait_for(self._call.submit("size", index, size_of, index, self._contents[index], urgent=True))
 
     def _place_known(self, found: PieceSize) -> None:
+        self._progress.bytes_read += found.size
         self._sizes[found.index] = found.size
         while (index := self._grid.count) in self._sizes:
             content = self._contents.pop(index)
@@ -187,7 +187,7 @@ class _Pieces:
             if size:
                 fragment = call.submit(name, index, fragment_of, sent, name, urgent=True)
                 self._fragments[index, name] = fragment
-        call.wait_for(call.submit("sent", index, summary_of, sent, urgent=True))
+        call.wait_for(call.submit("sent", index, parts_of, sent, urgent=True))
         call.release(sent)
 
     def _send_shared(self, part: SharedPart) -> None:
@@ -205,14 +205,10 @@ class _Pieces:
         if self._grid.count == count and (last := self._grid.end()) is not None:
             self._send_shared(last)
 
-    async def _note(self, result: PieceSent | SharedPartSent) -> None:
-        if isinstance(result, PieceSent):
-            parts, origins = result.parts, ((result.index, result.fingerprint),)
-        else:
-            parts, origins = (result.part,), result.origins
-        for index, fingerprint in origins:
-            self._fingerprints.setdefault(index, set()).add(fingerprint)
-        self._tracker.restore(parts)
-        self._progress.bytes_read = max(self._grid.size, self._tracker.bytes_stored)
+    async def _note(self, result: PartsSent) -> None:
+        for index, digest in result.origins:
+            self._digests.setdefault(index, set()).add(digest)
+        self._tracker.restore(result.parts)
+        self._progress.bytes_read = max(self._progress.bytes_read, self._tracker.bytes_stored)
         self._progress.note_stored(self._tracker)
         await self._progress.report()

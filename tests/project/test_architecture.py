@@ -22,6 +22,7 @@ ORDER = (
     "__init__",
     "__main__",
     "cli",
+    "dask",
     "web",
     "otel",
     "doctor",
@@ -43,7 +44,7 @@ ORDER = (
 )
 """Each layer may import itself and what is to its right."""
 
-FOR_USERS = ("web", "otel", "doctor", "credential_providers", "commands", "directories")
+FOR_USERS = ("dask", "web", "otel", "doctor", "credential_providers", "commands", "directories")
 """Public modules beside the drivers: users need them, and no layer does."""
 
 ROOT_VALUES = ("providers", "options", "checkpoints", "observing", "models", "timing", "credentials", "errors")
@@ -63,9 +64,10 @@ PURE_MODULES = frozenset(
     [
         *(f"aios3.web._resumable.{name}" for name in ("description", "draft", "messages", "tus")),
         "aios3.web._progress.events",
+        "aios3.dask._cluster.grid",
     ]
 )
-"""Modules of another layer that are pure, too: headers and values of protocols for the web."""
+"""Modules of another layer that are pure, too: headers and values of protocols for the web, places on the grid."""
 
 EXCEPTIONS = frozenset(
     {
@@ -84,7 +86,7 @@ FOR_TYPES = frozenset({("aios3.errors", "aios3.checkpoints")})
 
 EXTRAS = frozenset({
     ("web", "python_multipart"), ("cli", "click"), ("cli", "rich"), ("directories", "watchfiles"),
-    ("otel", "opentelemetry"),
+    ("otel", "opentelemetry"), ("dask", "distributed"),
 })  # fmt: skip
 """Optional packages, and the layer that imports them."""
 
@@ -223,6 +225,9 @@ def test_imports_point_to_the_right(path: Path) -> None:
         ("aios3.driver", "import python_multipart"),
         ("aios3.driver", "from aios3.otel import OpenTelemetryObserver"),
         ("aios3._client.client", "from opentelemetry import trace"),
+        ("aios3.driver", "from aios3.dask import upload_files"),
+        ("aios3.driver", "import distributed"),
+        ("aios3.dask._cluster.grid", "import asyncio"),
         ("aios3.web.forms", "import starlette"),
         ("aios3.web.forms", "from aios3.cli._shared.targets import S3Url"),
         ("aios3.driver", "import click"),

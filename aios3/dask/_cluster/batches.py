@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Unpack
 
 from aios3.driver import S3StorageDriver
-from aios3.errors import DriverClosedError, StorageError
+from aios3.errors import StorageError
 from aios3.models import UploadAttributes, UploadReceipt
 
 from .workers import run_in_call

@@ -27,16 +27,15 @@ from .workers import run_in_call
 
 __all__ = [
     "Fragment",
-    "PieceSent",
+    "PartsSent",
     "PieceSize",
     "Producer",
-    "SharedPartSent",
     "fragment_of",
+    "parts_of",
     "produce",
     "send_piece",
     "send_shared_part",
     "size_of",
-    "summary_of",
 ]
 
 Producer = Callable[[], Source | Awaitable[Source]]
@@ -54,30 +53,21 @@ class PieceSize:
 
 
 @dataclass(frozen=True, slots=True)
-class PieceSent:
-    """Whole parts of a piece that the store has."""
+class PartsSent:
+    """Whole parts of a piece, or one part of several pieces, that the store has."""
 
-    index: int
     parts: tuple[UploadedPart, ...]
-    fingerprint: str
-    """Digest of all bytes of the piece. It shows whether a second run of the producer gave other bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class SharedPartSent:
-    """Part of several pieces that the store has."""
-
-    part: UploadedPart
     origins: tuple[tuple[int, str], ...]
-    """Number and fingerprint of each piece that has bytes in the part."""
+    """Number of each piece that has bytes in these parts, and the digest of all its bytes. The digest shows whether a
+    second run of the producer gave other bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
     """One end of a piece, shorter than a part."""
 
-    index: int
-    fingerprint: str
+    origin: tuple[int, str]
+    """Number and digest of the piece."""
     content: bytes
 
 
@@ -85,7 +75,7 @@ class Fragment:
 class _SentPiece:
     """Result of `send_piece`, which stays on its worker. Only what others need leaves it."""
 
-    summary: PieceSent
+    sent: PartsSent
     head: bytes
     tail: bytes
 
@@ -108,9 +98,7 @@ def size_of(index: int, content: bytearray) -> PieceSize:
     return PieceSize(index, len(content))
 
 
-async def send_piece(
-    call: str, upload: MultipartUpload, place: PiecePlace, source: Producer | bytearray
-) -> _SentPiece:
+async def send_piece(call: str, upload: MultipartUpload, place: PiecePlace, source: Producer | bytearray) -> _SentPiece:
     """Send the whole parts of a piece, and keep its ends.
 
     Raises:
@@ -134,11 +122,11 @@ async def _send_piece(
             tail = await piece.take(place.tail)
             async for _ in piece.rest():  # the source has no further byte, or raises
                 pass
-    fingerprint = await in_library_thread(_fingerprint, head, parts, tail)
-    return _SentPiece(PieceSent(place.index, parts, fingerprint), head, tail)
+    digest = await in_library_thread(_digest, head, parts, tail)
+    return _SentPiece(PartsSent(parts, ((place.index, digest),)), head, tail)
 
 
-def _fingerprint(head: bytes, parts: tuple[UploadedPart, ...], tail: bytes) -> str:
+def _digest(head: bytes, parts: tuple[UploadedPart, ...], tail: bytes) -> str:
     digest = hashlib.sha256(head)
     for part in parts:
         digest.update(f"{part.number} {part.size} {part.checksum or part.etag}\n".encode())
@@ -146,20 +134,17 @@ def _fingerprint(head: bytes, parts: tuple[UploadedPart, ...], tail: bytes) -> s
     return digest.hexdigest()
 
 
-def summary_of(sent: _SentPiece) -> PieceSent:
+def parts_of(piece: _SentPiece) -> PartsSent:
     """Return what the caller needs of a piece."""
-    return sent.summary
+    return piece.sent
 
 
-def fragment_of(sent: _SentPiece, name: FragmentName) -> Fragment:
+def fragment_of(piece: _SentPiece, name: FragmentName) -> Fragment:
     """Return one end of a piece, for the part that it shares."""
-    content = sent.head if name == "head" else sent.tail
-    return Fragment(sent.summary.index, sent.summary.fingerprint, content)
+    return Fragment(piece.sent.origins[0], piece.head if name == "head" else piece.tail)
 
 
-async def send_shared_part(
-    call: str, upload: MultipartUpload, number: int, *fragments: Fragment
-) -> SharedPartSent:
+async def send_shared_part(call: str, upload: MultipartUpload, number: int, *fragments: Fragment) -> PartsSent:
     """Send a part that consists of ends of several pieces.
 
     Raises:
@@ -167,7 +152,7 @@ async def send_shared_part(
     """
     content = [fragment.content for fragment in fragments]
     part = await run_in_call(call, lambda driver: driver.upload_part(upload, number, content))
-    return SharedPartSent(part, tuple((each.index, each.fingerprint) for each in fragments))
+    return PartsSent((part,), tuple(fragment.origin for fragment in fragments))
 
 
 @asynccontextmanager
