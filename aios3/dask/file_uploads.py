@@ -84,7 +84,7 @@ async def upload_files(
         bucket: bucket of all objects.
         batch_size: files of one task. Take 1 for large files, so that all workers have some.
         files_at_once: files of a task that are uploaded at the same time.
-        max_failures: files that may fail; the call goes on with the others.
+        max_failures: files that may fail while the others are uploaded.
         retries: further runs of a batch that raised. A file that failed does not raise.
         on_progress: called here after each batch, with the counts so far.
         on_receipt: called here once with the receipt of each file. With ``None`` no receipts are sent here.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import aios3
+import aios3.dask
 import aios3.testing
 import aios3.web
 
@@ -21,7 +22,7 @@ SNAPSHOT: Final = Path(__file__).with_name("api.txt")
 
 def described() -> Iterator[str]:
     """Yield a line for every public name, and for every public member of a class."""
-    for module in (aios3, aios3.testing, aios3.web):
+    for module in (aios3, aios3.dask, aios3.testing, aios3.web):
         for name in sorted(module.__all__):
             yield from _described(f"{module.__name__}.{name}", getattr(module, name))
 
