@@ -11,11 +11,16 @@ from typing import ClassVar
 
 from distributed import Client, Nanny, Scheduler, Worker
 
-from aios3 import PROVIDERS, Credentials, RetryPolicy, S3StorageDriver, TransferConfig
+from aios3 import PROVIDERS, Credentials, Provider, RetryPolicy, S3StorageDriver, TransferConfig
 from aios3.testing import S3Server
 
 SECRET = "AIOS3_TEST_SECRET"
 """Environment variable from which `StoreDriver` reads the secret key."""
+
+
+def provider_of(part_size: int) -> Provider:
+    """Return a provider that takes parts of a size."""
+    return dataclasses.replace(PROVIDERS["generic"], min_part_size=part_size)
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class StoreDriver:
     region: str
     access_key_id: str
     part_size: int
+    names_process: bool = False
+    """The access key has the id of the process, so that the store knows who sends."""
     made: ClassVar[list[S3StorageDriver]] = []
     """Drivers that were made in this process."""
 
@@ -37,11 +44,12 @@ class StoreDriver:
         return cls(server.endpoint_url, server.region, server.credentials.access_key_id, part_size)
 
     def __call__(self) -> S3StorageDriver:
+        name = f"{self.access_key_id}-{os.getpid()}" if self.names_process else self.access_key_id
         driver = S3StorageDriver(
-            dataclasses.replace(PROVIDERS["generic"], min_part_size=self.part_size),
+            provider_of(self.part_size),
             endpoint_url=self.endpoint_url,
             region=self.region,
-            credentials=Credentials(self.access_key_id, os.environ[SECRET]),
+            credentials=Credentials(name, os.environ[SECRET]),
             transfer=TransferConfig(part_size=self.part_size),
             retry=RetryPolicy(base_delay=0, throttle_base_delay=0),
         )
