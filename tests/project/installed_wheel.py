@@ -24,6 +24,7 @@ CORE: Final = (
 OF_EXTRA: Final = {
     "cli": ("aios3.cli",),
     "dask": ("aios3.dask",),
+    "fsspec": ("aios3.fsspec",),
     "otel": ("aios3.otel",),
     "testing": ("aios3.testing.pytest_plugin",),
 }

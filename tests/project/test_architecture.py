@@ -24,6 +24,7 @@ ORDER = (
     "cli",
     "dask",
     "web",
+    "fsspec",
     "otel",
     "doctor",
     "_doctor",
@@ -44,7 +45,7 @@ ORDER = (
 )
 """Each layer may import itself and what is to its right."""
 
-FOR_USERS = ("dask", "web", "otel", "doctor", "credential_providers", "commands", "directories")
+FOR_USERS = ("dask", "web", "fsspec", "otel", "doctor", "credential_providers", "commands", "directories")
 """Public modules beside the drivers: users need them, and no layer does."""
 
 ROOT_VALUES = ("providers", "options", "checkpoints", "observing", "models", "timing", "credentials", "errors")
@@ -86,7 +87,7 @@ FOR_TYPES = frozenset({("aios3.errors", "aios3.checkpoints")})
 
 EXTRAS = frozenset({
     ("web", "python_multipart"), ("cli", "click"), ("cli", "rich"), ("directories", "watchfiles"),
-    ("otel", "opentelemetry"), ("dask", "distributed"),
+    ("otel", "opentelemetry"), ("dask", "distributed"), ("fsspec", "fsspec"),
 })  # fmt: skip
 """Optional packages, and the layer that imports them."""
 
@@ -228,6 +229,8 @@ def test_imports_point_to_the_right(path: Path) -> None:
         ("aios3.driver", "from aios3.dask import upload_files"),
         ("aios3.driver", "import distributed"),
         ("aios3.dask._cluster.grid", "import asyncio"),
+        ("aios3.driver", "from aios3.fsspec import Aios3FileSystem"),
+        ("aios3.driver", "import fsspec"),
         ("aios3.web.forms", "import starlette"),
         ("aios3.web.forms", "from aios3.cli._shared.targets import S3Url"),
         ("aios3.driver", "import click"),
