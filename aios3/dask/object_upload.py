@@ -11,6 +11,7 @@ from aios3._concurrency.caller_errors import async_block, note
 from aios3._protocol.parts.part_tracker import PartTracker
 from aios3._upload.shared.job import BeforeCommit
 from aios3._upload.shared.progress import ProgressCallback, ProgressReporter
+from aios3._upload.source.length import SourceLength
 from aios3.checkpoints import MultipartUpload
 from aios3.driver import S3StorageDriver
 from aios3.errors import ConfigurationError, IntegrityError
@@ -92,7 +93,9 @@ async def upload_from_workers(
         upload = await driver.create_multipart_upload(bucket, key, size=total, transfer=transfer, **attributes)
         async with _aborting(driver, upload):
             async with cluster_call(client, driver_factory, retries) as call:
-                parts = await _Pieces(call, upload, ProgressReporter(on_progress, total)).send(producers, sizes)
+                parts = await _Pieces(call, upload, SourceLength(size=total, max_size=None), on_progress).send(
+                    producers, sizes
+                )
             size = sum(part.size for part in parts)
             return await driver.complete_multipart_upload(upload, size=size, parts=parts, before_commit=before_commit)
 
@@ -123,10 +126,13 @@ async def _aborting(driver: S3StorageDriver, upload: MultipartUpload) -> AsyncGe
 class _Pieces:
     """Graph of the tasks for one object, which grows as sizes become known. Only small results come here."""
 
-    def __init__(self, call: ClusterCall, upload: MultipartUpload, progress: ProgressReporter) -> None:
+    def __init__(
+        self, call: ClusterCall, upload: MultipartUpload, length: SourceLength, on_progress: ProgressCallback | None
+    ) -> None:
         self._call = call
         self._upload = upload
-        self._progress = progress
+        self._length = length
+        self._progress = ProgressReporter(on_progress, length)
         self._grid = Grid(upload.part_size)
         self._tracker = PartTracker()
         self._sizes: dict[int, int] = {}
@@ -166,7 +172,7 @@ class _Pieces:
         self._call.wait_for(self._call.submit("size", index, size_of, index, self._contents[index], urgent=True))
 
     def _place_known(self, found: PieceSize) -> None:
-        self._progress.bytes_read += found.size
+        self._length.count(found.size)
         self._sizes[found.index] = found.size
         while (index := self._grid.count) in self._sizes:
             content = self._contents.pop(index)
@@ -209,6 +215,6 @@ class _Pieces:
         for index, digest in result.origins:
             self._digests.setdefault(index, set()).add(digest)
         self._tracker.restore(result.parts)
-        self._progress.bytes_read = max(self._progress.bytes_read, self._tracker.bytes_stored)
+        self._length.read = max(self._length.read, self._tracker.bytes_stored)
         self._progress.note_stored(self._tracker)
         await self._progress.report()

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from tests.support.clusters import StoreDriver, cluster_in_loop
-from tests.support.places import ROOT
-
-PAGE = ROOT / "docs/many-machines.md"
+from tests.support.documents import page_block
 
 
 async def test_the_example_makes_one_object(server, driver):
-    block, *_ = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    block = page_block("docs/many-machines.md", "upload_from_workers(")
     names = {"__name__": "example"}
-    exec(compile(block, str(PAGE), "exec"), names)
+    exec(compile(block.text, "docs/many-machines.md", "exec"), names)
     names["make_driver"] = StoreDriver.of(server, 1024)
     await driver.create_container("videos")
     async with cluster_in_loop() as (_, client):

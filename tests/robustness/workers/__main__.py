@@ -85,7 +85,7 @@ class KillingStore(S3Server):
         answer = super().process(request, body) if self.point.is_processed or not is_victim else None
         if is_victim:
             self.deaths += 1
-            signature = dict(request.headers)["Authorization"]
+            signature = {name.lower(): value for name, value in request.headers}["authorization"]
             os.kill(
                 int(signature.partition("-HMAC-SHA256 Credential=")[2].partition("/")[0].partition("-")[2]),
                 signal.SIGKILL,

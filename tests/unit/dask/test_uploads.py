@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aios3 import IntegrityError, MultipartUpload, UploadedPart
-from aios3._upload.shared.progress import ProgressReporter
+from aios3._upload.source.length import SourceLength
 from aios3.dask._cluster.pieces import PartsSent
 from aios3.dask.file_uploads import _batches
 from aios3.dask.object_upload import _Pieces
@@ -41,7 +41,9 @@ def sent(number, *origins):
 async def test_a_piece_that_differs_in_a_second_run_is_refused(second_digest):
     """Its head went to a neighbour before its worker died. A second run with the same bytes is no error."""
     results = [sent(1, (0, "x"), (1, "a")), sent(2, (1, second_digest)), sent(3, (1, second_digest))]
-    pieces = _Pieces(ScriptedCall(results), MultipartUpload("bucket", "key", "id", 10), ProgressReporter(None, None))
+    pieces = _Pieces(
+        ScriptedCall(results), MultipartUpload("bucket", "key", "id", 10), SourceLength(size=None, max_size=None), None
+    )
     upload = pieces.send([bytes, bytes], [5, 25])
     if second_digest == "a":
         assert [part.number for part in await upload] == [1, 2, 3]
