@@ -61,7 +61,8 @@ class StoreDriver:
 async def cluster_in_loop(workers: int = 2) -> AsyncIterator[tuple[Scheduler, Client]]:
     """Run a scheduler, its workers of one thread each, and a client in the running loop."""
     async with AsyncExitStack() as stack:
-        scheduler = await stack.enter_async_context(Scheduler(dashboard=False, port=0, host="127.0.0.1"))
+        options = {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}
+        scheduler = await stack.enter_async_context(Scheduler(**options))
         for _ in range(workers):
             await stack.enter_async_context(worker_in_loop(scheduler))
         client = await stack.enter_async_context(Client(scheduler.address, asynchronous=True))
