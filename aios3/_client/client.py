@@ -45,7 +45,7 @@ _READS: Final = frozenset({"GetObject", "HeadObject"})
 """Operations whose responses describe an object, or have its bytes."""
 
 _FAILURES: Final = (ResponseError, TransportError, DriverClosedError)
-"""Errors of an attempt that are judged, and perhaps answered by a retry."""
+"""Errors of an attempt that are judged, and perhaps retried."""
 
 _CLEANUP_ATTEMPTS: Final = RetryPolicy().max_attempts
 """Minimum of attempts for a request that cleans up, even if the caller's policy allows fewer."""

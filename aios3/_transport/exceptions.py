@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import ssl
 from collections.abc import Callable
@@ -105,8 +106,30 @@ def words_of(error: BaseException) -> str:
 def _words(error: BaseException) -> str:
     """Return the message of a network error. Of any other error only the name is safe to repeat."""
     name = type(error).__name__
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return _words_of_connecting(error)
     is_of_network = isinstance(error, aiohttp.ClientError | OSError)
     return str(error) or name if is_of_network else f"the HTTP client failed with {name}"
+
+
+def _words_of_connecting(error: aiohttp.ClientConnectorError) -> str:
+    """Return where no connection was made, and the words of the system. aiohttp adds its setting of TLS."""
+    cause: Exception = error.os_error
+    hint = ""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+    elif isinstance(error, aiohttp.ClientConnectorSSLError):
+        hint = "; if that port speaks plain http, its URL must begin with http://"
+    place = getattr(error, "path", None) or f"{error.host}:{error.port}"  # a session may use a socket of Unix
+    return f"cannot connect to {place} ({_words_of_system(cause)}){hint}"
+
+
+def _words_of_system(cause: Exception) -> str:
+    """Return the system's own text for an error number, because asyncio puts an address in its place."""
+    number = getattr(cause, "errno", None) or 0
+    if number in errno.errorcode and not isinstance(cause, ssl.SSLError):  # OpenSSL numbers its errors otherwise
+        return os.strerror(number)
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
 
 
 def _note_proxies(request: Request, failure: TransportError) -> None:

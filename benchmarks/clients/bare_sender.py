@@ -90,8 +90,7 @@ class _Upload:
 
     async def _complete(self, upload_id: str) -> None:
         parts = "".join(
-            f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
-            for number, etag in self._etags.items()
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>" for number, etag in self._etags.items()
         )
         document = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>"
         await self._post(f"?uploadId={upload_id}", document.encode())
