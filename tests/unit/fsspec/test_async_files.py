@@ -54,6 +54,17 @@ async def test_finally_close_discards_what_an_exception_interrupts(fs, server):
     assert (server.objects, server.open_uploads) == ({}, [])
 
 
+async def test_an_exception_that_is_raised_again_in_the_block_discards(fs, server):
+    with pytest.raises(KeyError):
+        try:
+            raise KeyError
+        except KeyError as error:
+            async with await fs.open_async(PATH, "wb") as file:
+                await file.write(b"1")
+                raise error
+    assert not server.objects
+
+
 @pytest.mark.parametrize("cancellations", [1, 2])
 @pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"])
 async def test_a_cancelled_block_leaves_nothing(fs, server, operation, cancellations):

@@ -32,7 +32,7 @@ async def test_a_mapping_stands_for_a_record():
     assert Drivers({"credentials": "anonymous"}).current._credentials is ANONYMOUS
 
 
-async def test_closing_from_a_thread_leaves_dead_loops_and_forks_alone(monkeypatch: pytest.MonkeyPatch):
+async def test_closing_from_a_thread_leaves_loops_that_stand_and_forks_alone(monkeypatch: pytest.MonkeyPatch):
     drivers = Drivers({})
     loop = asyncio.new_event_loop()
 
@@ -40,7 +40,6 @@ async def test_closing_from_a_thread_leaves_dead_loops_and_forks_alone(monkeypat
         return drivers.current
 
     await asyncio.to_thread(loop.run_until_complete, use())
-    loop.close()
     driver = drivers.current
     with monkeypatch.context() as context:
         context.setattr(os, "getpid", lambda: -1)
@@ -48,3 +47,4 @@ async def test_closing_from_a_thread_leaves_dead_loops_and_forks_alone(monkeypat
     (closing,) = await asyncio.to_thread(drivers.close_soon)
     await asyncio.wrap_future(closing)
     assert driver._closed.is_set()
+    loop.close()

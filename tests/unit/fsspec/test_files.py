@@ -86,6 +86,17 @@ def test_a_file_that_is_opened_while_an_exception_is_handled_commits(fs, store):
     assert file.receipt.size == 1
 
 
+def test_an_exception_that_is_raised_again_in_the_block_discards(fs, store):
+    with pytest.raises(KeyError):
+        try:
+            raise KeyError
+        except KeyError as error:
+            with fs.open(PATH, "wb") as file:
+                file.write(b"1")
+                raise error
+    assert not store.objects
+
+
 @pytest.mark.parametrize("kind", ["binary", "text", "gzip", "gzip-text"])
 def test_a_file_that_is_never_closed_is_discarded_when_it_is_collected(fs, store, kind):
     file = FILES[kind](fs, "w")
@@ -132,6 +143,16 @@ def test_a_compressor_that_cannot_write_its_end_leaves_nothing(fs, store):
     file.write(TEXT * 9)
     with pytest.raises(PermissionError):
         file.close()
+    assert (store.objects, store.open_uploads) == ({}, [])
+
+
+def test_a_compressor_that_fails_at_its_end_leaves_nothing(fs, store, monkeypatch):
+    file = fs.open(PATH, "wb", compression="gzip")
+    file.write(random.Random(1).randbytes(200 * PART))
+    monkeypatch.setattr(file._compressor, "close", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        file.close()
+    monkeypatch.undo()
     assert (store.objects, store.open_uploads) == ({}, [])
 
 
@@ -254,6 +275,11 @@ class TestTransaction:
             fs.pipe_file("bucket/small", b"1")
             fs.pipe_file("bucket/pipe", bytes(9 * PART))
         assert (store.objects, store.open_uploads) == ({}, [])
+        with fs.transaction:
+            with pytest.raises(ZeroDivisionError):
+                fs.pipe_file("bucket/pipe", (bytes(PART // part) for part in (1, 1, 1, 0)))
+            assert not store.open_uploads
+        assert not store.objects
 
     def test_a_file_whose_exception_is_caught_is_left_out(self, fs, store):
         with fs.transaction:
