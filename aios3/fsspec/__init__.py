@@ -1,7 +1,4 @@
-"""Filesystem of fsspec over the driver (extra ``fsspec``), whose writers discard what an exception interrupts::
-
-    import pandas
-    pandas.DataFrame({"a": [1]}).to_csv("aios3://bucket/table.csv")
+"""Filesystem of fsspec over the driver (extra ``fsspec``), whose writers discard what an exception interrupts.
 
 fsspec finds it by the name ``aios3`` in the metadata of the installed package. An import of this module registers it
 too, for a package that is not installed.

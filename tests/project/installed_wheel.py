@@ -21,7 +21,12 @@ CORE: Final = (
     "aios3.testing",
     "aios3.web",
 )
-OF_EXTRA: Final = {"cli": ("aios3.cli",), "otel": ("aios3.otel",), "testing": ("aios3.testing.pytest_plugin",)}
+OF_EXTRA: Final = {
+    "cli": ("aios3.cli",),
+    "fsspec": ("aios3.fsspec",),
+    "otel": ("aios3.otel",),
+    "testing": ("aios3.testing.pytest_plugin",),
+}
 """Modules that an extra adds; each other extra is needed by functions of the core's modules."""
 ISOLATED: Final = "-I"
 """The option of Python that keeps the checkout and PYTHONPATH out, so that the installed package is imported."""

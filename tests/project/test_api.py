@@ -17,6 +17,7 @@ import aios3
 import aios3.credential_providers
 import aios3.directories
 import aios3.doctor
+import aios3.fsspec
 import aios3.observing
 import aios3.otel
 import aios3.testing
@@ -28,6 +29,7 @@ PUBLIC_MODULES: Final = (
     aios3.credential_providers,
     aios3.directories,
     aios3.doctor,
+    aios3.fsspec,
     aios3.observing,
     aios3.otel,
     aios3.testing,
@@ -70,6 +72,8 @@ def _members(name: str, value: type) -> Iterator[str]:
         found for base in value.__mro__[1:] if base.__name__ in aios3.__all__ or base.__module__ == "builtins"
         for found in dir(base)
     }  # fmt: skip
+    inherited |= {found for base in value.__mro__ if base.__module__.startswith("fsspec.") for found in vars(base)}
+    inherited -= {found for base in value.__mro__ if base.__module__.startswith("aios3.fsspec") for found in vars(base)}
     for member in sorted({found for found in dir(value) if not found.startswith("_")} - fields - inherited):
         if isinstance(inspect.getattr_static(value, member), property):
             yield f"{name}.{member}: property"
