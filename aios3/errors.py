@@ -165,7 +165,7 @@ class ResponseError(StorageError):
         if self.part_number is not None:
             subject += f", part {self.part_number},"
         response = f"{self.status} {self.code}" if self.code else str(self.status)
-        text = f"{subject} was answered {response}: {self.message}"
+        text = f"{subject} got response {response}: {self.message}"
         return f"{text} (request id {self.request_id})" if self.request_id else text
 
 

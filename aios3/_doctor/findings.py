@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -46,9 +45,6 @@ class Finding:
 Report = Callable[[Finding], None]
 """Function that receives each finding as soon as it is known."""
 
-_SSL_SETTING: Final = re.compile(r" ssl:(?:<[^>]*>|\w+)")
-"""Words of aiohttp that would make people think of TLS where there is none."""
-
 _ADVICE: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (ContainerNotFoundError, "bucket", "check the bucket's name, --endpoint-url and --provider"),
     (CredentialsError, "credentials", "check the access key id and its secret, --profile and --region"),
@@ -67,9 +63,7 @@ def problem_of(error: Exception) -> Finding:
     if isinstance(error, ConfigurationError):
         return Finding("configuration", "problem", _sentence(str(error)), cause="configuration")
     if isinstance(error, TransportError):
-        return Finding(
-            "endpoint", "problem", _SSL_SETTING.sub("", _sentence(str(error))), _way_to_endpoint(error), "no response"
-        )
+        return Finding("endpoint", "problem", _sentence(str(error)), _way_to_endpoint(error), "no response")
     for kind, subject, advice in _ADVICE:
         if isinstance(error, kind):
             return Finding(subject, "problem", _sentence(str(error)), advice)

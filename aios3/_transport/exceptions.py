@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import ssl
 from collections.abc import Callable
@@ -13,6 +14,8 @@ import aiohttp
 
 from aios3._protocol.wire.messages import Request
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError, TransportError, TransportTimeoutError
+
+from .stall_timeout import StallTimer
 
 __all__ = ["MappedExceptions", "closed_during", "subject_of", "words_of"]
 
@@ -27,7 +30,7 @@ class MappedExceptions:
         DriverClosedError: the transport is closed, or was closed meanwhile, whatever aiohttp raises then.
     """
 
-    __slots__ = ("_ignores_environment", "_is_closed", "_is_connecting", "_is_owner", "_request")
+    __slots__ = ("_ignores_environment", "_is_closed", "_is_owner", "_request", "_timer")
 
     def __init__(
         self,
@@ -35,7 +38,7 @@ class MappedExceptions:
         *,
         is_owner: bool,
         is_closed: Callable[[], bool],
-        is_connecting: Callable[[], bool] = lambda: False,
+        timer: StallTimer | None = None,
         ignores_environment: bool = False,
     ) -> None:
         """Describe the attempt.
@@ -44,13 +47,13 @@ class MappedExceptions:
             request: for the messages.
             is_owner: the session is the driver's own.
             is_closed: returns whether the transport is closed.
-            is_connecting: returns whether no connection is known yet.
+            timer: knows whether the attempt is connected; ``None`` if that is not known.
             ignores_environment: requests go to the store directly, whatever proxies the environment names.
         """
         self._request = request
         self._is_owner = is_owner
         self._is_closed = is_closed
-        self._is_connecting = is_connecting
+        self._timer = timer
         self._ignores_environment = ignores_environment
 
     def __enter__(self) -> None:
@@ -82,7 +85,8 @@ class MappedExceptions:
         return ConfigurationError("the aiohttp session that the driver uses is closed")
 
     def _is_of_connecting(self, failure: TransportError) -> bool:
-        return not failure.was_sent or (isinstance(failure, TransportTimeoutError) and self._is_connecting())
+        is_connecting = self._timer is not None and self._timer.is_connecting
+        return not failure.was_sent or (isinstance(failure, TransportTimeoutError) and is_connecting)
 
 
 def _is_cancelled() -> bool:
@@ -105,8 +109,30 @@ def words_of(error: BaseException) -> str:
 def _words(error: BaseException) -> str:
     """Return the message of a network error. Of any other error only the name is safe to repeat."""
     name = type(error).__name__
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return _words_of_connecting(error)
     is_of_network = isinstance(error, aiohttp.ClientError | OSError)
     return str(error) or name if is_of_network else f"the HTTP client failed with {name}"
+
+
+def _words_of_connecting(error: aiohttp.ClientConnectorError) -> str:
+    """Return where no connection was made, and the words of the system. aiohttp adds its setting of TLS."""
+    cause: Exception = error.os_error
+    hint = ""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+    elif isinstance(error, aiohttp.ClientConnectorSSLError):
+        hint = "; if that port speaks plain http, its URL must begin with http://"
+    place = getattr(error, "path", None) or f"{error.host}:{error.port}"  # a session may use a socket of Unix
+    return f"cannot connect to {place} ({_words_of_system(cause)}){hint}"
+
+
+def _words_of_system(cause: Exception) -> str:
+    """Return the system's own text for an error number, because asyncio puts an address in its place."""
+    number = getattr(cause, "errno", None) or 0
+    if number in errno.errorcode and not isinstance(cause, ssl.SSLError):  # OpenSSL numbers its errors otherwise
+        return os.strerror(number)
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
 
 
 def _note_proxies(request: Request, failure: TransportError) -> None:

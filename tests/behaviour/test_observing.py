@@ -15,8 +15,8 @@ from aios3 import ConfigurationError, Observer, S3StorageDriver, TransferConfig,
 from aios3._driver import uploads
 from aios3.testing import Fault
 from tests.conftest import PART
+from tests.support.documents import page_block
 from tests.support.driver_scenes import CONTENT, leave_stream
-from tests.support.places import ROOT
 
 
 async def _chunks():
@@ -236,17 +236,27 @@ def test_an_observer_that_cannot_work_is_refused():
         S3StorageDriver(observer=Wrong())
 
 
-@pytest.mark.parametrize("name", ["LogSlowParts", "StatsD"])
+OBSERVERS = {
+    "LogSlowParts": page_block("docs/observing.md", "LogSlowParts("),
+    "StatsD": page_block("docs/observing.md", "StatsD("),
+}
+
+
+@pytest.mark.parametrize("name", OBSERVERS)
 async def test_an_observer_of_the_page_works_as_it_stands(server, make_driver, caplog, name):
-    page = (ROOT / "docs" / "observing.md").read_text(encoding="utf-8")
-    (block,) = [found for found in _PYTHON.findall(page) if f"class {name}(" in found]
-    names: dict[str, Any] = {"__name__": "page"}
-    exec(block, names)
-    observer = names[name]()
+    observer = OBSERVERS[name].run()[name]()
     with contextlib.closing(observer) if name == "StatsD" else contextlib.nullcontext():
         server.faults.add(Fault("answer", "UploadPart", status=500, code="InternalError"))
         await make_driver(observer=observer).upload_object_via_stream(CONTENT, "bucket", "key")
     assert "observer" not in caplog.text
 
 
-_PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+async def test_the_receipt_says_where_the_time_went_as_the_page_shows(driver, server, capsys):
+    await driver.create_container("videos")
+    names = {"dataclasses": dataclasses, "driver": driver, "source": b"film"}
+    await page_block("docs/observing.md", "receipt.timing").run_in_task(**names)
+    assert re.fullmatch(r"\d+\.\d s, most of them for \w+\n", capsys.readouterr().out)
+
+
+async def test_the_driver_with_opentelemetry_can_be_made():
+    assert isinstance(page_block("docs/observing.md", "OpenTelemetryObserver(").run()["driver"], S3StorageDriver)

@@ -82,7 +82,7 @@ async def test_a_failed_part_cancels_a_waiting_block(server, driver):
     """At once. The part's error is raised."""
     server.faults.add(Fault("answer", "UploadPart", part_number=1, status=403, code="AccessDenied", times=100))
     reached = []
-    with pytest.raises(AccessDeniedError, match="UploadPart of 'bucket/key', part 1, was answered 403") as caught:
+    with pytest.raises(AccessDeniedError, match="UploadPart of 'bucket/key', part 1, got response 403") as caught:
         async with driver.open_upload("bucket", "key") as upload:
             await upload.write(bytes(2 * PART))
             reached.append("before")

@@ -61,6 +61,7 @@ _INTRODUCTION = """\
 
 Written by the test run itself, not by hand. To make it again:
 
+<!-- not executed: it takes minutes, and writes this page -->
 ```console
 $ AIOS3_CONFORMANCE_TABLE=docs/conformance.md make test ARGS="tests/conformance -n 2 --dist=loadfile"
 ```

@@ -7,21 +7,46 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import aios3
+import aios3.credential_providers
+import aios3.directories
+import aios3.doctor
+import aios3.fsspec
+import aios3.observing
+import aios3.otel
 import aios3.testing
 import aios3.web
+from tests.support.documents import text_of
+
+PUBLIC_MODULES: Final = (
+    aios3,
+    aios3.credential_providers,
+    aios3.directories,
+    aios3.doctor,
+    aios3.fsspec,
+    aios3.observing,
+    aios3.otel,
+    aios3.testing,
+    aios3.web,
+)
+"""Modules that users import from. The names of the other modules without an underscore are public in these."""
+HOMES: Final = frozenset(
+    {"checkpoints", "cli", "commands", "credentials", "driver", "errors", "models", "options", "providers", "timing"}
+)
+"""Modules that users do not import from."""
 
 SNAPSHOT: Final = Path(__file__).with_name("api.txt")
 
 
 def described() -> Iterator[str]:
     """Yield a line for every public name, and for every public member of a class."""
-    for module in (aios3, aios3.testing, aios3.web):
+    for module in PUBLIC_MODULES:
         for name in sorted(module.__all__):
             yield from _described(f"{module.__name__}.{name}", getattr(module, name))
 
@@ -47,6 +72,8 @@ def _members(name: str, value: type) -> Iterator[str]:
         found for base in value.__mro__[1:] if base.__name__ in aios3.__all__ or base.__module__ == "builtins"
         for found in dir(base)
     }  # fmt: skip
+    inherited |= {found for base in value.__mro__ if base.__module__.startswith("fsspec.") for found in vars(base)}
+    inherited -= {found for base in value.__mro__ if base.__module__.startswith("aios3.fsspec") for found in vars(base)}
     for member in sorted({found for found in dir(value) if not found.startswith("_")} - fields - inherited):
         if isinstance(inspect.getattr_static(value, member), property):
             yield f"{name}.{member}: property"
@@ -63,6 +90,22 @@ def _signature(function: Any) -> str:
 def test_the_public_names_are_those_of_the_snapshot() -> None:
     """A name, a signature or a field that changed is a change to the users' code."""
     assert list(described()) == SNAPSHOT.read_text("utf-8").splitlines()
+
+
+def test_each_module_is_public_or_the_home_of_names_that_another_gives() -> None:
+    found = {info.name for info in pkgutil.iter_modules(aios3.__path__) if not info.name.startswith("_")}
+    public = {module.__name__.rpartition(".")[2] for module in PUBLIC_MODULES if module is not aios3}
+    assert found == public | HOMES
+
+
+def test_the_page_has_every_public_name() -> None:
+    """A module with all of its names, or those that it leaves out in another place."""
+    page = text_of("docs/api.md")
+    sections = re.findall(r"^\.\. automodule:: (\S+)\n((?:   :.*\n)*)", page, re.MULTILINE)
+    assert [name for name, _ in sections] == [module.__name__ for module in PUBLIC_MODULES]
+    for name, options in sections:
+        for left_out in re.findall(r":exclude-members: (.+)", options):
+            assert f".. autodata:: {name}.{left_out}" in page or left_out in aios3.__all__
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ ORDER = (
     "__main__",
     "cli",
     "web",
+    "fsspec",
     "otel",
     "doctor",
     "_doctor",
@@ -42,7 +43,7 @@ ORDER = (
 )
 """Each layer may import itself and what is to its right."""
 
-FOR_USERS = ("web", "otel", "doctor", "credential_providers", "commands", "directories")
+FOR_USERS = ("web", "fsspec", "otel", "doctor", "credential_providers", "commands", "directories")
 """Public modules beside the drivers: users need them, and no layer does."""
 
 ROOT_VALUES = (
@@ -93,7 +94,7 @@ FOR_TYPES = frozenset({("aios3.errors", "aios3.checkpoints")})
 
 EXTRAS = frozenset({
     ("web", "python_multipart"), ("cli", "click"), ("cli", "rich"), ("directories", "watchfiles"),
-    ("otel", "opentelemetry"),
+    ("otel", "opentelemetry"), ("fsspec", "fsspec"),
 })  # fmt: skip
 """Optional packages, and the layer that imports them."""
 
@@ -232,6 +233,8 @@ def test_imports_point_to_the_right(path: Path) -> None:
         ("aios3.driver", "import python_multipart"),
         ("aios3.driver", "from aios3.otel import OpenTelemetryObserver"),
         ("aios3._client.client", "from opentelemetry import trace"),
+        ("aios3.driver", "from aios3.fsspec import Aios3FileSystem"),
+        ("aios3.driver", "import fsspec"),
         ("aios3.web.forms", "import starlette"),
         ("aios3.web.forms", "from aios3.cli._shared.targets import S3Url"),
         ("aios3.driver", "import click"),

@@ -28,6 +28,8 @@ from aios3._protocol.checksums.digests import is_available
 from aios3._protocol.parts.part_plan import plan_parts
 from aios3.options import GIB, MIB
 from aios3.testing import Fault, S3Server
+from tests.project.test_api import PUBLIC_MODULES
+from tests.support.documents import Block, page_block
 from tests.support.places import PACKAGE, ROOT
 
 PAGES = (
@@ -35,34 +37,20 @@ PAGES = (
     *(f"docs/{name}.md" for name in ("uploads", "objects", "reference", "stores", "speed", "testing")),
 )
 README = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
-HANDLER, SCRIPT, WRITER, AROUND, SERVING, CRASH, SHUTDOWN, STORES, CREDENTIALS, OPTIONS, TESTING = MARKERS = (
-    "FastAPI(",
-    "asyncio.run(",
-    "open_upload(",
-    "cleanup_multipart_uploads(",
-    "APIRouter(",
-    "recover_after_crash(",
-    "close_on_signal(",
-    "GoogleStorageDriver(",
-    "AssumeRoleCredentials(",
-    "RetryPolicy(",
-    "S3Server(",
-)
-
-
-def block(marker: str) -> str:
-    """Return the one example in which the marker stands."""
-    (found,) = [text for text in BLOCKS if marker in text]
-    return found
-
-
-def namespace_of(marker: str) -> dict[str, Any]:
-    """Run an example as a module and return its names."""
-    names: dict[str, Any] = {"__name__": "example"}
-    exec(compile(block(marker), "README.md", "exec"), names)
-    return names
+HANDLER = page_block("README.md", "FastAPI(")
+SCRIPT = page_block("docs/uploads.md", "asyncio.run(")
+WRITER = page_block("docs/uploads.md", 'open_upload("videos"')
+AROUND = page_block("docs/objects.md", "cleanup_multipart_uploads(")
+SERVING = page_block("docs/objects.md", "APIRouter(")
+CRASH = page_block("docs/uploads.md", "recover_after_crash(")
+SHUTDOWN = page_block("docs/uploads.md", "close_on_signal(")
+PLAIN_SCRIPT = page_block("docs/shutdown.md", "add_signal_handler(")
+STORES = page_block("docs/stores.md", "GoogleStorageDriver(")
+CREDENTIALS = page_block("docs/stores.md", "AssumeRoleCredentials(")
+OPTIONS = page_block("docs/reference.md", "RetryPolicy(")
+TESTING = page_block("docs/testing.md", "S3Server(")
+LIFECYCLE = page_block("docs/uploads.md", "AbortIncompleteMultipartUpload", "json")
 
 
 @pytest.fixture
@@ -134,7 +122,7 @@ async def test_the_web_handler_streams_a_body_into_the_store(videos: S3Server) -
     """A body of several parts arrives; its length is never told."""
     pytest.importorskip("fastapi")
     body = [bytes([number]) * MIB for number in range(11)]
-    async with AsgiClient(namespace_of(HANDLER)["app"]) as client:
+    async with AsgiClient(HANDLER.run()["app"]) as client:
         status, answer = await client.put("/videos/cat.mp4", body)
     stored = videos.objects["videos", "2026/cat.mp4"]
     assert (status, answer) == (200, {"etag": stored.etag.strip('"'), "size": 11 * MIB, "parts": 3})
@@ -145,7 +133,7 @@ async def test_the_web_handler_streams_a_body_into_the_store(videos: S3Server) -
 
 async def test_the_web_handler_aborts_when_the_client_goes_away(videos: S3Server) -> None:
     """After parts were stored; nothing is open and nothing is there, and no error reaches the server's log."""
-    async with AsgiClient(namespace_of(HANDLER)["app"]) as client:
+    async with AsgiClient(HANDLER.run()["app"]) as client:
         assert await client.put("/videos/cat.mp4", [bytes(6 * MIB)], disconnects=True) == (400, None)
         assert "CreateMultipartUpload" in {request.operation for request in videos.requests}
         assert (videos.open_uploads, videos.objects) == ([], {})
@@ -193,7 +181,7 @@ async def end_badly(
 @pytest.mark.parametrize("how", BAD_ENDS)
 async def test_the_web_handler_ends_badly_with_nothing_left(videos: S3Server, how: str) -> None:
     """A driver that was closed is 503; the rest is the server's business."""
-    app = namespace_of(HANDLER)["app"]
+    app = HANDLER.run()["app"]
     async with AsgiClient(app) as client:
         call = client.put("/videos/cat.mp4", itertools.repeat(bytes(MIB)))
         if how == "driver closed":
@@ -208,7 +196,7 @@ async def test_the_writer_example_ends_badly_with_nothing_left(videos: S3Server,
     """Whoever records is told."""
     async with S3StorageDriver() as driver:
         with pytest.raises(BAD_ENDS[how]):
-            call = namespace_of(WRITER)["record"](driver, itertools.repeat(bytes(MIB)))
+            call = WRITER.run()["record"](driver, itertools.repeat(bytes(MIB)))
             await end_badly(how, videos, call, lambda: driver)
 
 
@@ -226,7 +214,7 @@ async def test_the_example_of_going_on_ends_badly_with_nothing_left(videos: S3Se
 
     async with S3StorageDriver() as driver:
         with pytest.raises(BAD_ENDS[how]):
-            await end_badly(how, videos, namespace_of(CRASH)["archive"](driver, read_from, None), lambda: driver)
+            await end_badly(how, videos, CRASH.run()["archive"](driver, read_from, None), lambda: driver)
     assert closed == [0]
 
 
@@ -235,7 +223,7 @@ async def run_script(
 ) -> tuple[int, str, str]:
     """Run the script; interrupt it, if that is wanted, once two parts are stored."""
     script = tmp_path / "upload.py"
-    script.write_text(block(SCRIPT), encoding="utf-8")
+    script.write_text(SCRIPT.text, encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(script), *arguments,
         env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"], "HOME": str(tmp_path), **aws_variables(server)}
@@ -307,7 +295,7 @@ async def test_the_script_commits_nothing_when_the_command_fails(videos: S3Serve
 async def test_the_writer_example_records_frames(videos: S3Server) -> None:
     """Its function returns the receipt of all that was written."""
     async with S3StorageDriver() as driver:
-        receipt = await namespace_of(WRITER)["record"](driver, [b"frame"] * 3)
+        receipt = await WRITER.run()["record"](driver, [b"frame"] * 3)
     assert videos.objects["videos", "camera-7.mjpeg"].body == b"frame" * 3
     assert receipt.size == 15
 
@@ -317,7 +305,7 @@ async def test_the_examples_around_the_uploads(videos: S3Server) -> None:
     body = b"x" * (MIB + 1)
     async with S3StorageDriver() as driver:
         await driver.upload_object_via_stream(body, "videos", "2026/cat.mp4")
-        example = namespace_of(AROUND)
+        example = AROUND.run()
         beginning, link = await example["preview_of"](driver, "2026/cat.mp4")
         assert await example["tidy"](driver, "2026/") == (0, MIB + 1)
     assert beginning == body[:MIB]
@@ -342,7 +330,7 @@ async def test_the_example_of_serving_objects(videos: S3Server) -> None:
     """Headers and bytes of what is there, 404 for what is not, and nothing is read for a client that has gone."""
     body = bytes(range(256)) * (16 * MIB // 256)
     app = FastAPI()
-    app.include_router(namespace_of(SERVING)["router"])
+    app.include_router(SERVING.run()["router"])
     async with S3StorageDriver() as uploader:
         receipt = await uploader.upload_object_via_stream(body, "videos", "2026/cat.mp4", content_type="video/mp4")
     await videos.wait_for(lambda server: server.open_connections == 0)
@@ -368,7 +356,7 @@ async def test_the_example_of_serving_objects(videos: S3Server) -> None:
 
 async def test_the_examples_of_what_comes_after_a_crash(videos: S3Server, tmp_path: Path) -> None:
     """A log goes on where a closed driver left it, and what is left after that is ended."""
-    example = namespace_of(CRASH)
+    example = CRASH.run()
     body = bytes(range(256)) * (12 * MIB // 256)
     is_stored = asyncio.Event()
 
@@ -397,7 +385,7 @@ async def test_the_example_of_shutting_down_closes_the_driver_at_the_signal(vide
     seen: list[int] = []
     former = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
     try:
-        async with namespace_of(SHUTDOWN)["lifespan"](None) as state:
+        async with SHUTDOWN.run()["lifespan"](None) as state:
             os.kill(os.getpid(), signal.SIGTERM)
             while True:
                 try:
@@ -409,9 +397,26 @@ async def test_the_example_of_shutting_down_closes_the_driver_at_the_signal(vide
     assert seen == [signal.SIGTERM]
 
 
+async def test_the_example_of_a_script_aborts_at_the_signal(videos: S3Server) -> None:
+    """With an upload in the place of the dots."""
+    upload = "        await driver.upload_object_via_stream(source, 'videos', 'endless')\n"
+    names = replace(PLAIN_SCRIPT, text=PLAIN_SCRIPT.text.replace("        ...\n", upload)).run(
+        source=itertools.repeat(bytes(MIB))
+    )
+    running = asyncio.create_task(names["main"]())
+    try:
+        await videos.wait_for(lambda server: server.open_uploads and len(server.open_uploads[0].parts) >= 2)
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    finally:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+    assert (videos.open_uploads, videos.objects) == ([], {})
+
+
 async def test_the_examples_of_credentials_can_be_made() -> None:
     """The role's driver needs no request to be made, and the function of one's own is what is asked."""
-    example = namespace_of(CREDENTIALS)
+    example = CREDENTIALS.run()
     keys = aios3.Credentials("AKIDEXAMPLE", "secret")
     assert isinstance(example["driver_for"]("123456789012", keys), S3StorageDriver)
     asked = await example["RefreshingCredentials"](example["ask_the_vault"]).get_credentials()
@@ -433,21 +438,24 @@ def test_every_source_of_credentials_is_named() -> None:
 
 async def test_the_example_of_a_test_passes() -> None:
     """As its readers would run it."""
-    example = namespace_of(TESTING)
+    example = TESTING.run()
     async with S3Server() as server:
         await example["test_a_lost_response_does_no_harm"](server)
     example["test_without_an_event_loop"]()
 
 
-@pytest.mark.parametrize("marker", [STORES, OPTIONS])
-def test_the_examples_of_drivers_can_be_made(marker: str) -> None:
+async def test_the_example_in_the_docstring_of_the_testing_kit_passes() -> None:
+    block = page_block("aios3/testing/__init__.py", "Fault(")
+    content = bytes(6 * MIB)
+    await block.run_in_task(
+        S3Server=S3Server, Fault=Fault, S3StorageDriver=S3StorageDriver, source=content, expected=content
+    )
+
+
+@pytest.mark.parametrize("block", [STORES, OPTIONS])
+def test_the_examples_of_drivers_can_be_made(block: Block) -> None:
     """Making a driver does no I/O, so it works anywhere."""
-    assert any(isinstance(value, type) for value in namespace_of(marker).values())
-
-
-def test_every_example_is_tested() -> None:
-    """There is no Python in the README that the tests above do not run."""
-    assert sorted(BLOCKS) == sorted(block(marker) for marker in MARKERS)
+    assert any(isinstance(value, type) for value in block.run().values())
 
 
 def section(title: str) -> str:
@@ -479,10 +487,24 @@ def test_checksums_are_sent_where_the_readme_says() -> None:
 
 
 def test_every_error_is_explained() -> None:
-    """The table of errors names all that can be imported, and no other."""
+    """The tables of errors name all that can be imported, and no other."""
     first_cells = re.findall(r"^\| (`.*?) \|", section("Errors"), re.MULTILINE)
     named = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
-    assert named == {name for name in aios3.__all__ if name.endswith("Error")}
+    assert named == {name for module in PUBLIC_MODULES for name in module.__all__ if name.endswith("Error")}
+
+
+def test_every_attribute_and_option_of_a_request_is_named() -> None:
+    text = section("Attributes")
+    named = set(re.findall(r"`(\w+)`", text))
+    for options in (aios3.CopyAttributes, aios3.DeleteOptions, aios3.ReadOptions, aios3.ResponseOverrides):
+        assert set(options.__annotations__) - named == set(), options
+    assert '`if_none_match`, `if_match` | `"*"`' in text
+
+
+def test_every_argument_of_the_driver_is_named() -> None:
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", section("Options"), re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted(inspect.signature(S3StorageDriver).parameters)
 
 
 def test_defaults_are_those_of_the_table() -> None:
@@ -521,17 +543,8 @@ def test_conditions_are_refused_where_they_would_be_ignored() -> None:
 
 def test_the_lifecycle_rule_is_json() -> None:
     """So that it can be pasted."""
-    (text,) = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
-    (rule,) = json.loads(text)["Rules"]
+    (rule,) = json.loads(LIFECYCLE.text)["Rules"]
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 2}
-
-
-def test_linked_files_exist() -> None:
-    """Of every relative link, also of the pages below ``docs``."""
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-        links = re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text(encoding="utf-8"))
-        assert links or page.parent.name == "docs"
-        assert [link for link in links if not (page.parent / link.partition("#")[0]).exists()] == []
 
 
 SEED = (ROOT / "docs" / "libcloud-269.md").read_text(encoding="utf-8")

@@ -15,9 +15,10 @@ import imageio_ffmpeg
 import pytest
 
 from aios3 import CommandError, TransferConfig
+from tests.support.documents import page_blocks
 from tests.support.places import ROOT
 
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/video.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+BLOCKS = page_blocks("docs/video.md")
 PICTURES = 50
 KIB = 1024
 
@@ -27,7 +28,7 @@ def example():
     """Return the names that the examples define."""
     names: dict[str, object] = {}
     for block in BLOCKS:
-        exec(compile(block, "docs/video.md", "exec"), names)
+        names |= block.run()
     return names
 
 

@@ -1,4 +1,4 @@
-"""The page on web uploads: its examples run."""
+"""The pages on web uploads: their examples run."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import re
 
 import aiohttp
 
-from tests.support.places import ROOT
+from aios3.testing import S3Server
+from tests.support.documents import page_block
 from tests.support.web_servers import aiohttp_serving, uvicorn_serving
 
-RAW, FORMS, DIRECT, AIOHTTP = re.findall(
-    r"^```python\n(.*?)^```$", (ROOT / "docs/web.md").read_text(), re.MULTILINE | re.DOTALL
-)
+RAW = page_block("docs/web.md", "body_of(")
+FORMS = page_block("docs/web.md", "iterate_form_files(")
+DIRECT = page_block("docs/web.md", "Starlette(")
+AIOHTTP = page_block("docs/web.md", "aiohttp_routes(")
+RESUMABLE = page_block("docs/resumable.md", "ResumableUploads(")
+
+TUS_BODY = "application/offset+octet-stream"
 
 
 def run(block, **scope_values):
     """Run a block; return its application with values in every scope, as a lifespan or a middleware puts them there."""
-    names = {"__name__": "block"}
-    exec(compile(block, "docs/web.md", "exec"), names)
+    names = block.run()
 
     async def app(scope, receive, send):
         await names["app"](scope | scope_values, receive, send)
@@ -27,8 +31,7 @@ def run(block, **scope_values):
 
 async def test_the_raw_example_stores_the_body(server, driver):
     await driver.create_container("videos")
-    names = {}
-    exec(compile(RAW, "docs/web.md", "exec"), names)
+    names = RAW.run()
 
     async def receive():
         return {"type": "http.request", "body": b"film"}
@@ -50,6 +53,25 @@ async def test_the_form_example_stores_every_file(server, driver):
     assert sorted(len(found.body) for found in server.objects.values()) == [1, 5000]
 
 
+async def test_the_resumable_example_takes_an_upload(monkeypatch, capsys):
+    async with S3Server(buckets=["videos"], region="eu-west-1") as store:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", store.endpoint_url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", store.credentials.access_key_id)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", store.credentials.secret_access_key)
+        async with uvicorn_serving(RESUMABLE.run()["app"], lifespan="on") as url, aiohttp.ClientSession(url) as session:
+            headers = {
+                "Tus-Resumable": "1.0.0",
+                "Upload-Length": "4",
+                "Content-Type": TUS_BODY,
+            }
+            async with session.post("/files/", headers=headers, data=b"film") as response:
+                assert response.status == 401
+            async with session.post("/files/", headers={**headers, "X-User": "ann"}, data=b"film") as response:
+                assert (response.status, response.headers["Upload-Offset"]) == (201, "4")
+        assert b"film" in {found.body for found in store.objects.values()}
+    assert re.fullmatch(r"incoming/\S+ 4 None\n", capsys.readouterr().out)
+
+
 async def test_the_direct_example_asks_for_a_login():
     async with (
         uvicorn_serving(run(DIRECT, session={})) as url,
@@ -60,8 +82,7 @@ async def test_the_direct_example_asks_for_a_login():
 
 
 async def test_the_aiohttp_example_asks_for_a_login():
-    names = {"__name__": "block"}
-    exec(compile(AIOHTTP, "docs/web.md", "exec"), names)
+    names = AIOHTTP.run()
     async with aiohttp_serving(names["app"]) as url, aiohttp.ClientSession() as session:
         for path, headers in (("/files", {"Tus-Resumable": "1.0.0"}), ("/uploads/s3/multipart", {})):
             async with session.post(url + path, headers=headers) as response:

@@ -52,7 +52,7 @@ async def test_a_wrong_secret_raises_after_one_request(server, make_driver, size
 
 @pytest.mark.parametrize("size", [10, 5000])
 async def test_a_missing_bucket_raises_after_one_request(server, driver, size):
-    with pytest.raises(ContainerNotFoundError, match="'missing/key' was answered 404 NoSuchBucket") as caught:
+    with pytest.raises(ContainerNotFoundError, match="'missing/key' got response 404 NoSuchBucket") as caught:
         await driver.upload_object_via_stream(bytes(size), "missing", "key")
     assert (caught.value.bucket, caught.value.key, caught.value.code) == ("missing", "key", "NoSuchBucket")
     assert len(server.requests) == 1

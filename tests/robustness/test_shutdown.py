@@ -23,6 +23,7 @@ from aios3.options import MIB
 from aios3.testing import S3Server
 from tests.stores.server_processes import pick_free_ports
 from tests.stores.stores import is_available, rclone_store
+from tests.support.documents import page_block
 from tests.support.processes import ROOT, child, environment_of, line_of
 
 pytest.importorskip("uvicorn")
@@ -62,7 +63,7 @@ PROGRAMS = tuple(COMMANDS)
 CLEAN = {"uvicorn": {0, -signal.SIGTERM}, "aiohttp": {0}}
 """Exit statuses of a clean end. uvicorn ends by the signal that it got."""
 
-README = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+HANDLER = page_block("README.md", "FastAPI(")
 
 
 class Store:
@@ -404,8 +405,7 @@ async def test_a_server_with_a_journal_leaves_nothing_open(
 
 async def test_the_handler_of_the_readme_ends_cleanly(tmp_path: Path, start: Start) -> None:
     """It is started by uvicorn's own command, with a limit for requests that do not end."""
-    (handler,) = [block for block in README if "FastAPI(" in block]
-    (tmp_path / "app.py").write_text(handler)
+    (tmp_path / "app.py").write_text(HANDLER.text)
     (port,) = pick_free_ports(1)
     async with S3Server(buckets=["videos"], region="eu-west-1") as server:
         environment = environment_of(server.endpoint_url, server.region, server.credentials)

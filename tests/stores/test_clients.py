@@ -6,12 +6,14 @@ import os
 import random
 import ssl
 import subprocess
+import textwrap
 from pathlib import Path
 
 import pytest
 import trustme
 
 from aios3.testing import S3Server
+from tests.support.documents import Block, page_block
 
 from .server_processes import StoreMissingError
 
@@ -27,8 +29,43 @@ CLIENTS = {
 }
 
 
+BLOCKS = {
+    "boto3": page_block("docs/coming-from.md", "boto3.client("),
+    "aiobotocore": page_block("docs/coming-from.md", "create_client("),
+    "obstore": page_block("docs/coming-from.md", "obstore.put_async("),
+}
+NAMES = """
+import asyncio, sys
+from io import BytesIO
+from pathlib import Path
+
+import boto3, obstore
+from aiobotocore.session import get_session
+from obstore.store import S3Store
+
+path = "cat.mp4"
+file_object = BytesIO(b"live")
+
+async def chunks():
+    yield b"live"
+
+async_iterator = chunks()
+
+def in_parts_of_5_mib(chunks):
+    return chunks
+
+Path(path).write_bytes(b"cat")
+"""
+"""Names that the blocks of the page take for granted."""
+
+
 def run(client: str, server: S3Server, home: Path, **environment: str) -> bytes:
     """Run a client with the content as its standard input, and return its standard output."""
+    return run_command(CLIENTS[client], server, home, **environment)
+
+
+def run_command(command: list[str], server: S3Server, home: Path, **environment: str) -> bytes:
+    """Run a command as `run` does, with the folder as its home and its working directory."""
     folder = os.environ.get("AIOS3_STORES_BIN")
     if folder is None:
         if os.environ.get("AIOS3_REQUIRE_STORES"):
@@ -52,7 +89,7 @@ def run(client: str, server: S3Server, home: Path, **environment: str) -> bytes:
         **rclone,
         **environment,
     }
-    done = subprocess.run(CLIENTS[client], input=CONTENT, capture_output=True, env=settings, timeout=50, check=False)
+    done = subprocess.run(command, input=CONTENT, capture_output=True, env=settings, cwd=home, timeout=50, check=False)
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     return done.stdout
 
@@ -65,6 +102,18 @@ def test_a_client_writes_and_reads(client: str, tmp_path: Path):
         assert {key: found.body for (_, key), found in server.objects.items()} == {"folder/large": CONTENT}
         assert server.open_uploads == []
         assert server.protocol_errors == []
+
+
+@pytest.mark.store
+@pytest.mark.parametrize("block", [pytest.param(block, id=name) for name, block in BLOCKS.items()])
+def test_the_block_of_the_page_for_its_users_runs(block: Block, tmp_path: Path):
+    program = f"{NAMES}\nasync def block():\n{textwrap.indent(block.text, '    ')}\nasyncio.run(block())\n"
+    with S3Server(buckets=["videos"]) as server:
+        run_command(["python", "-c", program], server, tmp_path, AWS_ALLOW_HTTP="true")
+        stored = {key: found.body for (_, key), found in server.objects.items()}
+        assert stored == {"live.mp4": b"live", "cat.mp4": b"cat"}
+        assert server.objects["videos", "cat.mp4"].headers["content-type"] == "video/mp4"
+        assert server.open_uploads == []
 
 
 @pytest.mark.store

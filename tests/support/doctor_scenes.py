@@ -163,7 +163,6 @@ SCENES: Final = (
 def block_of(title: str, output: str) -> str:
     """Return the part of the page for one scene: its output, with a fixed port."""
     output = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:9000", output)
-    output = re.sub(r"'127\.0\.0\.1', \d+", "'127.0.0.1', 9000", output)
     return f"### {title}\n\n```console\n$ aios3 doctor s3://bucket; echo $?\n{output}```\n\n"
 
 

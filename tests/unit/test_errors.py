@@ -65,15 +65,15 @@ def test_a_refusal_keeps_what_the_store_said() -> None:
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (ResponseError("no", operation="ListBuckets", status=500), "ListBuckets was answered 500: no"),
-        (refused(bucket="b"), "UploadPart of 'b' was answered 503 SlowDown: slow down"),
+        (ResponseError("no", operation="ListBuckets", status=500), "ListBuckets got response 500: no"),
+        (refused(bucket="b"), "UploadPart of 'b' got response 503 SlowDown: slow down"),
         (
             refused(bucket="b", key="a/k", part_number=3, request_id="R1"),
-            "UploadPart of 'b/a/k', part 3, was answered 503 SlowDown: slow down (request id R1)",
+            "UploadPart of 'b/a/k', part 3, got response 503 SlowDown: slow down (request id R1)",
         ),
         (
             refused(key="line\nbreak", upload_id="secret"),
-            "UploadPart of 'line\\nbreak' was answered 503 SlowDown: slow down",
+            "UploadPart of 'line\\nbreak' got response 503 SlowDown: slow down",
         ),
     ],
 )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from aios3.testing import S3Server
-from tests.support.places import ROOT
+from tests.support.documents import page_block, text_of
 
 pytest_plugins = ["aios3.testing.pytest_plugin", "pytester"]
 
-PAGE = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+EXAMPLE = page_block("docs/testing.md", "aios3.testing")
 
 ASYNCHRONOUS = """
 import asyncio
@@ -86,10 +84,9 @@ def test_the_fixture_serves_a_test_without_a_loop(pytester: pytest.Pytester) -> 
 @pytest.mark.parametrize("mode", ["strict", "auto"])
 def test_the_readmes_example_passes_without_settings(pytester: pytest.Pytester, mode: str) -> None:
     """As its readers would run it."""
-    (example,) = [block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "aios3.testing" in block]
-    run(pytester, example, "-p", "pytest_asyncio.plugin", f"--asyncio-mode={mode}").assert_outcomes(passed=2)
+    run(pytester, EXAMPLE.text, "-p", "pytest_asyncio.plugin", f"--asyncio-mode={mode}").assert_outcomes(passed=2)
 
 
 def test_the_readme_says_what_the_fixture_has(s3_server: S3Server) -> None:
     assert list(s3_server.store.buckets) == ["bucket"]
-    assert "`s3_server`, a server with the bucket `bucket`" in " ".join(PAGE.split())
+    assert "`s3_server`, a server with the bucket `bucket`" in " ".join(text_of("docs/testing.md").split())

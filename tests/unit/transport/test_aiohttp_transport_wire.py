@@ -235,7 +235,7 @@ async def test_a_failure_to_connect_says_that_the_environments_proxy_is_ignored(
 ):
     """Behind a proxy that is the only way out, nothing else tells why; a password of the proxy's is not shown."""
     monkeypatch.setenv(name, "http://me:s3cret@127.0.0.1:9")
-    with pytest.raises(TransportError, match="Cannot connect") as caught:
+    with pytest.raises(TransportError, match="cannot connect") as caught:
         await make_transport().send(refused_request(method))
     (note,) = caught.value.__notes__
     assert note.startswith(f"aios3: {name} in the environment is ignored")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import errno
+import os
+import socket
+import ssl
 
 import aiohttp
 import pytest
@@ -53,6 +57,31 @@ def test_a_failure_of_the_connection(error: Exception, words: str, was_sent: boo
     assert "secret" not in str(found)
     assert (found.was_sent, found.is_permanent) == (was_sent, is_permanent)
     assert found.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            aiohttp.ClientConnectorError(KEY, OSError(errno.ECONNREFUSED, "Connect call failed ('1.2.3.4', 443)")),
+            f"({os.strerror(errno.ECONNREFUSED)})",
+        ),
+        (aiohttp.ClientConnectorError(KEY, OSError("Multiple exceptions: a, b")), "(Multiple exceptions: a, b)"),
+        (
+            aiohttp.ClientConnectorDNSError(KEY, socket.gaierror(-2, "Name or service not known")),
+            "(Name or service not known)",
+        ),
+        (
+            aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")),
+            "([SSL: WRONG_VERSION_NUMBER] wrong version number); if that port speaks plain http, its URL must begin "
+            "with http://",
+        ),
+    ],
+)
+def test_a_connection_that_is_not_made_is_told_by_host_and_the_systems_words(error: Exception, words: str) -> None:
+    """Not by the setting of TLS that aiohttp adds, whose repr says nothing, and misleads where there is no TLS."""
+    where = "PutObject at https://store.example: cannot connect to store.example:443"
+    assert str(translated(error)) == f"{where} {words}"
 
 
 @pytest.mark.parametrize("error", [TransportError("ours"), IntegrityError("ours"), KeyboardInterrupt()])

@@ -7,10 +7,12 @@ import random
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
 from aios3.testing import Fault
+from tests.support.documents import page_block
 from tests.support.video_page import new_store, serving_page, videos_of
 
 from .devtools import CHROMIUM, run_chromium
@@ -174,6 +176,22 @@ async def test_a_dropped_video_is_uploaded_listed_and_played(visitor, store):
     await visitor.tab.run("() => document.querySelector('#library button').click()")
     await visitor.sees("document.querySelector('#player[open] video').videoWidth === 32")
     assert visitor.tab.log == []
+
+
+async def test_the_listener_of_the_page_on_web_uploads_ends_with_the_upload(visitor):
+    listener = page_block("docs/web.md", "EventSource", "js").text
+    closed = (
+        "return new Promise((done) => { events.close = () => { delete events.close; events.close(); done(true) } })"
+    )
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "4", "Upload-Metadata": "filetype dmlkZW8vbXA0"}
+    async with aiohttp.ClientSession(visitor.line.url) as session, session.post("/files/", headers=headers) as made:
+        assert made.status == 201, await made.text()
+        url = made.headers["Location"]
+        listening = asyncio.create_task(visitor.tab.run(f"(url) => {{ {listener} {closed} }}", url))
+        sent = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+        async with session.patch(url, headers=sent, data=b"film") as response:
+            assert response.status == 204
+    assert await asyncio.wait_for(listening, 40)
 
 
 async def test_a_paused_upload_stands_still_and_resumes_where_it_was(visitor, store):

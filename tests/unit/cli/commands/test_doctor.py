@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 
 import pytest
@@ -12,7 +13,9 @@ from aios3.cli._commands.doctor import exit_code_for
 from aios3.doctor import Finding
 from tests.support.command_line import CommandLine, result_of
 from tests.support.doctor_scenes import SCENES, Scene, block_of, in_page
+from tests.support.documents import page_blocks, text_of
 
+OUTPUTS = page_blocks("docs/doctor.md", language="console")
 _LEVELS = ("ok", "warning", "problem")
 
 
@@ -31,6 +34,15 @@ def test_what_is_wrong_is_found_and_documented_as_it_is_printed(
     assert done.code == scene.code
     assert variables["AWS_SECRET_ACCESS_KEY"] not in done.out + done.err
     assert not scene.is_golden or in_page(block_of(scene.title, f"{done.err}{done.out}{done.code}\n"))
+
+
+def test_each_output_on_the_page_is_of_a_scene_or_of_a_real_store() -> None:
+    """`python -m tests.support.doctor_scenes` printed those of the stores."""
+    page = text_of("docs/doctor.md")
+    titles = [page[: page.index(block.text)].rsplit("### ", 1)[1].splitlines()[0] for block in OUTPUTS]
+    stores = [title for title in titles if title not in {scene.title for scene in SCENES}]
+    assert [title for title in stores if not re.match(r"(rclone|swift|moto) \d", title)] == []
+    assert len(titles) - len(stores) == len(SCENES)
 
 
 def test_a_port_that_speaks_no_tls_is_told_from_one_where_nothing_listens() -> None:

@@ -122,14 +122,14 @@ async def test_a_silent_metadata_service_means_that_nothing_was_found(make_conte
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (Answer(400), "was answered 400"),
+        (Answer(400), "got response 400"),
         (Answer(403, b"<html>not here</html>"), "403"),
-        (Answer(404), "no role|was answered 404"),
-        (Answer(429), "was answered 429"),
-        (Answer(500), "was answered 500"),
-        (Answer(503, b"SlowDown"), "was answered 503"),
-        (Answer(302, headers=(("Location", "http://169.254.169.254/elsewhere"),)), "was answered 302"),
-        (Answer(200, b"a\nb"), "holds a line break|was answered|is not a JSON object"),
+        (Answer(404), "no role|got response 404"),
+        (Answer(429), "got response 429"),
+        (Answer(500), "got response 500"),
+        (Answer(503, b"SlowDown"), "got response 503"),
+        (Answer(302, headers=(("Location", "http://169.254.169.254/elsewhere"),)), "got response 302"),
+        (Answer(200, b"a\nb"), "holds a line break|got response|is not a JSON object"),
         (Answer(200, b'{"Code": "Failed"}'), "is no success but 'Failed'|no role"),
         (Answer(200, b"\xff" * 9 * 1024 * 1024), "is longer than"),
     ],
@@ -158,14 +158,14 @@ async def test_a_stranger_in_place_of_the_metadata_service_means_that_nothing_wa
         url = f"http://127.0.0.1:{service.sockets[0].getsockname()[1]}"
         with pytest.raises(ConfigurationError, match=f"no credentials were found.*at {url} .*does not speak HTTP"):
             await found(make_context({"AWS_EC2_METADATA_SERVICE_ENDPOINT": url}))
-    with pytest.raises(ConfigurationError, match=f"no credentials were found.*at {url} .*Cannot connect"):
+    with pytest.raises(ConfigurationError, match=f"no credentials were found.*at {url} .*cannot connect"):
         await found(make_context({"AWS_EC2_METADATA_SERVICE_ENDPOINT": url}))
 
 
 async def test_a_refusal_of_a_metadata_service_that_the_profile_names_is_raised(make_context, stand_in):
     settings = "role_arn = arn:p\ncredential_source = Ec2InstanceMetadata"
     stand_in.on(Answer(403))
-    with pytest.raises(AccessDeniedError, match="was answered 403"):
+    with pytest.raises(AccessDeniedError, match="got response 403"):
         await found(make_context({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}, settings))
 
 

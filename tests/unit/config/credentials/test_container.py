@@ -98,7 +98,7 @@ def test_other_hosts_are_refused(url, words):
 async def test_a_refusal_is_an_error_after_three_attempts_if_it_may_pass(stand_in, clock, answer, error, count):
     provider = ContainerCredentials(stand_in.url, clock=clock())
     stand_in.on(answer)
-    with pytest.raises(error, match=f"GetContainerCredentials was answered {answer.status}"):
+    with pytest.raises(error, match=f"GetContainerCredentials got response {answer.status}"):
         await provider.get_credentials()
     assert len(stand_in.asked) == count
     stand_in.on(Answer(500), Answer(503), metadata())

@@ -50,7 +50,7 @@ async def test_a_service_of_the_first_version_needs_no_token(stand_in, provider,
 async def test_another_refusal_of_the_token_is_final(stand_in, clock, status):
     provider = InstanceMetadataCredentials(endpoint_url=stand_in.url, allows_v1=status != 404, clock=clock())
     stand_in.on(Answer(status), ROLE, metadata())
-    with pytest.raises(ResponseError, match=f"GetInstanceMetadataToken was answered {status}"):
+    with pytest.raises(ResponseError, match=f"GetInstanceMetadataToken got response {status}"):
         await provider.get_credentials()
     assert len(stand_in.asked) == 1
 
@@ -68,8 +68,8 @@ OF_SERVICE = "the response of the instance metadata service"
 @pytest.mark.parametrize(
     ("answers", "error", "words"),
     [
-        ([Answer(401)], ResponseError, "ListInstanceRoles was answered 401"),
-        ([ROLE, Answer(404)], CredentialsError, "GetInstanceCredentials was answered 404"),
+        ([Answer(401)], ResponseError, "ListInstanceRoles got response 401"),
+        ([ROLE, Answer(404)], CredentialsError, "GetInstanceCredentials got response 404"),
         ([ROLE, json_answer({"Code": "Failed"})], ConfigurationError, f"{OF_SERVICE} is no success but 'Failed'"),
         ([ROLE, json_answer({"Code": "Success"})], ConfigurationError, f"{OF_SERVICE} has no AccessKeyId"),
         ([ROLE, Answer(body=b"hidden")], ConfigurationError, f"{OF_SERVICE} is not a JSON object"),

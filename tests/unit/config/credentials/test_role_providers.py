@@ -145,7 +145,7 @@ async def test_the_file_is_read_anew_at_each_renewal(stand_in, clock, token_file
 
 async def test_a_refused_token_is_a_clear_error(stand_in, clock, token_file):
     stand_in.on(sts_error(400, "ExpiredTokenException", "Token expired: current date must be before"))
-    with pytest.raises(CredentialsError, match=f"{ACTION} was answered 400 .*Token expired") as caught:
+    with pytest.raises(CredentialsError, match=f"{ACTION} got response 400 .*Token expired") as caught:
         await WebIdentityCredentials(POD_ROLE, token_file, endpoint_url=stand_in.url, clock=clock()).get_credentials()
     assert "hidden" not in str(caught.value)
 

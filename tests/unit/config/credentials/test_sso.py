@@ -111,8 +111,8 @@ async def test_a_login_file_that_cannot_be_used_is_an_error(make, tmp_path):
 @pytest.mark.parametrize(
     ("answer", "error_class", "message"),
     [
-        (Answer(403), AccessDeniedError, "GetRoleCredentials was answered 403"),
-        (json_answer({}, 404), CredentialsError, "GetRoleCredentials was answered 404"),
+        (Answer(403), AccessDeniedError, "GetRoleCredentials got response 403"),
+        (json_answer({}, 404), CredentialsError, "GetRoleCredentials got response 404"),
         (json_answer({}), ConfigurationError, "the response of the SSO portal has no accessKeyId"),
         (json_answer({"roleCredentials": []}), ConfigurationError, "the response of the SSO portal has no accessKeyId"),
         (Answer(body=b"hidden"), ConfigurationError, "the response of the SSO portal is not a JSON object"),

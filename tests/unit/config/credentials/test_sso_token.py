@@ -108,7 +108,7 @@ async def test_trouble_of_the_renewal_is_no_reason_to_log_in(stand_in, make_sess
     """The service is down: the error is its own. A token that is still good is used."""
     log_in(tmp_path, "corp", **RENEWABLE, expiresAt=ENDED)
     stand_in.on(Answer(500))
-    with pytest.raises(ResponseError, match="CreateToken was answered 500"):
+    with pytest.raises(ResponseError, match="CreateToken got response 500"):
         await make_session().get_credentials()
     log_in(tmp_path, "corp", **RENEWABLE, expiresAt=(NOW + timedelta(minutes=1)).isoformat())
     for answer in (Answer(500), json_answer({"error": "invalid_grant"}, 400), json_answer({}), Answer(body=b"x")):

@@ -52,7 +52,7 @@ async def test_an_unsigned_request_has_no_signature(stand_in, client):
 )
 async def test_a_refusal_has_its_words(stand_in, client, status, code, error_class):
     stand_in.on(sts_error(status, code, "because"))
-    with pytest.raises(error_class, match="AssumeRole was answered .*because") as caught:
+    with pytest.raises(error_class, match="AssumeRole got response .*because") as caught:
         await client.ask("AssumeRole", {}, SIGNER)
     assert (caught.value.code, caught.value.request_id) == (code, "the-request")
 

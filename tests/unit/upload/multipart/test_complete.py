@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
+from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -46,7 +48,7 @@ RESET = TransportError("reset")
 class Scene:
     """An upload of three parts, all acknowledged, that began a minute ago."""
 
-    def __init__(self, *, etags: list[str] | None = None, attempts: int = 2) -> None:
+    def __init__(self, *, etags: list[str] | None = None, attempts: int = 2, is_etag_final: bool = True) -> None:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         client = make_client(self.store, self.clock, attempts=attempts)
@@ -65,6 +67,7 @@ class Scene:
             read_timeout=300.0,
             log=self.failures,
             head_headers={"x-head": "h"},
+            is_etag_final=is_etag_final,
         )
 
     def complete_with(self, *answers: object) -> None:
@@ -89,6 +92,56 @@ async def test_a_clear_success_needs_one_request(scene: Scene) -> None:
     assert request.headers["if-none-match"] == "*"
     assert f"<ETag>&quot;{md5(CONTENTS[0])}" in scene.store.bodies[0].decode().replace('"', "&quot;")
     assert scene.guard._is_completed
+
+
+def success(etag: str, checksum: str = "") -> Response:
+    """Return a success of Complete with this ETag and checksum."""
+    document = f"<ETag>{etag}</ETag><ChecksumCRC32>{checksum}</ChecksumCRC32>"
+    return Response(200, {}, f"<CompleteMultipartUploadResult>{document}</CompleteMultipartUploadResult>".encode())
+
+
+@pytest.mark.parametrize(
+    ("scene", "answer", "is_proved"),
+    [
+        (Scene, success(f'"{OURS}"'), True),
+        (Scene, success(f"W/{OURS}"), True),
+        (Scene, success('"encrypted"', "sum"), True),
+        (lambda: Scene(etags=['"opaque"'] * 3), success('"opaque"'), True),
+        (Scene, success('"encrypted"'), False),
+        (Scene, success('"encrypted"', "another"), False),
+        (Scene, success(f'"{multipart_md5(CONTENTS[:2])}"'), False),
+        (Scene, success(""), False),
+        (lambda: Scene(is_etag_final=False), success(f'"{OURS}"', "sum"), False),
+    ],
+    ids=["ours", "unquoted", "checksum", "opaque", "other", "other checksum", "fewer parts", "none", "unknown store"],
+)
+async def test_a_success_is_followed_by_head_unless_it_proves_itself(
+    scene: Callable[[], Scene], answer: Response, is_proved: bool
+) -> None:
+    world = scene()
+    world.completion.checksum = "sum"
+    world.complete_with(answer)
+    world.theirs(WHOLE, "by-head")
+    committed = await world.completion.run()
+    assert world.store.operations == ["CompleteMultipartUpload"] + ["HeadObject"] * (not is_proved)
+    assert (committed.etag == "by-head") == (not is_proved)
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+@pytest.mark.parametrize("theirs", [None, b"another"], ids=["no object", "another object"])
+async def test_a_success_is_false_only_if_the_upload_is_still_listed(
+    scene: Scene, theirs: bytes | None, is_listed: bool
+) -> None:
+    """An object may be replaced, or removed, as soon as it is committed."""
+    scene.complete_with(success('"of-another"'))
+    if theirs is not None:
+        scene.theirs(theirs, "theirs")
+    if not is_listed:
+        scene.store.uploads.clear()
+    with pytest.raises(ResponseError, match="still lists the upload") if is_listed else nullcontext():
+        assert (await scene.completion.run()).etag == '"of-another"'
+    assert scene.store.operations == ["CompleteMultipartUpload", "HeadObject", "ListParts"]
+    assert scene.guard._is_completed == (not is_listed)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +204,8 @@ async def test_an_upload_that_the_abort_finds_was_not_committed(
 async def test_a_commit_whose_key_cannot_be_looked_at_is_unknown(scene: Scene, answer: Response | Exception) -> None:
     scene.complete_with(scene.store.lose, answer)
     scene.store.on("HeadObject", NO_HEAD, NO_HEAD)
-    with pytest.raises(CompletionUnknownError, match="the upload is gone") as caught:
+    why = r": the upload is gone, and the key does not show that it holds it\. "
+    with pytest.raises(CompletionUnknownError, match=why) as caught:
         await scene.completion.run()
     assert (caught.value.bucket, caught.value.key, caught.value.upload_id) == ("bucket", "key", "id")
     assert f"{len(WHOLE)} bytes" in str(caught.value)
@@ -177,7 +231,8 @@ async def test_a_commit_and_an_abort_without_a_response_are_unknown(scene: Scene
     scene.complete_with(RESET, RESET)
     scene.store.on("HeadObject", RESET, RESET)
     scene.store.on("AbortMultipartUpload", *[RESET] * 6)
-    with pytest.raises(CompletionUnknownError, match="neither the commit nor the abort") as caught:
+    why = r": neither the commit nor the abort got a clear response\. "
+    with pytest.raises(CompletionUnknownError, match=why) as caught:
         await scene.completion.run()
     assert isinstance(caught.value.__cause__, TransportError)
 
@@ -216,9 +271,10 @@ def abort_is_always_a_success(scene: Scene) -> None:
 
 
 UNREADABLE = [Response(204, {}), Response(200, {}, b""), Response(200, {}, b"<html>done</html>")]
+NO_SUCCESS = [RESET, Response(300, {})]
 
 
-@pytest.mark.parametrize("answer", [*UNREADABLE, RESET])
+@pytest.mark.parametrize("answer", [*UNREADABLE, *NO_SUCCESS])
 @pytest.mark.parametrize("lists_parts", [True, False])
 async def test_a_commit_with_an_unclear_success_is_found_although_every_abort_succeeds(
     answer: Response | Exception, lists_parts: bool
@@ -229,8 +285,8 @@ async def test_a_commit_with_an_unclear_success_is_found_although_every_abort_su
     scene.complete_with(scene.store.lose, answer)
     if not lists_parts:
         scene.store.on("ListParts", *[refusal(501, "NotImplemented")] * 20)
-    if not lists_parts and answer is RESET:
-        with pytest.raises(TransportError):
+    if not lists_parts and answer in NO_SUCCESS:
+        with pytest.raises((TransportError, ResponseError)):
             await scene.completion.run()
         return
     assert (await scene.completion.run()).etag == OURS
