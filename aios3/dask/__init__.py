@@ -5,7 +5,10 @@ The extra ``dask`` installs what this package needs besides aios3.
 
 from __future__ import annotations
 
-from .file_uploads import FailedFile, FilesUploaded, upload_files
-from .object_upload import upload_from_workers
+from aios3._extras import of_extra
+
+with of_extra("dask", "distributed"):
+    from .file_uploads import FailedFile, FilesUploaded, upload_files
+    from .object_upload import upload_from_workers
 
 __all__ = ["FailedFile", "FilesUploaded", "upload_files", "upload_from_workers"]
