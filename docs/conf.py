@@ -10,7 +10,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from pygments.lexers import TextLexer  # noqa: E402
 from sphinx.ext.napoleon.docstring import GoogleDocstring  # noqa: E402
 
 import aios3  # noqa: E402  (the path comes first)
@@ -58,8 +57,6 @@ def setup(app):
     app.connect("source-read", name_other_pages)
     app.connect("source-read", unlink_folders)
     app.connect("source-read", name_records)
-    # A drawing would need a script from the network, so the site shows diagrams as text. The repository's pages draw.
-    app.add_lexer("mermaid", TextLexer)
     # Napoleon takes the words before a colon for a type. Our docstrings of attributes are prose.
     GoogleDocstring._parse_attribute_docstring = lambda self: self._consume_to_end()
 

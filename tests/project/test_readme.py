@@ -39,8 +39,8 @@ PAGES = (
 README = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 
 HANDLER = page_block("README.md", "FastAPI(")
-SCRIPT = page_block("README.md", "asyncio.run(")
-WRITER = page_block("README.md", "open_upload(")
+SCRIPT = page_block("docs/uploads.md", "asyncio.run(")
+WRITER = page_block("docs/uploads.md", "open_upload(\"videos\"")
 AROUND = page_block("docs/objects.md", "cleanup_multipart_uploads(")
 SERVING = page_block("docs/objects.md", "APIRouter(")
 CRASH = page_block("docs/uploads.md", "recover_after_crash(")

@@ -28,7 +28,7 @@ from aios3._upload.multipart.guard import CancellationGuard
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.integrity import ObjectChecksum
 from aios3._upload.shared.job import UploadJob
-from aios3._upload.shared.journal_interface import JournalRecord
+from aios3._upload.shared.journal_interface import NoJournal, UploadJournal
 from aios3.errors import TransportError
 from aios3.options import KIB, RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider
@@ -292,16 +292,14 @@ def make_guard(
     *,
     deadline: float = 60.0,
     known: set[str] | None = None,
-    record: JournalRecord | None = None,
+    journal: UploadJournal | None = None,
     **job: object,
 ) -> CancellationGuard:
     """Return a guard of one upload, with `deadline` seconds for its clean-up."""
     engine = Engine(client, SMALL_PARTS, TransferConfig(part_size=PART), Timeouts(cleanup=deadline))
     engine.known_uploads = set() if known is None else known
-    guard = CancellationGuard(engine, make_job(**job), log)
-    if record is not None:
-        guard._record = record
-    return guard
+    engine.journal = journal or NoJournal()
+    return CancellationGuard(engine, make_job(**job), log)
 
 
 def make_job(**changes: object) -> UploadJob:

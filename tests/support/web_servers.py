@@ -42,9 +42,14 @@ async def aiohttp_serving(app, **options):
 
 @contextlib.asynccontextmanager
 async def raw_connection(url):
-    """Open a connection to a server; gives its reader and writer. At the end the client vanishes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", URL(url).port)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
+    """Open a connection to a server; gives its reader and writer. At the end the client vanishes.
+
+    A block that waits for a response that never comes ends after 30 s. Otherwise the server would wait for the client,
+    and the end of the test for the server.
+    """
+    async with asyncio.timeout(30):
+        reader, writer = await asyncio.open_connection("127.0.0.1", URL(url).port)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()

@@ -11,7 +11,7 @@ from typing import Any
 from aios3._client.attempts import FailedAttempts
 from aios3._client.client import Attempt
 from aios3._concurrency.caller_errors import note
-from aios3._concurrency.shielding import INTERRUPTS, finish_despite_cancellation
+from aios3._concurrency.shielding import INTERRUPTS, Finished, finish_despite_cancellation
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._protocol.policies.retry import outcome_unknown
 from aios3._upload.shared.engine import Engine
@@ -45,7 +45,6 @@ class CancellationGuard:
         self._client = engine.client
         self._bucket = job.bucket
         self._key = job.key
-        self._part_size = job.plan.first_size
         self._headers = job.headers.every
         self._deadline = engine.timeouts.cleanup
         self._log = log
@@ -214,12 +213,11 @@ class CancellationGuard:
         if is_left or (is_suspended and self.upload_id is not None and is_worth_keeping):
             self._outcome = AbortOutcome.KEPT
         self.is_cleaning_up = True
-        name = f"aios3: clean up after {self._key!r}"
-        finished = await finish_despite_cancellation(self._clean_up, deadline=self._deadline, name=name)
+        finished = await self._finish_clean_up()
         cancellation = finished.cancellation
         if is_left and cancellation is not None:  # the caller will not learn the id
             self._outcome = None
-            finished = await finish_despite_cancellation(self._clean_up, deadline=self._deadline, name=name)
+            finished = await self._finish_clean_up()
         await self._drop_create()
         self._forget()
         if isinstance(exc, INTERRUPTS) and isinstance(cancellation, asyncio.CancelledError):
@@ -229,6 +227,10 @@ class CancellationGuard:
                 self._annotate(error, finished.error)
         if cancellation is not None:
             raise cancellation
+
+    async def _finish_clean_up(self) -> Finished[None]:
+        name = f"aios3: clean up after {self._key!r}"
+        return await finish_despite_cancellation(self._clean_up, deadline=self._deadline, name=name)
 
     async def _clean_up(self) -> None:
         trouble: Exception | None = None

@@ -21,7 +21,7 @@ from aios3._concurrency.caller_errors import note_besides
 from aios3._concurrency.shielding import shielded_from_anyio
 from aios3.errors import StorageError
 
-__all__ = ["close_sources"]
+__all__ = ["cancellations_until_now", "close_sources"]
 
 _QUIET: Final = 0.05
 """Seconds for which the repetitions of a cancelled scope are ignored."""
@@ -46,8 +46,7 @@ async def close_sources(sources: Sequence[object], ended_by: BaseException | Non
             holds, at a time when the source did not run.
         BaseException: the error of a source, after a clean end or instead of a cancellation that it takes back.
     """
-    task = asyncio.current_task()
-    was_cancelled = _cancelling(task) > cancellations and isinstance(ended_by, asyncio.CancelledError)
+    was_cancelled = cancellations_until_now() > cancellations and isinstance(ended_by, asyncio.CancelledError)
     troubles: list[BaseException] = []
     interrupt: asyncio.CancelledError | None = None
     for source in sources:
@@ -60,7 +59,7 @@ async def close_sources(sources: Sequence[object], ended_by: BaseException | Non
             interrupt = cancellation
     if interrupt is not None:
         raise interrupt
-    is_taken_back = was_cancelled and _cancelling(task) <= cancellations
+    is_taken_back = was_cancelled and cancellations_until_now() <= cancellations
     if troubles and (ended_by is None or is_taken_back):
         raise troubles[0]
     if is_taken_back:
@@ -71,7 +70,9 @@ async def close_sources(sources: Sequence[object], ended_by: BaseException | Non
             note_besides(ended_by, "closing the source failed as well", trouble)
 
 
-def _cancelling(task: asyncio.Task[Any] | None) -> int:
+def cancellations_until_now() -> int:
+    """Return how many cancellations of the current task were not taken back; 0 outside a task."""
+    task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
 
 
@@ -80,7 +81,6 @@ class _Closing:
 
     def __init__(self, source: Any, ended_by: BaseException | None) -> None:
         self._source = source
-        self._task = asyncio.current_task()
         self._passed_on = {_message_of_scope(ended_by)}
         self._end = asyncio.get_running_loop().time() + _PATIENCE
 
@@ -99,8 +99,7 @@ class _Closing:
         self, method: Callable[[], object], *, expected: BaseException | None = None, is_repeated: bool = False
     ) -> list[BaseException]:
         """Call `method`, and return its error, if it is worth a report: a list of one error or none."""
-        task = asyncio.current_task()
-        before = _cancelling(task)
+        before = cancellations_until_now()
         try:
             outcome = method()
             if inspect.isawaitable(outcome):
@@ -110,7 +109,7 @@ class _Closing:
         except StopAsyncIteration:  # the thrown exception has ended the generator
             return []
         except BaseException as trouble:
-            is_interrupted = isinstance(trouble, asyncio.CancelledError) and _cancelling(task) > before
+            is_interrupted = isinstance(trouble, asyncio.CancelledError) and cancellations_until_now() > before
             if is_interrupted and is_repeated:
                 await self._call(method)
                 raise

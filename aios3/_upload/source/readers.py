@@ -15,7 +15,7 @@ from aios3._concurrency.caller_errors import Outcome, note_besides
 from aios3._concurrency.threads import CallerThread, refuse_if_still_used
 from aios3.options import KIB
 
-from .closing import close_sources
+from .closing import cancellations_until_now, close_sources
 from .closing_deadline import ClosingDeadline, SourceOverdueError
 from .kinds import Buffer, Source, as_view, inner_source, is_buffer, readable_of
 
@@ -108,8 +108,7 @@ class SourceReader:
                 self._thread.close()
 
     async def __aenter__(self) -> SourceReader:
-        task = asyncio.current_task()
-        self._cancellations = 0 if task is None else task.cancelling()
+        self._cancellations = cancellations_until_now()
         return self
 
     async def __aexit__(

@@ -206,8 +206,7 @@ async def test_a_store_that_reads_slowly(make_transport, wire, request_to, loop_
         may_read.release()
         while len(peer.peers[0].body) < 512 * 1024 * count and not task.done():
             await asyncio.sleep(0)
-        for _ in range(5):
-            await asyncio.sleep(0.001)  # the kernel takes more of the body
+        await asyncio.sleep(0.02)  # the kernel takes more of the body
         await loop_clock.advance(15)
     assert (await task).status == 200
 
@@ -257,8 +256,7 @@ async def test_white_space_keeps_an_answer_alive(make_transport, wire, request_t
         await loop_clock.advance(25)
         assert not task.done()
         more.release()
-        for _ in range(5):
-            await asyncio.sleep(0.001)  # the bytes go through the kernel
+        await asyncio.sleep(0.02)  # the bytes go through the kernel
     assert (await task).body == b" " * 10 + b"<a/>"
 
 
@@ -273,7 +271,5 @@ async def test_an_answer_that_stalls(make_transport, wire, request_to, loop_cloc
     task = asyncio.create_task(transport.send(request_to(peer, body=[b"x"])))
     while not peer.peers or not peer.peers[0].body:
         await asyncio.sleep(0)
-    for _ in range(10):
-        await asyncio.sleep(0.001)  # the bytes go through the kernel
-    error = await stands_still(loop_clock, task, 30)
+    error = await stands_still(loop_clock, task, 30, settling=5000)
     assert "waiting for the response" in str(error)

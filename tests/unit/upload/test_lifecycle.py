@@ -241,6 +241,7 @@ async def test_a_commit_that_does_not_end_is_cut_off(parts: float, commit: str) 
     with pytest.raises(CompletionUnknownError, match="HEAD shows whether it was") as caught:
         await task
     assert (caught.value.bucket, caught.value.key) == ("bucket", "key")
+    assert caught.value.upload_id == (None if parts < 1 else "upload-1")
     scene.assert_nothing_is_left()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from aios3._upload.live_uploader import LiveUploader
 from aios3._upload.shared.tail_keeper import TailKeeper
 from aios3._upload.uploader import Uploader
 from tests.support.fakes import PART, Gate, make_job, turns
+from tests.support.spill_scene import SpillScene
 from tests.support.upload_scene import UploadScene, content
 
 
@@ -49,6 +51,18 @@ async def test_an_upload_that_is_abandoned_before_it_has_a_tail_is_aborted() -> 
 
     with pytest.raises(KeyError):
         await scene.upload(block, keeps_tail=True)
+    scene.assert_nothing_is_left()
+
+
+async def test_an_unfinished_part_waits_for_memory_rather_than_move_to_the_disk(tmp_path: Path) -> None:
+    """Its bytes must be at hand for the next tail."""
+    scene = SpillScene(tmp_path)
+    holder = scene.hold_memory()
+    task = await scene.start(b"abc", keeps_tail=True)
+    assert not task.done()
+    scene.let_go(holder)
+    await task
+    assert (scene.object(), scene.files) == (b"abc", [])
     scene.assert_nothing_is_left()
 
 

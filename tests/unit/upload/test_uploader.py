@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 
 from aios3._protocol.parts.part_plan import PartPlan
+from aios3._upload.lifecycle import run_upload
+from aios3._upload.shared.job import PartRange
+from aios3._upload.shared.journal_interface import NoJournal
 from aios3._upload.source.readers import SourceReader
 from aios3._upload.uploader import Uploader
-from aios3.checkpoints import UploadCheckpoint, UploadSuspendedError
+from aios3.checkpoints import MultipartUpload, UploadCheckpoint, UploadSuspendedError
 from aios3.errors import (
     AccessDeniedError,
     ConfigurationError,
+    DriverClosedError,
     ObjectTooLargeError,
     PartLimitError,
     SizeMismatchError,
@@ -23,7 +27,8 @@ from aios3.errors import (
     TransportError,
 )
 from aios3.models import UploadedPart, UploadProgress
-from tests.support.fakes import PART, Gate, RecordingSource, md5, multipart_md5, refusal, turns
+from tests.support.fakes import PART, Gate, RecordingSource, make_job, md5, multipart_md5, refusal, turns
+from tests.support.stream_scene import StreamScene
 from tests.support.upload_scene import UploadScene as Scene
 from tests.support.upload_scene import adding, content, pulling
 
@@ -111,8 +116,10 @@ async def test_a_source_is_asked_only_after_memory_was_granted() -> None:
     holder = await scene.start(content(1), key="holder")
     task = await scene.start(pulling(source))
     assert source.pulls == 0
+    scene.clock.advance(5.0)
     gate.opened.set()
-    await asyncio.gather(holder, task)
+    await holder
+    assert (await task).timing.memory == 5.0
     assert scene.object() == b"abc"
 
 
@@ -129,7 +136,71 @@ async def test_a_reader_is_asked_for_little_to_learn_whether_a_full_part_is_the_
     assert scene.store.operations == ["PutObject"]
 
 
+async def test_an_upload_asks_its_source_only_while_it_waits_for_a_chunk() -> None:
+    """Not before, not while it waits for the store, and not after the source has failed."""
+    scene, gate, asked, more = Scene(), Gate(), list[bool](), asyncio.Event()
+    scene.store.on("UploadPart", gate, gate)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        asked.append(scene.uploader.is_asking)
+        yield content(1.5)
+        asked.append(scene.uploader.is_asking)
+        await more.wait()
+        yield content(1)
+        raise KeyError
+
+    async def block(upload: Uploader) -> None:
+        asked.append(upload.is_asking)
+        await pulling(chunks())(upload)
+
+    task = await scene.start(block, concurrency=1)
+    more.set()
+    await turns()
+    assert (scene.uploader.is_asking, task.done()) == (False, False)
+    gate.opened.set()
+    with pytest.raises(KeyError):
+        await task
+    assert (asked, scene.uploader.is_asking) == ([False, True, True], False)
+
+
+async def test_the_wait_for_the_store_is_no_wait_for_the_source(scene: Scene) -> None:
+    """Neither after the end of the source, nor after an error."""
+
+    def delay(_: object) -> None:
+        scene.clock.advance(3.0)
+
+    scene.store.on("UploadPart", lambda _: None, delay)
+    timing = (await scene.upload(content(1.5))).timing
+    assert (timing.response, timing.source) == (3.0, 0.0)
+    scene.store.on("AbortMultipartUpload", delay)
+    with pytest.raises(KeyError):
+        await scene.upload(adding(1.5, KeyError("theirs")))
+    timing = scene.uploader.trace.timeline.snapshot()
+    assert (timing.response, timing.source) == (3.0, 0.0)
+
+
 # sizes
+
+
+@pytest.mark.parametrize(("parts", "is_streamed"), [(0.5, False), (2.5, False), (2.5, True)])
+async def test_before_commit_is_asked_with_the_size_of_the_object(parts: float, is_streamed: bool) -> None:
+    scene, asked = StreamScene(), list[int]()
+    plan = {} if is_streamed else {"plan": PartPlan(PART, PART, 1000)}
+    await scene.upload(content(parts), before_commit=lambda request: asked.append(request.size), **plan)
+    assert asked == [len(content(parts))]
+    scene.assert_nothing_is_left()
+
+
+async def test_the_next_byte_is_written_at_the_end_and_nowhere_else(scene: Scene) -> None:
+    async def block(upload: Uploader) -> None:
+        await upload.add(memoryview(b"abc"))
+        await upload.seek(3)
+        with pytest.raises(ConfigurationError, match=r"^cannot seek to byte 2: this upload is written in order; open"):
+            await upload.seek(2)
+        await upload.add(memoryview(b"def"))
+
+    await scene.upload(block)
+    assert scene.object() == b"abcdef"
 
 
 @pytest.mark.parametrize(
@@ -289,6 +360,35 @@ async def test_a_suspended_upload_stays_open_and_can_be_resumed(scene: Scene, jo
     assert (scene.engine.known_uploads, scene.engine.memory.used) == (set(), 0)
     await scene.upload(content(9)[checkpoint.offset :], **job, resume=checkpoint)
     assert scene.object() == content(9)
+
+
+@pytest.mark.parametrize(("is_suspendable", "error"), [(True, UploadSuspendedError), (False, DriverClosedError)])
+async def test_the_end_of_a_driver_with_a_journal_suspends_only_uploads_that_may_be_suspended(
+    scene: Scene, is_suspendable: bool, error: type[Exception]
+) -> None:
+    class Journal(NoJournal):
+        keeps = True
+
+    scene.engine.journal = Journal()
+    task = await scene.start(adding(2.5, None), is_suspendable=is_suspendable)
+    await scene.engine.stop_uploads(asyncio.current_task())
+    assert type(task.exception()) is error
+    assert list(scene.store.uploads) == ["upload-1"] * is_suspendable
+    scene.store.uploads.clear()
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+async def test_a_range_of_an_open_upload_may_end_early_unless_it_is_the_last(scene: Scene, is_last: bool) -> None:
+    """Its parts are numbered from its first."""
+    scene.store.open_upload("open")
+    parts = PartRange(MultipartUpload("bucket", "key", "open", PART), 3, is_last)
+    with pytest.raises(SizeMismatchError) if is_last else contextlib.nullcontext():
+        async with run_upload(scene.engine, make_job(range=parts, size=4 * PART)) as upload:
+            await upload.add(memoryview(content(2.5)))
+            await turns()
+    assert scene.store.operations == ["UploadPart"] * 2
+    _, _, stored = scene.store.uploads.pop("open")
+    assert stored == {3: content(1), 4: content(2)[PART:]}
 
 
 # failures

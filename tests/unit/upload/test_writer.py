@@ -12,11 +12,12 @@ from aios3._concurrency.fair_lock import FairLock
 from aios3._protocol.parts.part_plan import PartPlan
 from aios3._upload import uploader
 from aios3._upload.lifecycle import run_upload
+from aios3._upload.source.closing_deadline import SourceOverdueError
 from aios3._upload.source.readers import SourceReader
 from aios3._upload.writer import UploadWriter
 from aios3.errors import ObjectTooLargeError, StorageError
 from aios3.options import KIB, MIB
-from tests.conftest import EAGER_TASKS
+from tests.conftest import EAGER_TASKS, LoopClock
 from tests.support.fakes import PART, Gate, RecordingSource, make_job, turns
 from tests.support.upload_scene import UploadScene as Scene
 from tests.support.upload_scene import content
@@ -72,6 +73,23 @@ async def test_a_reader_that_is_lent_stays_open(scene: Scene) -> None:
     reader = SourceReader(source)
     await write(scene, lambda writer: writer.write_all(reader))
     assert (scene.object(), source.closed) == (b"abc", 0)
+
+
+async def test_a_source_that_does_not_close_is_reported_by_its_name_and_its_object(
+    scene: Scene, loop_clock: LoopClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Unending(RecordingSource):
+        async def aclose(self) -> None:
+            await asyncio.Event().wait()
+
+    writing = asyncio.create_task(write(scene, lambda writer: writer.write_from(Unending(b"abc"))))
+    await turns(60)
+    for _ in range(7):
+        await loop_clock.advance(1.0)
+    with pytest.raises(SourceOverdueError, match="within 5 s"):
+        await writing
+    messages = [record.getMessage() for record in caplog.records]
+    assert any(".Unending' of the upload to bucket/key has not ended" in message for message in messages)
 
 
 async def test_a_source_that_exceeds_the_limit_is_closed_and_not_read_on(scene: Scene) -> None:

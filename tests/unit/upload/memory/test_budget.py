@@ -37,8 +37,9 @@ async def ask(
 
 async def test_free_bytes_are_granted_without_a_turn_of_the_loop() -> None:
     memory, part = MemoryBudget(10), Reservation()
-    with pytest.raises(StopIteration):
+    with pytest.raises(StopIteration) as caught:
         memory.acquire(part, 4, 10).send(None)
+    assert caught.value.value is True
     assert (memory.used, part.held, part.missing) == (4, 4, 6)
 
 
@@ -106,10 +107,25 @@ async def test_no_waiter_passes_one_that_lacks_only_bytes_in_flight() -> None:
     memory = MemoryBudget(10)
     await sent(memory, 6)
     waiting = [await ask(memory, count, count) for count in (5, 2)]
+    memory.reconsider()
+    waiting.append(await ask(memory, 1, 1))
     assert not any(task.done() for task in waiting)
     memory.release(6)
     await asyncio.gather(*waiting)
-    assert memory.used == 7
+    assert memory.used == 8
+
+
+async def test_a_waiter_that_would_make_a_deadlock_possible_lets_the_next_one_have_bytes_that_come_back() -> None:
+    memory = MemoryBudget(10)
+    nearly = await held(memory, 6, 10)
+    await sent(memory, 4)
+    waiting, completing = await ask(memory, 2, 10), await ask(memory, 4, 4, nearly)
+    assert not completing.done()
+    memory.release(4)
+    await completing
+    assert not waiting.done()
+    memory.release(memory.detach(nearly))
+    await waiting
 
 
 async def test_a_head_leaves_enough_to_fill_every_unfinished_part() -> None:
@@ -154,6 +170,7 @@ async def test_heads_beyond_a_quarter_are_refused_at_once() -> None:
     await memory.keep(1)
     memory.stop_keeping(kept)
     await memory.keep(3)
+    assert memory.kept == 4
 
 
 async def test_a_cancelled_wait_of_a_head_leaves_nothing() -> None:
@@ -186,6 +203,7 @@ async def test_bytes_granted_in_the_turn_of_a_cancellation_go_to_the_next_waiter
     for step in steps if granted_first else reversed(steps):
         step()
         assert part.held == (6 if granted_first else 0)
+    assert following.held == (0 if granted_first else 10)
     await asyncio.wait({cancelled})
     await behind
     assert cancelled.cancelled()
@@ -377,6 +395,36 @@ def test_bytes_are_granted_if_and_only_if_all_parts_can_be_filled(
     asyncio.run(run())
 
 
+@given(
+    limit=st.integers(4, 24),
+    reserve=st.integers(0, 20),
+    parts=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 6)), max_size=5),
+    heads=st.lists(st.integers(1, 3), min_size=1, max_size=3),
+)
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_a_head_is_granted_if_and_only_if_all_parts_can_be_filled_beside_it(
+    limit: int, reserve: int, parts: list[tuple[int, int]], heads: list[int]
+) -> None:
+    async def run() -> None:
+        budget = MemoryBudget(limit, min(reserve, limit))
+        filling = [
+            (count, count + lacking)
+            for count, lacking in parts
+            if count + lacking <= limit and budget.acquire_nowait(Reservation(), count, count + lacking)
+        ]
+        for count in heads:
+            if budget.kept + count > budget.most_kept:
+                continue
+            is_right = can_all_be_filled(limit - budget.reserve - budget.kept - count, filling)
+            keeping = asyncio.create_task(budget.keep(count))
+            await turns(3)
+            assert keeping.done() is is_right
+            keeping.cancel()
+            await asyncio.wait({keeping})
+
+    asyncio.run(run())
+
+
 class Counting(MemoryBudget):
     """Counts the checks whether bytes may be granted without a deadlock."""
 
@@ -420,6 +468,19 @@ async def test_a_task_that_would_wait_for_itself_gets_an_error() -> None:
         await memory.acquire(Reservation(), 5, 8)
     assert memory.used == 6
     assert not memory._waiters
+
+
+async def test_the_error_of_a_task_that_would_wait_for_itself_counts_each_upload_once() -> None:
+    """Although the waiting part holds bytes, too, and the part of another task has somewhere else to go."""
+    memory = MemoryBudget(10)
+    await held(memory, 6, 8)
+    part = await held(memory, 2, 8)
+    other = await ask(memory, 5, 8, overflow=Disk(will_open=True))
+    with pytest.raises(ConfigurationError, match="one task feeds 2 uploads in turn"):
+        await memory.acquire(part, 3, 6)
+    assert not other.done()
+    other.cancel()
+    await asyncio.wait({other})
 
 
 async def test_a_part_of_another_task_is_waited_for() -> None:
@@ -474,7 +535,7 @@ async def stuck() -> MemoryBudget:
 
 async def test_a_part_that_would_wait_for_a_source_overflows_as_soon_as_that_is_possible() -> None:
     memory, part, disk = await stuck(), Reservation(), Disk(opened=True)
-    assert not await memory.acquire(part, 5, 10, disk)
+    assert await memory.acquire(part, 5, 10, disk) is False
     disk.opened = False
     waiting = await ask(memory, 5, 10, part, disk)
     memory.reconsider()

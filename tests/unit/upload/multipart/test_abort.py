@@ -7,6 +7,8 @@ import logging
 import pytest
 
 from aios3._client.attempts import FailedAttempts
+from aios3._client.observing.timeline import Timeline
+from aios3._client.observing.upload_trace import UploadTrace
 from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.abort import Abort, AbortOutcome
 from aios3.errors import AccessDeniedError, ThrottledError, TransportError
@@ -21,7 +23,8 @@ class Scene:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         self.store.open_upload("id")
-        self.failures = FailedAttempts()
+        self.timeline = Timeline(self.clock().monotonic)
+        self.failures = FailedAttempts(upload=UploadTrace(self.timeline))
         client = make_client(self.store, self.clock, attempts=1)
         self.abort = Abort(client, ("bucket", "key", "id"), {"x-every": "e"}, self.failures)
 
@@ -100,3 +103,11 @@ async def test_the_pause_doubles_before_each_round_of_the_proof(scene: Scene) ->
     first, *others = scene.clock.slept
     assert first > 0
     assert others == [first * 2**number for number in range(1, 6)]
+
+
+async def test_abort_and_proof_are_in_the_timing_of_the_upload(scene: Scene) -> None:
+    scene.store.on("AbortMultipartUpload", lambda _: scene.clock.advance(2.0))
+    scene.store.on("ListParts", lambda _: scene.clock.advance(3.0))
+    await scene.abort.send()
+    assert await scene.abort.prove()
+    assert scene.timeline.snapshot().response == 5.0

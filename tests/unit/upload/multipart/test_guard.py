@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from aios3._client.attempts import FailedAttempts
+from aios3._client.observing.timeline import Timeline
+from aios3._client.observing.upload_trace import UploadTrace
 from aios3._protocol.operations import CreateMultipartUpload
 from aios3._protocol.wire.messages import Request, Response
 from aios3._upload.multipart.abort import AbortOutcome
-from aios3._upload.shared.journal_interface import NoRecord
+from aios3._upload.shared.job import UploadJob
+from aios3._upload.shared.journal_interface import NoJournal, NoRecord
 from aios3.checkpoints import UploadSuspendedError
 from aios3.errors import StorageError, TransportError
 from tests.conftest import LoopClock
@@ -23,14 +26,42 @@ CREATE = CreateMultipartUpload("bucket", "key", {})
 WHERE = "aios3: multipart upload upload-1 of bucket/key: "
 
 
+class Log(NoJournal, NoRecord):
+    """Journal of one upload, and its record."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.recording_fails_with: BaseException | None = None
+
+    def begin(self, job: UploadJob) -> Log:
+        self.key = job.key
+        return self
+
+    async def creating(self) -> None:
+        self.events.append("creating")
+
+    async def created(self, upload_id: str) -> None:
+        self.events.append(upload_id)
+        if self.recording_fails_with is not None:
+            raise self.recording_fails_with
+
+    def ended(self) -> None:
+        self.events.append("ended")
+
+    def left_open(self) -> None:
+        self.events.append("left open")
+
+
 class Scene:
     def __init__(self, *, deadline: float = 60.0, attempts: int = 4) -> None:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
-        self.failures = FailedAttempts()
+        self.timeline = Timeline(self.clock().monotonic)
+        self.failures = FailedAttempts(upload=UploadTrace(self.timeline))
         self.known: set[str] = set()
+        self.log = Log()
         client = make_client(self.store, self.clock, attempts=attempts)
-        self.guard = make_guard(client, self.failures, deadline=deadline, known=self.known)
+        self.guard = make_guard(client, self.failures, deadline=deadline, known=self.known, journal=self.log)
 
     async def fail(self, error: BaseException, *, parts: bool = False) -> list[str]:
         """Create, fail with `error`, and return the notes on it."""
@@ -41,23 +72,6 @@ class Scene:
                 raise error
         assert caught.value is error
         return getattr(error, "__notes__", [])
-
-
-class Log(NoRecord):
-    def __init__(self) -> None:
-        self.events: list[str] = []
-
-    async def creating(self) -> None:
-        self.events.append("creating")
-
-    async def created(self, upload_id: str) -> None:
-        self.events.append(upload_id)
-
-    def ended(self) -> None:
-        self.events.append("ended")
-
-    def left_open(self) -> None:
-        self.events.append("left open")
 
 
 @pytest.fixture
@@ -326,6 +340,42 @@ async def test_a_cancelled_wait_between_two_creates_sweeps(scene: Scene) -> None
     assert scene.store.uploads == {}
 
 
+async def test_the_search_for_the_upload_of_a_lost_create_is_in_the_timing(scene: Scene) -> None:
+    scene.store.on("CreateMultipartUpload", scene.store.lose)
+    scene.store.on("ListMultipartUploads", lambda _: scene.clock.advance(7.0))
+    await scene.fail(ValueError("source"))
+    assert scene.timeline.snapshot().response == 7.0
+
+
+@pytest.mark.parametrize(
+    ("is_kept", "is_cancelled", "left"),
+    [(True, False, ["upload-2"]), (True, True, []), (False, False, [])],
+    ids=["kept", "kept for a cancelled caller", "not kept"],
+)
+async def test_a_clean_end_after_a_lost_create_keeps_only_an_upload_whose_caller_learns_its_id(
+    scene: Scene, is_kept: bool, is_cancelled: bool, left: list[str]
+) -> None:
+    gate = Gate()
+    scene.store.on("CreateMultipartUpload", scene.store.lose)
+    scene.store.on("ListMultipartUploads", gate)
+
+    async def create() -> None:
+        await scene.guard.create(CREATE)
+        if is_kept:
+            scene.guard.keep_open()
+
+    task = await running(scene, create)
+    await gate.entered.wait()
+    if is_cancelled:
+        task.cancel()
+        await turns(3)
+    gate.opened.set()
+    await asyncio.wait({task})
+    assert task.cancelled() is is_cancelled
+    assert list(scene.store.uploads) == left
+    assert scene.guard.is_kept is bool(left)
+
+
 async def test_a_sweep_leaves_the_uploads_of_other_calls_alone(scene: Scene) -> None:
     scene.store.on("CreateMultipartUpload", scene.store.lose)
     scene.known.add("another call's")
@@ -339,18 +389,13 @@ async def test_a_sweep_leaves_the_uploads_of_other_calls_alone(scene: Scene) -> 
 
 @pytest.mark.parametrize("error", [OSError("full"), asyncio.CancelledError()])
 async def test_a_resumed_upload_that_the_journal_cannot_record_stays_open(scene: Scene, error: BaseException) -> None:
-    class FullLog(Log):
-        async def created(self, upload_id: str) -> None:
-            await super().created(upload_id)
-            raise error
-
     scene.store.open_upload("id")
-    scene.guard._record = log = FullLog()
+    scene.log.recording_fails_with = error
     scene.guard.adopt("id")
     with pytest.raises(type(error)):
         async with scene.guard:
             pytest.fail("the block was entered")
-    assert log.events == ["id", "left open"]
+    assert scene.log.events == ["id", "left open"]
     assert (scene.known, scene.store.sent) == (set(), [])
     assert "id" in scene.store.uploads
 
@@ -414,6 +459,12 @@ async def test_an_abort_without_a_proof_keeps_its_outcome() -> None:
         scene.guard.may_have_parts = True
         scene.store.on("ListParts", *[TransportError("reset")] * 6)
         assert await scene.guard.abort() is AbortOutcome.ABORTED
+
+
+async def test_whether_an_upload_is_open_is_asked_for_the_given_id(scene: Scene) -> None:
+    scene.store.open_upload("id")
+    assert await scene.guard.is_open("id")
+    assert await scene.guard.is_open("other") is False
 
 
 async def test_the_clean_up_shows_while_it_runs_in_a_named_task(scene: Scene) -> None:
@@ -487,7 +538,6 @@ async def test_the_journal_records_every_step_and_whether_an_upload_may_be_open(
     scene: Scene, operation: str, answers: list[Any], events: list[str]
 ) -> None:
     """A refused Create needs no search, which this store would refuse too."""
-    scene.guard._record = log = Log()
     scene.store.on(operation, *answers)
     scene.store.on("ListMultipartUploads", DENIED)
     with pytest.raises((KeyError, StorageError)):
@@ -495,4 +545,4 @@ async def test_the_journal_records_every_step_and_whether_an_upload_may_be_open(
             await scene.guard.create(CREATE)
             scene.guard.may_have_parts = True
             raise KeyError("theirs")
-    assert log.events == events
+    assert (scene.log.key, scene.log.events) == ("key", events)

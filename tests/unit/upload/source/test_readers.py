@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import array
 import asyncio
+import contextlib
 import ctypes
 import io
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import aiofiles
 import pytest
 
+from aios3._concurrency.threads import CallerThread
 from aios3._upload.source import readers as sources
+from aios3._upload.source.closing_deadline import ClosingDeadline, SourceOverdueError
 from aios3._upload.source.kinds import as_view
 from aios3._upload.source.readers import END, SourceReader
+from aios3.errors import ConfigurationError
+from tests.conftest import LoopClock
 from tests.support.fakes import RecordingSource, turns
 
 CONTENT = bytes(range(256)) * 5
@@ -44,6 +48,24 @@ async def generate(chunks: list[Any]) -> AsyncIterator[Any]:
 class OnlyIterable:
     def __iter__(self) -> Iterator[bytes]:
         return iter(CHUNKS)
+
+
+class AsyncOnlyIterable:
+    """Gives chunks by an iterator of its own."""
+
+    def __init__(self, chunks: AsyncIterator[bytes] | None = None) -> None:
+        self.chunks = chunks
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return generate(CHUNKS) if self.chunks is None else self.chunks
+
+
+class HttpxResponse:
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self.chunks = chunks
+
+    def aiter_bytes(self) -> AsyncIterator[bytes]:
+        return self.chunks
 
 
 class ShortReads:
@@ -122,6 +144,8 @@ def stream_reader() -> asyncio.StreamReader:
     "make",
     [
         lambda: generate(CHUNKS),
+        AsyncOnlyIterable,
+        lambda: HttpxResponse(generate(CHUNKS)),
         lambda: RecordingSource(*CHUNKS),
         lambda: list(CHUNKS),
         lambda: tuple(CHUNKS),
@@ -208,12 +232,48 @@ async def test_a_read_that_returns_an_awaitable_is_called_in_the_loop_from_then_
     assert set(source.callers[1:]) == {threading.get_ident()}
 
 
-async def test_a_source_that_never_blocks_needs_no_thread() -> None:
-    executor = ThreadPoolExecutor()
-    executor.shutdown()
-    asyncio.get_running_loop().set_default_executor(executor)
+async def test_a_source_that_never_blocks_needs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CallerThread, "submit", lambda *_: pytest.fail("a call in a thread"))
     for source in (CONTENT, list(CHUNKS), generate(CHUNKS), stream_reader(), AsyncReads()):
         assert await read_all(source) == CONTENT
+
+
+async def test_a_reader_ends_the_thread_that_it_has_made() -> None:
+    source = ShortReads(b"abc")
+    reader = SourceReader(source)
+    await reader.pull(1)
+    (thread,) = (thread for thread in threading.enumerate() if thread.ident == source.threads[0])
+    await reader.aclose()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+async def test_a_reader_uses_the_thread_that_it_is_given_and_leaves_it_open() -> None:
+    thread, source = CallerThread(), ShortReads(b"abc")
+    async with SourceReader(source, thread) as reader:
+        await reader.pull(1)
+    async with asyncio.timeout(10):
+        assert source.threads == [await thread.call(threading.get_ident)]
+    thread.close()
+
+
+async def test_a_source_is_refused_while_a_read_of_an_earlier_reader_runs_in_it() -> None:
+    may_end, begun = threading.Event(), threading.Event()
+
+    class Blocking(ShortReads):
+        def read(self, size: int) -> bytes:
+            begun.set()
+            may_end.wait(30)
+            return super().read(size)
+
+    source = Blocking()
+    async with SourceReader(source) as reader:
+        reading = asyncio.ensure_future(reader.pull(1))
+        await asyncio.to_thread(begun.wait, 30)
+        reading.cancel()
+    with pytest.raises(ConfigurationError, match="a read of this Blocking, begun for an earlier upload"):
+        SourceReader(source)
+    may_end.set()
 
 
 async def test_a_closed_reader_takes_no_further_chunk_of_a_blocking_source(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,6 +342,74 @@ async def test_a_source_is_closed_once() -> None:
     assert source.closed == 1
 
 
+@pytest.mark.parametrize("wrap", [AsyncOnlyIterable, HttpxResponse])
+async def test_an_async_iterator_that_the_reader_has_opened_is_closed(wrap: Callable[[Any], object]) -> None:
+    closed: list[str] = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        try:
+            yield b"a"
+            yield b"b"
+        finally:
+            closed.append("closed")
+
+    opened = chunks()
+    async with SourceReader(wrap(opened)) as reader:
+        assert await reader.pull(1) == b"a"
+    assert closed == ["closed"]
+
+
+class Closable:
+    """An iterator that is no generator, and can be closed."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def __iter__(self) -> Closable:
+        return self
+
+    def __next__(self) -> bytes:
+        return bytes(1 << 20)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class ClosableFile(Closable):
+    read = None
+
+
+class Opens:
+    def __init__(self, iterator: Closable) -> None:
+        self.iterator = iterator
+
+    def __iter__(self) -> Closable:
+        return self.iterator
+
+
+@pytest.mark.parametrize(
+    ("make", "wrap", "closed"),
+    [(Closable, Opens, 1), (ClosableFile, Opens, 0), (Closable, lambda iterator: iterator, 0)],
+    ids=["opened", "a file", "of the caller"],
+)
+async def test_a_blocking_iterator_is_closed_only_if_the_reader_has_opened_it(
+    make: Callable[[], Closable], wrap: Callable[[Closable], object], closed: int
+) -> None:
+    """Files stay open for the caller."""
+    iterator = make()
+    async with SourceReader(wrap(iterator)) as reader:
+        await reader.pull(1)
+    assert iterator.closed == closed
+
+
+async def test_a_closed_reader_gives_nothing_more() -> None:
+    for source in ([b"a", b"b"], generate([b"a", b"b"])):
+        reader = SourceReader(source)
+        assert await reader.pull(1) == b"a"
+        await reader.aclose()
+        assert await reader.pull(1) is END
+
+
 async def test_files_and_readers_stay_open() -> None:
     file = io.BytesIO(b"a")
     upload_file = UploadFileLike()
@@ -311,6 +439,64 @@ async def test_an_error_of_the_close_is_a_note_of_an_earlier_error() -> None:
     with pytest.raises(ValueError, match="first") as caught:
         await read_all(source)
     assert caught.value.__notes__ == ["aios3: closing the source failed as well: OSError('cannot close')"]
+
+
+@pytest.mark.parametrize("error", [None, ValueError("first")])
+async def test_a_source_that_does_not_close_before_its_deadline_is_interrupted(
+    loop_clock: LoopClock, error: Exception | None
+) -> None:
+    """After a clean end that is the error of the call; else the first error has it as a note."""
+
+    class Unending(RecordingSource):
+        async def aclose(self) -> None:
+            await asyncio.Event().wait()
+
+    async def read() -> None:
+        async with SourceReader(Unending(), deadline=ClosingDeadline(object(), "s3://bucket/key", 6.0)):
+            if error is not None:
+                raise error
+
+    reading = asyncio.create_task(read())
+    await turns()
+    for _ in range(7):
+        assert not reading.done()
+        await loop_clock.advance(1.1)
+    await asyncio.wait({reading})
+    raised = reading.exception()
+    assert raised is error or (error is None and isinstance(raised, SourceOverdueError))
+    late = "aios3: closing the source failed as well: SourceOverdueError('the source did not end within 6 s')"
+    watched = "aios3: the source 'object' of the upload to s3://bucket/key did not end within 6 s, and was interrupted"
+    assert getattr(raised, "__notes__", []) == ([late, watched] if error else [])
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+async def test_a_generator_sees_only_a_cancellation_that_came_during_the_reading(is_own: bool) -> None:
+    """Not that of another task, even if the reading task was cancelled before."""
+    seen: list[type[BaseException]] = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        try:
+            yield b"a"
+        except BaseException as error:
+            seen.append(type(error))
+            raise
+
+    async def read() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        async with SourceReader(chunks()) as reader:
+            await reader.pull(1)
+            await asyncio.Event().wait() if is_own else await cancelled
+
+    cancelled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    cancelled.cancel()
+    reading = asyncio.create_task(read())
+    for _ in range(1 + is_own):
+        await turns(3)
+        reading.cancel()
+    await asyncio.wait({reading})
+    assert reading.cancelled()
+    assert seen == [asyncio.CancelledError if is_own else GeneratorExit]
 
 
 @pytest.mark.parametrize("chunk", [b"abc", bytearray(b"abc"), memoryview(b"abc")])

@@ -1,0 +1,247 @@
+"""Files for blocking code that are written: a clean end commits, everything else leaves nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import random
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fsspec.core import OpenFile
+
+from aios3 import AccessDeniedError
+from aios3.fsspec import Aios3FileSystem
+from aios3.testing import Fault, S3Server
+from tests.conftest import PART
+from tests.fsspec.conftest import MakeFileSystem, wait_for
+
+PATH = "bucket/key"
+TEXT = random.Random(1).randbytes(4 * PART).hex()
+"""Text that compression leaves longer than several parts."""
+
+FILES: dict[str, Callable[[Aios3FileSystem, str], Any]] = {
+    "binary": lambda fs, mode: fs.open(PATH, f"{mode}b"),
+    "text": lambda fs, mode: fs.open(PATH, mode, encoding="utf-8"),
+    "gzip": lambda fs, mode: fs.open(PATH, f"{mode}b", compression="gzip"),
+    "gzip-text": lambda fs, mode: fs.open(PATH, f"{mode}t", compression="gzip"),
+    "closing": lambda fs, mode: contextlib.closing(fs.open(PATH, f"{mode}b")),
+    "fsspec": lambda fs, mode: OpenFile(fs, PATH, f"{mode}b"),
+    "fsspec-text": lambda fs, mode: OpenFile(fs, PATH, f"{mode}t"),
+    "fsspec-xz-text": lambda fs, mode: OpenFile(fs, PATH, f"{mode}t", compression="xz"),
+}
+"""Ways to open a file; some wrap it in objects that know nothing of an exception."""
+
+every_file = pytest.mark.parametrize("kind", FILES)
+
+
+def content_for(kind: str, text: str = TEXT) -> Any:
+    return text if "text" in kind else text.encode()
+
+
+@every_file
+def test_a_block_that_ends_commits_all_bytes(fs, store, kind):
+    with FILES[kind](fs, "w") as file:
+        file.write(content_for(kind))
+    assert not store.open_uploads
+    with FILES[kind](fs, "r") as file:
+        assert file.read() == content_for(kind)
+
+
+@every_file
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
+@pytest.mark.parametrize("text", ["short", TEXT], ids=["short", "parts"])
+def test_a_block_that_raises_leaves_the_key_as_it_was_and_nothing_open(fs, store, kind, error, text):
+    fs.pipe_file(PATH, b"before")
+    with pytest.raises(error, match="stop"), FILES[kind](fs, "w") as file:
+        file.write(content_for(kind, text))
+        raise error("stop")
+    assert not store.open_uploads
+    assert fs.cat_file(PATH) == b"before"
+    if text is TEXT and kind in ("binary", "text", "fsspec", "fsspec-text"):  # compressors collect bytes
+        assert "AbortMultipartUpload" in {request.operation for request in store.requests}
+
+
+def test_finally_close_discards_what_an_exception_interrupts(fs, store):
+    file = fs.open(PATH, "wb")
+    with pytest.raises(ValueError, match="stop"):
+        try:
+            file.write(b"1")
+            raise ValueError("stop")
+        finally:
+            file.close()
+    assert not store.objects
+    assert file.receipt is None
+
+
+def test_a_file_that_is_opened_while_an_exception_is_handled_commits(fs, store):
+    try:
+        raise KeyError
+    except KeyError:
+        with fs.open(PATH, "wb") as file:
+            file.write(b"1")
+    assert fs.cat_file(PATH) == b"1"
+    assert file.receipt.size == 1
+
+
+@pytest.mark.parametrize("kind", ["binary", "text", "gzip", "gzip-text"])
+def test_a_file_that_is_never_closed_is_discarded_when_it_is_collected(fs, store, kind):
+    file = FILES[kind](fs, "w")
+    file.write(content_for(kind))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        del file
+        gc.collect()
+    assert [str(warning.message) for warning in seen] == [
+        "<File-like object Aios3FileSystem, bucket/key> was not closed, so it is discarded"
+    ]
+    wait_for(store, lambda store: not store.open_uploads)
+    fs.close()
+    assert not store.objects
+
+
+def test_discard_leaves_nothing_and_later_writes_are_dropped(fs, store):
+    file = fs.open(PATH, "wb")
+    file.write(bytes(3 * PART))
+    file.discard()
+    assert (file.write(b"more"), file.closed) == (4, True)
+    file.close()
+    assert (store.open_uploads, store.objects) == ([], {})
+
+
+def test_a_part_that_fails_raises_in_every_later_call_and_leaves_nothing(fs, store):
+    store.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied", times=100))
+    file = fs.open(PATH, "wb")
+    with pytest.raises(PermissionError) as caught:
+        for _ in range(100):
+            file.write(bytes(PART))
+    assert isinstance(caught.value.__cause__, AccessDeniedError)
+    assert not store.open_uploads
+    for call in (lambda: file.write(b"1"), file.flush, file.close):
+        with pytest.raises(PermissionError) as again:
+            call()
+        assert again.value is caught.value
+    assert not store.objects
+
+
+def test_a_commit_that_fails_raises_from_close(fs, store):
+    store.faults.add(Fault("answer", "CompleteMultipartUpload", status=403, code="AccessDenied"))
+    file = fs.open(PATH, "wb")
+    file.write(bytes(3 * PART))
+    with pytest.raises(PermissionError):
+        file.close()
+    file.close()
+    assert (store.open_uploads, store.objects, file.receipt) == ([], {}, None)
+
+
+def test_mode_x_never_replaces_an_object_that_appears_before_the_commit(fs, store):
+    with pytest.raises(FileExistsError), fs.open(PATH, "xb") as file:
+        file.write(bytes(3 * PART))
+        fs.pipe_file(PATH, b"theirs")
+    assert (fs.cat_file(PATH), store.open_uploads) == (b"theirs", [])
+    with pytest.raises(FileExistsError):
+        fs.pipe_file(PATH, b"mine", mode="create")
+
+
+@pytest.mark.parametrize("mode", ["ab", "r+b", "w+b"])
+def test_a_mode_that_changes_an_object_in_place_is_refused(fs, mode):
+    fs.pipe_file(PATH, b"1")
+    with pytest.raises(NotImplementedError):
+        fs.open(PATH, mode)
+    assert fs.cat_file(PATH) == b"1"
+
+
+def test_attributes_and_limits_of_uploads_are_options_of_open(fs, store):
+    with fs.open(PATH, "w", content_type="text/csv", metadata={"made-by": "test"}, size=2, newline="\r\n") as file:
+        file.write("\n")
+    assert store.objects["bucket", "key"].headers["content-type"] == "text/csv"
+    assert fs.info(PATH)["metadata"] == {"made-by": "test"}
+    with pytest.raises(TypeError, match="content_typo"):
+        fs.open(PATH, "wb", content_typo="text/csv")
+
+
+@pytest.mark.parametrize("write", [
+    lambda fs: fs.open("bucket/key/", "wb"), lambda fs: fs.open("bucket/key/"),
+    lambda fs: fs.pipe_file("bucket/key/", b""), lambda fs: fs.cat_file("bucket/key/"),
+    lambda fs: fs.rm_file("bucket/key/"), lambda fs: fs.cp_file("bucket/key/", "bucket/other"),
+    lambda fs: fs.put_file(__file__, "bucket/key/"),
+])  # fmt: skip
+def test_a_path_that_ends_with_a_slash_never_names_the_file_without_it(fs, write):
+    fs.pipe_file(PATH, b"1")
+    with pytest.raises(IsADirectoryError):
+        write(fs)
+    assert fs.cat_file(PATH) == b"1"
+
+
+def test_a_driver_that_is_closed_ends_files_that_are_written(fs, store):
+    file = fs.open(PATH, "wb")
+    file.write(bytes(3 * PART))
+    fs.close()
+    assert not store.open_uploads
+    with pytest.raises(Exception, match="closed"):
+        file.write(bytes(3 * PART))
+    with pytest.raises(Exception, match="closed"):
+        file.close()
+    fs.pipe_file(PATH, b"the next use opens a driver again")
+    assert len(store.objects) == 1
+
+
+def test_put_and_get_report_their_progress(make_fs: MakeFileSystem, store: S3Server, tmp_path):
+    from fsspec.callbacks import Callback
+
+    fs, callback = make_fs(), Callback()
+    (tmp_path / "file").write_bytes(bytes(3 * PART))
+    fs.put_file(str(tmp_path / "file"), PATH, callback=callback)
+    assert (callback.size, callback.value) == (3 * PART, 3 * PART)
+    callback = Callback()
+    fs.get_file(PATH, str(tmp_path / "copy"), callback=callback)
+    assert (callback.size, callback.value) == (3 * PART, 3 * PART)
+    assert (tmp_path / "copy").read_bytes() == bytes(3 * PART)
+
+
+class TestTransaction:
+    """What is written in a transaction becomes visible at its end, or never."""
+
+    @staticmethod
+    def write(fs, folder) -> None:
+        with fs.open("bucket/file", "wb") as file:
+            file.write(bytes(3 * PART))
+        with fs.open("bucket/small", "w", compression="gzip") as file:
+            file.write("small")
+        fs.pipe_file("bucket/pipe", bytes(3 * PART))
+        (folder / "put").write_bytes(bytes(3 * PART))
+        fs.put(str(folder / "put"), "bucket/put")
+
+    def test_its_end_commits_everything(self, fs, store, tmp_path):
+        with fs.transaction:
+            self.write(fs, tmp_path)
+            assert not store.objects
+        assert {key: len(found.body) for (_, key), found in store.objects.items() if key != "small"} == {
+            "file": 3 * PART, "pipe": 3 * PART, "put": 3 * PART,
+        }  # fmt: skip
+        assert fs.open("bucket/small", "r", compression="gzip").read() == "small"
+        assert not store.open_uploads
+
+    def test_an_exception_discards_everything(self, fs, store, tmp_path):
+        with pytest.raises(ValueError, match="stop"), fs.transaction:
+            self.write(fs, tmp_path)
+            raise ValueError("stop")
+        assert (store.objects, store.open_uploads) == ({}, [])
+        fs.pipe_file(PATH, b"the transaction has ended")
+        assert len(store.objects) == 1
+
+    def test_a_part_that_fails_discards_what_is_not_committed(self, fs, store, tmp_path):
+        store.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied", nth=2))
+        with pytest.raises(PermissionError), fs.transaction:
+            self.write(fs, tmp_path)
+        assert (store.objects, store.open_uploads) == ({}, [])
+
+    def test_a_file_whose_exception_is_caught_is_left_out(self, fs, store):
+        with fs.transaction:
+            with contextlib.suppress(ValueError), fs.open(PATH, "wb") as file:
+                file.write(b"1")
+                raise ValueError
+            fs.pipe_file("bucket/other", b"2")
+        assert list(store.objects) == [("bucket", "other")]
