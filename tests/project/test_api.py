@@ -20,6 +20,7 @@ import aios3
 import aios3.credential_providers
 import aios3.directories
 import aios3.doctor
+import aios3.fsspec
 import aios3.observing
 import aios3.otel
 import aios3.testing
@@ -31,6 +32,7 @@ PUBLIC_MODULES: Final = (
     aios3.credential_providers,
     aios3.directories,
     aios3.doctor,
+    aios3.fsspec,
     aios3.observing,
     aios3.otel,
     aios3.testing,
@@ -72,7 +74,7 @@ def _described(name: str, value: Any) -> Iterator[str]:
 def _members(name: str, value: type) -> Iterator[str]:
     fields = {field.name for field in dataclasses.fields(value)} if dataclasses.is_dataclass(value) else set()
     inherited = {
-        found for base in value.__mro__[1:] if base.__name__ in aios3.__all__ or base.__module__ == "builtins"
+        found for base in value.__mro__[1:] if base.__name__ in aios3.__all__ or not base.__module__.startswith("aios3")
         for found in dir(base)
     }  # fmt: skip
     for member in sorted({found for found in dir(value) if not found.startswith("_")} - fields - inherited):
