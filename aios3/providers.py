@@ -69,8 +69,8 @@ class Provider:
     needs_location: bool = False
     """``True`` if CreateBucket must name the region in its body, unless it is `default_region`."""
     complete_etag_is_final: bool = False
-    """``True`` if CompleteMultipartUpload returns the ETag that HEAD will report. Otherwise the ETag of the receipt
-    costs one HEAD per multipart upload."""
+    """``True`` if CompleteMultipartUpload returns the ETag that HEAD will report. Then the ETag of the receipt costs no
+    HEAD, unless the response does not fit the parts. Otherwise it costs one HEAD per multipart upload."""
     signs_payload_over_tls: bool = False
     """``True`` if UNSIGNED-PAYLOAD is not taken, or not known to be taken, even over https."""
     checksums: frozenset[str] = frozenset()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final, Literal, TypeVar
 
 from aios3._concurrency.caller_errors import note
@@ -130,7 +131,9 @@ class OperationClient:
             DriverClosedError: the transport was closed.
         """
         request = self._build(operation)
-        payload_hash = UNSIGNED_PAYLOAD if feed is not None else await self._payload_hash(request)
+        payload_hash = self._fixed_hash(request, feed)
+        if payload_hash is None:
+            payload_hash = await hash_body(sha256_hex, request.body)
         log = FailedAttempts() if log is None else log
         repaired: set[Repair] = set()
         with trace_operation(operation, request, log.upload, self.observer, self.region_of, feed) as trace:
@@ -244,7 +247,7 @@ class OperationClient:
         sent_at, on_sent = self.clock.now(), trace.body_sent
         trace.attempt_began()
         try:
-            signed = self._sign(operation, request, payload_hash, credentials)
+            signed = self._sign(operation, request, payload_hash, credentials, sent_at)
             if feed is None:
                 response = await self.transport.send(signed, read_timeout=read_timeout, on_sent=on_sent)
             else:
@@ -294,7 +297,7 @@ class OperationClient:
         sent_at = self.clock.now()
         trace.attempt_began()
         try:
-            signed = self._sign(operation, request, EMPTY_SHA256, credentials)
+            signed = self._sign(operation, request, EMPTY_SHA256, credentials, sent_at)
             streamed = await stack.enter_async_context(self.transport.open(signed, chunk_size=chunk_size))
             response = Response(streamed.status, streamed.headers)
             self.clock_skew.note(response, sent_at)
@@ -373,14 +376,22 @@ class OperationClient:
             raise outcome.failure
 
     def _sign(
-        self, operation: Operation[Any], request: Request, payload_hash: str, credentials: Credentials | None
+        self,
+        operation: Operation[Any],
+        request: Request,
+        payload_hash: str,
+        credentials: Credentials | None,
+        now: datetime,
     ) -> Request:
         if credentials is None:
             return request
         scope = self.signer.scope_for(operation, self.region_of(operation.bucket))
-        return sign(request, credentials, scope, self.clock_skew.now(), payload_hash)
+        return sign(request, credentials, scope, now + self.clock_skew.offset, payload_hash)
 
-    async def _payload_hash(self, request: Request) -> str:
+    def _fixed_hash(self, request: Request, feed: BodyFeed | None) -> str | None:
+        """Return the payload's hash, or what stands in its place; ``None`` if the body must be hashed."""
+        if feed is not None:
+            return UNSIGNED_PAYLOAD
         if self.credentials is None or not request.body:
             return EMPTY_SHA256
-        return UNSIGNED_PAYLOAD if self.payload_signing == "unsigned" else await hash_body(sha256_hex, request.body)
+        return UNSIGNED_PAYLOAD if self.payload_signing == "unsigned" else None

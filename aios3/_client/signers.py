@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 from aios3._protocol.operations import Operation
@@ -44,7 +45,7 @@ class OrdinarySigner:
 
     def scope_for(self, operation: Operation[Any], region: str) -> Scope:
         """Return the scope of the service in that region."""
-        return Scope(region, self.service)
+        return _scope_of(region, self.service)
 
     def refused(self, operation: Operation[Any], keys: Credentials) -> None:
         """Invalidate `keys` at the source, if it can renew them."""
@@ -54,3 +55,8 @@ class OrdinarySigner:
     async def renewed(self, operation: Operation[Any], keys: Credentials) -> Credentials:
         """Return other keys of the source, if it keeps keys and has others by now; else `keys`."""
         return await renewed_by(self.source, keys)
+
+
+@lru_cache(maxsize=64)
+def _scope_of(region: str, service: str) -> Scope:
+    return Scope(region, service)

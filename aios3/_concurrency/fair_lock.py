@@ -14,22 +14,18 @@ class FairLock(asyncio.Lock):
     def __init__(self) -> None:
         """Begin unlocked."""
         super().__init__()
-        self._waiting = 0
-
-    @property
-    def has_waiters(self) -> bool:
-        """Whether a task waits for the lock."""
-        return self._waiting > 0
+        self.waiting = 0
+        """Number of tasks that wait for the lock."""
 
     @property
     def is_free(self) -> bool:
         """Whether no task holds the lock, and none waits for it."""
-        return not self._waiting and not self.locked()
+        return not self.waiting and not self.locked()
 
     async def acquire(self) -> Literal[True]:
         """Wait for the lock."""
-        self._waiting += 1
+        self.waiting += 1
         try:
             return await super().acquire()
         finally:
-            self._waiting -= 1
+            self.waiting -= 1

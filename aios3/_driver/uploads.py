@@ -71,10 +71,9 @@ async def upload_object_via_stream(
     **attributes: Unpack[UploadAttributes],
 ) -> UploadReceipt:
     """See `S3StorageDriver.upload_object_via_stream`."""
-    async with SourceReader(
-        source, deadline=ClosingDeadline(source, f"{bucket}/{key}", driver._timeouts.cleanup)
-    ) as reader:
-        job = make_job(
+
+    def describe() -> UploadJob:
+        return make_job(
             driver._provider,
             driver._transfer,
             bucket,
@@ -88,14 +87,19 @@ async def upload_object_via_stream(
             before_commit=before_commit,
             began_at=driver._clock.monotonic(),
         )
+
+    # Bytes have no code of their own that could fail, and nothing to close. So they need no reader.
+    if type(source) is bytes and is_whole(source, job := describe()):
+        whole = BytesUpload(await engine_for(driver, job), job, source)
+        del source  # the traceback of an error that the caller keeps would keep the bytes
+        return await whole.run()
+    async with SourceReader(
+        source, deadline=ClosingDeadline(source, f"{bucket}/{key}", driver._timeouts.cleanup)
+    ) as reader:
+        job = describe()
         if resume is not None:
             require_no_tail(resume)
-        engine = await engine_for(driver, job)
-        if not is_whole(source, job):
-            return await _send_all(driver, reader, job, engine)
-        whole = BytesUpload(engine, job, source)
-        del source, reader  # the traceback of an error that the caller keeps would keep the bytes
-        return await whole.run()
+        return await _send_all(driver, reader, job, await engine_for(driver, job))
 
 
 async def upload_object(

@@ -102,9 +102,12 @@ class AiohttpTransport:
         """See `Transport.send`."""
         if request.method not in ("PUT", "POST"):
             return await self._exchange(request, None, self._timer_for(request, read_timeout))
-        async with self._slots:
+        await self._slots.acquire()
+        try:
             timer = self._timer_for(request, read_timeout)
             return await self._lend(request, SlicedBody(request, timer, self._used_connections, on_sent), timer)
+        finally:
+            self._slots.release()
 
     async def send_stream(
         self,
@@ -153,10 +156,13 @@ class AiohttpTransport:
         return MappedExceptions(
             request,
             is_owner=self._is_owner,
-            is_closed=lambda: self._is_closed,
-            is_connecting=lambda: timer.is_connecting,
+            is_closed=self._has_closed,
+            timer=timer,
             ignores_environment=self._ignores_environment,
         )
+
+    def _has_closed(self) -> bool:
+        return self._is_closed
 
     def _timer_for(self, request: Request, read_timeout: float | None, *, has_body: bool = False) -> StallTimer:
         response = self._timeouts.read if read_timeout is None else read_timeout

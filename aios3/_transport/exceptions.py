@@ -15,6 +15,8 @@ import aiohttp
 from aios3._protocol.wire.messages import Request
 from aios3.errors import ConfigurationError, DriverClosedError, StorageError, TransportError, TransportTimeoutError
 
+from .stall_timeout import StallTimer
+
 __all__ = ["MappedExceptions", "closed_during", "subject_of", "words_of"]
 
 
@@ -28,7 +30,7 @@ class MappedExceptions:
         DriverClosedError: the transport is closed, or was closed meanwhile, whatever aiohttp raises then.
     """
 
-    __slots__ = ("_ignores_environment", "_is_closed", "_is_connecting", "_is_owner", "_request")
+    __slots__ = ("_ignores_environment", "_is_closed", "_is_owner", "_request", "_timer")
 
     def __init__(
         self,
@@ -36,7 +38,7 @@ class MappedExceptions:
         *,
         is_owner: bool,
         is_closed: Callable[[], bool],
-        is_connecting: Callable[[], bool] = lambda: False,
+        timer: StallTimer | None = None,
         ignores_environment: bool = False,
     ) -> None:
         """Describe the attempt.
@@ -45,13 +47,13 @@ class MappedExceptions:
             request: for the messages.
             is_owner: the session is the driver's own.
             is_closed: returns whether the transport is closed.
-            is_connecting: returns whether no connection is known yet.
+            timer: knows whether the attempt is connected; ``None`` if that is not known.
             ignores_environment: requests go to the store directly, whatever proxies the environment names.
         """
         self._request = request
         self._is_owner = is_owner
         self._is_closed = is_closed
-        self._is_connecting = is_connecting
+        self._timer = timer
         self._ignores_environment = ignores_environment
 
     def __enter__(self) -> None:
@@ -83,7 +85,8 @@ class MappedExceptions:
         return ConfigurationError("the aiohttp session that the driver uses is closed")
 
     def _is_of_connecting(self, failure: TransportError) -> bool:
-        return not failure.was_sent or (isinstance(failure, TransportTimeoutError) and self._is_connecting())
+        is_connecting = self._timer is not None and self._timer.is_connecting
+        return not failure.was_sent or (isinstance(failure, TransportTimeoutError) and is_connecting)
 
 
 def _is_cancelled() -> bool:

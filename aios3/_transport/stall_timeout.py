@@ -26,7 +26,7 @@ class StallMonitor:
 
     def __init__(self) -> None:
         """Begin without attempts, so without a timer. An event loop must be running."""
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._watched: set[StallTimer] = set()
         self._pause = math.inf
         self._timer: asyncio.TimerHandle | None = None
@@ -44,8 +44,8 @@ class StallMonitor:
 
     def _arm(self, end: float) -> None:
         # A position shows that bytes have moved, but not when, so it is read often.
-        if (next_look := min(end, self._loop.time() + self._pause)) < math.inf:
-            self._timer = self._loop.call_at(next_look, self._look)
+        if (next_look := min(end, self.loop.time() + self._pause)) < math.inf:
+            self._timer = self.loop.call_at(next_look, self._look)
 
     def _look(self) -> None:
         self._timer = None
@@ -78,8 +78,9 @@ class StallTimer:
         """Take the name of the attempt for messages, its monitor, and the stall limit of each phase in seconds."""
         self._subject = subject
         self._limits = {"connecting": connect, "sending the body": send, "waiting for the response": response}
+        self._shortest = min(connect, send, response)
         self._monitor = monitor
-        self._loop = asyncio.get_running_loop()
+        self._loop = monitor.loop
         self._task: asyncio.Task[object] | None = None
         self._cancellations = 0
         """Cancellation requests of the task before the attempt began."""
@@ -94,8 +95,7 @@ class StallTimer:
         self._phase = phase
         self._position = position
         self._last_position = None  # most phases end before the first check, and reading it is not cheap
-        self.moved()
-        self._entered_at = self._moved_at
+        self._entered_at = self._moved_at = self._loop.time()
 
     def moved(self) -> None:
         """Record progress at this moment."""
@@ -140,7 +140,7 @@ class StallTimer:
         assert self._task is not None
         self._cancellations = self._task.cancelling()
         self.enter("connecting")
-        self._monitor.begin(self, min(self._limits.values()))
+        self._monitor.begin(self, self._shortest)
         return self
 
     def __exit__(

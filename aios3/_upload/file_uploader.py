@@ -28,8 +28,8 @@ class FileUploader(Uploader):
     async def _pull_from(self, reader: SourceReader) -> bool:
         if (
             isinstance(reader, FileReader)
-            and (self._assembler.room or await self._make_room())
-            and self._assembler.room
+            and (self._assembler.buffer.room or await self._make_room())
+            and self._assembler.buffer.room
         ):
             return await self._read_from(reader)
         return await super()._pull_from(reader)  # for a part on disk, or for the byte after a full first part
@@ -51,7 +51,7 @@ class FileUploader(Uploader):
         return count == asked
 
     async def _take_read(self, count: int) -> None:
-        self._count(count)
+        self._bounds.count(count)
         self._assembler.advance(count)
         if count:
             self.sink.expect(self._job.size)

@@ -51,7 +51,7 @@ class HeadUploader(Uploader):
             )
         self._position = position
 
-    def _take_at_once(self, data: memoryview) -> bool:
+    def _take_at_once(self, data: bytes | memoryview) -> bool:
         is_behind_head = self._position == self._bounds.read >= self._head.capacity
         if not is_behind_head or not super()._take_at_once(data):
             return False
@@ -63,7 +63,7 @@ class HeadUploader(Uploader):
         in_head, behind = data[:room], data[room:]
         self._check_end(len(data))
         if in_head:
-            self._count(max(0, self._position + len(in_head) - self._bounds.read))
+            self._bounds.count(max(0, self._position + len(in_head) - self._bounds.read))
             self._head.write(self._position, in_head)
             self._position += len(in_head)
         if behind:

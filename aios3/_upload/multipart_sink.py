@@ -40,7 +40,6 @@ class MultipartSink:
             self.guard.adopt(job.resume.upload_id)
             self.guard.may_have_parts = True
             self._sender.tracker.restore(job.resume.parts)
-            progress.bytes_read = job.resume.bytes_in_parts
             progress.note_stored(self._sender.tracker)
 
     @cached_property

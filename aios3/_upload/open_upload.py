@@ -117,7 +117,7 @@ class _OpenGuard:
     outcome: AbortOutcome | None = None
     """Outcome of the abort; ``None`` if the upload was not aborted."""
 
-    def completed(self) -> None:
+    def completed(self, *, is_completed: bool = True) -> None:
         """Do nothing: the caller notes the end."""
 
     async def is_open(self, upload_id: str) -> bool | None:

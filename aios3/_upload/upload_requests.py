@@ -12,7 +12,6 @@ from aios3._protocol.operations import (
     Committed,
     CompleteMultipartUpload,
     CreateMultipartUpload,
-    HeadObject,
     PutObject,
 )
 from aios3._protocol.parts.part_tracker import PartTracker
@@ -72,10 +71,12 @@ class UploadRequests:
             StorageError: the store refused, no response came, or the outcome is unknown.
         """
         job = self.job
-        headers = {**self.put_headers(), **await job.content_md5(body)}
-        sent = await part_checksum(job.checksum, body)
+        headers = self.put_headers()
+        if job.needs_md5:
+            headers |= await job.content_md5(body)
+        sent = None if job.checksum is None else await part_checksum(job.checksum, body)
         operation = PutObject(job.bucket, job.key, headers, body, sent)
-        proof = ObjectProof(sum(len(piece) for piece in body), None if sent is None else sent[1], job.nonce)
+        proof = ObjectProof(sum(map(len, body)), None if sent is None else sent[1], job.nonce)
         committed = await put_object(self.engine.client, operation, self.log, job.headers.part, proof)
         if job.checksum is not None and sent is not None:
             job.checksum.compare(sent[1], committed, bucket=job.bucket, key=job.key)
@@ -171,26 +172,9 @@ class UploadRequests:
             head_headers=self.job.headers.part,
             checksum=checksum,
             nonce=self.job.nonce,
+            is_etag_final=self.engine.provider.complete_etag_is_final,
         )
-        return await self._with_final_etag(await completion.run(), size)
-
-    async def _with_final_etag(self, committed: Committed, size: int) -> Committed:
-        """Look the ETag up by HEAD if the response to Complete has none, or another than HEAD reports.
-
-        The object is committed by now. If the HEAD fails, or shows an object of another size, `committed` is returned
-        unchanged.
-        """
-        if committed.etag and self.engine.provider.complete_etag_is_final:
-            return committed
-        try:
-            operation = HeadObject(self.job.bucket, self.job.key, self.job.headers.part)
-            found = await self.engine.client.run(operation, log=self.log.aside())
-        except Exception:  # noqa: BLE001 - no error undoes the commit, and credentials may fail with anything
-            return committed
-        if found.size != size:
-            return committed
-        version_id = committed.version_id or found.version_id
-        return Committed(found.etag, version_id, committed.checksum, committed.request_id)
+        return await completion.run()
 
     def given_up(self, upload_id: str | None) -> CompletionUnknownError:
         """Return the error for a commit that the end of the driver has cut off."""

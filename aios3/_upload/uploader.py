@@ -71,7 +71,6 @@ class Uploader:
             spill=None if job.keeps_tail else engine.spill,
             timeline=self.trace.timeline,
         )
-        self._progress = ProgressReporter(job.on_progress, job.size)
         self._bounds = SourceLength(
             size=job.size,
             max_size=job.max_size,
@@ -79,6 +78,7 @@ class Uploader:
             read=offset,
             may_end_early=job.range is not None and not job.range.is_last,
         )
+        self._progress = ProgressReporter(job.on_progress, self._bounds)
         self._turn = FairLock()
         self.is_asking = False
         """The upload waits for the source to give more."""
@@ -107,7 +107,7 @@ class Uploader:
     @property
     def bytes_read(self) -> int:
         """Bytes that the source has given."""
-        return self._progress.bytes_read
+        return self._bounds.read
 
     @property
     def name(self) -> str:
@@ -202,20 +202,20 @@ class Uploader:
                 self.is_asking = False
 
     async def _pull_from(self, reader: SourceReader) -> bool:
-        assembler, bounds, pull = self._assembler, self._bounds, reader.pull
+        buffer, bounds, turn, pull = self._assembler.buffer, self._bounds, self._turn, reader.pull
         until = bounds.read + _BYTES_PER_TURN
         for _ in range(_CHUNKS_PER_TURN):
-            count = min(assembler.room or await self._make_room(), bounds.max_read)
+            room = buffer.room or await self._make_room()
             self.is_asking = True
-            chunk = await pull(count)
+            chunk = await pull(min(room, bounds.most - bounds.read + 1))
             self.is_asking = False
             if chunk is END:
                 return False
-            data = as_view(chunk)
+            data = chunk if type(chunk) is bytes else as_view(chunk)
             if not self._take_at_once(data):
-                await self._take(data)
-            del data  # while a view is held, a producer cannot resize its buffer for the next chunk
-            if bounds.read >= until or self._turn.has_waiters:
+                await self._take(memoryview(data))
+            del chunk, data  # while a view is held, a producer cannot resize its buffer for the next chunk
+            if bounds.read >= until or turn.waiting:
                 break
         return True
 
@@ -226,8 +226,7 @@ class Uploader:
         """
         self._chunks_left -= 1
         is_allowed = self._is_open and self._is_whole and self._turn.is_free and self.sink.is_settled
-        is_in_bounds = len(data) < self._bounds.max_read
-        return is_allowed and is_in_bounds and not self._is_turn_due and self._take_at_once(data)
+        return is_allowed and not self._is_turn_due and self._take_at_once(data)
 
     @property
     def _is_whole(self) -> bool:
@@ -236,11 +235,11 @@ class Uploader:
 
     @property
     def _is_turn_due(self) -> bool:
-        return self._chunks_left <= 0 or self._progress.bytes_read >= self._turn_at
+        return self._chunks_left <= 0 or self._bounds.read >= self._turn_at
 
     async def _give_turn(self) -> None:
         """Let other tasks run, for a caller who writes and never waits."""
-        self._chunks_left, self._turn_at = _CHUNKS_PER_TURN, self._progress.bytes_read + _BYTES_PER_TURN
+        self._chunks_left, self._turn_at = _CHUNKS_PER_TURN, self._bounds.read + _BYTES_PER_TURN
         await self.let_others_run()
 
     async def let_others_run(self) -> None:
@@ -289,33 +288,36 @@ class Uploader:
 
     async def _make_room(self) -> int:
         """Wait until the source may be asked for bytes; return how many bytes to ask for."""
-        if self._assembler.is_full or self._assembler.is_at_limit:
+        assembler = self._assembler
+        if assembler.is_full or assembler.is_at_limit:
             return min(_LOOKAHEAD, self._job.plan.first_size)
-        await self._assembler.grow()
-        return self._assembler.room or self._assembler.room_on_disk
+        await assembler.grow()
+        return assembler.buffer.room or assembler.room_on_disk
 
-    def _take_at_once(self, data: memoryview) -> bool:
-        """Take `data` if that needs no wait and completes no part; return whether it was taken."""
-        if not (self._progress.bytes_read and 0 < len(data) < self._assembler.room) or self.sink.is_starved:
+    def _take_at_once(self, data: bytes | memoryview) -> bool:
+        """Take `data` if that needs no wait and completes no part; return whether it was taken.
+
+        Nearly every chunk passes here, so this method and `PartBuffer.append` are its whole cost.
+        """
+        bounds = self._bounds
+        read = bounds.read + len(data)
+        if not bounds.read or read > bounds.most or self.sink.is_starved or not self._assembler.buffer.append(data):
             return False
-        self._progress.bytes_read = self._bounds.count(len(data))
-        self._assembler.fill(data)
+        bounds.read = read
         return True
 
     async def _take(self, data: memoryview) -> None:
-        self._count(len(data))
+        self._bounds.count(len(data))
         if data:
             self.sink.expect(self._job.size)
+        buffer = self._assembler.buffer
         while data:
-            if not self._assembler.room:
+            if not buffer.room:
                 if self._assembler.is_full:
                     await self._send_part()
                 await self._assembler.grow()
-            data = data[self._assembler.fill(data) or await self._assembler.spill(data) :]
+            data = data[buffer.fill(data) or await self._assembler.spill(data) :]
         await self._send_early()
-
-    def _count(self, count: int) -> None:
-        self._progress.bytes_read = self._bounds.count(count)
 
     async def _send_early(self) -> None:
         """Send the unfinished part if it should not wait for the next byte."""

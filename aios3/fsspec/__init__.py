@@ -1,8 +1,4 @@
-"""Filesystem of fsspec over the driver (extra ``fsspec``), whose writers discard what an exception interrupts::
-
-    import fsspec
-    with fsspec.open("aios3://bucket/table.csv", "w") as file:  # or pandas.DataFrame(...).to_csv("aios3://...")
-        file.write("a,b")
+"""Filesystem of fsspec over the driver (extra ``fsspec``), whose writers discard what an exception interrupts.
 
 fsspec finds it by the name ``aios3`` in the metadata of the installed package. An import of this module registers it
 too, for a package that is not installed.

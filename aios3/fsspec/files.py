@@ -126,7 +126,7 @@ class WriteFile(AbstractBufferedFile):  # type: ignore[misc]
         super().__init__(fs, path, "wb", block_size, autocommit=autocommit)
         self._handled = sys.exception()
         self._process = os.getpid()
-        self._upload = sync(fs.loop, fs.hold_upload, path, attributes, is_exclusive=is_exclusive)
+        self._upload = sync(fs.loop, fs._hold_upload, path, attributes, is_exclusive=is_exclusive)
 
     @property
     def receipt(self) -> UploadReceipt | None:

@@ -192,9 +192,9 @@ class Aios3FileSystem(KeyDirectories, metaclass=_CachedByOptions):
         is_exclusive = _is_exclusive(mode)
         if is_exclusive and await self._exists(name):
             raise os_error(FileExistsError, errno.EEXIST, name)
-        return AsyncWriteFile(self, name, await self.hold_upload(name, options, is_exclusive=is_exclusive))
+        return AsyncWriteFile(self, name, await self._hold_upload(name, options, is_exclusive=is_exclusive))
 
-    async def hold_upload(self, path: str, attributes: Mapping[str, Any], *, is_exclusive: bool) -> HeldUpload:
+    async def _hold_upload(self, path: str, attributes: Mapping[str, Any], *, is_exclusive: bool) -> HeldUpload:
         """Open an upload in the running event loop, for files."""
         return await HeldUpload.open(self.driver, path, attributes, is_exclusive=is_exclusive)
 
@@ -250,7 +250,7 @@ class Aios3FileSystem(KeyDirectories, metaclass=_CachedByOptions):
 
     async def _defer(self, path: str, source: Any, attributes: Mapping[str, Any]) -> None:
         """Send all of `source`, and leave the commit to the transaction."""
-        upload = await self.hold_upload(path, attributes, is_exclusive="if_none_match" in attributes)
+        upload = await self._hold_upload(path, attributes, is_exclusive="if_none_match" in attributes)
         try:
             await upload.write_from(source)
             await upload.finish(commit=False)

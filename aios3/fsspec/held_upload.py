@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Self
 
 from aios3._concurrency.shielding import shielded_from_anyio
 from aios3._upload.writer import UploadWriter
 from aios3.driver import S3StorageDriver
-from aios3.errors import StorageError
+from aios3.errors import ConfigurationError, StorageError
 from aios3.models import CommitRequest, UploadReceipt
 
 from .paths import os_errors, split_path
@@ -89,13 +89,21 @@ class HeldUpload:
         Raises:
             Exception: the error that ended the upload, or another error of `UploadWriter.write`.
         """
-        with os_errors(self._path):
-            await self._opened.result().write(data)
+        await self._feed(self._opened.result().write(data))
 
     async def write_from(self, source: Any) -> None:
-        """Write all of `source`, as `UploadWriter.write_from` does."""
-        with os_errors(self._path):
-            await self._opened.result().write_from(source)
+        """Write all of `source`, as `UploadWriter.write_from` does; errors are those of `write`."""
+        await self._feed(self._opened.result().write_from(source))
+
+    async def _feed(self, writing: Awaitable[None]) -> None:
+        try:
+            with os_errors(self._path):
+                await writing
+        except StorageError as error:
+            says_why = type(error) not in (StorageError, ConfigurationError) or error.__cause__ is not None
+            if not says_why and not self._is_written.is_set():
+                await self._result()  # a part has failed, and ends the task with its error
+            raise
 
     async def finish(self, *, commit: bool) -> None:
         """Send what is left, and commit; without `commit` return when every part is acknowledged.

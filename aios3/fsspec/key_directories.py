@@ -134,8 +134,7 @@ class KeyDirectories(AsyncFileSystem):  # type: ignore[misc]
         while level and (maxdepth is None or depth < maxdepth):
             entries = [entry for each in level for entry in await self._entries(each, "" if depth else prefix)]
             for entry in entries:
-                if entry["name"] not in found or entry["type"] == "file":  # a name can be that of both
-                    found[entry["name"]] = entry
+                found.setdefault(entry["name"], entry)  # a file comes before the directory of its name
             level = [entry["name"] for entry in entries if entry["type"] == "directory"]
             depth += 1
         return found
@@ -167,9 +166,12 @@ class KeyDirectories(AsyncFileSystem):  # type: ignore[misc]
     async def _mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:
         """Create a bucket. A directory needs no creation."""
         name = self._strip_protocol(path)
-        if "/" not in name:
-            with os_errors(name, is_exclusive=True):
-                await self.driver.create_container(name)
+        if "/" in name:
+            return
+        if await self._isdir(name):  # some regions report the creation of one's own bucket as a success
+            raise os_error(FileExistsError, errno.EEXIST, name)
+        with os_errors(name, is_exclusive=True):
+            await self.driver.create_container(name)
 
     async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
         name = self._strip_protocol(path)

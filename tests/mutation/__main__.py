@@ -121,12 +121,12 @@ def _survivors(report: Path) -> set[str]:
 
 
 def tests_of(module: str) -> list[str]:
-    """Return the test files of `module`: those that import it or bear its name, the slow ones left out."""
+    """Return the test files of `module`: first those that bear its name, then those that import it; no slow ones."""
     package, _, name = module.rpartition(".")
     wanted = re.compile(rf"{re.escape(module)}\b|from {re.escape(package)} import [^\n]*\b{name}\b")
     return [
         path.relative_to(ROOT).as_posix()
-        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for path in sorted((ROOT / "tests").rglob("test_*.py"), key=lambda path: (path.stem != f"test_{name}", path))
         if not _LEFT_OUT & {*path.relative_to(ROOT).parts}
         and (path.stem == f"test_{name}" or wanted.search(path.read_text()))
     ]
@@ -138,7 +138,7 @@ def tests_above(module: str) -> list[str]:
     return [folder for folder in (f"tests/unit/{layer}", "tests/behaviour") if (ROOT / folder).is_dir()]
 
 
-def run(file: Path, *, again: bool) -> None:
+def run(file: Path, *, again: bool, only_own: bool) -> None:
     """Run a module's mutants, or those that survived before, and print its row; what survives is written to a file."""
     from mutmut.mutation.file_mutation import mutate_file_contents
 
@@ -161,7 +161,7 @@ def run(file: Path, *, again: bool) -> None:
     options = ["-q", "--tb=no", "--timeout=6", *(f"-p{plugin}" for plugin in plugins)]
     if own := tests_of(module):
         pytest.main([*options, *own], plugins=[forks])
-    if forks.survivors or not own:
+    if not own or (forks.survivors and not only_own):
         forks = Forks(module, forks.survivors if own else forks.names, _LONGEST_ABOVE)
         pytest.main([*options, "--timeout=60", *tests_above(module)], plugins=[forks])
     report.write_text("\n".join(differences(mutated.code, forks.survivors)))
@@ -177,6 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, help="modules or folders below aios3")
     parser.add_argument("--again", action="store_true", help="only what survived before; the modules are unchanged")
+    parser.add_argument("--own", action="store_true", help="only the modules' own test files, which is quick")
     options = parser.parse_args()
     print(
         "| module | mutants | killed | by timeout | survived | score |\n| --- | --: | --: | --: | --: | --: |",
@@ -187,7 +188,7 @@ def main() -> None:
             child = os.fork()
             if child == 0:
                 os.nice(15)
-                run(file, again=options.again)
+                run(file, again=options.again, only_own=options.own)
                 os._exit(0)
             os.waitpid(child, 0)
 

@@ -74,9 +74,11 @@ def _described(name: str, value: Any) -> Iterator[str]:
 def _members(name: str, value: type) -> Iterator[str]:
     fields = {field.name for field in dataclasses.fields(value)} if dataclasses.is_dataclass(value) else set()
     inherited = {
-        found for base in value.__mro__[1:] if base.__name__ in aios3.__all__ or not base.__module__.startswith("aios3")
+        found for base in value.__mro__[1:] if base.__name__ in aios3.__all__ or base.__module__ == "builtins"
         for found in dir(base)
     }  # fmt: skip
+    inherited |= {found for base in value.__mro__ if base.__module__.startswith("fsspec.") for found in vars(base)}
+    inherited -= {found for base in value.__mro__ if base.__module__.startswith("aios3.fsspec") for found in vars(base)}
     for member in sorted({found for found in dir(value) if not found.startswith("_")} - fields - inherited):
         if isinstance(inspect.getattr_static(value, member), property):
             yield f"{name}.{member}: property"

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.places import ROOT
+from tests.support.places import PACKAGE, ROOT
 
-PACKAGE = ROOT / "aios3"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
@@ -23,6 +22,7 @@ ORDER = (
     "__main__",
     "cli",
     "web",
+    "fsspec",
     "otel",
     "doctor",
     "_doctor",
@@ -43,10 +43,20 @@ ORDER = (
 )
 """Each layer may import itself and what is to its right."""
 
-FOR_USERS = ("web", "otel", "doctor", "credential_providers", "commands", "directories")
+FOR_USERS = ("web", "fsspec", "otel", "doctor", "credential_providers", "commands", "directories")
 """Public modules beside the drivers: users need them, and no layer does."""
 
-ROOT_VALUES = ("providers", "options", "checkpoints", "observing", "models", "timing", "credentials", "errors")
+ROOT_VALUES = (
+    "providers",
+    "options",
+    "checkpoints",
+    "observing",
+    "models",
+    "timing",
+    "credentials",
+    "errors",
+    "_extras",
+)
 """The modules that every layer may import; among themselves they import to the right, too."""
 
 PURE_LAYERS = ("_protocol", "root values", "_providers")
@@ -84,7 +94,7 @@ FOR_TYPES = frozenset({("aios3.errors", "aios3.checkpoints")})
 
 EXTRAS = frozenset({
     ("web", "python_multipart"), ("cli", "click"), ("cli", "rich"), ("directories", "watchfiles"),
-    ("otel", "opentelemetry"),
+    ("otel", "opentelemetry"), ("fsspec", "fsspec"),
 })  # fmt: skip
 """Optional packages, and the layer that imports them."""
 
@@ -97,7 +107,7 @@ MOST_MODULES = 15
 
 def name_of(path: Path) -> str:
     """Return a module's dotted name."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -223,6 +233,8 @@ def test_imports_point_to_the_right(path: Path) -> None:
         ("aios3.driver", "import python_multipart"),
         ("aios3.driver", "from aios3.otel import OpenTelemetryObserver"),
         ("aios3._client.client", "from opentelemetry import trace"),
+        ("aios3.driver", "from aios3.fsspec import Aios3FileSystem"),
+        ("aios3.driver", "import fsspec"),
         ("aios3.web.forms", "import starlette"),
         ("aios3.web.forms", "from aios3.cli._shared.targets import S3Url"),
         ("aios3.driver", "import click"),

@@ -30,7 +30,7 @@ from aios3.options import GIB, MIB
 from aios3.testing import Fault, S3Server
 from tests.project.test_api import PUBLIC_MODULES
 from tests.support.documents import Block, page_block
-from tests.support.places import ROOT
+from tests.support.places import PACKAGE, ROOT
 
 PAGES = (
     "README.md",
@@ -434,7 +434,7 @@ def test_every_source_of_credentials_is_named() -> None:
     assert [
         name for name in credential_providers.__all__ if name != "RefreshableCredentials" and name not in text
     ] == []
-    code = "".join(path.read_text() for path in (ROOT / "aios3" / "_config").rglob("*.py"))
+    code = "".join(path.read_text() for path in (PACKAGE / "_config").rglob("*.py"))
     names = re.findall(r"`(AWS_\w+|role_arn|source_profile|credential_source|credential_process)`", text)
     assert len(names) >= 7
     assert [name for name in names if name not in code] == []

@@ -133,6 +133,27 @@ async def test_a_part_with_an_unreadable_success_is_sent_again_or_fails_the_uplo
     assert (outcome.error is None) == (times == 1)
 
 
+ANOTHER = (
+    b"<CompleteMultipartUploadResult><ETag>&quot;00000000000000000000000000000000-4&quot;</ETag>"
+    b"</CompleteMultipartUploadResult>"
+)
+"""Well-formed success of Complete, about another object."""
+
+
+async def test_a_false_success_of_complete_is_an_error_and_the_upload_is_aborted():
+    outcome = await upload_with(Fault("garbage_200", "CompleteMultipartUpload", body=ANOTHER))
+
+    assert outcome.problems == []
+    assert isinstance(outcome.error, ResponseError)
+    assert not outcome.committed
+
+
+async def test_the_etag_of_another_object_does_not_get_into_the_receipt():
+    outcome = await upload_with(Fault("garbage_after", "CompleteMultipartUpload", status=200, body=ANOTHER))
+
+    assert outcome.word == "exact"
+
+
 @pytest.mark.parametrize("kind", ["drop_before", "answer", "stall_before"])
 async def test_a_failed_etag_lookup_does_not_fail_a_committed_upload(kind):
     outcome = await upload_with(a_fault(kind, "HeadObject", None, FOR_EVER), provider=LOOKS_ETAG_UP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from itertools import compress
 from typing import Final, Literal
 
 from aios3.observing import Wait
@@ -17,26 +18,27 @@ Activity = Literal["memory", "slot", "commit"]
 RequestState = Literal["sending", "response", "backoff", "slot"]
 """State of a request; ``"slot"`` is the queue for a turn while the store throttles."""
 
-_ACTIVITIES: Final[tuple[Activity, ...]] = ("memory", "slot", "commit")
-_STATES: Final[tuple[RequestState, ...]] = ("sending", "response", "backoff", "slot")
-"""States of requests, the one that decides first."""
+_FIELDS: Final = ("memory", "slot", "commit", "source", "sending", "response", "backoff", "slot")
+"""Fields by precedence: of those that something waits for, the first counts the time."""
+_ACTIVITIES: Final[dict[Activity, int]] = {"memory": 0, "slot": 1, "commit": 2}
+_SOURCE: Final = 3
+_STATES: Final[dict[RequestState, int]] = {"sending": 4, "response": 5, "backoff": 6, "slot": 7}
+"""Places of activities, of the source, and of states of requests among `_FIELDS`."""
 
 SHORTEST_WAIT: Final = 0.001
 """Seconds of the shortest wait that is reported. What passes without a wait takes less."""
 
 # Copied for each upload, which costs less than to fill a new mapping.
 _NO_SECONDS: Final = {field.name: 0.0 for field in dataclasses.fields(UploadTiming)}
-_NO_ACTIVITY: Final[dict[Activity | None, int]] = dict.fromkeys((*_ACTIVITIES, None), 0)
-_NO_REQUEST: Final = dict.fromkeys(_STATES, 0)
 
 
 class Timeline:
     """Sums the seconds of each field of `UploadTiming`. It reads the clock only when something changes.
 
-    Several tasks may write to one upload, so activities are counted, and the first of `_ACTIVITIES` decides.
+    Several tasks may write to one upload, so activities are counted.
     """
 
-    __slots__ = ("_activities", "_counted", "_is_reading", "_monotonic", "_requests", "_seconds", "_since", "_waited")
+    __slots__ = ("_counted", "_counts", "_is_reading", "_monotonic", "_others", "_seconds", "_since", "_waited")
 
     def __init__(
         self,
@@ -50,8 +52,10 @@ class Timeline:
         self._waited = waited
         self._seconds = _NO_SECONDS.copy()
         self._is_reading = False
-        self._activities = _NO_ACTIVITY.copy()
-        self._requests = _NO_REQUEST.copy()
+        self._others = 0
+        """Tasks that wait for requests only, so the upload does not wait for its source."""
+        self._counts = [0] * len(_FIELDS)
+        """Number of tasks or requests that wait for each of `_FIELDS`."""
         self._counted = "preparing"
         """Field that counts the time since `_since`."""
 
@@ -64,7 +68,11 @@ class Timeline:
         """Note whether the upload waits for its source whenever it does nothing else."""
         if is_reading != self._is_reading:
             self._is_reading = is_reading
+            self._note_source()
             self._turn()
+
+    def _note_source(self) -> None:
+        self._counts[_SOURCE] = int(self._is_reading and not self._others)
 
     def during(self, activity: Activity | None) -> _During:
         """Return a context manager for an activity; ``None`` is a wait for requests only."""
@@ -73,9 +81,9 @@ class Timeline:
     def move(self, before: RequestState | None, after: RequestState | None) -> None:
         """Note that a request changes its state; ``None`` is the state before its begin and after its end."""
         if before is not None:
-            self._requests[before] -= 1
+            self._counts[_STATES[before]] -= 1
         if after is not None:
-            self._requests[after] += 1
+            self._counts[_STATES[after]] += 1
         self._turn()
 
     def _turn(self) -> float:
@@ -83,29 +91,24 @@ class Timeline:
         now = self._monotonic()
         self._seconds[self._counted] += now - self._since
         self._since = now
-        self._counted = self._find()
+        self._counted = next(compress(_FIELDS, self._counts), "preparing")
         return now
-
-    def _find(self) -> str:
-        """Return the field that counts from now on."""
-        for activity in _ACTIVITIES:
-            if self._activities[activity]:
-                return activity
-        if self._is_reading and not self._activities[None]:
-            return "source"
-        for state in _STATES:
-            if self._requests[state]:
-                return state
-        return "preparing"
 
     def enter(self, activity: Activity | None) -> float:
         """Begin an activity, and return the time, for `leave`."""
-        self._activities[activity] += 1
+        self._change(activity, 1)
         return self._turn()
+
+    def _change(self, activity: Activity | None, difference: int) -> None:
+        if activity is None:
+            self._others += difference
+            self._note_source()
+        else:
+            self._counts[_ACTIVITIES[activity]] += difference
 
     def leave(self, activity: Activity | None, began_at: float) -> None:
         """End an activity, and report it if it was a wait."""
-        self._activities[activity] -= 1
+        self._change(activity, -1)
         seconds = self._turn() - began_at
         if self._waited is not None and seconds >= SHORTEST_WAIT and activity in ("memory", "slot"):
             self._waited(activity, seconds)

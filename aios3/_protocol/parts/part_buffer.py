@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from .part_plan import SEGMENT_SIZE, PartPlan
 
@@ -10,6 +11,8 @@ __all__ = ["SEGMENT_SIZE", "Part", "PartBuffer", "Segment"]
 
 Segment = bytearray | memoryview
 """Memory of `SEGMENT_SIZE` bytes that can be written to."""
+
+_NO_MEMORY: Final = memoryview(bytearray())
 
 
 @dataclass(eq=False, slots=True)
@@ -60,7 +63,7 @@ class PartBuffer:
 
     def _clear(self) -> None:
         self._segments: list[Segment] = []
-        self._tail: memoryview | None = None
+        self._tail = _NO_MEMORY
         self._size = 0
         self._lent = 0
         self._filled = 0
@@ -112,14 +115,25 @@ class PartBuffer:
         self._segments.append(segment)
         self._tail = memoryview(segment)  # assigning to a slice of a bytearray would copy twice
 
+    def append(self, data: bytes | memoryview) -> bool:
+        """Copy `data` if all of it fits the room and it does not complete the part; return whether it was copied."""
+        count = len(data)
+        before = self._filled
+        if count > self.room or before + count == self._size:
+            return False
+        offset = before % SEGMENT_SIZE
+        self._tail[offset : offset + count] = data
+        self._filled = before + count
+        self.room -= count
+        return True
+
     def fill(self, data: memoryview) -> int:
         """Copy the front of `data` as far as there is room, and return the number of bytes copied."""
         count = min(len(data), self.room)
-        if count and self._tail is not None:
-            offset = self._filled % SEGMENT_SIZE
-            self._tail[offset : offset + count] = data if count == len(data) else data[:count]
-            self._filled += count
-            self.room -= count
+        offset = self._filled % SEGMENT_SIZE
+        self._tail[offset : offset + count] = data[:count]
+        self._filled += count
+        self.room -= count
         return count
 
     def add_segment_ahead(self, segment: Segment) -> None:
@@ -148,7 +162,7 @@ class PartBuffer:
         del self._segments[used:]
         self._lent = min(self._lent, used * SEGMENT_SIZE)
         self.room = self._lent - self._filled
-        self._tail = memoryview(self._segments[-1]) if self.room else None
+        self._tail = memoryview(self._segments[-1]) if self.room else _NO_MEMORY
         return empty
 
     def copy(self) -> bytes:

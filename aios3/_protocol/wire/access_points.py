@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from aios3.errors import ConfigurationError
@@ -38,6 +39,7 @@ class AccessPoint:
     """Label of its host: name and account."""
 
 
+@lru_cache(maxsize=256)
 def is_arn(bucket: str) -> bool:
     """Return whether a bucket name has the form of an ARN of S3 or a service of its family."""
     return _ARN.fullmatch(bucket) is not None

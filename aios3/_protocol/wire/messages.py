@@ -12,7 +12,8 @@ Body = Sequence[bytes | bytearray | memoryview]
 """Slices of a body in order. Each slice is one write, so it should have 64 KiB to 1 MiB."""
 
 
-@dataclass(frozen=True, slots=True)
+# Nothing changes a request or a response, but `frozen` would double the time that it takes to make one.
+@dataclass(slots=True)
 class Request:
     """An HTTP request, unsigned or signed. A signed request is sent exactly as it was signed."""
 
@@ -41,10 +42,10 @@ class Request:
     @property
     def content_length(self) -> int:
         """Bytes of the body."""
-        return sum(len(piece) for piece in self.body)
+        return sum(map(len, self.body))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response:
     """A complete HTTP response."""
 

@@ -38,6 +38,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 Addressing = Literal["virtual", "path", "cname"]
 """Place of the bucket in a URL: in the host, in the path, or nowhere, because the host stands for one bucket."""
 
+_PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9._~/-]*", re.ASCII)
 _BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}", re.ASCII)
 # Ceph takes a bucket of another tenant after the tenant's name, and one without a tenant after a colon alone.
 _OF_TENANT: Final = re.compile(r"[A-Za-z0-9_]{0,255}:[A-Za-z0-9._-]{1,255}", re.ASCII)
@@ -49,7 +50,7 @@ _AUTHORITY: Final = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)
 
 def encode_path(text: str) -> str:
     """Percent-encode the UTF-8 of everything but ``A-Za-z0-9-._~/``, once, in upper case."""
-    return quote(text, safe="/")
+    return text if _PLAIN_PATH.fullmatch(text) else quote(text, safe="/")
 
 
 def encode_query(text: str) -> str:
@@ -87,6 +88,8 @@ def check_bucket(bucket: object) -> None:
         raise _bad_bucket(bucket)
 
 
+# An upload asks several times, always for one of few buckets.
+@lru_cache(maxsize=256)
 def _is_credible(bucket: str) -> bool:
     if is_arn(bucket):
         return True

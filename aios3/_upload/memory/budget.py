@@ -183,8 +183,9 @@ class MemoryBudget:
 
     def acquire_nowait(self, reservation: Reservation, count: int, missing: int) -> bool:
         """Grant bytes as `acquire` does, if no wait is needed; return whether they were granted."""
-        self._change(reservation, held=reservation.held, missing=missing)
         reservation.task = asyncio.current_task()
+        if missing != reservation.missing:
+            self._change(reservation, held=reservation.held, missing=missing)
         if self._waiters or not self._is_free(count) or not self._is_safe(reservation, count):
             return False
         self._grant(reservation, count)
@@ -338,10 +339,9 @@ class MemoryBudget:
 
     def _change(self, reservation: Reservation, *, held: int, missing: int) -> None:
         """Note the bytes that a part holds and lacks now."""
-        before, after = (reservation.missing, reservation.held), (missing, held)
-        if before != after and reservation in self._filling:
-            self._forget_kind(before)
-            self._note_kind(after)
+        if reservation in self._filling:
+            self._forget_kind((reservation.missing, reservation.held))
+            self._note_kind((missing, held))
             self._filling_held += held - reservation.held
         reservation.held, reservation.missing = held, missing
 

@@ -34,9 +34,8 @@ class PartAssembler:
 
         `timeline` counts the waits for memory.
         """
-        self._buffer = PartBuffer(plan, first_number)
-        self.fill = self._buffer.fill
-        """Function that copies bytes from the front of a view, up to `room`, and returns their number."""
+        self.buffer = PartBuffer(plan, first_number)
+        """The unfinished part in memory. It has no ``room`` before `grow`, nor while the part is on the disk."""
         self._memory = memory
         self._pool = pool
         self._reservation = Reservation()
@@ -49,22 +48,17 @@ class PartAssembler:
     @property
     def parts_taken(self) -> int:
         """Number of parts handed over so far, plus the part numbers before the first."""
-        return self._buffer.number - (1 if self._spilled is None else 2)
+        return self.buffer.number - (1 if self._spilled is None else 2)
 
     @property
     def is_full(self) -> bool:
         """The part is complete, and must be taken before further bytes come."""
-        return self._buffer.is_full if self._spilled is None else self._spilled.is_full
+        return self.buffer.is_full if self._spilled is None else self._spilled.is_full
 
     @property
     def is_empty(self) -> bool:
         """The unfinished part has no bytes."""
-        return (self._buffer.filled if self._spilled is None else self._spilled.size) == 0
-
-    @property
-    def room(self) -> int:
-        """Bytes that `fill` would take now; 0 while the part is on the disk."""
-        return self._buffer.room
+        return (self.buffer.filled if self._spilled is None else self._spilled.size) == 0
 
     @property
     def room_on_disk(self) -> int:
@@ -79,10 +73,10 @@ class PartAssembler:
     @property
     def is_at_limit(self) -> bool:
         """No further part can begin."""
-        return self._spilled is None and self._buffer.is_at_limit
+        return self._spilled is None and self.buffer.is_at_limit
 
     async def grow(self) -> None:
-        """Wait until there is room for at least one byte, in memory (`fill`) or on the disk (`spill`).
+        """Wait until there is room for at least one byte, in the `buffer` or on the disk (`spill`).
 
         The part must not be full.
 
@@ -94,29 +88,29 @@ class PartAssembler:
         self._require_open()
         if self._spilled is not None:
             return
-        if not self._buffer.is_open:
-            self._buffer.begin()
-        if wants := self._buffer.wants:
-            missing = self._buffer.missing
+        if not self.buffer.is_open:
+            self.buffer.begin()
+        if wants := self.buffer.wants:
+            missing = self.buffer.missing
             if self._memory.acquire_nowait(self._reservation, wants, missing) or await self._acquire(wants, missing):
-                self._buffer.add_segment(self._pool.take())
+                self.buffer.add_segment(self._pool.take())
 
     def open_memory(self, most: int) -> list[memoryview]:
-        """Return memory for the next bytes, at most `most` of them. There must be `room`.
+        """Return memory for the next bytes, at most `most` of them. The `buffer` must have room.
 
         The memory is the room, plus all bytes that are granted without a wait. `advance` gives unused memory back.
         """
-        while most > self._buffer.writable_ahead and (missing := self._buffer.missing):
+        while most > self.buffer.writable_ahead and (missing := self.buffer.missing):
             if not self._memory.acquire_nowait(self._reservation, min(SEGMENT_SIZE, missing), missing):
                 break
-            self._buffer.add_segment_ahead(self._pool.take())
-        return self._buffer.writable_views(most)
+            self.buffer.add_segment_ahead(self._pool.take())
+        return self.buffer.writable_views(most)
 
     def advance(self, count: int) -> None:
         """Note that `count` bytes were written to the front of the memory that `open_memory` returned."""
-        missing = self._buffer.missing
-        self._pool.give_back(self._buffer.advance(count))
-        self._memory.give_back(self._reservation, self._buffer.missing - missing)
+        missing = self.buffer.missing
+        self._pool.give_back(self.buffer.advance(count))
+        self._memory.give_back(self._reservation, self.buffer.missing - missing)
 
     async def _acquire(self, wants: int, missing: int) -> bool:
         """Wait for memory and return True, or move the part to the disk and return False."""
@@ -124,7 +118,7 @@ class PartAssembler:
             return await self._acquire_or_move(wants, missing)
 
     async def _acquire_or_move(self, wants: int, missing: int) -> bool:
-        size = self._buffer.filled + missing
+        size = self.buffer.filled + missing
         overflow = None if self._spill is None else DiskOverflow(self._spill, size)
         while not await self._memory.acquire(self._reservation, wants, missing, overflow):
             self._require_open()
@@ -135,7 +129,7 @@ class PartAssembler:
 
     async def _move_to_disk(self, spill: Spill, size: int) -> bool:
         """Move the part; return whether the disk took it."""
-        spilled = spill.begin(self._buffer.number, size, self._disk_work)
+        spilled = spill.begin(self.buffer.number, size, self._disk_work)
         is_prepared = False
         try:
             is_prepared = await spilled.prepare() and not self._is_closed
@@ -170,7 +164,7 @@ class PartAssembler:
 
     def copy(self) -> bytes:
         """Return a copy of the unfinished part, which must be in memory."""
-        return self._buffer.copy()
+        return self.buffer.copy()
 
     def take(self) -> HeldPart:
         """Return the part as far as it is filled. The caller must close it."""
@@ -181,7 +175,7 @@ class PartAssembler:
         return part
 
     def _take_from_memory(self) -> PartInMemory:
-        part = self._buffer.take()
+        part = self.buffer.take()
         self._memory.release(self._memory.detach(self._reservation) - part.size)
         return PartInMemory(part, self._memory, self._pool)
 

@@ -6,6 +6,10 @@ shows our nonce, our checksum, or the ETag that our parts make, the upload was c
 upload, it was not committed. It is asked before the abort, because some stores call every abort a success. If the
 upload is gone, and no abort of ours can have ended it, the size and age of the object at the key decide. The outcome is
 unknown only if they cannot be seen, or do not fit our object.
+
+A clear success needs no further request if its ETag or checksum is that of our parts, and the store is known to report
+the ETag that HEAD will show. Otherwise one HEAD gives the ETag. If it shows no object of our size, the store is asked
+for the upload: one that is still listed was not committed, whatever the response said.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from typing import Final, Protocol
 from aios3._client.attempts import FailedAttempts
 from aios3._client.client import OperationClient
 from aios3._protocol.operations import Committed, CompleteMultipartUpload
+from aios3._protocol.wire.response_headers import unquote_etag
 from aios3._upload.shared.ownership import Finding, ObjectProof, look_for, multipart_etag, stored_after
 from aios3.errors import CompletionUnknownError, ResponseError, UploadNotFoundError
 from aios3.models import StorageObject
@@ -32,8 +37,8 @@ _PART_COUNT: Final = re.compile(r"-(\d{1,5})\Z")
 class CommitGuard(Protocol):
     """Guard of an open multipart upload, as far as its commit needs it."""
 
-    def completed(self) -> None:
-        """Note that the upload was committed, so nothing is left to abort."""
+    def completed(self, *, is_completed: bool = True) -> None:
+        """Note that the upload was committed, so nothing is left to abort; or that it was not, after all."""
 
     async def is_open(self, upload_id: str) -> bool | None:
         """Return whether the store still lists the upload; ``None`` if it refuses to list, or does not respond."""
@@ -64,9 +69,13 @@ class Completion:
     """Checksum of the object, as the store would report it; ``None`` if there is none."""
     nonce: str | None = None
     """Nonce in the object's metadata; ``None`` if there is none."""
+    is_etag_final: bool = False
+    """The store is known to report the ETag that HEAD will show."""
 
     async def run(self) -> Committed:
-        """Commit, and return what the store reports of the object.
+        """Commit, and return what the store reports of the object, with the ETag that HEAD will show.
+
+        The ETag is that of the response if the HEAD fails, or shows an object of another size.
 
         Raises:
             ResponseError: the store refused, and nothing was committed.
@@ -80,10 +89,36 @@ class Completion:
             refusal = error
         else:
             self.guard.completed()
-            return committed
+            return committed if self._is_final(committed) else await self._confirmed(committed)
         if not request.has_unknown_outcome:
             raise refusal
         return await self._settle(refusal)
+
+    def _is_final(self, committed: Committed) -> bool:
+        """Return whether HEAD can show no other ETag: the store is known for that, and the response fits our parts."""
+        if not committed.etag or not self.is_etag_final:
+            return False
+        etag = self._etag_of_parts()
+        has_checksum = self.checksum is not None and self.checksum == committed.checksum
+        return has_checksum or etag in (None, unquote_etag(committed.etag))
+
+    async def _confirmed(self, committed: Committed) -> Committed:
+        """Return `committed` with the ETag that HEAD shows.
+
+        The object may have been replaced by now, so a HEAD that fails or shows another object changes nothing.
+
+        Raises:
+            ResponseError: the store still lists the upload, so it was not committed.
+        """
+        finding = await self._look()
+        found = finding.found
+        if found is not None and found.size == self.size:
+            version_id = committed.version_id or found.version_id
+            return Committed(found.etag, version_id, committed.checksum, committed.request_id)
+        if finding.trouble is None and await self.guard.is_open(self.operation.upload_id):
+            self.guard.completed(is_completed=False)
+            raise self._false_success(committed)
+        return committed
 
     async def _settle(self, refusal: Exception) -> Committed:
         """Find the outcome of a commit whose responses were not clear."""
@@ -130,8 +165,11 @@ class Completion:
         """Return whether size and nonce or checksum match, or else the ETag that our parts make."""
         if finding.found is None or finding.is_ours is not None:
             return bool(finding.is_ours)
-        etag = multipart_etag([etag for _, etag, _ in self.operation.parts])
+        etag = self._etag_of_parts()
         return etag is not None and finding.found.etag == etag
+
+    def _etag_of_parts(self) -> str | None:
+        return multipart_etag([etag for _, etag, _ in self.operation.parts])
 
     def _is_likely_ours(self, finding: Finding) -> bool:
         """Return whether size, age and number of parts fit, or `_is_surely_ours`, for an upload that is gone.
@@ -149,6 +187,18 @@ class Completion:
     def _found(self, ours: StorageObject) -> Committed:
         self.guard.completed()
         return Committed(etag=ours.etag, version_id=ours.version_id, checksum=ours.checksum, request_id=None)
+
+    def _false_success(self, committed: Committed) -> ResponseError:
+        operation = self.operation
+        return ResponseError(
+            "the response is a success, but the store still lists the upload, and the key does not hold the object",
+            operation=operation.name,
+            status=200,
+            request_id=committed.request_id,
+            bucket=operation.bucket,
+            key=operation.key,
+            upload_id=operation.upload_id,
+        )
 
     def _unknown(self, why: str) -> CompletionUnknownError:
         operation = self.operation

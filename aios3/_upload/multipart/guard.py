@@ -148,9 +148,9 @@ class CancellationGuard:
         """The upload was left open."""
         return self._outcome is AbortOutcome.KEPT
 
-    def completed(self) -> None:
-        """Note that the upload was committed, so nothing is left to abort."""
-        self._is_completed = True
+    def completed(self, *, is_completed: bool = True) -> None:
+        """Note that the upload was committed, so nothing is left to abort; or that it was not, after all."""
+        self._is_completed = is_completed
 
     async def abort(self) -> AbortOutcome:
         """Abort the upload, if there is one, repeat that if something remains, and prove that nothing remained.

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from aios3._concurrency.caller_errors import note
 from aios3._protocol.parts.part_tracker import PartTracker
+from aios3._upload.source.length import SourceLength
 from aios3.models import UploadProgress
 
 __all__ = ["ProgressCallback", "ProgressReporter"]
@@ -22,11 +23,11 @@ class ProgressReporter:
     exception of the callback fails the upload, unless the object is committed by then.
     """
 
-    def __init__(self, callback: ProgressCallback | None, total: int | None) -> None:
+    def __init__(self, callback: ProgressCallback | None, length: SourceLength) -> None:
+        """Take the callback, or ``None``, and the counter of the bytes that are read."""
         self._callback = callback
-        self._total = total
+        self._length = length
         self._lock = asyncio.Lock()
-        self.bytes_read = 0
         self.bytes_stored = 0
         self.bytes_durable = 0
         self.parts_stored = 0
@@ -55,7 +56,7 @@ class ProgressReporter:
             return
         async with self._lock:
             snapshot = UploadProgress(
-                self.bytes_read, self.bytes_stored, self._total, self.parts_stored, self.bytes_durable
+                self._length.read, self.bytes_stored, self._length.size, self.parts_stored, self.bytes_durable
             )
             outcome = self._callback(snapshot)
             if inspect.isawaitable(outcome):
@@ -67,7 +68,7 @@ class ProgressReporter:
         Raises:
             Exception: whatever the callback raises, with a note that the object was committed.
         """
-        self.bytes_stored = self.bytes_durable = self.bytes_read
+        self.bytes_stored = self.bytes_durable = self._length.read
         try:
             await self.report()
         except BaseException as error:

@@ -31,18 +31,20 @@ class SourceLength:
             read: bytes that were read before.
             may_end_early: the source may have fewer bytes than `size`.
         """
-        self._size = size
+        self.size = size
+        """Declared size in bytes; ``None`` if it is unknown."""
         self._may_end_early = may_end_early
         self._max_size = max_size
         self._put_limit = put_limit
-        self._most = min(sys.maxsize if limit is None else limit for limit in (size, max_size, put_limit))
+        self.most = min(sys.maxsize if limit is None else limit for limit in (size, max_size, put_limit))
+        """Most bytes that the source may have."""
         self.read = read
         """Bytes read so far."""
 
     @property
     def max_read(self) -> int:
         """Most bytes for the next read: one byte more than the source may have left, which is enough to refuse it."""
-        return self._most - self.read + 1
+        return self.most - self.read + 1
 
     def count(self, count: int) -> int:
         """Note that `count` further bytes were read; return the number of all bytes read.
@@ -52,7 +54,7 @@ class SourceLength:
             SizeMismatchError: the source is longer than declared.
         """
         read = self.read + count
-        if read > self._most:
+        if read > self.most:
             self._refuse(read)
         self.read = read
         return read
@@ -60,8 +62,8 @@ class SourceLength:
     def _refuse(self, read: int) -> NoReturn:
         if self._max_size is not None and read > self._max_size:
             raise ObjectTooLargeError(f"the source is longer than max_size={self._max_size} bytes")
-        if self._size is not None and read > self._size:
-            raise SizeMismatchError(f"the source is longer than its declared size of {self._size} bytes")
+        if self.size is not None and read > self.size:
+            raise SizeMismatchError(f"the source is longer than its declared size of {self.size} bytes")
         raise ObjectTooLargeError(
             f"the source is longer than {self._put_limit} bytes, the most that the store takes in one PutObject, and "
             "this upload has no parts"
@@ -73,6 +75,6 @@ class SourceLength:
         Raises:
             SizeMismatchError: the source is shorter than declared.
         """
-        if self._size is not None and self.read != self._size and not self._may_end_early:
-            raise SizeMismatchError(f"the source ended after {self.read} of its declared {self._size} bytes")
+        if self.size is not None and self.read != self.size and not self._may_end_early:
+            raise SizeMismatchError(f"the source ended after {self.read} of its declared {self.size} bytes")
         return self.read

@@ -43,7 +43,7 @@ class Site(Protocol):
         """Return the head and the body of a response as bytes."""
 
     def admit(self, request: ReceivedRequest) -> None:
-        """Refuse a request that S3 refuses before it reads the body."""
+        """Refuse a request that S3 refuses before it reads the body, or before it asks for the body."""
 
     def gate(self, exchange: Exchange) -> None:
         """Call `Exchange.respond` for a complete request, now or when its operation is released."""
@@ -95,7 +95,7 @@ class Exchange:
         self._body = Body(length, keep=keep, algorithms=algorithms)
         limit = self._fault.after_bytes if self._kind in {"drop_mid_body", "early_answer"} else None
         piece = (self._fault.after_bytes or _DEFAULT_PIECE) if self._kind == "slow_read" else None
-        if (request.header("Expect") or "").lower() == "100-continue" and limit != 0:
+        if request.expects_continue and limit != 0:
             self._connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._connection.read_body(self._body, limit=limit, piece=piece)
 

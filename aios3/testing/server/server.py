@@ -14,8 +14,8 @@ from typing import Final, Self
 
 from aios3.credentials import Credentials
 from aios3.providers import Provider, find_provider
+from aios3.testing.dispatch.operations import admit, check_head, process
 from aios3.testing.store.cors import CorsRule, cross_origin_headers
-from aios3.testing.store.operations import admit, process
 from aios3.testing.store.state import OpenUpload, Store, StoredObject
 from aios3.testing.wire.answers import Answer, Refusal, render
 from aios3.testing.wire.bodies import Body
@@ -296,8 +296,11 @@ class S3Server:
         return render(answer, now=now, request_id=request.request_id, for_head=for_head, close=close)
 
     def admit(self, request: ReceivedRequest) -> None:
-        """Refuse a request that S3 refuses before it reads the body."""
+        """Refuse a request that S3 refuses before it reads the body, or before it asks for the body."""
         admit(self.store, request, is_tls=self._ssl_context is not None)
+        if request.expects_continue:
+            credentials = self.credentials if self.check_signatures else None
+            check_head(self.store, request, credentials, self.public_buckets)
 
     def gate(self, exchange: Exchange) -> None:
         """Process a complete request now, or hold it until its operation is released."""

@@ -18,6 +18,8 @@ from aios3.testing.wire.documents import (
 )
 from aios3.testing.wire.received import ReceivedRequest
 
+from .acls import canned_acl, owner_element
+from .pages import make_token, read_count, read_token, take
 from .state import Store
 
 __all__ = [
@@ -33,18 +35,26 @@ __all__ = [
     "put_bucket_versioning",
 ]
 
+_MOST_BUCKETS: Final = 10_000
 _BUCKET_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]")
 
 
 def list_buckets(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """List every bucket."""
+    """List buckets by name, one page a request. S3 gives 10,000 on a page at most."""
+    prefix, token = request.head.parameter("prefix") or "", request.head.parameter("continuation-token")
+    most = read_count(request.head.parameter("max-buckets"), "max-buckets", _MOST_BUCKETS)
+    after = "" if token is None else read_token(token)
+    page, is_truncated = take(
+        (name for name in sorted(store.buckets) if name.startswith(prefix) and name > after), most
+    )
     buckets = [
-        tree("Bucket", leaf("Name", name), leaf("CreationDate", timestamp(created)))
-        for name, created in sorted(store.buckets.items())
+        tree("Bucket", leaf("Name", name), leaf("CreationDate", timestamp(store.buckets[name]))) for name in page
     ]
-    owner = tree("Owner", leaf("ID", "owner"))
+    fields = [leaf("Prefix", prefix)] if prefix else []
+    if is_truncated:
+        fields.append(leaf("ContinuationToken", make_token(page[-1])))
     root = "ListAllMyDirectoryBucketsResult" if store.has_sessions else "ListAllMyBucketsResult"
-    return xml_response(write_document(root, owner, tree("Buckets", *buckets)))
+    return xml_response(write_document(root, owner_element(), tree("Buckets", *buckets), *fields))
 
 
 def create_bucket(store: Store, request: ReceivedRequest, body: Body) -> Answer:
@@ -53,10 +63,12 @@ def create_bucket(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     if not _BUCKET_NAME.fullmatch(name):
         raise Refusal(400, "InvalidBucketName", "The specified bucket is not valid.", BucketName=name)
     _check_location(store, body)
-    if name in store.buckets:
+    # The first region of S3 takes a bucket twice, for clients that are older than the error.
+    if name in store.buckets and (store.region != "us-east-1" or store.has_sessions):
         message = "Your previous request to create the named bucket succeeded and you already own it."
         raise Refusal(409, "BucketAlreadyOwnedByYou", message, BucketName=name)
-    store.buckets[name] = store.clock()
+    store.buckets.setdefault(name, store.clock())
+    store.acls[name] = canned_acl(request) or "private"
     return Answer(200, {"Location": f"/{name}"})
 
 
@@ -84,10 +96,14 @@ def head_bucket(store: Store, request: ReceivedRequest, body: Body) -> Answer:
 def delete_bucket(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     """Remove a bucket without objects, and its open uploads."""
     name = store.require_bucket(request)
-    if any(bucket == name for bucket, _ in store.objects):
+    if any(bucket == name for bucket, _ in (*store.objects, *store.versions)):
         message = "The bucket you tried to delete is not empty"
         raise Refusal(409, "BucketNotEmpty", message, BucketName=name)
     del store.buckets[name]
+    for names in (store.versioned_buckets, store.suspended_buckets):
+        names.discard(name)
+    store.acls.pop(name, None)
+    store.lifecycles.pop(name, None)
     for upload in [upload for upload in store.uploads.values() if upload.bucket == name]:
         del store.uploads[upload.upload_id]
     return Answer(204)
@@ -102,20 +118,25 @@ def get_bucket_location(store: Store, request: ReceivedRequest, body: Body) -> A
 
 def get_bucket_versioning(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     """Return whether the bucket keeps versions. S3 says nothing of a bucket that never did."""
-    enabled = store.require_bucket(request) in store.versioned_buckets
-    return xml_response(write_document("VersioningConfiguration", *([leaf("Status", "Enabled")] if enabled else [])))
+    name = store.require_bucket(request)
+    status = "Enabled" if name in store.versioned_buckets else "Suspended" if name in store.suspended_buckets else None
+    return xml_response(write_document("VersioningConfiguration", *([leaf("Status", status)] if status else [])))
 
 
 def put_bucket_versioning(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """Let the bucket keep versions from now on. The server cannot suspend that."""
+    """Let the bucket keep versions from now on, or keep only those that it has."""
     name = store.require_bucket(request)
     try:
         status = read_versioning(body.kept or b"")
     except MalformedDocumentError as error:
         raise Refusal(400, "MalformedXML", f"The XML you provided was not well-formed: {error}") from None
-    if status != "Enabled":
-        raise Refusal(501, "NotImplemented", "Only the status Enabled is here.")
-    store.versioned_buckets.add(name)
+    if status not in {"Enabled", "Suspended"}:
+        raise Refusal(400, "IllegalVersioningConfigurationException", "The Versioning element must be specified")
+    chosen, other = store.versioned_buckets, store.suspended_buckets
+    if status == "Suspended":
+        chosen, other = other, chosen
+    chosen.add(name)
+    other.discard(name)
     return Answer(200)
 
 

@@ -17,13 +17,17 @@ from aios3.testing.wire.bodies import CHECKSUM_PREFIX, Body, checksum_elements, 
 from aios3.testing.wire.documents import leaf, timestamp, write_document
 from aios3.testing.wire.received import ReceivedRequest
 
-from .reads import require_customer_key
-from .state import CONTENT_HEADERS, Store, StoredObject, StoredPart, check_conditions, described
+from .descriptions import CONTENT_HEADERS, described
+from .multipart import require_upload_key
+from .reads import is_wanted, require_customer_key
+from .state import Store, StoredObject, StoredPart, check_conditions
 
 __all__ = ["copy_object", "upload_part_copy"]
 
 _RANGE: Final = re.compile(r"bytes=([0-9]+)-([0-9]+)")
-_SOURCE_KEY: Final = "x-amz-copy-source-server-side-encryption-customer-key-md5"
+_SOURCE: Final = "x-amz-copy-source-"
+_CHANGES: Final = ("x-amz-storage-class", "x-amz-website-redirect-location", "x-amz-server-side-encryption")
+"""Beginnings of the headers that give a copy to itself a sense."""
 
 
 def copy_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
@@ -33,6 +37,9 @@ def copy_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     if source.size > store.provider.max_copy_size:
         message = "The specified copy source is larger than the maximum allowable size for a copy source"
         raise Refusal(400, "InvalidRequest", f"{message}: {store.provider.max_copy_size}")
+    if source is store.objects.get(address) and not _changes_something(request):
+        message = "This copy request is illegal because it is trying to copy an object to itself without changing it."
+        raise Refusal(400, "InvalidRequest", message)
     check_conditions(request.head, store.objects.get(address))
     digest = hashlib.md5(b"".join(source.pieces or ()), usedforsecurity=False).hexdigest()
     copied = dataclasses.replace(
@@ -48,9 +55,16 @@ def copy_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     return _result("CopyObjectResult", copied.etag, copied.stored_at, {**saved, **version}, copied.checksums)
 
 
+def _changes_something(request: ReceivedRequest) -> bool:
+    if "REPLACE" in {request.header("x-amz-metadata-directive"), request.header("x-amz-tagging-directive")}:
+        return True
+    return any(name.lower().startswith(_CHANGES) for name, _ in request.headers)
+
+
 def upload_part_copy(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     """Store a range of an object as one part."""
     upload = store.require_upload(request)
+    require_upload_key(request, upload)
     source, version = _source(store, request)
     if source.pieces is None:
         raise Refusal(501, "NotImplemented", "This server does not keep bodies (keep_bodies=False).")
@@ -58,8 +72,11 @@ def upload_part_copy(store: Store, request: ReceivedRequest, body: Body) -> Answ
     section = request.header("x-amz-copy-source-range")
     if section is not None:
         found = _RANGE.fullmatch(section)
-        if found is None or not int(found[1]) <= int(found[2]) < source.size:
+        if found is None or int(found[1]) > int(found[2]):
             raise Refusal(400, "InvalidArgument", "The x-amz-copy-source-range value must be of the form bytes=a-b")
+        if int(found[2]) >= source.size:
+            message = f"Range specified is not valid for source object of size: {source.size}"
+            raise Refusal(400, "InvalidArgument", message)
         content = content[int(found[1]) : int(found[2]) + 1]
     if len(content) > store.provider.max_part_size:
         raise Refusal(400, "InvalidRequest", "The part is too large")
@@ -80,9 +97,8 @@ def _source(store: Store, request: ReceivedRequest) -> tuple[StoredObject, dict[
         raise Refusal(404, "NoSuchBucket", "The specified bucket does not exist", BucketName=bucket)
     version_id = unquote_to_bytes(query.removeprefix("versionId=")).decode() if query else None
     found, version = store.find((bucket, key), version_id)
-    require_customer_key(found, request.header(_SOURCE_KEY))
-    wanted = request.header("x-amz-copy-source-if-match")
-    if wanted is not None and wanted.strip('"') != found.etag.strip('"'):
+    require_customer_key(found, request.header(f"{_SOURCE}server-side-encryption-customer-key-md5"))
+    if not is_wanted(request, found, _SOURCE):
         raise Refusal(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
     version_id = version.get("x-amz-version-id")
     return found, {} if version_id is None else {"x-amz-copy-source-version-id": version_id}

@@ -14,11 +14,16 @@ from .state import Store
 __all__ = ["delete_object", "delete_objects"]
 
 _MOST_KEYS: Final = 1000
+_OTHER_CONDITIONS: Final = ("x-amz-if-match-last-modified-time", "x-amz-if-match-size")
+"""Conditions that only directory buckets take, and that would do harm if they were ignored."""
 
 
 def delete_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     """Remove the object or one version of it. A missing object is no error, unless there is a condition."""
     address = store.require_address(request)
+    for name in _OTHER_CONDITIONS:
+        if request.header(name) is not None:
+            raise _other_condition(name)
     _check_condition(store, address, request.header("If-Match"))
     return Answer(204, _remove(store, address, request.head.parameter("versionId")))
 
@@ -46,6 +51,8 @@ def _delete_listed(store: Store, bucket: str, each: DeletedKey) -> str:
     address = (bucket, each.key)
     try:
         _check_permission(store, address)
+        if each.has_other_condition:
+            raise _other_condition("Object")
         _check_condition(store, address, each.etag)
     except Refusal as refusal:
         return tree("Error", *named, leaf("Code", refusal.code), leaf("Message", refusal.message))
@@ -53,6 +60,11 @@ def _delete_listed(store: Store, bucket: str, each: DeletedKey) -> str:
     marker = headers.get("x-amz-delete-marker")
     extra = [leaf("DeleteMarker", marker), leaf("DeleteMarkerVersionId", headers["x-amz-version-id"])] if marker else []
     return tree("Deleted", *named, *extra)
+
+
+def _other_condition(name: str) -> Refusal:
+    message = "A header you provided implies functionality that is not implemented"
+    return Refusal(501, "NotImplemented", message, Header=name)
 
 
 def _check_permission(store: Store, address: tuple[str, str]) -> None:

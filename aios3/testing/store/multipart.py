@@ -9,6 +9,7 @@ from aios3.testing.wire.bodies import CHECKSUM_PREFIX, Body, checksum_elements, 
 from aios3.testing.wire.documents import ListedPart, MalformedDocumentError, leaf, read_completion, write_document
 from aios3.testing.wire.received import ReceivedRequest
 
+from .descriptions import CUSTOMER_KEY, described
 from .multipart_checksums import check_algorithm, check_listed_checksums, object_checksums, read_checksum_plan
 from .state import (
     CompletedUpload,
@@ -17,11 +18,16 @@ from .state import (
     StoredObject,
     StoredPart,
     check_conditions,
-    described,
     multipart_etag,
 )
 
-__all__ = ["abort_multipart_upload", "complete_multipart_upload", "create_multipart_upload", "upload_part"]
+__all__ = [
+    "abort_multipart_upload",
+    "complete_multipart_upload",
+    "create_multipart_upload",
+    "require_upload_key",
+    "upload_part",
+]
 
 
 def create_multipart_upload(store: Store, request: ReceivedRequest, body: Body) -> Answer:
@@ -45,12 +51,28 @@ def upload_part(store: Store, request: ReceivedRequest, body: Body) -> Answer:
         message = f"Part number must be an integer between 1 and {most}, inclusive"
         raise Refusal(400, "InvalidArgument", message, ArgumentName="partNumber", ArgumentValue=number)
     upload = store.require_upload(request)
+    require_upload_key(request, upload)
     require_lock_digest(request.head, upload.headers, "Put Part", always=upload.bucket in store.locked_buckets)
     checksums = verify_checksum(request.head, body)
     check_algorithm(upload, checksums)
     etag = store.opaque_etag() or f'"{body.digest("md5").hex()}"'
     upload.parts[number] = StoredPart(number, body.received, etag, store.clock(), checksums, body.kept)
     return Answer(200, {"ETag": etag, **checksums})
+
+
+def require_upload_key(request: ReceivedRequest, upload: OpenUpload) -> None:
+    """Check the customer key of a part, of which every part needs the one that Create had.
+
+    Raises:
+        Refusal: the key is missing, differs, or is not wanted.
+    """
+    expected, given = upload.headers.get(CUSTOMER_KEY), request.header(CUSTOMER_KEY)
+    if expected is not None and given is None:
+        message = "The multipart upload initiate requested encryption. Subsequent part requests must include it."
+        raise Refusal(400, "InvalidRequest", message)
+    if expected != given:
+        message = "The provided encryption parameters did not match the ones used originally."
+        raise Refusal(400, "InvalidRequest", message)
 
 
 def complete_multipart_upload(store: Store, request: ReceivedRequest, body: Body) -> Answer:

@@ -10,7 +10,8 @@ from aios3.testing.wire.bodies import Body, require_lock_digest, verify_checksum
 from aios3.testing.wire.documents import MalformedDocumentError, leaf, read_tags, tree, write_document
 from aios3.testing.wire.received import ReceivedRequest
 
-from .state import Store, StoredObject, check_conditions, described
+from .descriptions import described
+from .state import Store, StoredObject, check_conditions
 
 __all__ = ["delete_object_tagging", "get_object_tagging", "put_object", "put_object_tagging"]
 
@@ -39,7 +40,7 @@ def get_object_tagging(store: Store, request: ReceivedRequest, body: Body) -> An
 
 
 def put_object_tagging(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """Replace the tags of the current object."""
+    """Replace the tags of the object, or of a version."""
     try:
         tags = read_tags(body.kept or b"")
     except MalformedDocumentError as error:
@@ -48,13 +49,13 @@ def put_object_tagging(store: Store, request: ReceivedRequest, body: Body) -> An
 
 
 def delete_object_tagging(store: Store, request: ReceivedRequest, body: Body) -> Answer:
-    """Remove the tags of the current object."""
+    """Remove the tags of the object, or of a version."""
     return _tag(store, request, {}, status=204)
 
 
 def _tag(store: Store, request: ReceivedRequest, tags: dict[str, str], *, status: int) -> Answer:
     address = store.require_address(request)
-    found, version = store.find(address, None)
+    found, version = store.find(address, request.head.parameter("versionId"))
     kept = {name: value for name, value in found.headers.items() if name != "x-amz-tagging"}
     store.replace(address, found, dataclasses.replace(found, headers={**kept, **tags}))
     return Answer(status, version)

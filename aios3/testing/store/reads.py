@@ -13,18 +13,20 @@ from aios3.testing.wire.bodies import CHECKSUM_PREFIX, Body, checksum_elements
 from aios3.testing.wire.documents import leaf, tree, write_document
 from aios3.testing.wire.received import ReceivedRequest
 
+from .descriptions import CUSTOMER_KEY
+from .pages import read_count, take, truncated_field
 from .state import Store, StoredObject, StoredPart
 from .transcoding import is_unpacked, unpacked_response
 
-__all__ = ["get_object", "get_object_attributes", "head_object", "require_customer_key"]
+__all__ = ["get_object", "get_object_attributes", "head_object", "is_wanted", "require_customer_key"]
 
 _RANGE: Final = re.compile(r"bytes=([0-9]*)-([0-9]*)")
-_CUSTOMER_KEY_PREFIX: Final = "x-amz-server-side-encryption-customer-"
 _OVERRIDES: Final = frozenset({
     "response-content-type", "response-content-disposition", "response-content-encoding", "response-content-language",
     "response-cache-control", "response-expires",
 })  # fmt: skip
 _NOT_RETURNED: Final = frozenset({"x-amz-acl", "x-amz-tagging"})
+_MOST_PARTS: Final = 1000
 _ATTRIBUTES: Final = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"})
 
 
@@ -42,10 +44,11 @@ class _Section:
 
 def get_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     """Return the object, or one range or part of it."""
+    _refuse_encryption(request)
     found, headers = _find(store, request)
     if found.pieces is None:
         raise Refusal(501, "NotImplemented", "This server does not keep bodies (keep_bodies=False).")
-    if not _is_wanted(request, found):
+    if not is_wanted(request, found):
         return Answer(304, headers)
     if is_unpacked(store, found, request):
         return unpacked_response(found, headers)
@@ -59,8 +62,9 @@ def get_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
 
 def head_object(store: Store, request: ReceivedRequest, body: Body) -> Answer:
     """Return the headers that GetObject would return, without the body."""
+    _refuse_encryption(request)
     found, headers = _find(store, request)
-    if not _is_wanted(request, found):
+    if not is_wanted(request, found):
         return Answer(304, headers)
     if is_unpacked(store, found, request):
         return unpacked_response(found, headers)
@@ -77,11 +81,12 @@ def get_object_attributes(store: Store, request: ReceivedRequest, body: Body) ->
     names = {name.strip() for name in (request.header("x-amz-object-attributes") or "").split(",")}
     if not names or not names <= _ATTRIBUTES:
         raise Refusal(400, "InvalidArgument", "Invalid attribute name specified.")
+    require_customer_key(found, request.header(CUSTOMER_KEY))
     checksums = checksum_elements(found.checksums)
     fields = {
         "ETag": leaf("ETag", found.etag.strip('"')),
         "Checksum": tree("Checksum", *checksums, leaf("ChecksumType", found.checksum_type)) if checksums else "",
-        "ObjectParts": _parts_element(found) if found.parts else "",
+        "ObjectParts": _parts_element(request, found) if found.parts else "",
         "StorageClass": leaf("StorageClass", found.headers.get("x-amz-storage-class", "STANDARD")),
         "ObjectSize": leaf("ObjectSize", found.size),
     }
@@ -89,21 +94,32 @@ def get_object_attributes(store: Store, request: ReceivedRequest, body: Body) ->
     return xml_response(document).with_headers({"Last-Modified": _http_date(found.stored_at), **version}.items())
 
 
-def _parts_element(found: StoredObject) -> str:
+def _parts_element(request: ReceivedRequest, found: StoredObject) -> str:
+    most = read_count(request.header("x-amz-max-parts"), "x-amz-max-parts", _MOST_PARTS)
+    marker = read_count(request.header("x-amz-part-number-marker"), "x-amz-part-number-marker", None, absent=0)
     # S3 lists the parts only if they came with checksums.
+    parts = [(place, part) for place, part in enumerate(found.parts, 1) if part.checksums and place > marker]
+    page, is_truncated = take(parts, most)
     listed = [
         tree("Part", leaf("PartNumber", place), leaf("Size", part.size), *checksum_elements(part.checksums))
-        for place, part in enumerate(found.parts, 1)
-        if part.checksums
+        for place, part in page
     ]
-    return tree("ObjectParts", leaf("PartsCount", len(found.parts)), leaf("IsTruncated", "false"), *listed)
+    fields = [leaf("PartsCount", len(found.parts)), leaf("PartNumberMarker", marker), leaf("MaxParts", most)]
+    fields += [leaf("NextPartNumberMarker", page[-1][0])] if page else []
+    return tree("ObjectParts", *fields, truncated_field(is_truncated=is_truncated), *listed)
+
+
+def _refuse_encryption(request: ReceivedRequest) -> None:
+    if request.header("x-amz-server-side-encryption") is not None:
+        message = "x-amz-server-side-encryption header is not supported for this operation."
+        raise Refusal(400, "InvalidArgument", message, ArgumentName="x-amz-server-side-encryption")
 
 
 def _find(store: Store, request: ReceivedRequest) -> tuple[StoredObject, dict[str, str]]:
     """Return the object or the version that a read asks for, and the headers of the response."""
     address = store.require_address(request)
     found, version = store.find(address, request.head.parameter("versionId"))
-    require_customer_key(found, request.header(f"{_CUSTOMER_KEY_PREFIX}key-md5"))
+    require_customer_key(found, request.header(CUSTOMER_KEY))
     return found, {**_object_headers(found), **version, **_overrides(request)}
 
 
@@ -113,7 +129,7 @@ def require_customer_key(found: StoredObject, key_md5: str | None) -> None:
     Raises:
         Refusal: the object was encrypted with another key, or the key is missing or not wanted.
     """
-    stored = found.headers.get(f"{_CUSTOMER_KEY_PREFIX}key-md5")
+    stored = found.headers.get(CUSTOMER_KEY)
     if stored == key_md5:
         return
     if stored is not None and key_md5 is not None:
@@ -146,19 +162,24 @@ def _object_headers(found: StoredObject) -> dict[str, str]:
     }
 
 
-def _is_wanted(request: ReceivedRequest, found: StoredObject) -> bool:
+def is_wanted(request: ReceivedRequest, found: StoredObject, place: str = "") -> bool:
     """Return whether the client lacks the object.
+
+    Args:
+        request: the request with the conditions.
+        found: the object.
+        place: what stands before the names of the conditions, for the source of a copy.
 
     Raises:
         Refusal: the client wants another state of the object.
     """
-    if_match, if_none_match = request.header("If-Match"), request.header("If-None-Match")
-    is_changed = _is_stored_after(found, request.header("If-Unmodified-Since"))
+    if_match, if_none_match = request.header(f"{place}If-Match"), request.header(f"{place}If-None-Match")
+    is_changed = _is_stored_after(found, request.header(f"{place}If-Unmodified-Since"))
     if not _is_named(found, if_match) if if_match else is_changed:
         raise Refusal(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
     if if_none_match:
         return not _is_named(found, if_none_match)
-    return _is_stored_after(found, request.header("If-Modified-Since")) is not False
+    return _is_stored_after(found, request.header(f"{place}If-Modified-Since")) is not False
 
 
 def _is_named(found: StoredObject, condition: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,7 +21,7 @@ from aios3.testing.wire.received import ReceivedRequest
 from .cors import CorsRule
 
 __all__ = [
-    "CONTENT_HEADERS",
+    "NULL_VERSION",
     "CompletedUpload",
     "OpenUpload",
     "Store",
@@ -28,19 +29,11 @@ __all__ = [
     "StoredPart",
     "StoredVersion",
     "check_conditions",
-    "described",
+    "number_of",
 ]
 
-CONTENT_HEADERS: Final = frozenset({
-    "content-type", "cache-control", "content-disposition", "content-encoding", "content-language", "expires",
-})  # fmt: skip
-_NOT_DESCRIBING: Final = frozenset({
-    "x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-mp-object-size", "x-amz-request-payer",
-    "x-amz-expected-bucket-owner", "x-amz-sdk-checksum-algorithm", "x-amz-user-agent", "x-amz-s3session-token",
-    "x-amz-metadata-directive", "x-amz-tagging-directive", "x-amz-source-expected-bucket-owner",
-    "x-amz-decoded-content-length", "x-amz-trailer",
-})  # fmt: skip
-_MAX_METADATA: Final = 2048
+NULL_VERSION: Final = "null"
+"""Id of the version that an object has which was stored while its bucket kept no versions."""
 
 
 def _join(pieces: tuple[bytes, ...] | None) -> bytes:
@@ -110,6 +103,8 @@ class StoredVersion:
     found: StoredObject | None
     """Object; ``None`` for the marker of a deletion."""
     stored_at: datetime
+    number: int = 0
+    """Place among all versions in time."""
 
 
 @dataclass(slots=True)
@@ -158,6 +153,10 @@ class Store:
     versions: dict[tuple[str, str], list[StoredVersion]] = field(default_factory=dict)
     """Versions of every key of a bucket with versions, the oldest first."""
     versioned_buckets: set[str] = field(default_factory=set)
+    suspended_buckets: set[str] = field(default_factory=set)
+    """Buckets that kept versions once. A new object replaces only the version ``"null"``."""
+    acls: dict[str, str] = field(default_factory=dict)
+    """Canned ACL by bucket; a bucket without one is private."""
     undeletable: set[tuple[str, str]] = field(default_factory=set)
     """Bucket and key of objects that DeleteObjects refuses to delete."""
     lifecycles: dict[str, bytes] = field(default_factory=dict)
@@ -183,34 +182,46 @@ class Store:
 
     def save(self, address: tuple[str, str], found: StoredObject | None) -> dict[str, str]:
         """Make an object the current one, or ``None`` to delete it; return the header with the id of its version."""
+        before = self.objects.get(address)
         if found is None:
             self.objects.pop(address, None)
         else:
             self.objects[address] = found
-        if address[0] not in self.versioned_buckets:
+        is_suspended = address[0] in self.suspended_buckets
+        if address[0] not in self.versioned_buckets and not is_suspended:
             return {}
-        version = StoredVersion(f"v{next(self._numbers)}/+ &", found, self.clock())
-        self.versions.setdefault(address, []).append(version)
-        marker = {"x-amz-delete-marker": "true"} if found is None else {}
-        return {"x-amz-version-id": version.version_id, **marker}
+        history = self.versions.setdefault(address, [])
+        if before is not None and not history:  # the bucket keeps versions since this object was stored
+            history.append(StoredVersion(NULL_VERSION, before, before.stored_at))
+        number = next(self._numbers)
+        version_id = NULL_VERSION if is_suspended else f"v{number}/+ &"
+        history[:] = [version for version in history if version.version_id != version_id]
+        history.append(StoredVersion(version_id, found, self.clock(), number))
+        if found is None:
+            return {"x-amz-version-id": version_id, "x-amz-delete-marker": "true"}
+        return {} if is_suspended else {"x-amz-version-id": version_id}
 
     def replace(self, address: tuple[str, str], found: StoredObject, changed: StoredObject) -> None:
-        """Put a changed description in the place of the current object, in the same version."""
-        self.objects[address] = changed
+        """Put a changed description in the place of an object, in the same version."""
+        if self.objects.get(address) is found:
+            self.objects[address] = changed
         if history := self.versions.get(address):
             history[:] = [dataclasses.replace(each, found=changed) if each.found is found else each for each in history]
 
     def remove_version(self, address: tuple[str, str], version_id: str) -> dict[str, str]:
         """Remove one version for good, and return the headers that report it. A missing version is no error."""
-        kept = [version for version in self.versions.get(address, []) if version.version_id != version_id]
-        if address in self.versions:
-            self.versions[address] = kept
-        elif version_id != "null":
+        history = self.versions.pop(address, None)
+        if history is None and version_id != NULL_VERSION:
             return {"x-amz-version-id": version_id}
+        kept = [version for version in history or () if version.version_id != version_id]
+        removed = [version for version in history or () if version.version_id == version_id]
         self.objects.pop(address, None)
-        if kept and kept[-1].found is not None:
-            self.objects[address] = kept[-1].found
-        return {"x-amz-version-id": version_id}
+        if kept:
+            self.versions[address] = kept
+            if kept[-1].found is not None:
+                self.objects[address] = kept[-1].found
+        marker = {"x-amz-delete-marker": "true"} if removed and removed[0].found is None else {}
+        return {"x-amz-version-id": version_id, **marker}
 
     def find(self, address: tuple[str, str], version_id: str | None) -> tuple[StoredObject, dict[str, str]]:
         """Return the object or one version of it, and the header with the id of the version.
@@ -219,16 +230,18 @@ class Store:
             Refusal: there is no such object or version, or the version is the marker of a deletion.
         """
         history = self.versions.get(address, [])
-        if version_id is None or (version_id == "null" and not history):
+        if version_id is None or (version_id == NULL_VERSION and not history):
             found = self.objects.get(address)
             if found is None:
-                raise Refusal(404, "NoSuchKey", "The specified key does not exist.", Key=address[1])
+                marker = _marker_headers(history[-1]) if history else {}
+                raise Refusal(404, "NoSuchKey", "The specified key does not exist.", marker, Key=address[1])
             ids = [version.version_id for version in history if version.found is found]
             return found, {"x-amz-version-id": ids[-1]} if ids else {}
         for version in history:
             if version.version_id == version_id:
                 if version.found is None:
-                    raise Refusal(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+                    message = "The specified method is not allowed against this resource."
+                    raise Refusal(405, "MethodNotAllowed", message, {**_marker_headers(version), "Allow": "DELETE"})
                 return version.found, {"x-amz-version-id": version_id}
         raise Refusal(404, "NoSuchVersion", "The specified version does not exist.", VersionId=version_id)
 
@@ -269,37 +282,14 @@ class Store:
         return upload
 
 
-def described(head: RequestHead) -> dict[str, str]:
-    """Return the headers that describe an object, by lower-case name.
-
-    Raises:
-        Refusal: the user metadata is over 2 KiB.
-    """
-    names = dict.fromkeys(name.lower() for name, _ in head.headers)
-    chosen = {name: head.header(name) or "" for name in names if name in CONTENT_HEADERS or _is_description(name)}
-    chosen |= _without_framing(chosen.pop("content-encoding", ""))
-    size = sum(
-        len(name.removeprefix("x-amz-meta-")) + len(value)
-        for name, value in chosen.items()
-        if name.startswith("x-amz-meta-")
-    )
-    if size > _MAX_METADATA:
-        message = "Your metadata headers exceed the maximum allowed metadata size"
-        raise Refusal(400, "MetadataTooLarge", message, Size=size, MaxSizeAllowed=_MAX_METADATA)
-    return chosen
+def _marker_headers(marker: StoredVersion) -> dict[str, str]:
+    return {"x-amz-delete-marker": "true", "x-amz-version-id": marker.version_id}
 
 
-def _without_framing(encoding: str) -> dict[str, str]:
-    """Return the content encoding that S3 stores: without the framing of the body."""
-    stored = [word for word in encoding.split(",") if word.strip() not in {"", "aws-chunked"}]
-    return {"content-encoding": ",".join(stored).strip()} if stored else {}
-
-
-def _is_description(name: str) -> bool:
-    if name in _NOT_DESCRIBING or name.startswith(("x-amz-checksum-", "x-amz-copy-source")):
-        return False
-    # The customer key is a secret, and no store returns it.
-    return name.startswith("x-amz-") and name != "x-amz-server-side-encryption-customer-key"
+def number_of(identifier: str, absent: int = 0) -> int:
+    """Return the number in the id of a version or an upload, or ``absent`` if it has none."""
+    found = re.search(r"[0-9]+", identifier)
+    return int(found[0]) if found else absent
 
 
 def check_conditions(head: RequestHead, current: StoredObject | None) -> None:

@@ -40,18 +40,21 @@ class Answer:
 class Refusal(Exception):  # noqa: N818 - it is a response, not a failure of this server
     """The response is an error document of S3."""
 
-    def __init__(self, status: int, code: str, message: str = "", **details: object) -> None:
+    def __init__(
+        self, status: int, code: str, message: str = "", headers: Mapping[str, str] | None = None, /, **details: object
+    ) -> None:
         super().__init__(f"{status} {code}: {message}")
         self.status = status
         self.code = code
         self.message = message
+        self.headers = headers or {}
         self.details = details
 
     def answer(self, request_id: str) -> Answer:
         """Return the refusal as the response to a request of this id."""
         body = error_document(self.code, self.message, request_id, self.details)
         region = {"x-amz-bucket-region": str(self.details["Region"])} if "Region" in self.details else {}
-        return Answer(self.status, {"Content-Type": "application/xml", **region}, body)
+        return Answer(self.status, {"Content-Type": "application/xml", **region, **self.headers}, body)
 
 
 def xml_response(body: bytes) -> Answer:

@@ -50,6 +50,8 @@ class DeletedKey:
     key: str
     version_id: str | None
     etag: str | None
+    has_other_condition: bool = False
+    """Whether there is a condition on the time or the size of the object."""
 
 
 def leaf(name: str, value: object) -> str:
@@ -102,7 +104,10 @@ def read_deletion(body: bytes) -> tuple[list[DeletedKey], bool]:
     if not fields or not all(each.get("Key") for each in fields):
         raise MalformedDocumentError("an object has a Key")
     is_quiet = any(_local_name(child) == "Quiet" and child.text == "true" for child in root)
-    return [DeletedKey(each["Key"], each.get("VersionId"), each.get("ETag")) for each in fields], is_quiet
+    other = {"LastModifiedTime", "Size"}
+    return [
+        DeletedKey(each["Key"], each.get("VersionId"), each.get("ETag"), bool(other & each.keys())) for each in fields
+    ], is_quiet
 
 
 def read_location_constraint(body: bytes) -> str | None:

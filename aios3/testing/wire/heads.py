@@ -14,6 +14,8 @@ MAX_HEAD_SIZE: Final = 64 * 1024
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET: Final = re.compile(r"/[!-~]*")
+_TLS_HANDSHAKE: Final = 0x16
+"""First byte of every TLS connection."""
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -65,6 +67,11 @@ def take_head(received: bytearray) -> RequestHead | None:
     end = received.find(b"\r\n\r\n")
     if (len(received) if end < 0 else end) > MAX_HEAD_SIZE:
         raise MalformedHeadError(f"more than {MAX_HEAD_SIZE} bytes")
+    if received and not _TOKEN.fullmatch(chr(received[0])):  # no head will ever come, so waiting for one would hang
+        is_tls = received[0] == _TLS_HANDSHAKE
+        raise MalformedHeadError(
+            "a TLS greeting on a port for http" if is_tls else "not the beginning of a request line"
+        )
     if end < 0 and b"\n\n" in received:
         raise MalformedHeadError("a line does not end with CR LF")
     if end < 0:

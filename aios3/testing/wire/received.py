@@ -33,6 +33,22 @@ _OPERATIONS: Final = {
     ("DELETE", "bucket", ("lifecycle",)): "DeleteBucketLifecycle",
     ("GET", "bucket", ("uploads",)): "ListMultipartUploads",
     ("GET", "bucket", ("versions",)): "ListObjectVersions",
+    ("GET", "bucket", ("acl",)): "GetBucketAcl",
+    ("PUT", "bucket", ("acl",)): "PutBucketAcl",
+    ("GET", "bucket", ("accelerate",)): "GetBucketAccelerateConfiguration",
+    ("GET", "bucket", ("cors",)): "GetBucketCors",
+    ("GET", "bucket", ("encryption",)): "GetBucketEncryption",
+    ("GET", "bucket", ("logging",)): "GetBucketLogging",
+    ("GET", "bucket", ("notification",)): "GetBucketNotificationConfiguration",
+    ("GET", "bucket", ("object-lock",)): "GetObjectLockConfiguration",
+    ("GET", "bucket", ("ownershipControls",)): "GetBucketOwnershipControls",
+    ("GET", "bucket", ("policy",)): "GetBucketPolicy",
+    ("GET", "bucket", ("policyStatus",)): "GetBucketPolicyStatus",
+    ("GET", "bucket", ("publicAccessBlock",)): "GetPublicAccessBlock",
+    ("GET", "bucket", ("replication",)): "GetBucketReplication",
+    ("GET", "bucket", ("requestPayment",)): "GetBucketRequestPayment",
+    ("GET", "bucket", ("tagging",)): "GetBucketTagging",
+    ("GET", "bucket", ("website",)): "GetBucketWebsite",
     ("POST", "bucket", ("delete",)): "DeleteObjects",
     ("GET", "bucket", ("session",)): "CreateSession",
     ("PUT", "object", ()): "PutObject",
@@ -43,8 +59,14 @@ _OPERATIONS: Final = {
     ("HEAD", "object", ("partNumber",)): "HeadObject",
     ("GET", "object", ("attributes",)): "GetObjectAttributes",
     ("GET", "object", ("attributes", "versionId")): "GetObjectAttributes",
+    ("GET", "object", ("acl",)): "GetObjectAcl",
+    ("GET", "object", ("acl", "versionId")): "GetObjectAcl",
+    ("PUT", "object", ("acl",)): "PutObjectAcl",
+    ("PUT", "object", ("acl", "versionId")): "PutObjectAcl",
     ("PUT", "object", ("tagging",)): "PutObjectTagging",
+    ("PUT", "object", ("tagging", "versionId")): "PutObjectTagging",
     ("DELETE", "object", ("tagging",)): "DeleteObjectTagging",
+    ("DELETE", "object", ("tagging", "versionId")): "DeleteObjectTagging",
     ("GET", "object", ("tagging",)): "GetObjectTagging",
     ("GET", "object", ("tagging", "versionId")): "GetObjectTagging",
     ("GET", "object", ("versionId",)): "GetObject",
@@ -68,7 +90,8 @@ _SUBRESOURCES: Final = frozenset({
     "versionId", "cors", "lifecycle", "location", "delete", "restore", "select", "torrent", "encryption",
     "website", "notification", "logging", "accelerate", "requestPayment", "object-lock", "legal-hold", "retention",
     "attributes", "replication", "inventory", "metrics", "analytics", "ownershipControls", "publicAccessBlock",
-    "session", "renameObject",
+    "session", "renameObject", "policyStatus", "intelligent-tiering", "metadataConfiguration", "metadataTable",
+    "abac",
 })  # fmt: skip
 _LOOPBACK: Final = r"localhost|127\.0\.0\.1"
 
@@ -128,6 +151,11 @@ class ReceivedRequest:
         """Part number of the request, or ``None`` if it has none or the value is not a number."""
         value = self.head.parameter("partNumber")
         return int(value) if value and re.fullmatch(r"[0-9]{1,9}", value) else None
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits for ``100 Continue`` before it sends the body."""
+        return (self.header("Expect") or "").lower() == "100-continue"
 
     def header(self, name: str) -> str | None:
         """Return the values of a header joined by a comma, or ``None`` without one."""

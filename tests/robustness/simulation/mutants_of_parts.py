@@ -37,7 +37,7 @@ __all__ = ["MUTANTS"]
 async def _end_anywhere(self: Uploader) -> int:
     self._require_open()
     self._is_open = False
-    return self._progress.bytes_read
+    return self._bounds.read
 
 
 plant("more is held than the limit allows", (MemoryBudget, "_is_free", lambda self, count: True))

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from aios3._protocol.wire.messages import Request, Response
 from aios3.providers import Provider
-from aios3.testing.store.operations import process
+from aios3.testing.dispatch.operations import process
 from aios3.testing.store.state import OpenUpload, Store, StoredPart
 from aios3.testing.wire.answers import Answer, Refusal
 from aios3.testing.wire.bodies import Body

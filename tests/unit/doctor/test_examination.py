@@ -92,7 +92,7 @@ _LOCK = b"<ObjectLockConfiguration><Rule><DefaultRetention/></Rule></ObjectLockC
 
 
 async def test_nothing_is_written_where_it_could_not_be_removed(server: S3Server) -> None:
-    server.faults.add(Fault("garbage_200", "Unknown", body=_LOCK))
+    server.faults.add(Fault("garbage_200", "GetObjectLockConfiguration", body=_LOCK))
     found = await examine(server)
     assert "default lock" in found
     assert not [request for request in server.requests if request.method not in ("GET", "HEAD")]

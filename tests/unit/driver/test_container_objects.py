@@ -130,10 +130,10 @@ KEYS = st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from(" +%/.\r\
 @example(keys={" ", "+", "%20", "%2B"}, encoding="+")
 async def test_any_key_comes_back_from_a_listing_as_it_was_written(keys, encoding, small_provider, monkeypatch):
     """Stores write a space as ``%20`` or as ``+``, and a plus always as ``%2B``."""
-    from aios3.testing.store import listings
+    from aios3.testing.store import pages
 
-    real = listings._Encoder.__call__
-    monkeypatch.setattr(listings._Encoder, "__call__", lambda self, key: real(self, key).replace("%20", encoding))
+    real = pages.Encoder.__call__
+    monkeypatch.setattr(pages.Encoder, "__call__", lambda self, key: real(self, key).replace("%20", encoding))
     try:
         async with S3Server(small_provider, page_limit=2) as server:
             options = {"endpoint_url": server.endpoint_url, "credentials": server.credentials, "region": server.region}

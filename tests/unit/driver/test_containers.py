@@ -107,7 +107,8 @@ def buckets_page(name: str, token: str) -> bytes:
 
 
 async def test_pages_of_buckets_are_followed_by_the_exact_token(server, driver):
-    server.faults.add(Fault("garbage_200", "ListBuckets", body=buckets_page("first", "a+/=?b")))
+    for nth, page in enumerate((buckets_page("first", "a+/=?b"), buckets_page("bucket", "")), 1):
+        server.faults.add(Fault("garbage_200", "ListBuckets", nth=nth, body=page))
     found = [container.name async for container in driver.iterate_containers()]
     assert found == ["first", "bucket"]
     assert [request.head.parameter("continuation-token") for request in server.requests] == [None, "a+/=?b"]

@@ -6,7 +6,9 @@ A cell that is ``?`` is not known, so the record must hold the careful value.
 from __future__ import annotations
 
 import dataclasses
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -285,7 +287,9 @@ ONLY_HERE: dict[str, dict[str, Any]] = {
     "max_copy_size": {"aws": 5 * GIB},
     "default_checksum": {"aws": "crc32", "scaleway": "crc32", "cloudflare": "crc64nvme"},
     "checks_object_size": {"aws": True, "localstack": True},
-    "complete_etag_is_final": dict.fromkeys(("aws", "cloudflare", "minio", "moto", "swift"), True),
+    "complete_etag_is_final": dict.fromkeys(
+        ("aws", "ceph", "cloudflare", "garage", "localstack", "minio", "moto", "swift", "versity"), True
+    ),
     "signs_payload_over_tls": dict.fromkeys(("backblaze", "oracle", "tencent", "huawei"), True),
     "aborts_uploads_after": {
         "cloudflare": timedelta(days=7),
@@ -443,3 +447,10 @@ def test_the_largest_objects_fit_the_parts() -> None:
     for provider in PROVIDERS.values():
         if provider.max_object_size is not None and not {"max_parts", "max_part_size"} & provider.unknown:
             assert provider.max_object_size <= 1.01 * provider.max_parts * max(provider.max_part_size, 5 * GIB)
+
+
+def test_the_table_of_final_etags_names_the_providers_that_need_no_head() -> None:
+    page = Path(__file__).parents[3].joinpath("docs/stores.md").read_text()
+    (row,) = [line for line in page.splitlines() if "| none if the response has the ETag" in line]
+    named = set(re.findall("`([a-z0-9]+)`", row.split("|")[1]))
+    assert named == {name for name, provider in PROVIDERS.items() if provider.complete_etag_is_final}

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from html import unescape
 from urllib.parse import quote
 
 import pytest
@@ -70,6 +71,16 @@ def _hmac_chain(credentials: Credentials, scope: str, text: str) -> str:
     return key.hex()
 
 
+_MARKERS = {
+    "Marker": "marker",
+    "KeyMarker": "key-marker",
+    "VersionIdMarker": "version-id-marker",
+    "UploadIdMarker": "upload-id-marker",
+    "ContinuationToken": "continuation-token",
+}
+"""Parameter of each marker of a listing, by its element."""
+
+
 @dataclass
 class WireAnswer:
     """An answer as it came; header names in lower case."""
@@ -86,6 +97,13 @@ class WireAnswer:
     def elements(self, name: str) -> list[str]:
         """Return the texts of all elements of that name."""
         return [text.decode() for text in re.findall(rf"<{name}>(.*?)</{name}>".encode(), self.body, re.DOTALL)]
+
+    @property
+    def next_page(self) -> str:
+        """The parameters that ask for the page after this page of any listing."""
+        values = {parameter: self.element(f"Next{name}") for name, parameter in _MARKERS.items()}
+        pairs = ((name, quote(unescape(value), safe="")) for name, value in values.items() if value is not None)
+        return "".join(f"&{name}={value}" for name, value in pairs)
 
     @property
     def code(self) -> str | None:

@@ -11,6 +11,7 @@ from aios3._client.attempts import FailedAttempts
 from aios3._concurrency.task_group import PartTasks, UploadTasks
 from aios3._upload.multipart_sink import MultipartSink
 from aios3._upload.shared.progress import ProgressReporter
+from aios3._upload.source.length import SourceLength
 from aios3._upload.upload_requests import UploadRequests
 from aios3.checkpoints import UploadCheckpoint
 from aios3.errors import AccessDeniedError, StorageError
@@ -27,7 +28,7 @@ class Scene:
         self.store.on("CreateMultipartUpload", self.response)
         self.tasks = UploadTasks()
         requests = UploadRequests(make_engine(self.store, clock), make_job(**job), FailedAttempts())
-        self.sink = MultipartSink(requests, self.tasks, ProgressReporter(None, None))
+        self.sink = MultipartSink(requests, self.tasks, ProgressReporter(None, SourceLength(size=None, max_size=None)))
 
     def begin(self) -> None:
         self.sink.expect(PART + 1)

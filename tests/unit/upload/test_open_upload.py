@@ -12,6 +12,7 @@ from aios3._upload.open_upload import check_parts
 from aios3._upload.parts_sink import PartsSink
 from aios3._upload.shared.job import PartRange
 from aios3._upload.shared.progress import ProgressReporter
+from aios3._upload.source.length import SourceLength
 from aios3._upload.upload_requests import UploadRequests
 from aios3.checkpoints import MultipartUpload
 from aios3.errors import IntegrityError
@@ -61,7 +62,11 @@ async def test_a_short_part_is_sent_only_if_it_is_the_last(is_last: bool) -> Non
     upload = MultipartUpload("bucket", "key", "id", PART)
     job = dataclasses.replace(make_job(), range=PartRange(upload, 2, is_last))
     tasks = UploadTasks()
-    sink = PartsSink(UploadRequests(scene.engine, job, FailedAttempts()), tasks, ProgressReporter(None, None))
+    sink = PartsSink(
+        UploadRequests(scene.engine, job, FailedAttempts()),
+        tasks,
+        ProgressReporter(None, SourceLength(size=None, max_size=None)),
+    )
     async with sink.guard, PartTasks() as group:
         tasks.begin(group)
         await sink.send(FakePart(2, b"a" * PART, closed.append))

@@ -14,6 +14,7 @@ from aios3._upload.multipart_sink import MultipartSink
 from aios3._upload.part_sink import PartSink
 from aios3._upload.put_sink import PutSink
 from aios3._upload.shared.progress import ProgressReporter
+from aios3._upload.source.length import SourceLength
 from aios3._upload.upload_requests import UploadRequests
 from aios3.errors import StorageError, UploadSuspendedError
 from tests.support.fakes import PART, FakePart, make_job
@@ -34,7 +35,7 @@ class Scene(StreamScene):
         self.closed: list[int] = []
         self.tasks = UploadTasks()
         commit = UploadRequests(self.engine, make_job(**{**JOBS[kind], **job}), FailedAttempts())
-        self.sink: PartSink = kind(commit, self.tasks, ProgressReporter(None, None))
+        self.sink: PartSink = kind(commit, self.tasks, ProgressReporter(None, SourceLength(size=None, max_size=None)))
 
     def part(self, number: int) -> FakePart:
         return FakePart(number, bytes([number]) * PART, self.closed.append)

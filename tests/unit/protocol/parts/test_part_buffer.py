@@ -73,6 +73,30 @@ def test_a_part_wants_one_segment_at_a_time() -> None:
     assert (buffer.is_full, buffer.wants, buffer.missing) == (True, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("count", "is_copied"),
+    [(SEGMENT_SIZE - 3, True), (SEGMENT_SIZE - 2, False), (0, True)],
+    ids=["fits", "long", "empty"],
+)
+def test_data_is_appended_whole_or_not_at_all(count: int, is_copied: bool) -> None:
+    buffer = PartBuffer(PartPlan(2 * SEGMENT_SIZE, 2 * SEGMENT_SIZE, 2))
+    buffer.begin()
+    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    buffer.fill(memoryview(b"abc"))
+    assert buffer.append(b"z" * count) is is_copied
+    size = 3 + count if is_copied else 3
+    assert (buffer.filled, buffer.room) == (size, SEGMENT_SIZE - size)
+    assert body(buffer.take()) == b"abc" + b"z" * (size - 3)
+
+
+def test_data_that_completes_a_part_or_has_no_room_is_not_appended() -> None:
+    buffer = PartBuffer(PartPlan(10, 10, 2))
+    assert not buffer.append(b"a")
+    buffer.begin()
+    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    assert (buffer.append(b"123456789"), buffer.append(b"0"), buffer.filled) == (True, False, 9)
+
+
 def test_a_part_beyond_the_stores_number_cannot_begin() -> None:
     buffer = PartBuffer(PartPlan(1, 1, 1))
     assert not buffer.is_at_limit

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+
+import pytest
 
 from aios3.testing import Fault
 from aios3.testing.server.peer_watch import PeerWatch
@@ -43,6 +46,16 @@ async def test_what_is_not_http_is_answered_and_noted(serve):
     assert await client.read_rest() == b""
     assert len(server.protocol_errors) == 1
     assert not server.requests
+
+
+async def test_a_tls_greeting_on_a_port_for_http_ends_at_once(serve):
+    """Its client waits for the server, so nothing may wait for more bytes."""
+    server, _ = await serve()
+    host, port = server.endpoint_url.removeprefix("http://").split(":")
+    context = ssl.create_default_context()
+    with pytest.raises(ssl.SSLError):
+        await asyncio.open_connection(host, int(port), ssl=context)
+    assert server.protocol_errors == ["a TLS greeting on a port for http"]
 
 
 async def test_a_client_that_leaves_mid_body_ends_its_request(serve):

@@ -260,6 +260,18 @@ async def test_a_client_that_asks_to_go_on_may(serve):
     assert (await client.read_answer()).status == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "signed", "code"),
+    [("/bucket/key", False, "AccessDenied"), ("/nowhere/key", True, "NoSuchBucket")],
+)
+async def test_a_client_that_asks_to_go_on_hears_of_a_refusal_first(serve, path: str, signed: bool, code: str):
+    server, client = await serve()
+    await client.send(client.head("PUT", path, {"Expect": "100-continue"}, BODY, signed=signed))
+    answer = await client.read_answer()
+    assert (answer.code, answer.headers["connection"]) == (code, "close")
+    assert server.requests[0].body_received == 0
+
+
 async def test_a_client_that_asks_to_close_is_closed(serve):
     server, client = await serve()
     answer = await client.request("PUT", "/bucket/key", {"Connection": "close"}, BODY)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 
@@ -12,20 +14,43 @@ async def test_buckets_are_made_found_listed_and_removed(serve):
     listed = await client.request("GET", "/")
     assert listed.elements("Name") == ["b-one", "b-two"]
     assert len(listed.elements("CreationDate")) == 2
-    assert (await client.request("PUT", "/b-two")).code == "BucketAlreadyOwnedByYou"
     assert (await client.request("DELETE", "/b-two")).status == 204
     assert (await client.request("HEAD", "/b-two")).status == 404
     assert (await client.request("DELETE", "/b-two")).code == "NoSuchBucket"
     assert list(server.store.buckets) == ["b-one"]
 
 
-async def test_a_bucket_with_objects_stays(serve):
+@pytest.mark.parametrize(("region", "outcome"), [("us-east-1", None), ("eu-west-1", "BucketAlreadyOwnedByYou")])
+async def test_only_the_first_region_takes_a_bucket_twice(serve, region: str, outcome: str | None):
+    server, client = await serve(region=region, provider="minio")
+    await client.request("PUT", "/bucket/key", body=b"x")
+    location = f"<LocationConstraint>{region}</LocationConstraint>" if outcome else ""
+    body = f"<CreateBucketConfiguration>{location}</CreateBucketConfiguration>".encode()
+    assert (await client.request("PUT", "/bucket", body=body)).code == outcome
+    assert list(server.objects) == [("bucket", "key")]
+
+
+async def test_buckets_are_listed_page_by_page(serve):
+    _, client = await serve(buckets=["b-1", "b-2", "b-3", "other"])
+    first = await client.request("GET", "/?max-buckets=2&prefix=b-")
+    assert (first.elements("Name"), first.elements("Prefix")) == (["b-1", "b-2"], ["b-"])
+    token = quote(first.element("ContinuationToken"), safe="")
+    last = await client.request("GET", f"/?continuation-token={token}&max-buckets=2&prefix=b-")
+    assert (last.elements("Name"), last.elements("ContinuationToken")) == (["b-3"], [])
+
+
+async def test_a_bucket_with_objects_or_versions_stays(serve):
     server, client = await serve()
     await client.create()
     await client.request("PUT", "/bucket/key", body=b"x")
     assert (await client.request("DELETE", "/bucket")).code == "BucketNotEmpty"
+    server.store.versioned_buckets.add("bucket")
     await client.request("DELETE", "/bucket/key")
+    assert (await client.request("DELETE", "/bucket")).code == "BucketNotEmpty"
+    server.store.versions.clear()
     assert (await client.request("DELETE", "/bucket")).status == 204
+    await client.request("PUT", "/bucket")
+    assert (await client.request("GET", "/bucket?versioning=")).element("Status") is None
     assert not server.open_uploads
 
 
@@ -73,8 +98,10 @@ async def test_versions_are_kept_once_they_are_enabled(serve):
     assert (await client.request("PUT", "/bucket?versioning=", body=enable)).status == 200
     assert (await client.request("GET", "/bucket?versioning=")).element("Status") == "Enabled"
     assert "x-amz-version-id" in (await client.request("PUT", "/bucket/key", body=b"1")).headers
-    suspend = enable.replace(b"Enabled", b"Suspended")
-    assert (await client.request("PUT", "/bucket?versioning=", body=suspend)).code == "NotImplemented"
+    odd = enable.replace(b"Enabled", b"Odd")
+    assert (
+        await client.request("PUT", "/bucket?versioning=", body=odd)
+    ).code == "IllegalVersioningConfigurationException"
     assert (await client.request("PUT", "/bucket?versioning=", body=b"<broken")).code == "MalformedXML"
     assert server.store.versioned_buckets == {"bucket"}
 

@@ -28,6 +28,18 @@ async def test_list_that_s3_refuses_is_refused(serve, body, has_digest, code):
     assert answer.code == code
 
 
+async def test_conditions_of_directory_buckets_are_refused(serve):
+    """If they were ignored, an object would be removed that its client wants to keep."""
+    server, client = await serve()
+    await client.request("PUT", "/bucket/a", body=b"")
+    body = b"<Delete><Object><Key>a</Key><Size>9</Size></Object></Delete>"
+    assert (await client.request("POST", "/bucket?delete=", digest(body), body=body)).element(
+        "Code"
+    ) == "NotImplemented"
+    assert (await client.request("DELETE", "/bucket/a", {"x-amz-if-match-size": "9"})).code == "NotImplemented"
+    assert server.objects
+
+
 async def test_quiet_report_has_failures_only(serve):
     server, client = await serve()
     for key in ("a", "b"):

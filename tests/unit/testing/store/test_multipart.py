@@ -170,3 +170,19 @@ async def test_the_whole_size_can_be_declared(serve):
     upload_id, parts = await upload(client, b"aaaa", b"b")
     assert (await client.complete(upload_id, parts, {"x-amz-mp-object-size": "6"})).code == "InvalidRequest"
     assert (await client.complete(upload_id, parts, {"x-amz-mp-object-size": "5"})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("created", "sent", "code"),
+    [("a", "a", None), ("a", "b", "InvalidRequest"), ("a", None, "InvalidRequest"), (None, "a", "InvalidRequest")],
+)
+async def test_every_part_has_the_customer_key_of_its_upload(serve, created, sent, code):
+    _, client = await serve()
+    name = "x-amz-server-side-encryption-customer-key-md5"
+    upload_id = await client.create(headers={name: created} if created else {})
+    headers = {name: sent} if sent else {}
+    answer = await client.request("PUT", f"/bucket/key?partNumber=1&uploadId={upload_id}", headers, b"x")
+    assert answer.code == code
+    await client.request("PUT", "/bucket/source", body=b"x")
+    target = f"/bucket/key?partNumber=2&uploadId={upload_id}"
+    assert (await client.request("PUT", target, {"x-amz-copy-source": "bucket/source", **headers})).code == code

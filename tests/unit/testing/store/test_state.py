@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from aios3.providers import find_provider
-from aios3.testing.store.state import Store, StoredObject, check_conditions, described
+from aios3.testing.store.descriptions import described
+from aios3.testing.store.state import Store, StoredObject, check_conditions
 from aios3.testing.wire.answers import Refusal
 from aios3.testing.wire.heads import RequestHead, read_head
 

@@ -398,10 +398,10 @@ def test_bytes_are_granted_if_and_only_if_all_parts_can_be_filled(
 @given(
     limit=st.integers(4, 24),
     reserve=st.integers(0, 20),
-    parts=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 6)), max_size=5),
+    parts=st.lists(st.sampled_from([(1, 3), (2, 5), (3, 2), (4, 0)]), max_size=6),
     heads=st.lists(st.integers(1, 3), min_size=1, max_size=3),
 )
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 def test_a_head_is_granted_if_and_only_if_all_parts_can_be_filled_beside_it(
     limit: int, reserve: int, parts: list[tuple[int, int]], heads: list[int]
 ) -> None:

@@ -28,20 +28,20 @@ class Scene:
 
 async def test_an_assembler_holds_no_memory_before_it_grows() -> None:
     scene = Scene()
-    assert (scene.memory.used, scene.assembler.room, scene.assembler.is_empty) == (0, 0, True)
+    assert (scene.memory.used, scene.assembler.buffer.room, scene.assembler.is_empty) == (0, 0, True)
     assert (scene.assembler.is_full, scene.assembler.is_at_limit, scene.assembler.parts_taken) == (False, False, 0)
 
 
 async def test_memory_is_granted_segment_by_segment() -> None:
     scene = Scene(part=TWO_SEGMENTS)
     await scene.assembler.grow()
-    assert (scene.memory.used, scene.assembler.room) == (SEGMENT_SIZE, SEGMENT_SIZE)
+    assert (scene.memory.used, scene.assembler.buffer.room) == (SEGMENT_SIZE, SEGMENT_SIZE)
     await scene.assembler.grow()
     assert scene.memory.used == SEGMENT_SIZE
-    assert scene.assembler.fill(memoryview(bytes(2 * SEGMENT_SIZE))) == SEGMENT_SIZE
+    assert scene.assembler.buffer.fill(memoryview(bytes(2 * SEGMENT_SIZE))) == SEGMENT_SIZE
     assert not scene.assembler.is_full
     await scene.assembler.grow()
-    assert (scene.memory.used, scene.assembler.room) == (TWO_SEGMENTS, 100)
+    assert (scene.memory.used, scene.assembler.buffer.room) == (TWO_SEGMENTS, 100)
 
 
 async def test_free_memory_is_opened_in_several_segments_and_unused_bytes_are_given_back() -> None:
@@ -53,7 +53,7 @@ async def test_free_memory_is_opened_in_several_segments_and_unused_bytes_are_gi
     assert scene.memory.used == 3 * SEGMENT_SIZE + 100
     scene.assembler.advance(SEGMENT_SIZE + 5)
     assert (scene.memory.used, scene.pool.idle_bytes) == (2 * SEGMENT_SIZE, 2 * SEGMENT_SIZE)
-    assert scene.assembler.room == SEGMENT_SIZE - 5
+    assert scene.assembler.buffer.room == SEGMENT_SIZE - 5
     scene.assembler.close()
     assert (scene.memory.used, scene.pool.idle_bytes) == (0, 4 * SEGMENT_SIZE)
 
@@ -80,7 +80,7 @@ async def test_a_taken_part_holds_its_bytes_until_it_is_closed(size: int) -> Non
     """And no others: what the last part does not need comes back at once."""
     scene = Scene()
     await scene.assembler.grow()
-    scene.assembler.fill(memoryview(bytes(size)))
+    scene.assembler.buffer.fill(memoryview(bytes(size)))
     assert scene.assembler.is_full is (size == 100)
     part = scene.assembler.take()
     assert (part.number, part.size, scene.memory.used) == (1, size, size)
@@ -95,7 +95,7 @@ async def test_parts_of_an_earlier_run_count_against_the_limit_of_parts() -> Non
     assembler = PartAssembler(PartPlan(100, 100, 5), scene.memory, scene.pool, first_number=5)
     assert (assembler.parts_taken, assembler.is_at_limit) == (4, False)
     await assembler.grow()
-    assembler.fill(memoryview(b"abc"))
+    assembler.buffer.fill(memoryview(b"abc"))
     assert assembler.take().number == 5
     assert (assembler.parts_taken, assembler.is_at_limit) == (5, True)
     with pytest.raises(PartLimitError):
@@ -161,9 +161,14 @@ async def test_a_part_on_the_disk_has_the_state_of_one_in_memory_but_no_room(tmp
     assembler = scene.assembler
     assert assembler.room_on_disk == 0
     await assembler.grow()
-    assert (assembler.room, assembler.room_on_disk, assembler.is_empty, assembler.is_full) == (0, 100, True, False)
+    assert (assembler.buffer.room, assembler.room_on_disk, assembler.is_empty, assembler.is_full) == (
+        0,
+        100,
+        True,
+        False,
+    )
     assert (assembler.parts_taken, assembler.is_at_limit, scene.spill.used) == (0, False, 100)
-    assert assembler.fill(memoryview(b"abc")) == 0
+    assert assembler.buffer.fill(memoryview(b"abc")) == 0
     assert await assembler.spill(memoryview(b"abc")) == 3
     await assembler.grow()
     assert (assembler.room_on_disk, assembler.is_empty, assembler.is_full) == (97, False, False)

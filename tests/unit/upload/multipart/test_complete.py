@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
+from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -46,7 +48,7 @@ RESET = TransportError("reset")
 class Scene:
     """An upload of three parts, all acknowledged, that began a minute ago."""
 
-    def __init__(self, *, etags: list[str] | None = None, attempts: int = 2) -> None:
+    def __init__(self, *, etags: list[str] | None = None, attempts: int = 2, is_etag_final: bool = True) -> None:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
         client = make_client(self.store, self.clock, attempts=attempts)
@@ -65,6 +67,7 @@ class Scene:
             read_timeout=300.0,
             log=self.failures,
             head_headers={"x-head": "h"},
+            is_etag_final=is_etag_final,
         )
 
     def complete_with(self, *answers: object) -> None:
@@ -89,6 +92,56 @@ async def test_a_clear_success_needs_one_request(scene: Scene) -> None:
     assert request.headers["if-none-match"] == "*"
     assert f"<ETag>&quot;{md5(CONTENTS[0])}" in scene.store.bodies[0].decode().replace('"', "&quot;")
     assert scene.guard._is_completed
+
+
+def success(etag: str, checksum: str = "") -> Response:
+    """Return a success of Complete with this ETag and checksum."""
+    document = f"<ETag>{etag}</ETag><ChecksumCRC32>{checksum}</ChecksumCRC32>"
+    return Response(200, {}, f"<CompleteMultipartUploadResult>{document}</CompleteMultipartUploadResult>".encode())
+
+
+@pytest.mark.parametrize(
+    ("scene", "answer", "is_proved"),
+    [
+        (Scene, success(f'"{OURS}"'), True),
+        (Scene, success(f"W/{OURS}"), True),
+        (Scene, success('"encrypted"', "sum"), True),
+        (lambda: Scene(etags=['"opaque"'] * 3), success('"opaque"'), True),
+        (Scene, success('"encrypted"'), False),
+        (Scene, success('"encrypted"', "another"), False),
+        (Scene, success(f'"{multipart_md5(CONTENTS[:2])}"'), False),
+        (Scene, success(""), False),
+        (lambda: Scene(is_etag_final=False), success(f'"{OURS}"', "sum"), False),
+    ],
+    ids=["ours", "unquoted", "checksum", "opaque", "other", "other checksum", "fewer parts", "none", "unknown store"],
+)
+async def test_a_success_is_followed_by_head_unless_it_proves_itself(
+    scene: Callable[[], Scene], answer: Response, is_proved: bool
+) -> None:
+    world = scene()
+    world.completion.checksum = "sum"
+    world.complete_with(answer)
+    world.theirs(WHOLE, "by-head")
+    committed = await world.completion.run()
+    assert world.store.operations == ["CompleteMultipartUpload"] + ["HeadObject"] * (not is_proved)
+    assert (committed.etag == "by-head") == (not is_proved)
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+@pytest.mark.parametrize("theirs", [None, b"another"], ids=["no object", "another object"])
+async def test_a_success_is_false_only_if_the_upload_is_still_listed(
+    scene: Scene, theirs: bytes | None, is_listed: bool
+) -> None:
+    """An object may be replaced, or removed, as soon as it is committed."""
+    scene.complete_with(success('"of-another"'))
+    if theirs is not None:
+        scene.theirs(theirs, "theirs")
+    if not is_listed:
+        scene.store.uploads.clear()
+    with pytest.raises(ResponseError, match="still lists the upload") if is_listed else nullcontext():
+        assert (await scene.completion.run()).etag == '"of-another"'
+    assert scene.store.operations == ["CompleteMultipartUpload", "HeadObject", "ListParts"]
+    assert scene.guard._is_completed == (not is_listed)
 
 
 @pytest.mark.parametrize(

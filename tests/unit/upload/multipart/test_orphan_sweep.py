@@ -6,6 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from aios3._client.attempts import FailedAttempts
+from aios3._client.observing.timeline import Timeline
+from aios3._client.observing.upload_trace import UploadTrace
 from aios3._protocol.operations import HeadObject
 from aios3._protocol.wire.messages import Request, Response
 from aios3._upload.multipart.orphan_sweep import OrphanSweep
@@ -25,6 +28,7 @@ class Scene:
         self.known: set[str] = set()
         self.client = make_client(self.store, self.clock)
         self.began = self.clock.moment
+        self.timeline = Timeline(self.client.clock.monotonic)
         self.sweep = OrphanSweep(
             self.client,
             "bucket",
@@ -33,6 +37,7 @@ class Scene:
             known_uploads=self.known,
             began=self.began,
             lost=self.began + 10 * SECOND,
+            log=FailedAttempts(upload=UploadTrace(self.timeline)),
         )
         self.clock.advance(3610)
 
@@ -203,6 +208,15 @@ async def test_every_request_is_for_the_bucket_and_the_key_and_carries_the_heade
     assert dict(scene.store.sent[0].query)["prefix"] == "key"
     assert not [name for name, _ in scene.store.sent[0].query if name.endswith("-marker")]
     assert all(request.headers["x-every"] == "e" for request in scene.store.sent)
+
+
+@pytest.mark.parametrize("operation", ["ListMultipartUploads", "ListParts", "AbortMultipartUpload"])
+async def test_every_request_is_in_the_timing_of_the_upload(operation: str) -> None:
+    scene = Scene()
+    scene.open("orphan", 5)
+    scene.store.on(operation, lambda _: scene.clock.advance(3.0))
+    assert await scene.sweep.run() == ["orphan"]
+    assert scene.timeline.snapshot().response == 3.0
 
 
 @pytest.mark.parametrize("operation", ["ListMultipartUploads", "ListParts", "AbortMultipartUpload"])

@@ -19,6 +19,7 @@ from aios3._protocol.parts.part_plan import PartPlan
 from aios3._protocol.wire.messages import Response
 from aios3._upload.multipart.part_sender import PartSender
 from aios3._upload.shared.progress import ProgressReporter
+from aios3._upload.source.length import SourceLength
 from aios3.checkpoints import UploadCheckpoint
 from aios3.errors import AccessDeniedError, StorageError
 from aios3.models import UploadedPart
@@ -62,7 +63,7 @@ class SenderScene:
         self.trace = RecordingTrace(self.clock().monotonic)
         self.failures = FailedAttempts(upload=self.trace)
         self.tasks = UploadTasks()
-        self.progress = ProgressReporter(None, None)
+        self.progress = ProgressReporter(None, SourceLength(size=None, max_size=None))
         self.engine = make_engine(self.store, self.clock)
         self.sender = PartSender(self.engine, make_job(**job), self.tasks, self.progress, self.failures, OpenUpload())
 

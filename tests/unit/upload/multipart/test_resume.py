@@ -13,7 +13,7 @@ from aios3._client.client import OperationClient
 from aios3._protocol.operations import ListedPart
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._protocol.wire.messages import Response
-from aios3._upload.multipart.resume import check_checkpoint, holds_parts, list_stored_parts, usable_parts
+from aios3._upload.multipart.resume import as_uploaded, check_checkpoint, holds_parts, list_stored_parts, usable_parts
 from aios3.checkpoints import MultipartUpload, UploadCheckpoint
 from aios3.errors import IntegrityError, UploadNotFoundError
 from aios3.models import UploadedPart
@@ -98,9 +98,14 @@ async def test_a_part_that_is_not_as_in_the_checkpoint_is_named(
     part = UploadedPart(1, size, etag)
     if is_gone:
         store.uploads["id"][2].pop(1)
-    with pytest.raises(IntegrityError, match=r"part 1 of upload id .* still open"):
+    why = "^part 1 of upload id of bucket/key is not what the checkpoint says; the upload is still open$"
+    with pytest.raises(IntegrityError, match=why):
         await check_checkpoint(client_of(store), UploadCheckpoint("bucket", "key", "id", PART, (part,)), {})
     assert "id" in store.uploads
+
+
+def test_a_listed_part_is_shown_with_its_checksum_and_an_etag_without_quotes() -> None:
+    assert as_uploaded(listed(7, 3, "c=")) == UploadedPart(7, 3, "etag-7", "c=")
 
 
 def test_usable_parts_keep_their_sizes() -> None:

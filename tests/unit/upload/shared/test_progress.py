@@ -8,14 +8,14 @@ import pytest
 
 from aios3._protocol.parts.part_tracker import PartTracker
 from aios3._upload.shared.progress import ProgressReporter
+from aios3._upload.source.length import SourceLength
 from aios3.models import UploadProgress
 from tests.support.fakes import turns
 
 
 async def test_bytes_after_the_first_gap_are_stored_but_not_durable() -> None:
     got: list[UploadProgress] = []
-    reporter = ProgressReporter(got.append, None)
-    reporter.bytes_read = 60
+    reporter = ProgressReporter(got.append, SourceLength(size=None, max_size=None, read=60))
     tracker = PartTracker()
     await reporter.report()
     for number, size in ((3, 30), (1, 10), (2, 20)):
@@ -32,8 +32,7 @@ async def test_bytes_after_the_first_gap_are_stored_but_not_durable() -> None:
 
 async def test_a_committed_object_without_parts_is_stored_and_durable_whole() -> None:
     got: list[UploadProgress] = []
-    reporter = ProgressReporter(got.append, None)
-    reporter.bytes_read = 60
+    reporter = ProgressReporter(got.append, SourceLength(size=None, max_size=None, read=60))
     await reporter.report_committed()
     assert got == [UploadProgress(60, 60, None, 0)]
     assert (reporter.bytes_durable, got[0].bytes_durable) == (60, 60)
@@ -51,7 +50,7 @@ async def test_calls_of_the_callback_do_not_overlap_and_counts_never_go_down() -
         seen.append(progress.bytes_stored)
         running -= 1
 
-    reporter = ProgressReporter(slow, None)
+    reporter = ProgressReporter(slow, SourceLength(size=None, max_size=None))
     reports = []
     for count in range(1, 5):
         reporter.bytes_stored, reporter.parts_stored = 10 * count, count
@@ -73,7 +72,7 @@ async def test_an_error_of_the_callback_is_raised_and_the_next_report_works() ->
         if calls == 1:
             raise error
 
-    reporter = ProgressReporter(fail_once, None)
+    reporter = ProgressReporter(fail_once, SourceLength(size=None, max_size=None))
     with pytest.raises(ValueError, match="theirs") as caught:
         await reporter.report()
     assert caught.value is error
@@ -89,8 +88,7 @@ async def test_an_error_of_the_last_report_has_a_note_of_the_commit(error: BaseE
         told.append(progress)
         raise error
 
-    reporter = ProgressReporter(fail, 7)
-    reporter.bytes_read = 7
+    reporter = ProgressReporter(fail, SourceLength(size=7, max_size=None, read=7))
     with pytest.raises(type(error)) as caught:
         await reporter.report_committed()
     assert caught.value is error
@@ -104,7 +102,7 @@ async def test_a_cancelled_report_does_not_block_the_next() -> None:
     async def wait(progress: UploadProgress) -> None:
         await stuck.wait()
 
-    reporter = ProgressReporter(wait, None)
+    reporter = ProgressReporter(wait, SourceLength(size=None, max_size=None))
     first = asyncio.create_task(reporter.report())
     await turns(2)
     first.cancel()

@@ -108,7 +108,11 @@ async def test_a_lost_commit_response_is_confirmed_by_head(make_driver):
 
 async def test_an_etag_that_is_no_md5_confirms_nothing(make_driver):
     answer = b"<CompleteMultipartUploadResult><ETag>own</ETag></CompleteMultipartUploadResult>"
-    found, _ = await verify(make_driver, AMAZON, faults=[Fault("garbage_200", "CompleteMultipartUpload", body=answer)])
+    faults = [
+        Fault("garbage_after", "CompleteMultipartUpload", status=200, body=answer),
+        Fault("answer", "HeadObject", status=403, code="AccessDenied"),
+    ]
+    found, _ = await verify(make_driver, AMAZON, faults=faults)
     assert (found.is_checksum_confirmed, found.is_etag_confirmed) == (False, False)
 
 

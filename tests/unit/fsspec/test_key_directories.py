@@ -170,6 +170,16 @@ def test_refused_keys_are_permission_errors(make_fs):
             call()
 
 
+def test_a_recursive_download_makes_its_directories(tree, tmp_path):
+    tree.pipe_file("bucket/p/q/r", b"1")
+    tree.get("bucket/p", str(tmp_path / "p"), recursive=True)
+    assert (tmp_path / "p/q/r").read_bytes() == b"1"
+    with pytest.raises(FileNotFoundError):
+        tree.get_file("bucket/none", str(tmp_path / "none"))
+    with pytest.raises(IsADirectoryError):
+        tree.get_file("bucket/ab", str(tmp_path))
+
+
 def test_copies_and_moves_stay_in_the_store(fs, store):
     fs.pipe_file(PATH, b"1")
     fs.mv(PATH, "bucket/moved")

@@ -114,7 +114,7 @@ async def test_a_document_over_the_limit_is_refused(serve):
 
 async def test_what_is_not_here_is_not_implemented(serve):
     _, client = await serve()
-    unknown = await client.request("GET", "/bucket/key?acl=")
+    unknown = await client.request("GET", "/bucket/key?torrent=")
     copy = await client.request("GET", "/bucket/key", {"x-amz-copy-source": "/bucket/other"})
     odd = await client.request("GET", "/bucket/%FF")
     assert [(answer.status, answer.code) for answer in (unknown, copy, odd)] == [

@@ -9,7 +9,7 @@ import pytest
 
 from aios3.credentials import Credentials
 from aios3.providers import find_provider
-from aios3.testing.store.sessions import create_session, find_keys
+from aios3.testing.dispatch.sessions import create_session, find_keys
 from aios3.testing.store.state import Store
 from aios3.testing.wire.answers import Refusal
 from aios3.testing.wire.bodies import Body

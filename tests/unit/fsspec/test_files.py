@@ -16,7 +16,7 @@ from aios3 import AccessDeniedError
 from aios3.fsspec import Aios3FileSystem
 from aios3.testing import Fault, S3Server
 from tests.conftest import PART
-from tests.fsspec.conftest import MakeFileSystem, wait_for
+from tests.unit.fsspec.conftest import MakeFileSystem, wait_for
 
 PATH = "bucket/key"
 TEXT = random.Random(1).randbytes(4 * PART).hex()
@@ -86,6 +86,17 @@ def test_a_file_that_is_opened_while_an_exception_is_handled_commits(fs, store):
     assert file.receipt.size == 1
 
 
+def test_an_exception_that_is_raised_again_in_the_block_discards(fs, store):
+    with pytest.raises(KeyError):
+        try:
+            raise KeyError
+        except KeyError as error:
+            with fs.open(PATH, "wb") as file:
+                file.write(b"1")
+                raise error
+    assert not store.objects
+
+
 @pytest.mark.parametrize("kind", ["binary", "text", "gzip", "gzip-text"])
 def test_a_file_that_is_never_closed_is_discarded_when_it_is_collected(fs, store, kind):
     file = FILES[kind](fs, "w")
@@ -126,6 +137,25 @@ def test_a_part_that_fails_raises_in_every_later_call_and_leaves_nothing(fs, sto
     assert not store.objects
 
 
+def test_a_compressor_that_cannot_write_its_end_leaves_nothing(fs, store):
+    store.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied", times=100))
+    file = fs.open(PATH, "wt", compression="xz")
+    file.write(TEXT * 9)
+    with pytest.raises(PermissionError):
+        file.close()
+    assert (store.objects, store.open_uploads) == ({}, [])
+
+
+def test_a_compressor_that_fails_at_its_end_leaves_nothing(fs, store, monkeypatch):
+    file = fs.open(PATH, "wb", compression="gzip")
+    file.write(random.Random(1).randbytes(200 * PART))
+    monkeypatch.setattr(file._compressor, "close", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        file.close()
+    monkeypatch.undo()
+    assert (store.objects, store.open_uploads) == ({}, [])
+
+
 def test_a_commit_that_fails_raises_from_close(fs, store):
     store.faults.add(Fault("answer", "CompleteMultipartUpload", status=403, code="AccessDenied"))
     file = fs.open(PATH, "wb")
@@ -141,8 +171,9 @@ def test_mode_x_never_replaces_an_object_that_appears_before_the_commit(fs, stor
         file.write(bytes(3 * PART))
         fs.pipe_file(PATH, b"theirs")
     assert (fs.cat_file(PATH), store.open_uploads) == (b"theirs", [])
-    with pytest.raises(FileExistsError):
-        fs.pipe_file(PATH, b"mine", mode="create")
+    for mode, error in (("create", FileExistsError), ("append", NotImplementedError)):
+        with pytest.raises(error):
+            fs.pipe_file(PATH, b"mine", mode=mode)
 
 
 @pytest.mark.parametrize("mode", ["ab", "r+b", "w+b"])
@@ -237,6 +268,18 @@ class TestTransaction:
         with pytest.raises(PermissionError), fs.transaction:
             self.write(fs, tmp_path)
         assert (store.objects, store.open_uploads) == ({}, [])
+
+    def test_bytes_that_fail_in_it_leave_nothing(self, fs, store):
+        store.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied", nth=2))
+        with pytest.raises(PermissionError), fs.transaction:
+            fs.pipe_file("bucket/small", b"1")
+            fs.pipe_file("bucket/pipe", bytes(9 * PART))
+        assert (store.objects, store.open_uploads) == ({}, [])
+        with fs.transaction:
+            with pytest.raises(ZeroDivisionError):
+                fs.pipe_file("bucket/pipe", (bytes(PART // part) for part in (1, 1, 1, 0)))
+            assert not store.open_uploads
+        assert not store.objects
 
     def test_a_file_whose_exception_is_caught_is_left_out(self, fs, store):
         with fs.transaction:

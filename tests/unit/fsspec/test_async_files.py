@@ -12,7 +12,7 @@ from aios3 import PreconditionFailedError
 from aios3.fsspec import Aios3FileSystem
 from aios3.testing import S3Server
 from tests.conftest import PART
-from tests.fsspec.conftest import options_for
+from tests.unit.fsspec.conftest import options_for
 
 PATH = "bucket/key"
 
@@ -52,6 +52,17 @@ async def test_finally_close_discards_what_an_exception_interrupts(fs, server):
         finally:
             await file.close()
     assert (server.objects, server.open_uploads) == ({}, [])
+
+
+async def test_an_exception_that_is_raised_again_in_the_block_discards(fs, server):
+    with pytest.raises(KeyError):
+        try:
+            raise KeyError
+        except KeyError as error:
+            async with await fs.open_async(PATH, "wb") as file:
+                await file.write(b"1")
+                raise error
+    assert not server.objects
 
 
 @pytest.mark.parametrize("cancellations", [1, 2])

@@ -7,11 +7,10 @@ from types import MappingProxyType
 from typing import Final
 
 from aios3.providers import Provider
+from aios3.testing.store.state import Store
 from aios3.testing.wire.answers import Refusal
 from aios3.testing.wire.bodies import CHECKSUM_PREFIX
 from aios3.testing.wire.received import ReceivedRequest
-
-from .state import Store
 
 __all__ = ["ATTRIBUTE_HEADERS", "checked_region", "refuse_plain_http", "refuse_what_is_not_taken"]
 

@@ -11,13 +11,12 @@ from datetime import timedelta
 from typing import Final
 
 from aios3.credentials import Credentials
+from aios3.testing.store.state import Store
 from aios3.testing.wire.answers import Answer, Refusal
 from aios3.testing.wire.bodies import Body
 from aios3.testing.wire.documents import leaf, timestamp, tree, write_document
 from aios3.testing.wire.received import ReceivedRequest
 from aios3.testing.wire.signatures import Authorization
-
-from .state import Store
 
 __all__ = ["SESSION_LIFE", "create_session", "find_keys"]
 

@@ -1,6 +1,6 @@
 """A store in a thread, and filesystems on it: fsspec has an event loop of its own.
 
-The battery of fsspec takes half a minute, so a run takes a sample of it. ``python -m tests.fsspec`` takes all.
+The battery of fsspec takes half a minute, so a run takes a sample of it. ``python -m tests.unit.fsspec`` takes all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from aios3.providers import Provider
 from aios3.testing import S3Server
 from tests.conftest import PART
 
-_EVERY = 6
+_EVERY = 12
 """One test of the battery in so many is taken."""
 
 MakeFileSystem = Callable[..., Aios3FileSystem]

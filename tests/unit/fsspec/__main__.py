@@ -1,4 +1,4 @@
-"""All tests of the filesystem, with the whole battery of fsspec, pandas and Dask: ``python -m tests.fsspec``.
+"""All tests of the filesystem, with the whole battery of fsspec, pandas and Dask: ``python -m tests.unit.fsspec``.
 
 pandas, pyarrow and Dask must be installed; elsewhere their tests are skipped.
 """

@@ -9,19 +9,22 @@ from types import MappingProxyType
 from typing import Final
 
 from aios3.credentials import Credentials
-from aios3.testing.store import buckets, copies, deletions, listings, multipart, objects, reads
+from aios3.testing.listings import objects as listings
+from aios3.testing.listings import uploads, versions
+from aios3.testing.store import acls, buckets, copies, deletions, multipart, objects, reads
+from aios3.testing.store.cors import preflight
+from aios3.testing.store.settings import UNSET_SETTINGS, get_unset_setting
+from aios3.testing.store.state import Store
 from aios3.testing.wire.answers import Answer, Refusal
 from aios3.testing.wire.aws_chunked import ChunkedBody, check_chunks, is_aws_chunked, read_chunks
 from aios3.testing.wire.bodies import Body, verify_md5
 from aios3.testing.wire.received import PREFLIGHT, UNKNOWN_OPERATION, ReceivedRequest
-from aios3.testing.wire.signatures import UNSIGNED_PAYLOAD, check_authorization, read_authorization
+from aios3.testing.wire.signatures import UNSIGNED_PAYLOAD, Authorization, check_authorization, read_authorization
 
-from .cors import preflight
 from .provider_limits import checked_region, refuse_plain_http, refuse_what_is_not_taken
 from .sessions import create_session, find_keys
-from .state import Store
 
-__all__ = ["admit", "process"]
+__all__ = ["admit", "check_head", "process"]
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _PART_OPERATIONS: Final = frozenset({"UploadPart", "UploadPartCopy", "ListParts"})
@@ -61,9 +64,14 @@ _HANDLERS: Final[Mapping[str, _Handler]] = MappingProxyType(
         "AbortMultipartUpload": multipart.abort_multipart_upload,
         "ListObjects": listings.list_objects,
         "ListObjectsV2": listings.list_objects_v2,
-        "ListObjectVersions": listings.list_object_versions,
-        "ListMultipartUploads": listings.list_multipart_uploads,
-        "ListParts": listings.list_parts,
+        "ListObjectVersions": versions.list_object_versions,
+        "ListMultipartUploads": uploads.list_multipart_uploads,
+        "ListParts": uploads.list_parts,
+        "GetBucketAcl": acls.get_bucket_acl,
+        "PutBucketAcl": acls.put_bucket_acl,
+        "GetObjectAcl": acls.get_object_acl,
+        "PutObjectAcl": acls.put_object_acl,
+        **dict.fromkeys(UNSET_SETTINGS, get_unset_setting),
     }
 )
 
@@ -118,8 +126,9 @@ def process(
         _check_size(store, request, body.received)
         if request.operation == PREFLIGHT:
             return preflight(store.cors, request)
-        if credentials is not None:
-            _authenticate(store, request, body, credentials, public_buckets, chunked)
+        signed = credentials and _authenticate(store, request, credentials, public_buckets)
+        if signed:
+            _check_payload(store, *signed, body, chunked)
         if chunked is not None:
             request.head = replace(request.head, headers=(*request.head.headers, *chunked.trailers))
         refuse_what_is_not_taken(store, request, body.received)
@@ -138,39 +147,50 @@ def _check_form(request: ReceivedRequest) -> None:
         raise Refusal(501, "NotImplemented", f"{request.method} {request.target} is not implemented here", Header="")
 
 
-def _authenticate(
-    store: Store,
-    request: ReceivedRequest,
-    body: Body,
-    credentials: Credentials,
-    public_buckets: Collection[str],
-    chunked: ChunkedBody | None,
+def check_head(
+    store: Store, request: ReceivedRequest, credentials: Credentials | None, public_buckets: Collection[str]
 ) -> None:
+    """Check what needs no body, for a client that waits for permission to send it.
+
+    Raises:
+        Refusal: the signature is wrong, or the bucket does not exist.
+    """
+    _check_form(request)
+    if credentials is not None:
+        _authenticate(store, request, credentials, public_buckets)
+    if request.operation in _DATA_OPERATIONS:
+        store.require_bucket(request)
+
+
+def _authenticate(
+    store: Store, request: ReceivedRequest, credentials: Credentials, public_buckets: Collection[str]
+) -> tuple[Authorization, Credentials] | None:
+    """Return the signature and its keys; ``None`` if the request needs none."""
     claim = read_authorization(request.head)
     if claim is None:
-        if request.bucket not in public_buckets:
+        if request.bucket not in public_buckets and not acls.allows_anonymous(store, request):
             raise Refusal(403, "AccessDenied", "Access Denied")
-        return
+        return None
     region, now = checked_region(store), store.clock()
     claim, keys = find_keys(store, request, claim, credentials)
     service = store.provider.signing_service
     check_authorization(request.head, claim, credentials=keys, region=region, now=now, service=service)
-    if chunked is None:
-        _check_payload(store, claim.payload_hash, body, refuse_unsigned=claim.expires is None)
-    else:
+    return claim, keys
+
+
+def _check_payload(
+    store: Store, claim: Authorization, keys: Credentials, body: Body, chunked: ChunkedBody | None
+) -> None:
+    claimed = claim.payload_hash
+    if chunked is not None:
         check_chunks(chunked, claim, keys.secret_access_key)
-
-
-def _check_payload(store: Store, claimed: str, body: Body, *, refuse_unsigned: bool) -> None:
-    if claimed == UNSIGNED_PAYLOAD:
-        if refuse_unsigned and store.provider.signs_payload_over_tls:
+    elif claimed == UNSIGNED_PAYLOAD:
+        if claim.expires is None and store.provider.signs_payload_over_tls:
             raise Refusal(400, "XAmzContentSHA256Mismatch", "UNSIGNED-PAYLOAD is not taken here.")
-        return
-    if not _SHA256.fullmatch(claimed):
+    elif not _SHA256.fullmatch(claimed):
         message = "x-amz-content-sha256 must be UNSIGNED-PAYLOAD or a valid sha256 value."
         raise Refusal(400, "InvalidArgument", message)
-    computed = body.digest("sha256").hex()
-    if claimed != computed:
+    elif claimed != (computed := body.digest("sha256").hex()):
         message = "The provided 'x-amz-content-sha256' header does not match what was computed."
         details = {"ClientComputedContentSHA256": claimed, "S3ComputedContentSHA256": computed}
         raise Refusal(400, "XAmzContentSHA256Mismatch", message, **details)
