@@ -2,7 +2,7 @@
 #
 #   make demo    stream a large source into a local S3 store, read it back, compare
 #   make example serve a page that uploads and plays videos, with a local S3 store; ARGS="--port 8001 --workers 2"
-#   make test    every test, also those against three real servers, and the coverage they must reach
+#   make test    every test, also those against three real servers, and the coverage they must reach: half an hour
 #   make test-core PYTHON=python3.13    the tests of the core on another Python, in an environment of its own
 #   make test-web    clients that others wrote, in Node and headless Chromium; needs chromium, node and npm
 #   make check   format, lint, types
