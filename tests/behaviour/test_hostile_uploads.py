@@ -189,12 +189,11 @@ async def test_a_body_that_lies_adds_nothing_but_its_own_bytes(server, hostile, 
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, TimeoutError):
         async with asyncio.timeout(0.2):
             await hostile("PATCH", url, {**CHUNK, "Upload-Offset": "0", **headers}, body)
-    for _ in range(5):
+    status = None
+    while status != 204:  # the server may still end the first request
         _, found = await hostile("HEAD", url, TUS)
         offset = found["upload-offset"]
         assert offset in ("0", "4")
         status, _ = await hostile("PATCH", url, {**CHUNK, "Upload-Offset": offset}, b"abcdefghi"[int(offset) :])
-        if status == 204:
-            break
     (stored,) = [stored for (_, key), stored in server.objects.items() if ".uploads/" not in key]
     assert stored.body == b"abcdefghi"

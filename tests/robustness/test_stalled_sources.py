@@ -127,14 +127,16 @@ async def test_a_stalled_upload_block_is_ended_for_other_uploads(
 ) -> None:
     monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
     driver = make_driver(transfer=small(1))
+    has_written = asyncio.Event()
 
     async def block() -> None:
         async with driver.open_upload("bucket", "stalled") as upload:
             await upload.write(bytes(PART - 1))
+            has_written.set()
             await asyncio.Event().wait()
 
     stalled = asyncio.create_task(block())
-    await asyncio.sleep(0.05)
+    await has_written.wait()
     async with asyncio.timeout(20):
         await driver.upload_object_via_stream(moving(10 * PART), "bucket", "moving")
     with pytest.raises(SourceStalledError, match="memory was needed"):

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import os
 import pickle
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -354,13 +355,14 @@ async def test_a_command_that_is_just_starting_is_not_lost(wait, argv):
 @in_both_loops
 async def test_a_cancellation_during_the_closing_is_raised_after_it():
     """And a second one, while a command that ignores SIGTERM has its time."""
-    source = command_output("sh", "-c", "trap '' TERM; echo $$; while :; do sleep 0.05; done", kill_after=0.5)
+    source = command_output("sh", "-c", "trap '' TERM; echo $$; while :; do sleep 0.05; done", kill_after=LIMIT)
     pid = int(await anext(source))
     closing = asyncio.ensure_future(source.aclose())
     for _ in range(2):
         await asyncio.sleep(0.05)
         closing.cancel()
         assert is_alive(pid)
+    os.kill(pid, signal.SIGKILL)
     await asyncio.wait({closing})
     assert (closing.cancelled(), is_alive(pid)) == (True, False)
 

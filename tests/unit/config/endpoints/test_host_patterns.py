@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 
 import pytest
 from hypothesis import given
@@ -53,7 +54,7 @@ def test_a_bucket_may_stand_before_the_host(bucket: str) -> None:
     assert read_region(OWN, f"x.{bucket}.s3.eu-west-1.store.example", bucket) is None
 
 
-@given(st.from_regex(r"[a-z0-9-]{1,63}", fullmatch=True))
+@given(st.text(string.ascii_lowercase + string.digits + "-", min_size=1, max_size=63))
 def test_a_region_can_be_read_back(region: str) -> None:
     for provider in PROVIDERS.values():
         if "{region}" in (pattern := provider.endpoint or ""):

@@ -140,9 +140,10 @@ async def test_the_polls_of_many_uploads_have_one_limit(watches, loop_clock):
     for events in streams:
         await next_state(events)
     await loop_clock.advance(5.5)
-    before = sum(store.polls for store in stores)
+    before, began = sum(store.polls for store in stores), asyncio.get_running_loop().time()
     for _ in range(6):
         await loop_clock.advance(1)
-    assert 55 <= sum(store.polls for store in stores) - before <= 65
+    seconds = asyncio.get_running_loop().time() - began  # a busy machine adds its own to the six
+    assert 55 <= sum(store.polls for store in stores) - before <= 10 * seconds + 5
     for events in streams:
         await events.aclose()
