@@ -2,12 +2,13 @@
 #
 #   make demo    stream a large source into a local S3 store, read it back, compare
 #   make example serve a page that uploads and plays videos, with a local S3 store; ARGS="--port 8001 --workers 2"
-#   make test    every test, also those against three real servers, and the coverage they must reach
+#   make test    every test, also those against three real servers, and the coverage they must reach: half an hour
 #   make test-core PYTHON=python3.13    the tests of the core on another Python, in an environment of its own
 #   make test-web    clients that others wrote, in Node and headless Chromium; needs chromium, node and npm
 #   make check   format, lint, types
 #   make docs    the documentation as a site, in build/docs; a warning is an error
 #   make dist    wheel and sdist in dist/, checked, and installed into clean environments
+#   make matrix PYTHON=python3.12 RELEASES=oldest    the sdist's tests against the installed wheel; prints a row
 #   make bench   aios3 beside other clients
 #   make bench-quick ARGS=--save, and later make bench-quick: two minutes before and after a change
 #   make leaks   what aios3 and other clients leave behind, by way of ending and store; writes docs/leaks.md
@@ -55,7 +56,7 @@ SPREAD = --numprocesses=$(WORKERS) --dist=loadfile --durations=12
 # Prints the requirements of one dependency group; pip below 25.1 cannot read groups itself.
 GROUP := import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"][sys.argv[1]], sep="\n")
 
-.PHONY: demo example test test-core test-web web-packages check docs dist bench bench-quick leaks soak mutate clean
+.PHONY: demo example test test-core test-web web-packages check docs dist matrix bench bench-quick leaks soak mutate clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.done-package
@@ -101,7 +102,16 @@ dist: $(DIST_VENV)/.done-dist
 	@$(DIST_VENV)/bin/python -m build --outdir dist .
 	@$(DIST_VENV)/bin/python -m twine check --strict dist/*
 	@$(DIST_VENV)/bin/check-wheel-contents dist/*.whl
-	@$(PYTHON) -m tests.project.installed_wheel dist/*.whl
+	@$(DIST_VENV)/bin/python -m tests.project.wheel.contents dist/*.whl
+	@$(DIST_VENV)/bin/python -m tests.project.wheel.extras dist/*.whl --python $(PYTHON)
+
+# One row of the table in docs/packages.md: make matrix PYTHON=python3.12 RELEASES=oldest SUITE="tests/unit tests/behaviour"
+RELEASES ?= newest
+SUITE ?= $(CORE)
+matrix: $(DIST_VENV)/.done-dist
+	@rm -rf dist
+	@$(DIST_VENV)/bin/python -m build --outdir dist . > /dev/null
+	@$(DIST_VENV)/bin/python -m tests.project.wheel.suite dist/*.whl dist/*.tar.gz --python $(PYTHON) --releases $(RELEASES) $(SUITE)
 
 bench: $(BENCH_VENV)/.done-bench $(BENCH_PARTS:%=$(BENCH_VENV)-%/.done-peers)
 	@$(BENCH_VENV)/bin/python -m benchmarks.run $(ARGS)

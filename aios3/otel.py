@@ -6,14 +6,7 @@ import dataclasses
 from contextvars import Token
 from typing import Final
 
-from opentelemetry import context, metrics, trace
-from opentelemetry.context import Context
-from opentelemetry.semconv._incubating.attributes import aws_attributes, cloud_attributes, rpc_attributes
-from opentelemetry.semconv._incubating.metrics import rpc_metrics
-from opentelemetry.semconv.attributes import error_attributes, http_attributes, server_attributes
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
-from opentelemetry.util.types import AttributeValue
-
+from aios3._extras import of_extra
 from aios3.errors import ResponseError
 from aios3.models import UploadedPart
 from aios3.observing import (
@@ -25,6 +18,15 @@ from aios3.observing import (
     Observer,
     Wait,
 )
+
+with of_extra("otel", "opentelemetry"):
+    from opentelemetry import context, metrics, trace
+    from opentelemetry.context import Context
+    from opentelemetry.semconv._incubating.attributes import aws_attributes, cloud_attributes, rpc_attributes
+    from opentelemetry.semconv._incubating.metrics import rpc_metrics
+    from opentelemetry.semconv.attributes import error_attributes, http_attributes, server_attributes
+    from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+    from opentelemetry.util.types import AttributeValue
 
 __all__ = ["OpenTelemetryObserver"]
 

@@ -97,7 +97,7 @@ async def _driver() -> AsyncIterator[S3StorageDriver]:
     )
     async with driver:
         engine: Any = await driver._open()
-        connect_to_memory(engine.client.transport._session.connector, _SIZE)
+        connect_to_memory(engine.client.transport._session.connector)
         yield driver
 
 

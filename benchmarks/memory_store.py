@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any, Final
 
 import aiohttp
@@ -16,12 +17,13 @@ _DOCUMENTS: Final = {
 }
 
 
-def connect_to_memory(connector: aiohttp.BaseConnector, size: int) -> None:
-    """Let `connector` open connections of this kind; HEAD finds an object of `size` bytes."""
+def connect_to_memory(connector: aiohttp.BaseConnector) -> None:
+    """Let `connector` open connections of this kind."""
+    sizes: Counter[bytes] = Counter()
 
     async def create(*_: Any) -> ResponseHandler:
         protocol = ResponseHandler(asyncio.get_running_loop())
-        protocol.connection_made(_Connection(protocol, size))
+        protocol.connection_made(_Connection(protocol, sizes))
         return protocol
 
     connector._create_connection = create  # type: ignore[method-assign]
@@ -30,12 +32,13 @@ def connect_to_memory(connector: aiohttp.BaseConnector, size: int) -> None:
 class _Connection(asyncio.Transport):
     """Counts the bytes of one request after the other, and keeps none."""
 
-    def __init__(self, protocol: ResponseHandler, size: int) -> None:
+    def __init__(self, protocol: ResponseHandler, sizes: Counter[bytes]) -> None:
         super().__init__()
         self._protocol = protocol
-        self._size = size
+        self._sizes = sizes
+        """Bytes of each object, which HEAD shows: those of all its PUTs since it was created."""
         self._head = b""
-        self._missing = 0
+        self._length = self._missing = 0
         """Bytes of the body that have not come, once the head has."""
         self._is_closed = False
 
@@ -46,7 +49,8 @@ class _Connection(asyncio.Transport):
         else:
             self._head, _, begun = bytes(data).partition(b"\r\n\r\n")
             length = self._head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]
-            self._missing = int(length or 0) - len(begun)
+            self._length = int(length or 0)
+            self._missing = self._length - len(begun)
         if self._missing == 0:
             asyncio.get_running_loop().call_soon(self._protocol.data_received, self._response())
             self._head = b""
@@ -55,7 +59,11 @@ class _Connection(asyncio.Transport):
         method, target, _ = self._head.split(b" ", 2)
         kind = b"POST with an id" if method == b"POST" and b"uploadId=" in target else method
         document = _DOCUMENTS.get(kind, b"")
-        length = self._size if method == b"HEAD" else len(document)
+        path, _, query = target.partition(b"?")
+        if query.startswith(b"uploads") or (method == b"PUT" and not query):
+            self._sizes[path] = 0
+        self._sizes[path] += self._length if method == b"PUT" else 0
+        length = self._sizes[path] if method == b"HEAD" else len(document)
         return b'HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: %d\r\n\r\n%s' % (length, document)
 
     def writelines(self, list_of_data: Any) -> None:

@@ -38,6 +38,7 @@ myst_enable_extensions = ["colon_fence"]
 suppress_warnings = ["myst.header"]  # generated pages skip a level
 
 autodoc_member_order = "bysource"
+autodoc_mock_imports = ["distributed"]
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 default_role = "code"  # docstrings put names in single backticks

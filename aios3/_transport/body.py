@@ -25,6 +25,8 @@ class SlicedBody(Payload):
 
     One instance is one attempt. It prevents aiohttp's silent repetition of a PUT on a
     fresh connection, because every attempt must be signed and counted.
+    aiohttp 3.14.4 asks `consumed` before it repeats. Earlier releases and the middlewares of a caller's session do not,
+    so a second writing is refused.
     """
 
     def __init__(
@@ -78,7 +80,9 @@ class SlicedBody(Payload):
 
         Raises:
             ConnectionResetError: the connection was closed before the first byte. aiohttp's own error would be lost.
+                Or the body was written before, on another connection.
         """
+        self._refuse_repetition()
         stream = cast("StreamWriter", writer)
         connection = self._begin(stream)
         if connection is None or connection.is_closing:
@@ -93,6 +97,11 @@ class SlicedBody(Payload):
         except OSError:
             return
         self._body_has_left()
+
+    def _refuse_repetition(self) -> None:
+        """Raise an error at the second writing, before it changes what is known of the first."""
+        if self._has_started:  # a feed would go on where the lost connection ended, and leave out its beginning
+            raise ConnectionResetError("the connection was lost, and a body is sent once")
 
     def _begin(self, writer: StreamWriter) -> Connection | None:
         """Record the connection of the body, and return it; ``None`` if it is closed already."""
@@ -183,7 +192,11 @@ class StreamedBody(SlicedBody):
         """Write all pieces. If the store closes the connection meanwhile, wait to be cancelled.
 
         The response that the store sent first is left to the task that waits for it, as in `SlicedBody`.
+
+        Raises:
+            ConnectionResetError: the body was written before, on another connection.
         """
+        self._refuse_repetition()
         try:
             await self._write_all(cast("StreamWriter", writer))
         except OSError:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import click
-
 from aios3 import __version__
-from aios3.cli._commands.changing import cp, rm
-from aios3.cli._commands.doctor import doctor
-from aios3.cli._commands.open_uploads import uploads
-from aios3.cli._commands.put import put
-from aios3.cli._commands.reading import cat, get, ls, stat, url
-from aios3.cli._shared.exit_codes import ExitCode
-from aios3.cli._shared.output import show_message
-from aios3.cli._shared.session import report
+from aios3._extras import of_extra
+
+with of_extra("cli", "click", "rich"):
+    import click
+
+    from aios3.cli._commands.changing import cp, rm
+    from aios3.cli._commands.doctor import doctor
+    from aios3.cli._commands.open_uploads import uploads
+    from aios3.cli._commands.put import put
+    from aios3.cli._commands.reading import cat, get, ls, stat, url
+    from aios3.cli._shared.exit_codes import ExitCode
+    from aios3.cli._shared.output import show_message
+    from aios3.cli._shared.session import report
 
 __all__ = ["run_application"]
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pytest
-
+from aios3._extras import of_extra
 from aios3.testing.server.server import S3Server
+
+with of_extra("testing", "pytest"):
+    import pytest
 
 __all__ = ["s3_server"]
 

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.places import ROOT
+from tests.support.places import PACKAGE, ROOT
 
-PACKAGE = ROOT / "aios3"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = (
     "__init__",
     "__main__",
     "cli",
+    "dask",
     "web",
     "fsspec",
     "otel",
@@ -44,10 +44,20 @@ ORDER = (
 )
 """Each layer may import itself and what is to its right."""
 
-FOR_USERS = ("web", "fsspec", "otel", "doctor", "credential_providers", "commands", "directories")
+FOR_USERS = ("dask", "web", "fsspec", "otel", "doctor", "credential_providers", "commands", "directories")
 """Public modules beside the drivers: users need them, and no layer does."""
 
-ROOT_VALUES = ("providers", "options", "checkpoints", "observing", "models", "timing", "credentials", "errors")
+ROOT_VALUES = (
+    "providers",
+    "options",
+    "checkpoints",
+    "observing",
+    "models",
+    "timing",
+    "credentials",
+    "errors",
+    "_extras",
+)
 """The modules that every layer may import; among themselves they import to the right, too."""
 
 PURE_LAYERS = ("_protocol", "root values", "_providers")
@@ -64,9 +74,10 @@ PURE_MODULES = frozenset(
     [
         *(f"aios3.web._resumable.{name}" for name in ("description", "draft", "messages", "tus")),
         "aios3.web._progress.events",
+        "aios3.dask._cluster.grid",
     ]
 )
-"""Modules of another layer that are pure, too: headers and values of protocols for the web."""
+"""Modules of another layer that are pure, too: headers and values of protocols for the web, places on the grid."""
 
 EXCEPTIONS = frozenset(
     {
@@ -85,7 +96,7 @@ FOR_TYPES = frozenset({("aios3.errors", "aios3.checkpoints")})
 
 EXTRAS = frozenset({
     ("web", "python_multipart"), ("cli", "click"), ("cli", "rich"), ("directories", "watchfiles"),
-    ("otel", "opentelemetry"), ("fsspec", "fsspec"),
+    ("otel", "opentelemetry"), ("dask", "distributed"), ("fsspec", "fsspec"),
 })  # fmt: skip
 """Optional packages, and the layer that imports them."""
 
@@ -98,7 +109,7 @@ MOST_MODULES = 15
 
 def name_of(path: Path) -> str:
     """Return a module's dotted name."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -224,6 +235,9 @@ def test_imports_point_to_the_right(path: Path) -> None:
         ("aios3.driver", "import python_multipart"),
         ("aios3.driver", "from aios3.otel import OpenTelemetryObserver"),
         ("aios3._client.client", "from opentelemetry import trace"),
+        ("aios3.driver", "from aios3.dask import upload_files"),
+        ("aios3.driver", "import distributed"),
+        ("aios3.dask._cluster.grid", "import asyncio"),
         ("aios3.driver", "from aios3.fsspec import Aios3FileSystem"),
         ("aios3.driver", "import fsspec"),
         ("aios3.web.forms", "import starlette"),

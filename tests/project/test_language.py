@@ -12,9 +12,10 @@ from typing import Final
 
 import pytest
 
-ROOT: Final = Path(__file__).parents[2]
-SOURCES: Final = sorted((ROOT / "aios3").rglob("*.py"))
-DATA: Final = sorted((ROOT / "aios3").rglob("*.toml"))
+from tests.support.places import PACKAGE, ROOT
+
+SOURCES: Final = sorted(PACKAGE.rglob("*.py"))
+DATA: Final = sorted(PACKAGE.rglob("*.toml"))
 GENERATED: Final = frozenset({"docs/conformance.md", "docs/leaks.md"})
 """Result tables that a command writes."""
 DOCUMENTS: Final = [
@@ -99,7 +100,7 @@ def long_sentences(document: str) -> Iterator[tuple[int, int, str]]:
 def test_a_module_docstring_begins_with_a_noun_phrase() -> None:
     """Rule 6: no question word comes first."""
     assert [
-        f"{path.relative_to(ROOT)}: {docstring.splitlines()[0]}"
+        f"{path.relative_to(PACKAGE)}: {docstring.splitlines()[0]}"
         for path in SOURCES
         if (docstring := ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))) and QUESTION.match(docstring)
     ] == []
@@ -108,7 +109,7 @@ def test_a_module_docstring_begins_with_a_noun_phrase() -> None:
 def test_words_of_rule_10_are_in_no_text_of_the_package() -> None:
     """In docstrings, comments, messages, and the comments of data files."""
     assert [
-        f"{path.relative_to(ROOT)}:{line}: {word}"
+        f"{path.relative_to(PACKAGE)}:{line}: {word}"
         for path in [*SOURCES, *DATA]
         for line, text in (texts_of if path.suffix == ".py" else lambda data: enumerate(data.splitlines(), 1))(
             path.read_text(encoding="utf-8")

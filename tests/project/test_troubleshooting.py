@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from tests.project.test_api import PUBLIC_MODULES
-from tests.support.places import ROOT
+from tests.support.places import PACKAGE, ROOT
 
 PAGE = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
-SOURCE = " ".join("".join(path.read_text(encoding="utf-8") for path in (ROOT / "aios3").rglob("*.py")).split())
+SOURCE = " ".join("".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")).split())
 # Adjacent literals become one, and a placeholder becomes "...".
 MESSAGES = re.sub(r"\{[^{}]*\}", "...", re.sub(r"\"\s+f?\"", "", SOURCE))
 OF_OTHERS = ("certificate verify failed", "No space left on device")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import aiohttp
 import pytest
@@ -147,15 +148,17 @@ async def test_an_answer_that_ends_the_connection_is_the_answer(
     make_transport, narrow_session, wire, request_to, secure, says, segments, is_narrow
 ):
     statuses = [200, 503] * 3
+    numbers = itertools.count()
 
     async def script(peer):
         await peer.read_request()
-        answered = answer(statuses[peer.number], b"why", *says)
-        if peer.number < 3:
+        number = next(numbers)  # of the request: aiohttp before 3.14.4 opens connections to repeat, and is refused
+        answered = answer(statuses[number], b"why", *says)
+        if number < 3:
             peer.send_and_close(answered)
         else:
             peer.send(answered)
-            await turns(peer.number)
+            await turns(number)
             peer.close()
         await peer.closed()
 
@@ -170,7 +173,7 @@ async def test_an_answer_that_ends_the_connection_is_the_answer(
                 raise
             response = await transport.send(request)
         assert (response.status, response.body) == (status, b"why")
-    assert len(peer.peers) == len(statuses)
+    assert next(numbers) == len(statuses)
 
 
 @BOTH

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from types import SimpleNamespace
 
+import aiohttp
 import pytest
 
 from aios3._transport.body import StreamedBody
@@ -340,6 +342,31 @@ async def test_a_piece_that_was_lost_with_its_connection_has_not_left(make_trans
         await make_transport(narrow_session, send=5).send_stream(request_to(peer), feed)
     await turns()
     assert feed.asked == 1
+
+
+@pytest.mark.parametrize("is_streamed", [True, False], ids=["streamed", "in slices"])
+async def test_a_body_is_not_written_twice(make_transport, wire, request_to, is_streamed):
+    """As aiohttp did before 3.14.4, and as a middleware of a caller's session may: a feed would lack its beginning."""
+
+    async def repeat(request, handler):
+        with contextlib.suppress(aiohttp.ClientError):
+            return await handler(request)
+        return await handler(request)
+
+    async def script(peer):
+        await peer.read_head()
+        await peer.read_some(100)
+        peer.close() if peer.number == 0 else peer.send(OK)
+
+    peer = await wire(script)
+    feed = Feed(b"ab")
+    async with aiohttp.ClientSession(middlewares=(repeat,)) as session:
+        transport = make_transport(session, send=5)
+        request = request_to(peer, body=[] if is_streamed else [b"ab"])
+        with pytest.raises(TransportError, match="Can not write request body") as raised:
+            await (transport.send_stream(request, feed) if is_streamed else transport.send(request))
+    assert raised.value.was_sent
+    assert [one.number for one in peer.peers if one.heads] == [0]
 
 
 async def test_nothing_has_left_on_a_connection_that_was_aborted(make_transport, narrow_session, wire, request_to):
