@@ -11,7 +11,7 @@ import asyncio
 import logging
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,7 @@ from distributed import Client, LocalCluster
 
 from aios3 import Credentials, S3StorageDriver
 from aios3.dask import FilesUploaded, upload_files, upload_from_workers
-from benchmarks.job import ACCESS_KEY, BUCKET, KIB, MIB, REGION, SECRET_KEY
+from benchmarks.job import ACCESS_KEY, BUCKET, GIB, KIB, MIB, REGION, SECRET_KEY
 from benchmarks.machine import facts
 from benchmarks.sinks import RunningSink, Shape, running_sink
 
@@ -49,6 +49,8 @@ class _Sent:
     """One object."""
 
     seconds: float
+    cpu_seconds: float
+    """CPU time of the processes of client, scheduler and workers."""
     requests: int
 
 
@@ -75,19 +77,28 @@ async def _objects(sink: RunningSink, size: int, rounds: int) -> list[str]:
         for way in sorted(found, reverse=bool(turn % 2)):
             workers = int(way.split()[0]) if "worker" in way else 0
             found[way].append(await (_by_workers(sink, size, workers) if workers else _by_one_process(sink, size)))
-    table = ["", f"| one object of {size // MIB} MiB | MiB/s | requests to the store |", "|---|---:|---:|"]
+    table = [
+        "",
+        f"| one object of {size // MIB} MiB | MiB/s | CPU s/GiB | requests to the store |",
+        "|---|---:|---:|---:|",
+    ]
     for way, sent in found.items():
-        rates = [size / MIB / each.seconds for each in sent]
+        rate = _text([size / MIB / each.seconds for each in sent], 0)
+        cpu = _text([each.cpu_seconds * GIB / size for each in sent], 1)
         requests = sorted({each.requests for each in sent})
-        rate = f"{median(rates):.0f} ({min(rates):.0f}-{max(rates):.0f})"
-        table.append(f"| {way} | {rate} | {'-'.join(map(str, requests))} |")
+        table.append(f"| {way} | {rate} | {cpu} | {'-'.join(map(str, requests))} |")
     return table
+
+
+def _text(values: list[float], digits: int) -> str:
+    return f"{median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 
 async def _by_one_process(sink: RunningSink, size: int) -> _Sent:
     async with _SinkDriver(sink.endpoint)() as driver:
         await driver.upload_object_via_stream(_chunks(16 * MIB), BUCKET, "first")
-        return await _timed(sink, size, partial(driver.upload_object_via_stream, _chunks(size), BUCKET, "key"))
+        upload = partial(driver.upload_object_via_stream, _chunks(size), BUCKET, "key")
+        return await _timed(sink, size, upload, _own_cpu)
 
 
 async def _by_workers(sink: RunningSink, size: int, workers: int) -> _Sent:
@@ -99,8 +110,15 @@ async def _by_workers(sink: RunningSink, size: int, workers: int) -> _Sent:
             producers = [partial(_chunks, piece) for piece in pieces]
             await upload_from_workers(client, factory, BUCKET, key, producers, sizes=pieces)
 
+        async def cpu() -> float:
+            return await _own_cpu() + sum((await client.run(time.process_time)).values())
+
         await upload([2 * MIB] * _PIECES, "first")  # imports
-        return await _timed(sink, size, partial(upload, pieces, "key"))
+        return await _timed(sink, size, partial(upload, pieces, "key"), cpu)
+
+
+async def _own_cpu() -> float:
+    return time.process_time()
 
 
 def _cluster(workers: int) -> AbstractAsyncContextManager[LocalCluster]:
@@ -114,16 +132,15 @@ def _chunks(size: int) -> Iterator[bytes]:
         yield _CHUNK[: size - begin]
 
 
-async def _timed(sink: RunningSink, size: int, upload: Any) -> _Sent:
+async def _timed(sink: RunningSink, size: int, upload: Any, cpu: Callable[[], Awaitable[float]]) -> _Sent:
     sink.forget()
-    before = sink.statistics()["requests"]
-    begin = time.perf_counter()
+    before, cpu_before, begin = sink.statistics()["requests"], await cpu(), time.perf_counter()
     await upload()
-    seconds = time.perf_counter() - begin
+    seconds, cpu_seconds = time.perf_counter() - begin, await cpu() - cpu_before
     after = sink.statistics()
     if (after["bytes"], after["open_uploads"]) != (size, 0):
         raise RuntimeError(f"{size} bytes were expected: {after}")
-    return _Sent(seconds, after["requests"] - before - 1)
+    return _Sent(seconds, cpu_seconds, after["requests"] - before - 1)
 
 
 async def _files(sink: RunningSink, files: int, seconds: float) -> list[str]:
