@@ -20,7 +20,11 @@ __all__ = ["check_types"]
 
 USER_CODE: Final = Path(__file__).with_name("user_code.py")
 EXTRAS: Final = "testing,web"
-PYRIGHT_SETTINGS: Final = {"typeCheckingMode": "strict", "reportUnnecessaryTypeIgnoreComment": "error"}
+PYRIGHT_SETTINGS: Final = {
+    "typeCheckingMode": "strict",
+    "enableTypeIgnoreComments": False,  # those are mypy's
+    "reportUnnecessaryTypeIgnoreComment": "error",
+}
 
 
 def check_types(wheel: Path, python: str) -> None:
