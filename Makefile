@@ -7,7 +7,7 @@
 #   make test-web    clients that others wrote, in Node and headless Chromium; needs chromium, node and npm
 #   make check   format, lint, types
 #   make docs    the documentation as a site, in build/docs; a warning is an error
-#   make dist    wheel and sdist in dist/, checked, and installed into clean environments
+#   make dist    wheel and sdist in dist/, checked, read by type checkers, and installed into clean environments
 #   make matrix PYTHON=python3.12 RELEASES=oldest    the sdist's tests against the installed wheel; prints a row
 #   make bench   aios3 beside other clients
 #   make bench-quick ARGS=--save, and later make bench-quick: two minutes before and after a change
@@ -103,6 +103,7 @@ dist: $(DIST_VENV)/.done-dist
 	@$(DIST_VENV)/bin/python -m twine check --strict dist/*
 	@$(DIST_VENV)/bin/check-wheel-contents dist/*.whl
 	@$(DIST_VENV)/bin/python -m tests.project.wheel.contents dist/*.whl
+	@$(DIST_VENV)/bin/python -m tests.project.wheel.checkers dist/*.whl --python $(PYTHON)
 	@$(DIST_VENV)/bin/python -m tests.project.wheel.extras dist/*.whl --python $(PYTHON)
 
 # One row of the table in docs/packages.md: make matrix PYTHON=python3.12 RELEASES=oldest SUITE="tests/unit tests/behaviour"

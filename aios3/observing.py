@@ -112,35 +112,47 @@ class Observer(Protocol):
     `SystemExit` are raised. No value has a secret, but keys, buckets and messages of the store may be private.
     """
 
+    # Without a statement mypy takes a method of a protocol for abstract, and refuses a subclass that lacks it.
+
     def upload_began(self, upload: ObservedUpload) -> None:
         """Receive the begin of an upload, in the task and the context of its caller."""
+        return
 
     def upload_ended(self, upload: ObservedUpload, end: ObservedUploadEnd) -> None:
         """Receive the end of an upload, after all its operations have ended."""
+        return
 
     def part_stored(self, upload: ObservedUpload, part: UploadedPart, seconds: float) -> None:
         """Receive a part that the store has acknowledged, `seconds` after it got its slot."""
+        return
 
     def waited(self, upload: ObservedUpload, wait: Wait, seconds: float) -> None:
         """Receive the end of a wait of `upload` that took at least a millisecond."""
+        return
 
     def operation_began(self, operation: ObservedOperation) -> None:
         """Receive the begin of an operation."""
+        return
 
     def operation_ended(self, operation: ObservedOperation, seconds: float, error: BaseException | None) -> None:
         """Receive the end of an operation, `seconds` after its begin. A download ends when its bytes begin.
 
         `error` is its failure, also a cancellation; ``None`` after a success.
         """
+        return
 
     def attempt_began(self, operation: ObservedOperation, number: int) -> None:
         """Receive the begin of attempt `number`, from 1, in the task that sends it."""
+        return
 
     def attempt_ended(self, operation: ObservedOperation, attempt: ObservedAttempt) -> None:
         """Receive the end of an attempt, in the same task as its begin."""
+        return
 
     def retrying(self, operation: ObservedOperation, retry: ObservedRetry) -> None:
         """Receive the decision to make another attempt, before its backoff."""
+        return
 
     def throttling_began(self, operation: ObservedOperation) -> None:
         """Receive the first throttling response of an episode, which ends after a minute without another."""
+        return

@@ -21,9 +21,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a store that holds everything in memory, and print the variables with which clients find it.
 
     SIGINT and SIGTERM end it.
+
+    Raises:
+        SystemExit: code 2 with one line that says why the store cannot listen, or how the arguments are wrong.
     """
     parser = argparse.ArgumentParser(prog="python -m aios3.testing", description="An S3 store in memory, on loopback.")
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
+    parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1 (default: a free one)")
     parser.add_argument("--bucket", action="append", help="bucket that exists from the start (default: bucket)")
     parser.add_argument("--provider", choices=sorted(PROVIDERS), default="generic", help="store whose limits apply")
     parser.add_argument("--region", default="us-east-1", help="region that signatures must name")
@@ -36,15 +39,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
         port=given.port,
         cors=CorsRule() if given.cors else None,
     )
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         asyncio.run(_serve(server))
+    except _CannotListenError as error:
+        parser.exit(2, f"{parser.prog}: cannot listen on 127.0.0.1:{given.port}: {error}\n")
+    except KeyboardInterrupt:
+        return
+
+
+class _CannotListenError(Exception):
+    """The port cannot be used. The message is the reason of the system."""
+
+
+def _port(text: str) -> int:
+    with contextlib.suppress(ValueError):
+        if 0 <= (number := int(text)) <= 65535:
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to 65535")
 
 
 async def _serve(server: S3Server) -> None:
     stopped = asyncio.Event()
     with contextlib.suppress(NotImplementedError):  # Windows ends the process at once
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    async with server:
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(server)
+        except OSError as error:
+            raise _CannotListenError(error.strerror) from error
         sys.stdout.write(_variables(server))
         sys.stdout.flush()
         await stopped.wait()

@@ -129,7 +129,7 @@ class S3Server:
             listener.setblocking(False)
             listener.bind(("127.0.0.1", self._port))
             listener.listen(128)
-        except OSError:
+        except (OSError, OverflowError):  # the second for a number that is no port
             listener.close()
             raise
         self._listener = listener

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import signal
 import sys
 
@@ -53,6 +55,22 @@ async def test_a_port_can_be_chosen_and_one_in_use_is_an_error():
             await S3Server(port=port).__aenter__()
     async with S3Server(port=port) as second:
         assert second.endpoint_url.endswith(f":{port}")
+
+
+def test_a_port_in_use_ends_the_command_with_one_line_and_code_2(capsys: pytest.CaptureFixture[str]):
+    with S3Server() as first:
+        place = first.endpoint_url.removeprefix("http://")
+        with pytest.raises(SystemExit, match="^2$"):
+            main(["--port", place.rpartition(":")[2]])
+    line = f"python -m aios3.testing: cannot listen on {place}: {os.strerror(errno.EADDRINUSE)}\n"
+    assert capsys.readouterr() == ("", line)
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "http"])
+def test_what_is_no_port_is_refused(port: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match="^2$"):
+        main([f"--port={port}"])
+    assert f"argument --port: '{port}' is no number from 0 to 65535" in capsys.readouterr().err
 
 
 def test_a_store_that_is_not_known_is_refused(capsys: pytest.CaptureFixture[str]):
