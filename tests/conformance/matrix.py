@@ -114,8 +114,9 @@ row:
 - It has the limits of the store: number and sizes of parts, size of objects, equal parts.
 - It behaves like the store at CreateBucket with a region, and when it lists uploads by exact key only.
 
-A run fails if the driver sends a checksum that the store is not known to take, or addresses a bucket in another way
-than the row says. The limit of parts, and whether parts may grow, is checked with small parts, and fewer of them.
+A run fails if the driver sends a checksum that the store is not known to take. It also fails if the driver addresses a
+bucket in another way than the row says. The limit of parts, and whether parts may grow, is checked with small parts,
+and fewer of them.
 
 If the row has a host for its service, the run uses that host over TLS, and the name leads to the test server. Otherwise
 the run uses http on loopback. Only the real service can show whether its documentation, from which a row comes, is
