@@ -163,7 +163,10 @@ async def test_a_tail_behind_a_chunk_on_the_grid_costs_no_look_at_the_older_one(
 
 
 class StoreTime:
-    """The store's clock. A short sleep of a process with `clock` moves it, and takes no time; a long one is cut."""
+    """The store's clock. A short sleep of a process with `clock` moves it, and takes no time; a long one is cut.
+
+    A long sleep also ends when the short ones of others have moved the clock so far, so that nobody oversleeps.
+    """
 
     def __init__(self, server):
         self.ahead = timedelta()
@@ -172,11 +175,14 @@ class StoreTime:
         self.clock = Clock(sleep=self.sleep)
 
     async def sleep(self, seconds):
-        if seconds >= 1:
-            await asyncio.sleep(seconds / 60)
+        if seconds < 1:
+            self.ahead += timedelta(seconds=seconds)
+            await asyncio.sleep(0)
             return
-        self.ahead += timedelta(seconds=seconds)
-        await asyncio.sleep(0)
+        loop, due = asyncio.get_running_loop(), self.ahead + timedelta(seconds=seconds)
+        latest = loop.time() + seconds / 60
+        while self.ahead < due and loop.time() < latest:
+            await asyncio.sleep(0.001)
 
 
 @pytest.fixture

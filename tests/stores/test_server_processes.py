@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import stat
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.stores import server_processes
+from tests.support.process_ids import is_alive
 
 from .server_processes import (
     HOST,
@@ -40,14 +40,6 @@ NEVER_LISTEN = "import time; print('still loading', flush=True); time.sleep(600)
 
 def command(program: str, port: int, *, name: str = "fake", environment: dict[str, str] | None = None) -> ServerCommand:
     return ServerCommand(name, (sys.executable, "-c", program, str(port)), port, environment or {})
-
-
-def is_alive(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def is_open(port: int) -> bool:

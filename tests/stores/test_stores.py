@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.process_ids import is_alive
+
 from .stores import STORES, StoreMissingError, StoreStartError, is_available, rclone_store, swift_store
 
 PYTHON = sys.executable
@@ -70,14 +72,6 @@ def is_open(endpoint_url: str) -> bool:
     address = urlsplit(endpoint_url)
     with socket.socket() as probe:
         return probe.connect_ex((address.hostname, address.port)) == 0
-
-
-def is_alive(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def require(name: str) -> None:

@@ -169,12 +169,6 @@ class Wire:
             await peer.closed()
 
 
-async def turns(count: int = 20) -> None:
-    """Let every task run that can."""
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
 class Reluctant:
     """A peer that reads the head and a byte, says something or nothing, and reads the rest once it is let."""
 

@@ -31,6 +31,7 @@ from aios3 import (
 )
 from aios3.options import KIB, MIB
 from aios3.testing import Fault, S3Server
+from tests.support.process_ids import is_running
 
 LIMIT = 20.0
 """Seconds in which every ending must be over on a busy machine; without an end a test fails by its timeout."""
@@ -91,17 +92,9 @@ def children() -> list[str]:
     return found
 
 
-def is_alive(pid: int) -> bool:
-    """Return whether a process runs; one that nobody has reaped does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 async def until_gone(pid: int) -> None:
     """Wait until a process that is no child of ours has ended."""
-    while is_alive(pid):
+    while is_running(pid):
         await asyncio.sleep(0.01)
 
 
@@ -361,10 +354,10 @@ async def test_a_cancellation_during_the_closing_is_raised_after_it():
     for _ in range(2):
         await asyncio.sleep(0.05)
         closing.cancel()
-        assert is_alive(pid)
+        assert is_running(pid)
     os.kill(pid, signal.SIGKILL)
     await asyncio.wait({closing})
-    assert (closing.cancelled(), is_alive(pid)) == (True, False)
+    assert (closing.cancelled(), is_running(pid)) == (True, False)
 
 
 @in_both_loops

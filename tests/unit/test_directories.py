@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -13,20 +12,7 @@ import pytest
 
 from aios3 import ConfigurationError
 from aios3.directories import DirectoryWatch, directory_changes, files_below, is_playlist, names_in, wake_ups
-
-Step = Callable[[], None]
-
-
-def playlist(*names: str) -> str:
-    return "#EXTM3U\n" + "".join(f"#EXTINF:4.0,\n{name}\n" for name in names)
-
-
-def writing(name: str, text: str) -> Step:
-    def step() -> None:
-        Path(name).write_text(text)
-        os.utime(name, ns=(0, hash((name, text)) % 10**15))
-
-    return step
+from tests.support.watched_files import playlist, writing
 
 
 @pytest.fixture

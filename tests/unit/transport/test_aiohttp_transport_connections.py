@@ -10,7 +10,8 @@ import pytest
 
 from aios3._transport import aiohttp_transport
 from aios3.errors import ConfigurationError, TransportError, TransportTimeoutError
-from tests.support.wire import OK, Peer, answer, turns
+from tests.support.fakes import turns
+from tests.support.wire import OK, Peer, answer
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 

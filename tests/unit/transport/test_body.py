@@ -12,7 +12,8 @@ from aios3._protocol.wire.messages import Request
 from aios3._transport.body import SlicedBody
 from aios3._transport.stall_timeout import StallMonitor, StallTimer
 from aios3.errors import TransportError
-from tests.support.wire import OK, Reluctant, answer, turns
+from tests.support.fakes import turns
+from tests.support.wire import OK, Reluctant, answer
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 SIZE = 256 * 1024

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from aios3._transport.connection import Connection
-from tests.support.wire import turns
+from tests.support.fakes import turns
 
 
 class Transport:

@@ -12,7 +12,8 @@ import pytest
 
 from aios3._transport.stall_timeout import StallMonitor, StallTimer
 from aios3.errors import TransportTimeoutError
-from tests.support.wire import OK, answer, turns
+from tests.support.fakes import turns
+from tests.support.wire import OK, answer
 
 PIECE = bytes(256 * 1024)
 LARGE = [PIECE] * 64

@@ -13,7 +13,8 @@ import pytest
 from aios3._transport.body import StreamedBody
 from aios3._transport.stall_timeout import StallMonitor, StallTimer
 from aios3.errors import TransportError, TransportTimeoutError
-from tests.support.wire import OK, Reluctant, answer, turns
+from tests.support.fakes import turns
+from tests.support.wire import OK, Reluctant, answer
 
 BOTH = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 LENGTHS = pytest.mark.parametrize("has_length", [False, True], ids=["chunked", "length"])

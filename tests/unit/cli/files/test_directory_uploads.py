@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
@@ -17,12 +16,7 @@ from aios3.cli._shared.exit_codes import ExitCode
 from aios3.cli._shared.progress import make_display
 from aios3.cli._shared.targets import S3Url
 from aios3.testing import Fault, S3Server
-
-Step = Callable[[], None]
-
-
-def playlist(*names: str) -> str:
-    return "#EXTM3U\n" + "".join(f"#EXTINF:4.0,\n{name}\n" for name in names)
+from tests.support.watched_files import Step, playlist, writing
 
 
 async def watch(driver: S3StorageDriver, steps: list[Step]) -> ExitCode:
@@ -42,14 +36,6 @@ async def watch(driver: S3StorageDriver, steps: list[Step]) -> ExitCode:
 
 
 def nothing() -> None: ...
-
-
-def writing(name: str, text: str) -> Step:
-    def step() -> None:
-        Path(name).write_text(text)
-        os.utime(name, ns=(0, hash((name, text)) % 10**15))
-
-    return step
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from aios3._config.credentials import process as credential_process
 from aios3._config.credentials.process import ProcessCredentials
 from aios3.errors import ConfigurationError
 from tests.support.credential_stand_in import NOW
+from tests.support.process_ids import is_alive, is_running
 
 KEYS = {"Version": 1, "AccessKeyId": "K", "SecretAccessKey": "hidden", "SessionToken": "hidden-token"}
 
@@ -25,14 +26,6 @@ def python(program: str, *arguments: str) -> str:
 
 def printing(document: object) -> str:
     return python("import sys; print(sys.argv[1])", json.dumps(document))
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 async def test_the_document_that_a_program_prints_is_used(clock):
@@ -143,16 +136,8 @@ async def test_a_child_that_holds_the_output_open_is_killed_too(clock, tmp_path,
         await loop_clock.advance(30)
         with pytest.raises(ConfigurationError, match="did not end"):
             await fetching
-    while is_alive(pid) and _state(pid) != "Z":
+    while is_running(pid):
         await asyncio.sleep(0.001)
-
-
-def _state(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0]
-    except OSError:
-        return "Z"
 
 
 async def test_a_cancellation_waits_for_the_end_of_the_program():
