@@ -48,7 +48,8 @@ def as_chart(result: Result) -> str:
             ]
         top += 10 + ROW * len(values) + 34
     rounds = len({each.turn for each in result.samples})
-    source = f"https, 64 KiB chunks, {rounds} rounds, medians. {result.facts[0]}; {result.facts[2]}"
+    sources = [f"https, 64 KiB chunks, {rounds} rounds, medians. {result.facts[2]}", result.facts[0]]
+    top += 16 * len(sources) - 16
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top + 6}" role="img" aria-label="'
@@ -56,7 +57,10 @@ def as_chart(result: Result) -> str:
             "<style>text{font:13px system-ui,sans-serif;fill:#1f2328}.b{font-weight:600}.s{font-size:11px}</style>",
             f'<rect x=".5" y=".5" width="{WIDTH - 1}" height="{top + 5}" rx="8" fill="#fff" stroke="#d0d7de"/>',
             *body,
-            f'<text class="s" x="16" y="{top - 6}">{escape(source)}</text>',
+            *(
+                f'<text class="s" x="16" y="{top - 6 - 16 * below}">{escape(source)}</text>'
+                for below, source in enumerate(reversed(sources))
+            ),
             "</svg>\n",
         ]
     )

@@ -27,7 +27,7 @@ async def iterate_pages(client: OperationClient, operation: PagedOperation[Page]
     """Yield the pages of `operation` and of its following operations. No connection is held between two pages.
 
     Raises:
-        ResponseError: the store refused, or its pages go round in a circle.
+        ResponseError: the store refused, or it sends the same pages again and again.
         TransportError: no response came.
     """
     following: PagedOperation[Page] | None = operation
@@ -39,7 +39,7 @@ async def iterate_pages(client: OperationClient, operation: PagedOperation[Page]
         following = following.following(page)
         if following == earlier:
             raise ResponseError(
-                "the store's pages go round in a circle", operation=operation.name, status=200, bucket=operation.bucket
+                "the store repeats its pages", operation=operation.name, status=200, bucket=operation.bucket
             )
         pages += 1
         if pages == pages_until_next and following is not None:

@@ -60,7 +60,7 @@ class StreamedResponse:
             raise
         except TimeoutError as error:
             subject = f"the response with status {self.status}"
-            raise TransportTimeoutError(f"{subject} had no end after {self.patience:g} s") from error
+            raise TransportTimeoutError(f"{subject} did not end within {self.patience:g} s") from error
 
     async def _rest(self) -> bytes:
         body = bytearray()

@@ -110,7 +110,7 @@ class StallTimer:
         self.moved()
         longest = RESPONSE_PATIENCE * self._limits[self._phase]
         if self._moved_at > self._entered_at + longest:
-            raise TransportTimeoutError(f"{self._subject}: the response had no end after {longest:g} s")
+            raise TransportTimeoutError(f"{self._subject}: the response did not end within {longest:g} s")
 
     @property
     def is_connecting(self) -> bool:

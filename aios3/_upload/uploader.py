@@ -272,7 +272,7 @@ class Uploader:
         if isinstance(broken_by, Exception):
             raise broken_by
         if broken_by is not None:
-            raise StorageError(f"the upload cannot go on: {broken_by!r}") from broken_by
+            raise StorageError(f"the upload cannot continue: {broken_by!r}") from broken_by
         if not self._is_open:
             raise ConfigurationError("the upload has ended; write inside its block")
 

@@ -61,7 +61,8 @@ async def upload_from_workers(
     upload, because the object would be a mixture.
 
     Args:
-        client: client of the cluster. One of another loop, or a blocking one, lends its scheduler to another client.
+        client: client of the cluster. For a blocking client, or one of another loop, the call
+            makes another client of its scheduler.
         driver_factory: makes a driver in the calling process, and one in each process and loop of a worker. It travels
             to the workers once, by pickle, so it should read the credentials there. Tasks carry none.
         bucket: bucket.

@@ -88,8 +88,8 @@ class AsyncReadFile(AbstractAsyncStreamedFile):  # type: ignore[misc]
 class AsyncWriteFile(AbstractAsyncStreamedFile):  # type: ignore[misc]
     """File that `close` commits. It is discarded, and nothing of it remains, if its block is left by an exception.
 
-    The same holds for a cancellation, for `close` while an exception is on its way that came after the file was
-    opened, and for a file that is garbage-collected without `close`.
+    The same holds for a cancellation, and for a file that is garbage-collected without `close`. It also holds for
+    `close` while an exception is handled that came after the file was opened.
     """
 
     def __init__(self, fs: Any, path: str, upload: HeldUpload) -> None:
@@ -123,7 +123,7 @@ class AsyncWriteFile(AbstractAsyncStreamedFile):  # type: ignore[misc]
         """Do nothing: full parts are sent at once, and the object becomes visible by `close`."""
 
     async def close(self) -> None:
-        """Commit, or discard if an exception is on its way. A cancellation of the commit discards.
+        """Commit, or discard if an exception is handled. A cancellation of the commit discards.
 
         Raises:
             Exception: the error that ended the upload; nothing is committed.

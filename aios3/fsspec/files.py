@@ -29,7 +29,7 @@ _log: Final = logging.getLogger("aios3")
 def is_unwinding(handled_at_open: BaseException | None) -> bool:
     """Return whether an exception is being handled that was not when the file was opened.
 
-    `close` gets no exception, but it is called while one is on its way: by ``finally``, and by the ``with`` blocks of
+    `close` gets no exception, but it is called while one is handled: by ``finally``, and by the ``with`` blocks of
     wrappers (`io.TextIOWrapper`, `fsspec.core.OpenFile`, pandas), which only call `close`.
     """
     handled = sys.exception()
@@ -89,8 +89,8 @@ class Deferred:
 class WriteFile(AbstractBufferedFile):  # type: ignore[misc]
     """File that is committed by `close`, or, in a transaction, by `commit`.
 
-    It is discarded instead, and nothing of it remains, if its block is left by an exception, if it is closed while an
-    exception is on its way that came after `open`, or if it is garbage-collected without `close`.
+    It is discarded instead, and nothing of it remains, if an exception leaves its block, or if it is garbage-collected
+    without `close`. The same holds if it is closed while an exception is handled that came after `open`.
     """
 
     DEFAULT_BLOCK_SIZE = MIB
@@ -175,7 +175,7 @@ class WriteFile(AbstractBufferedFile):  # type: ignore[misc]
             sync(self.fs.loop, self._upload.discard)
 
     def close(self) -> None:
-        """Commit, or in a transaction wait until the store has everything. Discard if an exception is on its way.
+        """Commit, or in a transaction wait until the store has everything. Discard if an exception is handled.
 
         Raises:
             Exception: the error that ended the upload; nothing is committed.

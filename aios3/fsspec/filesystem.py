@@ -122,10 +122,11 @@ class Aios3FileSystem(KeyDirectories, metaclass=_CachedByOptions):
     ) -> Any:
         """Open a file for blocking code.
 
-        A file that is written is committed by `close`, and has a ``receipt`` then. It is discarded if its block is left
-        by an exception, or if it is closed while an exception is on its way that came after `open`. So it is discarded
-        as well when a wrapper closes it, such as `fsspec.open`, compression, or pandas. It is discarded without
-        `close`, when it is garbage-collected or the process exits. In a transaction it is committed at the end of that.
+        `close` commits a file that is written, and then it has a ``receipt``. In a transaction the end of the
+        transaction commits it. It is discarded if an exception leaves its block, or if it is closed while an exception
+        is handled that came after `open`. So an exception also discards it if a wrapper closes it, such as
+        `fsspec.open`, compression, or pandas. Without `close` it is discarded when it is garbage-collected, or when the
+        process exits.
 
         Args:
             path: the bucket and the key.

@@ -168,7 +168,7 @@ class FormFiles:
     async def _next_chunk(self, file: FormFile) -> bytes | None:
         """Return the next bytes of the current file; ``None`` at its end."""
         if self._file is not file:
-            raise RuntimeError(f"the form has gone past {file!r}: read each file before you ask for the next")
+            raise RuntimeError(f"the rest of {file!r} was skipped: read each file before you ask for the next")
         event = await self._next_event()
         if not isinstance(event, bytes):
             self._file = None

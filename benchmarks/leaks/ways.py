@@ -149,7 +149,7 @@ WAYS: Final = {
         Way("close", "the client is closed during the upload", _client_closed, expects="either", closes_client=True),
         Way("shutdown", "`asyncio.run` ends, the upload is a background task", _loop_ends, ends_loop=True),
         Way("refused", "a part is refused for good (403)", _runs_through, fault="refuse-part"),
-        Way("complete", "the answer to Complete is lost", _runs_through, expects="either", fault="lose-complete"),
+        Way("complete", "the response to Complete is lost", _runs_through, expects="either", fault="lose-complete"),
     )
 }
 """By name, in the order of the table."""

@@ -59,17 +59,17 @@ def make_matrix(results: Iterable[Result], day: date) -> str:
 _INTRODUCTION = """\
 # Conformance
 
-Written by the test run itself, not by hand. To make it again:
+The tests write this page. To write it again, run:
 
 <!-- not executed: it takes minutes, and writes this page -->
 ```console
 $ AIOS3_CONFORMANCE_TABLE=docs/conformance.md make test ARGS="tests/conformance -n 2 --dist=loadfile"
 ```
 
-With `AIOS3_CONFORMANCE_TABLE=-` it is printed.
+`AIOS3_CONFORMANCE_TABLE=-` prints the page instead.
 
-The checks are those of [tests/conformance](../tests/conformance). A known limit is something that a store is known not
-to do: it is asserted that it fails in just that way, so the day the store does it the run fails.
+The checks are in [tests/conformance](../tests/conformance). A known limit is something that a store does not do. Its
+check must fail in exactly that way. So if a new version of the store can do it, the run fails.
 """
 
 
@@ -96,23 +96,31 @@ def _limits(stores: Mapping[str, list[Result]]) -> list[str]:
     for name, keys in REFUSED_KEYS.items():
         if name in stores:
             refused = ", ".join(sorted(keys))
-            lines += ["", f"A check of a key also passes where the key is refused; {name} refuses these: {refused}."]
+            lines += [
+                "",
+                f"A check of a key also passes if the store refuses the key; {name} refuses these: {refused}.",
+            ]
     return lines
 
 
 _ABOUT_ROWS = """\
 ## Provider rows
 
-Every row of the provider table, each in a run of its own against the test server, which is then a store as the row
-says: it refuses what the row is known not to take (attributes, conditions, checksums, Content-MD5, unsigned payloads,
-plain http, another region, keys other than a session's), keeps its numbers (parts, sizes of parts and objects, equal
-parts) and does as it does (regions in CreateBucket, listing uploads by exact key only). And each run fails if a
-checksum is sent that the row is not known to take, or a bucket is addressed otherwise than the row says. How many parts
-there may be, and whether they may grow, is checked for every row with small parts and fewer of them.
+The checks run once for every row of the provider table, against the test server. The server imitates the store of the
+row:
 
-Where the row knows its service's host, or its form, the run is over TLS at that host, which is looked up as the test
-server; else it is over http at the loopback interface. What only the service itself can show is not checked: whether
-what was read in its documentation is so.
+- It refuses what the store is known to refuse: attributes, conditions, checksums, Content-MD5, unsigned payloads, plain
+  http, another region, and credentials that are not of a session (`s3express`).
+- It has the limits of the store: number and sizes of parts, size of objects, equal parts.
+- It behaves like the store at CreateBucket with a region, and when it lists uploads by exact key only.
+
+A run fails if the driver sends a checksum that the store is not known to take. It also fails if the driver addresses a
+bucket in another way than the row says. The limit of parts, and whether parts may grow, is checked with small parts,
+and fewer of them.
+
+If the row has a host for its service, the run uses that host over TLS, and the name leads to the test server. Otherwise
+the run uses http on loopback. Only the real service can show whether its documentation, from which a row comes, is
+right.
 """
 
 

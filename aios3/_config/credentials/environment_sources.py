@@ -45,7 +45,7 @@ def from_environment_web_identity(context: LookupContext) -> CredentialsProvider
         return None
     role_arn = context.variable("AWS_ROLE_ARN")
     if role_arn is None:
-        raise ConfigurationError("AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not; they go together")
+        raise ConfigurationError("AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not; they are needed together")
     return WebIdentityCredentials(
         role_arn,
         token_file,

@@ -92,7 +92,7 @@ class InstanceMetadataCredentials(RefreshingCredentials):
         response = await self._send("ListInstanceRoles", "GET", _ROLES_PATH, headers)
         names = response.body.decode("utf-8", "replace").split()
         if response.status == 404 or (response.status == 200 and not names):
-            raise ConfigurationError("the instance metadata service knows no role: attach one to the machine")
+            raise ConfigurationError("the instance metadata service has no role: attach one to the machine")
         if response.status != 200:
             raise refusal(response, "ListInstanceRoles")
         return names[0]
@@ -113,5 +113,5 @@ def _read_response(response: Response) -> Credentials:
     origin = "the response of the instance metadata service"
     document = parse_object(response.body, origin)
     if document.get("Code", "Success") != "Success":
-        raise ConfigurationError(f"{origin} is no success but {document['Code']!r:.80}")
+        raise ConfigurationError(f"{origin} has the code {document['Code']!r:.80}")
     return read_credentials(document, METADATA_FIELDS, origin)

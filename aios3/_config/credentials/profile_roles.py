@@ -100,7 +100,7 @@ def _from_source_profile(context: LookupContext, name: str, find: CredentialsSou
     if keys is not None:
         return keys
     if name in below.role_chain:
-        raise _refuse(context, f"goes round in a circle: {' -> '.join([*below.role_chain, name])}")
+        raise _refuse(context, f"is in a circle of roles: {' -> '.join([*below.role_chain, name])}")
     provider = find(below)
     if provider is None:
         raise _refuse(context, f"has the source_profile {name!r}, which has no credentials")

@@ -66,7 +66,9 @@ def accelerated_endpoint(
     if asked is None and profile.settings.get("addressing_style", within="s3") == "path":
         asked, origin = "path", f"profile {profile.name!r}: addressing_style = path"
     if asked == "path":
-        raise ConfigurationError(f"{origin} does not go with use_accelerate: buckets are reached by subdomain only")
+        raise ConfigurationError(
+            f"{origin} cannot be combined with use_accelerate: buckets are reached by subdomain only"
+        )
     pattern = str(variant_pattern(provider, variant))
 
     def of_bucket(bucket: str, region: str) -> Endpoint:
@@ -135,7 +137,9 @@ def _access_point_endpoint(
         if point is None or endpoint.bucket not in (None, point.label):
             return None
         if asked == "path":
-            raise ConfigurationError("addressing='path' does not go with an access point, which has a host of its own")
+            raise ConfigurationError(
+                "addressing='path' cannot be combined with an access point, which has a host of its own"
+            )
         if partition_of(provider, point.region) != partition_of(provider, region):
             raise ConfigurationError(
                 f"{bucket!r:.200} is in another partition than region {region!r}: pass region={point.region!r}"

@@ -31,7 +31,7 @@ class AbortOutcome(Enum):
     COMMITTED = "it was committed"
     ABORTED = "it was aborted"
     GONE = "it was gone already"
-    VANISHED = "it is gone, by an abort whose response was lost or already before"
+    VANISHED = "it no longer exists: an earlier request ended it, or an abort whose response was lost"
     KEPT = "it was left open, to be resumed later"
     FAILED = "it could not be aborted and may be billed until it is"
     UNKNOWN = "it could not be aborted for certain, since no response came, and may be billed until it is"

@@ -46,7 +46,9 @@ class ObjectChecksum:
     def _of_parts(self, parts: Sequence[tuple[str, int]]) -> str:
         for number, (checksum, _) in enumerate(parts, 1):
             if not is_checksum(self.algorithm, checksum):
-                raise IntegrityError(f"{checksum!r:.80}, the checksum of part {number}, is no {self.algorithm}")
+                raise IntegrityError(
+                    f"{checksum!r:.80}, the checksum of part {number}, is not a valid {self.algorithm}"
+                )
         if self.is_full_object:
             return full_object_checksum(self.algorithm, parts)
         return composite_checksum(self.algorithm, [checksum for checksum, _ in parts])

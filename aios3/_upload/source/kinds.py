@@ -133,7 +133,7 @@ def readable_of(source: object) -> object:
     if (body := _body_of(source)) is not None:
         return body
     if isinstance(source, Mapping | Set):  # after `_body_of`, because requests of web frameworks are mappings
-        raise TypeError(f"a {name} is no source: its items have no order of bytes")
+        raise TypeError(f"a {name} is not a source: its items have no order of bytes")
     if callable(read):
         raise TypeError(
             f"cannot read from {name}: its read() does not take a number of bytes; pass an async iterator over its "
@@ -204,9 +204,9 @@ def _refuse_lookalikes(source: object) -> None:
     if isinstance(source, io.TextIOBase):
         raise TypeError("a file must be opened in binary mode to be a source")
     if hasattr(source, "__array__") or hasattr(source, "__dlpack__"):
-        raise TypeError(f"a {name} without the buffer protocol is no source: pass its bytes")
+        raise TypeError(f"a {name} without the buffer protocol is not a source: pass its bytes")
     if inspect.iscoroutine(source):
         source.close()
-        raise TypeError("a coroutine is no source; await it first")
+        raise TypeError("a coroutine is not a source; await it first")
     if inspect.isasyncgenfunction(source) or inspect.isgeneratorfunction(source):
-        raise TypeError("a generator function is no source; call it first")
+        raise TypeError("a generator function is not a source; call it first")

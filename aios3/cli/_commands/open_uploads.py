@@ -69,7 +69,7 @@ def _checkpoint_line(checkpoint: UploadCheckpoint) -> str:
 
 @uploads.command(cls=SectionedCommand, short_help="Abort one open upload, or all old ones.")
 @click.argument("url", type=S3_URL, metavar="s3://BUCKET[/PREFIX]")
-@click.option("--older-than", type=DURATION, metavar="TIME", help="Abort uploads that began so long ago: 2d.")
+@click.option("--older-than", type=DURATION, metavar="TIME", help="Abort uploads older than this, such as 2d.")
 @click.option("--upload-id", metavar="ID", help="Abort this upload of the key.")
 @click.option("--dry-run", is_flag=True, help="With --older-than: only show what would be aborted, by this clock.")
 @json_option
@@ -142,9 +142,10 @@ def resume(
 ) -> int:
     """Resume an upload that was left open, and commit it.
 
-    CHECKPOINT is the line that exit code 6 came with: itself, or a file that holds it. A URL looks for it in the
-    --journal. A file is compared with the stored parts first; if it differs, it is uploaded from the start. Standard
-    input (-) and a command must begin at the byte where the checkpoint ends: "aios3 uploads ls --journal" shows it.
+    CHECKPOINT is the line that a command printed before exit code 6, or a file with that line. With a URL the
+    checkpoint comes from the --journal. A file is compared with the stored parts first. If it differs, it is uploaded
+    from the start. Standard input (-) and a command must begin at the byte where the checkpoint ends, which "aios3
+    uploads ls --journal" shows.
     """
     if (source is None) == (ctx.obj is None):
         raise click.UsageError("name one source: a file, - or a command after --")

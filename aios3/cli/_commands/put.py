@@ -39,7 +39,7 @@ from aios3.models import CommitRequest, UploadAttributes
 
 __all__ = ["put"]
 
-_SHORT: Final = "Upload files, a directory, standard input, or what a command writes."
+_SHORT: Final = "Upload files, a directory, standard input, or the output of a command."
 _EPILOG: Final = """\b
 Examples:
   aios3 put talk.mp4 s3://videos/2027/                  the key is 2027/talk.mp4
@@ -85,14 +85,14 @@ class _Choice:
 
 
 _CHOICE_OPTIONS: Final = (
-    click.option("-r", "--recursive", is_flag=True, help="Upload a directory; skip files that are there and equal."),
+    click.option("-r", "--recursive", is_flag=True, help="Upload a directory; skip equal objects."),
     click.option("--include", multiple=True, metavar="PATTERN", help="With -r: only paths that match one of these."),
-    click.option("--exclude", multiple=True, metavar="PATTERN", help="With -r: no path that matches. * matches / too."),
+    click.option("--exclude", multiple=True, metavar="PATTERN", help="With -r: skip these. * also matches /."),
     click.option("--dry-run", is_flag=True, help="With -r: show what would be uploaded."),
     click.option("--skip/--no-skip", default=True, help="With -r: skip files of the same size and MD5 (the default)."),
-    click.option("--watch", is_flag=True, help="With -r: keep on uploading what is complete, until a signal."),
-    click.option("--settle", type=DURATION, default="1s", metavar="TIME", help="With --watch: a file without a "
-                 "change for so long is complete. By default 1s."),
+    click.option("--watch", is_flag=True, help="With -r: upload new complete files until a signal."),
+    click.option("--settle", type=DURATION, default="1s", metavar="TIME", help="With --watch: a file that "
+                 "has not changed for this time is complete. By default 1s."),
 )  # fmt: skip
 
 
@@ -107,9 +107,9 @@ def _choice_options(function: F) -> F:
 @json_option
 @progress_option
 @click.option(
-    "--size", type=SIZE, metavar="SIZE", help="Exact bytes of - or of the command: else nothing is committed."
+    "--size", type=SIZE, metavar="SIZE", help="Exact length of - or of the output: else nothing is committed."
 )
-@click.option("--max-size", type=SIZE, metavar="SIZE", help="Bytes that - or the command may have.")
+@click.option("--max-size", type=SIZE, metavar="SIZE", help="Longest allowed length of - or of the output.")
 @click.option("--fail-empty", is_flag=True, help="Commit nothing if there are no bytes.")
 @click.option("--jobs", type=click.IntRange(1, 100), default=4, metavar="N", help="Files at once. By default 4.")
 @_choice_options
@@ -127,10 +127,11 @@ def put(
     store: StoreOptions,
     **options: Any,
 ) -> int:
-    """Upload files, standard input (-), or what a command writes: whole or not at all.
+    """Upload files, standard input (-), or the output of a command: every byte or nothing.
 
-    Words after -- are a command. Its output is committed only if it exits with 0, and it is ended if the upload fails.
-    Several files, and those of a directory, go below the URL. An uploaded object is described on standard output.
+    Words after -- are a command. aios3 commits its output only if it exits with 0, and ends it if the upload fails.
+    The names of several files, and of those of a directory, are added to the URL. Each uploaded object is described on
+    standard output.
     """
     url, names = _url_and_names(words)
     choice = _Choice(**{name: options.pop(name) for name in _Choice.__dataclass_fields__})

@@ -51,7 +51,7 @@ def _given(options: dict[str, Any]) -> ReadOptions:
 def get(url: S3Url, path: str | None, overwrite: bool, as_json: bool, store: StoreOptions, **options: Any) -> int:
     """Download an object to PATH, where the file appears only when it is complete.
 
-    Without PATH, or if PATH is a directory, the file has the end of the key as its name. - is standard output.
+    Without PATH, or if PATH is a directory, the file gets its name from the end of the key. - is standard output.
     """
     url.with_key()
     if path == "-":
@@ -152,9 +152,9 @@ def stat(url: S3Url, as_json: bool, store: StoreOptions, **options: Any) -> int:
 @click.command(cls=SectionedCommand)
 @click.argument("url", type=S3_URL, metavar="s3://BUCKET/KEY")
 @click.option("--expires-in", type=DURATION, default="1h", metavar="TIME", help="By default 1h; at most 7d.")
-@click.option("--upload", is_flag=True, help="The URL takes a PUT with these attributes as headers.")
-@click.option("--public", is_flag=True, help="The URL without a signature, for public objects.")
-@click.option("--base-url", metavar="URL", help="With --public: that of a CDN.")
+@click.option("--upload", is_flag=True, help="Make a URL that takes a PUT with these attributes as headers.")
+@click.option("--public", is_flag=True, help="Write the URL without a signature, for public objects.")
+@click.option("--base-url", metavar="URL", help="With --public: the URL of a CDN.")
 @attribute_options
 @store_options
 def url(

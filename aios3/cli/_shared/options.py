@@ -131,7 +131,7 @@ _STORE_OPTIONS: Final = (
     _option(_STORE, "--region", metavar="NAME", help="By default AWS_REGION, or the profile's."),
     _option(_STORE, "--profile", metavar="NAME", help="Profile of ~/.aws; it comes before keys in variables."),
     _option(_STORE, "--anonymous", is_flag=True, help="Send unsigned requests."),
-    _option(_STORE, "--addressing", type=click.Choice(["virtual", "path", "cname"]), help="Place of the bucket."),
+    _option(_STORE, "--addressing", type=click.Choice(["virtual", "path", "cname"]), help="Bucket in host or path."),
     _option(_STORE, "--proxy", metavar="URL", help="HTTP proxy for the requests."),
     _option(_STORE, "--trust-env", is_flag=True, help="Use https_proxy and similar variables."),
     _option(_STORE, "--max-attempts", type=int, metavar="N", help="Attempts per request; 1 never retries."),
@@ -207,12 +207,12 @@ _CHECKSUMS: Final = ["auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256", "
 _UPLOAD_OPTIONS: Final = (
     _option(_UPLOAD, "--part-size", type=SIZE, metavar="SIZE", help="Bytes of the first parts, such as 16MiB."),
     _option(_UPLOAD, "--concurrency", type=_Concurrency(), metavar="N|auto", help="Parts in flight per upload."),
-    _option(_UPLOAD, "--memory-limit", type=SIZE, metavar="SIZE", help="Source bytes that all uploads hold together."),
+    _option(_UPLOAD, "--memory-limit", type=SIZE, metavar="SIZE", help="Source bytes in memory, of all uploads."),
     _option(_UPLOAD, "--checksum", type=click.Choice(_CHECKSUMS), help="Checksum that the store compares."),
     _option(_UPLOAD, "--part-growth", type=click.Choice(["auto", "fixed"]), help="fixed keeps parts equal."),
     _option(_UPLOAD, "--mechanism", type=click.Choice(["auto", "multipart", "stream"]), help="Kind of requests."),
-    _option(_UPLOAD, "--nonce", is_flag=True, help="Mark the object, which settles a lost response for certain."),
-    _option(_UPLOAD, "--source-timeout", type=DURATION, metavar="TIME", help="Limit of a source's silence."),
+    _option(_UPLOAD, "--nonce", is_flag=True, help="Mark the object, to recognise it after a lost response."),
+    _option(_UPLOAD, "--source-timeout", type=DURATION, metavar="TIME", help="Longest silence of a source."),
 )  # fmt: skip
 _UPLOAD_NAMES: Final = tuple(UploadOptions.__dataclass_fields__)
 

@@ -68,7 +68,7 @@ def body_of(request: Any) -> RequestBody:
     if callable(read) and hasattr(request, "headers"):
         headers = request.headers
         return RequestBody(headers.get("Content-Type"), _length(headers.get("Content-Length")), _raising(read))
-    raise TypeError(f"{type(request).__name__} is no request: pass a request, or an ASGI pair (scope, receive)")
+    raise TypeError(f"{type(request).__name__} is not a request: pass a request, or an ASGI pair (scope, receive)")
 
 
 def _is_read(request: Any) -> bool:

@@ -104,7 +104,7 @@ async def test_a_file_whose_write_was_cancelled_cannot_be_committed(fs, server):
     with pytest.raises(asyncio.CancelledError):
         await task
     server.release("UploadPart")
-    with pytest.raises(Exception, match="cannot go on"):
+    with pytest.raises(Exception, match="cannot continue"):
         await file.close()
     assert (server.objects, server.open_uploads) == ({}, [])
 

@@ -117,7 +117,7 @@ async def test_an_answer_that_drips_is_given_up(transport, wire, request_to, loo
                 await asyncio.sleep(0.001)
 
     peer = await wire(drip)
-    with pytest.raises(TransportTimeoutError, match="no end after 50 s"):
+    with pytest.raises(TransportTimeoutError, match="did not end within 50 s"):
         await transport.send(request_to(peer, method="POST"))
     assert 10 <= pieces < 50
 

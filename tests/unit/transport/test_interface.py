@@ -32,7 +32,7 @@ async def test_an_answer_that_is_read_whole_is_bounded():
         yield b"x"
         await asyncio.Event().wait()
 
-    with pytest.raises(TransportTimeoutError, match="no end after 0.01 s"):
+    with pytest.raises(TransportTimeoutError, match="did not end within 0.01 s"):
         await StreamedResponse(500, {}, silent(), patience=0.01).read()
 
 

@@ -57,7 +57,7 @@ async def test_an_answer_may_drip_for_ten_times_its_limit(timer, loop_clock):
             await loop_clock.advance(19.9)
             timer.received()
         await loop_clock.advance(2)
-        with pytest.raises(TransportTimeoutError, match="UploadPart: the response had no end after 300 s"):
+        with pytest.raises(TransportTimeoutError, match="UploadPart: the response did not end within 300 s"):
             timer.received()
 
 

@@ -95,10 +95,10 @@ async def test_a_cancelled_write_is_never_committed(parts: float) -> None:
         await turns()
         writing.cancel()
         await asyncio.wait({writing})
-        with pytest.raises(StorageError, match="cannot go on"):
+        with pytest.raises(StorageError, match="cannot continue"):
             await upload.add(memoryview(b"more"))
 
-    with pytest.raises(StorageError, match=r"cannot go on: CancelledError\(\)") as caught:
+    with pytest.raises(StorageError, match=r"cannot continue: CancelledError\(\)") as caught:
         await scene.upload(add)
     assert isinstance(caught.value.__cause__, asyncio.CancelledError)
     holder.cancel()

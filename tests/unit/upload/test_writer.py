@@ -257,6 +257,6 @@ async def test_a_cancelled_small_write_commits_nothing(scene: Scene) -> None:
                 await writer.write(b"x")
         task.uncancel()
 
-    with pytest.raises(StorageError, match="cannot go on"):
+    with pytest.raises(StorageError, match="cannot continue"):
         await write(scene, block)
     assert scene.store.objects == {}

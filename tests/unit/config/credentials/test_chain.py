@@ -130,7 +130,7 @@ async def test_a_silent_metadata_service_means_that_nothing_was_found(make_conte
         (Answer(503, b"SlowDown"), "got response 503"),
         (Answer(302, headers=(("Location", "http://169.254.169.254/elsewhere"),)), "got response 302"),
         (Answer(200, b"a\nb"), "holds a line break|got response|is not a JSON object"),
-        (Answer(200, b'{"Code": "Failed"}'), "is no success but 'Failed'|no role"),
+        (Answer(200, b'{"Code": "Failed"}'), "has the code 'Failed'|no role"),
         (Answer(200, b"\xff" * 9 * 1024 * 1024), "is longer than"),
     ],
 )

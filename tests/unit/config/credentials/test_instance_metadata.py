@@ -58,7 +58,7 @@ async def test_another_refusal_of_the_token_is_final(stand_in, clock, status):
 @pytest.mark.parametrize("answer", [Answer(404), Answer(200), Answer(200, b" \n")])
 async def test_a_machine_without_a_role_is_a_clear_error(stand_in, provider, answer):
     stand_in.on(TOKEN, answer)
-    with pytest.raises(ConfigurationError, match="knows no role: attach one"):
+    with pytest.raises(ConfigurationError, match="has no role: attach one"):
         await provider.get_credentials()
 
 
@@ -70,7 +70,7 @@ OF_SERVICE = "the response of the instance metadata service"
     [
         ([Answer(401)], ResponseError, "ListInstanceRoles got response 401"),
         ([ROLE, Answer(404)], CredentialsError, "GetInstanceCredentials got response 404"),
-        ([ROLE, json_answer({"Code": "Failed"})], ConfigurationError, f"{OF_SERVICE} is no success but 'Failed'"),
+        ([ROLE, json_answer({"Code": "Failed"})], ConfigurationError, f"{OF_SERVICE} has the code 'Failed'"),
         ([ROLE, json_answer({"Code": "Success"})], ConfigurationError, f"{OF_SERVICE} has no AccessKeyId"),
         ([ROLE, Answer(body=b"hidden")], ConfigurationError, f"{OF_SERVICE} is not a JSON object"),
     ],

@@ -59,7 +59,7 @@ async def test_roles_are_chained(make_context, stand_in):
 )
 def test_a_circle_is_an_error(make_context, edges, circle):
     config = "".join(f"[profile {a}]\nrole_arn = arn:{a}\nsource_profile = {b}\n" for a, b in edges)
-    with pytest.raises(ConfigurationError, match=f"goes round in a circle: {circle}$"):
+    with pytest.raises(ConfigurationError, match=f"is in a circle of roles: {circle}$"):
         from_profile_role(make_context(config), from_profile)
 
 

@@ -251,16 +251,16 @@ def generator() -> Iterator[bytes]:
     [
         (lambda: "path/to/file", "not str; for a path use upload_object"),
         (lambda: io.StringIO("text"), "binary mode"),
-        (lambda: {b"a": b"b"}, "dict is no source"),
-        (lambda: frozenset({b"a"}), "frozenset is no source"),
+        (lambda: {b"a": b"b"}, "dict is not a source"),
+        (lambda: frozenset({b"a"}), "frozenset is not a source"),
         (lambda: pieces, "generator function"),
         (lambda: generator, "call it first"),
         (coroutine, "await it first"),
         (lambda: len, "cannot read from builtin_function_or_method"),
         (lambda: 5, r"cannot read from int: .* or something with read\(n\)"),
         (lambda: None, "cannot read from NoneType"),
-        (Tensor, "a Tensor without the buffer protocol is no source"),
-        (type("Array", (Tensor,), {"__array__": None}), "an? Array without the buffer protocol is no source"),
+        (Tensor, "a Tensor without the buffer protocol is not a source"),
+        (type("Array", (Tensor,), {"__array__": None}), "an? Array without the buffer protocol is not a source"),
     ],
 )
 def test_an_object_that_is_no_source_is_a_type_error_at_once(make: Callable[[], Any], words: str) -> None:
