@@ -122,6 +122,7 @@ async def test_each_loop_makes_one_driver_and_no_secret_travels(server, cluster,
     named = [text for text in (*tasks, *plugins) if factory.access_key_id.encode() in text]
     assert named == [text for text in plugins if b"StoreDriver" in text]
     assert len(named) == 1
+    assert not [text for text in scheduler.worker_plugins.values() if b"StoreDriver" in text]
 
 
 def fail(content=b"x" * 3000):

@@ -13,7 +13,7 @@ from tests.support.places import PACKAGE, ROOT
 
 MOST_MODULES: Final = 210
 """Modules of the package that its import may load; 194 on 2026-11-29."""
-OF_OTHERS: Final = frozenset({"aios3.cli", "aios3.web", "aios3.testing", "aios3.otel", "aios3.doctor"})
+OF_OTHERS: Final = frozenset(f"aios3.{name}" for name in ("cli", "dask", "doctor", "fsspec", "otel", "testing", "web"))
 """Modules that a program imports by itself if it needs them."""
 
 
@@ -32,5 +32,6 @@ def test_the_import_loads_few_modules_and_no_extra():
     found = subprocess.run([sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, check=True)
     loaded = set(json.loads(found.stdout))
     assert len([name for name in loaded if name.partition(".")[0] == "aios3"]) <= MOST_MODULES
-    optional = {"awscrt", "click", "opentelemetry", "pytest", "python_multipart", "rich", "watchfiles"}
+    optional = {"awscrt", "click", "dask", "distributed", "fsspec", "opentelemetry"}
+    optional |= {"pytest", "python_multipart", "rich", "watchfiles"}
     assert not loaded & (OF_OTHERS | optional)

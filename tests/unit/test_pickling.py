@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import copyreg
 import dataclasses
 import importlib
 import inspect
@@ -158,6 +159,13 @@ def test_every_public_name_was_looked_at() -> None:
         INSTANCES
     )
     assert len(INSTANCES) >= 44
+
+
+@pytest.fixture(autouse=True)
+def only_what_python_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out how `distributed`, once imported, has the process pickle exceptions: with causes and tracebacks."""
+    for kind in [each for each in copyreg.dispatch_table if isinstance(each, type) and issubclass(each, BaseException)]:
+        monkeypatch.delitem(copyreg.dispatch_table, kind)
 
 
 @pytest.mark.parametrize("way", COPIES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import uuid
@@ -9,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from distributed import Client, Future, as_completed
+from distributed import CancelledError, Client, Future
 
 from aios3._concurrency.caller_errors import async_block
 from aios3._concurrency.shielding import finish_despite_cancellation
@@ -39,7 +40,10 @@ class ClusterCall:
         self._retries = retries
         self.name: Final = uuid.uuid4().hex
         self._futures: set[Future] = set()
-        self._awaited: Final = as_completed(loop=client.loop, with_results=True)
+        self._awaited: Final[dict[asyncio.Task[Any], Future]] = {}
+        """Tasks that wait for results which have not been given yet."""
+        self._ended: Final[asyncio.Queue[asyncio.Task[Any]]] = asyncio.Queue()
+        """Those of them that have ended."""
 
     def submit(
         self, what: str, index: int | str, function: Callable[..., Any], *arguments: object, urgent: bool = False
@@ -61,8 +65,14 @@ class ClusterCall:
         return future
 
     def wait_for(self, future: Future) -> None:
-        """Let `results` give the result of a task, which must be small."""
-        self._awaited.add(future)
+        """Let `results` give the result of a task, which must be small.
+
+        Its worker may die before and after the result is here. The engine's `as_completed` would take the second for a
+        failure, and wait without end if the first made the task run again and fail.
+        """
+        task = asyncio.ensure_future(future)
+        self._awaited[task] = future
+        task.add_done_callback(self._ended.put_nowait)
 
     def release(self, future: Future) -> None:
         """Let the engine forget a result as soon as no submitted task needs it."""
@@ -71,7 +81,7 @@ class ClusterCall:
     @property
     def waiting(self) -> int:
         """Number of tasks whose results have not been given yet."""
-        return int(self._awaited.count())
+        return len(self._awaited)
 
     async def threads(self) -> int:
         """Return the number of threads of all workers."""
@@ -84,11 +94,14 @@ class ClusterCall:
             StorageError: the cluster dropped a task, because another client cancelled it or the scheduler is gone.
             Exception: the error of a task.
         """
-        async for future, result in self._awaited:
+        while self._awaited:
+            task = await self._ended.get()
+            future = self._awaited.pop(task)
             self.release(future)
-            if future.status != "finished":
-                raise StorageError(f"the cluster dropped a task of this call: it is {future.status} ({result!r})")
-            yield result
+            error = _error_of(task)
+            if isinstance(error, CancelledError) and future.cancelled():
+                raise StorageError(f"the cluster dropped a task of this call: {error}")
+            yield task.result()
 
     async def stop(self) -> None:
         """Cancel all tasks, and wait until the workers have stopped them. Repeating this is harmless.
@@ -98,12 +111,20 @@ class ClusterCall:
         Raises:
             Exception: the scheduler does not respond.
         """
-        self._awaited.clear()
-        if self._futures:
-            await self._client.cancel(list(self._futures))
+        if futures := self._futures.union(self._awaited.values()):
+            await self._client.cancel(list(futures))
+        if self._awaited:  # a cancellation of these tasks could reach what other calls of the client wait for
+            ended, _ = await asyncio.wait(self._awaited)
+            for task in ended:
+                _error_of(task)  # else the loop would report it
+            self._awaited.clear()
         await self._client.run(end_call, self.name, on_error="ignore")
         with contextlib.suppress(ValueError):  # an earlier try has removed it
             await self._client.unregister_worker_plugin(self.name)
+
+
+def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()
 
 
 @async_block
