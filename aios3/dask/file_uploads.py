@@ -70,8 +70,8 @@ async def upload_files(
 ) -> FilesUploaded:
     """Upload files that the workers of a Dask cluster can read, each to its own key.
 
-    `pairs` is read as the work proceeds: the cluster has two batches for each of its threads. So neither the caller nor
-    the scheduler needs more memory for more files.
+    `pairs` is read as the work proceeds: the cluster has two batches for each of its threads. So the memory of the
+    caller and the scheduler does not follow the number of files, once Dask's logs of 1,000 events are full.
 
     Each file is all or nothing, as in `upload_object`. If the call fails or is cancelled, no file is being uploaded
     when it ends, and files that were uploaded stay. A batch of a worker that died is uploaded again as a whole, which
