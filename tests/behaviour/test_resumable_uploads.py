@@ -165,7 +165,7 @@ async def test_a_tail_behind_a_chunk_on_the_grid_costs_no_look_at_the_older_one(
 class StoreTime:
     """The store's clock. A short sleep of a process with `clock` moves it, and takes no time; a long one is cut.
 
-    A long sleep also ends when the short ones of others have moved the clock so far, so that nobody oversleeps.
+    A long sleep ends on time, too, if short sleeps of other tasks move the clock past its end.
     """
 
     def __init__(self, server):

@@ -20,7 +20,7 @@ from tests.support.places import ROOT
 
 MODULES: Final = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "aios3").rglob("*.py"))]
 NO_CODE: Final = {"text": "plain text", "mermaid": "a picture"}
-"""Languages of blocks that nobody runs. Directives, in braces, are carried out by `make docs`."""
+"""Languages of blocks that are not run. `make docs` processes directives, which stand in braces."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What a wheel holds and weighs: ``python -m tests.project.wheel.contents dist/*.whl``."""
+"""Contents and size of a wheel: ``python -m tests.project.wheel.contents dist/*.whl``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user writes: type checkers read it beside the installed wheel, and nobody runs it."""
+"""Code of a user of the library. Type checkers read it beside the installed wheel; it is never run."""
 
 from __future__ import annotations
 

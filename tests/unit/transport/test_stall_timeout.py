@@ -143,7 +143,7 @@ async def silent(peer):
 async def stands_still(loop_clock, task: asyncio.Task, limit: float, settling: float = 0) -> TransportTimeoutError:
     """Let time pass second by second; return the error that must come at `limit` or not long after it.
 
-    For `settling` seconds of that clock the kernel may still move bytes, and each byte starts the time anew.
+    The kernel may move bytes for `settling` seconds of that clock. Each movement restarts the limit.
     """
     passed = 0
     while not task.done():

@@ -1,4 +1,4 @@
-"""What runs on the workers, without a cluster."""
+"""Tasks of the workers, called without a cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of a bucket that nobody has set."""
+"""Reads of bucket settings that were never set."""
 
 from __future__ import annotations
 
