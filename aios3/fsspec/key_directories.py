@@ -33,7 +33,7 @@ class KeyDirectories(AsyncFileSystem):  # type: ignore[misc]
 
     @property
     def driver(self) -> S3StorageDriver:
-        """Driver of the running event loop."""
+        """Driver of the running event loop. The subclass that makes drivers gives it."""
         raise NotImplementedError
 
     # Descriptions.

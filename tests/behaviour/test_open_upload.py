@@ -140,6 +140,19 @@ async def test_writing_another_size_than_declared_commits_nothing(server, driver
     assert server.requests == []
 
 
+@pytest.mark.parametrize(
+    ("limits", "error"), [({"size": 10}, SizeMismatchError), ({"max_size": 10}, ObjectTooLargeError)]
+)
+async def test_the_write_that_passes_the_limit_is_refused_itself(server, driver, limits, error):
+    """Also where the bytes would fit the part that is being filled."""
+    with pytest.raises(error):
+        async with driver.open_upload("bucket", "key", **limits) as upload:
+            await upload.write(b"abcdef")
+            with pytest.raises(error):
+                await upload.write(b"ghijkl")
+    assert server.requests == []
+
+
 async def test_writes_of_several_tasks_do_not_mix(server, driver):
     """Each write is one piece of the object."""
     pieces = [bytes([number]) * 1777 for number in range(1, 20)]
