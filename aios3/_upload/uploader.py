@@ -245,8 +245,12 @@ class Uploader:
 
     async def let_others_run(self) -> None:
         """Let every other task run once. For the time line this is no wait for the source."""
-        with self.trace.timeline.during(None):
+        timeline = self.trace.timeline
+        timeline.add_others(1)
+        try:
             await asyncio.sleep(0)
+        finally:
+            timeline.add_others(-1)
 
     async def add(self, data: memoryview) -> None:
         """Take `data`; return when it is copied, and when the multipart upload, if one was begun, is open.

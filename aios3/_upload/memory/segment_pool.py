@@ -44,8 +44,7 @@ class SegmentPool:
         if not free:
             return _new_segment()
         segment = free.pop()
-        if self._unused > len(free):
-            self._unused = len(free)
+        self._unused = min(self._unused, len(free))
         return segment
 
     def give_back(self, segments: Sequence[Segment]) -> None:
