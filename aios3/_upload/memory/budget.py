@@ -233,6 +233,8 @@ class MemoryBudget:
 
     def _serve(self) -> None:
         self._is_blocked = False
+        if not self._waiters:
+            return
         unsafe: set[tuple[int, int, int, bool]] = set()
         for waiter in list(self._waiters):
             if not self._consider(waiter, unsafe):
