@@ -56,12 +56,16 @@ class UploadRequests:
         return CreateMultipartUpload(self.job.bucket, self.job.key, headers)
 
     def _describing_headers(self) -> dict[str, str]:
-        mark = {} if self.job.nonce is None else {f"x-amz-meta-{NONCE_NAME}": self.job.nonce}
-        return {**self.job.headers.create, **mark}
+        headers = dict(self.job.headers.create)
+        if self.job.nonce is not None:
+            headers[f"x-amz-meta-{NONCE_NAME}"] = self.job.nonce
+        return headers
 
     def put_headers(self) -> dict[str, str]:
         """Return the headers of a PutObject of the whole object that do not depend on its body."""
-        return {**self._describing_headers(), **self.job.headers.commit}
+        headers = self._describing_headers()
+        headers.update(self.job.headers.commit)
+        return headers
 
     async def put(self, body: Body) -> Committed:
         """Put the whole object.
