@@ -80,11 +80,16 @@ class Timeline:
 
     def move(self, before: RequestState | None, after: RequestState | None) -> None:
         """Note that a request changes its state; ``None`` is the state before its begin and after its end."""
+        counts = self._counts
         if before is not None:
-            self._counts[_STATES[before]] -= 1
+            counts[_STATES[before]] -= 1
         if after is not None:
-            self._counts[_STATES[after]] += 1
-        self._turn()
+            counts[_STATES[after]] += 1
+        # As in `_turn`: every request moves three times, and the call would be a third of the cost.
+        now = self._monotonic()
+        self._seconds[self._counted] += now - self._since
+        self._since = now
+        self._counted = next(compress(_FIELDS, counts), "preparing")
 
     def _turn(self) -> float:
         """Count the time until now, and return now."""

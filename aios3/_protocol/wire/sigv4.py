@@ -86,7 +86,7 @@ def sign(request: Request, credentials: Credentials, scope: Scope, now: datetime
     if credentials.session_token is not None:
         headers[scope.token_name.lower()] = credentials.session_token
     signed = _lines_and_names({"host": request.host, **headers})
-    query = canonical_query(request.query)
+    query = canonical_query(request.query) if request.query else ""
     canonical = canonical_request(request.method, request.path, query, signed, payload_hash)
     headers["authorization"] = (
         f"{_ALGORITHM} Credential={credentials.access_key_id}/{scope.on(stamp[:8])}, "

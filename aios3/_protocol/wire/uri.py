@@ -183,13 +183,13 @@ class Endpoint:
             if self.addressing == "cname":
                 raise self._one_bucket()
             return self.host, f"{self.base_path}/"
-        place = self._places.get(bucket) if isinstance(bucket, str) else None
-        if place is None:
-            place = self._place_of(bucket)
+        try:
+            host, path, before_key = self._places[bucket]
+        except (KeyError, TypeError):  # TypeError for what is not even hashable
+            host, path, before_key = place = self._place_of(bucket)
             if len(self._places) >= _MOST_PLACES:
                 self._places.clear()
             self._places[bucket] = place
-        host, path, before_key = place
         return host, path if key is None else f"{before_key}{encode_path(key)}"
 
     def _place_of(self, bucket: str) -> tuple[str, str, str]:
