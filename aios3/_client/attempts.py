@@ -57,7 +57,7 @@ class FailedAttempts:
 
     def begin(self) -> FailedAttempts:
         """Return the empty log of one request; this log receives its attempts, too."""
-        return FailedAttempts(self.began_at, self, upload=self.upload)
+        return FailedAttempts(self.began_at, self, [], self.upload)
 
     def aside(self) -> FailedAttempts:
         """Return the log of a request of the upload that only looks something up, and whose failures do not count."""

@@ -154,9 +154,7 @@ class AiohttpTransport:
             connect += response  # without a body nothing shows when connecting ends
         if not self._is_owner:
             connect = math.inf  # a caller's session may make requests wait for a connection, which is no stall
-        return StallTimer(
-            subject_of(request), self._monitor, connect=connect, send=self._timeouts.send, response=response
-        )
+        return StallTimer(subject_of(request), self._monitor, connect, self._timeouts.send, response)
 
     async def _exchange(self, request: Request, body: SlicedBody | None, timer: StallTimer) -> Response:
         """Send `request` with `body`, whose slices are no longer in use when this returns or raises."""

@@ -74,7 +74,7 @@ class StallTimer:
         TransportTimeoutError: at the end of the block, if a phase had no progress for its limit.
     """
 
-    def __init__(self, subject: str, monitor: StallMonitor, *, connect: float, send: float, response: float) -> None:
+    def __init__(self, subject: str, monitor: StallMonitor, connect: float, send: float, response: float) -> None:
         """Take the name of the attempt for messages, its monitor, and the stall limit of each phase in seconds."""
         self._subject = subject
         self._limits = {"connecting": connect, "sending the body": send, "waiting for the response": response}

@@ -114,7 +114,7 @@ class Engine:
         else:
             observed = ObservedUpload(job.call, job.bucket, job.key, job.size)
             trace = ObservedUploadTrace(observer, observed, job.began_at)
-        return FailedAttempts(clock.monotonic(), upload=trace)
+        return FailedAttempts(clock.monotonic(), None, [], trace)
 
     @contextlib.contextmanager
     def using(self, upload_id: str) -> Generator[UploadUse]:
