@@ -231,6 +231,19 @@ async def test_a_create_whose_own_task_is_cancelled_ends_the_wait(scene: Scene) 
     assert task.cancelled()
 
 
+async def test_the_upload_of_a_create_in_flight_without_a_response_is_found_and_aborted(scene: Scene) -> None:
+    gate = Gate(answer=TransportError("reset"))
+    scene.store.on("CreateMultipartUpload", gate)
+    task = await running(scene, lambda: scene.guard.create(CREATE))
+    task.cancel()
+    await turns(3)
+    scene.store.open_upload("lost", at=scene.clock.moment)
+    gate.opened.set()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert scene.store.uploads == {}
+
+
 @pytest.mark.parametrize("cancels", [1, 3])
 async def test_a_cancellation_during_the_clean_up_is_raised_after_it(scene: Scene, cancels: int) -> None:
     gate, error = Gate(), ValueError("source")
@@ -274,6 +287,16 @@ async def test_a_failed_sweep_does_not_fail_a_committed_upload(scene: Scene) -> 
         await scene.guard.create(CREATE)
         scene.guard.completed()
     assert "ListMultipartUploads" in scene.store.operations
+
+
+async def test_all_uploads_of_a_create_without_any_response_are_aborted() -> None:
+    scene = Scene(attempts=2)
+    scene.store.on("CreateMultipartUpload", scene.store.lose, scene.store.lose)
+    with pytest.raises(TransportError) as caught:
+        async with scene.guard:
+            await scene.guard.create(CREATE)
+    assert scene.store.uploads == {}
+    assert caught.value.__notes__ == ["aios3: gave up after 2 attempts"]
 
 
 async def test_a_note_names_the_key_if_the_upload_of_a_lost_create_cannot_be_found() -> None:
