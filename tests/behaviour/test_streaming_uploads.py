@@ -25,7 +25,7 @@ from aios3.testing import ALL_FAULT_KINDS, Fault, S3Server
 from tests.support.driver_scenes import in_chunks
 from tests.support.fakes import RecordingSource
 from tests.support.fault_sweep import FOR_EVER, FOUR_PARTS, upload_with
-from tests.support.sweep import CONTENT, PART, SMALL_PARTS, WAYS, Source, end_at, sweep
+from tests.support.sweep import CONTENT, PART, SMALL_PARTS, WAYS, Source, by_writer, end_at, sweep
 
 PLAIN = dataclasses.replace(SMALL_PARTS, name="plain", multipart=False)
 STREAM = TransferConfig(part_size=PART, mechanism="stream")
@@ -155,32 +155,25 @@ async def test_a_failed_source_commits_nothing(driver, server, after, size):
     assert server.objects == {}
 
 
-@pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.parametrize("size", [None, len(CONTENT)], ids=["chunked", "declared"])
+@pytest.mark.parametrize(
+    ("kind", "times", "stride"),
+    [("chunked", 1, 1), ("chunked", 2, 1), ("declared", 1, 1), ("declared", 2, 1), ("writer", 1, 2)],
+)
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-async def test_an_ending_at_any_turn_leaves_nothing(way, size, times):
+async def test_an_ending_at_any_turn_leaves_nothing(way, kind, times, stride):
     """No partial object, task, connection in use or byte is left, and the source is closed."""
 
     async def upload(driver, source):
+        size = len(CONTENT) if kind == "declared" else None
         await driver.upload_object_via_stream(source, "bucket", "key", size=size)
 
-    runs, ended_early, problems = await sweep(way, upload, times, provider=PLAIN)
+    runs, ended_early, problems = await sweep(
+        way, by_writer if kind == "writer" else upload, times, stride, provider=PLAIN
+    )
 
     assert problems == []
-    assert ended_early > 20
+    assert ended_early > 20 // stride
     assert runs > ended_early
-
-
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-async def test_an_ending_of_a_writer_at_any_turn_leaves_nothing(way):
-    async def upload(driver, source):
-        async with driver.open_upload("bucket", "key") as writer:
-            await writer.write_from(source)
-
-    runs, ended_early, problems = await sweep(way, upload, 1, stride=2, provider=PLAIN)
-
-    assert problems == []
-    assert runs > ended_early > 10
 
 
 @pytest.mark.parametrize("kind", ["drop_mid_body", "early_answer", "slow_read", "drop_after"])

@@ -12,12 +12,14 @@ import pytest
 from aios3._protocol.parts.part_plan import PartPlan
 from aios3._upload.lifecycle import run_upload
 from aios3._upload.shared.job import PartRange
+from aios3._upload.shared.journal_interface import NoJournal
 from aios3._upload.source.readers import SourceReader
 from aios3._upload.uploader import Uploader
 from aios3.checkpoints import MultipartUpload, UploadCheckpoint, UploadSuspendedError
 from aios3.errors import (
     AccessDeniedError,
     ConfigurationError,
+    DriverClosedError,
     ObjectTooLargeError,
     PartLimitError,
     SizeMismatchError,
@@ -95,6 +97,17 @@ async def test_the_receipt_has_the_retries_of_all_requests_and_the_elapsed_time(
 
 
 # limits
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+async def test_a_source_is_read_for_concurrency_plus_one_parts_exactly(scene: Scene, concurrency: int) -> None:
+    gate, source = Gate(), RecordingSource(*[content(0.5)] * 100)
+    scene.store.on("UploadPart", *[gate] * 100)
+    task = await scene.start(pulling(source), concurrency=concurrency)
+    assert source.pulls == 2 * (concurrency + 1)
+    assert scene.engine.memory.used == (concurrency + 1) * PART
+    gate.opened.set()
+    assert (await task).size == 50 * PART
 
 
 async def test_a_source_is_asked_only_after_memory_was_granted() -> None:
@@ -347,6 +360,21 @@ async def test_a_suspended_upload_stays_open_and_can_be_resumed(scene: Scene, jo
     assert (scene.engine.known_uploads, scene.engine.memory.used) == (set(), 0)
     await scene.upload(content(9)[checkpoint.offset :], **job, resume=checkpoint)
     assert scene.object() == content(9)
+
+
+@pytest.mark.parametrize(("is_suspendable", "error"), [(True, UploadSuspendedError), (False, DriverClosedError)])
+async def test_the_end_of_a_driver_with_a_journal_suspends_only_uploads_that_may_be_suspended(
+    scene: Scene, is_suspendable: bool, error: type[Exception]
+) -> None:
+    class Journal(NoJournal):
+        keeps = True
+
+    scene.engine.journal = Journal()
+    task = await scene.start(adding(2.5, None), is_suspendable=is_suspendable)
+    await scene.engine.stop_uploads(asyncio.current_task())
+    assert type(task.exception()) is error
+    assert list(scene.store.uploads) == ["upload-1"] * is_suspendable
+    scene.store.uploads.clear()
 
 
 @pytest.mark.parametrize("is_last", [False, True])
