@@ -15,6 +15,7 @@ from fsspec.compression import compr
 from fsspec.core import get_compression
 from fsspec.spec import AbstractBufferedFile
 
+from aios3.errors import IntegrityError
 from aios3.models import UploadReceipt
 from aios3.options import MIB
 
@@ -56,16 +57,27 @@ class ReadFile(AbstractBufferedFile):  # type: ignore[misc]
             IsADirectoryError: the path is the beginning of keys.
         """
         self.fs, self.path, self.kwargs = fs, path, options
+        self._etag: str | None = None
+        """ETag of the version that is read; ``None`` before it is known."""
         if size is None:
             details: Info = require_object(fs.info(path, **options))
             self._details, size = details, details["size"]
-            options.setdefault("if_match", details["ETag"])
+            self._etag = details["ETag"]
+            options.setdefault("if_match", self._etag)  # a pickled file reads the same version
         super().__init__(
             fs, path, "rb", block_size, cache_type=cache_type, cache_options=cache_options, size=size, **options
         )
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        found: bytes = self.fs.cat_file(self.path, start=start, end=end, **self.kwargs)
+        if start >= end:
+            return b""
+        found: bytes
+        found, etag = sync(self.fs.loop, self.fs._read_version, self.path, start, end, self.kwargs)
+        if etag is not None:
+            self._etag = self._etag or etag
+            self.kwargs.setdefault("if_match", etag)
+            if etag != self._etag:  # some stores ignore the condition
+                raise IntegrityError(f"{self.path} was replaced while it was read")
         return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import weakref
 from collections.abc import Mapping
-from contextlib import aclosing
 from typing import Any, Final
 
 import aiofiles
@@ -207,15 +206,21 @@ class Aios3FileSystem(KeyDirectories, metaclass=_CachedByOptions):
             start, end, _ = slice(start, end).indices((await self._info(name, **options))["size"])
         if end is not None and end <= (start or 0):
             return b""
-        bucket, key = split_path(name)
-        chunks = self.driver.download_object_as_stream(bucket, key, start=start, end=end, **options)
+        content, _ = await self._read_version(name, start, end, options)
+        return content
+
+    async def _read_version(
+        self, path: str, start: int | None, end: int | None, options: Mapping[str, Any]
+    ) -> tuple[bytes, str | None]:
+        """Return a range of an object, and the ETag of the version that it is of; ``None`` if there are no bytes."""
+        bucket, key = split_path(path)
         try:
-            with os_errors(name):
-                async with aclosing(chunks):
-                    return b"".join([chunk async for chunk in chunks])
+            with os_errors(path):
+                async with self.driver.open_object(bucket, key, start=start, end=end, **options) as found:
+                    return b"".join([chunk async for chunk in found]), found.etag
         except ResponseError as error:
             if error.status == _INVALID_RANGE:
-                return b""  # the object ends before `start`
+                return b"", None  # the object ends before `start`
             raise
 
     async def _pipe_file(self, path: str, value: Any, mode: str = "overwrite", **attributes: Any) -> None:
