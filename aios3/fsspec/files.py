@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Mapping
@@ -137,7 +136,6 @@ class WriteFile(AbstractBufferedFile):  # type: ignore[misc]
         """
         super().__init__(fs, path, "wb", block_size, autocommit=autocommit)
         self._handled = sys.exception()
-        self._process = os.getpid()
         self._upload = sync(fs.loop, fs._hold_upload, path, attributes, is_exclusive=is_exclusive)
 
     @property
@@ -155,10 +153,17 @@ class WriteFile(AbstractBufferedFile):  # type: ignore[misc]
             ValueError: the file is closed.
         """
         self._raise_failure()
+        size = memoryview(data).nbytes
         if self._is_discarded:
-            return memoryview(data).nbytes
-        written: int = super().write(data)
-        return written
+            return size
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+        try:
+            super().write(data)
+        except BaseException as error:  # an interrupt leaves open how many of the bytes were taken
+            self._fail(error)
+            raise
+        return size
 
     def flush(self, force: bool = False) -> None:
         """Pass on what is collected, if it fills the block. It does not make the object visible."""
@@ -177,9 +182,13 @@ class WriteFile(AbstractBufferedFile):  # type: ignore[misc]
             if final:
                 sync(self.fs.loop, self._upload.finish, commit=self.autocommit)
         except BaseException as error:  # an interrupt leaves open how much of the block was taken
+            self._fail(error)
+            raise
+
+    def _fail(self, error: BaseException) -> None:
+        if self._failure is None:
             self._failure = error
             self._abort()
-            raise
 
     def _abort(self) -> None:
         self.buffer = io.BytesIO()
@@ -267,6 +276,21 @@ class CompressedFile(io.BufferedIOBase):
 class TextFile(io.TextIOWrapper):
     """Text over a file that an exception discards. Without `close` it is discarded too."""
 
+    def __init__(self, file: Any, target: WriteFile, **text: Any) -> None:
+        """Write text to `file`, which is `target` or a compressor over it."""
+        super().__init__(file, **text)
+        self._target = target
+
+    def close(self) -> None:
+        """Close the file. Discard it if the rest of the text was not written: `io.TextIOWrapper` would commit it."""
+        try:
+            if not self.closed:
+                self.flush()
+        except BaseException:
+            self._target.discard()
+            raise
+        super().close()
+
     def __del__(self) -> None:
         """Leave the target to its own end: `io.IOBase` would close it, and so commit it."""
 
@@ -275,4 +299,4 @@ def wrap(target: WriteFile, mode: str, compression: str | None, text: Mapping[st
     """Return a file over `target` with the compression and the text that are asked for."""
     name = get_compression(target.path, compression)
     file: Any = target if name is None else CompressedFile(target, name)
-    return file if "b" in mode else TextFile(file, **text)
+    return file if "b" in mode else TextFile(file, target, **text)

@@ -147,9 +147,14 @@ class Aios3FileSystem(KeyDirectories, metaclass=_CachedByOptions):
         is_committed_alone = options.pop("autocommit", not self._intrans)
         name = self._strip_protocol(path)
         file = self._open(name, mode.rstrip("tb") + "b", block_size, is_committed_alone, **options)
+        try:
+            wrapped = wrap(file, mode, compression, text)
+        except BaseException:  # an unknown compression or encoding, which the caller may survive
+            file.discard()
+            raise
         if not is_committed_alone:
             self.transaction.files.append(file)
-        return wrap(file, mode, compression, text)
+        return wrapped
 
     def _open(
         self,
