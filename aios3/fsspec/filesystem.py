@@ -260,7 +260,9 @@ class Aios3FileSystem(KeyDirectories, metaclass=_CachedByOptions):
         return self._strip_protocol(require_file(path)), {"if_none_match": "*"} if mode == "create" else {}
 
     async def _defer(self, path: str, source: Any, attributes: Mapping[str, Any]) -> None:
-        """Send all of `source`, and leave the commit to the transaction."""
+        """Send all of `source`, and leave the commit to the transaction, which ends in blocking code."""
+        if self.asynchronous:
+            raise NotImplementedError("a transaction needs a filesystem that was made without asynchronous=True")
         upload = await self._hold_upload(path, attributes, is_exclusive="if_none_match" in attributes)
         try:
             await upload.write_from(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import io
@@ -97,6 +98,18 @@ def test_a_failed_write_cannot_be_skipped(fs, store, monkeypatch):
             file.write(b"middle")
         file.write(b"end")
     assert store.objects == {}
+
+
+def test_an_asynchronous_filesystem_refuses_transactions(make_fs: MakeFileSystem, store):
+    fs = make_fs(asynchronous=True)
+
+    async def use() -> None:
+        with fs.transaction:
+            await fs._pipe_file(PATH, b"")
+
+    with pytest.raises(NotImplementedError, match="transaction"):
+        asyncio.run(use())
+    assert store.requests == []
 
 
 @pytest.mark.parametrize("wrong", [{"encoding": "none"}, {"compression": "none"}])
