@@ -149,6 +149,18 @@ async def test_a_false_success_of_complete_is_an_error_and_the_upload_is_aborted
     assert not outcome.committed
 
 
+async def test_an_older_object_of_the_same_size_does_not_hide_a_false_success_of_complete():
+    moment = datetime.now(UTC) - timedelta(minutes=5)
+    async with S3Server(SMALL_PARTS, clock=lambda: moment) as server, driver_on(server) as driver:
+        await driver.upload_object_via_stream(CONTENT[::-1], "bucket", "key")
+        moment += timedelta(minutes=5)
+        server.faults.add(Fault("garbage_200", "CompleteMultipartUpload", body=ANOTHER))
+        with pytest.raises(ResponseError, match="still lists the upload"):
+            await driver.upload_object_via_stream(CONTENT, "bucket", "key")
+        assert server.objects["bucket", "key"].body == CONTENT[::-1]
+        assert server.open_uploads == []
+
+
 async def test_the_etag_of_another_object_does_not_get_into_the_receipt():
     outcome = await upload_with(Fault("garbage_after", "CompleteMultipartUpload", status=200, body=ANOTHER))
 

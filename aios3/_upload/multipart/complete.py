@@ -9,8 +9,8 @@ the upload, the size and age of the object at the key also do. The outcome is un
 not fit our object.
 
 A clear success needs no further request if its ETag or checksum is that of our parts, and the store is known to report
-the ETag that HEAD will show. Otherwise one HEAD gives the ETag. If it shows no object of our size, the store is asked
-for the upload: one that is still listed was not committed, whatever the response said.
+the ETag that HEAD will show. Otherwise one HEAD gives the ETag. If it shows an object that cannot be ours, or none, the
+store is asked for the upload: one that is still listed was not committed, whatever the response said.
 """
 
 from __future__ import annotations
@@ -113,13 +113,18 @@ class Completion:
         """
         finding = await self._look()
         found = finding.found
-        if found is not None and found.size == self.size:
-            version_id = committed.version_id or found.version_id
-            return Committed(found.etag, version_id, committed.checksum, committed.request_id)
-        if finding.trouble is None and await self.guard.is_open(self.operation.upload_id):
+        is_shown = found is not None and found.size == self.size and self._may_show(committed, finding, found)
+        if not is_shown and finding.trouble is None and await self.guard.is_open(self.operation.upload_id):
             self.guard.completed(is_completed=False)
             raise self._false_success(committed)
-        return committed
+        if found is None or found.size != self.size:
+            return committed
+        version_id = committed.version_id or found.version_id
+        return Committed(found.etag, version_id, committed.checksum, committed.request_id)
+
+    def _may_show(self, committed: Committed, finding: Finding, found: StorageObject) -> bool:
+        """Return whether the ETag of the object is that of the response, or the object is likely ours."""
+        return found.etag == unquote_etag(committed.etag or "") or self._is_likely_ours(finding)
 
     async def _settle(self, refusal: Exception) -> Committed:
         """Find the outcome of a commit whose responses were not clear."""
