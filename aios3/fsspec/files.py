@@ -14,7 +14,7 @@ from fsspec.compression import compr
 from fsspec.core import get_compression
 from fsspec.spec import AbstractBufferedFile
 
-from aios3.errors import IntegrityError
+from aios3.errors import IntegrityError, StorageError
 from aios3.models import UploadReceipt
 from aios3.options import MIB
 
@@ -87,9 +87,18 @@ class Deferred:
         """Wrap `upload`, which belongs to `loop`."""
         self._upload = upload
         self._loop = loop
+        self.is_whole = False
+        """The store has all bytes."""
 
     def commit(self) -> None:
-        """Make the object."""
+        """Make the object.
+
+        Raises:
+            StorageError: an interrupt ended the call that sends it, and the store has not got all bytes.
+        """
+        if not self.is_whole:
+            self.discard()
+            raise StorageError("an upload of the transaction was interrupted, so it is discarded")
         sync(self._loop, self._upload.finish, commit=True)
 
     def discard(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import aiofiles
@@ -15,7 +16,7 @@ from fsspec.utils import stringify_path
 
 from aios3.credentials import Credentials, CredentialsProvider
 from aios3.driver import S3StorageDriver
-from aios3.errors import ResponseError
+from aios3.errors import ResponseError, StorageError
 from aios3.models import UploadProgress, UploadReceipt
 
 from .async_files import AsyncReadFile, AsyncWriteFile
@@ -263,14 +264,22 @@ class Aios3FileSystem(KeyDirectories, metaclass=_CachedByOptions):
         """Send all of `source`, and leave the commit to the transaction, which ends in blocking code."""
         if self.asynchronous:
             raise NotImplementedError("a transaction needs a filesystem that was made without asynchronous=True")
+        transaction = self.transaction
         upload = await self._hold_upload(path, attributes, is_exclusive="if_none_match" in attributes)
+        if self._transaction is not transaction:  # an interrupt has ended it
+            await upload.discard()
+            raise StorageError(f"the transaction has ended, so the upload to {path!r} is discarded")
+        deferred = Deferred(upload, self.loop)
+        transaction.files.append(deferred)  # before the upload, so that an interrupted transaction discards it
         try:
             await upload.write_from(source)
             await upload.finish(commit=False)
         except BaseException:
+            with suppress(ValueError):
+                transaction.files.remove(deferred)
             await upload.discard()
             raise
-        self.transaction.files.append(Deferred(upload, self.loop))
+        deferred.is_whole = True
 
     async def _get_file(self, rpath: str, lpath: str, callback: Any = DEFAULT_CALLBACK, **options: Any) -> None:
         name = self._strip_protocol(rpath)

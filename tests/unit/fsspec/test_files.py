@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import gc
 import io
@@ -15,7 +16,7 @@ import pytest
 from fsspec.core import OpenFile
 from fsspec.spec import AbstractBufferedFile
 
-from aios3 import AccessDeniedError
+from aios3 import AccessDeniedError, StorageError
 from aios3.fsspec import Aios3FileSystem
 from aios3.fsspec.files import WriteFile
 from aios3.testing import Fault, S3Server
@@ -360,6 +361,32 @@ class TestTransaction:
                 fs.pipe_file("bucket/pipe", (bytes(PART // part) for part in (1, 1, 1, 0)))
             assert not store.open_uploads
         assert not store.objects
+
+    @pytest.mark.parametrize("is_raised", [True, False])
+    def test_an_interrupted_call_is_discarded_with_it(self, fs, store, is_raised):
+        """An interrupt ends the wait of the calling thread, and not the coroutine in the event loop."""
+        store.hold("UploadPart")
+        with pytest.raises(KeyboardInterrupt if is_raised else StorageError, match="interrupt"), fs.transaction:
+            running = asyncio.run_coroutine_threadsafe(fs._pipe_file(PATH, bytes(9 * PART)), fs.loop)
+            wait_for(store, lambda store: store.held_requests)
+            if is_raised:
+                raise KeyboardInterrupt("interrupt")
+        with pytest.raises((StorageError, concurrent.futures.CancelledError)):
+            running.result()
+        store.release("UploadPart")
+        assert (store.objects, store.open_uploads) == ({}, [])
+
+    def test_a_call_that_outlasts_it_sends_nothing(self, fs, store, monkeypatch):
+        hold = fs._hold_upload
+
+        async def hold_after_the_end(*arguments, **options):
+            fs._transaction = None
+            return await hold(*arguments, **options)
+
+        monkeypatch.setattr(fs, "_hold_upload", hold_after_the_end)
+        with fs.transaction, pytest.raises(StorageError, match="has ended"):
+            fs.pipe_file(PATH, bytes(9 * PART))
+        assert store.requests == []
 
     def test_a_file_whose_exception_is_caught_is_left_out(self, fs, store):
         with fs.transaction:
