@@ -6,10 +6,11 @@ Segments come before the playlists that name them, and what is still being writt
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import stat
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -99,24 +100,19 @@ async def directory_changes(
     async with aclosing(await in_library_thread(wake_ups, folder, max(settle / 2, 0.05))) as changes:
         async for _ in changes:
             watch.see(await in_library_thread(files_below, folder, include, exclude), clock())
-            while ready := await in_library_thread(_next_ready, folder, watch, clock()):
+            while ready := await in_library_thread(_next_ready, folder, include, exclude, watch, clock()):
                 file, content = ready
                 relative = file.relative.replace(os.sep, "/")
                 yield ChangedFile(Path(folder, file.relative), relative, file.size, content)
                 watch.sent(file)
 
 
-def _next_ready(folder: str, watch: DirectoryWatch, now: float) -> tuple[LocalFile, bytes | None] | None:
+def _next_ready(
+    folder: str, include: Sequence[str], exclude: Sequence[str], watch: DirectoryWatch, now: float
+) -> tuple[LocalFile, bytes | None] | None:
     for file in watch.segments(now):
         return file, None
-    for file in watch.playlists(now):
-        try:
-            content = Path(folder, file.relative).read_bytes()
-        except FileNotFoundError:
-            continue
-        if watch.is_complete(file, content):
-            return file, content
-    return None
+    return next(watch.complete_playlists(folder, lambda: files_below(folder, include, exclude), now), None)
 
 
 def wake_ups(path: str, seconds: float) -> AsyncGenerator[None]:
@@ -238,6 +234,22 @@ class DirectoryWatch:
         """Return the playlists to look at now. A live playlist never rests, so only its first change counts."""
         waiting = [file for file in self._waiting() if is_playlist(file)]
         return [file for file in waiting if now - self._waiting_since[file.relative] >= self._settle]
+
+    def complete_playlists(
+        self, folder: str, files: Callable[[], Iterable[LocalFile]], now: float
+    ) -> Iterator[tuple[LocalFile, bytes]]:
+        """Yield the playlists that are complete, with their bytes, so that no later change gets in.
+
+        Blocks while it reads the disk. `files` returns all files that are there. They are looked at after the playlists
+        were read: a playlist may have changed since, and then it names files that were not there before.
+        """
+        bodies = {}
+        for playlist in self.playlists(now):
+            with contextlib.suppress(FileNotFoundError):
+                bodies[playlist] = Path(folder, playlist.relative).read_bytes()
+        if bodies:
+            self.see(files(), now)
+        yield from ((playlist, body) for playlist, body in bodies.items() if self.is_complete(playlist, body))
 
     def is_complete(self, playlist: LocalFile, body: bytes) -> bool:
         """Return whether a playlist is whole, and everything that it names in its directory is stored.

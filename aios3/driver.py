@@ -341,7 +341,8 @@ class S3StorageDriver(DriverBase):
             durable_every: seconds after which written bytes are in the store, also if they do not fill a part, plus the
                 time of the requests. They lie in a small object beside the upload, which is rewritten each time and
                 deleted at the end. If the process dies, `find_checkpoint` finds what arrived, and ``resume`` continues
-                with it. Parts do not grow, and no part is spilled. ``None`` stores whole parts only.
+                with it; if that fails before the block begins, all is left as it was. Parts do not grow, and no part is
+                spilled. ``None`` stores whole parts only.
         """
         return uploads.open_upload(
             self,

@@ -307,12 +307,15 @@ async def complete(
     check_callable("before_commit", before_commit)
     job = _job_of(driver, upload, access)
     check_sizes(driver._provider, size, None)
+    given = None if parts is None else list(parts)
+    for part in given or ():
+        check_type("each of parts", part, UploadedPart)
     if None not in (size, upload.size) and size != upload.size:
         raise ConfigurationError(f"the upload was begun with a size of {upload.size} bytes, not of {size}")
     engine = await engine_for(driver, job)
-    if parts is None:
-        parts = [as_uploaded(part) for part in await list_stored_parts(engine.client, upload, job.headers.part)]
-    listed = sorted(parts, key=lambda part: part.number)
+    if given is None:
+        given = [as_uploaded(part) for part in await list_stored_parts(engine.client, upload, job.headers.part)]
+    listed = sorted(given, key=lambda part: part.number)
     check_parts(upload, listed, upload.size if size is None else size)
     if any(part.checksum is None for part in listed):
         job = replace(job, checksum=None)  # parts that others sent without one: the store knows its own checksum

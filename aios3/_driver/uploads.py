@@ -222,6 +222,10 @@ async def _check(driver: DriverBase, engine: Engine, job: UploadJob, checkpoint:
     await _claim(driver)
     has_key = job.attributes.get("sse_customer_key") is not None
     await check_checkpoint(engine.client, checkpoint, job.headers.part if has_key else job.headers.every)
+    _check_unused(driver, engine, checkpoint)
+
+
+def _check_unused(driver: DriverBase, engine: Engine, checkpoint: UploadCheckpoint) -> None:
     if driver._engine is not engine:
         raise DriverClosedError("the driver is closed")
     if checkpoint.upload_id in engine.known_uploads:
@@ -268,25 +272,25 @@ async def open_upload(
     elif resume is not None:
         require_no_tail(resume)
     engine = await engine_for(driver, job)
+    tail = TailObject(driver, job.bucket, key_of_tail(job.key), job.attributes, engine) if job.keeps_tail else None
+    found = b""
+    if tail is not None and resume is not None and resume.tail:
+        # Read before the upload is taken over: a failure leaves it and its tail to the next try, or to a living owner.
+        async with aclosing(tail.read(resume.bytes_in_parts, resume.tail)) as chunks:
+            found = b"".join([chunk async for chunk in chunks])
+        _check_unused(driver, engine, resume)
     async with run_upload(engine, job) as upload:
         if isinstance(upload, HeadUploader):
             await upload.begin()
         if isinstance(upload, LiveUploader):
-            await _keep_tail(driver, engine, upload, job, durable_every or 0)
+            assert tail is not None
+            keeper = upload.tail_keeper = TailKeeper(engine, job, upload, tail, durable_every or 0)
+            if found:
+                await upload.add(memoryview(found))
+            keeper.begin()
         yield UploadWriter(upload)
         if isinstance(upload, LiveUploader) and upload.tail_keeper is not None:
             upload.tail_keeper.stop()
-
-
-async def _keep_tail(driver: DriverBase, engine: Engine, upload: LiveUploader, job: UploadJob, every: float) -> None:
-    """Begin to keep the tail of `upload`, after the tail of its checkpoint was taken over."""
-    tail = TailObject(driver, job.bucket, key_of_tail(job.key), job.attributes, engine)
-    keeper = upload.tail_keeper = TailKeeper(engine, job, upload, tail, every)
-    if job.resume is not None and job.resume.tail:
-        async with aclosing(tail.read(job.resume.bytes_in_parts, job.resume.tail)) as chunks:
-            async for chunk in chunks:
-                await upload.add(memoryview(chunk))
-    keeper.begin()
 
 
 def identify_file(path: str | os.PathLike[str], descriptor: int | None = None) -> FileIdentity | None:

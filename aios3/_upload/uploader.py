@@ -333,6 +333,19 @@ class Uploader:
 
     # parts
 
+    async def begin_parts(self) -> None:
+        """Make the source parts although it may fit one, because parts need no memory while ``before_commit`` waits.
+
+        Has no effect on an upload that may only become one PutObject: it is streamed, has a seekable head, or has a
+        condition that the store ignores for parts.
+
+        Raises:
+            StorageError: the store refused, or the upload has failed meanwhile.
+        """
+        is_obeyed = not self._job.headers.has_conditions or self._engine.provider.conditional_complete is not False
+        if self.bytes_read and is_obeyed and not self.is_seekable and isinstance(self.sink, MultipartSink):
+            await self.sink.open()
+
     async def _send_part(self) -> None:
         await self.sink.send(self._assembler.take())
         await self.let_others_run()  # a source that never waits must not keep the loop from sending

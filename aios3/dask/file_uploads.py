@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import itertools
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar, Unpack
 
@@ -121,11 +121,12 @@ async def _batches(pairs: Pairs, size: int) -> AsyncGenerator[tuple[int, list[Pa
     count = itertools.count()
     if isinstance(pairs, AsyncIterable):
         batch: list[Pair] = []
-        async for path, key in pairs:
-            batch.append((os.fsdecode(path), key))
-            if len(batch) == size:
-                yield next(count), batch
-                batch = []
+        async with _closed_at_end(aiter(pairs)) as found:
+            async for path, key in found:
+                batch.append((os.fsdecode(path), key))
+                if len(batch) == size:
+                    yield next(count), batch
+                    batch = []
         if batch:
             yield next(count), batch
         return
@@ -135,6 +136,16 @@ async def _batches(pairs: Pairs, size: int) -> AsyncGenerator[tuple[int, list[Pa
             yield next(count), batch
     finally:
         thread.close()
+
+
+@asynccontextmanager
+async def _closed_at_end(iterator: AsyncIterator[T]) -> AsyncGenerator[AsyncIterator[T]]:
+    """Close a generator at the end of the block; other iterators have nothing to close."""
+    try:
+        yield iterator
+    finally:
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()
 
 
 def _next_batch(pairs: Iterator[tuple[Path, str]], size: int) -> list[Pair]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from fsspec.compression import compr
 from fsspec.core import get_compression
 from fsspec.spec import AbstractBufferedFile
 
+from aios3.errors import IntegrityError, StorageError
 from aios3.models import UploadReceipt
 from aios3.options import MIB
 
@@ -56,16 +56,27 @@ class ReadFile(AbstractBufferedFile):  # type: ignore[misc]
             IsADirectoryError: the path is the beginning of keys.
         """
         self.fs, self.path, self.kwargs = fs, path, options
+        self._etag: str | None = None
+        """ETag of the version that is read; ``None`` before it is known."""
         if size is None:
             details: Info = require_object(fs.info(path, **options))
             self._details, size = details, details["size"]
-            options.setdefault("if_match", details["ETag"])
+            self._etag = details["ETag"]
+            options.setdefault("if_match", self._etag)  # a pickled file reads the same version
         super().__init__(
             fs, path, "rb", block_size, cache_type=cache_type, cache_options=cache_options, size=size, **options
         )
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        found: bytes = self.fs.cat_file(self.path, start=start, end=end, **self.kwargs)
+        if start >= end:
+            return b""
+        found: bytes
+        found, etag = sync(self.fs.loop, self.fs._read_version, self.path, start, end, self.kwargs)
+        if etag is not None:
+            self._etag = self._etag or etag
+            self.kwargs.setdefault("if_match", etag)
+            if etag != self._etag:  # some stores ignore the condition
+                raise IntegrityError(f"{self.path} was replaced while it was read")
         return found
 
 
@@ -76,9 +87,18 @@ class Deferred:
         """Wrap `upload`, which belongs to `loop`."""
         self._upload = upload
         self._loop = loop
+        self.is_whole = False
+        """The store has all bytes."""
 
     def commit(self) -> None:
-        """Make the object."""
+        """Make the object.
+
+        Raises:
+            StorageError: an interrupt ended the call that sends it, and the store has not got all bytes.
+        """
+        if not self.is_whole:
+            self.discard()
+            raise StorageError("an upload of the transaction was interrupted, so it is discarded")
         sync(self._loop, self._upload.finish, commit=True)
 
     def discard(self) -> None:
@@ -125,7 +145,6 @@ class WriteFile(AbstractBufferedFile):  # type: ignore[misc]
         """
         super().__init__(fs, path, "wb", block_size, autocommit=autocommit)
         self._handled = sys.exception()
-        self._process = os.getpid()
         self._upload = sync(fs.loop, fs._hold_upload, path, attributes, is_exclusive=is_exclusive)
 
     @property
@@ -143,10 +162,17 @@ class WriteFile(AbstractBufferedFile):  # type: ignore[misc]
             ValueError: the file is closed.
         """
         self._raise_failure()
+        size = memoryview(data).nbytes
         if self._is_discarded:
-            return memoryview(data).nbytes
-        written: int = super().write(data)
-        return written
+            return size
+        if self.closed:
+            raise ValueError("I/O operation on closed file.")
+        try:
+            super().write(data)
+        except BaseException as error:  # an interrupt leaves open how many of the bytes were taken
+            self._fail(error)
+            raise
+        return size
 
     def flush(self, force: bool = False) -> None:
         """Pass on what is collected, if it fills the block. It does not make the object visible."""
@@ -165,9 +191,13 @@ class WriteFile(AbstractBufferedFile):  # type: ignore[misc]
             if final:
                 sync(self.fs.loop, self._upload.finish, commit=self.autocommit)
         except BaseException as error:  # an interrupt leaves open how much of the block was taken
+            self._fail(error)
+            raise
+
+    def _fail(self, error: BaseException) -> None:
+        if self._failure is None:
             self._failure = error
             self._abort()
-            raise
 
     def _abort(self) -> None:
         self.buffer = io.BytesIO()
@@ -255,6 +285,21 @@ class CompressedFile(io.BufferedIOBase):
 class TextFile(io.TextIOWrapper):
     """Text over a file that an exception discards. Without `close` it is discarded too."""
 
+    def __init__(self, file: Any, target: WriteFile, **text: Any) -> None:
+        """Write text to `file`, which is `target` or a compressor over it."""
+        super().__init__(file, **text)
+        self._target = target
+
+    def close(self) -> None:
+        """Close the file. Discard it if the rest of the text was not written: `io.TextIOWrapper` would commit it."""
+        try:
+            if not self.closed:
+                self.flush()
+        except BaseException:
+            self._target.discard()
+            raise
+        super().close()
+
     def __del__(self) -> None:
         """Leave the target to its own end: `io.IOBase` would close it, and so commit it."""
 
@@ -263,4 +308,4 @@ def wrap(target: WriteFile, mode: str, compression: str | None, text: Mapping[st
     """Return a file over `target` with the compression and the text that are asked for."""
     name = get_compression(target.path, compression)
     file: Any = target if name is None else CompressedFile(target, name)
-    return file if "b" in mode else TextFile(file, **text)
+    return file if "b" in mode else TextFile(file, target, **text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import weakref
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import suppress
 from typing import Any, Final
 
 import aiofiles
@@ -16,7 +16,7 @@ from fsspec.utils import stringify_path
 
 from aios3.credentials import Credentials, CredentialsProvider
 from aios3.driver import S3StorageDriver
-from aios3.errors import ResponseError
+from aios3.errors import ResponseError, StorageError
 from aios3.models import UploadProgress, UploadReceipt
 
 from .async_files import AsyncReadFile, AsyncWriteFile
@@ -148,9 +148,14 @@ class Aios3FileSystem(KeyDirectories, metaclass=_CachedByOptions):
         is_committed_alone = options.pop("autocommit", not self._intrans)
         name = self._strip_protocol(path)
         file = self._open(name, mode.rstrip("tb") + "b", block_size, is_committed_alone, **options)
+        try:
+            wrapped = wrap(file, mode, compression, text)
+        except BaseException:  # an unknown compression or encoding, which the caller may survive
+            file.discard()
+            raise
         if not is_committed_alone:
             self.transaction.files.append(file)
-        return wrap(file, mode, compression, text)
+        return wrapped
 
     def _open(
         self,
@@ -207,15 +212,21 @@ class Aios3FileSystem(KeyDirectories, metaclass=_CachedByOptions):
             start, end, _ = slice(start, end).indices((await self._info(name, **options))["size"])
         if end is not None and end <= (start or 0):
             return b""
-        bucket, key = split_path(name)
-        chunks = self.driver.download_object_as_stream(bucket, key, start=start, end=end, **options)
+        content, _ = await self._read_version(name, start, end, options)
+        return content
+
+    async def _read_version(
+        self, path: str, start: int | None, end: int | None, options: Mapping[str, Any]
+    ) -> tuple[bytes, str | None]:
+        """Return a range of an object, and the ETag of the version that it is of; ``None`` if there are no bytes."""
+        bucket, key = split_path(path)
         try:
-            with os_errors(name):
-                async with aclosing(chunks):
-                    return b"".join([chunk async for chunk in chunks])
+            with os_errors(path):
+                async with self.driver.open_object(bucket, key, start=start, end=end, **options) as found:
+                    return b"".join([chunk async for chunk in found]), found.etag
         except ResponseError as error:
             if error.status == _INVALID_RANGE:
-                return b""  # the object ends before `start`
+                return b"", None  # the object ends before `start`
             raise
 
     async def _pipe_file(self, path: str, value: Any, mode: str = "overwrite", **attributes: Any) -> None:
@@ -250,15 +261,25 @@ class Aios3FileSystem(KeyDirectories, metaclass=_CachedByOptions):
         return self._strip_protocol(require_file(path)), {"if_none_match": "*"} if mode == "create" else {}
 
     async def _defer(self, path: str, source: Any, attributes: Mapping[str, Any]) -> None:
-        """Send all of `source`, and leave the commit to the transaction."""
+        """Send all of `source`, and leave the commit to the transaction, which ends in blocking code."""
+        if self.asynchronous:
+            raise NotImplementedError("a transaction needs a filesystem that was made without asynchronous=True")
+        transaction = self.transaction
         upload = await self._hold_upload(path, attributes, is_exclusive="if_none_match" in attributes)
+        if self._transaction is not transaction:  # an interrupt has ended it
+            await upload.discard()
+            raise StorageError(f"the transaction has ended, so the upload to {path!r} is discarded")
+        deferred = Deferred(upload, self.loop)
+        transaction.files.append(deferred)  # before the upload, so that an interrupted transaction discards it
         try:
             await upload.write_from(source)
             await upload.finish(commit=False)
         except BaseException:
+            with suppress(ValueError):
+                transaction.files.remove(deferred)
             await upload.discard()
             raise
-        self.transaction.files.append(Deferred(upload, self.loop))
+        deferred.is_whole = True
 
     async def _get_file(self, rpath: str, lpath: str, callback: Any = DEFAULT_CALLBACK, **options: Any) -> None:
         name = self._strip_protocol(rpath)

@@ -71,6 +71,8 @@ class HeldUpload:
             async with driver.open_upload(bucket, key, before_commit=self._wait_for_approval, **attributes) as writer:
                 self._opened.set_result(writer)
                 await self._is_written.wait()
+                if not self._is_approved.is_set():  # many files of a transaction must not fill the driver's memory
+                    await writer._upload.begin_parts()
             return writer.receipt
 
     async def _wait_for_approval(self, _: CommitRequest) -> None:

@@ -203,17 +203,44 @@ async def test_another_object_at_the_key_of_the_tail_is_no_checkpoint(server, re
     assert tails(server) == [key]
 
 
-async def test_a_tail_that_was_replaced_since_is_not_taken_over(server, recorder, make_driver, ticks):
-    with pytest.raises(KeyError):
-        async with recorder.open_upload("bucket", KEY, durable_every=5) as upload:
-            await upload.write(b"x")
+@pytest.mark.parametrize("trouble", ["replaced", "refused", "cancelled", "twice"])
+async def test_a_tail_that_is_not_taken_over_leaves_the_recording_to_its_owner(
+    server, recorder, make_driver, ticks, trouble
+):
+    """The owner may live, and another try may succeed."""
+    other = make_driver()
+
+    async def resume(checkpoint):
+        async with other.open_upload("bucket", KEY, durable_every=5, resume=checkpoint):
+            await asyncio.Event().wait()
+
+    async with recorder.open_upload("bucket", KEY, durable_every=5) as upload:
+        await upload.write(CONTENT[:1500])
+        await ticks.pass_one()
+        checkpoint = await other.find_checkpoint("bucket", KEY)
+        await upload.write(CONTENT[1500:1510])
+        if trouble == "replaced":
             await ticks.pass_one()
-            other = make_driver()
-            checkpoint = dataclasses.replace(await other.find_checkpoint("bucket", KEY), tail=2)
             with pytest.raises(IntegrityError, match="was replaced"):
-                async with other.open_upload("bucket", KEY, durable_every=5, resume=checkpoint):
-                    pass
-            raise KeyError
+                await resume(checkpoint)
+        elif trouble == "refused":
+            server.faults.add(Fault("answer", "GetObject", times=100, status=403, code="AccessDenied"))
+            with pytest.raises(AccessDeniedError):
+                await resume(checkpoint)
+        else:
+            server.hold("GetObject")
+            task = asyncio.create_task(resume(checkpoint))
+            await server.wait_for(lambda server: server.held_requests)
+            if trouble == "cancelled":
+                task.cancel()
+            other._engine.known_uploads.add(checkpoint.upload_id)  # as another resumption by this driver would
+            server.release("GetObject")
+            with pytest.raises(asyncio.CancelledError if trouble == "cancelled" else ConfigurationError):
+                await task
+        assert len(tails(server)) == len(server.open_uploads) == 1
+        await upload.write(CONTENT[1510:])
+    assert server.objects["bucket", KEY].body == CONTENT
+    assert tails(server) == []
 
 
 async def test_closing_a_driver_with_a_journal_leaves_the_tail_to_the_next_process(

@@ -225,6 +225,13 @@ async def test_parts_that_are_cancelled_at_any_turn_leave_the_upload_open_and_no
 # the commit
 
 
+async def test_a_part_of_another_type_is_refused_before_a_request(server, driver):
+    upload = await driver.create_multipart_upload("bucket", "key")
+    with pytest.raises(TypeError, match="each of parts must be a UploadedPart, not a tuple"):
+        await driver.complete_multipart_upload(upload, parts=[(1, "etag")])
+    assert [request.operation for request in server.requests] == ["CreateMultipartUpload"]
+
+
 async def test_a_gap_is_refused_and_leaves_the_upload_open(server, driver):
     upload = await begin(driver)
     await driver.upload_part(upload, 2, CONTENT[:PART])

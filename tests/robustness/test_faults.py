@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from aios3 import CompletionUnknownError, ResponseError, StorageError, TransportError
-from aios3.testing import ALL_FAULT_KINDS, Fault
+from aios3.testing import ALL_FAULT_KINDS, Fault, S3Server
 from tests.support.fault_sweep import FOR_EVER, ONE_PUT, REQUESTS, Defect, a_fault, upload_with
-from tests.support.sweep import SMALL_PARTS
+from tests.support.sweep import CONTENT, SMALL_PARTS, driver_on
 
 LOOKS_ETAG_UP = dataclasses.replace(SMALL_PARTS, name="looks-etag-up", complete_etag_is_final=False)
 
@@ -148,6 +149,18 @@ async def test_a_false_success_of_complete_is_an_error_and_the_upload_is_aborted
     assert not outcome.committed
 
 
+async def test_an_older_object_of_the_same_size_does_not_hide_a_false_success_of_complete():
+    moment = datetime.now(UTC) - timedelta(minutes=5)
+    async with S3Server(SMALL_PARTS, clock=lambda: moment) as server, driver_on(server) as driver:
+        await driver.upload_object_via_stream(CONTENT[::-1], "bucket", "key")
+        moment += timedelta(minutes=5)
+        server.faults.add(Fault("garbage_200", "CompleteMultipartUpload", body=ANOTHER))
+        with pytest.raises(ResponseError, match="still lists the upload"):
+            await driver.upload_object_via_stream(CONTENT, "bucket", "key")
+        assert server.objects["bucket", "key"].body == CONTENT[::-1]
+        assert server.open_uploads == []
+
+
 async def test_the_etag_of_another_object_does_not_get_into_the_receipt():
     outcome = await upload_with(Fault("garbage_after", "CompleteMultipartUpload", status=200, body=ANOTHER))
 
@@ -201,3 +214,27 @@ async def test_every_lost_create_is_found_and_aborted():
 
     assert outcome.word == "exact"
     assert outcome.attempts == 2
+
+
+@pytest.mark.parametrize("is_checked", [True, False], ids=["checksum", "etag"])
+@pytest.mark.parametrize("is_stored", [True, False])
+@pytest.mark.parametrize(("operation", "size"), [("CompleteMultipartUpload", len(CONTENT)), ("PutObject", 100)])
+async def test_the_same_bytes_from_before_prove_no_commit(operation, size, is_stored, is_checked):
+    """They had other attributes, and a multipart upload would stay open."""
+    content, checksum = CONTENT[:size], "auto" if is_checked else None
+    moment = datetime.now(UTC) - timedelta(minutes=5)
+    async with S3Server(SMALL_PARTS, clock=lambda: moment) as server, driver_on(server) as driver:
+        transfer = dataclasses.replace(driver._transfer, checksum=checksum)
+        await driver.upload_object_via_stream(content, "bucket", "key", transfer=transfer, metadata={"state": "old"})
+        moment += timedelta(minutes=5)
+        server.faults.add(a_fault("drop_after" if is_stored else "drop_before", operation, None, FOR_EVER))
+        uploading = driver.upload_object_via_stream(
+            content, "bucket", "key", transfer=transfer, metadata={"state": "new"}
+        )
+        if is_stored:
+            await uploading
+        else:
+            with pytest.raises(TransportError):
+                await uploading
+        assert server.objects["bucket", "key"].headers["x-amz-meta-state"] == ("new" if is_stored else "old")
+        assert server.open_uploads == []

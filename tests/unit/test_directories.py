@@ -42,6 +42,16 @@ async def test_files_come_before_the_playlist_that_names_them_and_again_when_the
         assert [(await anext(changes)).relative, (await anext(changes)).relative] == ["sub/1.ts", "live.m3u8"]
 
 
+async def test_a_playlist_that_has_changed_during_an_upload_waits_for_the_new_file_that_it_names(here: Path) -> None:
+    for name, text in {"live.m3u8": playlist("0.ts"), "0.ts": "zero"}.items():
+        writing(name, text)()
+    async with aclosing(directory_changes(here, settle=0.05)) as changes:
+        assert (await anext(changes)).relative == "0.ts"
+        await asyncio.to_thread(writing("1.ts", "one"))
+        await asyncio.to_thread(writing("live.m3u8", playlist("0.ts", "1.ts")))
+        assert [(await anext(changes)).relative for _ in range(2)] == ["1.ts", "live.m3u8"]
+
+
 async def test_a_file_that_was_not_stored_comes_again_to_the_next_watch(here: Path) -> None:
     writing("0.ts", "zero")()
     for _ in range(2):

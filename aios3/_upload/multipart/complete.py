@@ -2,14 +2,15 @@
 
 A response to CompleteMultipartUpload can be lost, cut off, unreadable, or an error inside a 200, although the store has
 committed. A retry is right, but a refusal of the retry proves nothing either. So evidence is collected. If the key
-shows our nonce, our checksum, or the ETag that our parts make, the upload was committed. If the store still lists the
-upload, it was not committed. It is asked before the abort, because some stores call every abort a success. If the
-upload is gone, and no abort of ours can have ended it, the size and age of the object at the key decide. The outcome is
-unknown only if they cannot be seen, or do not fit our object.
+shows our nonce, the upload was committed. If the store still lists the upload, it was not committed, although the key
+may show the same bytes from before. The store is asked before the abort, because some call every abort a success. If
+the upload is gone, our checksum or the ETag that our parts make shows the commit. If no abort of ours can have ended
+the upload, the size and age of the object at the key also do. The outcome is unknown only if they cannot be seen, or do
+not fit our object.
 
 A clear success needs no further request if its ETag or checksum is that of our parts, and the store is known to report
-the ETag that HEAD will show. Otherwise one HEAD gives the ETag. If it shows no object of our size, the store is asked
-for the upload: one that is still listed was not committed, whatever the response said.
+the ETag that HEAD will show. Otherwise one HEAD gives the ETag. If it shows an object that cannot be ours, or none, the
+store is asked for the upload: one that is still listed was not committed, whatever the response said.
 """
 
 from __future__ import annotations
@@ -112,18 +113,23 @@ class Completion:
         """
         finding = await self._look()
         found = finding.found
-        if found is not None and found.size == self.size:
-            version_id = committed.version_id or found.version_id
-            return Committed(found.etag, version_id, committed.checksum, committed.request_id)
-        if finding.trouble is None and await self.guard.is_open(self.operation.upload_id):
+        is_shown = found is not None and found.size == self.size and self._may_show(committed, finding, found)
+        if not is_shown and finding.trouble is None and await self.guard.is_open(self.operation.upload_id):
             self.guard.completed(is_completed=False)
             raise self._false_success(committed)
-        return committed
+        if found is None or found.size != self.size:
+            return committed
+        version_id = committed.version_id or found.version_id
+        return Committed(found.etag, version_id, committed.checksum, committed.request_id)
+
+    def _may_show(self, committed: Committed, finding: Finding, found: StorageObject) -> bool:
+        """Return whether the ETag of the object is that of the response, or the object is likely ours."""
+        return found.etag == unquote_etag(committed.etag or "") or self._is_likely_ours(finding)
 
     async def _settle(self, refusal: Exception) -> Committed:
         """Find the outcome of a commit whose responses were not clear."""
         finding = await self._look()
-        if finding.found is not None and self._is_surely_ours(finding):
+        if finding.found is not None and await self._is_committed(finding, refusal):
             return self._found(finding.found)
         outcome = AbortOutcome.GONE
         if not isinstance(refusal, UploadNotFoundError):
@@ -134,6 +140,13 @@ class Completion:
         if finding.found is not None and is_ours(finding):
             return self._found(finding.found)
         raise self._unknown("the upload is gone, and the key does not show that it holds it") from refusal
+
+    async def _is_committed(self, finding: Finding, refusal: Exception) -> bool:
+        """Return whether the key shows our object, and not the same bytes from before, with other attributes."""
+        if not self._is_surely_ours(finding):
+            return False
+        is_certain = finding.is_marked or isinstance(refusal, UploadNotFoundError)
+        return is_certain or not await self.guard.is_open(self.operation.upload_id)
 
     async def _end(self, refusal: Exception) -> AbortOutcome:
         """Abort the upload if it may be open, and return `GONE` if nothing shows that it was.

@@ -30,9 +30,9 @@ async def put_object(
     """Put the object, and tell our own success from that of another writer.
 
     A response without an ETag does not prove that a store has sent it. A lost response does not prove a failure: with
-    ``if_none_match`` the store then refuses the retry, because the first attempt succeeded. In all these cases `proof`
-    decides. If it cannot, the MD5 of the object at the key decides, provided that the object was stored since the
-    upload began: the same bytes may have been there before, with other metadata.
+    ``if_none_match`` the store then refuses the retry, because the first attempt succeeded. In all these cases the
+    nonce of `proof` decides. Without one its checksum or the MD5 of the object at the key decides, provided that the
+    object was stored since the upload began: the same bytes may have been there before, with other metadata.
 
     Raises:
         ResponseError: the store refused.
@@ -60,9 +60,9 @@ async def put_object(
             upload_id=None,
         ) from refusal
     found, is_ours = finding.found, finding.is_ours
-    if found is not None and is_ours is None:
+    if found is not None and is_ours is not False and not finding.is_marked:
         is_new = found.last_modified is None or stored_after(client, found, log.began_at)
-        is_ours = is_new and found.etag == await hash_body(md5_hex, operation.body)
+        is_ours = is_new and (is_ours or found.etag == await hash_body(md5_hex, operation.body))
     if found is None or not is_ours:
         raise refusal
     return Committed(found.etag, found.version_id, checksum=found.checksum, request_id=None)

@@ -55,6 +55,8 @@ class Finding:
     """Object at the key; ``None`` if there is none, or the key cannot be looked at."""
     is_ours: bool | None = None
     """Result of the comparison with the proof; ``None`` if the proof cannot tell, or there is no object."""
+    is_marked: bool = False
+    """The object carries our nonce. Without it the same bytes may have been there before, with other attributes."""
     trouble: Exception | None = None
     """Reason why the key cannot be looked at; ``None`` if it can."""
 
@@ -79,7 +81,8 @@ async def look_for(
         return Finding()
     except Exception as error:  # noqa: BLE001 - credentials may fail with anything
         return Finding(trouble=error)
-    return Finding(found, proof.matches(found))
+    is_marked = proof.nonce is not None and found.metadata.get(NONCE_NAME) == proof.nonce
+    return Finding(found, proof.matches(found), is_marked)
 
 
 def multipart_etag(part_etags: list[str]) -> str | None:

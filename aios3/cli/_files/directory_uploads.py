@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 from aios3.cli._files.directory import Directory
@@ -73,16 +72,16 @@ class DirectoryUpload:
                 watched.sent(file)
         async for _ in changes:
             watched.see(await in_daemon_thread(self.directory.files), clock())
-            code = await self._send_ready(watched, clock())
+            code = await self._send_ready(watched, clock)
             if code not in _GOES_ON:
                 return code
         return ExitCode.DONE
 
-    async def _send_ready(self, watched: DirectoryWatch, now: float) -> ExitCode:
-        segments = watched.segments(now)
+    async def _send_ready(self, watched: DirectoryWatch, clock: Callable[[], float]) -> ExitCode:
+        segments = watched.segments(clock())
         code = await self._send(watched, [(file, self.directory.job(file)) for file in segments])
         while code is ExitCode.DONE:
-            playlists = await in_daemon_thread(lambda: list(self._complete_playlists(watched, now)))
+            playlists = await in_daemon_thread(lambda: list(self._complete_playlists(watched, clock())))
             if not playlists:
                 break
             code = await self._send(watched, playlists)
@@ -96,15 +95,8 @@ class DirectoryUpload:
         return code
 
     def _complete_playlists(self, watched: DirectoryWatch, now: float) -> Iterable[tuple[LocalFile, FileJob]]:
-        """Yield the playlists whose files are all stored, with their bytes, so that no later change gets in."""
-        for file in watched.playlists(now):
-            job = self.directory.job(file)
-            try:
-                body = Path(job.path).read_bytes()
-            except FileNotFoundError:
-                continue
-            if watched.is_complete(file, body):
-                yield file, replace(job, body=body)
+        for file, body in watched.complete_playlists(self.directory.path, self.directory.files, now):
+            yield file, replace(self.directory.job(file), body=body)
 
     async def _differing(self, files: Iterable[LocalFile]) -> list[FileJob]:
         jobs = {self.directory.job(file): file.size for file in files}

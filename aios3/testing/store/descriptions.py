@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import parse_qsl
 
 from aios3.testing.wire.answers import Refusal
 from aios3.testing.wire.heads import RequestHead
 
-__all__ = ["CONTENT_HEADERS", "CUSTOMER_KEY", "described"]
+__all__ = ["CONTENT_HEADERS", "CUSTOMER_KEY", "check_tags", "described"]
 
 CUSTOMER_KEY: Final = "x-amz-server-side-encryption-customer-key-md5"
 """Header with the MD5 of a customer key, which is all that is kept of the key."""
@@ -23,13 +24,16 @@ _NOT_DESCRIBING: Final = frozenset({
     "x-amz-decoded-content-length", "x-amz-trailer",
 })  # fmt: skip
 _MAX_METADATA: Final = 2048
+_MAX_TAGS: Final = 10
+_MAX_TAG_KEY: Final = 128
+_MAX_TAG_VALUE: Final = 256
 
 
 def described(head: RequestHead) -> dict[str, str]:
     """Return the headers that describe an object, by lower-case name.
 
     Raises:
-        Refusal: the user metadata is over 2 KiB.
+        Refusal: the user metadata is over 2 KiB, or S3 does not take the tags.
     """
     names = dict.fromkeys(name.lower() for name, _ in head.headers)
     chosen = {name: head.header(name) or "" for name in names if name in CONTENT_HEADERS or _is_description(name)}
@@ -42,7 +46,34 @@ def described(head: RequestHead) -> dict[str, str]:
     if size > _MAX_METADATA:
         message = "Your metadata headers exceed the maximum allowed metadata size"
         raise Refusal(400, "MetadataTooLarge", message, Size=size, MaxSizeAllowed=_MAX_METADATA)
+    _check_tag_header(chosen.get("x-amz-tagging", ""))
     return chosen
+
+
+def _check_tag_header(value: str) -> None:
+    tags = parse_qsl(value, keep_blank_values=True)
+    if len(dict(tags)) < len(tags):
+        message = (
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag "
+            "name duplicates."
+        )
+        raise Refusal(400, "InvalidArgument", message, ArgumentName="x-amz-tagging", ArgumentValue=value)
+    check_tags(tags)
+
+
+def check_tags(tags: list[tuple[str, str]]) -> None:
+    """Check the number and the lengths of tags.
+
+    Raises:
+        Refusal: S3 does not take these tags.
+    """
+    if len(tags) > _MAX_TAGS:
+        raise Refusal(400, "BadRequest", f"Object tags cannot be greater than {_MAX_TAGS}")
+    for key, value in tags:
+        if not 1 <= len(key) <= _MAX_TAG_KEY:
+            raise Refusal(400, "InvalidTag", "The TagKey you have provided is invalid", TagKey=key)
+        if len(value) > _MAX_TAG_VALUE:
+            raise Refusal(400, "InvalidTag", "The TagValue you have provided is invalid", TagKey=key, TagValue=value)
 
 
 def _without_framing(encoding: str) -> dict[str, str]:

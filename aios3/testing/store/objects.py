@@ -10,7 +10,7 @@ from aios3.testing.wire.bodies import Body, require_lock_digest, verify_checksum
 from aios3.testing.wire.documents import MalformedDocumentError, leaf, read_tags, tree, write_document
 from aios3.testing.wire.received import ReceivedRequest
 
-from .descriptions import described
+from .descriptions import check_tags, described
 from .state import Store, StoredObject, check_conditions
 
 __all__ = ["delete_object_tagging", "get_object_tagging", "put_object", "put_object_tagging"]
@@ -45,6 +45,7 @@ def put_object_tagging(store: Store, request: ReceivedRequest, body: Body) -> An
         tags = read_tags(body.kept or b"")
     except MalformedDocumentError as error:
         raise Refusal(400, "MalformedXML", f"The XML you provided was not well-formed: {error}") from None
+    check_tags(tags)
     return _tag(store, request, {"x-amz-tagging": urlencode(tags)}, status=200)
 
 

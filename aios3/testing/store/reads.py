@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Final
 
@@ -193,6 +193,8 @@ def _is_stored_after(found: StoredObject, since: str | None) -> bool | None:
         moment = parsedate_to_datetime(since or "")
     except ValueError:
         return None
+    if moment.tzinfo is None:  # the date names the zone -0000
+        moment = moment.replace(tzinfo=UTC)
     return found.stored_at.replace(microsecond=0) > moment
 
 

@@ -132,7 +132,7 @@ def read_tags(body: bytes) -> list[tuple[str, str]]:
     for element in _parse(body, "Tagging").iter():
         if _local_name(element) == "Tag":
             fields = {_local_name(child): child.text or "" for child in element}
-            if not fields.get("Key"):
+            if "Key" not in fields:
                 raise MalformedDocumentError("a tag has a Key")
             tags.append((fields["Key"], fields.get("Value", "")))
     return tags

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from aios3 import IntegrityError, MultipartUpload, UploadedPart
@@ -56,3 +58,20 @@ async def test_batches_are_numbered_and_the_last_is_smaller():
     pairs = [(f"path{number}", f"key{number}") for number in range(5)]
     assert [batch async for batch in _batches(iter(pairs), 2)] == [(0, pairs[:2]), (1, pairs[2:4]), (2, pairs[4:])]
     assert [batch async for batch in _batches([], 2)] == []
+
+
+async def test_a_generator_of_pairs_is_closed_when_the_batches_are():
+    closed = []
+
+    async def pairs():
+        try:
+            while True:
+                yield "path", "key"
+        finally:
+            await asyncio.sleep(0)
+            closed.append(True)
+
+    batches = _batches(pairs(), 2)
+    assert await anext(batches) == (0, [("path", "key")] * 2)
+    await batches.aclose()
+    assert closed == [True]

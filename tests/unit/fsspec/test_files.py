@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import contextlib
 import gc
+import io
 import random
 import warnings
 from collections.abc import Callable
@@ -11,9 +14,11 @@ from typing import Any
 
 import pytest
 from fsspec.core import OpenFile
+from fsspec.spec import AbstractBufferedFile
 
-from aios3 import AccessDeniedError
+from aios3 import AccessDeniedError, StorageError
 from aios3.fsspec import Aios3FileSystem
+from aios3.fsspec.files import WriteFile
 from aios3.testing import Fault, S3Server
 from tests.conftest import PART
 from tests.unit.fsspec.conftest import MakeFileSystem, wait_for
@@ -48,6 +53,82 @@ def test_a_block_that_ends_commits_all_bytes(fs, store, kind):
     assert not store.open_uploads
     with FILES[kind](fs, "r") as file:
         assert file.read() == content_for(kind)
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, method: Callable[..., int], number: int) -> None:
+    """Raise at one call of a method, before it has done anything, as Ctrl-C may."""
+    owner, calls = AbstractBufferedFile if method is AbstractBufferedFile.write else WriteFile, iter(range(10**6))
+
+    def interrupted(*arguments: Any) -> int:
+        if next(calls) == number:
+            raise KeyboardInterrupt
+        return method(*arguments)
+
+    monkeypatch.setattr(owner, "write", interrupted)
+
+
+@pytest.mark.parametrize("kind", ["binary", "text", "gzip", "gzip-text", "closing"])
+@pytest.mark.parametrize("method", [AbstractBufferedFile.write, WriteFile.write], ids=["inside", "before"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_interrupted_write_commits_nothing_also_during_the_close(fs, store, kind, method, number, monkeypatch):
+    """A wrapper passes on its rest when it is closed, and no block sees an exception then."""
+    interrupt(monkeypatch, method, number)
+    with contextlib.suppress(KeyboardInterrupt), FILES[kind](fs, "w") as file:
+        file.write(content_for(kind, "short"))
+    committed = "short" if number == 1 and "gzip" not in kind else None
+    monkeypatch.undo()
+    assert [fs.cat_file(path) for path in fs.find("bucket")] == ([] if committed is None else [b"short"])
+    assert not store.open_uploads
+
+
+@pytest.mark.parametrize("wrap", [io.TextIOWrapper, io.BufferedWriter])
+def test_an_interrupted_write_commits_nothing_through_wrappers_of_others(fs, store, wrap, monkeypatch):
+    interrupt(monkeypatch, AbstractBufferedFile.write, 0)
+    file = wrap(fs.open(PATH, "wb"))
+    file.write("short" if wrap is io.TextIOWrapper else b"short")
+    with pytest.raises(KeyboardInterrupt):
+        file.close()
+    assert store.objects == {}
+
+
+def test_a_failed_write_cannot_be_skipped(fs, store, monkeypatch):
+    interrupt(monkeypatch, AbstractBufferedFile.write, 1)
+    with pytest.raises(KeyboardInterrupt), fs.open(PATH, "wb") as file:  # noqa: PT012 - the block is the scene
+        file.write(b"begin")
+        with contextlib.suppress(KeyboardInterrupt):
+            file.write(b"middle")
+        file.write(b"end")
+    assert store.objects == {}
+
+
+def test_an_asynchronous_filesystem_refuses_transactions(make_fs: MakeFileSystem, store):
+    fs = make_fs(asynchronous=True)
+
+    async def use() -> None:
+        with fs.transaction:
+            await fs._pipe_file(PATH, b"")
+
+    with pytest.raises(NotImplementedError, match="transaction"):
+        asyncio.run(use())
+    assert store.requests == []
+
+
+@pytest.mark.parametrize("wrong", [{"encoding": "none"}, {"compression": "none"}])
+def test_a_file_that_cannot_be_wrapped_is_not_committed_by_its_transaction(fs, store, wrong):
+    with fs.transaction, pytest.raises((LookupError, ValueError)):
+        fs.open(PATH, "w", **wrong)
+    assert (store.objects, store.requests) == ({}, [])
+
+
+def test_a_wrong_argument_of_write_changes_nothing(fs):
+    with fs.open(PATH, "wb") as file:
+        file.write(b"one")
+        with pytest.raises(TypeError):
+            file.write("two")
+        file.write(b"three")
+    assert fs.cat_file(PATH) == b"onethree"
+    with pytest.raises(ValueError, match="closed"):
+        file.write(b"four")
 
 
 @every_file
@@ -280,6 +361,32 @@ class TestTransaction:
                 fs.pipe_file("bucket/pipe", (bytes(PART // part) for part in (1, 1, 1, 0)))
             assert not store.open_uploads
         assert not store.objects
+
+    @pytest.mark.parametrize("is_raised", [True, False])
+    def test_an_interrupted_call_is_discarded_with_it(self, fs, store, is_raised):
+        """An interrupt ends the wait of the calling thread, and not the coroutine in the event loop."""
+        store.hold("UploadPart")
+        with pytest.raises(KeyboardInterrupt if is_raised else StorageError, match="interrupt"), fs.transaction:
+            running = asyncio.run_coroutine_threadsafe(fs._pipe_file(PATH, bytes(9 * PART)), fs.loop)
+            wait_for(store, lambda store: store.held_requests)
+            if is_raised:
+                raise KeyboardInterrupt("interrupt")
+        with pytest.raises((StorageError, concurrent.futures.CancelledError)):
+            running.result()
+        store.release("UploadPart")
+        assert (store.objects, store.open_uploads) == ({}, [])
+
+    def test_a_call_that_outlasts_it_sends_nothing(self, fs, store, monkeypatch):
+        hold = fs._hold_upload
+
+        async def hold_after_the_end(*arguments, **options):
+            fs._transaction = None
+            return await hold(*arguments, **options)
+
+        monkeypatch.setattr(fs, "_hold_upload", hold_after_the_end)
+        with fs.transaction, pytest.raises(StorageError, match="has ended"):
+            fs.pipe_file(PATH, bytes(9 * PART))
+        assert store.requests == []
 
     def test_a_file_whose_exception_is_caught_is_left_out(self, fs, store):
         with fs.transaction:

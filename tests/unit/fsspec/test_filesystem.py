@@ -16,7 +16,7 @@ import fsspec
 import pytest
 
 from aios3 import Credentials, TransferConfig
-from aios3.errors import ConfigurationError
+from aios3.errors import ConfigurationError, IntegrityError, PreconditionFailedError
 from aios3.fsspec import Aios3FileSystem
 from tests.conftest import PART
 from tests.support.places import ROOT
@@ -110,6 +110,22 @@ def test_a_pickle_has_the_options_and_works(fs, store):
     fs.pipe_file(PATH, bytes(PART)[::-1] + b"1")
     with pytest.raises(Exception, match="412|Precondition"):
         pickle.loads(pickle.dumps(fs.open(PATH, if_match="0" * 32)))
+
+
+@pytest.mark.parametrize("size", [None, 3 * PART])
+@pytest.mark.parametrize("is_ignored", [False, True], ids=["obeyed", "ignored"])
+def test_a_file_never_mixes_two_versions(fs, store, size, is_ignored, monkeypatch):
+    """Also if its size was given, so nothing was looked up, and at a store that ignores If-Match."""
+    if is_ignored:
+        monkeypatch.setattr("aios3.testing.store.reads.is_wanted", lambda *_: True)
+    fs.pipe_file(PATH, b"a" * (3 * PART))
+    with fs.open(PATH, size=size, cache_type="none") as file:
+        assert file.read(PART) == b"a" * PART
+        copy = pickle.loads(pickle.dumps(file))
+        fs.pipe_file(PATH, b"b" * (3 * PART))
+        for each in [file] if is_ignored else [file, copy]:
+            with pytest.raises(IntegrityError if is_ignored else PreconditionFailedError):
+                each.read(PART)
 
 
 def test_json_has_the_options_and_on_request_no_secret(store):

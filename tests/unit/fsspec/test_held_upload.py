@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 
 import anyio
 import pytest
 
-from aios3 import StorageError
+from aios3 import StorageError, TransferConfig
 from aios3.fsspec.held_upload import HeldUpload
 from aios3.testing import Fault
 from tests.conftest import PART
@@ -24,6 +25,43 @@ async def test_a_held_upload_is_stored_and_invisible_until_the_commit(driver, se
     await upload.finish(commit=True)
     await upload.discard()
     assert (upload.receipt.size, len(server.objects), server.open_uploads) == (3 * PART, 1, [])
+
+
+async def test_short_uploads_that_wait_for_their_commit_leave_memory_for_others(make_driver, server):
+    driver = make_driver(transfer=TransferConfig(part_size=PART, memory_limit=2 * PART, spill_directory=None))
+    uploads = [await HeldUpload.open(driver, f"{PATH}{number}", {}) for number in range(5)]
+    for upload in uploads:
+        await upload.write(bytes(PART))
+        await upload.finish(commit=False)
+    assert (len(server.open_uploads), server.objects) == (5, {})
+    for upload in uploads:
+        await upload.finish(commit=True)
+    assert (len(server.objects), server.open_uploads) == (5, [])
+
+
+@pytest.mark.parametrize(
+    ("size", "attributes"),
+    [(0, {}), (10, {"seekable_head": PART}), (10, {"size": 10, "if_none_match": "*"})],
+    ids=["empty", "seekable", "condition"],
+)
+async def test_an_upload_that_no_parts_may_make_waits_for_its_commit_as_one_put(make_driver, server, size, attributes):
+    """The store ignores conditions for parts, and a head is written last."""
+    driver = make_driver(provider=dataclasses.replace(server.store.provider, conditional_complete=False))
+    upload = await HeldUpload.open(driver, PATH, attributes)
+    await upload.write(bytes(size))
+    await upload.finish(commit=False)
+    assert server.requests == []
+    await upload.finish(commit=True)
+    assert [request.operation for request in server.requests] == ["PutObject"]
+
+
+async def test_a_refused_beginning_of_parts_is_the_error_of_the_end(driver, server):
+    server.faults.add(Fault("answer", "CreateMultipartUpload", status=403, code="AccessDenied"))
+    upload = await HeldUpload.open(driver, PATH, {})
+    await upload.write(bytes(10))
+    with pytest.raises(PermissionError):
+        await upload.finish(commit=False)
+    assert server.open_uploads == []
 
 
 async def test_a_discarded_upload_cannot_be_committed(driver, server):

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import zlib
 from datetime import UTC, datetime
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -113,3 +113,37 @@ async def test_tags_are_replaced_and_removed(serve):
     assert (
         await client.request("PUT", "/bucket/key?tagging=", body=b"<Tagging><Tag/></Tagging>")
     ).code == "MalformedXML"
+
+
+@pytest.mark.parametrize(
+    ("tags", "code"),
+    [
+        ([(f"k{number}", "") for number in range(10)], None),
+        ([(f"k{number}", "") for number in range(11)], "BadRequest"),
+        ([("k" * 128, "v" * 256)], None),
+        ([("k" * 129, "v")], "InvalidTag"),
+        ([("k", "v" * 257)], "InvalidTag"),
+        ([("", "v")], "InvalidTag"),
+    ],
+)
+async def test_tags_that_s3_refuses_are_refused_in_a_header_and_in_a_document(serve, tags, code: str | None):
+    server, client = await serve()
+    await client.request("PUT", "/bucket/tagged", body=BODY)
+    document = "".join(f"<Tag><Key>{key}</Key><Value>{value}</Value></Tag>" for key, value in tags)
+    answers = [
+        await client.request("PUT", "/bucket/key", {"x-amz-tagging": urlencode(tags)}, BODY),
+        await client.request("POST", "/bucket/key?uploads=", {"x-amz-tagging": urlencode(tags)}),
+        await client.request(
+            "PUT", "/bucket/tagged?tagging=", body=f"<Tagging><TagSet>{document}</TagSet></Tagging>".encode()
+        ),
+    ]
+    assert [(answer.status, code and answer.code) for answer in answers] == [(400 if code else 200, code)] * 3
+    assert (("bucket", "key") in server.objects, len(server.open_uploads)) == (
+        (True, 1) if code is None else (False, 0)
+    )
+
+
+async def test_a_tag_that_comes_twice_in_a_header_is_refused(serve):
+    server, client = await serve()
+    assert (await client.request("PUT", "/bucket/key", {"x-amz-tagging": "a=1&a=2"}, BODY)).code == "InvalidArgument"
+    assert server.objects == {}

@@ -122,6 +122,7 @@ async def test_an_object_without_parts_is_its_first_part(serve):
         ({"If-Modified-Since": "Tue, 01 Jan 2030 12:00:00 GMT"}, 304),
         ({"If-Modified-Since": "Tue, 01 Jan 2030 11:59:59 GMT"}, 200),
         ({"If-Modified-Since": "nonsense"}, 200),
+        ({"If-Modified-Since": "Tue, 01 Jan 2030 12:00:00 -0000"}, 304),
         ({"If-Unmodified-Since": "Tue, 01 Jan 2030 12:00:00 GMT"}, 200),
         ({"If-Unmodified-Since": "Tue, 01 Jan 2030 11:59:59 GMT"}, 412),
         ({"If-Match": "ETAG", "If-Unmodified-Since": "Tue, 01 Jan 2030 11:59:59 GMT"}, 200),
