@@ -22,7 +22,7 @@ from .messages import Request
 from .uri import canonical_query, request_url
 
 if TYPE_CHECKING:
-    from _hashlib import HASH
+    from hashlib import _Hash
 
 __all__ = [
     "EMPTY_SHA256",
@@ -178,7 +178,7 @@ def signature(key: bytes, text: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _prepared(key: bytes) -> tuple[HASH, HASH]:
+def _prepared(key: bytes) -> tuple[_Hash, _Hash]:
     """Return the inner and the outer hash of HMAC-SHA256 after the padded key, which has at most 64 bytes."""
     padded = key.ljust(_EMPTY.block_size, b"\0")
     return sha256(padded.translate(_INNER_PAD)), sha256(padded.translate(_OUTER_PAD))
