@@ -12,7 +12,8 @@ from typing import Any, Final, Literal, Protocol, TextIO
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from aios3.cli._shared.options import F
 from aios3.cli._shared.output import format_size, printable
@@ -77,13 +78,21 @@ class _Nothing:
         return nullcontext()
 
 
+class _Rate(ProgressColumn):
+    """Rate in the binary units of the size beside it. Rich's own column has decimal units."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{format_size(speed)}/s", style="progress.data.speed")
+
+
 def _bar(stream: TextIO) -> Progress:
     # Rich obeys NO_COLOR. Standard output and error stay as they are, for receipts and the words of commands.
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
+        _Rate(),
         TimeElapsedColumn(),
         console=Console(file=stream, force_terminal=True),
         redirect_stdout=False,

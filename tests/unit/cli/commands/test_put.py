@@ -83,6 +83,7 @@ def test_an_upload_that_fails_ends_its_command(aios3: CommandLine, tmp_path: Pat
         (["put", "-", "file", "s3://bucket/"], 2, "is a source of its own"),
         (["put", "file", "s3://bucket/k", "--", "true"], 2, "leave out the files"),
         (["put", ".", "s3://bucket/k"], 2, "aios3 put -r ."),
+        (["put", "a film", "s3://bucket/k"], 2, "aios3 put -r 'a film' s3://bucket/k"),
         (["put", "-r", "a", "b", "s3://bucket/"], 2, "one directory"),
         (["put", "-r", "missing", "s3://bucket/"], 3, "No such file"),
         (["put", "-r", ".", "s3://bucket/", "--watch", "--dry-run"], 2, "exclude each other"),
@@ -91,6 +92,7 @@ def test_an_upload_that_fails_ends_its_command(aios3: CommandLine, tmp_path: Pat
 )
 def test_the_exit_code_says_whose_fault_it_was(aios3: CommandLine, words: list[str], code: int, message: str) -> None:
     Path("file").write_bytes(b"content")
+    Path("a film").mkdir()
     done = aios3(words[0], "--max-attempts", "1", "--progress", "none", *words[1:])
     assert (done.code, aios3.server.open_uploads) == (code, [])
     assert message in done.err

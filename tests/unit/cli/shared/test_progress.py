@@ -6,11 +6,12 @@ import io
 import json
 
 import pytest
+from rich.progress import DownloadColumn
 
 from aios3.cli._shared.options import _ATTRIBUTES as OPTIONS  # noqa: N811
 from aios3.cli._shared.options import StoreOptions, UploadOptions
 from aios3.cli._shared.output import show_receipt
-from aios3.cli._shared.progress import make_display
+from aios3.cli._shared.progress import _bar, _Rate, make_display
 from aios3.models import UploadAttributes, UploadProgress, UploadReceipt
 from aios3.options import MIB
 
@@ -66,6 +67,17 @@ def test_lines_beside_a_bar_have_the_terminal_for_themselves(monkeypatch: pytest
         after = stream.getvalue()[written:].removeprefix("receipt\n")
     assert before.endswith("\x1b[?25h\r\x1b[1A\x1b[2K")  # the cursor is back, and the line of the bar is empty
     assert "s3://b/k" in after
+
+
+def test_the_bar_shows_the_rate_in_the_units_of_the_size() -> None:
+    now = 0.0
+    bar = _bar(Terminal())
+    bar.get_time = lambda: now
+    task = bar.add_task("name", total=4 * MIB)
+    for now in (1.0, 2.0, 3.0):
+        bar.update(task, completed=now * MIB)
+    shown = [column.render(bar.tasks[0]) for column in bar.columns if isinstance(column, DownloadColumn | _Rate)]
+    assert [text.plain for text in shown] == ["3.0/4.0 MiB", "1.0 MiB/s"]
 
 
 def test_a_terminal_without_colour_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
