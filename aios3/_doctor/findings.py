@@ -48,7 +48,7 @@ Report = Callable[[Finding], None]
 _ADVICE: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (ContainerNotFoundError, "bucket", "check the bucket's name, --endpoint-url and --provider"),
     (CredentialsError, "credentials", "check the access key id and its secret, --profile and --region"),
-    (AccessDeniedError, "permissions", "give these keys the permission, or choose others with --profile"),
+    (AccessDeniedError, "permissions", "give these keys the permission, or choose other keys with --profile"),
     (ThrottledError, "endpoint", "the store asks for fewer requests: try again later"),
     (
         ResponseError,

@@ -46,8 +46,8 @@ async def check_writing(scratch: Scratch, report: Report) -> bool:
 def _no_writing(error: ResponseError) -> Finding:
     is_denied = isinstance(error, AccessDeniedError)
     text = f"the keys may not write objects ({describe_refusal(error)})" if is_denied else str(error)
-    advice = "give them s3:PutObject and s3:AbortMultipartUpload, or choose others with --profile" if is_denied else ""
-    return Finding("permission to write", "problem", text, advice)
+    advice = "give them s3:PutObject and s3:AbortMultipartUpload, or choose other keys with --profile"
+    return Finding("permission to write", "problem", text, advice if is_denied else "")
 
 
 async def check_conditions(scratch: Scratch, provider: Provider, report: Report) -> None:

@@ -36,7 +36,7 @@ def rm(
     store: StoreOptions,
     **options: Any,
 ) -> int:
-    """Delete objects. A missing object is no error."""
+    """Delete objects. A missing object is not an error."""
     given = cast("DeleteOptions", {name: value for name, value in options.items() if value is not None})
     if given and (recursive or len(urls) > 1):
         raise click.UsageError("--version-id and --if-match are for one object")

@@ -210,7 +210,7 @@ class _Concurrency(click.ParamType):  # type: ignore[type-arg] # older versions 
         if value == "auto" or isinstance(value, int):
             return cast("int | str", value)
         if not value.isdecimal():
-            self.fail(f"{value!r} is no number: write 8, or auto", param, ctx)
+            self.fail(f"{value!r} is not a number: write 8, or auto", param, ctx)
         return int(value)
 
 

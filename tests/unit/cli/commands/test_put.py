@@ -67,7 +67,7 @@ def test_an_upload_that_fails_ends_its_command(aios3: CommandLine, tmp_path: Pat
         (["put", "file", "s3://bucket/k", "--if-match", "0" * 32], 1, "404 NoSuchKey"),
         (["put", "file", "s3://bucket/k", "--endpoint-url", "http://127.0.0.1:1"], 4, "check --endpoint-url"),
         (["put", "file", "s3://bucket/k", "--part-size", "1K"], 2, "part_size"),
-        (["put", "file", "s3://bucket/k", "--part-size", "much"], 2, "'much' is no size"),
+        (["put", "file", "s3://bucket/k", "--part-size", "much"], 2, "'much' is not a size"),
         (["put", "file", "s3://bucket/k", "--provider", "nobody"], 2, "nobody"),
         (["put", "file", "s3://bucket/k", "--profile", "nobody"], 2, "nobody"),
         (["put", "file", "s3://bucket/k", "--size", "3"], 2, "a file has its own size"),
@@ -194,7 +194,7 @@ def test_a_directory_skips_what_is_there_and_equal(aios3: CommandLine) -> None:
     assert set(aios3.keys()) == {"www/a.txt", "www/sub/b.txt", "www/big"}
     Path("site/a.txt").write_text("A")
     again = aios3(*words)
-    assert "2 of 3 files are there already" in again.err
+    assert "2 of 3 files are already stored" in again.err
     assert [line.split(":")[1] for line in again.out.splitlines()] == ["//bucket/www/a.txt"]
     assert len(aios3(*words, "--no-skip").out.splitlines()) == 3
 
