@@ -149,24 +149,28 @@ class _Lines:
     @contextmanager
     def following(self, name: str) -> Iterator[OnProgress | None]:
         began = written = self._clock()
+        resumed = 0
         last: UploadProgress | None = None
 
         def on_progress(progress: UploadProgress) -> None:
-            nonlocal written, last
+            nonlocal written, resumed, last
+            if last is None and progress.parts_stored:  # parts of an earlier process: they say nothing about the rate
+                resumed = progress.bytes_stored
             last, now = progress, self._clock()
             if now - written >= self._seconds:
                 written = now
-                self._show(name, progress, now - began)
+                self._show(name, progress, resumed, now - began)
 
         yield on_progress
         if last is not None:
-            self._show(name, last, self._clock() - began)
+            self._show(name, last, resumed, self._clock() - began)
 
     def writing(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def _show(self, name: str, progress: UploadProgress, elapsed: float) -> None:
-        click.echo(self._write(name, progress, progress.bytes_stored / elapsed if elapsed > 0 else 0.0), self._stream)
+    def _show(self, name: str, progress: UploadProgress, resumed: int, elapsed: float) -> None:
+        rate = (progress.bytes_stored - resumed) / elapsed if elapsed > 0 else 0.0
+        click.echo(self._write(name, progress, rate), self._stream)
 
 
 def _plain_line(name: str, progress: UploadProgress, rate: float) -> str:

@@ -23,26 +23,31 @@ class Terminal(io.StringIO):
         return True
 
 
-def show(kind: str, stream: io.StringIO, times: list[float]) -> str:
-    """Show four steps of an upload, with the clock at these times."""
+def show(kind: str, stream: io.StringIO, times: list[float], first: int = 0) -> str:
+    """Show an upload of four parts, which begins with `first` of them, with the clock at these times."""
     clock = iter(times)
     with make_display(kind, stream, lambda: next(clock)) as display, display.following("s3://b/\x1b[2Jk") as follow:
-        for done in range(1, 5):
+        for done in range(first, 5):
             if follow is not None:
                 follow(UploadProgress(done * MIB, done * MIB, 4 * MIB, done, done * MIB))
     return stream.getvalue()
 
 
 def test_plain_lines_are_seconds_apart_and_the_last_one_is_there() -> None:
-    shown = show("auto", io.StringIO(), [0, 1, 5, 6, 7, 8]).splitlines()
+    shown = show("auto", io.StringIO(), [0, 0, 1, 5, 6, 7, 8]).splitlines()
     assert [line.split(": ")[2] for line in shown] == ["2.0 MiB of 4.0 MiB stored, 409.6 KiB/s"] + [
         "4.0 MiB of 4.0 MiB stored, 512.0 KiB/s"
     ]
     assert "\x1b" not in shown[0]
 
 
+def test_parts_of_an_earlier_process_do_not_count_towards_the_rate() -> None:
+    shown = show("auto", io.StringIO(), [0, 1, 2, 4], first=3)
+    assert shown.splitlines()[-1].endswith("4.0 MiB of 4.0 MiB stored, 256.0 KiB/s")
+
+
 def test_json_lines_have_the_names_of_the_python_api() -> None:
-    shown = json.loads(show("json", Terminal(), [0, 1, 1, 1, 1, 2]).splitlines()[-1])
+    shown = json.loads(show("json", Terminal(), [0, 0, 1, 1, 1, 1, 2]).splitlines()[-1])
     assert set(shown) == {"url", "bytes_per_second", *UploadProgress.__dataclass_fields__}
 
 
@@ -51,7 +56,7 @@ def test_json_lines_have_the_names_of_the_python_api() -> None:
 )
 def test_a_bar_is_for_terminals(kind: str, term: str, is_bar: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", term)
-    shown = show(kind, Terminal(), [0, 1, 2, 3, 4, 5])
+    shown = show(kind, Terminal(), [0, 0, 1, 2, 3, 4, 5])
     assert ("\x1b" in shown) is is_bar
     assert "\x1b[2J" not in shown
 
