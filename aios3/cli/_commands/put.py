@@ -131,7 +131,8 @@ def put(
     """Upload files, standard input (-), or the output of a command: every byte or nothing.
 
     Words after -- are a command. aios3 commits its output only if it exits with 0, and ends it if the upload fails.
-    If the URL ends with a slash, aios3 adds the name of each file to it. Standard output gets a line for each object.
+    If the URL ends with a slash, aios3 adds the name of each file to it. With -r it adds the path below the directory.
+    Standard output gets a line for each object.
     """
     url, names = _url_and_names(words)
     choice = _Choice(**{name: options.pop(name) for name in _Choice.__dataclass_fields__})
