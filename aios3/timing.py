@@ -11,6 +11,8 @@ __all__ = ["UploadTiming"]
 class UploadTiming:
     """Wall time of one upload in seconds, from the call to the commit, divided by what the upload waited for.
 
+    With ``durable_every``, the request that deletes the tail comes after the commit and is not part of it.
+
     Each moment counts once, so the fields add up to `total`. A wait of the task that reads the source comes first:
     `source`, `memory` and `slot` count while parts are in flight behind it. The next four fields are moments in which
     that task waits for requests only. Of several requests, one that sends decides, then one that waits for its

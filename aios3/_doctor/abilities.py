@@ -23,7 +23,9 @@ class Ability:
     ignored: str
     """What happens if the store ignores the request's wish, as a sentence."""
     instead: str
-    """What to do if the store lacks the ability."""
+    """What to do if the store lacks the ability, as an imperative."""
+    what: str
+    """What a request has that asks for the ability, such as ``"If-None-Match"``."""
     relies: bool | None
     """Whether the provider's record says that the store has it; ``None``: not known."""
     field: str
@@ -37,12 +39,16 @@ class Ability:
             detail: status and code of its response, if that says more.
         """
         if shown == "obeyed":
-            advice = "" if self.relies is not False else f"a Provider with {self.field} changed would use it"
+            advice = (
+                ""
+                if self.relies is not False
+                else f"aios3 does not rely on this: the record of --provider denies it ({self.field})"
+            )
             return Finding(self.subject, "ok", self.obeyed, advice)
         if shown == "unclear":
-            return Finding(self.subject, "warning", f"it could not be found out: {detail}")
-        text = self.ignored if shown == "ignored" else f"the store refuses it ({detail})"
+            return Finding(self.subject, "warning", f"the examination could not find this out: {detail}")
+        text = self.ignored if shown == "ignored" else f"the store refuses requests with {self.what} ({detail})"
         if self.relies:
-            advice = f"choose the right --provider: the record in use says otherwise ({self.field})"
+            advice = f"choose the right --provider: with this one aios3 relies on it ({self.field})"
             return Finding(self.subject, "problem", text, advice, "store")
         return Finding(self.subject, "warning", text, self.instead)

@@ -44,7 +44,7 @@ async def check_access(client: OperationClient, provider: Provider, bucket: str,
     report(Finding("endpoint", "ok", f"{client.endpoint.scheme}://{host} responds as S3 (provider {provider.name})"))
     report(_judge_region(client, bucket))
     report(_judge_clock(client))
-    report(Finding("credentials", "ok", f"the store takes {origin}"))
+    report(Finding("credentials", "ok", f"the store accepts {origin}"))
     report(_judge_listing(denied))
     return True
 
@@ -63,8 +63,8 @@ async def _name_credentials(client: OperationClient) -> str:
 def _judge_region(client: OperationClient, bucket: str) -> Finding:
     found = client.region_of(bucket)
     if found == client.region:
-        return Finding("region", "ok", f"the store takes signatures for region {found}")
-    text = f"the bucket is in region {found}, and requests are signed for {client.region} first"
+        return Finding("region", "ok", f"the store accepts signatures for region {found}")
+    text = f"the bucket is in region {found}, but aios3 signs the first request for {client.region}"
     return Finding("region", "warning", text, f"pass --region {found}, or set AWS_REGION={found}")
 
 
@@ -75,12 +75,17 @@ def _judge_clock(client: OperationClient) -> Finding:
     if size < _TOLERATED:
         return Finding("clock", "ok", "this machine's clock agrees with the store's")
     text = f"this machine's clock is {round(size.total_seconds() / 60)} minutes {direction} the store's"
-    consequence = "; the library corrects that, and presigned URLs are wrong by it" if size >= _REFUSED else ""
-    return Finding("clock", "warning", text + consequence, "set the clock, and keep it right with NTP")
+    consequence = "; aios3 corrects its requests, but not URLs that it signs before them" if size >= _REFUSED else ""
+    return Finding("clock", "warning", text + consequence, "set the clock, and synchronise it with NTP")
 
 
 def _judge_listing(denied: AccessDeniedError | None) -> Finding:
     if denied is None:
         return Finding("permission to list", "ok", "the keys may list the bucket")
-    text = "the keys may not list the bucket, so the store says of a missing key that it is forbidden"
-    return Finding("permission to list", "warning", text, "give them s3:ListBucket if they need it")
+    text = "the keys may not list the bucket, so the store sends 403 instead of 404 for a missing key"
+    return Finding(
+        "permission to list",
+        "warning",
+        text,
+        "give them s3:ListBucket, unless your program never lists keys or looks for missing ones",
+    )

@@ -43,7 +43,7 @@ async def run_examination(driver: DriverBase, bucket: str, report: Report) -> No
         report(_end_of(error))
         return
     if is_locked:
-        text = "new objects are locked by default, so nothing is written: what the store obeys was not tried"
+        text = "the bucket locks new objects by default, so the examination writes nothing and tests no ability"
         report(Finding("default lock", "warning", text, "examine a bucket of the same store without a default lock"))
         return
     await _probe_writes(client, driver._provider, bucket, report)
@@ -84,6 +84,6 @@ async def _probe(scratch: Scratch, provider: Provider, report: Report) -> None:
 
 def _end_of(error: Exception) -> Finding:
     if isinstance(error, TimeoutError) and not isinstance(error, TransportError):
-        text = f"the store is so slow that the examination was not finished after {_LIMIT:g} s"
+        text = f"the store responds so slowly that the examination did not end within {_LIMIT:g} s"
         return Finding("endpoint", "problem", text, "check the network, and try again", "no response")
     return problem_of(error)

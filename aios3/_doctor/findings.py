@@ -48,9 +48,13 @@ Report = Callable[[Finding], None]
 _ADVICE: Final[tuple[tuple[type[Exception], str, str], ...]] = (
     (ContainerNotFoundError, "bucket", "check the bucket's name, --endpoint-url and --provider"),
     (CredentialsError, "credentials", "check the access key id and its secret, --profile and --region"),
-    (AccessDeniedError, "permissions", "give these keys the permission, or choose others with --profile"),
+    (AccessDeniedError, "permissions", "give these keys the permission, or choose other keys with --profile"),
     (ThrottledError, "endpoint", "the store asks for fewer requests: try again later"),
-    (ResponseError, "endpoint", "check --endpoint-url, --region and --provider: does a store of S3 listen there?"),
+    (
+        ResponseError,
+        "endpoint",
+        "check --endpoint-url, --region and --provider: perhaps the server there is no S3 store",
+    ),
 )
 
 
@@ -79,15 +83,15 @@ def _way_to_endpoint(error: TransportError) -> str:
     causes = list(_causes(error))
     words = " ".join(str(each) for each in causes).lower()
     if "certificate" in words and "verify" in words:
-        return "trust the certificate with AWS_CA_BUNDLE, or use the host name that stands in it"
+        return "name the CA file in AWS_CA_BUNDLE, or use the host name of the certificate in --endpoint-url"
     if any(isinstance(each, ssl.SSLError) for each in causes):
-        return "the port does not speak TLS as https needs it: try http:// in --endpoint-url, or the store's https port"
+        return "the server does not speak TLS on this port: try http:// in --endpoint-url, or the store's https port"
     if isinstance(error, TransportTimeoutError):
         is_tls = " at https://" in str(error)
         other = "; if the port speaks plain http, write http:// there" if is_tls else ""
         return f"check the host and port of --endpoint-url, firewalls and --proxy{other}"
     if error.was_sent:
-        return "something listens there and does not speak HTTP: try https:// in --endpoint-url, or another port"
+        return "the server does not speak HTTP on this port: try https:// in --endpoint-url, or another port"
     return "check the host and port of --endpoint-url, and whether the store runs"
 
 

@@ -67,35 +67,43 @@ async def _judge_lifecycle(client: OperationClient, provider: Provider, bucket: 
         rules = ()
     days = [found for rule in rules if (found := _days_of(rule)) is not None]
     if days:
-        return Finding(subject, "ok", f"a lifecycle rule aborts unfinished uploads after {min(days)} days")
+        return Finding(subject, "ok", f"a lifecycle rule aborts unfinished uploads after {_days(min(days))}")
     if provider.aborts_uploads_after is not None:
         return _aborted_by_store(provider)
     return Finding(
-        subject, "warning", "no lifecycle rule aborts unfinished uploads of every key", _rule_advice(rules, bucket)
+        subject,
+        "warning",
+        "no lifecycle rule aborts all unfinished uploads, and their parts are billed",
+        _rule_advice(rules, bucket),
     )
 
 
 def _aborted_by_store(provider: Provider) -> Finding:
-    text = f"the store itself aborts unfinished uploads after {provider.aborts_uploads_after}"
+    assert provider.aborts_uploads_after is not None
+    text = f"the store itself aborts unfinished uploads after {_days(provider.aborts_uploads_after.days)}"
     return Finding("lifecycle rule", "ok", text)
+
+
+def _days(number: int) -> str:
+    return f"{number} day{'' if number == 1 else 's'}"
 
 
 def _no_lifecycle(error: ResponseError, provider: Provider, bucket: str) -> Finding:
     if provider.aborts_uploads_after is not None:
         return _aborted_by_store(provider)
     if isinstance(error, AccessDeniedError):
-        text = f"the keys may not see the lifecycle rules ({describe_refusal(error)})"
+        text = f"the keys may not read the lifecycle rules ({describe_refusal(error)})"
         return Finding("lifecycle rule", "warning", text, "give them s3:GetLifecycleConfiguration")
-    text = "the store has no lifecycle rules, so nothing aborts uploads that were left open"
+    text = "the store has no lifecycle rules, so uploads that a dead process left open stay, and their parts are billed"
     advice = f"run once a day: aios3 uploads abort s3://{bucket} --older-than 7d"
     return Finding("lifecycle rule", "warning", text, advice)
 
 
 def _rule_advice(rules: object, bucket: str) -> str:
     if rules:
-        return f"add this rule to those that the bucket has: {RULE}"
+        return f"add this rule to the rules of the bucket: {RULE}"
     command = f"aws s3api put-bucket-lifecycle-configuration --bucket {bucket} --lifecycle-configuration"
-    return f"set one: {command} '{RULE}'"
+    return f"set a rule: {command} '{RULE}'"
 
 
 def _days_of(rule: Element) -> int | None:
@@ -116,7 +124,7 @@ async def _judge_open_uploads(client: OperationClient, bucket: str) -> Finding:
     try:
         page = await client.run(ListMultipartUploads(bucket))
     except ResponseError as error:
-        text = f"open uploads cannot be listed ({describe_refusal(error)})"
+        text = f"the store refuses to list open uploads ({describe_refusal(error)})"
         return Finding(subject, "warning", text, "give the keys s3:ListBucketMultipartUploads")
     if not page.uploads:
         return Finding(subject, "ok", "no upload is open")
@@ -127,16 +135,15 @@ async def _judge_open_uploads(client: OperationClient, bucket: str) -> Finding:
     oldest = uploads[0].initiated_at
     if oldest is None or now - oldest < _OLD:
         return Finding(subject, "ok", text)
-    advice = f"see aios3 uploads ls s3://{bucket}, then aios3 uploads abort s3://{bucket} --older-than 1d"
+    advice = f"list them: aios3 uploads ls s3://{bucket}; end them: aios3 uploads abort s3://{bucket} --older-than 1d"
     return Finding(subject, "warning", text, advice)
 
 
 def _age_of(upload: PendingUpload, now: datetime) -> str:
     if upload.initiated_at is None:
         return ""
-    return (
-        f", the oldest from {upload.initiated_at:%Y-%m-%dT%H:%MZ} ({max(0, (now - upload.initiated_at).days)} days ago)"
-    )
+    age = _days(max(0, (now - upload.initiated_at).days))
+    return f", the oldest from {upload.initiated_at:%Y-%m-%dT%H:%MZ} ({age} ago)"
 
 
 async def _size_of(client: OperationClient, uploads: list[PendingUpload]) -> str:

@@ -29,7 +29,7 @@ async def check_multipart_uploads(scratch: Scratch, provider: Provider, report: 
 
 
 def _no_multipart(error: ResponseError) -> Finding:
-    text = f"the store begins no multipart upload ({describe_refusal(error)}), so no object is longer than one request"
+    text = f"the store refuses multipart uploads ({describe_refusal(error)}), so only one PutObject can make an object"
     advice = "give the keys s3:PutObject, or pass --mechanism stream if the store has no multipart uploads"
     return Finding("multipart uploads", "problem", text, advice)
 
@@ -78,9 +78,10 @@ class _SmallUpload:
 async def _judge_size(small: _SmallUpload, provider: Provider) -> Finding:
     ability = Ability(
         "size at Complete",
-        "Complete refuses parts that have not the declared size together (x-amz-mp-object-size)",
+        "Complete refuses an upload whose size differs from x-amz-mp-object-size",
         "Complete ignores x-amz-mp-object-size",
-        "nothing: the library compares the sizes of the parts itself",
+        "do nothing: aios3 compares the sizes of the parts itself",
+        "x-amz-mp-object-size",
         True if provider.checks_object_size else None,
         "checks_object_size",
     )
@@ -94,9 +95,10 @@ async def _judge_size(small: _SmallUpload, provider: Provider) -> Finding:
 async def _judge_condition(small: _SmallUpload, provider: Provider) -> Finding:
     ability = Ability(
         "If-None-Match of Complete",
-        "Complete with If-None-Match leaves an existing object alone",
+        "Complete with If-None-Match never replaces an object",
         "Complete ignores If-None-Match, so the upload that ends last replaces the object",
-        "use keys that are never written twice, or a lock elsewhere",
+        "write each key once, or take a lock in another system",
+        "If-None-Match",
         provider.conditional_complete,
         "conditional_complete",
     )
@@ -116,27 +118,29 @@ async def _check_small_parts(small: _SmallUpload, provider: Provider, report: Re
     report(await _judge_list_parts(small))
     shown, detail, _ = await small.complete_against({})
     if shown == "unclear":
-        report(Finding("minimum part", "warning", f"it could not be found out: {detail}"))
+        report(Finding("minimum part", "warning", f"the examination could not find this out: {detail}"))
         return True
     if shown == "ignored":
-        report(Finding("minimum part", "ok", "the store takes parts of any size"))
+        report(Finding("minimum part", "ok", "the store accepts parts of any size"))
         return False
-    text = f"the store has a minimum size for parts that are not the last ({detail})"
+    text = f"the store refuses small parts, except the last one ({detail})"
     report(Finding("minimum part", "ok", text))
     return True
 
 
 async def _judge_list_parts(small: _SmallUpload) -> Finding:
     operation = ListParts(small.scratch.bucket, small.scratch.key, small.upload_id)
-    advice = "uploads can be neither resumed nor proved to be gone: give the keys s3:ListMultipartUploadParts"
+    advice = (
+        "give the keys s3:ListMultipartUploadParts: without it aios3 can neither resume an upload nor prove its abort"
+    )
     try:
         page = await small.scratch.client.run(operation)
     except ResponseError as error:
-        return Finding("ListParts", "warning", f"the parts cannot be listed ({describe_refusal(error)})", advice)
+        return Finding("ListParts", "warning", f"the store refuses to list parts ({describe_refusal(error)})", advice)
     if [(part.number, part.size) for part in page.parts] == [(1, 1), (2, 1)]:
-        return Finding("ListParts", "ok", "the store lists the parts that it has")
-    text = f"the store lists {len(page.parts)} parts, or other sizes, after 2 parts of 1 byte were stored"
-    return Finding("ListParts", "warning", text, "resume no upload on this store")
+        return Finding("ListParts", "ok", "the store lists the stored parts")
+    text = f"the store lists {len(page.parts)} of the 2 stored parts, or wrong sizes"
+    return Finding("ListParts", "warning", text, "do not resume uploads on this store")
 
 
 async def _judge_unequal_parts(scratch: Scratch, provider: Provider, *, has_minimum: bool) -> Finding:
@@ -146,15 +150,17 @@ async def _judge_unequal_parts(scratch: Scratch, provider: Provider, *, has_mini
         parts = [await scratch.send_part(upload_id, n, size) for n, size in enumerate((least + 1, least, 1), 1)]
         await scratch.complete(upload_id, parts)
     except ResponseError as error:
-        return _refused_parts(error, provider)
-    advice = "a Provider with equal_parts=False would let parts grow" if provider.equal_parts else ""
-    return Finding("unequal parts", "ok", "the store takes parts of different sizes", advice)
+        return _refused_parts(error, provider, least)
+    advice = "with a Provider of equal_parts=False, parts can grow" if provider.equal_parts else ""
+    return Finding("unequal parts", "ok", "the store accepts parts of different sizes", advice)
 
 
-def _refused_parts(error: ResponseError, provider: Provider) -> Finding:
+def _refused_parts(error: ResponseError, provider: Provider, least: int) -> Finding:
     refusal = describe_refusal(error)
     if provider.equal_parts:
-        text = f"the store wants parts of one size ({refusal}), as the provider's record says"
+        text = f"the store accepts only parts of one size ({refusal}), and aios3 sends such parts"
         return Finding("unequal parts", "ok", text)
-    text = f"the store refuses an upload of unequal parts, each at or above {provider.min_part_size} bytes ({refusal})"
+    text = (
+        f"the store refuses parts of different sizes ({refusal}), although only the last is shorter than {least} bytes"
+    )
     return Finding("unequal parts", "problem", text, "choose the right --provider, or pass --part-growth fixed")

@@ -35,8 +35,8 @@ async def check_writing(scratch: Scratch, report: Report) -> bool:
     try:
         await scratch.client.run(HeadObject(scratch.bucket, scratch.key))
     except ResponseError as error:
-        text = f"the keys may write an object and not look at it ({describe_refusal(error)})"
-        advice = "give them s3:GetObject: it settles uploads whose response was lost"
+        text = f"the keys may write objects but not read them ({describe_refusal(error)})"
+        advice = "give them s3:GetObject: aios3 looks at the object if the response of an upload is lost"
         report(Finding("permission to read", "warning", text, advice))
     else:
         report(Finding("permission to read", "ok", "the keys may read objects"))
@@ -46,25 +46,25 @@ async def check_writing(scratch: Scratch, report: Report) -> bool:
 def _no_writing(error: ResponseError) -> Finding:
     is_denied = isinstance(error, AccessDeniedError)
     text = f"the keys may not write objects ({describe_refusal(error)})" if is_denied else str(error)
-    advice = "give them s3:PutObject and s3:AbortMultipartUpload, or choose others with --profile" if is_denied else ""
-    return Finding("permission to write", "problem", text, advice)
+    advice = "give them s3:PutObject and s3:AbortMultipartUpload, or choose other keys with --profile"
+    return Finding("permission to write", "problem", text, advice if is_denied else "")
 
 
 async def check_conditions(scratch: Scratch, provider: Provider, report: Report) -> None:
     """Find out whether PutObject obeys conditions. Sends two requests; the scratch object exists already."""
     relies = provider.conditional_put
-    instead = "use keys that are never written twice, or a lock elsewhere"
+    instead = "write each key once, or take a lock in another system"
     if_none_match = Ability(
         "If-None-Match of PutObject",
-        "PutObject with If-None-Match leaves an existing object alone",
+        "PutObject with If-None-Match never replaces an object",
         "PutObject ignores If-None-Match, so a second writer replaces the object",
-        instead, relies, "conditional_put",
+        instead, "If-None-Match", relies, "conditional_put",
     )  # fmt: skip
     if_match = Ability(
         "If-Match of PutObject",
         "PutObject with If-Match replaces only the object that has the ETag",
         "PutObject ignores If-Match, so it replaces an object that has changed",
-        instead, bool(relies) and "if_match" not in provider.refused_attributes if relies else relies,
+        instead, "If-Match", bool(relies) and "if_match" not in provider.refused_attributes if relies else relies,
         "conditional_put",
     )  # fmt: skip
     report(if_none_match.judge(*await _put_against(scratch, {"if-none-match": "*"})))
@@ -89,10 +89,11 @@ async def check_checksums(scratch: Scratch, provider: Provider, report: Report) 
         is_default = provider.default_checksum == algorithm
         ability = Ability(
             f"checksum {name}",
-            f"a body that its {name} does not fit is refused",
-            f"the store ignores {name} checksums, so a body that was damaged on the way is stored",
-            "use https, which protects bodies on the way" if is_default or algorithm != "crc32"
+            f"the store refuses a body that does not match its {name}",
+            f"the store ignores {name} checksums, so it stores a body that was damaged in transit",
+            "use https, which protects bodies in transit" if is_default or algorithm != "crc32"
             else "use https, or try --checksum md5",
+            f"a {name} checksum",
             True if algorithm in provider.checksums else None,
             "checksums",
         )  # fmt: skip
@@ -114,7 +115,7 @@ async def _put_with_wrong(scratch: Scratch, algorithm: str) -> tuple[Shown, str]
 async def _put_with_right(scratch: Scratch, algorithm: str, detail: str) -> tuple[Shown, str]:
     """Return whether the store refused the wrong checksum, or checksums at all."""
     if algorithm not in CHECKSUMS or not is_available(algorithm):
-        return "unclear", f"{detail}; the extra 'checksums' is needed to compute it"
+        return "unclear", f"{detail}; to compute the right checksum, install the extra 'checksums'"
     try:
         await scratch.put(_BODY, {checksum_header(algorithm): checksum_of(algorithm, [_BODY])})
     except ResponseError as error:

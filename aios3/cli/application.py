@@ -16,6 +16,7 @@ with of_extra("cli", "click", "rich"):
     from aios3.cli._commands.put import put
     from aios3.cli._commands.reading import cat, get, ls, stat, url
     from aios3.cli._shared.exit_codes import ExitCode
+    from aios3.cli._shared.options import InOrder
     from aios3.cli._shared.output import show_message
     from aios3.cli._shared.session import report
 
@@ -31,18 +32,12 @@ Exit codes:
   5  the outcome of the commit is unknown
   6  left open, to be resumed; the checkpoint is on standard output
   130, 143  ended by SIGINT or SIGTERM; the upload was aborted
+            (a second signal with --journal: it may still be open)
 """
 
 
-class _InOrder(click.Group):
-    """Group whose help lists the commands in the order of their use, not of the alphabet."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-
 @click.group(
-    cls=_InOrder, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=InOrder, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(__version__, message="%(version)s")
 def application() -> None:

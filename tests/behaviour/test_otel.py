@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Set
 from typing import Any
 
 import pytest
@@ -23,8 +24,13 @@ from aios3 import ObjectNotFoundError, ObservedOperation, RetryPolicy, TransferC
 from aios3.otel import OpenTelemetryObserver
 from aios3.testing import Fault, S3Server
 from tests.conftest import PART
+from tests.support.documents import page_block
 
 CONTENT = bytes(2 * PART + 5)
+PLACE = {"aws.s3.bucket", "aws.s3.key"}
+"""Attributes that every span has, so the page shows them once."""
+RESENT = "http.request.resend_count"
+"""Attribute that the page shows last, because few spans have it."""
 
 
 class Telemetry:
@@ -107,6 +113,34 @@ async def test_an_upload_is_one_span_below_the_callers_and_above_its_operations(
     }
     assert [event.name for event in second.events] == ["aios3.throttling", "aios3.retry"]
     assert second.events[1].attributes["error.type"] == "SlowDown"
+
+
+def _tree(spans: list[ReadableSpan], shown: Set[str]) -> Iterator[str]:
+    """Yield the lines of a trace, with the attributes of the page, as the page shows them."""
+    depths: dict[int, int] = {}
+    for span in spans:
+        depth = depths[span.context.span_id] = 0 if span.parent is None else depths[span.parent.span_id] + 1
+        names = shown - PLACE if span.kind is trace.SpanKind.CLIENT else shown
+        values = {name: value for name, value in sorted((span.attributes or {}).items()) if name in names}
+        words = " ".join(
+            f"{name}={value}" for name, value in sorted(values.items(), key=lambda item: item[0] == RESENT)
+        )
+        yield f"{'  ' * depth + span.name:<33}{span.kind.name:<10}{words}".rstrip()
+        if span.events:
+            types = [(event.name, (event.attributes or {}).get("error.type")) for event in span.events]
+            yield f"{'':<43}events: " + ", ".join(f"{name} (error.type={of})" if of else name for name, of in types)
+
+
+async def test_the_trace_of_the_page_is_that_of_the_exporter(server, make_driver, telemetry, aiohttp_spans):
+    printed = page_block("docs/observing.md", "S3.CompleteMultipartUpload", "text").text
+    server.faults.add(Fault("answer", "UploadPart", part_number=2, status=503, code="SlowDown"))
+    driver = make_driver(observer=telemetry.observer, transfer=TransferConfig(part_size=PART, concurrency=1))
+    await driver.create_container("videos")
+    made = len(telemetry.spans())
+    with telemetry.provider.get_tracer("test").start_as_current_span("handler"):
+        await driver.upload_object_via_stream(CONTENT, "videos", "cat.mp4")
+    shown = set(re.findall(r"([a-z0-9_.]+)=", printed)) - {"error.type"}
+    assert "\n".join(_tree(telemetry.spans()[made:], shown)) == printed.rstrip()
 
 
 async def test_the_span_of_the_caller_is_current_again_after_a_request(make_driver, telemetry):

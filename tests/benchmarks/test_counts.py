@@ -32,6 +32,12 @@ def test_an_upload_costs_no_more_than_before(name: str) -> None:
     assert found.peak <= most_kib * KIB, f"{found.peak // KIB} KiB at once instead of {most_kib}: look for what is kept"
 
 
+@pytest.mark.parametrize("name", [*SCENARIOS][:2])
+def test_without_an_observer_no_code_for_observers_runs(name: str) -> None:
+    found = asyncio.run(count(SCENARIOS[name]))
+    assert [one for one in found.by_function if "observer" in one.lower() or "Observed" in one] == []
+
+
 def test_the_cost_of_a_small_object_is_counted_without_noise() -> None:
     runs = [asyncio.run(count(SCENARIOS["one object of 16 KiB"])) for _ in range(2)]
     assert (runs[0].by_function, runs[0].instructions) == (runs[1].by_function, runs[1].instructions)

@@ -125,7 +125,7 @@ SCENES: Final = (
     Scene("https against an http port", _https_on_an_http_port, 4, ("problem  endpoint:",), is_golden=False),
     Scene(
         "A store without checksums", _with_server(provider=_WITHOUT_CHECKSUMS), 0,
-        tuple(f"warning  checksum {name}: the store refuses it" for name in ("CRC32", "CRC64NVME", "SHA256")),
+        tuple(f"warning  checksum {name}: the store refuses requests" for name in ("CRC32", "CRC64NVME", "SHA256")),
     ),
     Scene(
         "A store that ignores checksums", _with_server(Fault("garbage_200", "PutObject", nth=4, times=3)), 0,
@@ -134,7 +134,7 @@ SCENES: Final = (
     Scene(
         "A store without conditions", _with_server(provider=_WITHOUT_CONDITIONS), 0,
         tuple(
-            f"warning  {name}: the store refuses it"
+            f"warning  {name}: the store refuses requests with"
             for name in ("If-None-Match of PutObject", "If-Match of PutObject", "If-None-Match of Complete")
         ),
     ),

@@ -9,7 +9,7 @@ from typing import Any, cast
 import click
 
 from aios3.cli._shared.exit_codes import ExitCode
-from aios3.cli._shared.options import SectionedCommand, StoreOptions, attribute_options, json_option, store_options
+from aios3.cli._shared.options import F, SectionedCommand, StoreOptions, attribute_options, json_option, store_options
 from aios3.cli._shared.output import show_message, show_receipt, show_text
 from aios3.cli._shared.parameter_types import S3_URL
 from aios3.cli._shared.session import run
@@ -24,8 +24,8 @@ __all__ = ["cp", "rm"]
 @click.argument("urls", type=S3_URL, nargs=-1, required=True, metavar="s3://BUCKET/KEY...")
 @click.option("-r", "--recursive", is_flag=True, help="Delete every object whose key begins with the key of the URL.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
-@click.option("--whole-bucket", is_flag=True, help="With -r: permit a URL without a key, which empties the bucket.")
-@click.option("--version-id", metavar="ID", help="Version to remove for good; for one URL.")
+@click.option("--whole-bucket", is_flag=True, help="With -r: allow a URL without a key, which empties the bucket.")
+@click.option("--version-id", metavar="ID", help="Version to delete permanently; for one URL.")
 @click.option("--if-match", metavar="ETAG", help="Delete only if the object has this ETag; for one URL.")
 @store_options
 def rm(
@@ -36,12 +36,14 @@ def rm(
     store: StoreOptions,
     **options: Any,
 ) -> int:
-    """Delete objects. A missing object is no error."""
+    """Delete objects. A missing object is not an error."""
     given = cast("DeleteOptions", {name: value for name, value in options.items() if value is not None})
     if given and (recursive or len(urls) > 1):
         raise click.UsageError("--version-id and --if-match are for one object")
     for url in urls:
-        if not (recursive and whole_bucket):
+        if recursive and not url.key and not whole_bucket:
+            raise click.UsageError(f"{url} is a whole bucket: to empty it, add --whole-bucket")
+        if not recursive:
             url.with_key()
 
     async def work(driver: S3StorageDriver) -> ExitCode:
@@ -64,7 +66,8 @@ async def _delete(
         return ExitCode.DONE
     async with aclosing(_keys(driver, url, recursive=True)) as keys:
         result = await driver.delete_objects(url.bucket, keys)
-    show_message(f"{url}: {result.deleted} objects were deleted")
+    count = "1 object was" if result.deleted == 1 else f"{result.deleted} objects were"
+    show_message(f"{url}: {count} deleted")
     for failure in result.failures:
         show_message(f"{S3Url(url.bucket, failure.key)} was not deleted: {failure.code or ''} {failure.message}")
     return ExitCode.REFUSED if result.failures else ExitCode.DONE
@@ -79,13 +82,17 @@ async def _keys(driver: S3StorageDriver, url: S3Url, *, recursive: bool) -> Asyn
             yield each.key
 
 
+def _copied_attributes(function: F) -> F:
+    return attribute_options(function, content_type="By default that of the source.")
+
+
 @click.command(cls=SectionedCommand)
 @click.argument("source", type=S3_URL, metavar="s3://BUCKET/KEY")
 @click.argument("target", type=S3_URL, metavar="s3://BUCKET/KEY")
 @json_option
 @click.option("--source-version-id", metavar="ID", help="Version to copy.")
 @click.option("--source-if-match", metavar="ETAG", help="Copy only if the source has this ETag.")
-@attribute_options
+@_copied_attributes
 @store_options
 def cp(
     source: S3Url,
@@ -95,7 +102,7 @@ def cp(
     store: StoreOptions,
     **options: Any,
 ) -> int:
-    """Copy an object inside the store: no byte passes this machine. For files use put and get."""
+    """Copy an object inside the store: the bytes do not pass this machine. For files use put and get."""
     source.with_key()
     target = target.for_file(source.file_name()) if target.is_prefix else target
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}

@@ -34,15 +34,17 @@ _CODES: Final = {
 @json_option
 @store_options
 def doctor(url: S3Url, as_json: bool, store: StoreOptions) -> int:
-    """Find out what works with a bucket, and what its store obeys: some 25 requests, and about 10 MiB.
+    """Find out what works with a bucket, and what its store obeys. Sends some 25 requests and about 10 MiB.
 
-    A bucket in use is safe: only one random key below .aios3-doctor/ is written, and removed in every ending. Exit
-    codes: 0 no problem (there may be warnings), 1 the store, 2 the configuration, 4 no response.
+    You can examine a bucket in use: aios3 writes one random key below .aios3-doctor/, and always removes it. Exit
+    codes: 0 no problem (there may be warnings), 1 the store refused something, 2 the configuration is wrong, 4 the
+    store does not respond.
     """
     if url.key:
         raise click.UsageError(f"name the bucket alone: s3://{url.bucket}")
     if not as_json:
-        show_message(f"examining s3://{url.bucket}; only a scratch key below {PREFIX} is written, and removed again")
+        written = f"the examination writes one scratch key below {PREFIX}, and removes it"
+        show_message(f"examining s3://{url.bucket}; {written}")
 
     async def work(driver: S3StorageDriver) -> ExitCode:
         found = await examine_bucket(driver, url.bucket, report=_show_json if as_json else _show)

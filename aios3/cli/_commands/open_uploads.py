@@ -15,7 +15,7 @@ from aios3.checkpoints import MultipartUpload, RecoveredUpload, UploadCheckpoint
 from aios3.cli._commands.producer import CommandWithProducer
 from aios3.cli._files.sources import standard_input, the_output_of
 from aios3.cli._shared.exit_codes import ExitCode
-from aios3.cli._shared.options import SectionedCommand, StoreOptions, json_option, store_options
+from aios3.cli._shared.options import InOrder, SectionedCommand, StoreOptions, json_option, store_options
 from aios3.cli._shared.output import format_size, show_error, show_json, show_raw, show_receipt, show_text
 from aios3.cli._shared.parameter_types import DURATION, KEY_FILE, S3_URL
 from aios3.cli._shared.progress import Kind, make_display, progress_option
@@ -29,9 +29,9 @@ from aios3.models import PendingUpload
 __all__ = ["uploads"]
 
 
-@click.group()
+@click.group(cls=InOrder)
 def uploads() -> None:
-    """Uploads that were begun and not ended: their parts are billed."""
+    """List, abort, resume or recover open uploads, whose parts are billed."""
 
 
 @uploads.command("ls", cls=SectionedCommand, short_help="List open uploads, or the checkpoints of a journal.")
@@ -71,7 +71,9 @@ def _checkpoint_line(checkpoint: UploadCheckpoint) -> str:
 @click.argument("url", type=S3_URL, metavar="s3://BUCKET[/PREFIX]")
 @click.option("--older-than", type=DURATION, metavar="TIME", help="Abort uploads older than this, such as 2d.")
 @click.option("--upload-id", metavar="ID", help="Abort this upload of the key.")
-@click.option("--dry-run", is_flag=True, help="With --older-than: only show what would be aborted, by this clock.")
+@click.option(
+    "--dry-run", is_flag=True, help="With --older-than: only show what would be aborted, by this machine's clock."
+)
 @json_option
 @store_options
 def abort(
@@ -84,10 +86,10 @@ def abort(
 ) -> int:
     """Abort one open upload, or all old ones whose keys begin with the prefix, and prove that nothing remained.
 
-    Uploads that run in other processes are known only by their age.
+    aios3 cannot see which uploads still run in other processes: choose an age that none of them reaches.
     """
     if (older_than is None) == (upload_id is None):
-        raise click.UsageError("say which uploads: --older-than 2d, or --upload-id ID")
+        raise click.UsageError("name the uploads to abort: --older-than 2d, or --upload-id ID")
     if upload_id is not None:
         if dry_run:
             raise click.UsageError("--dry-run belongs to --older-than")
@@ -148,7 +150,7 @@ def resume(
     uploads ls --journal" shows.
     """
     if (source is None) == (ctx.obj is None):
-        raise click.UsageError("name one source: a file, - or a command after --")
+        raise click.UsageError("name one source: a file, - for standard input, or a command after --")
     path = source or ""
     rest = _stream(source, ctx.obj)
     access: Any = {} if sse_customer_key is None else {"sse_customer_key": sse_customer_key}
@@ -185,22 +187,23 @@ async def _find(driver: S3StorageDriver, text: str, store: StoreOptions) -> Uplo
         line = text if text.startswith("{") else await in_daemon_thread(lambda: Path(text).read_text("utf-8"))
         return UploadCheckpoint.from_json(line)
     if store.journal is None:
-        raise ConfigurationError(f"a checkpoint of {text} is looked for in a journal: add --journal DIR")
+        raise ConfigurationError(f"to find the checkpoint of {text} in a journal, add --journal DIR")
     url = S3Url.parse(text)
     found = [each for each in await driver.find_checkpoints() if (each.bucket, each.key) == (url.bucket, url.key)]
     if len(found) != 1:
-        raise ConfigurationError(f"the journal has {len(found)} open uploads of {text}, and one is needed")
+        raise ConfigurationError(f"the journal has {len(found)} open uploads of {text}, but resume needs exactly one")
     return found[0]
 
 
-@uploads.command(cls=SectionedCommand, short_help="End what dead processes left open.")
-@click.option("--resume", is_flag=True, help="Complete uploads of files that have not changed since.")
+@uploads.command(cls=SectionedCommand, short_help="Abort or complete what dead processes left open.")
+@click.option("--resume", is_flag=True, help="Complete uploads of files that have not changed.")
 @json_option
 @store_options
 def recover(resume: bool, as_json: bool, store: StoreOptions) -> int:
-    """End all uploads that dead processes have left open, as the --journal lists them.
+    """End all uploads in the --journal that dead processes have left open.
 
-    Without --resume all are aborted. With it, uploads of files that have not changed are completed.
+    Without --resume aios3 aborts them all. With it, aios3 completes uploads of files that have not changed, and aborts
+    the others.
     """
     if store.journal is None:
         raise click.UsageError("name the journal: --journal DIR")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -90,7 +91,7 @@ _CHOICE_OPTIONS: Final = (
     click.option("--exclude", multiple=True, metavar="PATTERN", help="With -r: skip these. * also matches /."),
     click.option("--dry-run", is_flag=True, help="With -r: show what would be uploaded."),
     click.option("--skip/--no-skip", default=True, help="With -r: skip files of the same size and MD5 (the default)."),
-    click.option("--watch", is_flag=True, help="With -r: upload new complete files until a signal."),
+    click.option("--watch", is_flag=True, help="With -r: continue with new and changed files, until a signal."),
     click.option("--settle", type=DURATION, default="1s", metavar="TIME", help="With --watch: a file that "
                  "has not changed for this time is complete. By default 1s."),
 )  # fmt: skip
@@ -107,7 +108,7 @@ def _choice_options(function: F) -> F:
 @json_option
 @progress_option
 @click.option(
-    "--size", type=SIZE, metavar="SIZE", help="Exact length of - or of the output: else nothing is committed."
+    "--size", type=SIZE, metavar="SIZE", help="Exact length of - or of the output; nothing is committed if it differs."
 )
 @click.option("--max-size", type=SIZE, metavar="SIZE", help="Longest allowed length of - or of the output.")
 @click.option("--fail-empty", is_flag=True, help="Commit nothing if there are no bytes.")
@@ -130,8 +131,8 @@ def put(
     """Upload files, standard input (-), or the output of a command: every byte or nothing.
 
     Words after -- are a command. aios3 commits its output only if it exits with 0, and ends it if the upload fails.
-    The names of several files, and of those of a directory, are added to the URL. Each uploaded object is described on
-    standard output.
+    If the URL ends with a slash, aios3 adds the name of each file to it. With -r it adds the path below the directory.
+    Standard output gets a line for each object.
     """
     url, names = _url_and_names(words)
     choice = _Choice(**{name: options.pop(name) for name in _Choice.__dataclass_fields__})
@@ -177,7 +178,7 @@ def _put_stream(
     upload: UploadOptions,
 ) -> int:
     _require_no_choice(choice)
-    _require(not url.is_prefix, f"{url} is a place for files: write the whole key")
+    _require(not url.is_prefix, f"{url} names no key: write the whole key")
 
     async def work(driver: S3StorageDriver) -> None:
         with make_display(settings.progress) as display, display.following(str(url)) as on_progress:
@@ -198,7 +199,7 @@ def _put_files(
     _require("-" not in names, "standard input (-) is a source of its own: leave out the files")
     _require(len(names) == 1 or url.is_prefix, f"several files need a URL that ends with a slash: {url}/")
     for name in names:
-        _require(not os.path.isdir(name), f"{name!r} is a directory: aios3 put -r {name} {url}")
+        _require(not os.path.isdir(name), f"{name!r} is a directory: aios3 put -r {shlex.quote(name)} {url}")
     jobs = [FileJob(name, url.for_file(name)) for name in names]
     _require(len({job.url for job in jobs}) == len(jobs), "two files of the same name would become one object")
 

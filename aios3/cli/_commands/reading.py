@@ -131,7 +131,7 @@ def _line(entry: Container | StorageObject | CommonPrefix) -> str:
 @_read_options
 @store_options
 def stat(url: S3Url, as_json: bool, store: StoreOptions, **options: Any) -> int:
-    """Describe an object: size, ETag, type, metadata. Of s3://BUCKET only say whether it exists."""
+    """Describe an object: size, ETag, type, metadata. For s3://BUCKET only check that it exists."""
 
     async def work(driver: S3StorageDriver) -> None:
         found = await (
@@ -149,13 +149,23 @@ def stat(url: S3Url, as_json: bool, store: StoreOptions, **options: Any) -> int:
     return run(store, work)
 
 
+def _signed_attributes(function: F) -> F:
+    return attribute_options(function, content_type="With --upload: type that the PUT must name.")
+
+
 @click.command(cls=SectionedCommand)
 @click.argument("url", type=S3_URL, metavar="s3://BUCKET/KEY")
-@click.option("--expires-in", type=DURATION, default="1h", metavar="TIME", help="By default 1h; at most 7d.")
+@click.option(
+    "--expires-in",
+    type=DURATION,
+    default="1h",
+    metavar="TIME",
+    help="Time until the URL expires. By default 1h, at most 7d.",
+)
 @click.option("--upload", is_flag=True, help="Make a URL that takes a PUT with these attributes as headers.")
 @click.option("--public", is_flag=True, help="Write the URL without a signature, for public objects.")
 @click.option("--base-url", metavar="URL", help="With --public: the URL of a CDN.")
-@attribute_options
+@_signed_attributes
 @store_options
 def url(
     url: S3Url,
@@ -166,12 +176,12 @@ def url(
     attributes: UploadAttributes,
     store: StoreOptions,
 ) -> int:
-    """Write a presigned URL, with which its bearer can read the object. It is a secret until it expires."""
+    """Write a presigned URL, with which anyone can read the object. Keep it secret until it expires."""
     url.with_key()
     if attributes and not upload:
-        raise click.UsageError("attributes belong to --upload")
+        raise click.UsageError("attributes need --upload")
     if base_url and not public:
-        raise click.UsageError("--base-url belongs to --public: a signature is for the store's own host")
+        raise click.UsageError("--base-url needs --public: a signature holds only for the store's own host")
 
     async def work(driver: S3StorageDriver) -> None:
         if public:

@@ -45,7 +45,7 @@ class DirectoryUpload:
         files = await in_daemon_thread(self.directory.files)
         jobs = await self._differing(files)
         if len(jobs) < len(files):
-            show_message(f"{len(files) - len(jobs)} of {len(files)} files are there already: same size and MD5")
+            show_message(f"{len(files) - len(jobs)} of {len(files)} files are already stored: same size and MD5")
         if dry_run:
             for job in jobs:
                 show_text(f"would put {job.path} to {job.url}")

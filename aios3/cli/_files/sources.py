@@ -9,6 +9,7 @@ from io import FileIO
 from subprocess import DEVNULL
 from typing import Final
 
+from aios3.cli._shared.exit_codes import UnusableSourceError
 from aios3.cli._shared.threads import in_daemon_thread
 from aios3.commands import command_output
 
@@ -24,9 +25,12 @@ def standard_input() -> FileIO:
     It has no buffer: a thread that still reads at the exit of the program would hold the lock of a buffer.
 
     Raises:
-        OSError: standard input is closed.
+        UnusableSourceError: standard input is closed.
     """
-    return FileIO(_STANDARD_INPUT, closefd=False)
+    try:
+        return FileIO(_STANDARD_INPUT, closefd=False)
+    except OSError as error:
+        raise UnusableSourceError(f"standard input cannot be read ({error.strerror})") from None
 
 
 def the_output_of(command: Sequence[str]) -> AsyncGenerator[bytes, None]:

@@ -50,7 +50,7 @@ class ExitCode(IntEnum):
 
 
 class UnusableSourceError(Exception):
-    """The source has no bytes, which ``--fail-empty`` refuses, or a name that no key can have."""
+    """The source is closed, has no bytes, which ``--fail-empty`` refuses, or has a name that no key can have."""
 
 
 _TABLE: Final[tuple[tuple[type[Exception], ExitCode, str], ...]] = (
@@ -58,13 +58,13 @@ _TABLE: Final[tuple[tuple[type[Exception], ExitCode, str], ...]] = (
     (CompletionUnknownError, ExitCode.UNKNOWN, "look at the object with: aios3 stat URL"),
     (ConfigurationError, ExitCode.USAGE, ""),
     (FileExistsError, ExitCode.USAGE, "replace it with --overwrite"),
-    (PreconditionFailedError, ExitCode.REFUSED, "the key holds something else than the condition allows"),
+    (PreconditionFailedError, ExitCode.REFUSED, "the condition does not hold: look at the object with: aios3 stat URL"),
     (ContainerNotFoundError, ExitCode.REFUSED, "check the bucket's name and --endpoint-url"),
     (ObjectNotFoundError, ExitCode.REFUSED, "list the keys with: aios3 ls URL"),
-    (UploadNotFoundError, ExitCode.REFUSED, "it was completed or aborted; see aios3 uploads ls URL"),
-    (CredentialsError, ExitCode.REFUSED, "check the keys, --profile and the machine's clock"),
-    (AccessDeniedError, ExitCode.REFUSED, "give these keys the permission, or choose others with --profile"),
-    (ConflictError, ExitCode.REFUSED, "another request changed it: try again"),
+    (UploadNotFoundError, ExitCode.REFUSED, "the upload has ended: list open ones with: aios3 uploads ls URL"),
+    (CredentialsError, ExitCode.REFUSED, "check the keys, --profile, --region and the machine's clock"),
+    (AccessDeniedError, ExitCode.REFUSED, "give these keys the permission, or choose other keys with --profile"),
+    (ConflictError, ExitCode.REFUSED, "another request changed the object at the same time: try again"),
     (ThrottledError, ExitCode.REFUSED, "try again later, or with a smaller --concurrency"),
     (IntegrityError, ExitCode.REFUSED, "try again"),
     (ResponseError, ExitCode.REFUSED, ""),

@@ -19,6 +19,7 @@ from aios3.options import RetryPolicy, Timeouts, TransferConfig
 
 __all__ = [
     "F",
+    "InOrder",
     "SectionedCommand",
     "StoreOptions",
     "UploadOptions",
@@ -38,6 +39,14 @@ class _Option(click.Option):
     def __init__(self, *names: Any, section: str = "Options", **settings: Any) -> None:
         super().__init__(*names, **settings)
         self.section = section
+
+
+class InOrder(click.Group):
+    """Group whose help lists the commands in the order of their use, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of their registration."""
+        return list(self.commands)
 
 
 class SectionedCommand(click.Command):
@@ -131,13 +140,16 @@ _STORE_OPTIONS: Final = (
     _option(_STORE, "--region", metavar="NAME", help="By default AWS_REGION, or the profile's."),
     _option(_STORE, "--profile", metavar="NAME", help="Profile of ~/.aws; it comes before keys in variables."),
     _option(_STORE, "--anonymous", is_flag=True, help="Send unsigned requests."),
-    _option(_STORE, "--addressing", type=click.Choice(["virtual", "path", "cname"]), help="Bucket in host or path."),
+    _option(
+        _STORE, "--addressing", type=click.Choice(["virtual", "path", "cname"]),
+        help="Place of the bucket in URLs: host name or path.",
+    ),
     _option(_STORE, "--proxy", metavar="URL", help="HTTP proxy for the requests."),
     _option(_STORE, "--trust-env", is_flag=True, help="Use https_proxy and similar variables."),
-    _option(_STORE, "--max-attempts", type=int, metavar="N", help="Attempts per request; 1 never retries."),
+    _option(_STORE, "--max-attempts", type=int, metavar="N", help="Attempts for each request; 1 never retries."),
     _option(
         _STORE, "--journal", metavar="DIR", type=click.Path(file_okay=False),
-        help="Directory that records open uploads: signals then suspend, and a later command resumes.",
+        help="Directory that records open uploads. A signal then leaves them open, and a later command resumes them.",
     ),
 )  # fmt: skip
 _STORE_NAMES: Final = tuple(StoreOptions.__dataclass_fields__)
@@ -198,7 +210,7 @@ class _Concurrency(click.ParamType):  # type: ignore[type-arg] # older versions 
         if value == "auto" or isinstance(value, int):
             return cast("int | str", value)
         if not value.isdecimal():
-            self.fail(f"{value!r} is no number: write 8, or auto", param, ctx)
+            self.fail(f"{value!r} is not a number: write 8, or auto", param, ctx)
         return int(value)
 
 
@@ -206,13 +218,19 @@ _UPLOAD: Final = "Transfer"
 _CHECKSUMS: Final = ["auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256", "md5", "none"]
 _UPLOAD_OPTIONS: Final = (
     _option(_UPLOAD, "--part-size", type=SIZE, metavar="SIZE", help="Bytes of the first parts, such as 16MiB."),
-    _option(_UPLOAD, "--concurrency", type=_Concurrency(), metavar="N|auto", help="Parts in flight per upload."),
-    _option(_UPLOAD, "--memory-limit", type=SIZE, metavar="SIZE", help="Source bytes in memory, of all uploads."),
+    _option(_UPLOAD, "--concurrency", type=_Concurrency(), metavar="N|auto", help="Parts in flight for each upload."),
+    _option(_UPLOAD, "--memory-limit", type=SIZE, metavar="SIZE", help="Source bytes in memory, for all uploads."),
     _option(_UPLOAD, "--checksum", type=click.Choice(_CHECKSUMS), help="Checksum that the store compares."),
-    _option(_UPLOAD, "--part-growth", type=click.Choice(["auto", "fixed"]), help="fixed keeps parts equal."),
-    _option(_UPLOAD, "--mechanism", type=click.Choice(["auto", "multipart", "stream"]), help="Kind of requests."),
+    _option(
+        _UPLOAD, "--part-growth", type=click.Choice(["auto", "fixed"]),
+        help="fixed gives all parts one size; auto lets them grow.",
+    ),
+    _option(
+        _UPLOAD, "--mechanism", type=click.Choice(["auto", "multipart", "stream"]),
+        help="Upload in parts, or in one request.",
+    ),
     _option(_UPLOAD, "--nonce", is_flag=True, help="Mark the object, to recognise it after a lost response."),
-    _option(_UPLOAD, "--source-timeout", type=DURATION, metavar="TIME", help="Longest silence of a source."),
+    _option(_UPLOAD, "--source-timeout", type=DURATION, metavar="TIME", help="Longest wait for bytes of the source."),
 )  # fmt: skip
 _UPLOAD_NAMES: Final = tuple(UploadOptions.__dataclass_fields__)
 
@@ -230,7 +248,7 @@ def upload_options(function: F) -> F:
 
 _OBJECT: Final = "Object"
 _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
-    "content_type": {"help": "By default guessed from the key."},
+    "content_type": {},
     "cache_control": {},
     "content_disposition": {},
     "content_encoding": {},
@@ -262,8 +280,13 @@ def _attribute_option(name: str, settings: Mapping[str, Any]) -> Callable[[F], F
     return _option(_OBJECT, f"--{name.replace('_', '-')}", **{**metavar, **settings})
 
 
-def attribute_options(function: F) -> F:
-    """Add the attributes of an object to a command, which receives the given ones as ``attributes``."""
+def attribute_options(function: F, *, content_type: str = "By default guessed from the key.") -> F:
+    """Add the attributes of an object to a command, which receives the given ones as ``attributes``.
+
+    Args:
+        function: the command.
+        content_type: help of ``--content-type``.
+    """
 
     @functools.wraps(function)
     def wrapper(*args: Any, **named: Any) -> Any:
@@ -271,9 +294,8 @@ def attribute_options(function: F) -> F:
         attributes = {name: value for name, value in given.items() if value is not None}
         return function(*args, attributes=cast("UploadAttributes", attributes), **named)
 
-    return _with_options(
-        [_attribute_option(name, settings) for name, settings in _ATTRIBUTES.items()], cast("F", wrapper)
-    )
+    known = {**_ATTRIBUTES, "content_type": {"help": content_type}}
+    return _with_options([_attribute_option(name, settings) for name, settings in known.items()], cast("F", wrapper))
 
 
 def _attribute(name: str, value: Any) -> Any:

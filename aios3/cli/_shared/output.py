@@ -15,7 +15,7 @@ import click
 
 from aios3.cli._shared.exit_codes import advice_for
 from aios3.cli._shared.targets import S3Url
-from aios3.errors import StorageError
+from aios3.errors import StorageError, UploadSuspendedError
 from aios3.models import UploadReceipt
 
 __all__ = [
@@ -85,6 +85,8 @@ def show_error(error: BaseException, subject: str = "") -> None:
 
 
 def _words_of(error: BaseException) -> str:
+    if isinstance(error, UploadSuspendedError):
+        return "a signal interrupted the upload, which stays open"
     if isinstance(error, OSError) and error.strerror and not isinstance(error, StorageError):
         return f"{error.strerror}: {os.fsdecode(error.filename)!r}" if error.filename else error.strerror
     return str(error) or type(error).__name__

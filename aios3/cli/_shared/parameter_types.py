@@ -33,7 +33,7 @@ class _Size(_Type):
             return value
         found = _SIZE.fullmatch(value.strip())
         if found is None:
-            self.fail(f"{value!r} is no size: write 16MiB, 500MB, or a number of bytes", param, ctx)
+            self.fail(f"{value!r} is not a size: write 16MiB, 500MB, or a number of bytes", param, ctx)
         number, letter, binary = found.groups()
         is_decimal = bool(letter) and not binary and value.strip()[-1] in "bB"
         return int(float(number) * (1000 if is_decimal else 1024) ** " KMGT".index(letter.upper() or " "))
@@ -49,7 +49,7 @@ class _Duration(_Type):
             return value
         found = _DURATION.fullmatch(value.strip())
         if found is None:
-            self.fail(f"{value!r} is no duration: write 90s, 15m, 1h or 2d", param, ctx)
+            self.fail(f"{value!r} is not a duration: write 90s, 15m, 1h or 2d", param, ctx)
         try:
             return timedelta(seconds=float(found[1]) * _SECONDS[found[2] or "s"])
         except OverflowError:
@@ -66,7 +66,7 @@ class _Pair(_Type):
             return value
         name, equals, content = value.partition("=")
         if not equals or not name:
-            self.fail(f"{value!r} is no pair: write name=value", param, ctx)
+            self.fail(f"{value!r} is not a pair: write name=value", param, ctx)
         return name, content
 
 
@@ -95,7 +95,7 @@ class _Time(_Type):
         try:
             time = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is no time: write 2027-01-31T12:00:00Z", param, ctx)
+            self.fail(f"{value!r} is not a time: write 2027-01-31T12:00:00Z", param, ctx)
         if time.tzinfo is None:
             self.fail(f"{value!r} has no offset: write {value}Z for UTC", param, ctx)
         return time

@@ -12,7 +12,8 @@ from typing import Any, Final, Literal, Protocol, TextIO
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from aios3.cli._shared.options import F
 from aios3.cli._shared.output import format_size, printable
@@ -77,13 +78,21 @@ class _Nothing:
         return nullcontext()
 
 
+class _Rate(ProgressColumn):
+    """Rate in the binary units of the size beside it. Rich's own column has decimal units."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{format_size(speed)}/s", style="progress.data.speed")
+
+
 def _bar(stream: TextIO) -> Progress:
     # Rich obeys NO_COLOR. Standard output and error stay as they are, for receipts and the words of commands.
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
+        _Rate(),
         TimeElapsedColumn(),
         console=Console(file=stream, force_terminal=True),
         redirect_stdout=False,
@@ -140,24 +149,28 @@ class _Lines:
     @contextmanager
     def following(self, name: str) -> Iterator[OnProgress | None]:
         began = written = self._clock()
+        resumed = 0
         last: UploadProgress | None = None
 
         def on_progress(progress: UploadProgress) -> None:
-            nonlocal written, last
+            nonlocal written, resumed, last
+            if last is None and progress.parts_stored:  # parts of an earlier process: they say nothing about the rate
+                resumed = progress.bytes_stored
             last, now = progress, self._clock()
             if now - written >= self._seconds:
                 written = now
-                self._show(name, progress, now - began)
+                self._show(name, progress, resumed, now - began)
 
         yield on_progress
         if last is not None:
-            self._show(name, last, self._clock() - began)
+            self._show(name, last, resumed, self._clock() - began)
 
     def writing(self) -> AbstractContextManager[None]:
         return nullcontext()
 
-    def _show(self, name: str, progress: UploadProgress, elapsed: float) -> None:
-        click.echo(self._write(name, progress, progress.bytes_stored / elapsed if elapsed > 0 else 0.0), self._stream)
+    def _show(self, name: str, progress: UploadProgress, resumed: int, elapsed: float) -> None:
+        rate = (progress.bytes_stored - resumed) / elapsed if elapsed > 0 else 0.0
+        click.echo(self._write(name, progress, rate), self._stream)
 
 
 def _plain_line(name: str, progress: UploadProgress, rate: float) -> str:

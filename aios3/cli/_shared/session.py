@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shlex
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -35,8 +36,8 @@ def run(
     """Run `work` with a driver, and return the exit code of the command. Errors of users are shown in a line each.
 
     SIGINT and SIGTERM cancel the work, which aborts its uploads. With a journal they close the driver instead, which
-    leaves them open, to be resumed. A second signal cancels the work in any case. A signal that the parent process
-    ignores (``nohup``) stays ignored.
+    leaves them open, to be resumed. A second signal cancels the work in any case: then the message names the journal.
+    A signal that the parent process ignores (``nohup``) stays ignored.
 
     Args:
         store: the store, and the way to it.
@@ -47,7 +48,7 @@ def run(
     Raises:
         Exception: a defect of this program.
     """
-    signals = _Signals(suspends=store.journal is not None)
+    signals = _Signals(store.journal)
     try:
         with store.environment(), _warnings_on_standard_error():
             return asyncio.run(_run(store, upload, work, signals, timeouts))
@@ -83,7 +84,10 @@ def _closed(error: DriverClosedError, signals: _Signals) -> int:
 
 def _ended_by(signals: _Signals) -> int:
     number = signals.number or signal.SIGINT
-    show_message(f"ended by {signal.Signals(number).name}")
+    words = f"ended by {signal.Signals(number).name}"
+    if signals.is_hurried:
+        words += f"; uploads may still be open, see: aios3 uploads ls --journal {shlex.quote(str(signals.journal))}"
+    show_message(words)
     return 128 + number
 
 
@@ -114,10 +118,13 @@ def report(error: Exception, subject: str = "") -> ExitCode:
 class _Signals:
     """Signals that end the work of a command."""
 
-    def __init__(self, *, suspends: bool) -> None:
+    def __init__(self, journal: str | None) -> None:
         self.number: int | None = None
         """The first signal; ``None`` if none came."""
-        self._suspends = suspends
+        self.journal = journal
+        """Directory of the journal, with which the first signal suspends; ``None`` without one."""
+        self.is_hurried = False
+        """Whether a second signal cut short the suspension, whose checkpoints are then only in the journal."""
         self._driver: S3StorageDriver | None = None
         self._main: asyncio.Task[object] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -153,10 +160,11 @@ class _Signals:
     def _receive(self, number: int) -> None:
         if self.number is None:
             self.number = number
-            if self._suspends and self._driver is not None:
+            if self.journal is not None and self._driver is not None:
                 self._closing = asyncio.create_task(self._close(self._driver), name="aios3: suspend the uploads")
                 return
         if self._driver is not None:  # else the driver is being closed, which a further signal would only disturb
+            self.is_hurried = self.journal is not None
             self._cancel()
 
     async def _close(self, driver: S3StorageDriver) -> None:

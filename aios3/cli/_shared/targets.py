@@ -36,7 +36,7 @@ class S3Url:
         """
         bucket, _, key = text.removeprefix(_SCHEME).partition("/")
         if not is_s3_url(text) or not bucket:
-            raise ConfigurationError(f"{text!r} is no URL like s3://bucket/key")
+            raise ConfigurationError(f"{text!r} is not a URL like s3://bucket/key")
         return cls(bucket, key)
 
     def __str__(self) -> str:

@@ -35,6 +35,24 @@ def test_options_that_all_commands_share_stand_below_their_own(capfd: pytest.Cap
     assert shown.index("Examples:") > headings[-1]
 
 
+def test_the_default_of_the_content_type_is_that_of_the_command(capfd: pytest.CaptureFixture[str]) -> None:
+    shown = {}
+    for command in ("put", "cp", "url"):
+        run_application([command, "--help"])
+        (shown[command],) = [line for line in capfd.readouterr().out.splitlines() if "--content-type" in line]
+    assert "guessed from the key" in shown["put"]
+    assert "that of the source" in shown["cp"]
+    assert "With --upload" in shown["url"]
+
+
+def test_commands_stand_in_the_order_of_their_use(capfd: pytest.CaptureFixture[str]) -> None:
+    run_application(["uploads", "--help"])
+    shown = capfd.readouterr().out.partition("Commands:")[2].split()
+    assert [word for word in shown if word in ("ls", "abort", "resume", "recover")] == [
+        "ls", "abort", "resume", "recover",
+    ]  # fmt: skip
+
+
 def test_an_interrupt_during_the_start_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

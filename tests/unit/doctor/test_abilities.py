@@ -11,7 +11,7 @@ from aios3._doctor.abilities import Ability, Shown
     ("relies", "shown", "level", "advice"),
     [
         (True, "obeyed", "ok", ""),
-        (False, "obeyed", "ok", "a Provider with conditional_put changed would use it"),
+        (False, "obeyed", "ok", "aios3 does not rely on this"),
         (None, "ignored", "warning", "instead"),
         (True, "ignored", "problem", "choose the right --provider"),
         (True, "refused", "problem", "choose the right --provider"),
@@ -19,6 +19,6 @@ from aios3._doctor.abilities import Ability, Shown
     ],
 )
 def test_only_what_the_record_promises_is_a_problem(relies: bool | None, shown: Shown, level: str, advice: str) -> None:
-    found = Ability("x", "obeyed", "ignored", "instead", relies, "conditional_put").judge(shown, "503")
+    found = Ability("x", "obeyed", "ignored", "instead", "If-None-Match", relies, "conditional_put").judge(shown, "503")
     assert (found.level, found.advice[: len(advice)]) == (level, advice)
     assert bool(found.advice) == bool(advice)

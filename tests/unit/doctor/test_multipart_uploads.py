@@ -27,19 +27,19 @@ async def test_a_refusal_that_ends_the_upload_makes_the_rest_go_on_with_another(
     async with S3Server() as server:
         server.faults.add(Fault("answer", "CompleteMultipartUpload", nth=2, status=404, code="NoSuchUpload"))
         found = await examine(server)
-        assert "could not be found out" in found["If-None-Match of Complete"].text
+        assert "could not find this out" in found["If-None-Match of Complete"].text
         assert (found["unequal parts"].level, server.open_uploads) == ("ok", [])
 
 
 async def test_a_list_that_lacks_a_part_is_a_warning() -> None:
     async with S3Server() as server:
         server.faults.add(Fault("garbage_200", "ListParts", body=_LISTED))
-        assert "lists 1 parts" in (await examine(server))["ListParts"].text
+        assert "lists 1 of the 2 stored parts" in (await examine(server))["ListParts"].text
 
 
 async def test_a_store_without_a_minimum_gets_no_large_part() -> None:
     async with S3Server(replace(PROVIDERS["generic"], min_part_size=1)) as server:
         found = await examine(server)
-        assert found["minimum part"].text == "the store takes parts of any size"
+        assert found["minimum part"].text == "the store accepts parts of any size"
         assert found["unequal parts"].level == "ok"
         assert max(len(request.body or b"") for request in server.requests) < 1000

@@ -11,9 +11,9 @@ from tests.support.examination import examine
 @pytest.mark.parametrize(
     ("code", "times", "level", "word"),
     [
-        ("InvalidDigest", 1, "ok", "is refused"),
-        ("SomethingElse", 1, "ok", "is refused"),
-        ("SomethingElse", 2, "warning", "the store refuses it (400 SomethingElse)"),
+        ("InvalidDigest", 1, "ok", "the store refuses a body"),
+        ("SomethingElse", 1, "ok", "the store refuses a body"),
+        ("SomethingElse", 2, "warning", "the store refuses requests with a CRC32 checksum (400 SomethingElse)"),
     ],
 )
 async def test_a_refusal_of_a_wrong_checksum_is_told_from_one_of_any(
@@ -30,4 +30,4 @@ async def test_a_failing_store_shows_nothing_of_its_conditions() -> None:
     async with S3Server() as server:
         server.faults.add(Fault("answer", "PutObject", nth=2, status=500, code="InternalError"))
         found = await examine(server)
-    assert found["If-None-Match of PutObject"].text == "it could not be found out: 500 InternalError"
+    assert found["If-None-Match of PutObject"].text == "the examination could not find this out: 500 InternalError"

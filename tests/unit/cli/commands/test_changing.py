@@ -33,7 +33,8 @@ def test_what_is_named_is_deleted_and_nothing_else(stored: CommandLine) -> None:
 
 
 def test_a_bucket_is_emptied_only_on_purpose(stored: CommandLine) -> None:
-    assert stored("rm", "-r", "s3://bucket").code == 2
+    refused = stored("rm", "-r", "s3://bucket")
+    assert (refused.code, "add --whole-bucket" in refused.err) == (2, True)
     assert stored("rm", "s3://bucket", "--whole-bucket").code == 2
     assert len(stored.keys()) == 3
     assert stored("rm", "-r", "s3://bucket", "--whole-bucket").code == 0

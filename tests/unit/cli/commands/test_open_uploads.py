@@ -40,6 +40,7 @@ def test_a_signal_leaves_a_journaled_upload_open_and_its_checkpoint_resumes_it(a
     Path("file").write_bytes(BYTES)
     left = interrupt(aios3, "s3://bucket/key", "--", *python(WRITE.format(0)))
     assert (left.code, aios3.keys()) == (6, {})
+    assert "interrupted the upload, which stays open; resume it with: aios3 uploads resume" in left.err
     offset = UploadCheckpoint.from_json(left.out).offset
     assert offset > 0
     assert "s3://bucket/key" in aios3("uploads", "ls", "--journal", "journal").out
@@ -102,7 +103,7 @@ def test_an_open_upload_is_aborted_by_age_or_by_id(aios3: CommandLine) -> None:
     ("words", "message"),
     [
         (["ls"], "name a bucket, or a journal"),
-        (["abort", "s3://bucket"], "say which uploads"),
+        (["abort", "s3://bucket"], "name the uploads to abort"),
         (["abort", "s3://bucket", "--upload-id", "x"], "names no key"),
         (["abort", "s3://bucket/k", "--upload-id", "x", "--dry-run"], "belongs to --older-than"),
         (["resume", "{}"], "name one source"),

@@ -67,7 +67,7 @@ def test_an_upload_that_fails_ends_its_command(aios3: CommandLine, tmp_path: Pat
         (["put", "file", "s3://bucket/k", "--if-match", "0" * 32], 1, "404 NoSuchKey"),
         (["put", "file", "s3://bucket/k", "--endpoint-url", "http://127.0.0.1:1"], 4, "check --endpoint-url"),
         (["put", "file", "s3://bucket/k", "--part-size", "1K"], 2, "part_size"),
-        (["put", "file", "s3://bucket/k", "--part-size", "much"], 2, "'much' is no size"),
+        (["put", "file", "s3://bucket/k", "--part-size", "much"], 2, "'much' is not a size"),
         (["put", "file", "s3://bucket/k", "--provider", "nobody"], 2, "nobody"),
         (["put", "file", "s3://bucket/k", "--profile", "nobody"], 2, "nobody"),
         (["put", "file", "s3://bucket/k", "--size", "3"], 2, "a file has its own size"),
@@ -83,6 +83,7 @@ def test_an_upload_that_fails_ends_its_command(aios3: CommandLine, tmp_path: Pat
         (["put", "-", "file", "s3://bucket/"], 2, "is a source of its own"),
         (["put", "file", "s3://bucket/k", "--", "true"], 2, "leave out the files"),
         (["put", ".", "s3://bucket/k"], 2, "aios3 put -r ."),
+        (["put", "a film", "s3://bucket/k"], 2, "aios3 put -r 'a film' s3://bucket/k"),
         (["put", "-r", "a", "b", "s3://bucket/"], 2, "one directory"),
         (["put", "-r", "missing", "s3://bucket/"], 3, "No such file"),
         (["put", "-r", ".", "s3://bucket/", "--watch", "--dry-run"], 2, "exclude each other"),
@@ -91,6 +92,7 @@ def test_an_upload_that_fails_ends_its_command(aios3: CommandLine, tmp_path: Pat
 )
 def test_the_exit_code_says_whose_fault_it_was(aios3: CommandLine, words: list[str], code: int, message: str) -> None:
     Path("file").write_bytes(b"content")
+    Path("a film").mkdir()
     done = aios3(words[0], "--max-attempts", "1", "--progress", "none", *words[1:])
     assert (done.code, aios3.server.open_uploads) == (code, [])
     assert message in done.err
@@ -192,7 +194,7 @@ def test_a_directory_skips_what_is_there_and_equal(aios3: CommandLine) -> None:
     assert set(aios3.keys()) == {"www/a.txt", "www/sub/b.txt", "www/big"}
     Path("site/a.txt").write_text("A")
     again = aios3(*words)
-    assert "2 of 3 files are there already" in again.err
+    assert "2 of 3 files are already stored" in again.err
     assert [line.split(":")[1] for line in again.out.splitlines()] == ["//bucket/www/a.txt"]
     assert len(aios3(*words, "--no-skip").out.splitlines()) == 3
 

@@ -72,10 +72,10 @@ def test_a_presigned_url_is_alone_on_standard_output(stored: CommandLine) -> Non
         (["ls", "s3://nowhere"], 1, "check the bucket's name"),
         (["get", "s3://bucket/b", "missing/file"], 3, "No such file or directory"),
         (["get", "s3://bucket"], 2, "names no key"),
-        (["get", "bucket/b"], 2, "no URL like s3://bucket/key"),
+        (["get", "bucket/b"], 2, "not a URL like s3://bucket/key"),
         (["cat", "s3://bucket/b", "--sse-customer-key", "file"], 2, "holds 7 bytes"),
-        (["url", "s3://bucket/b", "--acl", "private"], 2, "belong to --upload"),
-        (["url", "s3://bucket/b", "--base-url", "https://cdn.example.com"], 2, "belongs to --public"),
+        (["url", "s3://bucket/b", "--acl", "private"], 2, "attributes need --upload"),
+        (["url", "s3://bucket/b", "--base-url", "https://cdn.example.com"], 2, "--base-url needs --public"),
         (["url", "s3://bucket/b", "--expires-in", "8d"], 2, "604800 seconds"),
     ],
 )

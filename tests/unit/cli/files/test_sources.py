@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from aios3.cli._files.sources import standard_input, the_output_of, write_to_standard_output
+from aios3.cli._shared.exit_codes import UnusableSourceError
 from aios3.options import MIB
 from tests.support.command_line import python
 
@@ -39,6 +40,17 @@ async def test_all_bytes_are_written_even_if_the_pipe_is_full() -> None:
         while read < MIB:
             read += len(await asyncio.to_thread(source.read, 65536))
         await writing
+
+
+def test_standard_input_that_is_closed_is_named() -> None:
+    kept = os.dup(0)
+    os.close(0)
+    try:
+        with pytest.raises(UnusableSourceError, match=r"standard input cannot be read \(Bad file descriptor\)"):
+            standard_input()
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
 
 
 @pytest.mark.parametrize(("is_terminal", "read"), [(False, b"given"), (True, b"")])

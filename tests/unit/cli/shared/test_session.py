@@ -37,7 +37,9 @@ def test_a_signal_cancels_the_work_and_is_the_exit_code(
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_with_a_journal_a_second_signal_cancels_at_once(tmp_path: Any) -> None:
+def test_with_a_journal_a_second_signal_cancels_at_once_and_names_the_journal(
+    tmp_path: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
     async def work(driver: S3StorageDriver) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(0)
@@ -45,6 +47,9 @@ def test_with_a_journal_a_second_signal_cancels_at_once(tmp_path: Any) -> None:
         await asyncio.Event().wait()
 
     assert run(replace(STORE, journal=str(tmp_path)), work) == 143
+    assert capfd.readouterr().err == (
+        f"aios3: ended by SIGTERM; uploads may still be open, see: aios3 uploads ls --journal {tmp_path}\n"
+    )
 
 
 def test_with_a_journal_work_that_waits_for_something_else_is_cancelled_shortly_after(
