@@ -103,6 +103,8 @@ class UploadWriter:
             ConfigurationError: the block was left already.
             DriverClosedError: the driver was closed. Other tasks that write get it here; the task that opened the
                 upload gets it when it leaves the block.
+            StorageError: a request of the upload has failed: its error, for other tasks that write. Or the block has
+                failed: ``__cause__`` is its error. The task that opened the upload is cancelled instead.
         """
         view = as_view(data)
         try:
