@@ -135,8 +135,12 @@ class PartsUploaded:
     """Parts that this call has stored, in order."""
     size: int
     """Bytes of these parts."""
-    tail: bytes = field(default=b"", repr=False)
-    """Bytes at the end of the source that did not fill a part, and were not stored; empty with ``last=True``."""
+    tail: bytes = b""
+    """Bytes at the end of the source that did not fill a part, and were not stored; empty with ``last=True``. ``repr``
+    shows only their number."""
+
+    def __repr__(self) -> str:
+        return f"PartsUploaded(parts={self.parts!r}, size={self.size}, tail=<{len(self.tail)} bytes>)"
 
 
 @dataclass(frozen=True, slots=True)
