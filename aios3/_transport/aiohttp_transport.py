@@ -167,12 +167,18 @@ class AiohttpTransport:
     def _timer_for(self, request: Request, read_timeout: float | None, *, has_body: bool = False) -> StallTimer:
         response = self._timeouts.read if read_timeout is None else read_timeout
         connect = self._timeouts.connect
-        if not (request.body or has_body):
-            connect += response  # without a body nothing shows when connecting ends
+        shows_connection = bool(request.body) or has_body
+        if not shows_connection:
+            connect += response
         if not self._is_owner:
             connect = math.inf  # a caller's session may make requests wait for a connection, which is no stall
         return StallTimer(
-            subject_of(request), self._monitor, connect=connect, send=self._timeouts.send, response=response
+            subject_of(request),
+            self._monitor,
+            connect=connect,
+            send=self._timeouts.send,
+            response=response,
+            shows_connection=shows_connection,
         )
 
     async def _exchange(self, request: Request, body: SlicedBody | None, timer: StallTimer) -> Response:
