@@ -105,7 +105,9 @@ class MultipartUpload:
         try:
             return _read_upload(json.loads(text))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            raise ConfigurationError("this is not a multipart upload") from None
+            raise ConfigurationError(
+                "this text is not a multipart upload: pass what MultipartUpload.to_json returned"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,9 @@ class UploadCheckpoint:
         try:
             return _read(json.loads(text))
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise ConfigurationError("this is not a checkpoint of an upload") from None
+            raise ConfigurationError(
+                "this text is not a checkpoint: pass what UploadCheckpoint.to_json returned"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)

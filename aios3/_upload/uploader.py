@@ -280,11 +280,15 @@ class Uploader:
 
     def _require_open(self) -> None:
         """Raise after the end, and after bytes were lost, even if the caller has caught that error."""
-        broken_by = self.tasks.failure if self._broken_by is None else self._broken_by  # an exception may be falsy
+        broken_by = self._broken_by
         if isinstance(broken_by, Exception):
             raise broken_by
-        if broken_by is not None:
-            raise StorageError(f"the upload cannot continue: {broken_by!r}") from broken_by
+        if broken_by is not None:  # an exception may be falsy
+            raise StorageError(
+                f"the upload cannot continue: {broken_by!r} interrupted a write, so its bytes are lost"
+            ) from broken_by
+        if self.tasks.failure is not None:
+            raise self.tasks.refusal()
         if not self._is_open:
             raise ConfigurationError("the upload has ended; write inside its block")
 

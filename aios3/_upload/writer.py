@@ -35,7 +35,9 @@ class UploadWriter:
             ConfigurationError: the block has not been left yet, or not cleanly.
         """
         if self._upload.receipt is None:
-            raise ConfigurationError("there is no receipt: the upload was not committed (yet)")
+            raise ConfigurationError(
+                "there is no receipt, because the upload was not committed; read it after a clean end of the block"
+            )
         return self._upload.receipt
 
     @property
