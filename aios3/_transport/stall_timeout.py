@@ -74,23 +74,12 @@ class StallTimer:
         TransportTimeoutError: at the end of the block, if a phase had no progress for its limit.
     """
 
-    def __init__(
-        self,
-        subject: str,
-        monitor: StallMonitor,
-        *,
-        connect: float,
-        send: float,
-        response: float,
-        shows_connection: bool = True,
-    ) -> None:
-        """Take the name of the attempt for messages, its monitor, and the stall limit of each phase in seconds.
+    first_words = "connecting"
+    """Words for the first phase. Without a body that phase is also the wait for the response."""
 
-        Without a body nothing shows when the request is connected: the first phase is then also the wait for the
-        response, and the message says so.
-        """
+    def __init__(self, subject: str, monitor: StallMonitor, *, connect: float, send: float, response: float) -> None:
+        """Take the name of the attempt for messages, its monitor, and the stall limit of each phase in seconds."""
         self._subject = subject
-        self._first_words = "connecting" if shows_connection else "connecting or waiting for the response"
         self._limits = {"connecting": connect, "sending the body": send, "waiting for the response": response}
         self._shortest = min(connect, send, response)
         self._monitor = monitor
@@ -162,7 +151,7 @@ class StallTimer:
     ) -> None:
         self._monitor.end(self)
         if self._has_expired and self._was_only_expired() and isinstance(exc, asyncio.CancelledError):
-            limit, words = self._limits[self._phase], self._first_words if self.is_connecting else self._phase
+            limit, words = self._limits[self._phase], self.first_words if self.is_connecting else self._phase
             raise TransportTimeoutError(f"{self._subject}: nothing moved for {limit:g} s while {words}") from exc
 
     def _was_only_expired(self) -> bool:
