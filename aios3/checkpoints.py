@@ -86,12 +86,12 @@ class MultipartUpload:
     def size_of_part(self, number: int) -> int | None:
         """Return the bytes of part `number` (from 1); ``None`` if `size` is unknown, so any part may be the last.
 
-        It is 0 or negative for a part behind the end, except for part 1 of an empty object, which has 0 bytes.
+        The number is 0 or negative for a part after the end. Part 1 of an empty object has 0 bytes.
         """
         return None if self.size is None else min(self.part_size, self.size - (number - 1) * self.part_size)
 
     def to_json(self) -> str:
-        """Return the upload as one line of JSON, to be stored anywhere."""
+        """Return the upload as one line of JSON, which holds no secret."""
         created_at = None if self.created_at is None else self.created_at.isoformat()
         return json.dumps({**asdict(self), "created_at": created_at}, separators=(",", ":"))
 
@@ -105,7 +105,9 @@ class MultipartUpload:
         try:
             return _read_upload(json.loads(text))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            raise ConfigurationError("this is not a multipart upload") from None
+            raise ConfigurationError(
+                "this text is not a multipart upload: pass what MultipartUpload.to_json returned"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class UploadCheckpoint:
     """Multipart upload that was left open, with its parts that need not be sent again.
 
     It holds no secret. The store bills the parts until the upload is completed
-    or aborted. A call that resumes from a checkpoint does one or the other.
+    or aborted. A call that resumes from a checkpoint completes or aborts it.
 
     Raises:
         ConfigurationError: the part numbers have a gap from 1 on, or a part is shorter than ``part_size``.
@@ -131,7 +133,8 @@ class UploadCheckpoint:
     size: int | None = None
     """Declared size in bytes; ``None`` if there was none."""
     tail: int | None = None
-    """Bytes behind the parts that lie beside the upload (``durable_every``); ``None`` if it has no object for them."""
+    """Bytes after the parts that are stored in an object beside the upload (``durable_every``); ``None`` if the upload
+    has no such object."""
 
     def __post_init__(self) -> None:
         for number, part in enumerate(self.parts, 1):
@@ -162,7 +165,9 @@ class UploadCheckpoint:
         try:
             return _read(json.loads(text))
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise ConfigurationError("this is not a checkpoint of an upload") from None
+            raise ConfigurationError(
+                "this text is not a checkpoint: pass what UploadCheckpoint.to_json returned"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +177,7 @@ class RecoveredUpload:
     bucket: str
     key: str
     upload_id: str | None
-    """``None`` if its process died before it learnt the id, and no such upload was found."""
+    """Id of the upload; ``None`` if its process died before it learnt the id, and no such upload was found."""
     outcome: Literal["aborted", "gone", "completed", "failed"]
     """``"gone"``: the store does not know the upload, which was completed or aborted before. ``"failed"``: the upload
     may still be open, and the journal keeps it."""

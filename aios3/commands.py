@@ -43,7 +43,7 @@ def command_output(
 
     If the source is closed earlier (the upload failed or was cancelled, the driver was closed), it closes the command's
     output and sends SIGTERM to the process group. If the command still runs `kill_after` seconds later, the group gets
-    SIGKILL. A cancellation meanwhile is raised afterwards: no process and no zombie is left.
+    SIGKILL. A cancellation meanwhile is raised after that, so no process and no zombie is left.
 
     The command runs in a new session, so its children end with it, unless they made another session. Ctrl-C in a
     terminal reaches only your program. Otherwise a command that exits with status 0 on Ctrl-C would make a partial

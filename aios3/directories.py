@@ -54,11 +54,11 @@ class LocalFile:
 
 @dataclass(frozen=True, slots=True)
 class ChangedFile:
-    """File that is complete, as a source."""
+    """File that is complete. Its `source` can be uploaded."""
 
     path: Path
     relative: str
-    """Path below the directory, with slashes on every system: what a key ends with."""
+    """Path below the directory, with slashes on every system, so it can be the end of a key."""
     size: int
     """Size in bytes when it was seen."""
     content: bytes | None = None
@@ -81,11 +81,11 @@ async def directory_changes(
 ) -> AsyncGenerator[ChangedFile, None]:
     """Yield each file of a directory once it is complete, and again whenever it has changed. It never ends by itself.
 
-    The request for the next file means that the last one is stored. So a playlist comes after the files that it names.
-    Close the generator (``aclosing``) when you stop: that ends the watch.
+    Ask for the next file only when the last one is stored, because that request says so. Then a playlist comes after
+    the files that it names. Close the generator (``aclosing``) when you stop: that ends the watch.
 
     Args:
-        path: the directory. Files that are there from the start come first.
+        path: the directory, with its subdirectories. Files that are there from the start come first.
         include: patterns of relative paths with slashes, in which ``*`` also matches slashes; empty takes all files.
         exclude: patterns of files that never come.
         settle: seconds without a change after which a file is complete.

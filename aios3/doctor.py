@@ -13,9 +13,9 @@ __all__ = ["PREFIX", "Finding", "Report", "examine_bucket"]
 async def examine_bucket(driver: S3StorageDriver, bucket: str, *, report: Report | None = None) -> list[Finding]:
     """Examine a bucket by some 25 requests, and return what they showed, in their order.
 
-    Only one key is written: a random one that begins with `PREFIX`. It is removed however the call ends, with every
-    version and every upload of it; what cannot be removed is a finding. About 10 MiB are sent. Nothing but
-    the removal is retried. A driver for an examination should have short `Timeouts`, so that a dead endpoint is known
+    The examination writes only one key, a random one that begins with `PREFIX`. It removes the key, with every version
+    and every upload of it, however the call ends; what cannot be removed is a finding. It sends about 10 MiB. It
+    retries only the removal. A driver for an examination should have short `Timeouts`, so that a dead endpoint shows
     soon.
 
     Args:

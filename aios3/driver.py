@@ -64,7 +64,8 @@ class S3StorageDriver(DriverBase):
     Making a driver does no I/O and needs no running loop. Use it as an async
     context manager, or call `aclose`. All its uploads share its memory limit,
     its retry budget and its connections. It belongs to the event loop and the
-    process of its first call: a process that is forked later needs another driver.
+    process of its first call. Another loop, or a process that is forked later,
+    needs another driver.
     """
 
     def __init__(
@@ -92,23 +93,23 @@ class S3StorageDriver(DriverBase):
 
         Args:
             provider: the kind of store, by name or as a `Provider`; ``None`` takes `default_provider`.
-            endpoint_url: ``None`` takes AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the profile's, or the provider's. For a
-                provider with hosts of its own these variables and the profile count only if they name one of them; for
-                Amazon only if they name no host of another provider of the table. Otherwise the logger ``aios3`` warns
-                that they are passed over. If the host or the path holds a bucket,
-                calls that name it go there, and calls that name another bucket raise `ConfigurationError`.
-            region: region to sign for; ``None`` takes the region of `endpoint_url` if that is one of the provider's
-                hosts, else AWS_REGION, AWS_DEFAULT_REGION, the profile's, or the provider's. If `endpoint_url` is of
-                another region, requests are signed for `region`, and the host stays as given. A provider with one
-                region (`Provider.has_one_region`) ignores the variables and the profile.
+            endpoint_url: URL of the store. ``None`` takes the first of AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, the
+                profile's, and the provider's. If the provider has hosts of its own, the variables and the profile count
+                only if they name one of them. For Amazon they count unless they name a host of another known provider.
+                The logger ``aios3`` warns of a value that does not count. If the host or the path holds a bucket, calls
+                that name it go there, and calls that name another bucket raise `ConfigurationError`.
+            region: region to sign for. ``None`` takes the region of `endpoint_url` if that is one of the provider's
+                hosts, else the first of AWS_REGION, AWS_DEFAULT_REGION, the profile's, and the provider's. If
+                `endpoint_url` is of another region, requests are signed for `region`, and the host stays as given. A
+                provider with one region (`Provider.has_one_region`) ignores the variables and the profile.
             credentials: ``None`` searches the places of the AWS SDKs, from the environment to the metadata service;
                 `ANONYMOUS` sends unsigned requests.
             transfer: options for parts, concurrency and memory; an upload may have other options. The default takes
                 the part size that the provider recommends, if any.
             retry: options for attempts and backoff.
             timeouts: limits of a stall in each phase of a request.
-            session: an aiohttp session to use, which is never closed here. ``None`` makes a session. Requests for
-                credentials never use your session.
+            session: an aiohttp session to use, which the caller closes. ``None`` makes one, which the driver closes.
+                Requests for credentials never use your session.
             ssl_context: context for https; ``None`` trusts AWS_CA_BUNDLE, the profile's ``ca_bundle``, or the system's
                 store, loaded in a thread.
             proxy: URL of an HTTP proxy, such as ``http://user:password@host:3128``, for the store and for requests for
@@ -128,18 +129,17 @@ class S3StorageDriver(DriverBase):
             use_accelerate: reach buckets through transfer acceleration, which they must have enabled; their names must
                 have no dots. The region's host still creates, deletes and lists buckets. ``None`` takes the profile's
                 ``use_accelerate_endpoint`` below ``s3``.
-            journal: a directory for the journals of all processes that share it, made if it is missing. It records
-                uploads that were begun and not ended, and after a crash `recover` ends or resumes them. The directory
-                is local and private to this user; it holds no secret. A multipart upload costs two waits for the disk.
+            journal: a directory for journals, made if it is missing. Several processes may share it. A journal records
+                the uploads that are open. After a crash, `recover` ends or resumes them. The directory must be on a
+                local disk and private to this user; it holds no secret. Each multipart upload waits twice for the disk.
                 Uploads that still run when the driver is closed are left open, to be resumed (`UploadSuspendedError`),
-                except uploads with ``TransferConfig(suspendable=False)``. A forked process closes its copy. ``None``
-                keeps no journal.
-            observer: receives what the driver does: uploads, parts, waits, operations, attempts and retries. It can
+                except uploads with ``TransferConfig(suspendable=False)``. ``None`` keeps no journal.
+            observer: receives what the driver does: uploads, parts, waits, operations, attempts and retries. Its errors
                 fail no upload. `aios3.otel.OpenTelemetryObserver` is one. ``None`` costs nothing.
 
-        Of the providers in the table only `aws` has `use_dualstack`, `use_fips` and `use_accelerate`. Variables and
-        profiles mean AWS: they are ignored for a provider without such hosts, and if the endpoint is configured by any
-        means. An argument that cannot be obeyed raises instead.
+        Of the known providers only `aws` has hosts for `use_dualstack`, `use_fips` and `use_accelerate`. The variables
+        and profiles of these three mean AWS. So they are ignored for a provider without such hosts, and if the endpoint
+        is configured by any means. The arguments raise `ConfigurationError` in these cases.
 
         Raises:
             ConfigurationError: an option is out of range, or does not suit the provider.
@@ -179,8 +179,8 @@ class S3StorageDriver(DriverBase):
         Callers of these uploads get a `DriverClosedError`, and so does every other call that is interrupted, or comes
         later. With a journal, multipart uploads that are suspendable (``TransferConfig.suspendable``) are left open
         instead. Their callers get an `UploadSuspendedError` with the checkpoint to resume from. A commit in flight gets
-        five seconds; then its caller gets a `CompletionUnknownError`. Closing twice is harmless. A cancellation
-        meanwhile ends the grace, and is raised after everything has been closed.
+        five seconds; then its caller gets a `CompletionUnknownError`. Closing twice is harmless. A cancellation of
+        `aclose` ends the grace, and is raised after everything has been closed.
 
         Args:
             grace: seconds in which running uploads may end by themselves; new uploads are refused at once.
@@ -226,7 +226,7 @@ class S3StorageDriver(DriverBase):
                 aiohttp, httpx or requests, a request of aiohttp or Starlette, a part of a form of aiohttp. A chunk's
                 buffer may be reused as soon as the next chunk is requested. `bytes` of at most one part are sent
                 without a copy.
-            bucket: the container.
+            bucket: name of the bucket.
             key: the exact key; never normalised.
             size: bytes that the source must have; ``None`` if unknown.
             max_size: bytes that the source may have; ``None`` for only the store's limit.
@@ -241,6 +241,9 @@ class S3StorageDriver(DriverBase):
                 visible yet. Its error aborts the upload and is raised unchanged. Of an upload without parts it is
                 called before the last bytes are sent.
             **attributes: see `UploadAttributes`.
+
+        Returns:
+            The receipt of the committed object.
 
         Raises:
             TypeError: an unknown attribute, or not a source; nothing was sent. Or a chunk is not bytes-like.
@@ -287,14 +290,17 @@ class S3StorageDriver(DriverBase):
         """Upload the file at `path`, read in a separate thread.
 
         A file that grows or shrinks meanwhile raises `SizeMismatchError`, and nothing is committed. A file without a
-        size (a pipe) is read to its end. A regular file is read 2.5 MiB at a time, into memory that counts as memory of
-        parts. A cancellation waits neither for a running read nor for the opening of a pipe; the thread closes the file
-        afterwards.
+        size (a pipe) is read to its end. A regular file is read 2.5 MiB at a time, into memory that counts for
+        ``memory_limit``. A cancellation waits neither for a running read nor for the opening of a pipe; the thread
+        closes the file afterwards. Other arguments, the result and other errors are those of
+        `upload_object_via_stream`.
 
-        ``resume=True`` resumes the upload of this file to this key that a dead process, or a closed driver, left in the
-        journal, if there is one. A checkpoint resumes its own upload. The parts that the store holds are compared with
-        the file first, by their checksums or MD5s. If the file has changed since, or anything else differs, the old
-        upload is aborted and a new upload begins.
+        Args:
+            path: the file. Its size is the declared size of the upload.
+            resume: ``True`` resumes the upload of this file to this key that a dead process, or a closed driver, left
+                in the journal; without such an upload a new one begins. A checkpoint resumes its own upload. The parts
+                in the store are first compared with the file, by their checksums or MD5s. If the file has changed
+                since, or anything else differs, the old upload is aborted and a new one begins.
 
         Raises:
             OSError: the file cannot be read.
@@ -336,13 +342,13 @@ class S3StorageDriver(DriverBase):
 
         Args:
             seekable_head: bytes at the beginning, rounded up to whole parts, that stay in memory until the end, so that
-                the writer can `seek` back to them. They count for ``memory_limit`` while the block runs: all heads of a
-                driver may hold a quarter of it. Such an upload is never suspended. ``None`` keeps nothing.
-            durable_every: seconds after which written bytes are in the store, also if they do not fill a part, plus the
-                time of the requests. They lie in a small object beside the upload, which is rewritten each time and
-                deleted at the end. If the process dies, `find_checkpoint` finds what arrived, and ``resume`` continues
-                with it; if that fails before the block begins, all is left as it was. Parts do not grow, and no part is
-                spilled. ``None`` stores whole parts only.
+                the writer can `seek` back to them. They count for ``memory_limit`` while the block runs, and all heads
+                of a driver may hold a quarter of it. Such an upload is never suspended. ``None`` keeps nothing.
+            durable_every: seconds, plus the time of the requests, after which written bytes are in the store even if
+                they do not fill a part. Such bytes lie in a small object beside the upload, which is rewritten each
+                time and deleted at the end. If the process dies, `find_checkpoint` finds what arrived, and ``resume``
+                continues from there. If resuming fails before the block begins, all is left as it was. Parts do not grow,
+                and no part is spilled. ``None`` stores whole parts only.
         """
         return uploads.open_upload(
             self,
@@ -375,12 +381,15 @@ class S3StorageDriver(DriverBase):
         ``max_parts * part_size`` bytes at most (48.8 GiB by default). A cancellation or a failure leaves nothing open.
 
         Args:
-            bucket: the container.
+            bucket: name of the bucket.
             key: the exact key.
             size: bytes that the object will have; ``None`` if unknown.
             transfer: options instead of the driver's; part size, checksum and nonce are fixed for the upload.
             **attributes: see `UploadAttributes`. Conditions are kept in the value, for the commit. A customer key is
                 not kept: the other calls need it again.
+
+        Returns:
+            The open upload. It holds no secret and can be written as JSON.
 
         Raises:
             TypeError, ConfigurationError, PartLimitError: as in `upload_object_via_stream`; nothing was sent.
@@ -401,17 +410,21 @@ class S3StorageDriver(DriverBase):
         """Store the bytes of `source` as parts of an open upload, from part number `first_part` on.
 
         Memory, concurrency, retries and the end of the source are those of `upload_object_via_stream`. Nothing is
-        committed or aborted: after a failure or a cancellation no task of the call remains, the parts stored so far
+        committed or aborted. After a failure or a cancellation no task of the call remains, the parts stored so far
         stay, and the upload stays open. Parts that are there already are replaced.
 
         Args:
             upload: the upload, which any process may have created.
             source: bytes from offset ``(first_part - 1) * part_size`` of the object on.
-            first_part: number of the first part.
-            last: the source ends where the object ends, so its last part may be short; if the upload has a `size`, the
-                source must end exactly there. With ``False`` the bytes that do not fill a part come back as ``tail``.
+            first_part: number of the first part, from 1.
+            last: ``True`` if the source ends where the object ends, so its last part may be short. If the upload has a
+                `size`, the source must end exactly there. With ``False`` the bytes that do not fill a part are not
+                stored, and come back as ``tail``.
             on_progress: as in `upload_object_via_stream`; it counts the bytes and parts of this call.
             **access: see `UploadAccess`.
+
+        Returns:
+            The parts that this call has stored, and the tail.
 
         Raises:
             SizeMismatchError, PartLimitError: the source has a wrong length.
@@ -427,8 +440,9 @@ class S3StorageDriver(DriverBase):
     ) -> UploadedPart:
         """Store `source` as one part of an open upload. A part that has this number is replaced.
 
-        Only the last part of the object may be shorter than the upload's ``part_size``: if the upload has a `size`
-        that is checked here, else by `complete_multipart_upload`.
+        Only the last part of the object may be shorter than the upload's ``part_size``. If the upload has a `size`,
+        this call checks that, else `complete_multipart_upload` does. Part numbers begin with 1. A failure or a
+        cancellation leaves the upload open.
 
         Raises:
             SizeMismatchError, ObjectTooLargeError: the source has not the length of this part, or no bytes.
@@ -447,15 +461,17 @@ class S3StorageDriver(DriverBase):
         end: int | None = None,
         **access: Unpack[UploadAccess],
     ) -> UploadedPart:
-        """Store bytes of another object of the store as one part of an open upload. No byte passes here.
+        """Store bytes of another object of the store as one part of an open upload. No byte passes this process.
+
+        A failure or a cancellation leaves the upload open; after a cancellation the store may still copy.
 
         Args:
             upload: the upload.
-            part_number: number of the part. Its length is checked as by `upload_part`.
+            part_number: number of the part, from 1. Its length is checked as by `upload_part`.
             from_bucket: bucket of the object to copy from.
             from_key: its key.
-            start: first byte to copy; ``None`` for 0.
-            end: byte behind the last one; ``None`` for the end of the object.
+            start: offset of the first byte to copy; ``None`` for the beginning.
+            end: offset after the last byte; ``None`` for the end of the object.
             **access: see `UploadAccess`.
 
         Raises:
@@ -478,15 +494,16 @@ class S3StorageDriver(DriverBase):
         size: int | None = None,
         **access: Unpack[UploadAccess],
     ) -> str:
-        """Return a presigned URL with which anybody can PUT one part of an open upload, without credentials.
+        """Return a presigned URL with which its bearer can PUT one part of an open upload, without credentials.
 
         The URL is a secret until it expires. It does not bind the bytes: compare `iterate_parts` before the commit. An
-        upload with checksums may refuse parts that bring none, so create it with ``TransferConfig(checksum=None)``.
+        upload with checksums may refuse parts that bring none, so create it with ``TransferConfig(checksum=None)``. No
+        request is sent; about the region see `create_download_url`.
 
         Args:
             upload: the upload.
-            part_number: number of the part.
-            expires_in: seconds or a timedelta, at most 7 days.
+            part_number: number of the part, from 1.
+            expires_in: as in `get_object_cdn_url`.
             size: exact bytes of the part, which the URL then binds by its ``Content-Length``; ``None`` for any number.
             **access: see `UploadAccess`. What is given must also be sent as a header of the request.
 
@@ -516,17 +533,20 @@ class S3StorageDriver(DriverBase):
     ) -> UploadReceipt:
         """Make the object out of the parts of an open upload.
 
-        Gaps, parts off the grid, and a sum of bytes other than `size` are errors, and nothing is committed. After an
-        error of the parts, and after a clear refusal of the store, the upload stays open. A lost response is settled
-        as in `upload_object_via_stream`, which may abort the upload. A cancellation leaves it open, unless the store
-        has committed it by then.
+        A gap, a part that is longer or shorter than the grid of the upload allows, and a sum of bytes other than `size`
+        are errors, and nothing is committed. After such an error, and after a clear refusal of the store, the upload
+        stays open. A lost response is settled as in `upload_object_via_stream`, which may abort the upload. A
+        cancellation leaves the upload open, unless the store has committed it by then.
 
         Args:
             upload: the upload.
             size: bytes that the object must have; ``None`` takes those of the upload, if it has any.
-            parts: the parts; ``None`` asks the store, which also finds those that others have sent.
+            parts: the parts; ``None`` lists the parts in the store, also those that other processes have sent.
             before_commit: as in `upload_object_via_stream`; its ``metadata`` is ``None``.
             **access: see `UploadAccess`.
+
+        Returns:
+            The receipt of the committed object.
 
         Raises:
             IntegrityError: the parts do not make the object.
@@ -549,10 +569,10 @@ class S3StorageDriver(DriverBase):
         await open_uploads.abort(self, upload, **access)
 
     async def find_checkpoints(self) -> list[UploadCheckpoint]:
-        """Return the checkpoints of uploads that were left open. Afterwards no other process ends these uploads.
+        """Return the checkpoints of uploads that the journals list as left open. No other process ends them afterwards.
 
-        Pass one as ``resume=`` with a source that begins at its ``offset``. Uploads that are not resumed stay open
-        until `recover` ends them, here or in a later process.
+        Pass a checkpoint as ``resume=`` with a source that begins at its ``offset``. Uploads that are not resumed stay
+        open until `recover` ends them, here or in a later process. Uploads of living processes are not among them.
 
         Raises:
             ConfigurationError: the driver has no journal.
@@ -586,6 +606,9 @@ class S3StorageDriver(DriverBase):
         Args:
             resume: complete uploads whose source is a file that has not changed since, instead of aborting them.
 
+        Returns:
+            The outcome for each upload, with the error if it could not be ended.
+
         Raises:
             ConfigurationError: the driver has no journal.
             OSError: the journals cannot be read or written.
@@ -604,10 +627,14 @@ class S3StorageDriver(DriverBase):
     async def get_container(self, bucket: str) -> Container:
         """Return a bucket if it exists, by one HEAD, which does not show the time of its creation.
 
+        If the bucket is in another region that the store names, the driver sends a second HEAD there, and remembers the
+        region for later requests and presigned URLs.
+
         Raises:
             ContainerNotFoundError: the bucket does not exist.
             AccessDeniedError: the bucket may exist, but these credentials may not see it.
-            StorageError: the store does not respond, or not as S3 does, or the bucket is in another region.
+            StorageError: the store does not respond, or not as S3 does, or the bucket is in another region that the
+                driver does not learn or cannot reach.
         """
         return await containers.get_container(self, bucket)
 
@@ -654,7 +681,7 @@ class S3StorageDriver(DriverBase):
         are created or deleted meanwhile may be in the list or not.
 
         Args:
-            bucket: the container.
+            bucket: name of the bucket.
             prefix: beginning of the keys; empty for all.
             delimiter: hides the objects whose keys have this text after the prefix. Each beginning up to the text comes
                 once, as a `CommonPrefix` among the objects: with ``"/"`` the folders. ``None`` hides nothing.
@@ -673,8 +700,9 @@ class S3StorageDriver(DriverBase):
     ) -> AsyncGenerator[ObjectVersion]:
         """Iterate over the versions of all objects whose keys begin with `prefix`, and the markers of deletions.
 
-        They come by key, and those of one key from the newest on, as far as the store's times tell. A bucket that never
-        kept versions lists each object with the id ``"null"``. The options are those of `ListOptions`.
+        They come in the order of their keys, and the versions of one key from the newest on, as far as the store's
+        times tell. A bucket that never kept versions lists each object with the id ``"null"``. The options are those of
+        `ListOptions`.
 
         Raises:
             TypeError, ConfigurationError: an argument is invalid, or the provider keeps no versions; nothing was sent.
@@ -687,7 +715,7 @@ class S3StorageDriver(DriverBase):
         """Return the description of an object, by one HEAD.
 
         Args:
-            bucket: the container.
+            bucket: name of the bucket.
             key: the exact key.
             **options: see `ReadOptions`.
 
@@ -718,7 +746,7 @@ class S3StorageDriver(DriverBase):
         block closes the connection, so no further byte comes over it.
 
         Args:
-            bucket: the container.
+            bucket: name of the bucket.
             key: the exact key.
             start: offset of the first byte; ``None`` for the beginning.
             end: offset after the last byte; ``None`` for the end of the object.
@@ -753,7 +781,7 @@ class S3StorageDriver(DriverBase):
         `open_object` raises them before, and describes the object.
 
         Args:
-            bucket: the container.
+            bucket: name of the bucket.
             key: the exact key.
             chunk_size: limit of the bytes of a chunk; about as many are held. Chunks may be shorter.
             start: offset of the first byte; ``None`` for the beginning.
@@ -795,7 +823,7 @@ class S3StorageDriver(DriverBase):
             The description of the downloaded object.
 
         Raises:
-            FileExistsError: `path` exists before any request, or was made meanwhile.
+            FileExistsError: `path` exists and `overwrite` is false. This is checked before any request, and at the end.
             OSError: the file cannot be written, for example because its directory is missing or the disk is full;
                 ``filename`` is `path`.
             DriverClosedError: the driver is closed, or was closed meanwhile.
@@ -809,7 +837,7 @@ class S3StorageDriver(DriverBase):
         A bucket with versions keeps the deleted object as an earlier version, unless `version_id` names a version.
 
         Args:
-            bucket: the container.
+            bucket: name of the bucket.
             key: the exact key.
             **options: see `DeleteOptions`.
 
@@ -834,7 +862,7 @@ class S3StorageDriver(DriverBase):
         After a cancellation some of the last 1,000 objects may be deleted, and the rest are not.
 
         Args:
-            bucket: the container.
+            bucket: name of the bucket.
             keys: exact keys, or versions as `iterate_object_versions` yields them, which are removed for good.
             **options: see `ListOptions`.
 
@@ -856,10 +884,10 @@ class S3StorageDriver(DriverBase):
     ) -> UploadReceipt:
         """Copy an object inside the store, whole or not at all; no byte passes this process.
 
-        Up to 5 GiB are one request. A larger object is copied in parts, and a failure or a cancellation aborts the
-        upload as it does in `upload_object_via_stream`. A cancellation of a single request leaves open whether the
-        store copies. The copy keeps the content headers, the metadata and the tags of the source that are not given,
-        but neither its ACL, its storage class, its encryption nor its locks.
+        An object up to ``Provider.max_copy_size`` (5 GiB for Amazon) is one request. A larger object is copied in
+        parts, and a failure or a cancellation aborts the upload as it does in `upload_object_via_stream`. After a
+        cancellation of a single request the store may still copy. The copy keeps the content headers, the metadata and
+        the tags of the source that are not given, but neither its ACL, its storage class, its encryption nor its locks.
 
         Args:
             bucket: container of the source.
@@ -886,8 +914,10 @@ class S3StorageDriver(DriverBase):
     async def get_container_cdn_url(self, bucket: str, *, base_url: str | None = None) -> str:
         """Return the public URL of a bucket. It holds no credentials, so it works only if the bucket is public.
 
+        No request is sent; about the region see `create_download_url`.
+
         Args:
-            bucket: the container.
+            bucket: name of the bucket.
             base_url: URL of a CDN or custom domain that serves the bucket, for example
                 ``"https://cdn.example.com/videos"``; ``None`` for the store's URL, as the driver addresses the bucket.
 
@@ -902,11 +932,11 @@ class S3StorageDriver(DriverBase):
     ) -> str:
         """Return the public URL of an object, or with `expires_in` a signed URL with which its bearer can read it.
 
-        The key is percent-encoded exactly. But browsers and many clients resolve ``.`` and ``..`` between slashes as
-        steps in a path, and then request another key.
+        No request is sent; about the region see `create_download_url`. The key is percent-encoded exactly. But browsers
+        and many clients resolve ``.`` and ``..`` between slashes as steps in a path, and then request another key.
 
         Args:
-            bucket: the container.
+            bucket: name of the bucket.
             key: the exact key.
             expires_in: seconds, or a timedelta, from 1 second to 7 days, fractions dropped. A URL signed with temporary
                 credentials expires with them at the latest: for a directory bucket within five minutes. Such a URL is a
@@ -924,8 +954,12 @@ class S3StorageDriver(DriverBase):
     ) -> str:
         """Return a URL with which its bearer can read the object until the URL expires. The URL is a secret.
 
+        No request is sent. So the URL is signed for the region of the driver, or for the bucket's own region if an
+        earlier request has shown that region. If the bucket may be in another region than the driver, call
+        `get_container` once before; otherwise the store refuses the URL.
+
         Args:
-            bucket: the container.
+            bucket: name of the bucket.
             key: the exact key.
             expires_in: as in `get_object_cdn_url`.
             **overrides: headers of the response to replace, see `ResponseOverrides`. They are part of the signature.
@@ -948,13 +982,14 @@ class S3StorageDriver(DriverBase):
     ) -> str:
         """Return a URL to which its bearer can PUT the object, in one request up to the store's limit of a PutObject.
 
-        The attributes are part of the signature. The uploader must send each as its S3 header with the same value, and
-        no other ``x-amz-*`` header. The headers are ``Content-Type`` for `content_type`, ``Cache-Control`` for
-        `cache_control` and so on, ``x-amz-meta-NAME`` for `metadata`, ``x-amz-acl`` for `acl`. `content_type` is signed
-        only if it is given; otherwise the uploader may send any. ``X-Amz-SignedHeaders`` in the URL names all headers.
+        No request is sent; about the region see `create_download_url`. The attributes are part of the signature. The
+        uploader must send each as its S3 header with the same value, and no other ``x-amz-*`` header. The headers are
+        ``Content-Type`` for `content_type`, ``Cache-Control`` for `cache_control` and so on, ``x-amz-meta-NAME`` for
+        `metadata`, ``x-amz-acl`` for `acl`. `content_type` is signed only if it is given; otherwise the uploader may
+        send any. ``X-Amz-SignedHeaders`` in the URL names all headers.
 
         Args:
-            bucket: the container.
+            bucket: name of the bucket.
             key: the exact key.
             expires_in: as in `get_object_cdn_url`; the upload must begin before that.
             size: exact bytes of the object, which the URL then binds by its ``Content-Length``; ``None`` for any.

@@ -3,9 +3,9 @@
 The tree, with the reason of each branch::
 
     StorageError
-    +- ConfigurationError (ValueError)   the call cannot work, before any request
+    +- ConfigurationError (ValueError)   the call cannot work with these arguments
     +- ObjectTooLargeError               the source is longer than ``max_size``
-    +- SizeMismatchError                 the source ended elsewhere than declared
+    +- SizeMismatchError                 the source has another length than declared
     +- PartLimitError                    the source needs more parts than the store takes
     +- ResponseError                     the store refused
     |  +- ContainerNotFoundError
@@ -18,7 +18,7 @@ The tree, with the reason of each branch::
     |  +- ThrottledError
     +- TransportError (OSError)          no response came
     |  +- TransportTimeoutError (TimeoutError)
-    +- IntegrityError                    the bytes differ
+    +- IntegrityError                    the bytes differ, or the object was replaced meanwhile
     +- CompletionUnknownError            the commit was sent, its outcome is unknown
     +- SourceStalledError (TimeoutError) the source gave nothing for too long
     +- DriverClosedError                 the driver is closed, or was closed during the call
@@ -88,7 +88,10 @@ def _restore(kind: type[StorageError], arguments: tuple[object, ...]) -> Storage
 
 
 class ConfigurationError(StorageError, ValueError):
-    """The call cannot work with these arguments or settings. Raised before any request is sent."""
+    """The call cannot work with these arguments or settings, or not in this state.
+
+    The call has sent nothing, unless its description says otherwise.
+    """
 
 
 class ObjectTooLargeError(StorageError):
@@ -96,7 +99,7 @@ class ObjectTooLargeError(StorageError):
 
 
 class SizeMismatchError(StorageError):
-    """The source ended before or after the declared ``size``; nothing was committed."""
+    """The source has fewer or more bytes than the declared ``size``; nothing was committed."""
 
 
 class SourceStalledError(StorageError, TimeoutError):
@@ -108,7 +111,7 @@ class SourceStalledError(StorageError, TimeoutError):
 
 
 class PartLimitError(StorageError):
-    """The source is longer than the store's number of parts can hold; nothing was committed."""
+    """The source is longer than the largest number of parts can hold; nothing was committed."""
 
 
 class ResponseError(StorageError):
@@ -127,11 +130,17 @@ class ResponseError(StorageError):
     message: str
     """Message of the store, or a description of the response without one; at most some hundred characters."""
     request_id: str | None
+    """Id that the store gave to the request, for its support; ``None`` if it gave none."""
     host_id: str | None
+    """Second id of the request, which Amazon's support asks for; ``None`` if the store gave none."""
     bucket: str | None
+    """Bucket of the request; ``None`` for the service itself."""
     key: str | None
+    """Key of the request; ``None`` for the bucket or the service."""
     upload_id: str | None
+    """Id of the multipart upload; ``None`` without one."""
     part_number: int | None
+    """Number of the part; ``None`` without one."""
 
     def __init__(
         self,
@@ -194,18 +203,18 @@ class PreconditionFailedError(ResponseError):
 
 
 class ConflictError(ResponseError):
-    """The request conflicts with another change, or with the state, of the key or the bucket (409)."""
+    """Another change of the key or the bucket is in progress, or its state forbids the request (409)."""
 
 
 class ThrottledError(ResponseError):
-    """The store asked for fewer requests (SlowDown, 429), until the retries were used up."""
+    """The store asked for fewer requests (SlowDown, 429), also after all retries."""
 
 
 class TransportError(StorageError, OSError):
-    """No response came. ``__cause__`` is the error of the HTTP client.
+    """No response came, also after all retries. ``__cause__`` is the error of the HTTP client.
 
     The connection was refused or reset, the name was not found, TLS failed, the response was not HTTP, or the HTTP
-    client has a defect.
+    client has a defect. A note has the number of attempts, if there were several.
     """
 
     is_permanent: bool = False
@@ -213,7 +222,7 @@ class TransportError(StorageError, OSError):
     was_sent: bool = True
     """``True`` if a byte of the request may have reached the store, ``False`` if there was no connection."""
     on_reused_connection: bool = False
-    """``True`` if a kept-alive connection was closed before any response, most likely after too long an idle time."""
+    """``True`` if a kept-alive connection was closed before any response, most likely because it was idle too long."""
 
 
 class TransportTimeoutError(TransportError, TimeoutError):
@@ -221,7 +230,11 @@ class TransportTimeoutError(TransportError, TimeoutError):
 
 
 class IntegrityError(StorageError):
-    """The store holds other bytes than were sent."""
+    """The bytes in the store differ from those that were sent or described.
+
+    An upload: the store reports another checksum, or its parts do not make the object. A download or a copy: the object
+    was replaced meanwhile.
+    """
 
 
 class CompletionUnknownError(StorageError):
@@ -251,7 +264,7 @@ class DriverClosedError(StorageError):
 
 
 class UploadSuspendedError(DriverClosedError):
-    """The driver, which has a journal, was closed during the upload. The upload was left open, to be resumed."""
+    """The driver, which has a journal, was closed during the upload, and the upload can be resumed."""
 
     checkpoint: UploadCheckpoint | None = None
     """Checkpoint to resume from; ``None`` if nothing was left open, because no part had been sent yet."""

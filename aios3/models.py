@@ -78,22 +78,22 @@ class Verification:
     """Evidence that the store holds the bytes of the source.
 
     `bodies` and `whole` name values that were sent for the store to compare. A store that compares them refuses a
-    difference, and the upload then raises. The other two were compared here: ``False`` means that no comparison was
-    possible, never that something differed. TLS is not counted. The default claims nothing.
+    difference, and the upload then raises. For the other two fields aios3 compares: ``False`` means that it
+    could not compare, never that something differed. TLS is not counted. The default claims nothing.
     """
 
     bodies: frozenset[str] = frozenset()
     """Values sent with every body: ``"signature"`` (its SHA-256, signed), ``"content-md5"``, and the name of a
     checksum, such as ``"crc32"``."""
     whole: Literal["full-object", "composite", "size"] | None = None
-    """Value that the commit had to match. ``"full-object"``: a digest of all bytes (of a PutObject: any of `bodies`).
-    ``"composite"``: the checksums of all parts. ``"size"``: the number of bytes. ``None``: for a multipart upload only
-    the list of its parts, for a PutObject without a length nothing."""
+    """Value that the commit had to match. ``"full-object"``: a digest of all bytes; for a PutObject any of `bodies`.
+    ``"composite"``: the checksums of all parts. ``"size"``: the number of bytes. ``None``: only the list of the parts;
+    for a PutObject without a length, nothing."""
     is_checksum_confirmed: bool = False
     """``True`` if the store reports the checksum of the bytes sent as the checksum of the object."""
     is_etag_confirmed: bool = False
-    """``True`` if the final ETag is the MD5 of the bytes sent. For a multipart upload: if it is the ETag that S3 makes
-    of the parts' ETags, so the object is these parts in this order."""
+    """``True`` if the final ETag is the MD5 of the bytes sent. A multipart upload: ``True`` if it is the ETag that S3
+    makes of the parts' ETags, so the object is these parts in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class UploadReceipt:
     """Checksum of the object as the store reported it; ``None`` if it reported none. If checksums were sent with the
     parts, the reported one was compared with ours: a difference raises `IntegrityError`."""
     request_id: str | None
-    """Id that the store gave to the commit."""
+    """Id that the store gave to the commit; ``None`` if it gave none."""
     retries: int
     """Number of attempts beyond the first, over all requests of this upload."""
     elapsed: float
@@ -135,8 +135,12 @@ class PartsUploaded:
     """Parts that this call has stored, in order."""
     size: int
     """Bytes of these parts."""
-    tail: bytes = field(default=b"", repr=False)
-    """Bytes at the end of the source that did not fill a part, and were not stored; empty with ``last=True``."""
+    tail: bytes = b""
+    """Bytes at the end of the source that did not fill a part, and were not stored; empty with ``last=True``. ``repr``
+    shows only their number."""
+
+    def __repr__(self) -> str:
+        return f"PartsUploaded(parts={self.parts!r}, size={self.size}, tail=<{len(self.tail)} bytes>)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +163,11 @@ class UploadAccess(TypedDict, total=False):
     """Attributes that requests about an open upload must repeat. ``None`` leaves the upload's own value."""
 
     sse_customer_key: bytes | None
-    """Key of 32 bytes that the upload was created with; it is in no `MultipartUpload`."""
+    """Key of 32 bytes that the upload was created with; a secret, so no `MultipartUpload` holds it."""
     request_payer: str | None
+    """``"requester"``: the caller pays instead of the bucket's owner."""
     expected_bucket_owner: str | None
+    """Id of an account: the store refuses if another account owns the bucket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +183,8 @@ class UploadProgress:
     parts_stored: int
     """Number of acknowledged parts; stays 0 for a single PutObject."""
     bytes_durable: int = field(default=0, compare=False)
-    """Bytes of `bytes_stored` without a gap, from the first byte on. The source need not give them again if the upload
-    resumes from a checkpoint. Never goes down."""
+    """Stored bytes without a gap from the first byte on. The source need not give them again if the upload resumes from
+    a checkpoint. Never goes down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +209,13 @@ class StorageObject:
     last_modified: datetime | None = None
     """Aware time, UTC; ``None`` if the store does not say."""
     content_type: str | None = None
-    """``None`` in listings, which do not carry it."""
+    """Content type; ``None`` in listings, which do not have it."""
     metadata: Mapping[str, str] = _NO_METADATA
     """User metadata by lower-case name; empty in listings."""
     version_id: str | None = None
+    """Id of the version; ``None`` in listings, and if the bucket keeps no versions."""
     storage_class: str | None = None
+    """Storage class; ``None`` if the store names none, as HEAD of Amazon S3 does for STANDARD."""
     checksum: str | None = None
     """Additional checksum of the object, base64; ``None`` if the store reports none."""
 
@@ -218,10 +226,11 @@ class StorageObject:
 
 @dataclass(frozen=True, slots=True)
 class CommonPrefix:
-    """Beginning that the keys of hidden objects share, up to and including the delimiter of the listing."""
+    """Beginning that the keys of hidden objects share, such as a folder."""
 
     bucket: str
     prefix: str
+    """Beginning of the keys, up to and including the delimiter of the listing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +240,7 @@ class ObjectVersion:
     bucket: str
     key: str
     version_id: str
-    """Id for `version_id`; ``"null"`` for an object from a time without versions."""
+    """Id to pass as ``version_id=``; ``"null"`` for an object from a time without versions."""
     is_latest: bool
     """``True`` if this is what the key holds now."""
     is_delete_marker: bool
@@ -243,11 +252,12 @@ class ObjectVersion:
     last_modified: datetime | None = None
     """Aware time, UTC; ``None`` if the store does not say."""
     storage_class: str | None = None
+    """Storage class; ``None`` if the store names none."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeletionFailure:
-    """Object that could not be deleted, and the store's reason."""
+    """Object that could not be deleted, and the reason."""
 
     key: str
     version_id: str | None
@@ -255,7 +265,7 @@ class DeletionFailure:
     code: str | None
     """Error code of the store; ``None`` if it gave none."""
     message: str
-    """Words of the store, or of the library."""
+    """Message of the store, or of aios3 if no response came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,42 +329,52 @@ class ReadOptions(ListOptions, total=False):
     if_match: str | None
     """Reads only if the object has this ETag."""
     sse_customer_key: bytes | None
-    """The 32 bytes with which the object was encrypted; https only."""
+    """Key of 32 bytes that the object was encrypted with; https only."""
 
 
 class UploadAttributes(TypedDict, total=False):
     """Attributes of an object besides its bytes, and conditions of its upload. ``None`` is the same as no entry."""
 
     content_type: str | None
-    """``None`` guesses the type from the key, else takes ``application/octet-stream``."""
+    """Content type; ``None`` guesses it from the key, else takes ``application/octet-stream``."""
     cache_control: str | None
     content_disposition: str | None
     content_encoding: str | None
+    """Encoding that the bytes already have, such as ``"gzip"``. aios3 does not encode them."""
     content_language: str | None
     expires: datetime | str | None
+    """Value of the header ``Expires`` of the object; it deletes nothing."""
     metadata: Mapping[str, str] | None
     """User metadata; non-ASCII values are sent as RFC 2047 encoded words in UTF-8."""
     tags: Mapping[str, str] | None
     acl: str | None
+    """Canned ACL, for example ``"public-read"``."""
     storage_class: str | None
+    """Storage class as the store names it, for example ``"STANDARD_IA"``."""
     server_side_encryption: str | None
     """``"AES256"``, ``"aws:kms"`` or ``"aws:kms:dsse"``."""
     sse_kms_key_id: str | None
+    """Id or ARN of the KMS key; ``None`` takes the default key of the store."""
     sse_kms_context: Mapping[str, str] | None
     sse_bucket_key: bool | None
+    """``True`` lets the store use a key of the bucket instead of a KMS request for each object."""
     sse_customer_key: bytes | None
-    """32 bytes; https only."""
+    """Key of 32 bytes that encrypts the object, and that each read needs; https only. The store does not keep it."""
     object_lock_mode: Literal["GOVERNANCE", "COMPLIANCE"] | None
+    """Mode of the lock, which also needs `object_lock_retain_until`."""
     object_lock_retain_until: datetime | None
+    """Aware time until which the version cannot be deleted."""
     object_lock_legal_hold: bool | None
+    """``True`` locks the version until the hold is removed."""
     website_redirect_location: str | None
     if_none_match: str | None
     """``"*"`` commits only if the key does not exist."""
     if_match: str | None
     """Commits only if the object at the key has this ETag."""
     request_payer: str | None
-    """``"requester"``."""
+    """``"requester"``: the caller pays instead of the bucket's owner."""
     expected_bucket_owner: str | None
+    """Id of an account: the store refuses if another account owns the bucket."""
 
 
 class CopyAttributes(UploadAttributes, total=False):
@@ -369,7 +389,7 @@ class CopyAttributes(UploadAttributes, total=False):
     source_if_match: str | None
     """Copies only if the source has this ETag."""
     source_sse_customer_key: bytes | None
-    """The 32 bytes with which the source was encrypted; https only."""
+    """Key of 32 bytes that the source was encrypted with; https only."""
     source_expected_bucket_owner: str | None
     """Id of an account: the store refuses if another account owns the bucket of the source."""
 

@@ -29,7 +29,7 @@ Wait = Literal["memory", "slot", "backoff"]
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class ObservedUpload:
-    """One call that sends or commits an object. Every method about it receives this very object: it can be a key."""
+    """One call that sends or commits an object. All methods about it get the same object: it can be a dict's key."""
 
     call: UploadCall
     bucket: str
@@ -40,18 +40,22 @@ class ObservedUpload:
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class ObservedOperation:
-    """One S3 operation with all its attempts. Every method about it receives this very object: it can be a key."""
+    """One S3 operation with all its attempts. All methods about it get the same object: it can be a dict's key."""
 
     name: str
     """S3's name of the operation, for example ``"UploadPart"``."""
     bucket: str | None
     """Bucket; ``None`` for the service itself."""
     key: str | None
+    """Key; ``None`` for the bucket or the service."""
     upload_id: str | None
+    """Id of the multipart upload; ``None`` without one."""
     part_number: int | None
+    """Number of the part; ``None`` without one."""
     method: str
     """HTTP method."""
     scheme: str
+    """``"http"`` or ``"https"``."""
     host: str
     """Host of the first attempt, with the port unless it is the scheme's default."""
     region: str
@@ -69,6 +73,7 @@ class ObservedAttempt:
     number: int
     """Number of the attempt of its operation, from 1."""
     seconds: float
+    """Duration of the attempt."""
     status: int | None
     """HTTP status; ``None`` if no response came."""
     request_id: str | None
@@ -115,7 +120,7 @@ class Observer(Protocol):
     # Without a statement mypy takes a method of a protocol for abstract, and refuses a subclass that lacks it.
 
     def upload_began(self, upload: ObservedUpload) -> None:
-        """Receive the begin of an upload, in the task and the context of its caller."""
+        """Receive the beginning of an upload, in the task and the context of its caller."""
         return
 
     def upload_ended(self, upload: ObservedUpload, end: ObservedUploadEnd) -> None:
@@ -131,22 +136,22 @@ class Observer(Protocol):
         return
 
     def operation_began(self, operation: ObservedOperation) -> None:
-        """Receive the begin of an operation."""
+        """Receive the beginning of an operation, before its first attempt."""
         return
 
     def operation_ended(self, operation: ObservedOperation, seconds: float, error: BaseException | None) -> None:
-        """Receive the end of an operation, `seconds` after its begin. A download ends when its bytes begin.
+        """Receive the end of an operation, `seconds` after its beginning. A download ends when its bytes begin.
 
-        `error` is its failure, also a cancellation; ``None`` after a success.
+        `error` is the failure or the cancellation of the operation; ``None`` after a success.
         """
         return
 
     def attempt_began(self, operation: ObservedOperation, number: int) -> None:
-        """Receive the begin of attempt `number`, from 1, in the task that sends it."""
+        """Receive the beginning of attempt `number`, from 1, in the task that sends it."""
         return
 
     def attempt_ended(self, operation: ObservedOperation, attempt: ObservedAttempt) -> None:
-        """Receive the end of an attempt, in the same task as its begin."""
+        """Receive the end of an attempt, in the same task as its beginning."""
         return
 
     def retrying(self, operation: ObservedOperation, retry: ObservedRetry) -> None:

@@ -37,8 +37,8 @@ def is_byte_count(value: object) -> bool:
 class TransferConfig:
     """Options for the parts of a source, their concurrency and their memory.
 
-    One upload holds at most ``(concurrency + 1) * part_size`` source bytes. All
-    uploads of a driver together hold at most ``memory_limit``.
+    One upload holds at most ``concurrency + 1`` parts of source bytes. All uploads
+    of a driver together hold at most ``memory_limit``.
 
     Raises:
         ConfigurationError: a value is out of range. The driver checks when it is
@@ -46,20 +46,21 @@ class TransferConfig:
     """
 
     part_size: int = 5 * MIB
-    """Bytes of the first parts. S3 takes at least 5 MiB for a part that is not the last."""
+    """Bytes of the first parts. S3 takes at least 5 MiB for a part that is not the last. All parts of an upload with a
+    declared size are larger if the store's number of parts (10,000 for S3) would not suffice."""
     concurrency: int | Literal["auto"] = 8
-    """Limit of part requests in flight per upload. ``"auto"`` finds the useful number by trials, for all uploads of the
-    driver together. It begins with 8 and takes more while the throughput grows, up to 32 per upload and 128 in all. It
-    takes fewer when requests fail, when the event loop lags, or when fewer are as fast. (While a store throttles, its
-    pace counts in any case.) An upload with ``"auto"`` holds at most 33 parts."""
+    """Limit of part requests in flight per upload, from 1 to 1,000. ``"auto"`` finds the useful number by trials, for
+    all uploads of the driver together. It begins with 8 and takes more while the throughput grows, up to 32 per upload
+    and 128 in all. It takes fewer when requests fail, when the event loop lags, or when fewer are as fast. An upload
+    with ``"auto"`` holds at most 33 parts. While a store throttles, its pace limits all requests too."""
     memory_limit: int = 256 * MIB
     """Limit of the source bytes that all uploads of the driver hold together; at least one part. A `bytes` source of at
     most one part is sent without a copy: it stays the caller's, and does not count."""
     spill_directory: str | os.PathLike[str] | None = "auto"
-    """Directory to which a part is spilled that would wait for memory of other uploads' unfinished parts. Slow clients
-    then do not block fast clients. The files have no names, so a process that dies leaves none. With a directory,
-    unfinished parts leave a quarter of ``memory_limit`` free, to read parts back from the disk, and no larger part is
-    spilled. The driver's directory counts, not that of a single upload.
+    """Directory for parts that get no memory, because the unfinished parts of other uploads hold it. Slow clients then
+    do not block fast clients. The files have no names, so a process that dies leaves none. With a directory, unfinished
+    parts leave a quarter of ``memory_limit`` free, to read parts back from the disk. A part larger than this quarter is
+    not spilled. The driver's directory counts, not that of a single upload.
 
     ``"auto"`` takes ``$TMPDIR``, else ``/var/tmp``, else the system's directory for temporary files, when it is first
     needed. If no file can be made there, or a quarter of ``memory_limit`` holds no part, nothing is spilled. A
@@ -75,8 +76,9 @@ class TransferConfig:
     ``None`` sends none. ``"md5"`` sends Content-MD5 with every body instead, for buckets that lock
     every object and stores that take no other digest."""
     part_growth: Literal["auto", "fixed"] = "auto"
-    """``"auto"`` lets later parts of a stream of unknown length grow if the provider takes unequal parts. The limit of
-    parts then does not end the upload. ``"fixed"`` keeps parts equal."""
+    """``"auto"`` lets later parts of a stream of unknown length grow, if the provider takes unequal parts. With 10,000
+    parts, the size doubles at part 5,001 and every 500 parts after it, up to half of ``memory_limit``. So the number of
+    parts ends the upload much later. ``"fixed"`` keeps parts equal."""
     payload_signing: Literal["auto", "sha256", "unsigned"] = "auto"
     """Signature of bodies by their SHA-256. ``"auto"`` signs over http. Over https, where TLS already protects bodies,
     it signs only if the provider wants it."""
@@ -134,15 +136,15 @@ class TransferConfig:
 class RetryPolicy:
     """Options for the attempts of one request and the backoff between them.
 
-    The backoff before retry number i (from 0) is a random part of
+    The backoff before retry number i (from 0) is a random time up to
     ``min(max_delay, base * 2**i)`` seconds. The base is ``throttle_base_delay``
     after SlowDown and similar errors, and ``base_delay`` after any other failure.
-    A Retry-After from the store is a lower bound.
+    The backoff is at least the Retry-After of the store.
 
-    While a store throttles, all parts of a driver together are sent at the pace
-    that the store was seen to allow. The backoff after a SlowDown then ends as
-    soon as a request that was sent later has succeeded. In the first third of the
-    attempts it also ends as soon as the pace allows a request.
+    While a store throttles, the driver sends all parts together at the rate that
+    the store last accepted. Then the backoff after a SlowDown may end early: when
+    a request that was sent later has succeeded, and in the first third of the
+    attempts also when the rate allows a request.
 
     Raises:
         ConfigurationError: a value is out of range.
@@ -150,17 +152,17 @@ class RetryPolicy:
 
     max_attempts: int = 6
     """Attempts per request, the first one included; 1 never retries. The requests of a clean-up (abort, and the proof
-    that nothing remained) may take six in any case, because they keep a promise."""
+    that nothing remained) may take six in any case, so that no upload stays open."""
     base_delay: float = 0.2
-    """Seconds."""
+    """Base in seconds of the backoff after most failures."""
     throttle_base_delay: float = 1.0
-    """Seconds."""
+    """Base in seconds of the backoff after SlowDown and similar errors."""
     max_delay: float = 20.0
-    """Seconds; also the limit of a Retry-After."""
+    """Limit of the backoff in seconds, also of a Retry-After."""
     budget: int = 500
-    """Tokens shared by all requests of a driver. A retry takes 5 (10 after a timeout), and every success gives one
-    back. Parts of one burst, throttled together, take 5 together. Without tokens nothing is retried, which spares a
-    failing store."""
+    """Tokens shared by all requests of a driver. A retry takes 5 (10 after a timeout). Requests that are throttled
+    together take 5 together. Every success gives one token back, and every second a hundredth of the budget. Without
+    enough tokens nothing is retried, which spares a failing store."""
 
     def __post_init__(self) -> None:
         _require(_is_count(self.max_attempts) and self.max_attempts >= 1, "max_attempts must be at least 1")
@@ -187,13 +189,13 @@ class Timeouts:
     complete: float = 300.0
     """The same for CompleteMultipartUpload, for which S3 may need minutes."""
     cleanup: float = 30.0
-    """Limit of the clean-up after a failure or cancellation: a Create in flight, the abort, its retries, its proof. The
-    end of a closed source comes before that and may take as long."""
+    """Limit of the whole clean-up after a failure or a cancellation: a Create in flight, the abort, its retries, and
+    the proof that nothing remained. The end of a closed source comes before that and may take as long."""
     source: float | None = None
-    """Time without a byte of a source, counted from the read. Then the upload is aborted and its call raises
-    `SourceStalledError`, at most a quarter later. Time in which the upload does not read, because it waits for the
-    store or for memory, does not count, nor does time between the writes of an ``open_upload`` block. ``None``: no
-    limit (but see ``TransferConfig.spill_directory``)."""
+    """Time without a byte of a source, counted from the read. After that time, or up to a quarter of it later, the
+    upload is aborted, and its call raises `SourceStalledError`. Time in which the upload does not read, because it
+    waits for the store or for memory, does not count. Time between the writes of an ``open_upload`` block does not
+    count either. ``None``: no limit (but see ``TransferConfig.spill_directory``)."""
 
     def __init__(
         self,

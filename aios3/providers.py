@@ -2,7 +2,7 @@
 
 A difference in a number or a yes/no is a field of `Provider`. For another store,
 make a `Provider`, or change a known one by ``dataclasses.replace``. A field
-without a known fact holds the careful value.
+without a known fact holds the value that is safe for every store.
 
 The facts and their sources are in ``aios3/_providers/providers.toml``.
 """
@@ -44,14 +44,14 @@ class Provider:
     name: str
     endpoint: str | None = None
     """URL pattern with ``{region}``; ``None`` if only the caller can know the host. A pattern with ``{zone}`` is for
-    the objects of a bucket, whose name contains the zone."""
+    the objects of a bucket: the bucket's name contains the zone."""
     control_endpoint: str | None = None
     """URL pattern of the separate endpoint that creates, deletes and lists buckets, by path; ``None`` for none."""
     default_region: str = "us-east-1"
     """Region to sign for if the caller names none."""
     has_one_region: bool = False
-    """``True`` if the store has no other region than `default_region`: region variables and profiles mean other
-    stores, and do not count."""
+    """``True`` if the store has only the region `default_region`. Then AWS_REGION and profiles mean another store, and
+    do not count."""
     addressing: Literal["virtual", "path"] = "path"
     """``"virtual"`` puts the bucket into the host name. Buckets with dots, IP addresses and localhost are always
     addressed by path."""
@@ -60,21 +60,22 @@ class Provider:
     min_part_size: int = 5 * MIB
     """Minimum size of a part that is not the last."""
     max_part_size: int = 5 * GIB
-    """Also the limit of one PutObject, which never holds more than a part here."""
+    """Maximum size of a part, and of one PutObject."""
     max_parts: int = 10_000
+    """Maximum number of parts of one object."""
     max_copy_size: int = 5 * GIB
     """Limit of one CopyObject, and of one part that is copied. Larger objects are copied in parts."""
     equal_parts: bool = False
-    """``True`` if all parts except the last must have one size, so parts cannot grow."""
+    """``True`` if all parts except the last must have the same size, so parts cannot grow."""
     needs_location: bool = False
     """``True`` if CreateBucket must name the region in its body, unless it is `default_region`."""
     complete_etag_is_final: bool = False
     """``True`` if CompleteMultipartUpload returns the ETag that HEAD will report. Then the ETag of the receipt costs no
     HEAD, unless the response does not fit the parts. Otherwise it costs one HEAD per multipart upload."""
     signs_payload_over_tls: bool = False
-    """``True`` if UNSIGNED-PAYLOAD is not taken, or not known to be taken, even over https."""
+    """``True`` if the store does not take UNSIGNED-PAYLOAD over https, or is not known to take it."""
     checksums: frozenset[str] = frozenset()
-    """Additional checksum headers (``x-amz-checksum-...``) that are known to be taken."""
+    """Additional checksum headers (``x-amz-checksum-...``) that the store is known to take."""
     refused_attributes: frozenset[str] = frozenset()
     """Upload attributes that the store refuses or silently ignores. A call with one raises `ConfigurationError`."""
     endpoint_form: str | None = None
@@ -89,23 +90,24 @@ class Provider:
     chosen."""
     owns_variables: bool = False
     """``True`` if AWS_ENDPOINT_URL and the ``endpoint_url`` of a profile mean this store, so they may also name an
-    emulator of it. They are passed over only if they name a host of another known provider. If ``False``, a record with
-    hosts of its own takes only these from them."""
+    emulator of it. They are ignored only if they name a host of another known provider. If ``False``, and the store has
+    hosts of its own, they count only if they name one of these."""
     partitions: tuple[tuple[str, str, frozenset[str]], ...] = ()
-    """Groups of regions below another domain than that of `endpoint`: the beginning of their names, their domain, and
-    the switches of `endpoint_variants` that they lack."""
+    """Groups of regions with another domain than `endpoint`. Each has the beginning of the regions' names, the domain,
+    and the switches of `endpoint_variants` that are missing there."""
     access_points: tuple[tuple[frozenset[str], str], ...] = ()
-    """Patterns of the hosts that access points precede, each after its switches; no switch is the usual host, and
-    ``"private"`` a host that is recognised, but never chosen. Empty if the store has no access points, so no ARN names
-    a bucket."""
+    """Patterns of the hosts of access points, each after its switches. Without a switch it is the usual host;
+    ``"private"`` marks a host that is recognised, but never chosen. Empty if the store has no access points: then no
+    ARN names a bucket."""
     has_tenants: bool = False
     """``True`` if a bucket can be named with its tenant, as ``tenant:bucket``."""
     region_required: bool = False
-    """``True`` if every region has its own host and none is usual: without a region there is no endpoint."""
+    """``True`` if every region has its own host, and none is a default. Then a driver needs a region."""
     checks_region: bool | None = None
     """``True`` if the store refuses a signature for another region. `aios3.testing` takes any region if it is
     ``False``."""
     https_only: bool = False
+    """``True`` if the store is not reached over http."""
     signing_service: Literal["s3", "s3express"] = "s3"
     """Service in the signature's scope. With ``"s3express"`` requests are signed with a session's credentials."""
     multipart: bool = True
@@ -113,14 +115,15 @@ class Provider:
     recommended_part_size: int | None = None
     """Part size to use if the caller chooses none; ``None`` if the limits allow any."""
     max_object_size: int | None = None
-    """``None``: not known, so the store itself has to refuse larger objects."""
+    """Maximum size of an object. ``None``: not known, so the store itself has to refuse larger objects."""
     reorder_buffer: int | None = None
-    """Bytes of parts before their turn that the store holds, because it stores parts in order. More parts stall, so
-    ``concurrency`` times the part size should stay below. ``None``: parts are stored in any order."""
+    """Bytes of early parts that the store holds, because it stores parts in the order of their numbers. Further parts
+    stall, so keep ``concurrency`` times the part size below it. ``None``: the store takes parts in any order."""
     lists_uploads_by_exact_key: bool = False
     """``True`` if ListMultipartUploads needs the whole key or an empty prefix to find uploads. Then both are listed."""
     lists_by_folder: bool = False
-    """``True`` if listings take a prefix only with a slash at its end. More is listed then, and other keys left out."""
+    """``True`` if listings take a prefix only with a slash at its end. Then aios3 lists more, and leaves other keys
+    out."""
     unpacks_gzip: bool = False
     """``True`` if the store unpacks objects with ``content_encoding="gzip"`` when they are read, unless the request
     accepts gzip. Then reads accept it, so the bytes come as they were stored."""
@@ -153,12 +156,12 @@ class Provider:
     """``True`` if PutObject obeys ``if_none_match`` (and ``if_match``, unless that is refused). If ``False``, a
     condition on an upload that may become a PutObject raises `ConfigurationError`."""
     conditional_complete: bool | None = None
-    """The same for CompleteMultipartUpload, and for uploads that may become one."""
+    """The same for CompleteMultipartUpload, and for uploads in parts."""
     expired_key_codes: frozenset[str] = frozenset()
-    """Codes with which the store refuses expired temporary keys, besides the usual ones. They also have another
-    meaning, so they are a reason to renew the same keys once only."""
+    """Error codes for expired temporary keys, besides the usual codes. They also have another meaning. So each makes
+    the driver renew the same keys only once."""
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """Source of each known field, by its name. ``replace`` keeps the sources, even of fields that it changes."""
+    """Source of each known field, by its name. ``dataclasses.replace`` keeps the sources, even of changed fields."""
 
     def __post_init__(self) -> None:
         _require(

@@ -42,7 +42,7 @@ autodoc_mock_imports = ["distributed"]
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True  # shows TransferConfig(), not all its fields
 python_maximum_signature_line_length = 80  # a longer signature has a line for each parameter
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True, "undoc-members": True, "show-inheritance": True}
 default_role = "code"  # docstrings put names in single backticks
 
 html_theme = "furo"

@@ -100,17 +100,17 @@ class RefreshingCredentials:
             return held.credentials
 
     def invalidate(self, credentials: Credentials) -> None:
-        """Forget `credentials`, which the store refused, unless newer ones are here: the next call fetches.
+        """Forget `credentials`, which the store refused, so the next call fetches. Does nothing if newer ones are here.
 
-        A source without newer credentials may give the same again; then the store's refusal stands.
+        If the source has no newer credentials, it may return the same again; then the store's refusal is final.
         """
         if self._held is not None and self._held.credentials == credentials:
             self._held = None
 
     async def renew(self, doubted: Credentials) -> Credentials:
-        """Fetch now, because `doubted` may have expired, and return the result; no fetch if newer ones are here.
+        """Fetch now, because `doubted` may have expired, and return the result. If newer ones are here, return those.
 
-        If the fetch fails, `doubted` stays, is returned, and a debug line says why. So a doubt never loses good keys.
+        If the fetch fails, return `doubted`, and keep it; a debug line says why. So a doubt never loses valid keys.
         """
         if self._held is not None and self._held.credentials != doubted:
             return await self.get_credentials()

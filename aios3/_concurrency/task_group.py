@@ -45,16 +45,31 @@ class UploadTasks:
         """Run `work` in a task whose failure ends the upload.
 
         Raises:
-            StorageError: the upload has failed already.
+            Exception: the upload has failed already, see `refusal`.
         """
         assert self._group is not None
-        try:
-            task = self._group.create_task(self._known_work(work), name=name)
-        except RuntimeError:  # the group is ending, and this task of the caller still writes
+        if self._group.is_ending:  # and this task of the caller still writes
             work.close()
-            raise StorageError("the upload has failed, and takes no further bytes") from None
-        task.add_done_callback(lambda ended: self._ended(ended, work))
+            raise self.refusal()
+        task = self._group.create_task(self._known_work(work), name=name)
+        if task.done():  # an eager task, whose failure the next write must find
+            self._ended(task, work)
+        else:
+            task.add_done_callback(lambda ended: self._ended(ended, work))
         return task
+
+    def refusal(self) -> Exception:
+        """Return the error for a task that feeds the upload after its failure.
+
+        It is the error of the task that has failed. If a cancellation, or an error of the block, has ended the upload,
+        it is a `StorageError` with that as its cause.
+        """
+        assert self._group is not None
+        if isinstance(self.failure, Exception):
+            return self.failure
+        error = StorageError("the upload has failed, and takes no further bytes")
+        error.__cause__ = self._group.failure
+        return error
 
     def _ended(self, task: asyncio.Task[Any], work: Coroutine[Any, Any, Any]) -> None:
         work.close()  # a task that is cancelled before its first step runs nothing

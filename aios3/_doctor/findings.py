@@ -29,17 +29,16 @@ class Finding:
     """One thing that was found out about a bucket, its store, or the way to it."""
 
     subject: str
-    """What it is about, in a word or two that never change: ``"credentials"``, ``"unequal parts"``."""
+    """Subject in a word or two that never change, for programs: ``"credentials"``, ``"unequal parts"``."""
     level: Level
-    """``"ok"``; ``"warning"``: uploads work, but something is lost, costs money or could not be found out;
-    ``"problem"``: uploads fail, or break a promise."""
+    """``"ok"``. ``"warning"``: uploads work, but something is lost, costs money or stays unknown. ``"problem"``:
+    uploads fail, or break a promise."""
     text: str
     """One sentence without secrets."""
     advice: str = ""
     """What to do; empty if nothing is to be done."""
     cause: Cause = "store"
-    """Who has to act on a problem: ``"store"`` (it refused), ``"configuration"`` (nothing was sent), or
-    ``"no response"``."""
+    """Cause of a problem: ``"store"`` (it refused), ``"configuration"`` (nothing was sent), or ``"no response"``."""
 
 
 Report = Callable[[Finding], None]

@@ -114,11 +114,14 @@ class _Copy:
             return await self._commit(self._put_nothing(job))
         if not provider.multipart:
             raise ConfigurationError(
-                f"{provider.name} copies only up to {provider.max_copy_size} bytes, unconditionally"
+                f"{provider.name} has no multipart uploads, so it copies at most {provider.max_copy_size} bytes and "
+                "without conditions: download the object and upload it again"
             )
         check_conditions(job.headers, provider, {"CompleteMultipartUpload"})
         if not self._source.etag and self._source.version_id is None:
-            raise IntegrityError(f"{self._place} has no ETag, so parts of two versions could be copied; nothing was")
+            raise IntegrityError(
+                f"{self._place} has no ETag, so parts of two versions could be mixed; nothing was copied"
+            )
         job = replace(job, plan=plan_copy(provider, self._size), size=self._size)
         receipt = await MultipartCopy(self._engine, job, self._source, self._size, self._log).run()
         return replace(receipt, verification=Verification())

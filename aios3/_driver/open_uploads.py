@@ -149,6 +149,10 @@ def _size_of_part(upload: MultipartUpload, number: int) -> int | None:
     return size
 
 
+def _words_of_size(upload: MultipartUpload, wanted: int | None) -> str:
+    return f"at most {upload.part_size}" if wanted is None else str(wanted)
+
+
 async def copy_part(
     driver: DriverBase,
     upload: MultipartUpload,
@@ -171,9 +175,13 @@ async def copy_part(
     found = await engine.client.run(HeadObject(from_bucket, from_key, reading))
     first, behind = start or 0, found.size if end is None else end
     if not 0 <= first < behind <= found.size:
-        raise ConfigurationError(f"{from_bucket}/{from_key} has {found.size} bytes, and none from {start} to {end}")
+        raise ConfigurationError(
+            f"{from_bucket}/{from_key} has {found.size} bytes, so bytes {first} to {behind} cannot be copied"
+        )
     if behind - first > upload.part_size or wanted not in (None, behind - first):
-        raise SizeMismatchError(f"part {part_number} has {wanted or upload.part_size} bytes, not {behind - first}")
+        raise SizeMismatchError(
+            f"part {part_number} must have {_words_of_size(upload, wanted)} bytes, and the range has {behind - first}"
+        )
     source = CopySource(from_bucket, from_key, None, found.etag, reading)
     place = upload.bucket, upload.key, upload.upload_id, part_number
     with engine.using(upload.upload_id):
@@ -269,7 +277,7 @@ async def create_part_url(
     check_sizes(driver._provider, size, None)
     wanted = _size_of_part(upload, part_number)
     if size is not None and (size > upload.part_size or wanted not in (None, size)):
-        raise ConfigurationError(f"part {part_number} has {wanted or upload.part_size} bytes, not {size}")
+        raise ConfigurationError(f"part {part_number} must have {_words_of_size(upload, wanted)} bytes, not {size}")
     seconds = whole_seconds(expires_in)
     if size is not None:
         headers["content-length"] = str(size)

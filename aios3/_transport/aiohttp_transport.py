@@ -150,13 +150,17 @@ class AiohttpTransport:
     def _timer_for(self, request: Request, read_timeout: float | None, *, has_body: bool = False) -> StallTimer:
         response = self._timeouts.read if read_timeout is None else read_timeout
         connect = self._timeouts.connect
-        if not (request.body or has_body):
-            connect += response  # without a body nothing shows when connecting ends
+        is_without_body = not (request.body or has_body)
+        if is_without_body:
+            connect += response  # nothing shows when connecting ends
         if not self._is_owner:
             connect = math.inf  # a caller's session may make requests wait for a connection, which is no stall
-        return StallTimer(
+        timer = StallTimer(
             subject_of(request), self._monitor, connect=connect, send=self._timeouts.send, response=response
         )
+        if is_without_body:
+            timer.first_words = "connecting or waiting for the response"
+        return timer
 
     async def _exchange(self, request: Request, body: SlicedBody | None, timer: StallTimer) -> Response:
         """Send `request` with `body`, whose slices are no longer in use when this returns or raises."""

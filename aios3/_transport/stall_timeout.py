@@ -74,6 +74,9 @@ class StallTimer:
         TransportTimeoutError: at the end of the block, if a phase had no progress for its limit.
     """
 
+    first_words = "connecting"
+    """Words for the first phase. Without a body that phase is also the wait for the response."""
+
     def __init__(self, subject: str, monitor: StallMonitor, *, connect: float, send: float, response: float) -> None:
         """Take the name of the attempt for messages, its monitor, and the stall limit of each phase in seconds."""
         self._subject = subject
@@ -148,8 +151,8 @@ class StallTimer:
     ) -> None:
         self._monitor.end(self)
         if self._has_expired and self._was_only_expired() and isinstance(exc, asyncio.CancelledError):
-            limit = self._limits[self._phase]
-            raise TransportTimeoutError(f"{self._subject}: nothing moved for {limit:g} s while {self._phase}") from exc
+            limit, words = self._limits[self._phase], self.first_words if self.is_connecting else self._phase
+            raise TransportTimeoutError(f"{self._subject}: nothing moved for {limit:g} s while {words}") from exc
 
     def _was_only_expired(self) -> bool:
         """Take our cancellation back, and return whether it was the only one. Any other must still be raised."""

@@ -11,7 +11,7 @@ from aios3._upload.multipart.guard import CancellationGuard
 from aios3._upload.multipart.part_sender import PartSender
 from aios3._upload.shared.progress import ProgressReporter
 from aios3.checkpoints import UploadCheckpoint
-from aios3.errors import StorageError, UploadSuspendedError
+from aios3.errors import UploadSuspendedError
 from aios3.models import UploadReceipt
 
 from .upload_requests import UploadRequests
@@ -93,7 +93,7 @@ class MultipartSink:
             return
         await asyncio.wait({task})
         if task.cancelled():  # a failure of the upload, not a cancellation of the task that waits here
-            raise StorageError("the upload has failed, and takes no further bytes")
+            raise self._tasks.refusal()
         task.result()
         self._creating = None
 

@@ -13,6 +13,7 @@ PutObject. If the response is lost, the nonce in the metadata tells whether the 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import nullcontext
 
 from aios3._concurrency.task_group import UploadTasks
@@ -21,7 +22,7 @@ from aios3._upload.memory.held_part import HeldPart
 from aios3._upload.put.body_channel import BodyChannel
 from aios3._upload.put.put_stream import put_stream
 from aios3._upload.shared.progress import ProgressReporter
-from aios3.errors import UploadSuspendedError
+from aios3.errors import StorageError, UploadSuspendedError
 from aios3.models import UploadReceipt
 
 from .upload_requests import UploadRequests
@@ -79,14 +80,22 @@ class PutSink:
             if self._channel is not None:
                 await self._progress.report()
                 with self._requests.timeline.during(None):
-                    await self._channel.put(part)
+                    await self._pass(self._channel.put(part))
                 return
         except BaseException:
             part.close()
             raise
         self._channel = self._begin_request(part)
         await self._progress.report()
-        await self._channel.give_up_beginning()
+        await self._pass(self._channel.give_up_beginning())
+
+    async def _pass(self, passing: Coroutine[None, None, None]) -> None:
+        try:
+            await passing
+            return
+        except StorageError:
+            error = self._tasks.refusal()  # the channel does not know why the request has failed
+        raise error
 
     def _begin_request(self, beginning: HeldPart) -> BodyChannel:
         channel = BodyChannel(beginning, length=self._requests.job.size)

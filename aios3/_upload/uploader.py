@@ -195,11 +195,14 @@ class Uploader:
             self._require_open()
             try:
                 return await self._pull_from(reader)
+            except ConfigurationError as error:
+                broken_by = self._broken_by = self._ended_by(error)
             except BaseException as error:
                 self._broken_by = error
                 raise
             finally:
                 self.is_asking = False
+            raise broken_by
 
     async def _pull_from(self, reader: SourceReader) -> bool:
         assembler, bounds, turn, pull = self._assembler, self._bounds, self._turn, reader.pull
@@ -267,17 +270,30 @@ class Uploader:
                 await self._take(data)
                 with self.trace.timeline.during(None):
                     await self.sink.wait_until_open()  # raises here if the store refused to create the upload
+                return
+            except ConfigurationError as error:
+                broken_by = self._broken_by = self._ended_by(error)
             except BaseException as error:
                 self._broken_by = error
                 raise
+            raise broken_by
+
+    def _ended_by(self, error: ConfigurationError) -> Exception:
+        """Return the failure of a request after which the upload was closed; else `error`, raised by a write."""
+        failure = self.tasks.failure
+        return failure if isinstance(failure, Exception) and not self._is_open else error
 
     def _require_open(self) -> None:
         """Raise after the end, and after bytes were lost, even if the caller has caught that error."""
-        broken_by = self.tasks.failure if self._broken_by is None else self._broken_by  # an exception may be falsy
+        broken_by = self._broken_by
         if isinstance(broken_by, Exception):
             raise broken_by
-        if broken_by is not None:
-            raise StorageError(f"the upload cannot continue: {broken_by!r}") from broken_by
+        if broken_by is not None:  # an exception may be falsy
+            raise StorageError(
+                f"the upload cannot continue: {broken_by!r} interrupted a write, so its bytes are lost"
+            ) from broken_by
+        if self.tasks.failure is not None:
+            raise self.tasks.refusal()
         if not self._is_open:
             raise ConfigurationError("the upload has ended; write inside its block")
 

@@ -35,21 +35,23 @@ class UploadWriter:
             ConfigurationError: the block has not been left yet, or not cleanly.
         """
         if self._upload.receipt is None:
-            raise ConfigurationError("there is no receipt: the upload was not committed (yet)")
+            raise ConfigurationError(
+                "there is no receipt, because the upload was not committed; read it after a clean end of the block"
+            )
         return self._upload.receipt
 
     @property
     def bytes_durable(self) -> int:
         """Bytes from the beginning of the object that the store has acknowledged without a gap; never goes down.
 
-        They are not an object before the commit. A caller who reads from a log can commit its offsets up to here if
-        the upload can be resumed from a checkpoint.
+        They are not an object before the commit. If the upload can be resumed from a checkpoint, the source need not
+        keep these bytes: a consumer of a log, for example, can commit its offset.
         """
         return self._upload.bytes_durable
 
     @property
     def is_seekable(self) -> bool:
-        """The upload was opened with ``seekable_head``, so `seek` can move back to the beginning of the object."""
+        """``True`` if the upload was opened with ``seekable_head``, so `seek` can move back to the beginning."""
         return self._upload.is_seekable
 
     def tell(self) -> int:
@@ -59,12 +61,12 @@ class UploadWriter:
     async def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Let the next write begin at another offset, and return that offset in bytes.
 
-        It may lie in the seekable head, as far as that is written, or at the end. A write in the head overwrites, and
-        a write at the end appends. A write may go from the head over its end only if nothing lies behind it yet. A
-        running write of another task is waited for.
+        The offset may be in the seekable head, as far as that is written, or at the end. A write in the head
+        overwrites, and a write at the end appends. A write may go past the end of the head only if no byte is written
+        there yet. The call waits for a running write of another task.
 
         Args:
-            offset: bytes.
+            offset: bytes from the place that `whence` names.
             whence: as in `io.IOBase.seek`: ``SEEK_SET``, ``SEEK_CUR`` or ``SEEK_END``.
 
         Raises:
@@ -92,8 +94,9 @@ class UploadWriter:
     async def write(self, data: Buffer) -> None:
         """Write `data`, of any length; return when it is copied. Its buffer may then be reused.
 
-        It waits while the parts in flight or the driver's memory limit leave no room. Writes of several tasks do not
-        mix. A write that fails or is cancelled has lost bytes, so the upload can no longer be committed.
+        The call waits while the parts in flight or the driver's memory limit leave no room. The bytes of two writes
+        never mix, even if several tasks write. A write that fails or is cancelled has lost bytes, so the upload can no
+        longer be committed.
 
         Raises:
             TypeError: `data` is not bytes-like.
@@ -103,6 +106,8 @@ class UploadWriter:
             ConfigurationError: the block was left already.
             DriverClosedError: the driver was closed. Other tasks that write get it here; the task that opened the
                 upload gets it when it leaves the block.
+            StorageError: a request of the upload has failed: its error, for other tasks that write. Or the block has
+                failed: ``__cause__`` is its error. The task that opened the upload is cancelled instead.
         """
         view = as_view(data)
         try:
@@ -122,9 +127,9 @@ class UploadWriter:
         """Write all of `source`. Then close it and every iterator made to read it, also after a failure.
 
         After a failure or a cancellation the upload can no longer be committed. A blocking read that is then running
-        cannot be stopped, and is not waited for. Its bytes are dropped, and until it has ended the same object is
-        refused as a source. An async source gets ``Timeouts.cleanup`` seconds to end after it was closed, or its task
-        was cancelled; then a further cancellation interrupts it.
+        cannot be stopped, and the call does not wait for it. Its bytes are dropped, and until it has ended the same
+        object is refused as a source. An async source gets ``Timeouts.cleanup`` seconds to end after it was closed, or
+        its task was cancelled. Then a further cancellation interrupts it.
 
         Raises:
             TypeError: `source`, or a chunk of it, is not what a source may be.

@@ -1,4 +1,4 @@
-"""Loopback S3 server for tests, which is strict about the wire and fails on command::
+"""Loopback S3 server for tests. It checks each request strictly, and fails on command::
 
     async with S3Server() as server:
         server.faults.add(Fault("drop_after", "CompleteMultipartUpload"))
@@ -8,8 +8,8 @@
         assert not server.open_uploads
 
 After ``async with`` the server runs in the event loop of the test. After a plain ``with`` it runs in a thread, for
-tests without a loop. It shares no code with the library's protocol layer, because a mistake in shared code would stand
-on both sides of the wire. `aios3.testing.pytest_plugin` has the pytest fixture ``s3_server``.
+tests without a loop. It shares no code with the library's protocol layer, because a mistake in shared code would be on
+both sides of the wire, and no test would see it. `aios3.testing.pytest_plugin` has the pytest fixture ``s3_server``.
 """
 
 from aios3.testing.server.server import TEST_CREDENTIALS, S3Server

@@ -58,7 +58,8 @@ class DirectUploads:
     object when the PUT ends, and ``on_complete`` does not run.
 
     The bucket needs a CORS rule that allows PUT from your pages and exposes ``ETag``. For pages of another origin than
-    this application, put a CORS middleware before it.
+    this application, put a CORS middleware before it. If the bucket may be in another region than the driver, call
+    ``driver.get_container(bucket)`` once before the first request.
     """
 
     def __init__(
@@ -85,8 +86,8 @@ class DirectUploads:
             driver: the store. It belongs to the caller, who closes it.
             bucket: the container.
             prefix: beginning of every key.
-            max_size: bytes of an upload; ``None`` for any. A declared size above it is refused. The sum of the parts is
-                checked before the commit.
+            max_size: limit of the bytes of an upload; ``None`` for any. A larger declared size is refused. The sum of
+                the parts is checked before the commit.
             authorize: called, or awaited, with the ASGI scope of a request. It returns the name of the owner;
                 ``None`` means 401. A `PermissionError` means 403, and an HTTP error of a web framework its own status.
                 Uploads of another owner are 404. ``None`` instead of a function lets everyone upload, without owners.
@@ -94,15 +95,15 @@ class DirectUploads:
                 a random key, which nothing of the client decides.
             on_complete: called, or awaited, with the receipt and the metadata, once after the commit. If it raises, the
                 client gets 500, and the object stays. It does not run if the process dies first.
-            expires_in: seconds, or a timedelta, for which a presigned URL is good.
+            expires_in: seconds, or a timedelta, for which a presigned URL is valid: from 1 second to 7 days.
             secret: at least 16 bytes that authenticate the ids of uploads; the same for all processes. ``None`` takes
                 random bytes: uploads then end with this process, and no other process continues them.
             require_size: refuse uploads that declare no ``size``, with 411. Then every URL binds the length of its
                 part. Without a declared size a client may store parts of any length, which are checked at the end.
             part_size: bytes of a part, at least 5 MiB; files above 10,000 parts have larger ones. The default is the
                 part of Uppy.
-            max_age: time after which the id of an upload is no longer good. End what is left by
-                ``driver.cleanup_multipart_uploads(bucket, prefix=prefix, older_than=max_age)``.
+            max_age: time after which the id of an upload is no longer valid. The application ends no such upload: call
+                ``driver.cleanup_multipart_uploads(bucket, prefix=prefix, older_than=max_age)`` from time to time.
             public_url: URL at which browsers reach this application; ``None`` takes that of each request.
             clock: returns the time in seconds since 1970.
 

@@ -41,19 +41,20 @@ def iterate_form_files(
 ) -> FormFiles:
     """Iterate over the files of a ``multipart/form-data`` request while its body arrives.
 
-    Pass each file to `upload_object_via_stream` as the source. Going on to the next file skips the rest of the former.
+    Pass each file to `upload_object_via_stream` as the source. The iteration skips what you did not read of a file.
     Nothing is written to disk. Memory holds one chunk of the body and the plain fields, at most
-    ``max_fields * max_field_size`` bytes. Nothing is read before the first iteration.
+    ``max_fields * max_field_size`` bytes. Nothing is read before the first iteration. Each limit raises
+    `FormLimitError` during the iteration.
 
     Args:
         request: a request of Starlette, FastAPI, Litestar or ``aiohttp.web``, or an ASGI pair ``(scope, receive)``.
-        max_size: bytes of the whole body; ``None`` for any.
-        max_files: number of files.
-        max_file_size: bytes of each file; ``None`` for any.
-        max_fields: number of plain fields.
-        max_field_size: bytes of each plain field.
-        max_headers: number of headers of each part.
-        max_header_size: bytes of the name and the value of one header.
+        max_size: limit of the bytes of the whole body; ``None`` for any.
+        max_files: limit of the number of files.
+        max_file_size: limit of the bytes of each file; ``None`` for any.
+        max_fields: limit of the number of plain fields.
+        max_field_size: limit of the bytes of each plain field.
+        max_headers: limit of the number of headers of each part.
+        max_header_size: limit of the bytes of the name and the value of one header.
 
     Raises:
         TypeError: `request` is no request.

@@ -97,7 +97,7 @@ class ResumableUploads:
             driver: driver to use, which is never closed here.
             bucket: the container of the objects and of the helper objects.
             prefix: beginning of all keys.
-            max_size: bytes that an upload may have; ``None`` for only the store's limit.
+            max_size: limit of the bytes of an upload; ``None`` for only the store's limit.
             max_age: time after its creation at which an unfinished upload expires. A finished upload is remembered as
                 long, so that a client that lost the last response learns of its success.
             authorize: called, or awaited, with the scope of each request but OPTIONS. It returns the owner's name;
@@ -106,12 +106,12 @@ class ResumableUploads:
                 create uploads: only the unguessable URL protects them.
             key_for: called, or awaited, with the owner and the metadata. It returns the key behind `prefix`. ``None``
                 takes random keys, so nothing that a client says decides a key.
-            on_complete: called, or awaited, with the receipt and the metadata, once the object is there and before the
-                client learns it. If it raises, or the process dies meanwhile, it is called again at the next request
-                of the upload, or by `sweep`.
+            on_complete: called, or awaited, with the receipt and the metadata, after the commit and before the client
+                gets its response. If it raises, or the process dies meanwhile, the next request of the upload, or
+                `sweep`, calls it again. So it may be called twice for one upload.
             public_url: URL at which clients reach this application. Responses then name uploads by whole URLs. ``None``
-                names them by their path, which is right behind a proxy that changes scheme or host. Some clients do
-                not take a path (aiotus), and a proxy that changes the path makes it wrong.
+                names them by their path. That works behind a proxy that changes scheme or host, but not behind one that
+                changes the path, nor for clients that take no path (aiotus).
 
         Raises:
             ConfigurationError: `max_size` is negative, or `max_age` is not positive.

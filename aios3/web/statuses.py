@@ -74,8 +74,8 @@ _MESSAGES: Final = {
 def status_of(error: BaseException) -> int:
     """Return the HTTP status for an error of an upload, of a download, or of the reading of a request.
 
-    A refusal of the store that only the operator can repair (credentials, permissions, a wrong bucket policy) is 502,
-    never 401 or 403, because the client is not to blame. An unknown error is 500.
+    A refusal that only the operator can repair (credentials, permissions, a wrong bucket policy) is 502, never 401 or
+    403, because the client cannot change it. A client that disconnected is 499. An unknown error is 500.
     """
     if isinstance(error, RequestError):
         return error.status

@@ -8,9 +8,17 @@ import io
 
 import pytest
 
-from aios3 import AccessDeniedError, ConfigurationError, ObjectTooLargeError, ResponseError, SizeMismatchError
+from aios3 import (
+    AccessDeniedError,
+    ConfigurationError,
+    ObjectTooLargeError,
+    ResponseError,
+    SizeMismatchError,
+    StorageError,
+    TransferConfig,
+)
 from aios3.testing import Fault
-from tests.support.fakes import RecordingSource
+from tests.support.fakes import RecordingSource, turns
 
 PART = 1024
 
@@ -91,6 +99,49 @@ async def test_a_failed_part_stops_a_writing_block(server, driver):
                 written += PART
                 assert written < 100 * PART
     assert server.open_uploads == []
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "operation"),
+    [("auto", "CreateMultipartUpload"), ("auto", "UploadPart"), ("stream", "PutObject")],
+)
+@pytest.mark.parametrize("concurrency", [1, 8])
+@pytest.mark.parametrize("turns_between", [0, 1, 3])
+@pytest.mark.parametrize("length", [PART // 10, PART, 10 * PART])
+async def test_a_write_of_another_task_raises_the_error_that_ended_the_upload(
+    make_driver, server, mechanism, operation, concurrency, turns_between, length
+):
+    """Wherever the write waits: for a slot, for memory, for the response to Create, or for the connection."""
+    server.store.accept_chunked = True
+    server.faults.add(Fault("early_answer", operation, status=403, code="AccessDenied", times=10_000))
+    transfer = TransferConfig(part_size=PART, concurrency=concurrency, memory_limit=6 * PART, mechanism=mechanism)
+
+    async def feed(upload):
+        while True:
+            await upload.write(bytes(length))
+            await turns(turns_between)
+
+    async with make_driver(transfer=transfer) as driver:
+        with pytest.raises(AccessDeniedError) as caught:
+            async with driver.open_upload("bucket", "key") as upload:
+                feeding = asyncio.create_task(feed(upload))
+                await asyncio.wait({feeding})
+                await asyncio.Event().wait()
+        with pytest.raises(AccessDeniedError) as met:
+            await feeding
+        assert met.value is caught.value
+
+
+async def test_a_write_of_another_task_names_the_error_of_the_block(server, driver):
+    server.hold("UploadPart")
+    with pytest.raises(KeyError, match="theirs") as caught:
+        async with driver.open_upload("bucket", "key") as upload:
+            feeding = asyncio.create_task(upload.write(bytes(100 * PART)))
+            await server.wait_for(lambda server: len(server.held_requests) > 0)
+            raise KeyError("theirs")
+    with pytest.raises(StorageError, match="the upload has failed, and takes no further bytes") as met:
+        await feeding
+    assert met.value.__cause__ is caught.value
 
 
 async def test_a_refused_create_is_raised_by_write(server, driver):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import tracemalloc
 import weakref
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from aios3 import AccessDeniedError, ConfigurationError, S3StorageDriver, TransferConfig
+from aios3 import AccessDeniedError, ConfigurationError, S3StorageDriver, TransferConfig, UploadWriter
 from aios3._upload.memory import segment_pool as segments
 from aios3._upload.memory.budget import Reservation
 from aios3.options import MIB
@@ -78,6 +79,21 @@ async def write_fails(driver: S3StorageDriver, server: S3Server, path: Path) -> 
         raise ValueError("block")
 
 
+async def part_fails_under_another_task(driver: S3StorageDriver, server: S3Server, path: Path) -> object:
+    server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied"))
+
+    async def write_on(upload: UploadWriter) -> None:
+        while True:
+            await upload.write(bytes(LENGTH))
+
+    with contextlib.suppress(AccessDeniedError):
+        async with driver.open_upload("bucket", "key") as upload:
+            writing = asyncio.create_task(write_on(upload))
+            await asyncio.wait({writing})
+            await asyncio.Event().wait()
+    return await writing
+
+
 async def part_fails(driver: S3StorageDriver, server: S3Server, path: Path) -> object:
     server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied"))
     return await driver.upload_object_via_stream(chunks(LENGTH), "bucket", "key")
@@ -136,8 +152,8 @@ async def file_is_cancelled(driver: S3StorageDriver, server: S3Server, path: Pat
 
 
 KINDS: list[Failing] = [
-    source_fails, write_fails, part_fails, parts_are_dropped, put_fails, stream_fails, streams_are_dropped,
-    file_fails, is_cancelled, file_is_cancelled,
+    source_fails, write_fails, part_fails, part_fails_under_another_task, parts_are_dropped, put_fails, stream_fails,
+    streams_are_dropped, file_fails, is_cancelled, file_is_cancelled,
 ]  # fmt: skip
 
 

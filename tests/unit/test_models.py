@@ -11,6 +11,7 @@ import pytest
 from aios3._protocol.attributes.headers import read_attributes
 from aios3.models import (
     Container,
+    PartsUploaded,
     PendingUpload,
     StorageObject,
     UploadAttributes,
@@ -24,12 +25,19 @@ from aios3.providers import PROVIDERS
 VALUES: list[Any] = [
     UploadedPart(1, 5, "etag"),
     UploadReceipt("b", "k", 5, "etag", None, None, (), None, None, 0, 0.1),
+    PartsUploaded((), 0, b"tail"),
     Verification(),
     UploadProgress(5, 0, None, 0),
     Container("b"),
     StorageObject("b", "k", 5, "etag"),
     PendingUpload("b", "k", "id", None),
 ]
+
+
+def test_the_repr_of_uploaded_parts_shows_that_there_is_a_tail_and_not_its_bytes() -> None:
+    parts = (UploadedPart(1, 5, "etag"),)
+    shown = repr(PartsUploaded(parts, 5, b"secret!"))
+    assert shown == f"PartsUploaded(parts={parts!r}, size=5, tail=<7 bytes>)"
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)

@@ -51,7 +51,7 @@ class CredentialRequests:
         seconds: limit of one attempt, from connecting to the last byte of the response.
         attempts: attempts per request, the first one included.
         clock: waits between attempts.
-        ca_bundle: path of the certificates to trust instead of the system's.
+        ca_bundle: path of the certificates to trust; ``None`` trusts those of the system.
         proxies: proxies to use; services of the machine itself are never reached through one.
     """
 

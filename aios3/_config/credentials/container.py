@@ -33,12 +33,12 @@ class ContainerCredentials(RefreshingCredentials):
     Args:
         uri: a path on 169.254.170.2, or a whole URL: https, or http to a host that cannot be outside the machine.
         token: value of the Authorization header; ``None`` for none.
-        token_file: file with the token, used instead of `token`; read at each renewal, in a thread.
-        ca_bundle: path of the certificates to trust instead of the system's.
+        token_file: file with the token, read in a thread at each renewal; ``None`` uses `token`.
+        ca_bundle: path of the certificates to trust; ``None`` trusts those of the system.
         clock: source of the time.
 
     Raises:
-        ConfigurationError: the URI is neither. The message does not hold it.
+        ConfigurationError: `uri` is another kind of text. The message does not hold it, because it may be a secret.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ class InstanceMetadataCredentials(RefreshingCredentials):
 
     Args:
         endpoint_url: URL of the metadata service; ``None`` for the usual URL.
-        seconds: limit of one attempt of each of the three requests.
+        seconds: limit of one attempt, in seconds, for each of the three requests.
         attempts: attempts per request; outside EC2 nothing responds, so one is enough.
         allows_v1: continue without a token if the service has none, or does not give one in time.
         clock: source of the time.

@@ -62,7 +62,7 @@ class LoginCredentials(RefreshingCredentials):
         cache_directory: directory of the logins; ``None`` for AWS_LOGIN_CACHE_DIRECTORY, or ``~/.aws/login/cache``.
         login_command: command for the error when the login has ended.
         endpoint_url: endpoint of another sign-in service; ``None`` for AWS's.
-        ca_bundle: path of the certificates to trust instead of the system's.
+        ca_bundle: path of the certificates to trust; ``None`` trusts those of the system.
         proxy: URL of a proxy; ``None`` for none.
         trust_env: use the proxies of the environment, as `aios3.S3StorageDriver` does.
         clock: source of the time.

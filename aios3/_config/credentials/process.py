@@ -27,12 +27,12 @@ _END_SECONDS: Final = 5.0
 class ProcessCredentials(RefreshingCredentials):
     """Runs a program without a shell, reads the credentials that it prints, and runs it again before they expire.
 
-    The program may print 64 KiB. It has no input and inherits our standard error. After a timeout or a cancellation
-    the program is killed with all processes that it started, and the call waits for its end.
+    The program may print 64 KiB at most. It has no input, and inherits the standard error of this process. After a
+    timeout or a cancellation, the program is killed with all processes that it started. The call waits for its end.
 
     Args:
         command: the program and its arguments, quoted as for a shell.
-        seconds: limit of one run.
+        seconds: limit of one run, in seconds.
         clock: source of the time.
 
     Raises:

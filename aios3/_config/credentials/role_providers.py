@@ -30,7 +30,7 @@ class AssumeRoleCredentials(RefreshingCredentials):
         external_id: value agreed with the role's owner; ``None`` for none.
         duration_seconds: lifetime in seconds, 900 to 43,200; ``None`` takes the default of STS, an hour.
         endpoint_url: endpoint of another STS; ``None`` for AWS's.
-        ca_bundle: path of the certificates to trust instead of the system's.
+        ca_bundle: path of the certificates to trust; ``None`` trusts those of the system.
         proxy: URL of a proxy; ``None`` for none.
         trust_env: use the proxies of the environment, as `aios3.S3StorageDriver` does.
         clock: source of the time.
@@ -92,7 +92,7 @@ class WebIdentityCredentials(RefreshingCredentials):
         session_name: name in AWS's logs; ``None`` generates one.
         duration_seconds: lifetime in seconds, 900 to 43,200; ``None`` takes the default of STS, an hour.
         endpoint_url: endpoint of another STS; ``None`` for AWS's.
-        ca_bundle: path of the certificates to trust instead of the system's.
+        ca_bundle: path of the certificates to trust; ``None`` trusts those of the system.
         proxy: URL of a proxy; ``None`` for none.
         trust_env: use the proxies of the environment, as `aios3.S3StorageDriver` does.
         clock: source of the time.

@@ -43,7 +43,7 @@ class SsoCredentials(RefreshingCredentials):
         login_command: command for the error when the login has ended; ``None`` derives it from the session.
         endpoint_url: endpoint of another portal; ``None`` for AWS's.
         oidc_url: endpoint of another service that renews tokens; ``None`` for AWS's.
-        ca_bundle: path of the certificates to trust instead of the system's.
+        ca_bundle: path of the certificates to trust; ``None`` trusts those of the system.
         proxy: URL of a proxy; ``None`` for none.
         trust_env: use the proxies of the environment, as `aios3.S3StorageDriver` does.
         clock: source of the time.

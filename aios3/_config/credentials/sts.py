@@ -33,7 +33,7 @@ class StsClient:
     Args:
         region: region of the endpoint and of the signature.
         endpoint_url: ``None`` for AWS's endpoint in the region.
-        ca_bundle: path of the certificates to trust instead of the system's.
+        ca_bundle: path of the certificates to trust; ``None`` trusts those of the system.
         clock: dates signatures, and waits between attempts.
         proxies: proxies to use.
 

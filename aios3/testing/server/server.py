@@ -45,26 +45,26 @@ class S3Server:
     runs it in a thread of its own, for tests without an event loop, or with fixtures that may not share one. Then
     everything public also works from the test's thread.
 
-    The server holds everything in memory, has no task while it waits, never sleeps, and counts ids instead of drawing
-    random numbers. Leaving the block closes the listening socket and every connection at once, including stalled and
-    held ones. The event loop must be able to watch a file descriptor (`asyncio.loop.add_reader`). All loops can,
-    except the proactor of Windows.
+    The server holds everything in memory. It never sleeps, and its ids are numbers in order, so tests are repeatable.
+    Leaving the block closes the listening socket and every connection at once, including stalled and held ones. The
+    event loop must be able to watch a file descriptor (`asyncio.loop.add_reader`). All loops can, except the proactor
+    of Windows.
 
     Args:
-        provider: name or record of the store whose limits apply and whose host name is known. A bucket may stand
-            before that host name.
+        provider: name or record of the store whose limits the server applies. Requests may also name a bucket before
+            the host name of that store.
         credentials: the only accepted keys; `TEST_CREDENTIALS` by default.
-        region: the region that signatures must name, unless the provider's default region is ``"auto"``.
+        region: the region that signatures must name, unless the provider takes any region.
         buckets: names of the buckets that exist from the start.
         ssl_context: TLS context of the server, which is then https on ``localhost``; ``None`` for http.
-        clock: the server's time, aware; for skew, dates and expiry.
+        clock: returns the server's time, aware, for tests of clock skew, dates and expiry.
         check_signatures: whether signatures and the signed hashes of bodies are checked.
-        keep_bodies: whether object data stays in memory. If not, GetObject gets 501. Bodies in the chunks of SDKs are
-            kept in any case.
+        keep_bodies: whether object data stays in memory. If not, GetObject gets 501. Bodies that SDKs send as
+            ``aws-chunked`` are kept in any case.
         public_buckets: names of the buckets that take unsigned requests.
         versioned_buckets: names of the buckets that keep a version of every object.
         forget_completed: whether a repeated CompleteMultipartUpload gets NoSuchUpload.
-        page_limit: the most entries on a page of any listing.
+        page_limit: limit of the entries on a page of any listing.
         accept_chunked: whether object data may come with ``Transfer-Encoding: chunked`` although the provider has
             multipart uploads. S3 itself refuses that with 501.
         cors: what the scripts of pages may do with all buckets. ``None`` refuses their preflights, as S3 does without
@@ -103,9 +103,13 @@ class S3Server:
         self.requests_per_connection = requests_per_connection
         self.public_buckets = set(public_buckets)
         self.requests: list[ReceivedRequest] = []
+        """All requests so far, in the order of their heads."""
         self.faults = FaultPlan()
+        """Faults of the next requests."""
         self.protocol_errors: list[str] = []
+        """Descriptions of what clients sent that is not HTTP."""
         self.max_parts_in_progress = 0
+        """Largest number of UploadPart requests in progress at one time so far."""
         self.peer_watch = PeerWatch()
         self._ssl_context = ssl_context
         self._port = port
@@ -221,12 +225,11 @@ class S3Server:
         return [exchange.request for held in list(self._held.values()) for exchange in list(held)]
 
     async def wait_for(self, predicate: Callable[[S3Server], object]) -> None:
-        """Wait until ``predicate(server)`` is true. Call the predicate at once and after each event.
+        """Wait, without a limit, until ``predicate(server)`` is true.
 
-        If the server runs in a thread of its own, the predicate is called in that thread.
-
-        An event is a connection that is made or closed, a received head, received bytes of a body, or a request that
-        is held, processed, lost, or has its response.
+        The server calls the predicate at once, and after each event: a connection that is made or closed, a received
+        head, received bytes of a body, or a request that is held, processed, lost, or has its response. If the server
+        runs in a thread of its own, it calls the predicate in that thread.
 
         Raises:
             RuntimeError: the server was closed first.

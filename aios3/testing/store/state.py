@@ -77,6 +77,7 @@ class StoredObject:
     headers: Mapping[str, str]
     """Headers that describe the object, by lower-case name: content headers, metadata, tags, ACL, locks, encryption."""
     stored_at: datetime
+    """Time of the server's clock."""
     parts: tuple[StoredPart, ...] = ()
     """Parts in order; empty for an object of one PutObject."""
     checksums: Mapping[str, str] = field(default_factory=dict)

@@ -87,12 +87,16 @@ class Fault:
     times: int = 1
     """Number of matching requests in a row that fail, from the ``nth`` on."""
     status: int = 503
+    """HTTP status, for the kinds that name ``status``."""
     code: str = "SlowDown"
+    """Error code of S3, for the kinds that name ``code``."""
     after_bytes: int = 0
+    """Bytes of the body, for the kinds that name ``after_bytes``."""
     headers: tuple[tuple[str, str], ...] = ()
     """Headers that are added to the response, for example ``(("Retry-After", "1"),)``. After ``Connection: close`` the
     connection is closed."""
     body: bytes | None = None
+    """Body of the response, for the kinds that name ``body``; ``None`` for the usual body."""
 
     def __post_init__(self) -> None:
         if self.kind not in ALL_FAULT_KINDS:

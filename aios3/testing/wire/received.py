@@ -102,9 +102,11 @@ class ReceivedRequest:
 
     head: RequestHead = field(repr=False)
     request_id: str
+    """Id that the server gives to the request."""
     operation: str
     """S3's name of the operation, ``"Preflight"`` for any OPTIONS, or ``"Unknown"``."""
     bucket: str | None
+    """Bucket; ``None`` for requests to the service."""
     key: str | None
     """Key, percent-decoded from the raw path; ``None`` for requests to the bucket or the service."""
     body: bytes | None = field(default=None, repr=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
+from typing import Any
 
 import pytest
 
@@ -113,3 +115,37 @@ async def test_work_that_fails_ends_the_upload_and_is_kept_for_tasks_that_feed_i
             tasks.run(fail(), "work")
             await asyncio.Event().wait()
     assert caught.value is tasks.failure is reason
+
+
+async def test_a_failed_task_is_the_error_of_later_work_even_if_it_failed_at_once() -> None:
+    """Eager tasks can."""
+    tasks, reason = UploadTasks(), StorageError("refused")
+
+    class Ended(asyncio.Future[None]):
+        """What a factory of eager tasks makes of work that never waits."""
+
+        def set_name(self, name: str | None) -> None:
+            """From Python 3.13 on the loop does that."""
+
+    def begin(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None], **options: Any) -> Any:
+        ended = Ended(loop=loop)
+        try:
+            work.send(None)
+        except StorageError as error:
+            ended.set_exception(error)
+        return ended
+
+    async def fail() -> None:
+        raise reason
+
+    asyncio.get_running_loop().set_task_factory(begin)
+    with pytest.raises(StorageError) as caught:
+        async with PartTasks() as group:
+            tasks.begin(group)
+            tasks.run(fail(), "work")
+            asyncio.get_running_loop().set_task_factory(None)
+            with pytest.raises(StorageError) as met:
+                tasks.run(turns(1), "late")
+            await asyncio.Event().wait()
+    assert met.value is reason
+    assert caught.value is reason

@@ -6,7 +6,17 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aios3 import AccessDeniedError, ConflictError, Container, ContainerNotFoundError, ResponseError, TransferConfig
+from aios3 import (
+    AccessDeniedError,
+    ConflictError,
+    Container,
+    ContainerNotFoundError,
+    ResponseError,
+    RetryPolicy,
+    Timeouts,
+    TransferConfig,
+    TransportTimeoutError,
+)
 from aios3.testing import Fault, S3Server
 from tests.support.driver_scenes import operations
 
@@ -14,6 +24,14 @@ from tests.support.driver_scenes import operations
 async def test_a_bucket_is_looked_up_by_one_head(server, driver):
     assert await driver.get_container("bucket") == Container("bucket")
     assert operations(server) == ["HeadBucket"]
+
+
+async def test_a_silent_store_is_not_called_a_connection_that_is_never_made(server, make_driver):
+    """A request without a body does not show when it is connected, so the message names both."""
+    server.faults.add(Fault("stall_before", "HeadBucket"))
+    driver = make_driver(timeouts=Timeouts(connect=0.05, read=0.05), retry=RetryPolicy(max_attempts=1))
+    with pytest.raises(TransportTimeoutError, match="for 0.1 s while connecting or waiting for the response"):
+        await driver.get_container("bucket")
 
 
 async def test_a_missing_bucket_is_not_found(driver):

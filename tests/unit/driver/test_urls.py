@@ -267,3 +267,16 @@ async def test_an_upload_url_binds_a_declared_size(server, driver):
     assert (await request("PUT", url, data=b"12345"))[0] == 200
     with pytest.raises(ConfigurationError, match="size"):
         await driver.create_upload_url("bucket", "key", expires_in=60, size=-1)
+
+
+async def test_a_url_is_for_the_buckets_region_once_a_request_has_shown_that_region():
+    """Making a URL sends no request, so the first URL is for the driver's region."""
+    async with (
+        S3Server(provider="aws", region="eu-west-1") as server,
+        aws(endpoint_url=server.endpoint_url, region="us-east-1", credentials=server.credentials) as driver,
+    ):
+        before = await driver.create_upload_url("bucket", "key", expires_in=60)
+        await driver.get_container("bucket")
+        after = await driver.create_upload_url("bucket", "key", expires_in=60)
+        assert [(await request("PUT", url, data=b"x"))[0] for url in (before, after)] == [400, 200]
+        assert (await request("GET", await driver.create_download_url("bucket", "key", expires_in=60)))[1] == b"x"

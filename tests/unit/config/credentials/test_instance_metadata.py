@@ -14,6 +14,12 @@ ROLE = Answer(body=b"my role/x\n")
 ROLES = "/latest/meta-data/iam/security-credentials/"
 
 
+@pytest.fixture(autouse=True)
+async def _stopped_clock(loop_clock):
+    """The provider's limit is a second, which a busy machine may need for three requests."""
+    loop_clock.stop()
+
+
 @pytest.fixture
 async def provider(stand_in, clock):
     return InstanceMetadataCredentials(endpoint_url=f"{stand_in.url}/", clock=clock())
