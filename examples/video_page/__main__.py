@@ -22,6 +22,7 @@ from aios3 import S3StorageDriver, StorageError
 from examples.demo import LocalStore, StoreError, local_store
 
 BUCKET = "videos"
+MOST_PORT = 65535
 
 
 def configure(store: LocalStore) -> None:
@@ -67,6 +68,9 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8000, help="where the page is served (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="number of processes (default: %(default)s)")
     options = parser.parse_args()
+    if not 1 <= options.port <= MOST_PORT or options.workers < 1:
+        print(f"--port must be from 1 to {MOST_PORT}, and --workers at least 1.", file=sys.stderr)
+        return 2
     if not is_free(options.port):
         print(f"Port {options.port} is in use: choose another with --port.", file=sys.stderr)
         return 1
