@@ -94,7 +94,9 @@ async def test_an_upload_goes_through_three_processes(server, make_client):
     assert created.status == 201
     url = created.headers["location"]
     assert url.startswith("/files/")
-    assert (await two.head(url)).offset == 0
+    assert "upload-expires" in created.headers
+    found = await two.head(url)
+    assert (found.offset, found.headers["cache-control"]) == (0, "no-store")
     sent = await two.patch(url, 0, CONTENT[:1500])
     assert (sent.status, sent.offset) == (204, 1500)
     assert "upload-expires" in sent.headers
@@ -287,6 +289,13 @@ async def test_options_announce_extensions_and_answer_preflights(make_client):
     assert listed["access-control-expose-headers"] >= both | {
         "Location", "Tus-Version", "Tus-Max-Size", "Tus-Extension", "Upload-Expires", "Upload-Limit",
     }  # fmt: skip
+
+
+async def test_options_without_a_limit_say_that_there_is_none(client):
+    """The draft wants limits in this response, and so knows that the server takes its uploads."""
+    answer = await client.call("OPTIONS")
+    assert answer.headers["upload-limit"] == "min-size=0"
+    assert "tus-max-size" not in answer.headers
 
 
 async def test_a_wrong_request_changes_nothing(server, make_client):
