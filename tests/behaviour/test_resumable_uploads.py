@@ -361,6 +361,16 @@ async def test_a_creation_whose_body_is_refused_or_breaks_off_leaves_nothing(ser
     assert helpers(server) == []
 
 
+async def test_a_refused_creation_that_cannot_be_deleted_expires(server, make_client, store_time):
+    client = make_client(clock=store_time.clock)
+    server.faults.add(Fault("answer", "AbortMultipartUpload", status=403, code="AccessDenied"))
+    assert (await client.create(5, b"123456")).status == 413
+    assert len(server.store.uploads) == 1
+    store_time.ahead += timedelta(days=2)
+    await client.app.sweep()
+    assert (server.store.uploads, server.objects) == ({}, {})
+
+
 async def test_a_creation_that_was_committed_stays_although_its_report_was_refused(server, make_client):
     def refuse(receipt, metadata):
         raise RefusedError(422)
