@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import socket
 import sys
 import time
@@ -74,6 +75,8 @@ def main() -> int:
     if not is_free(options.port):
         print(f"Port {options.port} is in use: choose another with --port.", file=sys.stderr)
         return 1
+    # The server raises the signal again when it has ended. Without a handler the store would outlive the process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         with local_store() as store:
             configure(store)
