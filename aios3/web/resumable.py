@@ -44,8 +44,8 @@ from ._resumable.draft import APPEND_TYPE, Draft, is_draft
 from ._resumable.ending import Endings, OnComplete
 from ._resumable.interim import Interim
 from ._resumable.lease import Leases, locked
-from ._resumable.messages import Append, Dialect, Limits, RefusedError, Response, Status
-from ._resumable.tus import Tus, check_version
+from ._resumable.messages import Append, BeyondLengthError, Dialect, Limits, RefusedError, Response, Status
+from ._resumable.tus import VERSION, Tus, check_version
 from ._resumable.upload_store import OvertakenError, Stored, UploadStore
 from ._resumable.watching import look_at
 from .statuses import RETRY_AFTER, status_of
@@ -134,7 +134,7 @@ class ResumableUploads:
         self._watches = Watches(driver._closed)
         self._authorize = authorize
         self._public_url = None if public_url is None else public_url.rstrip("/")
-        self._limits = Limits(max_size, int(max_age.total_seconds()))
+        self._limits = Limits(max_size)
 
     async def sweep(self) -> list[str]:
         """End the uploads that have expired, and forget those that were finished longer than ``max_age`` ago.
@@ -190,13 +190,13 @@ class ResumableUploads:
         except Exception as error:  # noqa: BLE001 - a server must not see it
             response = dialect.refused(as_refusal(error), self._limits)
         crossing = cross_origin_headers(headers, is_preflight=method == "OPTIONS")
-        response = Response(response.status, {**response.headers, **crossing}, response.body)
+        version = {"Tus-Resumable": VERSION} if isinstance(dialect, Tus) else {}
+        response = Response(response.status, {**version, **response.headers, **crossing}, response.body)
         await send_response(receive, send, response, has_body=scope["method"] != "HEAD")
 
     async def _respond(self, request: _Request) -> Response:
         if request.method == "OPTIONS":
-            limits = Limits(self._limits.max_size)
-            return Response(204, {**Draft({}).options(limits).headers, **Tus().options(limits).headers})
+            return Response(204, {**Draft({}).options(self._limits).headers, **Tus().options(self._limits).headers})
         if isinstance(request.dialect, Tus):
             check_version(request.headers)
         root, below = mount_of(request.scope)
@@ -237,17 +237,39 @@ class ResumableUploads:
         creation = request.dialect.read_creation(request.headers)
         token = new_token()
         stored = await self._creating.create(token, creation, owner)
-        await request.interim.created(f"{root}/{token}", self._limits)
+        limits = await self._limits_of(stored)
+        await request.interim.created(f"{root}/{token}", limits)
         status = stored.description.status(0)
         if creation.first is not None:
-            status = await self._append(stored, creation.first, request)
+            status = await self._append_first(stored, creation.first, request)
         elif stored.description.length == 0 and not stored.description.is_complete:
             status = (await self._endings.settle(stored)).description.status(None)
         is_appended = creation.first is not None
-        return request.dialect.created(status, f"{root}/{token}", self._limits, is_appended=is_appended)
+        return request.dialect.created(status, f"{root}/{token}", limits, is_appended=is_appended)
+
+    async def _append_first(self, stored: Stored, append: Append, request: _Request) -> Status:
+        """Append the body of a creation. If that is refused, the client never learns the URL, so nothing remains."""
+        try:
+            return await self._append(stored, append, request)
+        except (RefusedError, ClientGoneError):
+            if not request.interim.is_announced:
+                await self._endings.discard(stored.name)
+            raise
 
     async def _append(self, stored: Stored, append: Append, request: _Request) -> Status:
-        return await self._appending.append(stored, append, request.body, request.dialect, request.interim)
+        try:
+            return await self._appending.append(stored, append, request.body, request.dialect, request.interim)
+        except BeyondLengthError:
+            if request.dialect.ends_excess:
+                await self._endings.discard(stored.name)
+            raise
+
+    async def _limits_of(self, stored: Stored) -> Limits:
+        """Return the limits of an upload, with the seconds that are left to it."""
+        if stored.description.is_complete:
+            return Limits(self._limits.max_size)
+        left = stored.description.expires_at - await self._store.now()
+        return Limits(self._limits.max_size, max(0, int(left.total_seconds())))
 
     async def _act(self, stored: Stored, request: _Request) -> Response:
         dialect = request.dialect
@@ -283,7 +305,7 @@ class ResumableUploads:
                 offset = stored.description.length
             if offset == stored.description.length:
                 stored = await self._endings.settle(stored)
-        return dialect.described(stored.description.status(offset), self._limits)
+        return dialect.described(stored.description.status(offset), await self._limits_of(stored))
 
 
 def dialect_of(method: str, headers: Mapping[str, str]) -> Dialect:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import socket
 import sys
 import time
@@ -22,6 +23,7 @@ from aios3 import S3StorageDriver, StorageError
 from examples.demo import LocalStore, StoreError, local_store
 
 BUCKET = "videos"
+MOST_PORT = 65535
 
 
 def configure(store: LocalStore) -> None:
@@ -67,9 +69,14 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8000, help="where the page is served (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="number of processes (default: %(default)s)")
     options = parser.parse_args()
+    if not 1 <= options.port <= MOST_PORT or options.workers < 1:
+        print(f"--port must be from 1 to {MOST_PORT}, and --workers at least 1.", file=sys.stderr)
+        return 2
     if not is_free(options.port):
         print(f"Port {options.port} is in use: choose another with --port.", file=sys.stderr)
         return 1
+    # The server raises the signal again when it has ended. Without a handler the store would outlive the process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         with local_store() as store:
             configure(store)

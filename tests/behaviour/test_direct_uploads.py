@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import io
 import json
 import re
@@ -27,6 +28,12 @@ from tests.support.web_servers import aiohttp_serving, uvicorn_serving
 PART = 1024
 CONTENT = b"".join(bytes([number]) * 256 for number in range(14))  # 3.5 parts, all different
 SECRET = "a secret of sixteen bytes or more"
+
+
+@pytest.fixture
+def small_provider(small_provider):
+    """A store that is known to take conditions at the commit."""
+    return dataclasses.replace(small_provider, conditional_put=True, conditional_complete=True)
 
 
 class Clock:
@@ -317,6 +324,21 @@ async def test_uppy_6_signs_parts_for_the_store_and_the_rest_for_this_server(ser
     found = server.objects["bucket", key]
     assert (found.body, found.headers["content-type"]) == (CONTENT, "video/mp4")
     assert completed == [(key, {"filename": "cat.mp4", "type": "video/mp4"})]
+
+
+async def test_a_signed_creation_that_is_used_twice_replaces_no_object(server, browse, completed):
+    """Otherwise a client could swap bytes that were checked in ``on_complete``."""
+    browser = await browse()
+    signed = await browser.ask("POST", "/s3/sign", json={"method": "POST", "key": "cat.mp4", "size": len(CONTENT)})
+    for content, status in ((CONTENT, 200), (CONTENT[::-1], 412)):
+        created = await browser.ask("POST", signed["url"])
+        token = re.search("<UploadId>(.*)</UploadId>", created)[1]
+        begun = {"key": signed["key"], "uploadId": token}
+        parts = await browser.send(begun, content)
+        await browser.complete(begun, parts, status=status)
+    assert server.objects["bucket", signed["key"]].body == CONTENT
+    assert len(completed) == 1
+    assert server.store.uploads == {}
 
 
 async def test_uppy_6_puts_a_small_file_and_aborts(server, browse):

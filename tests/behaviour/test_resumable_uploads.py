@@ -91,7 +91,9 @@ async def test_an_upload_goes_through_three_processes(server, make_client):
     assert created.status == 201
     url = created.headers["location"]
     assert url.startswith("/files/")
-    assert (await two.head(url)).offset == 0
+    assert "upload-expires" in created.headers
+    found = await two.head(url)
+    assert (found.offset, found.headers["cache-control"]) == (0, "no-store")
     sent = await two.patch(url, 0, CONTENT[:1500])
     assert (sent.status, sent.offset) == (204, 1500)
     assert "upload-expires" in sent.headers
@@ -263,15 +265,34 @@ async def test_options_announce_extensions_and_answer_preflights(make_client):
     client = make_client(max_size=99, headers={"Origin": "https://x", "Tus-Resumable": "9"})
     answer = await client.call("OPTIONS")
     assert answer.status == 204
-    assert answer.headers["tus-max-size"] == "99"
+    assert (answer.headers["tus-version"], answer.headers["tus-max-size"]) == ("1.0.0", "99")
+    assert "sha1" in answer.headers["tus-checksum-algorithm"].split(",")
+    assert answer.headers["accept-patch"] == "application/partial-upload"
     assert answer.headers["upload-limit"] == "max-size=99"
     assert set(answer.headers["tus-extension"].split(",")) == {
         "creation", "creation-with-upload", "creation-defer-length", "termination", "checksum", "expiration",
         "concatenation",
     }  # fmt: skip
     assert answer.headers["access-control-allow-origin"] == "*"
-    assert "PATCH" in answer.headers["access-control-allow-methods"]
-    assert "Upload-Offset" in answer.headers["access-control-allow-headers"]
+    listed = {name: set(value.split(", ")) for name, value in answer.headers.items() if name.startswith("access-")}
+    assert listed["access-control-allow-methods"] == {"POST", "HEAD", "PATCH", "OPTIONS", "GET", "DELETE"}
+    both = {
+        "Upload-Offset", "Upload-Length", "Tus-Resumable", "Upload-Metadata", "Upload-Defer-Length", "Upload-Concat",
+        "Upload-Complete", "Upload-Draft-Interop-Version",
+    }  # fmt: skip
+    assert listed["access-control-allow-headers"] >= both | {
+        "Content-Type", "Authorization", "X-Request-ID", "X-HTTP-Method-Override", "Upload-Checksum", "Content-Digest",
+    }  # fmt: skip
+    assert listed["access-control-expose-headers"] >= both | {
+        "Location", "Tus-Version", "Tus-Max-Size", "Tus-Extension", "Upload-Expires", "Upload-Limit",
+    }  # fmt: skip
+
+
+async def test_options_without_a_limit_say_that_there_is_none(client):
+    """The draft wants limits in this response, and so knows that the server takes its uploads."""
+    answer = await client.call("OPTIONS")
+    assert answer.headers["upload-limit"] == "min-size=0"
+    assert "tus-max-size" not in answer.headers
 
 
 async def test_a_wrong_request_changes_nothing(server, make_client):
@@ -304,6 +325,7 @@ async def test_more_than_the_length_is_refused_when_it_arrives(client):
     assert (await client.head(url)).offset == 0
     assert (await client.patch(url, 0, CONTENT[:100])).offset == 100
     assert (await client.patch(url, 100, b"x")).status == 413
+    assert (await client.patch(url, 100, [b"x"])).status == 413
     assert (await client.patch(url, 100, b"")).offset == 100
 
 
@@ -314,6 +336,45 @@ async def test_any_length_can_be_sent_with_the_creation(server, client, length):
     assert (answer.status, answer.offset) == (201, length)
     assert finished(server).body == CONTENT[:length]
     assert (await client.head(answer.headers["location"])).offset == length
+
+
+@both_adapters
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (CONTENT[:2001], {}, 413),
+        ([CONTENT[:1500], CONTENT[:501]], {}, 413),
+        (CONTENT[:2000], {"Upload_Checksum": "sha1 AA=="}, 460),
+        ([CONTENT[:1500], Vanish()], {}, None),
+    ],
+)
+async def test_a_creation_whose_body_is_refused_or_breaks_off_leaves_nothing(server, client, body, headers, status):
+    """Its client never learns the URL, so no client could continue the upload."""
+    answer = await client.create(2000, body, **headers)
+    assert status is None or answer.status == status
+    assert "location" not in answer.headers
+    while server.store.uploads:  # after a client that has vanished
+        await asyncio.sleep(0.01)
+    assert helpers(server) == []
+
+
+async def test_a_refused_creation_that_cannot_be_deleted_expires(server, make_client, store_time):
+    client = make_client(clock=store_time.clock)
+    server.faults.add(Fault("answer", "AbortMultipartUpload", status=403, code="AccessDenied"))
+    assert (await client.create(5, b"123456")).status == 413
+    assert len(server.store.uploads) == 1
+    store_time.ahead += timedelta(days=2)
+    await client.app.sweep()
+    assert (server.store.uploads, server.objects) == ({}, {})
+
+
+async def test_a_creation_that_was_committed_stays_although_its_report_was_refused(server, make_client):
+    def refuse(receipt, metadata):
+        raise RefusedError(422)
+
+    answer = await make_client(on_complete=refuse).create(5, b"12345")
+    assert answer.status == 422
+    assert finished(server).body == b"12345"
 
 
 async def test_an_empty_upload_is_complete_when_it_is_created(server, client):
@@ -389,7 +450,7 @@ async def test_a_finished_upload_can_be_read_and_is_never_shown_by_a_browser(cli
     url = (await client.create(5, b"12345", Upload_Metadata="filetype dGV4dC9odG1s")).headers["location"]
     answer = await client.call("GET", url)
     assert (answer.status, answer.body, answer.headers["content-type"]) == (200, b"12345", "text/html")
-    assert answer.headers["content-disposition"] == "attachment"
+    assert (answer.headers["content-disposition"], answer.headers["tus-resumable"]) == ("attachment", "1.0.0")
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
@@ -585,7 +646,7 @@ async def test_a_running_upload_keeps_its_lease(server, make_client, store_time)
     assert finished(server).body == CONTENT
 
 
-async def test_a_request_that_cannot_renew_its_lease_ends(server, make_client, loop_clock):
+async def test_a_request_that_cannot_renew_its_lease_ends(server, make_client, loop_clock, caplog):
     """Before another request may take it for dead."""
     client = make_client(clock=Clock(sleep=lambda seconds: asyncio.sleep(seconds / 60)))
     url = (await client.create(len(CONTENT))).headers["location"]
@@ -595,6 +656,7 @@ async def test_a_request_that_cannot_renew_its_lease_ends(server, make_client, l
     server.faults.add(Fault("answer", "PutObject", status=403, code="AccessDenied", times=99))
     await loop_clock.advance(9)
     assert (await sending).status == 503
+    assert "no renewal of the upload's lease succeeded for 9 s" in caplog.text
     server.faults.clear()
     assert (await client.head(url)).offset == PART
 
@@ -756,6 +818,87 @@ async def test_a_last_request_of_the_draft_that_breaks_off_is_not_the_end(server
     assert (found.offset, found.headers["upload-complete"]) == (1500, "?0")
     await client.call("PATCH", url, {**last, "Upload-Offset": "1500"}, CONTENT[1500:])
     assert finished(server).body == CONTENT
+
+
+@both_adapters
+@pytest.mark.parametrize("body", [CONTENT[:1001], [CONTENT[:1001]]])
+async def test_a_client_of_the_draft_that_sends_too_much_ends_its_upload(server, make_client, body):
+    """The draft asks for that. A finished upload stays."""
+    client = make_client(headers={}, max_size=5000)
+    begin = {"Upload-Complete": "?0", "Upload-Length": "2000"}
+    url = (await client.call("POST", headers=begin, body=CONTENT[:1000])).headers["location"]
+    append = {"Content-Type": "application/partial-upload", "Upload-Complete": "?0"}
+    answer = await client.call("PATCH", url, {**append, "Upload-Offset": "1000"}, body)
+    assert (answer.status, answer.headers["upload-limit"]) == (413, "max-size=5000")
+    assert (await client.head(url)).status == 404
+    assert (server.store.uploads, server.objects) == ({}, {})
+    url = (await client.call("POST", headers={"Upload-Complete": "?1"}, body=CONTENT[:9])).headers["location"]
+    assert (await client.call("PATCH", url, {**append, "Upload-Offset": "9"}, body)).status == 413
+    assert (await client.head(url)).headers["upload-complete"] == "?1"
+    assert finished(server).body == CONTENT[:9]
+
+
+async def test_a_last_request_that_ends_before_the_declared_length_is_refused(server, make_client):
+    """Its bytes count, and the upload goes on."""
+    client = make_client(headers={})
+    begin = {"Upload-Complete": "?0", "Upload-Length": "2000"}
+    url = (await client.call("POST", headers=begin, body=CONTENT[:9])).headers["location"]
+    last = {"Content-Type": "application/partial-upload", "Upload-Complete": "?1"}
+    answer = await client.call("PATCH", url, {**last, "Upload-Offset": "9"}, [CONTENT[9:1500]])
+    assert answer.status == 400
+    assert b"#inconsistent-upload-length" in answer.body
+    found = await client.head(url)
+    assert (found.offset, found.headers["upload-complete"]) == (1500, "?0")
+    assert (await client.call("PATCH", url, {**last, "Upload-Offset": "1500"}, [CONTENT[1500:2000]])).status == 204
+    assert finished(server).body == CONTENT[:2000]
+
+
+async def test_the_draft_learns_the_time_that_is_left(make_client, store_time):
+    client = make_client(headers={}, clock=store_time.clock, max_age=timedelta(hours=1), max_size=9)
+    created = await client.call("POST", headers={"Upload-Complete": "?0"}, body=b"x")
+    url = created.headers["location"]
+    assert created.headers["upload-limit"] in ("max-size=9, max-age=3600", "max-size=9, max-age=3599")
+    store_time.ahead += timedelta(minutes=50)
+    left = (await client.head(url)).headers["upload-limit"].removeprefix("max-size=9, max-age=")
+    assert 590 < int(left) <= 600
+    last = {"Content-Type": "application/partial-upload", "Upload-Complete": "?1", "Upload-Offset": "1"}
+    assert (await client.call("PATCH", url, last, b"y")).status == 204
+    assert (await client.head(url)).headers["upload-limit"] == "max-size=9"  # what is complete does not expire
+
+
+@pytest.mark.parametrize("adapter", ["aiohttp"])
+@pytest.mark.parametrize("version", ["3", "4", "5", "6", "7", "8", "9"])
+async def test_a_client_of_each_interop_version_creates_breaks_off_resumes_and_completes(server, make_client, version):
+    """With the fields and the content type of its revision of the draft."""
+    name, yes, no = ("Upload-Incomplete", "?0", "?1") if version == "3" else ("Upload-Complete", "?1", "?0")
+    said = {"Upload-Draft-Interop-Version": version}
+    typed = {"Content-Type": "application/partial-upload"} if int(version) >= 6 else {}
+    client = make_client(headers={})
+    async with raw_connection(await client.url()) as (reader, writer):
+        head = {"Host": "x", name: yes, "Content-Length": str(len(CONTENT)), **said}
+        lines = [f"{each}: {value}" for each, value in head.items()]
+        writer.write("\r\n".join(["POST /files HTTP/1.1", *lines, "", ""]).encode())
+        announced = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        found = dict(line.split(": ") for line in announced[1:] if line)
+        assert announced[0].startswith("HTTP/1.1 104 ")
+        assert found["upload-draft-interop-version"] == version
+        assert ("upload-offset" in found) is (int(version) >= 5)
+        url = found["location"]
+        writer.write(CONTENT[:1500])
+        while (await client.head(url)).offset < PART:
+            await asyncio.sleep(0.01)
+    while (state := await client.call("HEAD", url, said)).offset < 1500:
+        await asyncio.sleep(0.01)
+    assert state.headers["upload-complete"] == "?0"
+    middle = await client.call("PATCH", url, {**said, **typed, name: no, "Upload-Offset": "1500"}, CONTENT[1500:2000])
+    assert (middle.status, middle.offset, middle.headers[name.lower()]) == (204, 2000, no)
+    wrong = await client.call("PATCH", url, {**said, **typed, name: yes, "Upload-Offset": "7"}, CONTENT[7:])
+    assert (wrong.status, wrong.offset) == (409, 2000)
+    last = await client.call("PATCH", url, {**said, **typed, name: yes, "Upload-Offset": "2000"}, CONTENT[2000:])
+    assert (last.status, last.headers[name.lower()]) == (204, yes)
+    assert finished(server).body == CONTENT
+    assert (await client.call("DELETE", url, said)).status == 204
+    assert server.objects == {}
 
 
 @pytest.mark.parametrize("adapter", ["aiohttp"])

@@ -11,6 +11,7 @@ import pytest
 from yarl import URL
 
 from aios3.testing import Fault
+from examples.video_page.__main__ import main
 from examples.video_page.app import key_for
 from tests.support.video_page import new_store, serving_page, videos_of
 
@@ -141,3 +142,10 @@ async def test_every_response_forbids_what_comes_from_elsewhere(client, page):
     for path in ("", "videos", "static/page.js", "files/x"):
         async with client.get(f"{page}/{path}", headers=TUS) as response:
             assert response.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'")
+
+
+@pytest.mark.parametrize("options", [["--port", "70000"], ["--port", "0"], ["--workers", "0"]])
+def test_an_option_that_cannot_be_is_one_line(options, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["video_page", *options])
+    assert main() == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -185,15 +185,21 @@ class _Part:
 
     _LEAST = 8 * KIB
     """Smallest read in bytes, because aiohttp looks for the boundary in each chunk."""
+    _MOST_EMPTY = 4
+    """Empty chunks in a row after which a part without an end is given up. Some releases of aiohttp do not."""
 
     def __init__(self, part: Any) -> None:
         self._part = part
 
     async def read(self, size: int) -> bytes:
-        while True:
-            chunk: bytes = await self._part.read_chunk(max(size, self._LEAST))
+        for _ in range(self._MOST_EMPTY):
+            try:
+                chunk: bytes = await self._part.read_chunk(max(size, self._LEAST))
+            except AssertionError as error:  # of releases of aiohttp that check the body by assertions
+                raise ValueError(str(error)) from error
             if chunk or self._part.at_eof():  # a truncated body gives an empty chunk before its end
                 return chunk
+        raise ValueError("the part ends without its boundary")
 
 
 def _refuse_lookalikes(source: object) -> None:

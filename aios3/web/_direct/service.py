@@ -21,6 +21,7 @@ from aios3.errors import (
     IntegrityError,
     ObjectNotFoundError,
     ObjectTooLargeError,
+    PreconditionFailedError,
     UploadNotFoundError,
 )
 from aios3.models import StorageObject, UploadedPart, UploadReceipt
@@ -84,6 +85,16 @@ class DirectService:
         self._max_age, self._part_size = max_age, part_size
         self._completing: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
+    @property
+    def _is_first_to_keep(self) -> bool:
+        """A key that was chosen for one upload takes no second one, which a client may begin by the same signed URL."""
+        provider = self.driver._provider
+        return (
+            self._key_for is None
+            and provider.conditional_complete is True
+            and "if_none_match" not in provider.refused_attributes
+        )
+
     async def key_of(self, owner: str | None, file: DeclaredFile) -> str:
         """Return the key for a file; without ``key_for`` nothing of the file or the owner decides it."""
         if self._key_for is None:
@@ -118,6 +129,7 @@ class DirectService:
                 # A browser sends no checksums, and a store that expects them would refuse its parts.
                 transfer=TransferConfig(part_size=part_size, checksum=None, nonce=True),
                 content_type=file.content_type,
+                if_none_match="*" if self._is_first_to_keep else None,
             )
         except ConfigurationError as error:
             if part_size == self._part_size:
@@ -216,6 +228,7 @@ class DirectService:
             IntegrityError: the parts are not those that the client sent, or do not make the object. Nothing is
                 committed, and the upload stays open.
             ObjectTooLargeError: the parts hold more than ``max_size``; the upload was aborted.
+            PreconditionFailedError: another upload has been committed to the key; this one was aborted.
             UploadNotFoundError: the upload is neither open nor completed.
         """
         finished = await finish_despite_cancellation(
@@ -232,10 +245,12 @@ class DirectService:
         async with self._completing.setdefault(upload_id, asyncio.Lock()):
             try:
                 receipt = await self._commit(opened, seen)
-            except UploadNotFoundError:
-                if await self._completed(opened.upload) is None:
-                    raise
-                return
+            except (UploadNotFoundError, PreconditionFailedError) as error:
+                if await self._completed(opened.upload) is not None:
+                    return
+                if isinstance(error, PreconditionFailedError):
+                    await self.abort(opened)  # another upload has the key, so this one cannot end
+                raise
             if self._on_complete is not None:
                 await called(self._on_complete(receipt, opened.metadata))
 

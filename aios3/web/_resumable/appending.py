@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
@@ -15,7 +16,7 @@ from .draft import inconsistent_length
 from .ending import Endings
 from .interim import Interim
 from .lease import Lease, Leases, locked
-from .messages import Append, Dialect, RefusedError, Status
+from .messages import Append, BeyondLengthError, Dialect, RefusedError, Status
 from .upload_store import Stored, UploadStore
 
 __all__ = ["Appending"]
@@ -43,6 +44,7 @@ class Appending:
         """
         stored, progress = await self._ready(stored, request, body, dialect)
         if stored.description.is_complete:
+            await self._refuse_rest(body, asyncio.Event())
             return stored.description.status(None)
         described = self._described(stored.description, progress, request, body)
         async with self._leases.hold(stored, described) as lease:
@@ -72,13 +74,13 @@ class Appending:
             raise RefusedError(403, "a final upload takes no bytes")
         offset = description.length or 0 if description.is_complete else offset
         if request.offset != offset:
-            raise dialect.other_offset(offset, request.offset)
+            raise dialect.other_offset(offset, request.offset, is_complete=description.is_complete)
         length = description.length if request.length is None else request.length
         if description.length is not None and length != description.length:
             raise inconsistent_length()
         end = offset + (body.declared or 0)
         if length is not None and end > length:
-            raise RefusedError(413, "the body exceeds the length of the upload")
+            raise BeyondLengthError(413, "the body exceeds the length of the upload")
         self.check_size(end if length is None else length, description)
 
     def check_size(self, size: int, description: Description | None = None) -> None:
@@ -108,7 +110,7 @@ class Appending:
         most = self._room(lease.description, progress)
         async with AsyncExitStack() as stack:
             if body.is_whole or most == 0:
-                await self._refuse_rest(body, most, lease)
+                await self._refuse_rest(body, lease.stop)
                 stored, tail = None, None
             else:
                 source = await stack.enter_async_context(self._source(lease, progress, request, body, most))
@@ -127,6 +129,8 @@ class Appending:
         self._leave(lease, offset)
         if not body.is_whole:
             raise locked() if lease.stop.is_set() else ClientGoneError
+        if request.is_last:
+            raise inconsistent_length()  # the client ends the upload before the length that it has declared
         return lease.description.status(offset)
 
     def _room(self, description: Description, progress: Progress) -> int | None:
@@ -135,9 +139,9 @@ class Appending:
         limits = [limit for limit in (description.length, self._max_size, grid) if limit is not None]
         return min(limits) - progress.offset
 
-    async def _refuse_rest(self, body: Body, most: int | None, lease: Lease) -> None:
+    async def _refuse_rest(self, body: Body, stop: asyncio.Event) -> None:
         """Read a body that must be empty."""
-        async with aclosing(body.read(most=most, stop=lease.stop)) as chunks:
+        async with aclosing(body.read(most=0, stop=stop)) as chunks:
             async for _ in chunks:
                 pass
 

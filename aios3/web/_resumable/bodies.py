@@ -10,7 +10,7 @@ from typing import Any
 
 from aios3.web._requests.bodies import Receive
 
-from .messages import Checksum, RefusedError
+from .messages import BeyondLengthError, Checksum, RefusedError
 
 __all__ = ["Body", "ClientGoneError"]
 
@@ -42,7 +42,7 @@ class Body:
         """Yield the chunks, until the end, until the client vanishes, or until `stop` is set.
 
         Raises:
-            RefusedError: the body has more than `most` bytes (413).
+            BeyondLengthError: the body has more than `most` bytes.
         """
         stopping = asyncio.create_task(stop.wait(), name="aios3: watch for a newer request")
         stopping.add_done_callback(self._interrupt)
@@ -50,7 +50,7 @@ class Body:
             while not (self.is_whole or stop.is_set()) and (chunk := await self._next()) is not None:
                 self.received += len(chunk)
                 if most is not None and self.received > most:
-                    raise RefusedError(413, "the body exceeds the length of the upload")
+                    raise BeyondLengthError(413, "the body exceeds the length of the upload")
                 if chunk:
                     yield chunk
         finally:

@@ -8,16 +8,19 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from aios3._protocol.attributes.encoding import read_metadata
 from aios3.checkpoints import MultipartUpload
 from aios3.errors import ConfigurationError, StorageError
 from aios3.models import UploadedPart
 
-from .messages import Status
+from .messages import RefusedError, Status
 
 __all__ = ["Description", "Progress", "gap_free", "object_metadata"]
 
 _RESERVED = "aios3-"
 _MOST_NAME = 60
+_MOST_ENCODED = 2000
+"""Limit of the object's metadata in bytes, as headers. S3 keeps 2 KiB, and the driver adds a nonce of 43 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +144,20 @@ def gap_free(parts: Iterable[UploadedPart], upload: MultipartUpload) -> tuple[Up
 
 
 def object_metadata(pairs: Mapping[str, str]) -> dict[str, str]:
-    """Return the metadata for the object: the pairs whose names can be parts of header names."""
+    """Return the metadata for the object: the pairs whose names can be parts of header names.
+
+    Raises:
+        RefusedError: a store would not keep so much (413).
+    """
     found: dict[str, str] = {}
     for name, value in pairs.items():
         lower = name.lower()
         is_name = lower.isascii() and lower.replace("-", "").replace("_", "").isalnum() and len(lower) <= _MOST_NAME
         if is_name and not lower.startswith(_RESERVED):
             found.setdefault(lower, value)
+    headers = read_metadata("metadata", found)
+    if sum(len(name.removeprefix("x-amz-meta-")) + len(value) for name, value in headers.items()) > _MOST_ENCODED:
+        raise RefusedError(413, f"the metadata may have {_MOST_ENCODED} bytes, as headers of S3")
     return found
 
 

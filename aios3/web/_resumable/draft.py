@@ -65,7 +65,7 @@ class Draft:
             )
         if "upload-offset" not in headers:
             raise RefusedError(400, "Upload-Offset is missing")
-        offset = read_count("Upload-Offset", headers["upload-offset"])
+        offset = _read_integer(headers, "Upload-Offset")
         return Append(offset, _declared_length(headers, offset, is_last=is_last), is_last, _read_digest(headers))
 
     def announced(self, offset: int, location: str | None, limits: Limits | None) -> Mapping[str, str] | None:
@@ -110,8 +110,15 @@ class Draft:
         limit = {"Upload-Limit": _limit(Limits(limits.max_size))} if error.status == 413 else {}
         return Response(response.status, {**limit, **response.headers}, response.body)
 
-    def other_offset(self, expected: int, given: int) -> RefusedError:
+    def other_offset(self, expected: int, given: int, *, is_complete: bool) -> RefusedError:
         """See `Dialect.other_offset`."""
+        if is_complete:
+            return RefusedError(
+                409,
+                "the upload is complete",
+                headers={"Upload-Offset": str(expected)},  # Upload-Complete would mean that its processing failed
+                problem={"type": f"{_PROBLEMS}completed-upload", "title": "upload is already completed"},
+            )
         return RefusedError(
             409,
             "the offset of the request is not that of the upload",
@@ -123,6 +130,11 @@ class Draft:
                 "provided-offset": given,
             },
         )
+
+    @property
+    def ends_excess(self) -> bool:
+        """See `Dialect.ends_excess`: the draft asks for it."""
+        return True
 
     def _progress(self, status: Status) -> dict[str, str]:
         offset = {} if status.offset is None else {"Upload-Offset": str(status.offset)}
@@ -151,10 +163,15 @@ def _is_complete(headers: Mapping[str, str]) -> bool:
     return (value == "?1") == (name == "upload-complete")
 
 
+def _read_integer(headers: Mapping[str, str], name: str) -> int:
+    """Read a structured field with an integer, whose parameters have no meaning."""
+    return read_count(name, headers[name.lower()].partition(";")[0])
+
+
 def _declared_length(headers: Mapping[str, str], offset: int, *, is_last: bool) -> int | None:
     """Return the length of the upload that a request declares, by its header or by its last body."""
-    named, content = headers.get("upload-length"), headers.get("content-length")
-    length = None if named is None else read_count("Upload-Length", named)
+    content = headers.get("content-length")
+    length = _read_integer(headers, "Upload-Length") if "upload-length" in headers else None
     if not is_last or content is None:
         return length
     end = offset + read_count("Content-Length", content)

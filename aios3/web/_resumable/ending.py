@@ -134,6 +134,17 @@ class Endings:
             await self._store.forget(lease.name)
             lease.abandon()
 
+    async def discard(self, name: str) -> None:
+        """Delete an upload that no client can or may continue. What has been committed stays.
+
+        A failure is harmless: the upload expires.
+        """
+        with suppress(StorageError, OvertakenError, RefusedError):
+            stored = await self._store.read(name)
+            if stored is None or stored.description.is_complete or await self._progress(stored) is None:
+                return
+            await self.delete(stored)
+
     async def _delete_unrecorded(self, description: Description) -> None:
         """Delete the object of an upload that was committed by a request which died before it recorded that."""
         with suppress(RefusedError):

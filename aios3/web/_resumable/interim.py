@@ -30,6 +30,11 @@ class Interim:
         self._offset = -1
         self._next = 0.0
 
+    @property
+    def is_announced(self) -> bool:
+        """The client knows the URL of its upload from an interim response."""
+        return self._offset >= 0
+
     async def created(self, location: str, limits: Limits) -> None:
         """Report the URL of a new upload."""
         await self._report(0, location, limits)

@@ -219,11 +219,19 @@ class Leases:
         """
         async with self._holding(stored, description) as lease:
             renewing = None
+            limit = asyncio.timeout(_OWN_LIMIT if self._store.has_conditions else None)
             try:
-                async with asyncio.timeout(_OWN_LIMIT if self._store.has_conditions else None) as limit:
+                async with limit:
                     if self._store.has_conditions:
                         renewing = asyncio.create_task(lease.renew(limit), name="aios3: renew a lease")
                     yield lease
+            except TimeoutError as error:
+                if not limit.expired():
+                    raise
+                raise TimeoutError(
+                    f"no renewal of the upload's lease succeeded for {_OWN_LIMIT:.0f} s: the store is slow, or the "
+                    "process has more to do than its processor can"
+                ) from error
             finally:
                 if renewing is not None:
                     renewing.cancel()

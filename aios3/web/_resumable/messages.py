@@ -11,6 +11,7 @@ from typing import Final, Protocol
 __all__ = [
     "MAX_LENGTH",
     "Append",
+    "BeyondLengthError",
     "Checksum",
     "Creation",
     "Dialect",
@@ -53,6 +54,10 @@ class RefusedError(Exception):
 
     def __str__(self) -> str:
         return f"{self.status} {self.message}"
+
+
+class BeyondLengthError(RefusedError):
+    """A body goes beyond the end of its upload (413)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +180,12 @@ class Dialect(Protocol):
     def refused(self, error: RefusedError, limits: Limits) -> Response:
         """Return the response to a refused request, with `limits` if it asks for too much."""
 
-    def other_offset(self, expected: int, given: int) -> RefusedError:
-        """Return the refusal of a wrong offset."""
+    def other_offset(self, expected: int, given: int, *, is_complete: bool) -> RefusedError:
+        """Return the refusal of a wrong offset; `is_complete` if the upload has ended."""
+
+    @property
+    def ends_excess(self) -> bool:
+        """An upload ends if its client sends more than its length."""
 
 
 def read_count(name: str, text: str) -> int:

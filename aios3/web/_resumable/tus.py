@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from email.utils import format_datetime
 from typing import Final
 
-from .messages import Append, Checksum, Creation, Limits, RefusedError, Response, Status, problem, read_count
+from .messages import Append, Checksum, Creation, Limits, RefusedError, Response, Status, problem
 
 __all__ = [
     "CHUNK_TYPE",
@@ -30,9 +30,13 @@ MOST_METADATA: Final = 1024
 """Limit of the decoded names and values of the metadata together, in bytes. S3 keeps 2 KiB, in its own encoding."""
 MOST_CONCATENATED: Final = 100
 """Limit of the partial uploads that one final upload is made of."""
+_MOST_DIGITS: Final = 100
+"""Digits of a number that are read. What is longer is larger than every limit anyway."""
 
 _EXTENSIONS: Final = "creation,creation-with-upload,creation-defer-length,termination,checksum,expiration,concatenation"
 _ALGORITHMS: Final = ("sha1", "sha256", "sha512", "md5")
+_URLS: Final = re.compile(r"[ !#-\[\]-~]*")
+"""Characters that are one byte in the description, so the limit of the headers also bounds the description."""
 _NAME: Final = re.compile(r"[!-+\--~]+")
 _MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,100}/[A-Za-z0-9!#$&^_.+-]{1,100}(; ?[A-Za-z0-9=\"._-]{1,80})?")
 _CONTROLS: Final = ("Cc", "Zl", "Zp")
@@ -67,8 +71,8 @@ class Tus:
             raise RefusedError(400, "Upload-Offset is missing")
         length = headers.get("upload-length")
         return Append(
-            read_count("Upload-Offset", headers["upload-offset"]),
-            length=None if length is None else read_count("Upload-Length", length),
+            _read_number("Upload-Offset", headers["upload-offset"]),
+            length=None if length is None else _read_number("Upload-Length", length),
             checksum=_read_checksum(headers),
         )
 
@@ -122,9 +126,14 @@ class Tus:
         most = {"Tus-Max-Size": str(limits.max_size)} if error.status == 413 and limits.max_size is not None else {}
         return Response(response.status, _with_version({**most, **response.headers}), response.body)
 
-    def other_offset(self, expected: int, given: int) -> RefusedError:
+    def other_offset(self, expected: int, given: int, *, is_complete: bool) -> RefusedError:
         """See `Dialect.other_offset`."""
         return RefusedError(409, f"Upload-Offset is {given}, and the upload has {expected} bytes")
+
+    @property
+    def ends_excess(self) -> bool:
+        """See `Dialect.ends_excess`: the client may try again."""
+        return False
 
 
 def check_version(headers: Mapping[str, str]) -> None:
@@ -180,16 +189,26 @@ def _read_length(headers: Mapping[str, str]) -> int | None:
     if (length is None) == (deferred is None):
         raise RefusedError(400, "one of Upload-Length and Upload-Defer-Length is needed")
     if length is not None:
-        return read_count("Upload-Length", length)
+        return _read_number("Upload-Length", length)
     if (deferred or "").strip() != "1":
         raise RefusedError(400, "Upload-Defer-Length must be 1")
     return None
+
+
+def _read_number(name: str, text: str) -> int:
+    """Read a number of bytes, however large: tus has a status of its own for a number that is too large."""
+    text = text.strip()
+    if not (text.isascii() and text.isdecimal()):
+        raise RefusedError(400, f"{name} must be a number of bytes")
+    return int(text.lstrip("0")[:_MOST_DIGITS] or "0")
 
 
 def _read_concat(text: str | None) -> tuple[str, ...]:
     """Return the URLs of a final upload; none for any other upload."""
     if text is None or text.strip() == "partial":
         return ()
+    if not _URLS.fullmatch(text):
+        raise RefusedError(400, "Upload-Concat has characters that no URL has")
     kind, _, rest = text.partition(";")
     urls = tuple(rest.split())
     if kind.strip() != "final" or not urls:

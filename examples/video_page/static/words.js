@@ -1,4 +1,4 @@
-// Numbers and errors in plain words.
+// Numbers and errors in plain words. A no-break space keeps a number and its unit in one line.
 
 import { UploadError } from './tus.js'
 
@@ -9,13 +9,14 @@ export function bytes(count) {
     count /= 1000
     power += 1
   }
-  return `${count.toFixed(power && count < 100 ? 1 : 0).replace(/\.0$/, '')} ${units[power]}`
+  return `${count.toFixed(power && count < 100 ? 1 : 0).replace(/\.0$/, '')}\u00a0${units[power]}`
 }
 
 export function duration(seconds) {
-  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`
-  if (seconds < 3600) return `${Math.round(seconds / 60)} min`
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`
+  const minutes = Math.round(seconds / 60)
+  if (seconds < 60) return `${Math.max(1, Math.round(seconds))}\u00a0s`
+  if (minutes < 60) return `${minutes}\u00a0min`
+  return `${Math.floor(minutes / 60)}\u00a0h ${minutes % 60}\u00a0min`
 }
 
 export const tooLarge = (largest) => `The video is larger than ${bytes(largest)}, which is the limit.`

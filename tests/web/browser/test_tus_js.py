@@ -70,6 +70,7 @@ async def test_the_bundle_of_its_own_tests_passes_against_this_server(cluster, s
     assert [spec for spec in specs if spec["status"] not in ("passed", "pending")] == []
     passed = [spec["name"] for spec in specs if spec["status"] == "passed"]
     assert sum("end-to-end" in name for name in passed) == 2
+    print(f"{package}: {len(passed)} of its {len(specs)} tests passed")
     assert len(passed) > 60
     assert [stored.body for (_, key), stored in cluster.store.objects.items() if ".uploads/" not in key] == [
         b"hello world"

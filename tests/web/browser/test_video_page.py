@@ -246,7 +246,7 @@ async def test_what_goes_wrong_is_said_in_plain_words(visitor, store):
         file.truncate(20_000_001)
     await visitor.choose("notes.txt", "long.mp4", "cat.mp4")
     await visitor.reads("notes.txt: This is not a video.")
-    await visitor.reads("long.mp4: The video is larger than 20 MB, which is the limit.")
+    await visitor.reads("long.mp4: The video is larger than 20\u00a0MB, which is the limit.")
     await visitor.reads("There is no room for the video.")
     await visitor.press("Try again cat.mp4")
     await visitor.sees("document.querySelector('[data-state=done]')")

@@ -166,6 +166,32 @@ async def test_a_part_of_a_form_that_breaks_off_is_an_error() -> None:
     assert errors == ["Reading after EOF"]
 
 
+class PartWithoutEnd:
+    """Part of a truncated body, as aiohttp 3.12 gives it."""
+
+    def __init__(self, *, has_assertions: bool) -> None:
+        self.has_assertions = has_assertions
+        self.chunks = [CONTENT, b"", b""]
+
+    async def read_chunk(self, size: int) -> bytes:
+        assert self.chunks or not self.has_assertions, "Reading after EOF"
+        return self.chunks.pop(0) if self.chunks else b""
+
+    def at_eof(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("has_assertions", "message"), [(True, "Reading after EOF"), (False, "the part ends without its boundary")]
+)
+async def test_a_part_without_an_end_is_an_error_with_old_releases_of_aiohttp(
+    has_assertions: bool, message: str
+) -> None:
+    """They assert that a body has an end. Python runs without assertions by ``-O``, and then they give none."""
+    with pytest.raises(ValueError, match=message):
+        await read_all(PartWithoutEnd(has_assertions=has_assertions))
+
+
 class ReadsAll:
     def read(self) -> bytes:
         return CONTENT

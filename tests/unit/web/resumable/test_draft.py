@@ -39,6 +39,7 @@ def test_a_creation_is_read(headers, length, first):
         ({"upload-complete": "?1", "content-length": "2"}, Append(3, 5, True)),
         ({"content-digest": FIELD}, Append(3, checksum=Checksum("sha256", DIGEST))),
         ({"content-digest": "md5=:AA==:"}, Append(3)),
+        ({"upload-offset": "3;a=1", "upload-complete": "?0;b", "upload-length": "5;c"}, Append(3, 5)),
     ],
 )
 def test_an_append_is_read(headers, append):
@@ -108,9 +109,18 @@ def test_an_old_client_gets_its_own_field_back():
 
 def test_another_offset_is_a_problem_document_with_the_right_one():
     draft = Draft({})
-    response = draft.refused(draft.other_offset(5, 3), Limits(None))
+    response = draft.refused(draft.other_offset(5, 3, is_complete=False), Limits(None))
     assert (response.status, response.headers["Upload-Offset"], response.headers["Upload-Complete"]) == (409, "5", "?0")
     assert response.headers["Content-Type"] == "application/problem+json"
     document = json.loads(response.body)
     assert document["type"].endswith("#mismatching-upload-offset")
     assert (document["expected-offset"], document["provided-offset"], document["status"]) == (5, 3, 409)
+
+
+def test_an_append_to_a_complete_upload_is_a_problem_of_its_own_with_the_offset():
+    """``Upload-Complete: ?1`` in a refusal would mean that the upload was processed and failed."""
+    draft = Draft({})
+    response = draft.refused(draft.other_offset(5, 3, is_complete=True), Limits(None))
+    assert (response.status, response.headers["Upload-Offset"]) == (409, "5")
+    assert "Upload-Complete" not in response.headers
+    assert json.loads(response.body)["type"].endswith("#completed-upload")

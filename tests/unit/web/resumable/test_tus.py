@@ -88,11 +88,12 @@ def test_a_creation_is_read(headers, length, first):
     [
         ({}, 400),
         ({"upload-length": "7", "upload-defer-length": "1"}, 400),
-        *[({"upload-length": text}, 400) for text in ("-1", "x", "", "1.5", "9" * 16, "1, 1", "+1", "٣", "1_0")],
+        *[({"upload-length": text}, 400) for text in ("-1", "x", "", "1.5", "1, 1", "+1", "٣", "1_0")],
         ({"upload-defer-length": "2"}, 400),
         ({"upload-length": "1", "tus-resumable": "0.2.2"}, 412),
         ({"upload-concat": "final;"}, 400),
         ({"upload-concat": "whole"}, 400),
+        *[({"upload-concat": f"final;/a{mark}"}, 400) for mark in '"\\ä\xa0\t'],
         ({"upload-concat": "final;/a", "content-length": "1"}, 400),
         ({"upload-concat": "final;" + "/a " * (MOST_CONCATENATED + 1)}, 413),
         ({"upload-length": "1", "content-type": CHUNK_TYPE, "upload-checksum": "crc9 AA=="}, 400),
@@ -102,6 +103,17 @@ def test_a_creation_that_tus_forbids_is_refused(headers, status):
     with pytest.raises(RefusedError) as caught:
         Tus().read_creation({**TUS, **headers})
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize(("text", "number"), [("0", 0), ("0" * 200 + "7", 7), ("9" * 20, int("9" * 20))])
+def test_numbers_are_read_however_large(text, number):
+    """A length above the limit has the status 413, and another offset 409, whatever the number."""
+    assert Tus().read_creation({**TUS, "upload-length": text}).length == number
+    assert Tus().read_append({**CHUNK, "upload-offset": text, "upload-length": text}) == Append(number, number)
+
+
+def test_a_number_of_thousands_of_digits_is_read_in_part():
+    assert Tus().read_creation({**TUS, "upload-length": "9" * 9000}).length == int("9" * 100)
 
 
 def test_concatenations_are_read():
