@@ -347,8 +347,8 @@ class S3StorageDriver(DriverBase):
             durable_every: seconds, plus the time of the requests, after which written bytes are in the store even if
                 they do not fill a part. Such bytes lie in a small object beside the upload, which is rewritten each
                 time and deleted at the end. If the process dies, `find_checkpoint` finds what arrived, and ``resume``
-                continues from there. If resuming fails before the block begins, all is left as it was. Parts do not grow,
-                and no part is spilled. ``None`` stores whole parts only.
+                continues from there. If resuming fails before the block begins, all is left as it was. Parts do not
+                grow, and no part is spilled. ``None`` stores whole parts only.
         """
         return uploads.open_upload(
             self,
