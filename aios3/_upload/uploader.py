@@ -202,10 +202,11 @@ class Uploader:
                 self.is_asking = False
 
     async def _pull_from(self, reader: SourceReader) -> bool:
-        buffer, bounds, turn, pull = self._assembler.buffer, self._bounds, self._turn, reader.pull
+        assembler, bounds, turn, pull = self._assembler, self._bounds, self._turn, reader.pull
+        buffer = assembler.buffer
         until = bounds.read + _BYTES_PER_TURN
         for _ in range(_CHUNKS_PER_TURN):
-            room = buffer.room or await self._make_room()
+            room = buffer.room or assembler.grow_at_once() or await self._make_room()
             self.is_asking = True
             chunk = await pull(min(room, bounds.most - bounds.read + 1))
             self.is_asking = False
@@ -244,8 +245,12 @@ class Uploader:
 
     async def let_others_run(self) -> None:
         """Let every other task run once. For the time line this is no wait for the source."""
-        with self.trace.timeline.during(None):
+        timeline = self.trace.timeline
+        timeline.add_others(1)
+        try:
             await asyncio.sleep(0)
+        finally:
+            timeline.add_others(-1)
 
     async def add(self, data: memoryview) -> None:
         """Take `data`; return when it is copied, and when the multipart upload, if one was begun, is open.
@@ -315,7 +320,8 @@ class Uploader:
             if not buffer.room:
                 if self._assembler.is_full:
                     await self._send_part()
-                await self._assembler.grow()
+                if not self._assembler.grow_at_once():
+                    await self._assembler.grow()
             data = data[buffer.fill(data) or await self._assembler.spill(data) :]
         await self._send_early()
 

@@ -68,11 +68,13 @@ class Timeline:
         """Note whether the upload waits for its source whenever it does nothing else."""
         if is_reading != self._is_reading:
             self._is_reading = is_reading
-            self._note_source()
-            self._turn()
+            self.add_others(0)
 
-    def _note_source(self) -> None:
+    def add_others(self, count: int) -> float:
+        """Note that `count` more tasks wait for requests only (-1 ends such a wait), and return the time."""
+        self._others += count
         self._counts[_SOURCE] = int(self._is_reading and not self._others)
+        return self._turn()
 
     def during(self, activity: Activity | None) -> _During:
         """Return a context manager for an activity; ``None`` is a wait for requests only."""
@@ -96,21 +98,19 @@ class Timeline:
 
     def enter(self, activity: Activity | None) -> float:
         """Begin an activity, and return the time, for `leave`."""
-        self._change(activity, 1)
-        return self._turn()
-
-    def _change(self, activity: Activity | None, difference: int) -> None:
         if activity is None:
-            self._others += difference
-            self._note_source()
-        else:
-            self._counts[_ACTIVITIES[activity]] += difference
+            return self.add_others(1)
+        self._counts[_ACTIVITIES[activity]] += 1
+        return self._turn()
 
     def leave(self, activity: Activity | None, began_at: float) -> None:
         """End an activity, and report it if it was a wait."""
-        self._change(activity, -1)
+        if activity is None:
+            self.add_others(-1)
+            return
+        self._counts[_ACTIVITIES[activity]] -= 1
         seconds = self._turn() - began_at
-        if self._waited is not None and seconds >= SHORTEST_WAIT and activity in ("memory", "slot"):
+        if self._waited is not None and seconds >= SHORTEST_WAIT and activity != "commit":
             self._waited(activity, seconds)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,7 +10,7 @@ from .part_plan import SEGMENT_SIZE, PartPlan
 
 __all__ = ["SEGMENT_SIZE", "Part", "PartBuffer", "Segment"]
 
-Segment = bytearray | memoryview
+Segment = memoryview
 """Memory of `SEGMENT_SIZE` bytes that can be written to."""
 
 _NO_MEMORY: Final = memoryview(bytearray())
@@ -28,11 +29,7 @@ class Part:
     to this list and do not copy it, so `give_up` empties it for all of them."""
 
     def __post_init__(self) -> None:
-        views = [memoryview(segment) for segment in self.segments]
-        full, rest = divmod(self.size, SEGMENT_SIZE)
-        self.body = views[:full]
-        if rest:
-            self.body.append(views[full][:rest])
+        self.body = _views(self.segments, 0, self.size)
 
     def give_up(self) -> tuple[Segment, ...]:
         """Return the segments, and drop every reference to them, also those of requests.
@@ -65,8 +62,9 @@ class PartBuffer:
         self._segments: list[Segment] = []
         self._tail = _NO_MEMORY
         self._size = 0
-        self._lent = 0
         self._filled = 0
+        self.missing = 0
+        """Bytes of the current part for which no segment was lent yet."""
         self.room = 0
         """Bytes that fit before another segment must be lent."""
 
@@ -87,17 +85,12 @@ class PartBuffer:
     @property
     def wants(self) -> int:
         """Bytes that the next segment will be used for; 0 while there is room or the part is full."""
-        return 0 if self.room else min(SEGMENT_SIZE, self._size - self._filled)
-
-    @property
-    def missing(self) -> int:
-        """Bytes of the current part for which no segment was lent yet."""
-        return self._size - self._lent
+        return 0 if self.room else min(SEGMENT_SIZE, self.missing)
 
     @property
     def writable_ahead(self) -> int:
         """Bytes of the current part that have a lent segment and are not filled yet."""
-        return self._lent - self._filled
+        return self._size - self.missing - self._filled
 
     def begin(self) -> None:
         """Begin the next part.
@@ -105,15 +98,16 @@ class PartBuffer:
         Raises:
             PartLimitError: the store takes no part of that number.
         """
-        self._size = self._plan.size_of(self.number)
+        self._size = self.missing = self._plan.size_of(self.number)
         self.is_open = True
 
     def add_segment(self, segment: Segment) -> None:
         """Take over a segment of `SEGMENT_SIZE` bytes, of which `wants` bytes will be used."""
-        self.room = self.wants
-        self._lent += self.room
+        missing = self.missing
+        self.room = room = SEGMENT_SIZE if missing > SEGMENT_SIZE else missing
+        self.missing = missing - room
         self._segments.append(segment)
-        self._tail = memoryview(segment)  # assigning to a slice of a bytearray would copy twice
+        self._tail = segment
 
     def append(self, data: bytes | memoryview) -> bool:
         """Copy `data` if all of it fits the room and it does not complete the part; return whether it was copied."""
@@ -136,23 +130,20 @@ class PartBuffer:
         self.room -= count
         return count
 
-    def add_segment_ahead(self, segment: Segment) -> None:
-        """Take over another segment of `SEGMENT_SIZE` bytes, for the bytes after the current `room`."""
-        self._lent += min(SEGMENT_SIZE, self.missing)
-        self._segments.append(segment)
+    def add_segments_ahead(self, segments: Sequence[Segment], count: int) -> None:
+        """Take over further segments, of which `count` bytes will be used, for the bytes after the current `room`.
+
+        Only the last one may be used in part.
+        """
+        self.missing -= count
+        self._segments += segments
 
     def writable_views(self, most: int) -> list[memoryview]:
         """Return views of the lent memory for the next bytes of the part, in order, `most` bytes at most.
 
         The writer must call `advance` before any other method.
         """
-        views = []
-        position, end = self._filled, min(self._lent, self._filled + most)
-        while position < end:
-            number, offset = divmod(position, SEGMENT_SIZE)
-            views.append(memoryview(self._segments[number])[offset : offset + end - position])
-            position += len(views[-1])
-        return views
+        return _views(self._segments, self._filled, self._filled + min(self.writable_ahead, most))
 
     def advance(self, count: int) -> tuple[Segment, ...]:
         """Record `count` bytes written to `writable_views`; return the empty segments, which are no longer lent."""
@@ -160,16 +151,14 @@ class PartBuffer:
         used = -(-self._filled // SEGMENT_SIZE)
         empty = tuple(self._segments[used:])
         del self._segments[used:]
-        self._lent = min(self._lent, used * SEGMENT_SIZE)
-        self.room = self._lent - self._filled
-        self._tail = memoryview(self._segments[-1]) if self.room else _NO_MEMORY
+        self.missing = max(self.missing, self._size - used * SEGMENT_SIZE)
+        self.room = self.writable_ahead
+        self._tail = self._segments[-1] if self.room else _NO_MEMORY
         return empty
 
     def copy(self) -> bytes:
         """Return a copy of the current part as far as it is filled."""
-        full, rest = divmod(self._filled, SEGMENT_SIZE)
-        views = [memoryview(segment) for segment in self._segments[: full + 1]]
-        return b"".join([*views[:full], *(view[:rest] for view in views[full:])])
+        return b"".join(_views(self._segments, 0, self._filled))
 
     def take(self) -> Part:
         """End the current part, and return it as far as it is filled. Does not begin the next part."""
@@ -178,3 +167,16 @@ class PartBuffer:
         self.is_open = False
         self._clear()
         return part
+
+
+def _views(segments: Sequence[Segment], start: int, end: int) -> list[memoryview]:
+    """Return views of the bytes of `segments` from offset `start` to `end`, in order."""
+    if start == end:
+        return []
+    first, offset = divmod(start, SEGMENT_SIZE)
+    last, rest = divmod(end, SEGMENT_SIZE)
+    views = list(segments[first:last])
+    if rest:
+        views.append(segments[last][:rest])
+    views[0] = views[0][offset:]
+    return views

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from aios3._protocol.wire.response_headers import unquote_etag
 from aios3.errors import IntegrityError
 from aios3.models import UploadedPart
 
 __all__ = ["PartTracker"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Acknowledged:
-    size: int
-    etag: str
-    checksum: str | None
 
 
 class PartTracker:
@@ -26,7 +18,8 @@ class PartTracker:
     """
 
     def __init__(self) -> None:
-        self._parts: dict[int, _Acknowledged] = {}
+        self._parts: dict[int, UploadedPart] = {}
+        self._etags: dict[int, str] = {}
         self.bytes_stored = 0
         """Bytes acknowledged; never decreases."""
         self.bytes_durable = 0
@@ -40,19 +33,21 @@ class PartTracker:
     def __len__(self) -> int:
         return len(self._parts)
 
-    def record(self, number: int, *, size: int, etag: str, checksum: str | None = None) -> None:
-        """Record that the store has part `number`, of `size` bytes.
+    def record(self, number: int, *, size: int, etag: str, checksum: str | None = None) -> UploadedPart:
+        """Record that the store has part `number`, of `size` bytes; return the part as a receipt lists it.
 
         Raises:
             IntegrityError: the part was recorded before; a part is uploaded once.
         """
         if number in self._parts:
             raise IntegrityError(f"part {number} was acknowledged twice")
-        self._parts[number] = _Acknowledged(size, etag, checksum)
+        stored = self._parts[number] = UploadedPart(number, size, unquote_etag(etag), checksum)
+        self._etags[number] = etag
         self.bytes_stored += size
         while (part := self._parts.get(self._parts_durable + 1)) is not None:
             self._parts_durable += 1
             self.bytes_durable += part.size
+        return stored
 
     def restore(self, parts: Iterable[UploadedPart]) -> None:
         """Record parts that the store acknowledged before this tracker was made.
@@ -74,11 +69,11 @@ class PartTracker:
             raise IntegrityError(f"{len(self._parts)} of {count} parts were acknowledged; missing: {gaps[:10]}")
         if self.bytes_stored != size:
             raise IntegrityError(f"the source had {size} bytes, but the parts hold {self.bytes_stored}")
-        return tuple((number, part.etag, part.checksum) for number, part in sorted(self._parts.items()))
+        return tuple((part.number, self._etags[part.number], part.checksum) for part in self.uploaded_parts())
 
     def checksums(self) -> list[tuple[str, int]]:
         """Return (checksum, bytes) of all parts that were sent with a checksum, in order."""
-        return [(part.checksum, part.size) for _, part in sorted(self._parts.items()) if part.checksum is not None]
+        return [(part.checksum, part.size) for part in self.uploaded_parts() if part.checksum is not None]
 
     def durable_parts(self) -> tuple[UploadedPart, ...]:
         """Return the parts before the first gap, in order."""
@@ -86,7 +81,4 @@ class PartTracker:
 
     def uploaded_parts(self) -> tuple[UploadedPart, ...]:
         """Return the parts in order, as a receipt lists them."""
-        return tuple(
-            UploadedPart(number, part.size, unquote_etag(part.etag), part.checksum)
-            for number, part in sorted(self._parts.items())
-        )
+        return tuple([part for _, part in sorted(self._parts.items())])

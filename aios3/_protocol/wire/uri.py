@@ -39,6 +39,7 @@ Addressing = Literal["virtual", "path", "cname"]
 """Place of the bucket in a URL: in the host, in the path, or nowhere, because the host stands for one bucket."""
 
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9._~/-]*", re.ASCII)
+_PLAIN_QUERY: Final = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII)
 _BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}", re.ASCII)
 # Ceph takes a bucket of another tenant after the tenant's name, and one without a tenant after a colon alone.
 _OF_TENANT: Final = re.compile(r"[A-Za-z0-9_]{0,255}:[A-Za-z0-9._-]{1,255}", re.ASCII)
@@ -58,7 +59,7 @@ def encode_query(text: str) -> str:
 
     Lone surrogates become the bytes that they stand for: a store's markers may hold bytes that are not UTF-8.
     """
-    return quote(text, safe="", errors="surrogateescape")
+    return text if _PLAIN_QUERY.fullmatch(text) else quote(text, safe="", errors="surrogateescape")
 
 
 def canonical_query(pairs: Collection[tuple[str, str]]) -> str:

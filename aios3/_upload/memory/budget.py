@@ -185,7 +185,7 @@ class MemoryBudget:
         """Grant bytes as `acquire` does, if no wait is needed; return whether they were granted."""
         reservation.task = asyncio.current_task()
         if missing != reservation.missing:
-            self._change(reservation, held=reservation.held, missing=missing)
+            self._change(reservation, reservation.held, missing)
         if self._waiters or not self._is_free(count) or not self._is_safe(reservation, count):
             return False
         self._grant(reservation, count)
@@ -193,7 +193,7 @@ class MemoryBudget:
 
     def give_back(self, reservation: Reservation, count: int) -> None:
         """Take back `count` bytes that were granted to `reservation` and not used. The part lacks them again."""
-        self._change(reservation, held=reservation.held - count, missing=reservation.missing + count)
+        self._change(reservation, reservation.held - count, reservation.missing + count)
         self.used -= count
         self._serve()
 
@@ -204,10 +204,10 @@ class MemoryBudget:
             if not waiter.granted.done():
                 waiter.granted.set_exception(ConfigurationError("the upload has ended; write inside its block"))
         held = reservation.held
-        self._change(reservation, held=0, missing=0)
+        self._change(reservation, 0, 0)
         if reservation in self._filling:
             self._filling.remove(reservation)
-            self._forget_kind((0, 0))
+            del self._kinds[0, 0]  # no other unfinished part lacks nothing and holds nothing
         self._serve()
         return held
 
@@ -233,6 +233,8 @@ class MemoryBudget:
 
     def _serve(self) -> None:
         self._is_blocked = False
+        if not self._waiters:
+            return
         unsafe: set[tuple[int, int, int, bool]] = set()
         for waiter in list(self._waiters):
             if not self._consider(waiter, unsafe):
@@ -295,12 +297,12 @@ class MemoryBudget:
         They could before this request, so it is enough to find a turn for this part. After its turn as many bytes are
         free as without the request.
         """
+        if reservation.missing <= self.limit - self.reserve - self._filling_held:
+            return True  # the common case: this part could be filled first, whatever `count` is
         if reservation.is_kept:
             return self._leaves_all_parts_enough(count)
         free = self._limit_of(reservation) - self._filling_held - count
         missing = reservation.missing - count
-        if missing <= free:  # the common case: this part could be filled first
-            return True
         for (lacking, held), parts in sorted(self._kinds.items()):
             if lacking > free:
                 break
@@ -333,22 +335,18 @@ class MemoryBudget:
             return
         if reservation not in self._filling:
             self._filling.add(reservation)
-            self._note_kind((reservation.missing, reservation.held))
-        self._change(reservation, held=reservation.held + count, missing=reservation.missing - count)
+            kind = reservation.missing, reservation.held
+            self._kinds[kind] = self._kinds.get(kind, 0) + 1
+        self._change(reservation, reservation.held + count, reservation.missing - count)
         self.used += count
 
-    def _change(self, reservation: Reservation, *, held: int, missing: int) -> None:
-        """Note the bytes that a part holds and lacks now."""
+    def _change(self, reservation: Reservation, held: int, missing: int) -> None:
+        """Note the bytes that a part holds and lacks now. Every segment passes here."""
         if reservation in self._filling:
-            self._forget_kind((reservation.missing, reservation.held))
-            self._note_kind((missing, held))
+            kinds = self._kinds
+            if left := kinds.pop(kind := (reservation.missing, reservation.held)) - 1:
+                kinds[kind] = left
+            kind = missing, held
+            kinds[kind] = kinds.get(kind, 0) + 1
             self._filling_held += held - reservation.held
         reservation.held, reservation.missing = held, missing
-
-    def _note_kind(self, kind: tuple[int, int]) -> None:
-        self._kinds[kind] = self._kinds.get(kind, 0) + 1
-
-    def _forget_kind(self, kind: tuple[int, int]) -> None:
-        left = self._kinds.pop(kind) - 1
-        if left:
-            self._kinds[kind] = left

@@ -53,21 +53,12 @@ class PartInMemory:
         self._part = part
         self._memory = memory
         self._pool = pool
-
-    @property
-    def number(self) -> int:
+        self.number = part.number
         """Part number, from 1."""
-        return self._part.number
-
-    @property
-    def size(self) -> int:
+        self.size = part.size
         """Size in bytes."""
-        return self._part.size
-
-    @property
-    def body(self) -> Body:
+        self.body = part.body
         """The slices to send, until `close`."""
-        return self._part.body
 
     async def open(self) -> None:
         """Do nothing: the bytes are in memory."""

@@ -86,25 +86,47 @@ class PartAssembler:
             OSError: the part had to go to the disk, and could not.
         """
         self._require_open()
-        if self._spilled is not None:
+        buffer = self.buffer
+        if self._spilled is not None or buffer.room:
             return
-        if not self.buffer.is_open:
-            self.buffer.begin()
-        if wants := self.buffer.wants:
-            missing = self.buffer.missing
-            if self._memory.acquire_nowait(self._reservation, wants, missing) or await self._acquire(wants, missing):
-                self.buffer.add_segment(self._pool.take())
+        if not buffer.is_open:
+            buffer.begin()
+        if not self.grow_at_once() and await self._acquire(buffer.wants, buffer.missing):
+            buffer.add_segment(self._pool.take())
+
+    def grow_at_once(self) -> int:
+        """Return the room that a further segment gives, if it is granted without a wait; else 0.
+
+        The `buffer` must have no room. It is 0 as well before a part begins, when it is full, and on the disk.
+        """
+        buffer = self.buffer
+        missing = buffer.missing
+        wants = SEGMENT_SIZE if missing > SEGMENT_SIZE else missing
+        if not missing or not self._memory.acquire_nowait(self._reservation, wants, missing):
+            return 0
+        buffer.add_segment(self._pool.take())
+        return wants
 
     def open_memory(self, most: int) -> list[memoryview]:
         """Return memory for the next bytes, at most `most` of them. The `buffer` must have room.
 
         The memory is the room, plus all bytes that are granted without a wait. `advance` gives unused memory back.
         """
-        while most > self.buffer.writable_ahead and (missing := self.buffer.missing):
-            if not self._memory.acquire_nowait(self._reservation, min(SEGMENT_SIZE, missing), missing):
-                break
-            self.buffer.add_segment_ahead(self._pool.take())
-        return self.buffer.writable_views(most)
+        buffer = self.buffer
+        wanted = -(-(most - buffer.writable_ahead) // SEGMENT_SIZE)
+        if wanted > 0 and not self._add_ahead(wanted):
+            while buffer.writable_ahead < most and self._add_ahead(1):
+                pass
+        return buffer.writable_views(most)
+
+    def _add_ahead(self, segments: int) -> bool:
+        """Add so many segments, or the rest of the part; return whether they were granted without a wait."""
+        missing = self.buffer.missing
+        count = min(segments * SEGMENT_SIZE, missing)
+        if not count or not self._memory.acquire_nowait(self._reservation, count, missing):
+            return False
+        self.buffer.add_segments_ahead([self._pool.take() for _ in range(0, count, SEGMENT_SIZE)], count)
+        return True
 
     def advance(self, count: int) -> None:
         """Note that `count` bytes were written to the front of the memory that `open_memory` returned."""

@@ -40,10 +40,11 @@ class SegmentPool:
 
     def take(self) -> Segment:
         """Return a segment with any content."""
-        if not self._free:
+        free = self._free
+        if not free:
             return _new_segment()
-        segment = self._free.pop()
-        self._unused = min(self._unused, len(self._free))
+        segment = free.pop()
+        self._unused = min(self._unused, len(free))
         return segment
 
     def give_back(self, segments: Sequence[Segment]) -> None:

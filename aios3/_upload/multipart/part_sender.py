@@ -12,7 +12,6 @@ from aios3._client.concurrency_limiter import Permit
 from aios3._concurrency.task_group import UploadTasks
 from aios3._protocol.operations import UploadPart
 from aios3._protocol.parts.part_tracker import PartTracker
-from aios3._protocol.wire.response_headers import unquote_etag
 from aios3._upload.memory.held_part import HeldPart
 from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.integrity import part_checksum
@@ -20,7 +19,6 @@ from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.progress import ProgressReporter
 from aios3.checkpoints import UploadCheckpoint
 from aios3.errors import StorageError
-from aios3.models import UploadedPart
 
 __all__ = ["PartSender"]
 
@@ -130,8 +128,7 @@ class PartSender:
         operation = UploadPart(job.bucket, job.key, upload_id, part.number, part.body, headers, checksum)
         response = await self._client.run(operation, log=request)
         sent = None if checksum is None else checksum[1]
-        self.tracker.record(part.number, size=part.size, etag=response.etag, checksum=sent)
-        stored = UploadedPart(part.number, part.size, unquote_etag(response.etag), sent)
+        stored = self.tracker.record(part.number, size=part.size, etag=response.etag, checksum=sent)
         self._log.upload.part_stored(stored, self._client.clock.monotonic() - began_at)
         self._progress.note_stored(self.tracker)
         await self._progress.report()

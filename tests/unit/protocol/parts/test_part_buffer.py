@@ -22,7 +22,7 @@ def cut(chunks: list[bytes], plan: PartPlan) -> list[Part]:
             if not buffer.is_open:
                 buffer.begin()
             if buffer.wants:
-                buffer.add_segment(bytearray(b"\xff" * SEGMENT_SIZE))
+                buffer.add_segment(memoryview(bytearray(b"\xff" * SEGMENT_SIZE)))
             data = data[buffer.fill(data) :]
     if buffer.filled:
         parts.append(buffer.take())
@@ -62,11 +62,11 @@ def test_a_part_wants_one_segment_at_a_time() -> None:
     buffer = PartBuffer(PartPlan(SEGMENT_SIZE + 10, SEGMENT_SIZE + 10, 2))
     buffer.begin()
     assert (buffer.wants, buffer.missing, buffer.room) == (SEGMENT_SIZE, SEGMENT_SIZE + 10, 0)
-    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    buffer.add_segment(memoryview(bytearray(SEGMENT_SIZE)))
     assert (buffer.wants, buffer.missing, buffer.room) == (0, 10, SEGMENT_SIZE)
     assert buffer.fill(memoryview(bytes(SEGMENT_SIZE + 5))) == SEGMENT_SIZE
     assert (buffer.wants, buffer.missing, buffer.room, buffer.filled) == (10, 10, 0, SEGMENT_SIZE)
-    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    buffer.add_segment(memoryview(bytearray(SEGMENT_SIZE)))
     assert buffer.fill(memoryview(b"12345")) == 5
     assert not buffer.is_full
     assert buffer.fill(memoryview(b"1234567")) == 5
@@ -81,7 +81,7 @@ def test_a_part_wants_one_segment_at_a_time() -> None:
 def test_data_is_appended_whole_or_not_at_all(count: int, is_copied: bool) -> None:
     buffer = PartBuffer(PartPlan(2 * SEGMENT_SIZE, 2 * SEGMENT_SIZE, 2))
     buffer.begin()
-    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    buffer.add_segment(memoryview(bytearray(SEGMENT_SIZE)))
     buffer.fill(memoryview(b"abc"))
     assert buffer.append(b"z" * count) is is_copied
     size = 3 + count if is_copied else 3
@@ -93,7 +93,7 @@ def test_data_that_completes_a_part_or_has_no_room_is_not_appended() -> None:
     buffer = PartBuffer(PartPlan(10, 10, 2))
     assert not buffer.append(b"a")
     buffer.begin()
-    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    buffer.add_segment(memoryview(bytearray(SEGMENT_SIZE)))
     assert (buffer.append(b"123456789"), buffer.append(b"0"), buffer.filled) == (True, False, 9)
 
 
@@ -101,7 +101,7 @@ def test_a_part_beyond_the_stores_number_cannot_begin() -> None:
     buffer = PartBuffer(PartPlan(1, 1, 1))
     assert not buffer.is_at_limit
     buffer.begin()
-    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    buffer.add_segment(memoryview(bytearray(SEGMENT_SIZE)))
     buffer.fill(memoryview(b"a"))
     assert not buffer.is_at_limit
     buffer.take()
@@ -110,7 +110,7 @@ def test_a_part_beyond_the_stores_number_cannot_begin() -> None:
         buffer.begin()
 
 
-def filled_in_place(buffer: PartBuffer, data: bytes, most: int) -> tuple[int, tuple[bytearray, ...]]:
+def filled_in_place(buffer: PartBuffer, data: bytes, most: int) -> tuple[int, tuple[memoryview, ...]]:
     """Write `data` to what is free, as a thread does that reads a file; return how much fitted, and what came back."""
     count = 0
     for piece in buffer.writable_views(most):
@@ -124,13 +124,13 @@ def test_free_memory_is_in_order_and_no_more_than_asked_for() -> None:
     buffer = PartBuffer(PartPlan(2 * SEGMENT_SIZE + 10, 2 * SEGMENT_SIZE + 10, 2))
     assert buffer.writable_views(100) == []
     buffer.begin()
-    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    buffer.add_segment(memoryview(bytearray(SEGMENT_SIZE)))
     buffer.fill(memoryview(b"abc"))
-    buffer.add_segment_ahead(bytearray(SEGMENT_SIZE))
+    buffer.add_segments_ahead([memoryview(bytearray(SEGMENT_SIZE))], min(SEGMENT_SIZE, buffer.missing))
     assert (buffer.writable_ahead, buffer.missing, buffer.room) == (2 * SEGMENT_SIZE - 3, 10, SEGMENT_SIZE - 3)
     assert [len(piece) for piece in buffer.writable_views(SEGMENT_SIZE)] == [SEGMENT_SIZE - 3, 3]
     assert [len(piece) for piece in buffer.writable_views(5)] == [5]
-    buffer.add_segment_ahead(bytearray(SEGMENT_SIZE))
+    buffer.add_segments_ahead([memoryview(bytearray(SEGMENT_SIZE))], min(SEGMENT_SIZE, buffer.missing))
     assert [len(piece) for piece in buffer.writable_views(9 * SEGMENT_SIZE)] == [SEGMENT_SIZE - 3, SEGMENT_SIZE, 10]
     assert filled_in_place(buffer, bytes(2 * SEGMENT_SIZE + 7), 9 * SEGMENT_SIZE) == (2 * SEGMENT_SIZE + 7, ())
     assert (buffer.is_full, buffer.room, buffer.wants, buffer.writable_views(1)) == (True, 0, 0, [])
@@ -151,11 +151,11 @@ def test_segments_that_stay_empty_are_lent_no_more(before: int, count: int, kept
     size = 2 * SEGMENT_SIZE + 10
     buffer = PartBuffer(PartPlan(size, size, 2))
     buffer.begin()
-    segments = [bytearray(SEGMENT_SIZE) for _ in range(3)]
+    segments = [memoryview(bytearray(SEGMENT_SIZE)) for _ in range(3)]
     buffer.add_segment(segments[0])
     buffer.fill(memoryview(b"x" * before))
     for segment in segments[1:]:
-        buffer.add_segment_ahead(segment)
+        buffer.add_segments_ahead([segment], min(SEGMENT_SIZE, buffer.missing))
     written, empty = filled_in_place(buffer, b"y" * count, size)
     assert (written, [id(segment) for segment in empty]) == (count, [id(segment) for segment in segments[kept:]])
     assert (buffer.filled, buffer.room, buffer.writable_ahead) == (before + count, room, room)
@@ -182,7 +182,7 @@ def test_nothing_is_copied_without_a_segment() -> None:
 def test_a_part_may_be_taken_early() -> None:
     buffer = PartBuffer(PartPlan(10, 10, 2))
     buffer.begin()
-    buffer.add_segment(bytearray(SEGMENT_SIZE))
+    buffer.add_segment(memoryview(bytearray(SEGMENT_SIZE)))
     buffer.fill(memoryview(b"abc"))
     part = buffer.take()
     assert (part.number, part.size, body(part), len(part.segments)) == (1, 3, b"abc", 1)

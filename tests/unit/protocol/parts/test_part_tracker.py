@@ -25,9 +25,10 @@ def test_parts_are_listed_in_order() -> None:
 
 def test_a_receipt_gets_the_etags_without_quotes() -> None:
     tracker = PartTracker()
-    tracker.record(2, size=5, etag="W/bare")
-    tracker.record(1, size=7, etag='"quoted"', checksum="c")
-    assert tracker.uploaded_parts() == (UploadedPart(1, 7, "quoted", "c"), UploadedPart(2, 5, "bare", None))
+    second = tracker.record(2, size=5, etag="W/bare")
+    first = tracker.record(1, size=7, etag='"quoted"', checksum="c")
+    assert (first, second) == (UploadedPart(1, 7, "quoted", "c"), UploadedPart(2, 5, "bare", None))
+    assert tracker.uploaded_parts() == (first, second)
 
 
 def test_a_part_is_acknowledged_once() -> None:

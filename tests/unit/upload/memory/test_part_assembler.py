@@ -44,6 +44,42 @@ async def test_memory_is_granted_segment_by_segment() -> None:
     assert (scene.memory.used, scene.assembler.buffer.room) == (TWO_SEGMENTS, 100)
 
 
+async def test_growing_at_once_gives_room_until_the_part_is_full_and_none_before_it_begins() -> None:
+    assembler = Scene(part=TWO_SEGMENTS).assembler
+    assert assembler.grow_at_once() == 0
+    await assembler.grow()
+    assembler.buffer.fill(memoryview(bytes(SEGMENT_SIZE)))
+    assert (assembler.grow_at_once(), assembler.buffer.room) == (100, 100)
+    assembler.buffer.fill(memoryview(bytes(100)))
+    assert (assembler.grow_at_once(), assembler.is_full) == (0, True)
+    assembler.close()
+    assert assembler.grow_at_once() == 0
+
+
+async def test_growing_at_once_takes_nothing_that_needs_a_wait() -> None:
+    scene = Scene(part=TWO_SEGMENTS, limit=TWO_SEGMENTS)
+    await scene.assembler.grow()
+    scene.assembler.buffer.fill(memoryview(bytes(SEGMENT_SIZE)))
+    scene.memory.used += 1  # a part in flight
+    assert (scene.assembler.grow_at_once(), scene.assembler.buffer.room) == (0, 0)
+    assert scene.memory.used == SEGMENT_SIZE + 1
+
+
+async def test_memory_for_a_read_is_granted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(part=8 * SEGMENT_SIZE)
+    await scene.assembler.grow()
+    granted: list[int] = []
+    grant = scene.memory.acquire_nowait
+
+    def acquire_nowait(reservation: Reservation, count: int, missing: int) -> bool:
+        granted.append(count)
+        return grant(reservation, count, missing)
+
+    monkeypatch.setattr(scene.memory, "acquire_nowait", acquire_nowait)
+    assert sum(map(len, scene.assembler.open_memory(5 * SEGMENT_SIZE + 1))) == 5 * SEGMENT_SIZE + 1
+    assert granted == [5 * SEGMENT_SIZE]
+
+
 async def test_free_memory_is_opened_in_several_segments_and_unused_bytes_are_given_back() -> None:
     scene = Scene(part=3 * SEGMENT_SIZE + 100)
     await scene.assembler.grow()
