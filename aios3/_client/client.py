@@ -220,47 +220,37 @@ class OperationClient:
     ) -> Attempt[T]:
         # A streamed body is not limited. It lasts as long as its source, and limited requests would wait for its end.
         # The source may in turn wait for the memory of those requests, so both would wait without end.
+        began_at: float | None = None  # when the limiter let the request begin, if it is a limited one
         if operation.name not in _LIMITED or feed is not None:
             self.limiter.charge()
-            return await self._attempt_now(operation, request, payload_hash, credentials, read_timeout, feed, trace)
-        began_at = self.limiter.enter_nowait()
-        if began_at is None:
+        elif (began_at := self.limiter.enter_nowait()) is None:
             trace.queued()
             began_at = await self.limiter.enter(log.failures)
-        try:
-            outcome = await self._attempt_now(operation, request, payload_hash, credentials, read_timeout, feed, trace)
-            return self.limiter.record(began_at, outcome)
-        finally:
-            self.limiter.leave()
-
-    async def _attempt_now(
-        self,
-        operation: Operation[T],
-        request: Request,
-        payload_hash: str,
-        credentials: Credentials | None,
-        read_timeout: float | None,
-        feed: BodyFeed | None,
-        trace: OperationTrace,
-    ) -> Attempt[T]:
         response: Response | None = None
-        sent_at, on_sent = self.clock.now(), trace.body_sent
-        trace.attempt_began()
         try:
-            signed = self._sign(operation, request, payload_hash, credentials, sent_at)
-            if feed is None:
-                response = await self.transport.send(signed, read_timeout=read_timeout, on_sent=on_sent)
+            sent_at, on_sent = self.clock.now(), trace.body_sent
+            trace.attempt_began()
+            try:
+                signed = self._sign(operation, request, payload_hash, credentials, sent_at)
+                if feed is None:
+                    response = await self.transport.send(signed, read_timeout=read_timeout, on_sent=on_sent)
+                else:
+                    response = await self.transport.send_stream(
+                        signed, feed, read_timeout=read_timeout, on_sent=on_sent
+                    )
+                self.clock_skew.note(response, sent_at)
+                outcome = Attempt(operation.read(response), None, response, credentials)
+            except BaseException as error:
+                trace.attempt_ended(response, error)
+                if not isinstance(error, _FAILURES):
+                    raise
+                outcome = Attempt(None, error, response, credentials)
             else:
-                response = await self.transport.send_stream(signed, feed, read_timeout=read_timeout, on_sent=on_sent)
-            self.clock_skew.note(response, sent_at)
-            attempt = Attempt(operation.read(response), None, response, credentials)
-        except BaseException as error:
-            trace.attempt_ended(response, error)
-            if isinstance(error, _FAILURES):
-                return Attempt(None, error, response, credentials)
-            raise
-        trace.attempt_ended(response, None)
-        return attempt
+                trace.attempt_ended(response, None)
+            return outcome if began_at is None else self.limiter.record(began_at, outcome)
+        finally:
+            if began_at is not None:
+                self.limiter.leave()
 
     @asynccontextmanager
     async def open(self, operation: GetObject, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:

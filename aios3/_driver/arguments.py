@@ -100,7 +100,8 @@ def make_job(
         before_commit=before_commit,
         began_at=began_at,
     )
-    check_conditions(job.headers, provider, possible_commits(job.plan, size))
+    if headers.has_conditions:
+        check_conditions(headers, provider, possible_commits(plan, size))
     _check_lock(job, provider)
     return job
 

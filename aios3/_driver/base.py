@@ -161,8 +161,11 @@ class DriverBase:
         """
         if self._closed.is_set():
             raise DriverClosedError("the driver is closed")
+        loop, process = asyncio.get_running_loop(), os.getpid()
+        if self._engine is not None and self._loop is loop and self._process == process:
+            return self._engine
         self._require_own_loop()
-        self._loop, self._process = asyncio.get_running_loop(), os.getpid()
+        self._loop, self._process = loop, process
         if self._engine is None:
             async with self._opening:
                 if self._engine is None:

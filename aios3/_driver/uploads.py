@@ -211,7 +211,7 @@ async def open_engine(driver: DriverBase, attributes: UploadAttributes | UploadA
 
 async def engine_for(driver: DriverBase, job: UploadJob) -> Engine:
     """Return the engine, after checks that it can do the job."""
-    engine = await open_engine(driver, job.attributes)
+    engine = await (open_engine(driver, job.attributes) if job.attributes else driver._open())
     engine.client.check_bucket(job.bucket)
     if job.resume is not None:
         await _check(driver, engine, job, job.resume)

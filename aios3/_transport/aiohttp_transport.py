@@ -9,6 +9,7 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Final
 
 import aiohttp
@@ -74,7 +75,6 @@ class AiohttpTransport:
         self._without_body = aiohttp.ClientTimeout(
             total=None, sock_connect=timeouts.connect, sock_read=None if self._is_owner else timeouts.read
         )
-        self._skipped_headers = None if self._is_owner else _SKIPPED_HEADERS
 
     def _make_session(self, threads: Executor | None) -> aiohttp.ClientSession:
         resolver = None if threads is None else Resolver(threads)
@@ -83,10 +83,9 @@ class AiohttpTransport:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            skip_auto_headers=_SKIPPED_HEADERS,
             timeout=_NO_TIMEOUT,
             trust_env=False,
-            middlewares=(_never_repeat,),
+            middlewares=(_send_as_it_is,),
         )
 
     async def aclose(self) -> None:
@@ -105,7 +104,8 @@ class AiohttpTransport:
         await self._slots.acquire()
         try:
             timer = self._timer_for(request, read_timeout)
-            return await self._lend(request, SlicedBody(request, timer, self._used_connections, on_sent), timer)
+            body = SlicedBody(request, timer, self._used_connections, on_sent)
+            return await self._exchange(request, body, timer)
         finally:
             self._slots.release()
 
@@ -120,24 +120,7 @@ class AiohttpTransport:
         """See `Transport.send_stream`. It takes no slot, because it lasts as long as its source."""
         timer = self._timer_for(request, read_timeout, has_body=True)
         streamed = StreamedBody(request, body, timer, self._used_connections, on_sent)
-        return await self._lend(request, streamed, timer)
-
-    async def _lend(self, request: Request, body: SlicedBody, timer: StallTimer) -> Response:
-        """Send `request` with `body`, whose slices are no longer in use when this returns or raises."""
-        response = None
-        try:
-            response = await self._exchange(request, body, timer)
-        except TransportError as error:
-            error.on_reused_connection = body.is_on_reused_connection and not isinstance(error, TimeoutError)
-            error.was_sent = error.was_sent and body.consumed
-            raise
-        except DriverClosedError as error:
-            error.was_sent = error.was_sent and body.consumed
-            raise
-        finally:
-            if response is None or not body.is_gone:
-                body.cut_off()
-        return response
+        return await self._exchange(request, streamed, timer)
 
     @asynccontextmanager
     async def open(self, request: Request, *, chunk_size: int) -> AsyncGenerator[StreamedResponse]:
@@ -176,23 +159,38 @@ class AiohttpTransport:
         )
 
     async def _exchange(self, request: Request, body: SlicedBody | None, timer: StallTimer) -> Response:
-        with self._translated(request, timer), timer:
-            response = await self._request(request, body)
-            try:
-                timer.enter("waiting for the response")
-                content = await _read_bounded(request, response, timer)
-                if body is not None and response.status < 300 and _came_too_early(response, body):
-                    raise TransportError(
-                        f"{request.operation}: status {response.status} came before the whole body was sent"
-                    )
-                return Response(response.status, _lower(response), content)
-            finally:
-                response.close()  # keeps the connection if the body was read to its end
+        """Send `request` with `body`, whose slices are no longer in use when this returns or raises."""
+        is_complete = False
+        try:
+            with self._translated(request, timer), timer:
+                response = await self._request(request, body)
+                try:
+                    timer.enter("waiting for the response")
+                    content = await _read_bounded(request, response, timer)
+                    if body is not None and response.status < 300 and _came_too_early(response, body):
+                        raise TransportError(
+                            f"{request.operation}: status {response.status} came before the whole body was sent"
+                        )
+                    result = Response(response.status, _lower(response), content)
+                finally:
+                    response.close()  # keeps the connection if the body was read to its end
+            is_complete = True
+            return result
+        except (TransportError, DriverClosedError) as error:
+            if body is not None:
+                error.was_sent = error.was_sent and body.consumed
+                if isinstance(error, TransportError):
+                    error.on_reused_connection = body.is_on_reused_connection and not isinstance(error, TimeoutError)
+            raise
+        finally:
+            if body is not None and not (is_complete and body.is_gone):
+                body.cut_off()
 
     async def _request(self, request: Request, body: SlicedBody | None) -> aiohttp.ClientResponse:
         headers = dict(request.headers)
         headers["accept-encoding"] = request.accept_encoding
-        if body is not None and body.size is not None:
+        # aiohttp would take the length from the body, unless the caller's session has another in its own headers.
+        if body is not None and body.size is not None and not self._is_owner:
             headers["content-length"] = str(body.size)
         proxy = self._proxies.find(request.scheme, request.host)
         login = None if proxy is None or proxy.authorization is None else {_PROXY_LOGIN: proxy.authorization}
@@ -201,10 +199,10 @@ class AiohttpTransport:
         try:
             return await self._session.request(
                 request.method,
-                URL(request_url(request), encoded=True),
+                _url_of(request),
                 data=body,
                 headers=headers,
-                skip_auto_headers=self._skipped_headers,
+                skip_auto_headers=None if self._is_owner and "content-type" in headers else _SKIPPED_HEADERS,
                 allow_redirects=False,
                 raise_for_status=False,
                 auto_decompress=False,
@@ -251,11 +249,14 @@ async def _read_bounded(request: Request, response: aiohttp.ClientResponse, time
     return bytes(body)
 
 
-async def _never_repeat(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+async def _send_as_it_is(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
     """Keep aiohttp from sending a request again by itself, which it does for these two errors only.
 
     Such a repetition is not counted and not signed again, and its response (404 to the second DELETE) misleads.
+    Remove the header that aiohttp adds although no request of ours needs it: to name it to aiohttp costs more.
     """
+    if request.headers.get("accept") == "*/*":
+        del request.headers["accept"]
     try:
         return await handler(request)
     except aiohttp.ClientConnectorError:
@@ -275,6 +276,18 @@ def _was_never_sent(request: Request, body: SlicedBody | None) -> bool:
 def _came_too_early(response: aiohttp.ClientResponse, body: SlicedBody) -> bool:
     """Return whether a success cannot be about this body. (A response without a version came over no connection.)"""
     return body.size != 0 and not body.is_gone and response.version is not None
+
+
+def _url_of(request: Request) -> URL:
+    if request.query:
+        return URL(request_url(request), encoded=True)
+    return _origin(request.scheme, request.host).with_path(request.path, encoded=True)
+
+
+# aiohttp reads host and port of a URL, which URLs of one origin share; parsing each would cost as much as signing.
+@lru_cache(maxsize=256)
+def _origin(scheme: str, host: str) -> URL:
+    return URL(f"{scheme}://{host}", encoded=True)
 
 
 def _lower(response: aiohttp.ClientResponse) -> dict[str, str]:

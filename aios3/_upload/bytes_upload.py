@@ -51,15 +51,16 @@ class BytesUpload(CommitInFlight):
             StorageError: as `UploadRequests.put`.
             Exception: what ``before_commit`` raises.
         """
-        size, body = len(self._data), _slices(self._data)
+        requests, size, body = self._requests, len(self._data), _slices(self._data)
         self._data = b""
-        with self._requests.log.upload:
+        with requests.log.upload:
             try:
-                await self._requests.approve(size)
-                committed = await self.send(self._requests.put(body))
+                if requests.job.before_commit is not None:
+                    await requests.approve(size)
+                committed = await self.send(requests.put(body))
             finally:
                 body.clear()  # otherwise an error that the caller keeps would keep the bytes
-            return self._requests.receipt(committed, size)
+            return requests.receipt(committed, size)
 
 
 def _slices(data: bytes) -> list[bytes | memoryview]:

@@ -56,12 +56,16 @@ class UploadRequests:
         return CreateMultipartUpload(self.job.bucket, self.job.key, headers)
 
     def _describing_headers(self) -> dict[str, str]:
-        mark = {} if self.job.nonce is None else {f"x-amz-meta-{NONCE_NAME}": self.job.nonce}
-        return {**self.job.headers.create, **mark}
+        headers = dict(self.job.headers.create)
+        if self.job.nonce is not None:
+            headers[f"x-amz-meta-{NONCE_NAME}"] = self.job.nonce
+        return headers
 
     def put_headers(self) -> dict[str, str]:
         """Return the headers of a PutObject of the whole object that do not depend on its body."""
-        return {**self._describing_headers(), **self.job.headers.commit}
+        headers = self._describing_headers()
+        headers.update(self.job.headers.commit)
+        return headers
 
     async def put(self, body: Body) -> Committed:
         """Put the whole object.
@@ -190,10 +194,10 @@ class UploadRequests:
         self, committed: Committed, size: int, parts: tuple[UploadedPart, ...] = (), upload_id: str | None = None
     ) -> UploadReceipt:
         """Return the receipt of the committed object; only a multipart upload has `parts` and an `upload_id`."""
-        timing = self.timeline.snapshot()
+        job, timing = self.job, self.log.upload.timeline.snapshot()
         receipt = UploadReceipt(
-            bucket=self.job.bucket,
-            key=self.job.key,
+            bucket=job.bucket,
+            key=job.key,
             size=size,
             etag=unquote_etag(committed.etag or ""),
             version_id=committed.version_id,
@@ -203,7 +207,7 @@ class UploadRequests:
             request_id=committed.request_id,
             retries=len(self.log),
             elapsed=timing.total,
-            verification=self._verification or verification_of_stream(self.job),
+            verification=self._verification or verification_of_stream(job),
             timing=timing,
         )
         self.log.upload.committed(receipt)

@@ -8,7 +8,6 @@ from aios3 import ConfigurationError, S3StorageDriver, TransferConfig
 
 PART = 1024
 MIB = 1024 * 1024
-PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +47,21 @@ async def test_a_source_of_the_wrong_type_is_a_type_error(server, driver, make, 
     assert server.requests == []
 
 
+class Scalar:
+    """Number of numpy or torch. `bytes` would take it for a count of zeros."""
+
+    def __index__(self):
+        return 5
+
+    def __bytes__(self):
+        return bytes(5)
+
+
+WRONG_CHUNKS = [("text", "str"), (None, "NoneType"), (7, "int"), ([b"x"], "list"), (Scalar(), "Scalar")]
+
+
 @pytest.mark.parametrize("good", [0, 10, 3 * PART])
-@pytest.mark.parametrize(("bad", "kind"), [("text", "str"), (None, "NoneType"), (7, "int"), ([b"x"], "list")])
+@pytest.mark.parametrize(("bad", "kind"), WRONG_CHUNKS)
 async def test_a_chunk_that_is_not_bytes_is_a_type_error(server, driver, good, bad, kind):
     """The error names the type. The upload is aborted and the source closed."""
     source = generator(bytes(good), bad, b"more")
@@ -84,24 +96,6 @@ async def test_a_part_size_of_the_call_is_checked_before_any_request(server, dri
     assert server.requests == []
 
 
-@pytest.mark.parametrize("bucket", ["", None, 5, b"bucket", "a/b", "..", "bucket?x", "buck et", "bücket", "b" * 256])
-async def test_an_invalid_bucket_name_is_refused(server, driver, bucket):
-    """It could reach another host or path. The message lists the allowed characters."""
-    for call in (
-        lambda: driver.upload_object_via_stream(b"x", bucket, "key"),
-        lambda: driver.open_upload(bucket, "key").__aenter__(),
-        lambda: driver.upload_object(__file__, bucket, "key"),
-        lambda: driver.get_container(bucket),
-        lambda: driver.get_object(bucket, "key"),
-        lambda: driver.delete_object(bucket, "key"),
-        lambda: anext(driver.iterate_multipart_uploads(bucket)),
-        lambda: anext(driver.download_object_as_stream(bucket, "key")),
-    ):
-        with pytest.raises(ConfigurationError, match="bucket name: use letters, digits"):
-            await call()
-    assert server.requests == []
-
-
 @pytest.mark.parametrize(
     ("key", "words"),
     [
@@ -115,37 +109,6 @@ async def test_an_invalid_bucket_name_is_refused(server, driver, bucket):
 )
 async def test_an_invalid_key_is_refused(server, driver, key, words):
     """The limit counts bytes, and the message says so."""
-    for call in (
-        lambda: driver.upload_object_via_stream(b"x", "bucket", key),
-        lambda: driver.open_upload("bucket", key).__aenter__(),
-        lambda: driver.get_object("bucket", key),
-        lambda: driver.delete_object("bucket", key),
-        lambda: anext(driver.download_object_as_stream("bucket", key)),
-    ):
-        with pytest.raises(ConfigurationError, match=words):
-            await call()
-    assert server.requests == []
-
-
-@pytest.mark.parametrize("name", ["colour", "contenttype", "ContentType", "content-type", "Metadata"])
-async def test_an_unknown_attribute_is_a_type_error(server, driver, name):
-    with pytest.raises(TypeError, match=f"no upload attribute '{name}'; known are: .*content_type.*metadata"):
-        await driver.upload_object_via_stream(b"x", "bucket", "key", **{name: "x"})
-    assert server.requests == []
-
-
-@pytest.mark.parametrize("name", ["size", "max_size"])
-@pytest.mark.parametrize("value", [-1, "5", 1.0, True])
-async def test_an_invalid_size_is_refused(server, driver, name, value):
-    with pytest.raises(ConfigurationError, match=f"{name} must be a number of bytes, not {value!r}"):
-        await driver.upload_object_via_stream(b"x", "bucket", "key", **{name: value})
-    assert server.requests == []
-
-
-@pytest.mark.parametrize("name", ["transfer", "on_progress"])
-async def test_an_option_of_the_wrong_type_is_refused(server, driver, name):
-    """The error names the option, and the source is not read."""
-    source = generator(bytes(100))
-    with pytest.raises((TypeError, ConfigurationError), match=name):
-        await driver.upload_object_via_stream(source, "bucket", "key", **{name: 5})
+    with pytest.raises(ConfigurationError, match=words):
+        await driver.get_object("bucket", key)
     assert server.requests == []

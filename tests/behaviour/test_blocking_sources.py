@@ -1,49 +1,27 @@
-"""Sources that block, raise unusual errors or are of unusual kinds: the whole object or none, and no open upload."""
+"""Sources that block or raise unusual errors: the whole object or none, and no open upload."""
 
 from __future__ import annotations
 
-import array
 import asyncio
 import concurrent.futures
-import ctypes
 import io
-import mmap
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import aiofiles
 import pytest
 
-from aios3 import ConfigurationError, S3StorageDriver, StorageError, TransferConfig
-from aios3.testing import Fault, S3Server
-from tests.support.sweep import CONTENT, PART, SMALL_PARTS
+from aios3 import ConfigurationError, StorageError, TransferConfig
+from aios3.testing import Fault
+from tests.conftest import PART
+from tests.support.sweep import CONTENT, by_stream, by_writer
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[S3Server]:
-    async with S3Server(SMALL_PARTS) as server:
-        yield server
-
-
-@pytest.fixture
-async def driver(server: S3Server) -> AsyncIterator[S3StorageDriver]:
-    transfer = TransferConfig(part_size=PART, concurrency=2)
-    async with S3StorageDriver(
-        SMALL_PARTS,
-        endpoint_url=server.endpoint_url,
-        region=server.region,
-        credentials=server.credentials,
-        transfer=transfer,
-    ) as driver:
-        yield driver
-
-
-def assert_nothing_is_there(server: S3Server) -> None:
+def assert_nothing_is_there(server):
     assert dict(server.objects) == {}
     assert server.open_uploads == []
 
@@ -77,18 +55,18 @@ NAMES = ["frozen", "futures' cancelled", "futures' timeout", "futures' state", "
 class Reader:
     """Reader that gives some bytes, then raises."""
 
-    def __init__(self, error: BaseException, size: int) -> None:
+    def __init__(self, error, size):
         self.error = error
         self.left = size
 
-    def read(self, count: int) -> bytes:
+    def read(self, count):
         if not self.left:
             raise self.error
         count = min(count, self.left, 1500)
         self.left -= count
         return bytes(count)
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self):
         while chunk := self.read(1500):
             yield chunk
 
@@ -96,26 +74,17 @@ class Reader:
 class Iterable:
     """Iterator that is no generator."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader):
         self._reader = reader
 
-    def __iter__(self) -> Iterable:
+    def __iter__(self):
         return self
 
-    def __next__(self) -> bytes:
+    def __next__(self):
         return self._reader.read(1500)
 
 
-async def by_stream(driver: S3StorageDriver, source: Any) -> None:
-    await driver.upload_object_via_stream(source, "bucket", "key")
-
-
-async def by_writer(driver: S3StorageDriver, source: Any) -> None:
-    async with driver.open_upload("bucket", "key") as upload:
-        await upload.write_from(source)
-
-
-async def in_one_request(driver: S3StorageDriver, source: Any) -> None:
+async def in_one_request(driver, source):
     transfer = TransferConfig(part_size=PART, mechanism="stream")
     await driver.upload_object_via_stream(source, "bucket", "key", size=10 * PART, transfer=transfer)
 
@@ -124,14 +93,7 @@ async def in_one_request(driver: S3StorageDriver, source: Any) -> None:
 @pytest.mark.parametrize("size", [0, 100, 3 * PART + 10], ids=["at once", "in the first part", "later"])
 @pytest.mark.parametrize("make_source", [lambda reader: reader, Iterable, Reader.chunks], ids=["read", "next", "yield"])
 @pytest.mark.parametrize("upload", [by_stream, by_writer, in_one_request])
-async def test_an_error_of_a_blocking_source_is_raised_unchanged(
-    server: S3Server,
-    driver: S3StorageDriver,
-    make_error: Callable[[], BaseException],
-    size: int,
-    make_source: Callable[[Reader], Any],
-    upload: Callable[[S3StorageDriver, Any], Any],
-) -> None:
+async def test_an_error_of_a_blocking_source_is_raised_unchanged(server, driver, make_error, size, make_source, upload):
     """The same object, even of a type with a meaning for asyncio. Nothing is committed and nothing stays open."""
     error = make_error()
     seen: BaseException | None = None
@@ -144,9 +106,7 @@ async def test_an_error_of_a_blocking_source_is_raised_unchanged(
 
 
 @pytest.mark.parametrize("make_source", [lambda reader: reader, Reader.chunks], ids=["read", "yield"])
-async def test_a_stop_iteration_of_a_reader_is_a_runtime_error(
-    server: S3Server, driver: S3StorageDriver, make_source: Callable[[Reader], Any]
-) -> None:
+async def test_a_stop_iteration_of_a_reader_is_a_runtime_error(server, driver, make_source):
     """As in a generator. In an iterator it is the end."""
     error = StopIteration()
     with pytest.raises(RuntimeError) as caught:
@@ -156,9 +116,7 @@ async def test_a_stop_iteration_of_a_reader_is_a_runtime_error(
 
 
 @pytest.mark.parametrize("error", [FrozenError(1), GeneratorExit(), StopIteration(), StopAsyncIteration()], ids=repr)
-async def test_any_error_in_an_upload_block_aborts_and_is_raised(
-    server: S3Server, driver: S3StorageDriver, error: BaseException
-) -> None:
+async def test_any_error_in_an_upload_block_aborts_and_is_raised(server, driver, error):
     """The same object, even if it accepts no note."""
     seen: BaseException | None = None
     try:
@@ -171,18 +129,16 @@ async def test_any_error_in_an_upload_block_aborts_and_is_raised(
     assert_nothing_is_there(server)
 
 
-async def test_a_frozen_error_of_an_async_source_is_raised_although_its_close_fails(
-    server: S3Server, driver: S3StorageDriver
-) -> None:
+async def test_a_frozen_error_of_an_async_source_is_raised_although_its_close_fails(server, driver):
     """The error of the close cannot be noted on it."""
     error = FrozenError(1)
 
     class Source:
-        async def __aiter__(self) -> AsyncIterator[bytes]:
+        async def __aiter__(self):
             yield bytes(2 * PART)
             raise error
 
-        async def aclose(self) -> None:
+        async def aclose(self):
             raise ValueError("closing")
 
     with pytest.raises(FrozenError) as caught:
@@ -197,12 +153,12 @@ async def test_a_frozen_error_of_an_async_source_is_raised_although_its_close_fa
 class Stalled:
     """Source that gives more than a part, then nothing until it is released."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.release = threading.Event()
         self.is_stalled = threading.Event()
         self.gave = 0
 
-    def read(self, count: int) -> bytes:
+    def read(self, count):
         if self.gave > 2 * PART:
             self.is_stalled.set()
             self.release.wait(30)
@@ -210,26 +166,26 @@ class Stalled:
         self.gave += count
         return bytes(count)
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self):
         raise AssertionError
 
 
 class StalledIterator(Stalled):
     read = None  # type: ignore[assignment]
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self):
         while chunk := Stalled.read(self, 1000):
             yield chunk
 
 
-async def until_set(event: threading.Event) -> None:
+async def until_set(event):
     async with asyncio.timeout(10):
         while not event.is_set():
             await asyncio.sleep(0.005)
 
 
 @pytest.fixture
-async def taken_threads() -> AsyncIterator[None]:
+async def taken_threads():
     """Block all threads of the loop's default executor."""
     busy, threads = threading.Event(), ThreadPoolExecutor(2)
     asyncio.get_running_loop().set_default_executor(threads)
@@ -241,9 +197,7 @@ async def taken_threads() -> AsyncIterator[None]:
 
 @pytest.mark.usefixtures("taken_threads")
 @pytest.mark.parametrize("kind", [Stalled, StalledIterator])
-async def test_stalled_blocking_sources_delay_no_other_upload(
-    server: S3Server, driver: S3StorageDriver, tmp_path: Path, kind: type[Stalled]
-) -> None:
+async def test_stalled_blocking_sources_delay_no_other_upload(server, driver, tmp_path, kind):
     """Even if the loop's threads are all blocked. A cancelled upload is aborted at once."""
     sources = [kind() for _ in range(6)]
     uploads = [
@@ -272,9 +226,7 @@ async def test_stalled_blocking_sources_delay_no_other_upload(
 
 
 @pytest.mark.usefixtures("taken_threads")
-async def test_an_upload_of_a_pipe_without_a_writer_can_be_cancelled(
-    server: S3Server, driver: S3StorageDriver, tmp_path: Path
-) -> None:
+async def test_an_upload_of_a_pipe_without_a_writer_can_be_cancelled(server, driver, tmp_path):
     """While the pipe is opened, and while it is read."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -297,13 +249,13 @@ async def test_an_upload_of_a_pipe_without_a_writer_can_be_cancelled(
 class SlowFile(io.BytesIO):
     """File whose second read can block."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content):
         super().__init__(content)
         self.reads = 0
         self.may_read = threading.Event()
         self.is_reading = threading.Event()
 
-    def read(self, size: int | None = -1) -> bytes:
+    def read(self, size=-1):
         self.reads += 1
         if self.reads == 2:
             self.is_reading.set()
@@ -311,7 +263,7 @@ class SlowFile(io.BytesIO):
         return super().read(size)
 
 
-async def end_in_a_read(driver: S3StorageDriver, source: Any, file: SlowFile) -> None:
+async def end_in_a_read(driver, source, file):
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(None) as limit:
             upload = asyncio.ensure_future(until_set(file.is_reading))
@@ -320,9 +272,7 @@ async def end_in_a_read(driver: S3StorageDriver, source: Any, file: SlowFile) ->
 
 
 @pytest.mark.parametrize("wraps", [False, True], ids=["file", "of aiofiles"])
-async def test_a_source_whose_blocking_read_still_runs_is_refused(
-    server: S3Server, driver: S3StorageDriver, wraps: bool
-) -> None:
+async def test_a_source_whose_blocking_read_still_runs_is_refused(server, driver, wraps):
     """The second upload would lack the bytes of that read. After the read it works, if the caller seeks back."""
     file = SlowFile(CONTENT)
     source: Any = aiofiles.threadpool.AsyncBufferedReader(file, None, None) if wraps else file  # type: ignore[attr-defined]
@@ -353,15 +303,15 @@ async def test_a_source_whose_blocking_read_still_runs_is_refused(
 class Opened:
     """Iterable that records where each of its generators ended."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.ended_in: list[str] = []
 
-    def _end(self) -> None:
+    def _end(self):
         self.ended_in.append(threading.current_thread().name)
 
 
 class OpenedInLoop(Opened):
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self):
         try:
             while True:
                 await asyncio.sleep(0)
@@ -372,7 +322,7 @@ class OpenedInLoop(Opened):
 
 
 class OpenedInThread(Opened):
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self):
         try:
             while True:
                 yield bytes(1000)
@@ -383,17 +333,17 @@ class OpenedInThread(Opened):
 class OpenedByHand(Opened):
     """Iterable whose iterator is no generator, but has `close`."""
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self):
         source = self
 
         class Iterating:
-            def __iter__(self) -> Iterator[bytes]:
+            def __iter__(self):
                 return self
 
-            def __next__(self) -> bytes:
+            def __next__(self):
                 return bytes(1000)
 
-            def close(self) -> None:
+            def close(self):
                 source._end()
 
         return Iterating()
@@ -404,14 +354,7 @@ class OpenedByHand(Opened):
 )
 @pytest.mark.parametrize("upload", [by_stream, by_writer])
 @pytest.mark.parametrize("ending", ["refused", "cancelled", "too long"])
-async def test_the_iterator_of_an_object_is_closed_when_the_call_ends(
-    server: S3Server,
-    driver: S3StorageDriver,
-    make: type[Opened],
-    thread: str,
-    upload: Callable[[S3StorageDriver, Any], Any],
-    ending: str,
-) -> None:
+async def test_the_iterator_of_an_object_is_closed_when_the_call_ends(server, driver, make, thread, upload, ending):
     """Its ``finally`` runs in the thread that read it."""
     source = make()
     if ending == "too long":
@@ -434,101 +377,3 @@ async def test_the_iterator_of_an_object_is_closed_when_the_call_ends(
         while not source.ended_in:  # a call that still runs in the thread is not waited for
             await asyncio.sleep(0.001)
     assert source.ended_in == [thread]
-
-
-async def test_a_generator_is_closed_and_a_file_is_not(server: S3Server, driver: S3StorageDriver) -> None:
-    """Blocking or not. A file can be used again."""
-    opened = OpenedInThread()
-    with pytest.raises(StorageError):
-        await driver.upload_object_via_stream(iter(opened), "bucket", "key", max_size=2 * PART)
-    assert opened.ended_in == ["aios3-source"]
-
-    class GivesItsFile:
-        file = io.BytesIO(b"a\nb\n")
-
-        def __iter__(self) -> Iterator[bytes]:
-            return self.file
-
-    await driver.upload_object_via_stream(GivesItsFile(), "bucket", "key")
-    assert not GivesItsFile.file.closed
-    assert server.objects["bucket", "key"].body == b"a\nb\n"
-
-
-# kinds
-
-
-class ArrayLike:
-    """Array of numbers, as of numpy or torch. `bytes` would take an item for a count of zeros."""
-
-    def __init__(self, *items: int) -> None:
-        self.items = items
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self._Scalar(item) for item in self.items)
-
-    class _Scalar:
-        def __init__(self, value: int) -> None:
-            self.value = value
-
-        def __index__(self) -> int:
-            return self.value
-
-        def __bytes__(self) -> bytes:
-            return bytes(self.value)
-
-
-def mapped(content: bytes) -> mmap.mmap:
-    memory = mmap.mmap(-1, len(content))
-    memory[:] = content
-    return memory
-
-
-MATRIX = memoryview(bytes(range(24))).cast("B", (4, 6))
-
-
-@pytest.mark.parametrize(
-    ("make", "content"),
-    [
-        (lambda: array.array("B", [3, 200, 7]), bytes([3, 200, 7])),
-        (lambda: array.array("H", [0x0303, 0x0404]), bytes([3, 3, 4, 4])),
-        (lambda: array.array("d", [0.0]), bytes(8)),
-        (lambda: mapped(CONTENT), CONTENT),
-        (lambda: (ctypes.c_ubyte * 3)(3, 200, 7), bytes([3, 200, 7])),
-        (lambda: MATRIX, bytes(range(24))),
-        (lambda: memoryview(bytes(range(24)))[::5], bytes(range(0, 24, 5))),
-        (lambda: [ctypes.c_ubyte(3), ctypes.c_ubyte(200)], bytes([3, 200])),
-        (lambda: iter([array.array("B", CONTENT), MATRIX]), CONTENT + bytes(range(24))),
-        (lambda: iter([memoryview(CONTENT)[::-1]]), CONTENT[::-1]),
-    ],
-)
-async def test_an_object_with_the_buffer_protocol_is_uploaded_as_its_bytes(
-    server: S3Server, driver: S3StorageDriver, make: Callable[[], Any], content: bytes
-) -> None:
-    """As a source, and as a chunk."""
-    await by_stream(driver, make())
-    assert server.objects["bucket", "key"].body == content
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: ArrayLike(3, 200, 7),
-        lambda: ArrayLike(),
-        lambda: iter([3]),
-        lambda: iter(["text"]),
-        lambda: range(3),
-        lambda: iter([[1, 2]]),
-        lambda: iter([b"a", None]),
-        lambda: iter(list(ArrayLike(5))),
-        lambda: iter([b"small", *ArrayLike(5)]),
-    ],
-)
-async def test_a_value_without_a_buffer_is_a_type_error(
-    server: S3Server, driver: S3StorageDriver, make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a source and as a chunk. An integer is not a number of zero bytes."""
-    monkeypatch.setattr(ArrayLike, "__array__", None, raising=False)
-    for upload in (by_stream, by_writer):
-        with pytest.raises(TypeError):
-            await upload(driver, make())
-    assert_nothing_is_there(server)

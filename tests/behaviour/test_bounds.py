@@ -126,9 +126,9 @@ async def test_hundreds_of_uploads_finish_at_a_limit_of_one_part(server, make_dr
     """No limit causes a deadlock: the first waiter gets the memory to finish a part."""
     driver = make_driver(transfer=TransferConfig(part_size=PART, concurrency=4, memory_limit=PART))
     receipts = await asyncio.gather(
-        *(driver.upload_object_via_stream(Counted(3 * PART + 7), "bucket", f"key {number}") for number in range(200))
+        *(driver.upload_object_via_stream(Counted(PART + 7), "bucket", f"key {number}") for number in range(200))
     )
-    assert [receipt.size for receipt in receipts] == [3 * PART + 7] * 200
+    assert [receipt.size for receipt in receipts] == [PART + 7] * 200
     assert len(server.objects) == 200
     assert server.max_parts_in_progress == 1
 

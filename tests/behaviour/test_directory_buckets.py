@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,8 +28,9 @@ from aios3 import (
 )
 from aios3._protocol.wire.messages import Request, Response
 from aios3.testing import Fault, S3Server
+from tests.conftest import PART
+from tests.support.driver_scenes import numbered_parts, operations
 
-PART = 1024
 SMALL = dataclasses.replace(PROVIDERS["s3express"], min_part_size=PART)
 BUCKET = "videos--use1-az4--x-s3"
 KEYS = Credentials("AKIAEXAMPLE", "s3cret-s3cret", "t0ken-t0ken")
@@ -64,18 +65,6 @@ async def store_and_driver(
         yield server, driver
 
 
-async def parts(count: int, at: int = -1, event: Callable[[], object] = print) -> AsyncIterator[bytes]:
-    """Yield parts, and run a call before one of them."""
-    for number in range(count):
-        if number == at:
-            event()
-        yield bytes([number]) * PART
-
-
-def operations(server: S3Server) -> list[str]:
-    return [request.operation for request in server.requests]
-
-
 # against the server
 
 
@@ -86,11 +75,11 @@ async def test_an_upload_to_a_directory_bucket_stores_every_byte(bucket: str, co
     """In a bucket of any name if the endpoint is given. ETags are those of the store; no body has an MD5."""
     transfer = TransferConfig(part_size=PART, checksum=checksum)
     async with store_and_driver() as (server, driver):
-        receipt = await driver.upload_object_via_stream(parts(count), bucket, "a//b key", transfer=transfer)
+        receipt = await driver.upload_object_via_stream(numbered_parts(count), bucket, "a//b key", transfer=transfer)
         stored = server.objects[bucket, "a//b key"]
         chunks = [chunk async for chunk in driver.download_object_as_stream(bucket, "a//b key")]
 
-    assert stored.body == b"".join(chunks) == b"".join([part async for part in parts(count)])
+    assert stored.body == b"".join(chunks) == b"".join([part async for part in numbered_parts(count)])
     assert receipt.etag == stored.etag.strip('"')
     assert len(receipt.parts) == (count if count > 1 else 0)
     assert operations(server).count("CreateSession") == 1
@@ -140,7 +129,7 @@ async def test_the_upload_of_a_lost_create_is_found_and_aborted() -> None:
     """By the folder of its key. Another upload in the folder is left alone."""
     async with store_and_driver() as (server, driver):
         server.faults.add(Fault("drop_after", "CreateMultipartUpload"))
-        await driver.upload_object_via_stream(parts(3), "bucket", "dir/key")
+        await driver.upload_object_via_stream(numbered_parts(3), "bucket", "dir/key")
         assert [upload async for upload in driver.iterate_multipart_uploads("bucket", prefix="dir/k")] == []
 
     assert server.open_uploads == []
@@ -172,7 +161,7 @@ async def test_a_session_that_expires_during_an_upload_is_renewed(at: int, concu
 
     async with store_and_driver(clock=clock, concurrency=concurrency) as (server, driver):
         await driver.get_container("bucket")
-        receipt = await driver.upload_object_via_stream(parts(6, at, let_it_end), "bucket", "key")
+        receipt = await driver.upload_object_via_stream(numbered_parts(6, at, let_it_end), "bucket", "key")
 
     assert server.objects["bucket", "key"].size == 6 * PART
     assert len(receipt.parts) == 6
@@ -185,7 +174,7 @@ async def test_an_abort_works_after_the_session_has_expired() -> None:
     clock = ServerClock()
 
     async def failing(server: S3Server) -> AsyncIterator[bytes]:
-        async for part in parts(3):
+        async for part in numbered_parts(3):
             yield part
         await server.wait_for(lambda server: any(upload.parts for upload in server.open_uploads))
         clock.ahead += timedelta(minutes=6)
@@ -203,7 +192,7 @@ async def test_a_lost_commit_response_is_settled_without_md5_etags() -> None:
     """No ETag of a directory bucket is the MD5 of our parts."""
     async with store_and_driver() as (server, driver):
         server.faults.add(Fault("drop_after", "CompleteMultipartUpload", times=9))
-        receipt = await driver.upload_object_via_stream(parts(3), "bucket", "key")
+        receipt = await driver.upload_object_via_stream(numbered_parts(3), "bucket", "key")
 
     assert server.objects["bucket", "key"].size == receipt.size == 3 * PART
 
@@ -224,7 +213,7 @@ async def test_wrong_keys_raise_after_one_request(wrong: Credentials) -> None:
     """No session, no retry, and the source is read for its first part only."""
     async with store_and_driver(wrong) as (server, driver):
         with pytest.raises(CredentialsError) as caught:
-            await driver.upload_object_via_stream(parts(1), "bucket", "key")
+            await driver.upload_object_via_stream(numbered_parts(1), "bucket", "key")
 
     assert operations(server) == ["CreateSession"]
     assert caught.value.operation == "CreateSession"
@@ -234,7 +223,7 @@ async def test_wrong_keys_raise_after_one_request(wrong: Credentials) -> None:
 async def test_an_upload_cancelled_while_its_session_opens_leaves_nothing() -> None:
     async with store_and_driver() as (server, driver):
         server.hold("CreateSession")
-        upload = asyncio.ensure_future(driver.upload_object_via_stream(parts(6), "bucket", "key"))
+        upload = asyncio.ensure_future(driver.upload_object_via_stream(numbered_parts(6), "bucket", "key"))
         await server.wait_for(lambda server: server.held_requests)
         upload.cancel()
         await asyncio.wait({upload})
@@ -248,7 +237,7 @@ async def test_closing_the_driver_ends_the_wait_for_a_session() -> None:
     async with store_and_driver() as (server, driver):
         server.hold("CreateSession")
         looking = asyncio.ensure_future(driver.get_container("bucket"))
-        upload = asyncio.ensure_future(driver.upload_object_via_stream(parts(6), "bucket", "key"))
+        upload = asyncio.ensure_future(driver.upload_object_via_stream(numbered_parts(6), "bucket", "key"))
         await server.wait_for(lambda server: server.held_requests)
         await driver.aclose()
         failures = await asyncio.gather(looking, upload, return_exceptions=True)

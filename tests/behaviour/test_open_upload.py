@@ -64,20 +64,6 @@ async def test_writing_after_the_block_raises(server, driver):
     assert server.objects["bucket", "key"].body == b"x"
 
 
-@pytest.mark.parametrize("size", [10, 5000])
-async def test_an_exception_in_the_block_aborts(server, driver, size):
-    """It is raised unchanged, and nothing is committed or left."""
-    error = KeyError("mine")
-    with pytest.raises(KeyError) as caught:
-        async with driver.open_upload("bucket", "key") as upload:
-            await upload.write(bytes(size))
-            raise error
-    assert caught.value is error
-    assert bool(server.requests) is (size > PART)
-    assert server.open_uploads == []
-    assert server.objects == {}
-
-
 async def test_a_failed_part_cancels_a_waiting_block(server, driver):
     """At once. The part's error is raised."""
     server.faults.add(Fault("answer", "UploadPart", part_number=1, status=403, code="AccessDenied", times=100))

@@ -14,10 +14,11 @@ import pytest
 
 from aios3 import AmazonS3StorageDriver, ConfigurationError, S3StorageDriver, TransportError
 from aios3.testing import Fault, S3Server
+from tests.conftest import PART
 from tests.support.credential_stand_in import Answer, StandIn, json_answer, metadata, sts
+from tests.support.driver_scenes import numbered_parts
 from tests.support.proxy import LoopbackProxy
 
-PART = 1024
 FAR = datetime.now(UTC) + timedelta(days=1)
 HIDDEN_HOST = "store.invalid"
 """Host that only the proxy can find."""
@@ -41,11 +42,6 @@ async def tls_server(small_provider, tls) -> AsyncIterator[S3Server]:
         yield running
 
 
-async def parts(count: int = 5) -> AsyncIterator[bytes]:
-    for number in range(count):
-        yield bytes([number]) * PART
-
-
 WHOLE = b"".join(bytes([number]) * PART for number in range(5))
 
 
@@ -53,7 +49,7 @@ async def test_an_upload_over_http_goes_through_the_proxy(make_driver, server, p
     """Its host is looked up by the proxy alone; the login reaches the proxy and not the store; keys are exact."""
     driver = make_driver(endpoint_url=server.endpoint_url.replace("127.0.0.1", HIDDEN_HOST), proxy=proxy.url)
     key = "a//b/../c d+%é"
-    await driver.upload_object_via_stream(parts(), "bucket", key)
+    await driver.upload_object_via_stream(numbered_parts(5), "bucket", key)
     assert server.objects["bucket", key].body == WHOLE
     assert len(proxy.heads) == len(server.requests)
     assert all(f" http://{HIDDEN_HOST}:" in target for target in proxy.targets)
@@ -65,7 +61,7 @@ async def test_an_upload_over_https_goes_through_a_tunnel(make_driver, tls_serve
     """The proxy sees host and port only. Connections are reused, so there are fewer tunnels than requests."""
     async with LoopbackProxy(wants_login=True, ssl_context=tls.server if is_tls else None) as proxy:
         driver = make_driver(on=tls_server, ssl_context=tls.client, proxy=proxy.url)
-        await driver.upload_object_via_stream(parts(), "bucket", "key")
+        await driver.upload_object_via_stream(numbered_parts(5), "bucket", "key")
         assert b"".join([chunk async for chunk in driver.download_object_as_stream("bucket", "key")]) == WHOLE
         await driver.aclose()
         port = tls_server.endpoint_url.rpartition(":")[2]
@@ -78,7 +74,7 @@ async def test_a_cancelled_upload_leaves_nothing_behind_a_proxy(make_driver, tls
     """Also parts in flight inside of a tunnel are cut off, and the upload is aborted."""
     driver = make_driver(on=tls_server, ssl_context=tls.client, proxy=proxy.url)
     tls_server.hold("UploadPart")
-    upload = asyncio.ensure_future(driver.upload_object_via_stream(parts(), "bucket", "key"))
+    upload = asyncio.ensure_future(driver.upload_object_via_stream(numbered_parts(5), "bucket", "key"))
     await tls_server.wait_for(lambda server: server.held_requests)
     upload.cancel()
     await asyncio.wait({upload})
@@ -130,7 +126,7 @@ async def test_a_refusing_proxy_is_named_without_its_password(
     on = {"on": tls_server, "ssl_context": tls.client} if over_tls else {}
     driver = make_driver(proxy=proxy.url, **on)
     with pytest.raises(Exception, match=rf"{status}|proxy") as caught:
-        await driver.upload_object_via_stream(parts(), "bucket", "key")
+        await driver.upload_object_via_stream(numbered_parts(5), "bucket", "key")
     if over_tls:
         assert isinstance(caught.value, TransportError)
         assert f"refused the connection with status {status}" in str(caught.value)

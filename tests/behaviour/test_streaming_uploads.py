@@ -22,9 +22,10 @@ from aios3 import (
     TransportError,
 )
 from aios3.testing import ALL_FAULT_KINDS, Fault, S3Server
+from tests.support.driver_scenes import in_chunks
 from tests.support.fakes import RecordingSource
 from tests.support.fault_sweep import FOR_EVER, FOUR_PARTS, upload_with
-from tests.support.sweep import CONTENT, PART, SMALL_PARTS, WAYS, Source, end_at, sweep
+from tests.support.sweep import CONTENT, PART, SMALL_PARTS, WAYS, Source, by_writer, end_at, sweep
 
 PLAIN = dataclasses.replace(SMALL_PARTS, name="plain", multipart=False)
 STREAM = TransferConfig(part_size=PART, mechanism="stream")
@@ -48,18 +49,13 @@ async def driver(server):
         yield made
 
 
-async def chunks(content: bytes, size: int = 1500):
-    for start in range(0, len(content), size):
-        yield content[start : start + size]
-
-
 # every call
 
 
 @pytest.mark.parametrize("size", [None, len(BIG)])
 async def test_a_longer_stream_is_one_put(driver, server, size):
     """Exact bytes, chunked or with a length. The signature does not cover the payload."""
-    receipt = await driver.upload_object_via_stream(chunks(BIG), "bucket", "key", size=size, metadata={"a": "b"})
+    receipt = await driver.upload_object_via_stream(in_chunks(BIG), "bucket", "key", size=size, metadata={"a": "b"})
     (request,) = server.requests
     assert request.operation == "PutObject"
     assert request.header("Transfer-Encoding") == (None if size else "chunked")
@@ -82,15 +78,15 @@ async def test_a_file_is_sent_with_its_length(driver, server, tmp_path):
 async def test_a_short_source_is_an_ordinary_put(driver, server):
     """It is signed with its hash, and can be retried."""
     server.faults.add(Fault("drop_mid_body", after_bytes=10))
-    receipt = await driver.upload_object_via_stream(chunks(BIG[:PART]), "bucket", "key")
+    receipt = await driver.upload_object_via_stream(in_chunks(BIG[:PART]), "bucket", "key")
     assert receipt.retries == 1
     assert server.requests[1].header("x-amz-content-sha256") == hashlib.sha256(BIG[:PART]).hexdigest()
 
 
 async def test_conditions_are_sent_with_the_streamed_put(driver, server):
-    await driver.upload_object_via_stream(chunks(BIG), "bucket", "key", if_none_match="*")
+    await driver.upload_object_via_stream(in_chunks(BIG), "bucket", "key", if_none_match="*")
     with pytest.raises(StorageError) as caught:
-        await driver.upload_object_via_stream(chunks(BIG[::-1]), "bucket", "key", if_none_match="*")
+        await driver.upload_object_via_stream(in_chunks(BIG[::-1]), "bucket", "key", if_none_match="*")
     assert caught.value.code == "PreconditionFailed"
     assert server.objects["bucket", "key"].body == BIG
 
@@ -105,11 +101,11 @@ async def test_mechanism_stream_streams_to_any_store():
         S3StorageDriver(SMALL_PARTS, endpoint_url=server.endpoint_url, credentials=server.credentials) as driver,
     ):
         with pytest.raises(StorageError, match="501 NotImplemented"):
-            await driver.upload_object_via_stream(chunks(BIG), "bucket", "key", transfer=STREAM)
-        await driver.upload_object_via_stream(chunks(BIG), "bucket", "key", size=len(BIG), transfer=STREAM)
+            await driver.upload_object_via_stream(in_chunks(BIG), "bucket", "key", transfer=STREAM)
+        await driver.upload_object_via_stream(in_chunks(BIG), "bucket", "key", size=len(BIG), transfer=STREAM)
         with pytest.raises(ObjectTooLargeError, match="in one PutObject"):
             size = SMALL_PARTS.max_part_size + 1
-            await driver.upload_object_via_stream(chunks(BIG), "bucket", "key", size=size, transfer=STREAM)
+            await driver.upload_object_via_stream(in_chunks(BIG), "bucket", "key", size=size, transfer=STREAM)
         assert server.objects["bucket", "key"].body == BIG
         assert {request.operation for request in server.requests} == {"PutObject"}
 
@@ -142,7 +138,7 @@ async def test_impossible_streams_are_refused_before_any_request(server, options
 async def test_another_size_than_declared_commits_nothing(driver, server, size):
     """The connection is cut before the last declared byte."""
     with pytest.raises(SizeMismatchError):
-        await driver.upload_object_via_stream(chunks(BIG), "bucket", "key", size=size)
+        await driver.upload_object_via_stream(in_chunks(BIG), "bucket", "key", size=size)
     await server.wait_for(lambda s: not s.requests_in_progress)
     assert server.objects == {}
     assert server.requests[0].body_received < size
@@ -159,32 +155,25 @@ async def test_a_failed_source_commits_nothing(driver, server, after, size):
     assert server.objects == {}
 
 
-@pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.parametrize("size", [None, len(CONTENT)], ids=["chunked", "declared"])
+@pytest.mark.parametrize(
+    ("kind", "times", "stride"),
+    [("chunked", 1, 1), ("chunked", 2, 1), ("declared", 1, 1), ("declared", 2, 1), ("writer", 1, 2)],
+)
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-async def test_an_ending_at_any_turn_leaves_nothing(way, size, times):
+async def test_an_ending_at_any_turn_leaves_nothing(way, kind, times, stride):
     """No partial object, task, connection in use or byte is left, and the source is closed."""
 
     async def upload(driver, source):
+        size = len(CONTENT) if kind == "declared" else None
         await driver.upload_object_via_stream(source, "bucket", "key", size=size)
 
-    runs, ended_early, problems = await sweep(way, upload, times, provider=PLAIN)
+    runs, ended_early, problems = await sweep(
+        way, by_writer if kind == "writer" else upload, times, stride, provider=PLAIN
+    )
 
     assert problems == []
-    assert ended_early > 20
+    assert ended_early > 20 // stride
     assert runs > ended_early
-
-
-@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-async def test_an_ending_of_a_writer_at_any_turn_leaves_nothing(way):
-    async def upload(driver, source):
-        async with driver.open_upload("bucket", "key") as writer:
-            await writer.write_from(source)
-
-    runs, ended_early, problems = await sweep(way, upload, 1, stride=2, provider=PLAIN)
-
-    assert problems == []
-    assert runs > ended_early > 10
 
 
 @pytest.mark.parametrize("kind", ["drop_mid_body", "early_answer", "slow_read", "drop_after"])

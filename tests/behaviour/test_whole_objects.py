@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aios3 import (
     CompletionUnknownError,
-    Credentials,
     DriverClosedError,
     ObjectTooLargeError,
-    Provider,
-    S3StorageDriver,
     SizeMismatchError,
-    StorageError,
     Timeouts,
     TransferConfig,
-    UploadReceipt,
 )
 from aios3._upload import bytes_upload as whole_upload
 from aios3.testing import Fault, S3Server
-from tests.conftest import PART, MakeDriver
+from tests.conftest import PART
 
 DATA = b"a small object"
 OWN = {"authorization", "host", "x-amz-date", "x-amz-meta-aios3-nonce"}
@@ -35,7 +29,7 @@ class Word(bytes):
     """Subclass of `bytes`."""
 
 
-def sent(server: S3Server) -> list[tuple[str, str, list[tuple[str, str]]]]:
+def sent(server):
     """Return the requests to the store, without the values that differ every time."""
     return [
         (request.operation, request.target, sorted((n.lower(), t) for n, t in request.headers if n.lower() not in OWN))
@@ -43,17 +37,17 @@ def sent(server: S3Server) -> list[tuple[str, str, list[tuple[str, str]]]]:
     ]
 
 
-def comparable(receipt: UploadReceipt) -> UploadReceipt:
+def comparable(receipt):
     return dataclasses.replace(receipt, elapsed=0.0, request_id=None)
 
 
 @pytest.fixture
-def puts(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+def puts(monkeypatch):
     """Record the contents that are sent by `BytesUpload`."""
     seen: list[bytes] = []
     original = whole_upload.BytesUpload.run
 
-    async def run(self: whole_upload.BytesUpload) -> UploadReceipt:
+    async def run(self):
         seen.append(self._data)
         return await original(self)
 
@@ -75,9 +69,7 @@ CALLS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("fault", [None, Fault("drop_after", "PutObject"), Fault("no_etag", "PutObject")])
-async def test_bytes_are_uploaded_like_any_other_source(
-    small_provider: Provider, make_driver: MakeDriver, puts: list[bytes], call: dict[str, Any], fault: Fault | None
-) -> None:
+async def test_bytes_are_uploaded_like_any_other_source(small_provider, make_driver, puts, call, fault):
     """The same requests, also after a lost response, and the same receipt."""
     provider = dataclasses.replace(small_provider, checksums=frozenset({"sha256"}), content_md5=True)
     outcomes = []
@@ -95,9 +87,7 @@ async def test_bytes_are_uploaded_like_any_other_source(
 
 @pytest.mark.parametrize("size", [0, 1, PART - 1, PART, PART + 1, 3 * PART])
 @pytest.mark.parametrize("kind", [bytes, Word, bytearray, memoryview])
-async def test_bytes_of_every_length_and_kind_are_stored(
-    server: S3Server, driver: S3StorageDriver, puts: list[bytes], kind: Any, size: int
-) -> None:
+async def test_bytes_of_every_length_and_kind_are_stored(server, driver, puts, kind, size):
     """Immutable bytes that fit one part are sent without a copy. Others are read like any source."""
     content = bytes(range(256)) * 12
     receipt = await driver.upload_object_via_stream(kind(content[:size]), "bucket", "key")
@@ -115,9 +105,7 @@ async def test_bytes_of_every_length_and_kind_are_stored(
         ({"size": len(DATA), "max_size": 2}, ObjectTooLargeError),
     ],
 )
-async def test_bytes_of_another_size_than_declared_are_refused(
-    server: S3Server, driver: S3StorageDriver, limits: dict[str, int], error: type[StorageError]
-) -> None:
+async def test_bytes_of_another_size_than_declared_are_refused(server, driver, limits, error):
     """Without a PutObject, and with the message of any other source."""
     texts = []
     for source in (DATA, [DATA]):
@@ -129,7 +117,7 @@ async def test_bytes_of_another_size_than_declared_are_refused(
     assert server.objects == {}
 
 
-async def test_a_thousand_concurrent_uploads_of_bytes_leave_nothing(server: S3Server, driver: S3StorageDriver) -> None:
+async def test_a_thousand_concurrent_uploads_of_bytes_leave_nothing(server, driver):
     """Each object is exact."""
     contents = {f"key-{number}": b"%d" % number for number in range(1000)}
     await asyncio.gather(
@@ -141,9 +129,7 @@ async def test_a_thousand_concurrent_uploads_of_bytes_leave_nothing(server: S3Se
     assert (engine.running, engine.memory.used, engine.pool.idle_bytes) == (set(), 0, 0)
 
 
-async def test_bytes_are_uploaded_while_other_uploads_wait_for_memory(
-    server: S3Server, make_driver: MakeDriver
-) -> None:
+async def test_bytes_are_uploaded_while_other_uploads_wait_for_memory(server, make_driver):
     """Only the caller holds their memory."""
     driver = make_driver(transfer=TransferConfig(part_size=PART, memory_limit=PART))
     began, go_on = asyncio.Event(), asyncio.Event()
@@ -164,7 +150,7 @@ async def test_bytes_are_uploaded_while_other_uploads_wait_for_memory(
 # the end of the driver
 
 
-async def held(server: S3Server, driver: S3StorageDriver) -> asyncio.Task[UploadReceipt]:
+async def held(server, driver):
     """Return an upload whose request the store holds without a response."""
     server.hold("PutObject")
     upload = asyncio.create_task(driver.upload_object_via_stream(DATA, "bucket", "key"))
@@ -174,9 +160,7 @@ async def held(server: S3Server, driver: S3StorageDriver) -> asyncio.Task[Upload
 
 @pytest.mark.parametrize("grace", [0.0, 30.0])
 @pytest.mark.parametrize("keeps_journal", [False, True])
-async def test_closing_the_driver_lets_an_upload_of_bytes_end(
-    server: S3Server, make_driver: MakeDriver, tmp_path: Path, keeps_journal: bool, grace: float
-) -> None:
+async def test_closing_the_driver_lets_an_upload_of_bytes_end(server, make_driver, tmp_path, keeps_journal, grace):
     """Its commit is in flight. A second closing waits for the same upload."""
     driver = make_driver(journal=tmp_path / "journal" if keeps_journal else None)
     upload = await held(server, driver)
@@ -195,9 +179,7 @@ async def test_closing_the_driver_lets_an_upload_of_bytes_end(
 
 
 @pytest.mark.parametrize("grace", [0.0, 0.01])
-async def test_closing_the_driver_ends_a_held_upload_of_bytes(
-    server: S3Server, make_driver: MakeDriver, grace: float
-) -> None:
+async def test_closing_the_driver_ends_a_held_upload_of_bytes(server, make_driver, grace):
     """The caller learns that the outcome is unknown. No connection is in use."""
     driver = make_driver(timeouts=Timeouts(cleanup=0.05))
     upload = await held(server, driver)
@@ -208,13 +190,11 @@ async def test_closing_the_driver_ends_a_held_upload_of_bytes(
     await server.wait_for(lambda s: not s.requests_in_progress)
 
 
-async def test_closing_the_driver_from_the_uploads_own_task_does_not_deadlock(
-    server: S3Server, make_driver: MakeDriver
-) -> None:
+async def test_closing_the_driver_from_the_uploads_own_task_does_not_deadlock(server, make_driver):
     """The caller's code may run in that task during the request."""
 
     class Closing:
-        async def get_credentials(self) -> Credentials:
+        async def get_credentials(self):
             await driver.aclose()
             return server.credentials
 

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from aios3 import (
     CompletionUnknownError,
-    Credentials,
     PartLimitError,
-    S3StorageDriver,
     SizeMismatchError,
     StorageError,
     TransferConfig,
     TransportTimeoutError,
     UploadNotFoundError,
-    UploadProgress,
     UploadSuspendedError,
 )
-from aios3.testing import Fault, S3Server
-from tests.conftest import PART, MakeDriver
+from aios3.testing import Fault
+from tests.conftest import PART
 
 CHUNKS = 6
 
@@ -32,11 +28,11 @@ CHUNKS = 6
 class Source:
     """Source that gives some parts, runs a call before one of them, and records its closing."""
 
-    def __init__(self, before: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, before=lambda: None):
         self.is_closed = False
         self._before = before
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self):
         try:
             for number in range(CHUNKS):
                 if number == CHUNKS - 2:
@@ -69,21 +65,21 @@ FOREIGN = [
 every_error = pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
 
 
-def raising(error: BaseException, *, at: int, is_async: bool) -> Callable[[UploadProgress], Awaitable[None] | None]:
+def raising(error, *, at, is_async):
     """Return a callback that raises when enough parts are stored. It runs in a task of the library."""
 
-    def report(progress: UploadProgress) -> None:
+    def report(progress):
         if progress.parts_stored >= at:
             raise error
 
-    async def report_later(progress: UploadProgress) -> None:
+    async def report_later(progress):
         await asyncio.sleep(0)
         report(progress)
 
     return report_later if is_async else report
 
 
-async def assert_ended(server: S3Server, driver: S3StorageDriver) -> None:
+async def assert_ended(server, driver):
     """Check that nothing is open or stored, and that the caller's task is not cancelled."""
     assert server.open_uploads == []
     assert ("bucket", "key") not in server.objects
@@ -100,15 +96,7 @@ async def assert_ended(server: S3Server, driver: S3StorageDriver) -> None:
 @pytest.mark.parametrize("at", [0, 1, 3])
 @pytest.mark.parametrize("is_async", [False, True], ids=["function", "coroutine"])
 @pytest.mark.parametrize("journal", [False, True], ids=["", "journal"])
-async def test_the_error_of_a_callback_is_raised_unchanged(
-    server: S3Server,
-    make_driver: MakeDriver,
-    tmp_path: Path,
-    error: BaseException,
-    at: int,
-    is_async: bool,
-    journal: bool,
-) -> None:
+async def test_the_error_of_a_callback_is_raised_unchanged(server, make_driver, tmp_path, error, at, is_async, journal):
     """Of any type. The upload is aborted, even if the driver's own stop would leave it open."""
     driver = make_driver(journal=tmp_path / "journal") if journal else make_driver()
     source = Source()
@@ -123,18 +111,16 @@ async def test_the_error_of_a_callback_is_raised_unchanged(
 
 @every_error
 @every_mechanism
-async def test_the_error_of_a_source_is_raised_unchanged(
-    server: S3Server, make_driver: MakeDriver, error: BaseException, options: dict[str, Any]
-) -> None:
+async def test_the_error_of_a_source_is_raised_unchanged(server, make_driver, error, options):
     """From an iterator, because a generator could not raise all types."""
 
     class Failing:
         left = CHUNKS
 
-        def __aiter__(self) -> Failing:
+        def __aiter__(self):
             return self
 
-        async def __anext__(self) -> bytes:
+        async def __anext__(self):
             self.left -= 1
             if self.left < 2:
                 raise error
@@ -149,9 +135,7 @@ async def test_the_error_of_a_source_is_raised_unchanged(
 
 @every_error
 @every_mechanism
-async def test_the_error_of_a_block_is_raised_unchanged(
-    server: S3Server, make_driver: MakeDriver, error: BaseException, options: dict[str, Any]
-) -> None:
+async def test_the_error_of_a_block_is_raised_unchanged(server, make_driver, error, options):
     driver = make_driver()
     with pytest.raises(type(error)) as caught:
         async with driver.open_upload("bucket", "key", **options) as upload:
@@ -163,13 +147,11 @@ async def test_the_error_of_a_block_is_raised_unchanged(
 
 
 @every_error
-async def test_the_error_of_a_credentials_provider_is_raised_unchanged(
-    server: S3Server, make_driver: MakeDriver, error: BaseException
-) -> None:
+async def test_the_error_of_a_credentials_provider_is_raised_unchanged(server, make_driver, error):
     class Provider:
         asked = 0
 
-        async def get_credentials(self) -> Credentials:
+        async def get_credentials(self):
             self.asked += 1
             if self.asked == 4:
                 raise error
@@ -184,16 +166,14 @@ async def test_the_error_of_a_credentials_provider_is_raised_unchanged(
 
 @pytest.mark.parametrize("at", [0, 1, 3])
 @pytest.mark.parametrize("is_async", [False, True], ids=["function", "coroutine"])
-async def test_a_callback_that_cancels_its_task_ends_the_upload(
-    server: S3Server, make_driver: MakeDriver, at: int, is_async: bool
-) -> None:
-    def cancel(progress: UploadProgress) -> None:
+async def test_a_callback_that_cancels_its_task_ends_the_upload(server, make_driver, at, is_async):
+    def cancel(progress):
         if progress.parts_stored >= at:
             task = asyncio.current_task()
             assert task is not None
             task.cancel()
 
-    async def cancel_later(progress: UploadProgress) -> None:
+    async def cancel_later(progress):
         cancel(progress)
 
     driver = make_driver()
@@ -208,12 +188,10 @@ async def test_a_callback_that_cancels_its_task_ends_the_upload(
 
 @pytest.mark.parametrize("name", ["aios3: part", "aios3: create", "aios3: put"])
 @every_mechanism
-async def test_a_cancelled_task_of_the_library_ends_the_upload(
-    server: S3Server, make_driver: MakeDriver, name: str, options: dict[str, Any]
-) -> None:
+async def test_a_cancelled_task_of_the_library_ends_the_upload(server, make_driver, name, options):
     cancelled: Sequence[asyncio.Task[Any]] = []
 
-    def cancel() -> None:
+    def cancel():
         nonlocal cancelled
         cancelled = [task for task in asyncio.all_tasks() if task.get_name().startswith(name)]
         for task in cancelled:
@@ -231,16 +209,14 @@ async def test_a_cancelled_task_of_the_library_ends_the_upload(
 
 @pytest.mark.parametrize("closed", ["other", "both"])
 @pytest.mark.parametrize("journals", [(True, True), (False, True), (True, False)], ids=str)
-async def test_a_suspended_upload_in_a_source_ends_the_outer_upload(
-    server: S3Server, make_driver: MakeDriver, tmp_path: Path, closed: str, journals: tuple[bool, bool]
-) -> None:
+async def test_a_suspended_upload_in_a_source_ends_the_outer_upload(server, make_driver, tmp_path, closed, journals):
     mine, other = (
         make_driver(**({"journal": tmp_path / name} if has_journal else {}))
         for name, has_journal in zip(("mine", "other"), journals, strict=True)
     )
     closing: list[asyncio.Task[None]] = []
 
-    async def tee(upload: Any) -> AsyncIterator[bytes]:
+    async def tee(upload):
         for number in range(CHUNKS):
             await upload.write(bytes([number]) * PART)
             yield bytes([number]) * PART
@@ -275,12 +251,12 @@ class UnreachableError(Exception):
 class Vault:
     """Credentials provider that fails once."""
 
-    def __init__(self, credentials: Credentials, fails_at: int) -> None:
+    def __init__(self, credentials, fails_at):
         self.asked = 0
         self._credentials = credentials
         self._fails_at = fails_at
 
-    async def get_credentials(self) -> Credentials:
+    async def get_credentials(self):
         self.asked += 1
         if self.asked == self._fails_at:
             raise UnreachableError
@@ -296,9 +272,7 @@ COMMITS = {
 
 @pytest.mark.parametrize("name", COMMITS)
 @pytest.mark.parametrize("lost", [0, 1, 9], ids="{} answers lost".format)
-async def test_a_credentials_error_at_any_request_hides_no_commit(
-    server: S3Server, make_driver: MakeDriver, name: str, lost: int
-) -> None:
+async def test_a_credentials_error_at_any_request_hides_no_commit(server, make_driver, name, lost):
     parts, options = COMMITS[name]
     operation = "PutObject" if name == "streamed" else name
     for fails_at in range(1, 16):
@@ -323,9 +297,7 @@ async def test_a_credentials_error_at_any_request_hides_no_commit(
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks cannot be eager before Python 3.12")
 @pytest.mark.parametrize("size", [0, 1, 6], ids="{} parts".format)
 @pytest.mark.parametrize("is_declared", [False, True])
-async def test_an_error_of_an_eager_task_is_raised_unchanged(
-    server: S3Server, make_driver: MakeDriver, size: int, is_declared: bool
-) -> None:
+async def test_an_error_of_an_eager_task_is_raised_unchanged(server, make_driver, size, is_declared):
     asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]
     options = {"size": size * PART} if is_declared else {}
     for fails_at in range(1, size + 5):

@@ -303,14 +303,14 @@ async def test_new_connections_and_uploads_are_refused_during_the_grace(
     ours: Store, program: str, start: Start, serve: Serve
 ) -> None:
     """At the socket. A short upload ends with 200, a long one with 503 after the grace, a new request with 503."""
-    async with serve(ours, program, grace=2) as served:
+    async with serve(ours, program, grace=4) as served:
         short, long, idle = [await start(served.port, f"/raw/{name}") for name in ("short", "long", "idle")]
         await stored(served.process, 2, uploads=3)
         await idle.finish()
         assert await idle.status() == 200
         assert await served.accepts()
         served.process.terminate()
-        async with asyncio.timeout(1.5):
+        async with asyncio.timeout(LATEST):
             while await served.accepts():
                 await asyncio.sleep(0.02)
         assert await idle.put_again("/raw/new") in (503, None)

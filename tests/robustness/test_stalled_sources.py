@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +14,7 @@ from aios3._upload.memory import spill as spill_file
 from aios3._upload.source import silence_watch
 from aios3.options import MIB
 from aios3.testing import S3Server
-from tests.conftest import PART, LoopClock
+from tests.conftest import PART
 
 CHUNK = bytes(256 * 1024)
 
@@ -24,51 +22,51 @@ CHUNK = bytes(256 * 1024)
 class Crowd:
     """Uploads with stalled sources, which are cancelled at the end."""
 
-    def __init__(self, driver: S3StorageDriver) -> None:
+    def __init__(self, driver):
         self._driver = driver
         self._tasks: list[asyncio.Task[Any]] = []
         self.stalled = 0
 
-    async def _source(self, count: int, chunk: int) -> AsyncIterator[bytes]:
+    async def _source(self, count, chunk):
         for start in range(0, count, chunk):
             yield bytes(min(chunk, count - start))
         self.stalled += 1
         await asyncio.Event().wait()
 
-    def add(self, number: int, count: int, *, chunk: int = 256 * 1024, **options: Any) -> None:
+    def add(self, number, count, *, chunk=256 * 1024, **options):
         for _ in range(number):
             source = self._source(count, chunk)
             upload = self._driver.upload_object_via_stream(source, "bucket", f"stalled {len(self._tasks)}", **options)
             self._tasks.append(asyncio.create_task(upload))
 
-    async def until_stalled(self) -> None:
+    async def until_stalled(self):
         while self.stalled + self.ended < len(self._tasks):
             await asyncio.sleep(0.01)
 
     @property
-    def ended(self) -> int:
+    def ended(self):
         return sum(task.done() for task in self._tasks)
 
     @property
-    def errors(self) -> list[BaseException | None]:
+    def errors(self):
         return [task.exception() for task in self._tasks if task.done() and not task.cancelled()]
 
-    async def __aenter__(self) -> Crowd:
+    async def __aenter__(self):
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *_):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def moving(size: int) -> AsyncIterator[bytes]:
+async def moving(size):
     for start in range(0, size, len(CHUNK)):
         yield CHUNK[: min(len(CHUNK), size - start)]
 
 
 @pytest.mark.parametrize(("number", "count"), [(60, 4_900_000), (60, 5 * MIB), (300, 4_900_000)])
-async def test_stalled_uploads_with_the_default_options_stop_no_other_upload(number: int, count: int) -> None:
+async def test_stalled_uploads_with_the_default_options_stop_no_other_upload(number, count):
     async with (
         S3Server(keep_bodies=False, accept_chunked=True) as server,
         S3StorageDriver(
@@ -92,7 +90,7 @@ async def test_stalled_uploads_with_the_default_options_stop_no_other_upload(num
         assert driver._engine.memory.used <= driver._engine.memory.limit == 256 * MIB
 
 
-def small(parts: int, **options: Any) -> TransferConfig:
+def small(parts, **options):
     return TransferConfig(**{"part_size": PART, "concurrency": 2, "memory_limit": parts * PART, **options})
 
 
@@ -100,13 +98,8 @@ def small(parts: int, **options: Any) -> TransferConfig:
 @pytest.mark.parametrize("mechanism", ["multipart", "stream"])
 @pytest.mark.parametrize("count", [1, PART - 1, PART, PART + 1, 3 * PART - 1])
 async def test_without_memory_and_disk_the_upload_silent_longest_is_ended(
-    server: S3Server,
-    make_driver: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    options: dict[str, Any],
-    mechanism: str,
-    count: int,
-) -> None:
+    server, make_driver, monkeypatch, options, mechanism, count
+):
     monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
     server.store.accept_chunked = True
     driver = make_driver(transfer=small(4, **options))
@@ -122,14 +115,12 @@ async def test_without_memory_and_disk_the_upload_silent_longest_is_ended(
     assert {key for _, key in server.objects} == {"100", str(5 * PART)}
 
 
-async def test_a_stalled_upload_block_is_ended_for_other_uploads(
-    server: S3Server, make_driver: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_stalled_upload_block_is_ended_for_other_uploads(server, make_driver, monkeypatch):
     monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
     driver = make_driver(transfer=small(1))
     has_written = asyncio.Event()
 
-    async def block() -> None:
+    async def block():
         async with driver.open_upload("bucket", "stalled") as upload:
             await upload.write(bytes(PART - 1))
             has_written.set()
@@ -145,13 +136,8 @@ async def test_a_stalled_upload_block_is_ended_for_other_uploads(
 
 @pytest.mark.parametrize("trouble", ["no directory", "full", "files"])
 async def test_an_unusable_default_spill_directory_is_logged_once(
-    server: S3Server,
-    make_driver: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    tmp_path: Path,
-    trouble: str,
-) -> None:
+    server, make_driver, monkeypatch, caplog, tmp_path, trouble
+):
     monkeypatch.setattr(silence_watch, "MOST_SILENCE", 0.2)
     if trouble == "no directory":
         monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
@@ -181,29 +167,29 @@ class Free:
 class Reader:
     """Reader that gives some bytes, then waits in a thread."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.may_end = threading.Event()
         self._left = [b"x" * (PART + 1)]
 
-    def read(self, count: int) -> bytes:
+    def read(self, count):
         if self._left:
             return self._left.pop()
         self.may_end.wait()
         return b""
 
 
-def source_of(kind: str, reader: Reader) -> Any:
-    async def stalls() -> AsyncIterator[bytes]:
+def source_of(kind, reader):
+    async def stalls():
         yield b"x" * (PART + 1)
         await asyncio.Event().wait()
 
-    async def gives_nothing() -> AsyncIterator[bytes]:
+    async def gives_nothing():
         yield b"x" * (PART + 1)
         while True:
             await asyncio.sleep(0.001)
             yield b""
 
-    def blocks() -> Iterator[bytes]:
+    def blocks():
         yield b"x" * (PART + 1)
         reader.may_end.wait()
 
@@ -213,9 +199,7 @@ def source_of(kind: str, reader: Reader) -> Any:
 @pytest.mark.parametrize("kind", ["stalls", "gives nothing", "blocks", "reader"])
 @pytest.mark.parametrize("way", ["stream", "writer"])
 @pytest.mark.parametrize("mechanism", ["multipart", "stream"])
-async def test_a_source_without_bytes_ends_with_a_timeout(
-    server: S3Server, make_driver: Any, kind: str, way: str, mechanism: str
-) -> None:
+async def test_a_source_without_bytes_ends_with_a_timeout(server, make_driver, kind, way, mechanism):
     server.store.accept_chunked = True
     driver = make_driver(timeouts=Timeouts(source=0.2), transfer=small(50, mechanism=mechanism))
     reader = Reader()
@@ -238,9 +222,7 @@ async def test_a_source_without_bytes_ends_with_a_timeout(
     reader.may_end.set()
 
 
-async def test_the_source_timeout_ignores_slow_stores_and_pauses_between_writes(
-    server: S3Server, make_driver: Any, loop_clock: LoopClock
-) -> None:
+async def test_the_source_timeout_ignores_slow_stores_and_pauses_between_writes(server, make_driver, loop_clock):
     driver = make_driver(timeouts=Timeouts(source=5, read=10_000, send=10_000), transfer=small(2, concurrency=1))
     server.hold("UploadPart")
     slow = asyncio.create_task(driver.upload_object_via_stream(moving(9 * PART), "bucket", "slow"))
@@ -254,7 +236,7 @@ async def test_the_source_timeout_ignores_slow_stores_and_pauses_between_writes(
     assert (await slow).size == 9 * PART
 
 
-async def test_a_pipe_without_bytes_ends_with_a_timeout(server: S3Server, make_driver: Any, tmp_path: Path) -> None:
+async def test_a_pipe_without_bytes_ends_with_a_timeout(server, make_driver, tmp_path):
     import os
 
     os.mkfifo(tmp_path / "pipe")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,22 @@ def operations(server: S3Server) -> list[str]:
 
 def files(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+async def in_chunks(content: bytes, size: int = 700, *, error: BaseException | None = None):
+    """Give the content, then fail if there is an error."""
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+    if error is not None:
+        raise error
+
+
+async def numbered_parts(count: int, at: int = -1, event: Callable[[], object] = print):
+    """Give parts of the bytes 0, 1 and so on, and run a call before one of them."""
+    for number in range(count):
+        if number == at:
+            event()
+        yield bytes([number]) * PART
 
 
 class Waiting:

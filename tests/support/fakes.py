@@ -29,6 +29,8 @@ from aios3._upload.shared.engine import Engine
 from aios3._upload.shared.integrity import ObjectChecksum
 from aios3._upload.shared.job import UploadJob
 from aios3._upload.shared.journal_interface import NoJournal, UploadJournal
+from aios3._upload.source.kinds import as_view
+from aios3._upload.source.readers import END, SourceReader
 from aios3.errors import TransportError
 from aios3.options import KIB, RetryPolicy, Timeouts, TransferConfig
 from aios3.providers import Provider
@@ -317,6 +319,16 @@ def make_job(**changes: object) -> UploadJob:
     if isinstance(changes.get("checksum"), str):
         changes["checksum"] = ObjectChecksum(str(changes["checksum"]), is_full_object=False)
     return UploadJob(**{**defaults, **changes})  # type: ignore[arg-type]
+
+
+async def read_all(source: Any, hint: int = 100) -> bytes:
+    """Read as an upload does: copy each chunk before the next one is asked for."""
+    collected = bytearray()
+    async with SourceReader(source) as reader:
+        while (chunk := await reader.pull(hint)) is not END:
+            collected += as_view(chunk)
+        assert await reader.pull(hint) is END
+    return bytes(collected)
 
 
 class RecordingSource:

@@ -95,6 +95,7 @@ def _fixed_end(pattern: str) -> str:
     return _host_of(pattern).rpartition("}")[2]
 
 
+@lru_cache(maxsize=1024)
 def _host_of(pattern: str) -> str:
     """Return the host as `Endpoint` writes it: in lower case, without the default port. Names in braces stay."""
     parts = urlsplit(pattern)

@@ -69,6 +69,7 @@ _ON_PARTS: Final = _ON_EVERY_REQUEST | {"sse_customer_key"}
 _CONDITIONS: Final = frozenset({"if_match", "if_none_match"})
 _ON_COMMIT: Final = _ON_PARTS | _CONDITIONS
 _DESCRIBING: Final = frozenset(_HEADERS_BY_ATTRIBUTE) - _CONDITIONS
+_CONDITION_HEADERS: Final = frozenset({"if-match", "if-none-match"})
 _LOCK_HEADERS: Final = frozenset({
     "x-amz-object-lock-legal-hold", "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date",
 })  # fmt: skip
@@ -90,15 +91,15 @@ class ObjectHeaders:
     every: Mapping[str, str]
     """Headers of requests that touch no data: AbortMultipartUpload, ListParts, ListMultipartUploads."""
 
-    @property
-    def is_locked(self) -> bool:
-        """Whether the attributes ask for an object lock. The bucket may lock the object even if they do not."""
-        return not _LOCK_HEADERS.isdisjoint(self.create)
+    is_locked: bool = field(init=False, repr=False, compare=False)
+    """Whether the attributes ask for an object lock. The bucket may lock the object even if they do not."""
+    has_conditions: bool = field(init=False, repr=False, compare=False)
+    """Whether the commit depends on the object that the key holds."""
 
-    @property
-    def has_conditions(self) -> bool:
-        """Whether the commit depends on the object that the key holds."""
-        return not self.commit.keys().isdisjoint({"if-match", "if-none-match"})
+    def __post_init__(self) -> None:
+        # Once for the headers that many objects share: an upload asks for both several times.
+        object.__setattr__(self, "is_locked", not _LOCK_HEADERS.isdisjoint(self.create))
+        object.__setattr__(self, "has_conditions", not _CONDITION_HEADERS.isdisjoint(self.commit))
 
 
 def read_attributes(key: str, attributes: Mapping[str, object], provider: Provider) -> ObjectHeaders:

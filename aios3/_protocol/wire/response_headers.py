@@ -69,8 +69,10 @@ def host_id(headers: Mapping[str, str], in_body: str | None = None) -> str | Non
 
 def printable(text: str | None, limit: int) -> str:
     """Return the text as one printable line of at most `limit` characters, without anything that looks secret."""
+    if not text:
+        return ""
     # Cut roughly first, because the patterns are slow on megabytes.
-    cut = (text or "")[: 4 * limit]
+    cut = text[: 4 * limit]
     spaced = cut if cut.isprintable() else "".join([char if char.isprintable() else " " for char in cut])
     words = " ".join(_SECRETS.sub(_hide, spaced).split())
     return words if len(words) <= limit else f"{words[: limit - 3]}..."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final, Literal
@@ -33,6 +33,9 @@ __all__ = [
 
 MAX_KEY_BYTES: Final = 1024
 """S3's limit, counted in UTF-8."""
+
+_MOST_PLACES: Final = 256
+"""Buckets whose place an endpoint remembers; most programs use few."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 Addressing = Literal["virtual", "path", "cname"]
@@ -147,6 +150,8 @@ class Endpoint:
     """Whether the bucket may stand before `host` already. Then a bucket with which the host begins may not be named."""
     has_tenants: bool = False
     """Whether the store takes names such as ``tenant:bucket``."""
+    _places: dict[str, tuple[str, str, str]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Host, path of the bucket, and path before a key, by bucket that was checked already."""
 
     @classmethod
     def parse(cls, url: str, addressing: Addressing) -> Endpoint:
@@ -175,18 +180,34 @@ class Endpoint:
         Raises:
             ConfigurationError: the bucket name is refused by `check_bucket`, or the endpoint does not reach it.
         """
-        if bucket is not None:
-            self._check_bucket(bucket)
-        if self.addressing == "cname" and (bucket is None or self.bucket is None):
-            raise ConfigurationError(f"{self.url} stands for one bucket: no bucket is created, deleted or listed there")
         if bucket is None:
+            if self.addressing == "cname":
+                raise self._one_bucket()
             return self.host, f"{self.base_path}/"
+        try:
+            host, path, before_key = self._places[bucket]
+        except (KeyError, TypeError):  # TypeError for what is not even hashable
+            host, path, before_key = place = self._place_of(bucket)
+            if len(self._places) >= _MOST_PLACES:
+                self._places.clear()
+            self._places[bucket] = place
+        return host, path if key is None else f"{before_key}{encode_path(key)}"
+
+    def _place_of(self, bucket: str) -> tuple[str, str, str]:
+        """Return the host, the path of a bucket, and the path before its keys, after the checks of `locate`."""
+        self._check_bucket(bucket)
+        if self.addressing == "cname" and self.bucket is None:
+            raise self._one_bucket()
+        root = f"{self.base_path}/"
         if self.addressing == "cname":
-            return self.host, f"{self.base_path}/{encode_path(key or '')}"
+            return self.host, root, root
         if self.addressing == "virtual" and self.takes_subdomain(bucket):
-            return f"{bucket}.{self.host}", f"{self.base_path}/{encode_path(key or '')}"
-        path = f"{self.base_path}/{encode_path(bucket)}"
-        return self.host, path if key is None else f"{path}/{encode_path(key)}"
+            return f"{bucket}.{self.host}", root, root
+        path = f"{root}{encode_path(bucket)}"
+        return self.host, path, f"{path}/"
+
+    def _one_bucket(self) -> ConfigurationError:
+        return ConfigurationError(f"{self.url} stands for one bucket: no bucket is created, deleted or listed there")
 
     def takes_subdomain(self, name: str) -> bool:
         """Return whether ``name`` can be a subdomain of the host."""

@@ -28,7 +28,9 @@ class CommitInFlight:
         self._engine = engine
         self._given_up = given_up
         self._owner = asyncio.current_task()
-        self._cut = asyncio.timeout(None)
+        self._cutting: asyncio.Handle | None = None
+        """Call that cuts the commit off in the next turn of the loop; ``None`` until the end of the driver asks."""
+        self._is_cut = False
         self.ended = asyncio.Event()
         self.is_suspendable = False
 
@@ -41,15 +43,21 @@ class CommitInFlight:
             CompletionUnknownError: the driver was closed meanwhile.
             Exception: what `commit` raises.
         """
+        owner = self._owner
+        assert owner is not None
+        cancellations = owner.cancelling()
         self._engine.running.add(self)
         try:
-            async with self._cut:
-                return await commit
-        except TimeoutError:
-            if not self._cut.expired():
-                raise
-            raise self._given_up(self._upload_id) from None
+            return await commit
+        except asyncio.CancelledError:
+            if self._is_cut and owner.cancelling() <= cancellations + 1:  # any other cancellation must still be raised
+                raise self._given_up(self._upload_id) from None
+            raise
         finally:
+            if self._is_cut:
+                owner.uncancel()
+            elif self._cutting is not None:
+                self._cutting.cancel()
             self._engine.upload_ended(self)
             self.ended.set()
 
@@ -62,8 +70,13 @@ class CommitInFlight:
 
     def give_up_commit(self) -> None:
         """Cut the commit off, unless it has ended or has been cut off already."""
-        if not self.ended.is_set() and self._cut.when() is None:
-            self._cut.reschedule(asyncio.get_running_loop().time())
+        if not self.ended.is_set() and self._cutting is None:
+            self._cutting = asyncio.get_running_loop().call_soon(self._cut_off)
+
+    def _cut_off(self) -> None:
+        assert self._owner is not None
+        self._is_cut = True
+        self._owner.cancel()
 
     async def abandon(self) -> None:
         """Return at once: there is nothing to abort, and an upload that outlasts its cut-off is not waited for."""

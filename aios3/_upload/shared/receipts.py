@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Literal
+from typing import Final, Literal
 
 from aios3._protocol.operations import Committed, CompleteMultipartUpload, PutObject
 from aios3._protocol.wire.response_headers import unquote_etag
@@ -13,6 +13,10 @@ from aios3.models import Verification
 
 __all__ = ["verification_of_multipart", "verification_of_put", "verification_of_stream"]
 
+_SIGNED: Final = Verification(bodies=frozenset({"signature"}), whole="full-object")
+_UNSIGNED: Final = Verification(whole="size")
+"""Verifications of a PutObject with no other digest than its signature, which most small objects have."""
+
 
 def verification_of_stream(job: UploadJob) -> Verification:
     """Return the verification of a streamed PutObject: only its length, if that was declared."""
@@ -21,6 +25,8 @@ def verification_of_stream(job: UploadJob) -> Verification:
 
 def verification_of_put(job: UploadJob, operation: PutObject, committed: Committed, *, is_signed: bool) -> Verification:
     """Return the verification of one PutObject; `is_signed` says that the signature covered its body."""
+    if job.checksum is None and not job.needs_md5:
+        return _SIGNED if is_signed else _UNSIGNED
     bodies = _bodies(job, is_signed=is_signed)
     md5 = operation.headers.get("content-md5")
     return Verification(

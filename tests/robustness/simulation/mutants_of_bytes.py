@@ -10,13 +10,11 @@ import dataclasses
 
 import pytest
 
-from aios3._client.attempts import FailedAttempts
 from aios3._driver import uploads
 from aios3._protocol.operations import Committed
 from aios3._protocol.wire.messages import Body
 from aios3._upload import bytes_upload as whole_upload
 from aios3._upload.bytes_upload import BytesUpload
-from aios3._upload.upload_requests import UploadRequests
 from aios3.errors import CompletionUnknownError
 from aios3.models import UploadReceipt
 
@@ -52,10 +50,9 @@ def _(patch: pytest.MonkeyPatch) -> None:
         try:
             return await original(self)
         except CompletionUnknownError:
-            if not self._cut.expired():
+            if not self._is_cut:
                 raise
-            requests = UploadRequests(self._engine, self._job, FailedAttempts())
-            return requests.receipt(Committed('"e"', None, None, None), len(self._data))
+            return self._requests.receipt(Committed('"e"', None, None, None), len(self._data))
 
     patch.setattr(BytesUpload, "run", run)
 
@@ -68,6 +65,6 @@ def _(patch: pytest.MonkeyPatch) -> None:
         try:
             return await original(self)
         except asyncio.CancelledError:
-            raise UploadRequests(self._engine, self._job, FailedAttempts()).given_up(None) from None
+            raise self._requests.given_up(None) from None
 
     patch.setattr(BytesUpload, "run", run)

@@ -329,15 +329,6 @@ async def test_a_refused_or_redirected_opening_raises_the_words_of_its_body(clie
         await open_and_read(client)
 
 
-async def test_parts_are_operations_too(client: OperationClient, store: FakeStore) -> None:
-    """A part's answer without an ETag is repeated: nothing could be committed with it."""
-    store.open_upload("id")
-    store.on("UploadPart", Response(200, {}))
-    answer = await client.run(UploadPart("bucket", "key", "id", 1, (b"abc",), {}))
-    assert answer.etag == '"900150983cd24fb0d6963f7d28e17f72"'
-    assert len(store.sent) == 2
-
-
 @pytest.mark.parametrize("operation", [PUT, UploadPart("bucket", "key", "id", 1, (b"abc",), {})], ids=["put", "part"])
 async def test_while_the_store_throttles_requests_are_paced(store, clock, operation):
     """Parts and puts over all uploads, the refused one among them; what begins or ends an upload never waits."""

@@ -9,7 +9,6 @@ import pytest
 from aios3 import PROVIDERS, ResponseError, RetryPolicy, S3StorageDriver, TransferConfig
 from aios3.testing import Fault, S3Server
 
-CONTENT = bytes(9000)
 SMALL = dataclasses.replace(PROVIDERS["aws"], name="regional", min_part_size=1024, addressing="path")
 
 
@@ -22,17 +21,6 @@ def driver_for(server: S3Server, region: str) -> S3StorageDriver:
         transfer=TransferConfig(part_size=4096),
         retry=RetryPolicy(base_delay=0, throttle_base_delay=0),
     )
-
-
-@pytest.mark.parametrize("size", [10, 9000])
-async def test_a_wrong_region_is_healed_by_signing_once_more_and_remembered(size):
-    async with S3Server(SMALL, region="eu-central-1") as server, driver_for(server, "us-east-1") as driver:
-        receipt = await driver.upload_object_via_stream(CONTENT[:size], "bucket", "key")
-        await driver.upload_object_via_stream(CONTENT[:size], "bucket", "key2")
-
-    assert server.objects["bucket", "key"].body == CONTENT[:size]
-    assert [request.status for request in server.requests].count(400) == 1
-    assert receipt.retries == 1
 
 
 def error(code: str, message: str, more: str = "") -> bytes:

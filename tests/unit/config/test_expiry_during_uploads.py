@@ -17,10 +17,11 @@ from aios3.credentials import Credentials
 from aios3.errors import AccessDeniedError, CredentialsError, ResponseError, TransportError
 from aios3.options import TransferConfig
 from aios3.testing import Fault, ReceivedRequest, S3Server
+from tests.conftest import PART
 from tests.support.credential_stand_in import NOW, StandIn, metadata, sts, sts_error
+from tests.support.driver_scenes import numbered_parts
 from tests.support.fakes import FakeClock
 
-PART = 1024
 ONE_AT_ONCE = TransferConfig(part_size=PART, concurrency=1)
 FAR = NOW + timedelta(days=9999)
 EXPIRED = Credentials("KEY0", "hidden-secret", "hidden-token", NOW)
@@ -37,14 +38,6 @@ def signer(request: ReceivedRequest) -> str:
 
 def signer_of(headers: Mapping[str, str]) -> str:
     return headers["authorization"].partition("Credential=")[2].partition("/")[0]
-
-
-async def parts(count: int, at: int, event: Callable[[], object]) -> AsyncIterator[bytes]:
-    """Yield parts, and do something before one of them."""
-    for number in range(count):
-        if number == at:
-            event()
-        yield bytes([number]) * PART
 
 
 @pytest.fixture
@@ -72,7 +65,7 @@ async def test_an_upload_outlives_its_credentials(server, make_driver, issue, at
     def expire() -> None:
         server.credentials = dataclasses.replace(server.credentials, expires_at=NOW - timedelta(days=999))
 
-    receipt = await driver.upload_object_via_stream(parts(6, at, expire), "bucket", "key")
+    receipt = await driver.upload_object_via_stream(numbered_parts(6, at, expire), "bucket", "key")
     assert server.objects["bucket", "key"].body == b"".join(bytes([number]) * PART for number in range(6))
     assert len(receipt.parts) == 6
     assert not server.open_uploads
@@ -91,7 +84,7 @@ async def test_many_parts_that_expire_together_are_one_renewal(server, make_driv
         credentials=RefreshingCredentials(fetch), transfer=TransferConfig(part_size=PART, concurrency=4)
     )
     server.hold("UploadPart")
-    upload = asyncio.ensure_future(driver.upload_object_via_stream(parts(9, 99, print), "bucket", "key"))
+    upload = asyncio.ensure_future(driver.upload_object_via_stream(numbered_parts(9), "bucket", "key"))
     await server.wait_for(lambda server: len(server.held_requests) == 4)
     server.credentials = dataclasses.replace(keys(1), expires_at=NOW - timedelta(days=999))
     server.release("UploadPart")
@@ -231,7 +224,7 @@ async def test_an_upload_with_a_role_succeeds_although_our_clock_is_wrong(small_
     async with S3Server(small_provider, credentials=keys(1), clock=lambda: theirs) as server:
         driver = make_driver(on=server, credentials=role, transfer=ONE_AT_ONCE)
         driver._clock = clock()
-        receipt = await driver.upload_object_via_stream(parts(4, 9, print), "bucket", "key")
+        receipt = await driver.upload_object_via_stream(numbered_parts(4), "bucket", "key")
     assert len(receipt.parts) == 4
     assert [request.status for request in server.requests].count(403) == 1
     assert len(stand_in.asked) == 2
@@ -352,6 +345,6 @@ async def test_the_whole_chain_serves_an_upload(server, make_driver, stand_in: S
     server.credentials = keys(1)
     server.faults.add(Fault("answer", "UploadPart", status=400, code="ExpiredToken", nth=3))
     driver = make_driver(credentials=None, transfer=ONE_AT_ONCE)
-    receipt = await driver.upload_object_via_stream(parts(5, 99, print), "bucket", "key")
+    receipt = await driver.upload_object_via_stream(numbered_parts(5), "bucket", "key")
     assert len(receipt.parts) == 5
     assert len(stand_in.asked) == 2

@@ -128,12 +128,14 @@ async def test_key_without_a_lasting_report_has_a_request_of_its_own(server, dri
     assert [request.key for request in sent(server, "DeleteObject")] == ["a"]
 
 
-@pytest.mark.parametrize(("status", "code"), [(501, "NotImplemented"), (405, "MethodNotAllowed"), (501, "Other")])
-async def test_store_that_deletes_only_single_objects_is_asked_for_each(server, driver, status, code):
-    keys = [f"key{number}" for number in range(1100)]
+@pytest.mark.parametrize(
+    ("status", "code", "count"), [(501, "NotImplemented", 1001), (405, "MethodNotAllowed", 3), (501, "Other", 3)]
+)
+async def test_store_that_deletes_only_single_objects_is_asked_for_each(server, driver, status, code, count):
+    keys = [f"key{number}" for number in range(count)]
     await fill(server, driver, keys)
     server.faults.add(Fault("answer", "DeleteObjects", status=status, code=code, times=99))
-    assert await driver.delete_objects("bucket", keys) == DeletionResult(1100, ())
+    assert await driver.delete_objects("bucket", keys) == DeletionResult(count, ())
     assert not server.objects
     assert len(sent(server, "DeleteObjects")) == 1
 

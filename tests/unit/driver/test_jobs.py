@@ -64,14 +64,14 @@ def test_a_checksum_that_needs_a_missing_extra_is_refused_if_chosen_and_left_out
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        ({"size": -1}, ConfigurationError, "size must be a number of bytes"),
-        ({"max_size": "1"}, ConfigurationError, "max_size must be a number of bytes"),
+        *[({"size": size}, ConfigurationError, "^size must be a number of bytes") for size in (-1, "5", 1.0, True)],
+        ({"max_size": "1"}, ConfigurationError, "^max_size must be a number of bytes, not '1'"),
         ({"size": 2, "max_size": 1}, ObjectTooLargeError, "max_size"),
         ({"size": 10**18}, ObjectTooLargeError, None),
         ({"transfer": "5"}, TypeError, "transfer must be a TransferConfig, not a str"),
         ({"resume": "checkpoint"}, TypeError, "resume"),
         ({"on_progress": 5}, TypeError, "on_progress must be a function or None, not a int"),
-        ({"attributes": {"colour": "red"}}, TypeError, "colour"),
+        ({"attributes": {"Metadata": {}}}, TypeError, "no upload attribute 'Metadata'; known are: .*metadata"),
         ({"resume": CHECKPOINT, "max_size": PART - 1}, ObjectTooLargeError, "max_size"),
         ({"transfer": TransferConfig(checksum="crc32"), "provider": "generic"}, ConfigurationError, "take crc32"),
         (
@@ -91,6 +91,9 @@ def test_a_call_that_cannot_work_is_refused(call, error, words):
 
 
 METHODS = {
+    "upload_object_via_stream": lambda driver, bucket, key: driver.upload_object_via_stream(b"x", bucket, key),
+    "open_upload": lambda driver, bucket, key: driver.open_upload(bucket, key).__aenter__(),
+    "upload_object": lambda driver, bucket, key: driver.upload_object(__file__, bucket, key),
     "get_container": lambda driver, bucket, key: driver.get_container(bucket),
     "create_container": lambda driver, bucket, key: driver.create_container(bucket),
     "delete_container": lambda driver, bucket, key: driver.delete_container(bucket),
@@ -111,13 +114,13 @@ METHODS = {
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_a_name_that_cannot_be_is_refused_before_any_request(server, driver, method):
-    """It could reach another bucket or object."""
-    places = [(bucket, "key") for bucket in ("", "a/b", "bucket/../x", "..", "a b", None, "ü")]
-    if "container" not in method and "multipart" not in method:
-        places += [("bucket", key) for key in ("", "\ud800", None)]
-    for bucket, key in places:
-        with pytest.raises(ConfigurationError):
-            await METHODS[method](driver, bucket, key)
+    """It could reach another host, bucket or object. The message lists the characters of a bucket's name."""
+    for bucket in ("", None, 5, b"bucket", "a/b", "bucket/../x", "..", "bucket?x", "buck et", "bücket", "b" * 256):
+        with pytest.raises(ConfigurationError, match="bucket name: use letters, digits"):
+            await METHODS[method](driver, bucket, "key")
+    for key in ("", "\ud800", None) if "container" not in method and "multipart" not in method else ():
+        with pytest.raises(ConfigurationError, match="^(a|the) key "):
+            await METHODS[method](driver, "bucket", key)
     assert server.requests == []
 
 

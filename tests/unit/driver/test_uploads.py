@@ -7,7 +7,6 @@ import dataclasses
 import errno
 import os
 from collections.abc import AsyncIterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,10 @@ from aios3 import (
     ConfigurationError,
     DriverClosedError,
     IntegrityError,
-    ObjectTooLargeError,
     PreconditionFailedError,
     Provider,
     ResponseError,
     S3StorageDriver,
-    SizeMismatchError,
     TransferConfig,
     UploadCheckpoint,
     UploadNotFoundError,
@@ -90,30 +87,6 @@ async def test_an_upload_whose_rest_is_empty_is_committed(server, make_driver, c
     receipt = await make_driver().upload_object_via_stream(b"", "bucket", "key", resume=left)
     assert server.objects["bucket", "key"].body == CONTENT[: parts * PART]
     assert receipt.size == parts * PART
-
-
-class CountingThreads(ThreadPoolExecutor):
-    """Knows how often a thread was asked for."""
-
-    count = 0
-
-    def submit(self, work: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        self.count += 1
-        return super().submit(work, *args, **kwargs)
-
-
-async def test_a_file_is_read_by_few_threads(server: S3Server, make_driver: MakeDriver, tmp_path: Path) -> None:
-    """Each costs more than the bytes that it reads."""
-    path = tmp_path / "film"
-    path.write_bytes(CONTENT * 1000)
-    size = path.stat().st_size
-    driver, threads = make_driver(), CountingThreads()
-    await driver.upload_object_via_stream(b"", "bucket", "key")  # opens the driver, which takes threads of its own
-    asyncio.get_running_loop().set_default_executor(threads)
-    transfer = TransferConfig(part_size=size, payload_signing="unsigned", checksum=None)
-    receipt = await driver.upload_object(path, "bucket", "key", transfer=transfer)
-    assert (receipt.size, server.objects["bucket", "key"].body) == (size, CONTENT * 1000)
-    assert threads.count < 12
 
 
 async def test_parts_beyond_a_gap_are_sent_again(server, make_driver, journal):
@@ -216,22 +189,6 @@ async def test_parts_that_are_not_what_they_were_are_refused(server, make_driver
     with pytest.raises(IntegrityError, match="part 2"):
         await make_driver().upload_object_via_stream(b"", "bucket", "key", resume=checkpoint)
     assert len(server.open_uploads) == 1
-
-
-@pytest.mark.parametrize(
-    ("rest", "limits", "error"),
-    [
-        (b"short", {"size": 3 * PART}, SizeMismatchError),
-        (b"x" * PART + b"x", {"size": 3 * PART}, SizeMismatchError),
-        (b"x" * PART + b"x", {"max_size": 3 * PART}, ObjectTooLargeError),
-    ],
-)
-async def test_sizes_count_from_the_beginning(server, make_driver, checkpoint, rest, limits, error):
-    """A source that is not as long as it should be aborts the upload."""
-    uploading = make_driver().upload_object_via_stream(rest, "bucket", "key", resume=checkpoint, **limits)
-    with pytest.raises(error):
-        await uploading
-    assert server.open_uploads == []
 
 
 async def test_a_cancelled_resumption_aborts(server, make_driver, checkpoint, journal):

@@ -59,9 +59,9 @@ MODES = {
 }
 
 
-def run(pytester: pytest.Pytester, test: str, *options: str) -> pytest.RunResult:
+def run(pytester: pytest.Pytester, options: list[str], **files: str) -> pytest.RunResult:
     pytester.makeconftest(CONFTEST)
-    pytester.makepyfile(test)
+    pytester.makepyfile(**files)
     strict = ("-W", "error::ResourceWarning", "-W", "error::pytest.PytestUnraisableExceptionWarning")
     return pytester.runpytest_subprocess(*strict, "-p", "no:cacheprovider", *options)
 
@@ -72,19 +72,16 @@ def _no_other_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_fixture_serves_coroutines(pytester: pytest.Pytester, mode: str) -> None:
+def test_the_fixture_serves_coroutines_and_the_example_of_the_page(pytester: pytest.Pytester, mode: str) -> None:
+    """The example in both modes of pytest-asyncio, without further settings."""
     mark, options, passed = MODES[mode]
-    run(pytester, ASYNCHRONOUS.format(mark=mark), *options).assert_outcomes(passed=passed)
+    example = {"test_example": EXAMPLE.text} if mode in ("strict", "auto") else {}
+    ran = run(pytester, options, test_own=ASYNCHRONOUS.format(mark=mark), **example)
+    ran.assert_outcomes(passed=passed + 2 * len(example))
 
 
 def test_the_fixture_serves_a_test_without_a_loop(pytester: pytest.Pytester) -> None:
-    run(pytester, SYNCHRONOUS).assert_outcomes(passed=1)
-
-
-@pytest.mark.parametrize("mode", ["strict", "auto"])
-def test_the_readmes_example_passes_without_settings(pytester: pytest.Pytester, mode: str) -> None:
-    """As its readers would run it."""
-    run(pytester, EXAMPLE.text, "-p", "pytest_asyncio.plugin", f"--asyncio-mode={mode}").assert_outcomes(passed=2)
+    run(pytester, [], test_own=SYNCHRONOUS).assert_outcomes(passed=1)
 
 
 def test_the_readme_says_what_the_fixture_has(s3_server: S3Server) -> None:

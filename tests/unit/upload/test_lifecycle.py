@@ -157,6 +157,9 @@ async def test_writes_of_other_tasks_end_with_a_failed_block_wherever_they_wait(
     await asyncio.wait({task, *others})
     assert isinstance(task.exception(), KeyError)
     assert isinstance(others[-1].exception(), StorageError)
+    is_sending = where in ("CreateMultipartUpload", "UploadPart")
+    words = "failed, and takes no further bytes" if is_sending else "ended; write inside its block"
+    assert str(others[-1].exception()) == f"the upload has {words}"
     scene.assert_nothing_is_left()
 
 

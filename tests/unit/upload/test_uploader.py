@@ -405,23 +405,6 @@ async def test_a_failed_upload_takes_no_bytes_and_asks_no_source(scene: Scene) -
     assert source.pulls == 0
 
 
-async def test_a_write_that_waits_for_create_gets_an_error_if_the_upload_fails(scene: Scene) -> None:
-    gate, others = Gate(), list[asyncio.Task[None]]()
-    scene.store.on("CreateMultipartUpload", gate)
-
-    async def add(upload: Uploader) -> None:
-        others.append(asyncio.create_task(upload.add(memoryview(content(1.5)))))
-        await gate.entered.wait()
-        raise KeyError("theirs")
-
-    task = await scene.start(add)
-    gate.opened.set()
-    with pytest.raises(StorageError, match=r"^the upload has failed, and takes no further bytes$"):
-        await others[0]
-    with pytest.raises(KeyError):
-        await task
-
-
 async def test_a_task_that_writes_gets_the_error_of_the_failed_part(scene: Scene) -> None:
     """While the block, which is cancelled for it, waits for that task."""
     scene.store.on("UploadPart", refusal(403, "AccessDenied"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -225,3 +226,33 @@ def test_an_unknown_addressing_is_refused() -> None:
 
 def test_a_query_keeps_bytes_that_are_no_utf_8() -> None:
     assert encode_query("a\udcffb\udc80") == "a%FFb%80"
+
+
+@pytest.mark.parametrize("addressing", ["virtual", "path", "cname"])
+def test_a_bucket_is_located_the_second_time_as_the_first(addressing: Any) -> None:
+    endpoint = Endpoint.parse("https://h.example/base", addressing)
+    if addressing == "cname":
+        endpoint = replace(endpoint, bucket="bucket")
+    calls = [(endpoint.locate("bucket", key), endpoint.locate("bucket", None)) for key in ("a b", "a b")]
+    assert calls[0] == calls[1]
+
+
+def test_a_bucket_is_checked_again_by_an_endpoint_that_was_made_from_another() -> None:
+    endpoint = Endpoint.parse("https://h.example", "path")
+    endpoint.locate("mine", None)
+    with pytest.raises(ConfigurationError):
+        replace(endpoint, refused_bucket="mine").locate("mine", None)
+
+
+def test_a_refused_bucket_is_refused_every_time() -> None:
+    endpoint = replace(Endpoint.parse("https://h.example", "path"), refused_bucket="mine")
+    for _ in range(2):
+        with pytest.raises(ConfigurationError):
+            endpoint.locate("mine", "key")
+
+
+def test_an_endpoint_remembers_a_bounded_number_of_buckets() -> None:
+    endpoint = Endpoint.parse("https://h.example", "path")
+    for number in range(1000):
+        assert endpoint.locate(f"bucket-{number}", "key") == ("h.example", f"/bucket-{number}/key")
+    assert 0 < len(endpoint._places) <= 256

@@ -80,15 +80,6 @@ async def test_presigned_urls_work_on_the_wire(serve):
     assert extra.element("HeadersNotSigned") == "x-amz-acl"
 
 
-async def test_chunked_bodies_are_not_implemented(serve):
-    server, client = await serve()
-    await client.send(client.head("PUT", "/bucket/key", {"transfer-encoding": "chunked"}), b"3\r\nabc\r\n0\r\n\r\n")
-    answer = await client.read_answer()
-    assert (answer.status, answer.code, answer.element("Header")) == (501, "NotImplemented", "Transfer-Encoding")
-    assert await client.read_rest() == b""
-    assert not server.objects
-
-
 async def test_a_put_without_a_length_is_refused(serve):
     """411; other operations have no body then."""
     _, client = await serve()

@@ -211,9 +211,11 @@ async def test_a_commit_whose_key_cannot_be_looked_at_is_unknown(scene: Scene, a
     assert f"{len(WHOLE)} bytes" in str(caught.value)
 
 
-async def test_a_lost_success_is_found_by_the_look_after_the_abort(scene: Scene) -> None:
+@pytest.mark.parametrize("is_abort_lost", [False, True])
+async def test_a_lost_success_is_found_by_the_look_after_the_abort(scene: Scene, is_abort_lost: bool) -> None:
     scene.complete_with(scene.store.lose, RESET)
     scene.store.on("HeadObject", NO_HEAD)
+    scene.store.on("AbortMultipartUpload", *[RESET] * is_abort_lost)
     assert (await scene.completion.run()).etag == OURS
     assert scene.store.operations.count("HeadObject") == 2
 
@@ -254,13 +256,6 @@ async def test_size_and_age_prove_nothing_if_our_own_abort_may_have_ended_the_up
     with pytest.raises(CompletionUnknownError, match="the upload is gone"):
         await scene.completion.run()
     assert not scene.guard._is_completed
-
-
-async def test_the_etag_proves_a_commit_even_if_our_abort_was_lost_too(scene: Scene) -> None:
-    scene.complete_with(scene.store.lose, RESET)
-    scene.store.on("HeadObject", NO_HEAD)
-    scene.store.on("AbortMultipartUpload", RESET)
-    assert (await scene.completion.run()).etag == OURS
 
 
 # Successes that cannot be read.
@@ -357,13 +352,6 @@ async def test_an_object_of_another_size_age_or_number_of_parts_leaves_a_commit_
         scene.clock.advance(age)
     with pytest.raises(CompletionUnknownError):
         await scene.completion.run()
-
-
-async def test_failed_attempts_of_a_refused_commit_are_counted(scene: Scene) -> None:
-    scene.complete_with(RESET, refusal(400, "InvalidPart"))
-    with pytest.raises(ResponseError):
-        await scene.completion.run()
-    assert len(scene.failures) == 2
 
 
 async def test_a_cancelled_commit_is_not_looked_for(scene: Scene) -> None:

@@ -376,14 +376,6 @@ async def test_a_clean_end_after_a_lost_create_keeps_only_an_upload_whose_caller
     assert scene.guard.is_kept is bool(left)
 
 
-async def test_a_sweep_leaves_the_uploads_of_other_calls_alone(scene: Scene) -> None:
-    scene.store.on("CreateMultipartUpload", scene.store.lose)
-    scene.known.add("another call's")
-    scene.store.open_upload("another call's", at=scene.clock.moment)
-    await scene.fail(ValueError("source"))
-    assert list(scene.store.uploads) == ["another call's"]
-
-
 # suspended and resumed uploads
 
 

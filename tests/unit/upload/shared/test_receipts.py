@@ -19,9 +19,7 @@ PART = 1024
 SMALL, LARGE = b"small", content(0.7)
 AMAZON = replace(PROVIDERS["aws"], endpoint=None, endpoint_variants=(), addressing="path", min_part_size=PART)
 GENERIC = replace(PROVIDERS["generic"], min_part_size=PART)
-CRC = {"checksum": "crc32"}
 SHA = {"checksum": "sha256"}
-SIGNED = frozenset({"signature"})
 NOTHING = frozenset[str]()
 
 
@@ -39,40 +37,38 @@ async def verify(make_driver, provider, body=LARGE, *, tls=None, attributes=None
     return receipt.verification, server
 
 
-@pytest.mark.parametrize(
-    ("body", "provider", "transfer", "bodies", "whole", "is_checksum_confirmed", "is_etag_confirmed"),
-    [
-        (LARGE, GENERIC, {}, {"signature"}, None, False, True),
-        (LARGE, AMAZON, {"checksum": None}, {"signature"}, "size", False, True),
-        (LARGE, AMAZON, {}, {"signature", "crc32"}, "full-object", True, True),
-        (LARGE, AMAZON, {"checksum": "crc64nvme"}, {"signature", "crc64nvme"}, "full-object", True, True),
-        (LARGE, AMAZON, SHA, {"signature", "sha256"}, "composite", True, True),
-        (SMALL, GENERIC, {}, {"signature"}, "full-object", False, False),
-        (SMALL, AMAZON, {}, {"signature", "crc32"}, "full-object", True, False),
-        (SMALL, AMAZON, SHA, {"signature", "sha256"}, "full-object", True, False),
-    ],
-)
-async def test_a_receipt_says_what_was_verified_over_http(
-    make_driver, body, provider, transfer, bodies, whole, is_checksum_confirmed, is_etag_confirmed
-):
-    found, _ = await verify(make_driver, provider, body, transfer=transfer)
-    assert found == Verification(frozenset(bodies), whole, is_checksum_confirmed, is_etag_confirmed)
+def verification(*bodies: str, whole: str | None, checksum: bool = False, etag: bool = False) -> Verification:
+    return Verification(frozenset(bodies), whole, checksum, etag)
 
 
 @pytest.mark.parametrize(
-    ("body", "provider", "transfer", "expected"),
+    ("is_secure", "body", "provider", "transfer", "expected"),
     [
-        (LARGE, GENERIC, {}, Verification(NOTHING, None, False, True)),
-        (LARGE, AMAZON, {}, Verification(frozenset({"crc32"}), "full-object", True, True)),
-        (LARGE, AMAZON, {"checksum": None}, Verification(NOTHING, "size", False, True)),
-        (LARGE, GENERIC, {"payload_signing": "sha256"}, Verification(SIGNED, None, False, True)),
-        (SMALL, GENERIC, {}, Verification(NOTHING, "size", False, False)),
-        (SMALL, AMAZON, {}, Verification(frozenset({"crc32"}), "full-object", True, False)),
+        (False, LARGE, GENERIC, {}, verification("signature", whole=None, etag=True)),
+        (False, LARGE, AMAZON, {"checksum": None}, verification("signature", whole="size", etag=True)),
+        (False, LARGE, AMAZON, {}, verification("signature", "crc32", whole="full-object", checksum=True, etag=True)),
+        (
+            False,
+            LARGE,
+            AMAZON,
+            {"checksum": "crc64nvme"},
+            verification("signature", "crc64nvme", whole="full-object", checksum=True, etag=True),
+        ),
+        (False, LARGE, AMAZON, SHA, verification("signature", "sha256", whole="composite", checksum=True, etag=True)),
+        (False, SMALL, GENERIC, {}, verification("signature", whole="full-object")),
+        (False, SMALL, AMAZON, {}, verification("signature", "crc32", whole="full-object", checksum=True)),
+        (False, SMALL, AMAZON, SHA, verification("signature", "sha256", whole="full-object", checksum=True)),
+        (True, LARGE, GENERIC, {}, verification(whole=None, etag=True)),
+        (True, LARGE, AMAZON, {}, verification("crc32", whole="full-object", checksum=True, etag=True)),
+        (True, LARGE, AMAZON, {"checksum": None}, verification(whole="size", etag=True)),
+        (True, LARGE, GENERIC, {"payload_signing": "sha256"}, verification("signature", whole=None, etag=True)),
+        (True, SMALL, GENERIC, {}, verification(whole="size")),
+        (True, SMALL, AMAZON, {}, verification("crc32", whole="full-object", checksum=True)),
     ],
 )
-async def test_a_receipt_says_what_was_verified_over_https(make_driver, tls, body, provider, transfer, expected):
-    """Bodies are not signed unless the caller asks for it; TLS does not count."""
-    found, server = await verify(make_driver, provider, body, transfer=transfer, tls=tls)
+async def test_a_receipt_says_what_was_verified(make_driver, tls, is_secure, body, provider, transfer, expected):
+    """Over https bodies are not signed unless the caller asks for it; TLS does not count."""
+    found, server = await verify(make_driver, provider, body, transfer=transfer, tls=tls if is_secure else None)
     assert found == expected
     sent = [request for request in server.requests if request.operation in ("PutObject", "UploadPart")]
     is_signed = all(request.header("x-amz-content-sha256") != "UNSIGNED-PAYLOAD" for request in sent)

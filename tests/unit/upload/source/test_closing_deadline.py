@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -13,34 +13,33 @@ import pytest
 from aios3 import (
     AccessDeniedError,
     ObjectTooLargeError,
-    S3StorageDriver,
     StorageError,
     Timeouts,
 )
 from aios3._upload.source.closing_deadline import ClosingDeadline
-from aios3.testing import Fault, S3Server
-from tests.conftest import PART, LoopClock, MakeDriver
+from aios3.testing import Fault
+from tests.conftest import PART
 from tests.support.fakes import turns
 
 CLEANUP = 0.3
 
 
-async def unending() -> None:
+async def unending():
     await asyncio.Event().wait()
 
 
 class Source:
     """Gives chunks of half a part, at most `chunks` of them. Then it waits without end, or ends."""
 
-    def __init__(self, *, chunks: int = 10**6, ends: bool = False, error: Exception | None = None) -> None:
+    def __init__(self, *, chunks=10**6, ends=False, error=None):
         self._left = chunks
         self._ends = ends
         self._error = error
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self):
         return self
 
-    async def __anext__(self) -> bytes:
+    async def __anext__(self):
         await asyncio.sleep(0)
         if self._left:
             self._left -= 1
@@ -54,26 +53,26 @@ class Source:
 
 
 class NeverCloses(Source):
-    async def aclose(self) -> None:
+    async def aclose(self):
         await unending()
 
 
 class IgnoresCancellation(Source):
-    async def __anext__(self) -> bytes:
+    async def __anext__(self):
         try:
             return await super().__anext__()
         except asyncio.CancelledError:
             await unending()
             raise
 
-    async def aclose(self) -> None:
+    async def aclose(self):
         try:
             await unending()
         except asyncio.CancelledError:
             await unending()
 
 
-async def never_finishes(**options: Any) -> AsyncIterator[bytes]:
+async def never_finishes(**options):
     """The shape of a generator that kills a process and waits for it."""
     try:
         async for chunk in Source(**options):
@@ -85,27 +84,25 @@ async def never_finishes(**options: Any) -> AsyncIterator[bytes]:
 SOURCES: list[Callable[..., Any]] = [NeverCloses, IgnoresCancellation, never_finishes]
 
 
-async def refused_while_the_source_waits(driver: S3StorageDriver, server: S3Server, make: Callable[..., Any]) -> None:
+async def refused_while_the_source_waits(driver, server, make):
     server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied"))
     await driver.upload_object_via_stream(make(chunks=5), "bucket", "key")
 
 
-async def too_large(driver: S3StorageDriver, server: S3Server, make: Callable[..., Any]) -> None:
+async def too_large(driver, server, make):
     await driver.upload_object_via_stream(make(), "bucket", "key", max_size=3 * PART)
 
 
-async def source_error(driver: S3StorageDriver, server: S3Server, make: Callable[..., Any]) -> None:
+async def source_error(driver, server, make):
     await driver.upload_object_via_stream(make(chunks=5, error=LookupError("mine")), "bucket", "key")
 
 
-async def timed_out(driver: S3StorageDriver, server: S3Server, make: Callable[..., Any]) -> None:
+async def timed_out(driver, server, make):
     async with asyncio.timeout(0.1):
         await driver.upload_object_via_stream(make(chunks=5), "bucket", "key")
 
 
-async def cancelled(
-    driver: S3StorageDriver, server: S3Server, make: Callable[..., Any], end: Callable[..., object] | None = None
-) -> None:
+async def cancelled(driver, server, make, end=None):
     upload = asyncio.create_task(driver.upload_object_via_stream(make(chunks=5), "bucket", "key"))
     await server.wait_for(lambda s: s.open_uploads and s.open_uploads[0].parts)
     await asyncio.sleep(0.01)
@@ -116,11 +113,11 @@ async def cancelled(
     await upload
 
 
-async def driver_closed(driver: S3StorageDriver, server: S3Server, make: Callable[..., Any]) -> None:
+async def driver_closed(driver, server, make):
     await cancelled(driver, server, make, driver.aclose)
 
 
-async def written_from(driver: S3StorageDriver, server: S3Server, make: Callable[..., Any]) -> None:
+async def written_from(driver, server, make):
     server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied"))
     async with driver.open_upload("bucket", "key") as upload:
         await upload.write_from(make(chunks=5))
@@ -142,13 +139,7 @@ ENDS: dict[Callable[..., Awaitable[None]], type[BaseException]] = {
     # A generator that hangs after an error of its own has neither been closed nor cancelled: it gives nothing, no more.
     [(make, end) for make in SOURCES for end in ENDS if (make, end) != (never_finishes, source_error)],
 )
-async def test_a_call_whose_source_does_not_end_ends_with_its_first_error(
-    server: S3Server,
-    make_driver: MakeDriver,
-    caplog: pytest.LogCaptureFixture,
-    make: Callable[..., Any],
-    end: Callable[..., Awaitable[None]],
-) -> None:
+async def test_a_call_whose_source_does_not_end_ends_with_its_first_error(server, make_driver, caplog, make, end):
     """In bounded time, with a warning, and nothing is open. The task owes no cancellation."""
     driver = make_driver(timeouts=Timeouts(cleanup=CLEANUP))
     caller = asyncio.current_task()
@@ -167,19 +158,15 @@ async def test_a_call_whose_source_does_not_end_ends_with_its_first_error(
 
 
 @pytest.mark.parametrize("make", [NeverCloses, IgnoresCancellation])
-async def test_a_source_that_does_not_close_commits_nothing(
-    server: S3Server, make_driver: MakeDriver, make: Callable[..., Any]
-) -> None:
+async def test_a_source_that_does_not_close_commits_nothing(server, make_driver, make):
     driver = make_driver(timeouts=Timeouts(cleanup=CLEANUP))
     with pytest.raises(TimeoutError, match=r"did not end within 0.3 s"):
         await driver.upload_object_via_stream(make(chunks=5, ends=True), "bucket", "key")
     assert (server.open_uploads, server.objects) == ([], {})
 
 
-async def test_a_source_that_swallows_a_cancellation_and_gives_more_is_not_interrupted(
-    server: S3Server, make_driver: MakeDriver, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def source() -> AsyncIterator[bytes]:
+async def test_a_source_that_swallows_a_cancellation_and_gives_more_is_not_interrupted(server, make_driver, caplog):
+    async def source():
         yield bytes(PART)
         task = asyncio.current_task()
         assert task is not None
@@ -196,9 +183,7 @@ async def test_a_source_that_swallows_a_cancellation_and_gives_more_is_not_inter
     assert not [record for record in caplog.records if "is interrupted" in record.message]
 
 
-async def test_a_slow_abort_does_not_count_as_time_of_the_source(
-    server: S3Server, make_driver: MakeDriver, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_slow_abort_does_not_count_as_time_of_the_source(server, make_driver, caplog):
     driver = make_driver(timeouts=Timeouts(cleanup=0.6))
     server.hold("AbortMultipartUpload")
     upload = asyncio.create_task(driver.upload_object_via_stream(Source(chunks=5), "bucket", "key"))
@@ -211,12 +196,10 @@ async def test_a_slow_abort_does_not_count_as_time_of_the_source(
     assert [record for record in caplog.records if record.name == "aios3"] == []
 
 
-async def test_a_source_that_does_not_end_is_logged_and_then_interrupted_repeatedly(
-    loop_clock: LoopClock, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_source_that_does_not_end_is_logged_and_then_interrupted_repeatedly(loop_clock, caplog):
     interruptions: list[int] = []
 
-    async def close() -> None:
+    async def close():
         watch = ClosingDeadline(NeverCloses(), "bucket/key", 60)
         with watch.closing():
             for number in range(3):
@@ -237,8 +220,8 @@ async def test_a_source_that_does_not_end_is_logged_and_then_interrupted_repeate
     assert "source 'NeverCloses' of the upload to bucket/key" in caplog.text
 
 
-async def test_a_cancellation_of_the_caller_is_raised_although_the_source_was_interrupted() -> None:
-    async def close() -> None:
+async def test_a_cancellation_of_the_caller_is_raised_although_the_source_was_interrupted():
+    async def close():
         watch = ClosingDeadline(NeverCloses(), "bucket/key", 0.06)
         try:
             with watch.closing():
@@ -256,9 +239,9 @@ async def test_a_cancellation_of_the_caller_is_raised_although_the_source_was_in
     assert (closing.cancelled(), closing.cancelling()) == (True, 1)
 
 
-async def test_an_error_that_takes_no_notes_is_left_as_it_is() -> None:
+async def test_an_error_that_takes_no_notes_is_left_as_it_is():
     class FrozenError(Exception):
-        def add_note(self, note: str) -> None:
+        def add_note(self, note):
             raise AttributeError
 
     watch = ClosingDeadline(NeverCloses(), "bucket/key", 0.06)
@@ -268,7 +251,7 @@ async def test_an_error_that_takes_no_notes_is_left_as_it_is() -> None:
     watch.end(None)
 
 
-def test_a_deadline_that_never_began_leaves_no_note() -> None:
+def test_a_deadline_that_never_began_leaves_no_note():
     error = ValueError("first")
     ClosingDeadline(b"", "bucket/key", 1.0).end(error)
     assert not hasattr(error, "__notes__")

@@ -13,19 +13,12 @@ import pytest
 from aiohttp import web
 from starlette.requests import Request
 
-from aios3._upload.source.kinds import as_view, is_buffer, readable_of
-from aios3._upload.source.readers import END, SourceReader
+from aios3._upload.source.kinds import is_buffer, readable_of
+from aios3._upload.source.readers import SourceReader
+from tests.support.fakes import read_all
 
 CONTENT = bytes(range(256)) * 300
 PIECES = [CONTENT[:10], b"", CONTENT[10:50_000], CONTENT[50_000:]]
-
-
-async def read_all(source: Any, hint: int = 1000) -> bytes:
-    collected = bytearray()
-    async with SourceReader(source) as reader:
-        while (chunk := await reader.pull(hint)) is not END:
-            collected += as_view(chunk)
-    return bytes(collected)
 
 
 async def pieces() -> AsyncIterator[bytes]:

@@ -23,20 +23,10 @@ from aios3._upload.source.kinds import as_view
 from aios3._upload.source.readers import END, SourceReader
 from aios3.errors import ConfigurationError
 from tests.conftest import LoopClock
-from tests.support.fakes import RecordingSource, turns
+from tests.support.fakes import RecordingSource, read_all, turns
 
 CONTENT = bytes(range(256)) * 5
 CHUNKS = [CONTENT[:7], b"", CONTENT[7:500], CONTENT[500:501], CONTENT[501:]]
-
-
-async def read_all(source: Any, hint: int = 100) -> bytes:
-    """Read as an upload does: copy each chunk before the next one is asked for."""
-    collected = bytearray()
-    async with SourceReader(source) as reader:
-        while (chunk := await reader.pull(hint)) is not END:
-            collected += as_view(chunk)
-        assert await reader.pull(hint) is END
-    return bytes(collected)
 
 
 async def generate(chunks: list[Any]) -> AsyncIterator[Any]:

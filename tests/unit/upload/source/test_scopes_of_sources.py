@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from aios3 import AccessDeniedError, S3StorageDriver, StorageError
-from aios3.testing import Fault, S3Server
-from tests.conftest import PART, MakeDriver
+from aios3 import AccessDeniedError, StorageError
+from aios3.testing import Fault
+from tests.conftest import PART
+from tests.support.sweep import by_stream, by_writer
 
 CHUNKS = 8
 
@@ -25,9 +26,9 @@ class SourceError(Exception):
 Holder = Callable[[], AbstractAsyncContextManager[object]]
 
 
-def scope(make: Callable[[], AbstractContextManager[object]]) -> Holder:
+def scope(make):
     @asynccontextmanager
-    async def holder() -> AsyncIterator[None]:
+    async def holder():
         with make():
             yield
 
@@ -35,7 +36,7 @@ def scope(make: Callable[[], AbstractContextManager[object]]) -> Holder:
 
 
 @asynccontextmanager
-async def anyio_tasks() -> AsyncIterator[None]:
+async def anyio_tasks():
     async with anyio.create_task_group() as group:
         group.start_soon(anyio.sleep, 60)
         yield
@@ -43,7 +44,7 @@ async def anyio_tasks() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def asyncio_tasks() -> AsyncIterator[None]:
+async def asyncio_tasks():
     async with asyncio.TaskGroup() as group:
         child = group.create_task(asyncio.sleep(60))
         yield
@@ -51,7 +52,7 @@ async def asyncio_tasks() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def all_of_them() -> AsyncIterator[None]:
+async def all_of_them():
     async with anyio_tasks(), asyncio.timeout(60), scope(anyio.CancelScope)(), asyncio_tasks():
         yield
 
@@ -69,12 +70,12 @@ HOLDERS: dict[str, Holder] = {
 class Source:
     """Gives `CHUNKS` parts inside a scope, and calls `at` before one of them."""
 
-    def __init__(self, holder: Holder, *, at: Callable[[], object] | None = None) -> None:
+    def __init__(self, holder, *, at=None):
         self.is_told_to_close = self.is_closed = False
         self._holder = holder
         self._at = at
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self):
         try:
             async with self._holder():
                 for number in range(CHUNKS):
@@ -89,23 +90,14 @@ class Source:
             self.is_closed = True
 
 
-async def by_stream(driver: S3StorageDriver, source: Any) -> None:
-    await driver.upload_object_via_stream(source, "bucket", "key")
-
-
-async def by_writer(driver: S3StorageDriver, source: Any) -> None:
-    async with driver.open_upload("bucket", "key") as upload:
-        await upload.write_from(source)
-
-
-async def by_peeking(driver: S3StorageDriver, source: Any) -> None:
+async def by_peeking(driver, source):
     """The caller has looked at the first chunk, so the scope is older than the call."""
     first = await anext(source)
 
     class Rest:
         aclose = source.aclose
 
-        async def __aiter__(self) -> AsyncIterator[bytes]:
+        async def __aiter__(self):
             yield first
             async for chunk in source:
                 yield chunk
@@ -113,12 +105,11 @@ async def by_peeking(driver: S3StorageDriver, source: Any) -> None:
     await driver.upload_object_via_stream(Rest(), "bucket", "key")
 
 
-Upload = Callable[[S3StorageDriver, Any], Awaitable[None]]
 every_source = pytest.mark.parametrize("holder", HOLDERS.values(), ids=HOLDERS)
 every_upload = pytest.mark.parametrize("upload", [by_stream, by_writer, by_peeking])
 
 
-async def assert_undisturbed(server: S3Server, source: Source) -> None:
+async def assert_undisturbed(server, source):
     """The source is closed, nothing is open, and the current task goes on as if nothing had been."""
     assert source.is_told_to_close
     assert server.open_uploads == []
@@ -142,15 +133,13 @@ ENDINGS: dict[str, Any] = {
 @every_source
 @every_upload
 @pytest.mark.parametrize("ending", ENDINGS)
-async def test_an_upload_of_a_source_with_a_scope_ends_like_any_other(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, ending: str
-) -> None:
+async def test_an_upload_of_a_source_with_a_scope_ends_like_any_other(server, make_driver, upload, holder, ending):
     """An error of the source is raised as its scope makes it: task groups raise groups."""
     driver, closing = make_driver(), list[asyncio.Task[None]]()
     if ending == "refusal":
         server.faults.add(Fault("answer", "UploadPart", status=403, code="AccessDenied", times=99))
 
-    async def act() -> None:
+    async def act():
         if ending == "error":
             raise SourceError
         if ending == "closed":
@@ -175,12 +164,12 @@ async def test_an_upload_of_a_source_with_a_scope_ends_like_any_other(
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("distance", [0, 1, 2, 4, 7])
 async def test_a_cancellation_or_two_are_raised_whatever_the_scope(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, times: int, distance: int
-) -> None:
+    server, make_driver, upload, holder, times, distance
+):
     """The second may strike the closing of the source."""
     reached = asyncio.Event()
 
-    async def stop() -> None:
+    async def stop():
         reached.set()
         await asyncio.Event().wait()
 
@@ -200,9 +189,7 @@ async def test_a_cancellation_or_two_are_raised_whatever_the_scope(
 @every_source
 @every_upload
 @pytest.mark.parametrize("caller", [anyio.CancelScope, anyio.move_on_after], ids=["cancelled", "timed out"])
-async def test_a_scope_of_the_caller_ends_the_upload(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, caller: Any
-) -> None:
+async def test_a_scope_of_the_caller_ends_the_upload(server, make_driver, upload, holder, caller):
     """anyio would cancel the closing of the source at every turn of the loop."""
     is_asleep = caller is anyio.move_on_after
     source = Source(holder, at=lambda: anyio.sleep(60) if is_asleep else outer.cancel())
@@ -215,20 +202,20 @@ async def test_a_scope_of_the_caller_ends_the_upload(
     await assert_undisturbed(server, source)
 
 
-async def fail_soon() -> None:
+async def fail_soon():
     await asyncio.sleep(0.05)
     raise SourceError
 
 
 @asynccontextmanager
-async def failing_task() -> AsyncIterator[None]:
+async def failing_task():
     async with asyncio.TaskGroup() as group:
         group.create_task(fail_soon())
         yield
 
 
 @asynccontextmanager
-async def failing_anyio_task() -> AsyncIterator[None]:
+async def failing_anyio_task():
     async with anyio.create_task_group() as group:
         group.start_soon(fail_soon)
         yield
@@ -246,8 +233,8 @@ async def failing_anyio_task() -> AsyncIterator[None]:
     ],
 )
 async def test_a_scope_that_ends_while_the_store_is_waited_for_fails_the_upload(
-    server: S3Server, make_driver: MakeDriver, upload: Upload, holder: Holder, error: type[Exception]
-) -> None:
+    server, make_driver, upload, holder, error
+):
     """It strikes the caller's task, but is no cancellation of the caller."""
     server.hold("UploadPart")
     source = Source(holder)
@@ -262,46 +249,44 @@ async def test_a_scope_that_ends_while_the_store_is_waited_for_fails_the_upload(
 class Closing:
     """A source whose closing does something."""
 
-    def __init__(self, close: Callable[[], Awaitable[object]], error: Exception | None = None) -> None:
+    def __init__(self, close, error=None):
         self.aclose = close
         self._error = error
 
-    def __aiter__(self) -> Closing:
+    def __aiter__(self):
         return self
 
-    async def __anext__(self) -> bytes:
+    async def __anext__(self):
         if self._error is not None:
             raise self._error
         raise StopAsyncIteration
 
 
-async def cancelled_child() -> None:
+async def cancelled_child():
     child = asyncio.create_task(asyncio.sleep(60))
     await asyncio.sleep(0)
     child.cancel()
     await child
 
 
-async def timed_out() -> None:
+async def timed_out():
     async with asyncio.timeout(0):
         await asyncio.sleep(60)
 
 
-async def scope_that_passes() -> None:
+async def scope_that_passes():
     with anyio.move_on_after(0.01):
         await anyio.sleep(60)
     await asyncio.sleep(0)
 
 
-async def test_a_source_may_use_a_scope_while_it_is_closed(make_driver: MakeDriver) -> None:
+async def test_a_source_may_use_a_scope_while_it_is_closed(make_driver):
     receipt = await make_driver().upload_object_via_stream(Closing(scope_that_passes), "bucket", "key")
     assert receipt.size == 0
 
 
 @pytest.mark.parametrize("close", [cancelled_child, timed_out])
-async def test_an_error_of_the_closing_is_a_note_of_the_first_error(
-    make_driver: MakeDriver, close: Callable[[], Awaitable[object]]
-) -> None:
+async def test_an_error_of_the_closing_is_a_note_of_the_first_error(make_driver, close):
     error = SourceError("the first")
     with pytest.raises(SourceError) as caught:
         await make_driver().upload_object_via_stream(Closing(close, error), "bucket", "key")
