@@ -1,4 +1,4 @@
-"""Costs that no busy machine changes: ``python -m benchmarks.counts [SCENARIO ...] [--functions 30]``.
+"""Costs that no busy machine changes: ``python -m benchmarks.counts [SCENARIO ...] [--functions 30] [--eager]``.
 
 Each scenario uploads fixed bytes over connections that send nothing. Counted are the calls that the code of aios3 makes
 or receives, Python's own functions included, and the instructions of its bytecode, in the thread of the event loop. A
@@ -101,8 +101,13 @@ async def _driver() -> AsyncIterator[S3StorageDriver]:
         yield driver
 
 
-async def count(upload: Upload) -> Counts:
-    """Run `upload` four times: to warm up, and for its calls, its instructions and its peak of memory."""
+async def count(upload: Upload, *, eager: bool = False) -> Counts:
+    """Run `upload` four times: to warm up, and for its calls, its instructions and its peak of memory.
+
+    With `eager`, tasks run until they first wait as soon as they are made, which needs Python 3.12.
+    """
+    if eager:
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined]
     async with _driver() as driver:
         await upload(driver)
         calls = await _count_calls(upload(driver))
@@ -171,10 +176,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.counts", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="beginning of a name; all by default")
     parser.add_argument("--functions", type=int, default=0, help="show so many functions, those with most calls first")
+    parser.add_argument("--eager", action="store_true", help="with asyncio.eager_task_factory, from Python 3.12 on")
     options = parser.parse_args()
     for name, upload in SCENARIOS.items():
         if not options.scenarios or name.startswith(tuple(options.scenarios)):
-            found = asyncio.run(count(upload))
+            found = asyncio.run(count(upload, eager=options.eager))
             print(f"{name}: {found.calls} calls, {found.instructions} instructions, {found.peak / KIB:.0f} KiB")
             for function, calls in Counter(found.by_function).most_common(options.functions):
                 print(f"{calls:10} {function}")

@@ -372,11 +372,17 @@ async def test_the_memory_of_a_moving_part_is_released_after_the_move(scene: Spi
 async def test_a_cancellation_at_any_turn_leaves_nothing(tmp_path: Path, times: int) -> None:
     let_threads_take_turns()
     step = ended = 0
+    files_seen: set[int] = set()
+
+    def cancel() -> None:
+        files_seen.add(spilled_files(scene.spill.directory))
+        task.cancel()
+
     while not ended:
         scene = SpillScene(tmp_path)
         holders: list[Reservation] = []
         task = asyncio.create_task(scene.upload(moving(scene, holders), concurrency=1))
-        plan = Turns(*((step + 3 * index, task.cancel) for index in range(times)))
+        plan = Turns(*((step + 3 * index, cancel) for index in range(times)))
         await asyncio.wait({task})
         plan.stop()
         ended = not task.cancelled()
@@ -386,7 +392,8 @@ async def test_a_cancellation_at_any_turn_leaves_nothing(tmp_path: Path, times: 
         scene.assert_nothing_is_left()
         step += 1
     assert task.result().size == len(MOVED)
-    assert step > 40
+    assert files_seen == {0, 1, 2}
+    assert step > 30  # a thread's work costs one turn less on Python 3.14, and eager tasks save five more
 
 
 MOVED = data(2 * SIZE + 5)
