@@ -104,6 +104,7 @@ def test_nothing_found_says_what_to_do(make_context):
 
 async def test_a_silent_metadata_service_means_that_nothing_was_found(make_context, stand_in, loop_clock):
     """After a second and one try of each version; the error says so."""
+    loop_clock.stop()
     stand_in.on(SILENCE)
     provider = find_credentials(make_context({"AWS_EC2_METADATA_SERVICE_ENDPOINT": stand_in.url}))
     fetching = asyncio.ensure_future(provider.get_credentials())
