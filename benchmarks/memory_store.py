@@ -64,7 +64,7 @@ class _Connection(asyncio.Transport):
             self._sizes[path] = 0
         self._sizes[path] += self._length if method == b"PUT" else 0
         length = self._sizes[path] if method == b"HEAD" else len(document)
-        return b'HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: %d\r\n\r\n%s' % (length, document)
+        return b'HTTP/1.1 200 OK\r\nETag: "e-1"\r\nContent-Length: %d\r\n\r\n%s' % (length, document)
 
     def writelines(self, list_of_data: Any) -> None:
         """Take several pieces at once."""

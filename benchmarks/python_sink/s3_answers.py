@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from dataclasses import dataclass, field
@@ -122,7 +123,8 @@ class Store:
         if listed != {number: etag for number, (_, etag) in parts.items()}:
             return _error(400, "InvalidPart")
         del self._uploads[upload_id]
-        etag = f'"{len(parts):032x}-{len(parts)}"'
+        tags = b"".join(bytes.fromhex(etag.strip('"')) for _, (_, etag) in sorted(parts.items()))
+        etag = f'"{hashlib.md5(tags, usedforsecurity=False).hexdigest()}-{len(parts)}"'
         self._objects[exchange.path] = sum(size for size, _ in parts.values()), etag
         return _document("CompleteMultipartUploadResult", f"<ETag>{etag}</ETag>")
 

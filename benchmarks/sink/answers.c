@@ -1,6 +1,7 @@
 /* What is answered to a request whose body has come: as much of S3 as uploads need. */
 #include "sink.h"
 
+#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,17 +85,19 @@ static long upload_id(const struct request *request) {
 }
 
 static void put(const struct request *request, struct buffer *out) {
-    char value[1024], etag[40], header[80];
+    char value[1024], etag[ETAG_ROOM], header[80];
     int64_t size = request->body->size;
     int number = parameter(request, "partNumber", value) ? atoi(value) : 0;
     if (number && !store_add_part(upload_id(request), number, size)) {
         respond_error(request, out, "404 Not Found", "NoSuchUpload");
         return;
     }
-    if (!number) store_put(request->path, size);
     part_etag(number, size, etag);
-    /* The suffix keeps clients from taking the tag of an object for its MD5. */
-    snprintf(header, sizeof header, "ETag: \"%s%s\"\r\n", etag, number ? "" : "-1");
+    if (!number) {
+        strcat(etag, "-1"); /* so that no client takes it for the MD5 of the object */
+        store_put(request->path, size, etag);
+    }
+    snprintf(header, sizeof header, "ETag: \"%s\"\r\n", etag);
     respond(out, "200 OK", header, "", 0);
 }
 
@@ -113,13 +116,28 @@ static int listed_parts(const char *document, struct part *parts) {
     return count;
 }
 
+/* As S3 makes it, since clients prove a commit by it: the MD5 of the parts' tags, and their number. */
+static void object_etag(const struct part *parts, int count, char etag[ETAG_ROOM]) {
+    unsigned char *tags = calloc((size_t)count + 1, 16), digest[16];
+    for (int index = 0; index < count; index++)
+        for (int byte = 0; byte < 8; byte++) {
+            tags[16 * index + 7 - byte] = (unsigned char)((uint64_t)parts[index].number >> 8 * byte);
+            tags[16 * index + 15 - byte] = (unsigned char)((uint64_t)parts[index].size >> 8 * byte);
+        }
+    EVP_Digest(tags, 16 * (size_t)count, digest, NULL, EVP_md5(), NULL);
+    free(tags);
+    for (int byte = 0; byte < 16; byte++) snprintf(etag + 2 * byte, 3, "%02x", digest[byte]);
+    snprintf(etag + 32, ETAG_ROOM - 32, "-%d", count);
+}
+
 static void complete(const struct request *request, struct buffer *out) {
     struct part *parts = calloc(10000, sizeof *parts);
     int count = request->body->kept.data ? listed_parts(request->body->kept.data, parts) : -1;
-    enum completed outcome = count < 1 ? INVALID_PART : store_complete(upload_id(request), parts, count);
+    char inside[256], etag[ETAG_ROOM] = "";
+    if (count >= 1) object_etag(parts, count, etag);
+    enum completed outcome = count < 1 ? INVALID_PART : store_complete(upload_id(request), parts, count, etag);
     free(parts);
-    char inside[256];
-    snprintf(inside, sizeof inside, "<Bucket>bench</Bucket><ETag>\"%032x-%d\"</ETag>", (unsigned)count, count);
+    snprintf(inside, sizeof inside, "<Bucket>bench</Bucket><ETag>\"%s\"</ETag>", etag);
     if (outcome == NO_SUCH_UPLOAD)
         respond_error(request, out, "404 Not Found", "NoSuchUpload");
     else if (outcome == INVALID_PART)
@@ -156,15 +174,14 @@ static void delete(const struct request *request, struct buffer *out) {
 }
 
 static void head(const struct request *request, struct buffer *out) {
-    char etag[40], headers[256];
+    char etag[ETAG_ROOM] = "", headers[256];
     int64_t size = 0;
     const char *key = strchr(request->path + 1, '/');
-    if (key && key[1] && !store_head(request->path, &size)) {
+    if (key && key[1] && !store_head(request->path, &size, etag)) {
         respond_error(request, out, "404 Not Found", "NotFound");
         return;
     }
-    part_etag(0, size, etag);
-    snprintf(headers, sizeof headers, "ETag: \"%s-1\"\r\n" LAST_MODIFIED "Accept-Ranges: bytes\r\n", etag);
+    snprintf(headers, sizeof headers, "ETag: \"%s\"\r\n" LAST_MODIFIED "Accept-Ranges: bytes\r\n", etag);
     respond(out, "200 OK", headers, NULL, size);
 }
 

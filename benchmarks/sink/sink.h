@@ -42,6 +42,7 @@ size_t body_feed(struct body *body, const char *data, size_t size);
 bool body_is_done(const struct body *body);
 
 /* store.c: objects and uploads by size; safe from any thread. */
+enum { ETAG_ROOM = 48 };
 struct totals {
     int64_t objects, bytes, least, most, open_uploads, received, requests, throttled, connections;
 };
@@ -49,20 +50,21 @@ struct part {
     int number;
     int64_t size;
 };
-void store_put(const char *path, int64_t size);
-bool store_head(const char *path, int64_t *size);
+void store_put(const char *path, int64_t size, const char *etag);
+bool store_head(const char *path, int64_t *size, char etag[ETAG_ROOM]);
 void store_delete(const char *path);
 void store_clear(void);
 long store_create(const char *path);
 bool store_add_part(long id, int number, int64_t size);
 bool store_abort(long id);
-enum completed { COMPLETED, NO_SUCH_UPLOAD, INVALID_PART } store_complete(long id, const struct part *parts, int count);
+enum completed { COMPLETED, NO_SUCH_UPLOAD, INVALID_PART };
+enum completed store_complete(long id, const struct part *parts, int count, const char *etag);
 bool store_list_parts(long id, struct buffer *rows);
 void store_list_uploads(const char *bucket, struct buffer *rows);
 void store_count(int64_t bytes, int64_t requests, int64_t throttled, int64_t connections);
 bool store_is_throttled(double now, double per_second);
 struct totals store_totals(const char *prefix);
-void part_etag(int number, int64_t size, char etag[40]);
+void part_etag(int number, int64_t size, char etag[ETAG_ROOM]);
 
 /* answers.c: what is answered to one request. */
 struct request {

@@ -11,6 +11,7 @@ enum { BUCKETS = 1 << 16 };
 struct object {
     char *path;
     int64_t size;
+    char etag[ETAG_ROOM];
     struct object *next;
 };
 struct upload {
@@ -26,8 +27,8 @@ static long upload_count, upload_room;
 static int64_t received, requests, throttled, connections;
 static double tokens, refilled;
 
-void part_etag(int number, int64_t size, char etag[40]) {
-    snprintf(etag, 40, "%016x%016llx", (unsigned)number, (unsigned long long)size);
+void part_etag(int number, int64_t size, char etag[ETAG_ROOM]) {
+    snprintf(etag, ETAG_ROOM, "%016x%016llx", (unsigned)number, (unsigned long long)size);
 }
 
 static struct object **place_of(const char *path) {
@@ -38,13 +39,14 @@ static struct object **place_of(const char *path) {
     return place;
 }
 
-static void put(const char *path, int64_t size) {
+static void put(const char *path, int64_t size, const char *etag) {
     struct object **place = place_of(path);
     if (!*place) {
         *place = calloc(1, sizeof **place);
         (*place)->path = strdup(path);
     }
     (*place)->size = size;
+    snprintf((*place)->etag, ETAG_ROOM, "%s", etag);
 }
 
 static void drop(struct object **place) {
@@ -64,16 +66,19 @@ static void end(struct upload *upload) {
     memset(upload, 0, sizeof *upload);
 }
 
-void store_put(const char *path, int64_t size) {
+void store_put(const char *path, int64_t size, const char *etag) {
     pthread_mutex_lock(&lock);
-    put(path, size);
+    put(path, size, etag);
     pthread_mutex_unlock(&lock);
 }
 
-bool store_head(const char *path, int64_t *size) {
+bool store_head(const char *path, int64_t *size, char etag[ETAG_ROOM]) {
     pthread_mutex_lock(&lock);
     struct object *found = *place_of(path);
-    if (found) *size = found->size;
+    if (found) {
+        *size = found->size;
+        strcpy(etag, found->etag);
+    }
     pthread_mutex_unlock(&lock);
     return found != NULL;
 }
@@ -146,7 +151,7 @@ static bool is_exactly(const struct upload *upload, const struct part *parts, in
     return true;
 }
 
-enum completed store_complete(long id, const struct part *parts, int count) {
+enum completed store_complete(long id, const struct part *parts, int count, const char *etag) {
     enum completed outcome = COMPLETED;
     int64_t size = 0;
     pthread_mutex_lock(&lock);
@@ -157,7 +162,7 @@ enum completed store_complete(long id, const struct part *parts, int count) {
         outcome = INVALID_PART;
     } else {
         for (int index = 0; index < count; index++) size += parts[index].size;
-        put(upload->path, size);
+        put(upload->path, size, etag);
         end(upload);
     }
     pthread_mutex_unlock(&lock);
@@ -165,7 +170,7 @@ enum completed store_complete(long id, const struct part *parts, int count) {
 }
 
 bool store_list_parts(long id, struct buffer *rows) {
-    char etag[40];
+    char etag[ETAG_ROOM];
     pthread_mutex_lock(&lock);
     struct upload *upload = find(id);
     for (int number = 1; upload && number < upload->room; number++) {
