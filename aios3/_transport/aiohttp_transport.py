@@ -193,8 +193,7 @@ class AiohttpTransport:
     async def _request(self, request: Request, body: SlicedBody | None) -> aiohttp.ClientResponse:
         headers = dict(request.headers)
         headers["accept-encoding"] = request.accept_encoding
-        # aiohttp would take the length from the body, unless the caller's session has another in its own headers.
-        if body is not None and body.size is not None and not self._is_owner:
+        if body is not None and body.size is not None:
             headers["content-length"] = str(body.size)
         proxy = self._proxies.find(request.scheme, request.host)
         login = None if proxy is None or proxy.authorization is None else {_PROXY_LOGIN: proxy.authorization}

@@ -11,7 +11,8 @@ begins, and commits only after the source has ended cleanly.
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 from aios3._concurrency.fair_lock import FairLock
 from aios3._concurrency.task_group import UploadTasks
@@ -36,6 +37,8 @@ from .put_sink import PutSink
 from .upload_requests import UploadRequests
 
 __all__ = ["Uploader"]
+
+T = TypeVar("T")
 
 _LOOKAHEAD: Final = 64 * KIB
 """Bytes asked of a reader to learn whether anything follows a full first part."""
@@ -191,12 +194,17 @@ class Uploader:
         Raises:
             Exception: what the source raises, and what `add` raises.
         """
+        return await self._in_turn(lambda: self._pull_from(reader))
+
+    async def _in_turn(self, feed: Callable[[], Awaitable[T]]) -> T:
+        """Await `feed` while no other task feeds the upload. What interrupts it loses bytes, so it ends the upload."""
         async with self._turn:
             self._require_open()
             try:
-                return await self._pull_from(reader)
-            except ConfigurationError as error:
-                broken_by = self._broken_by = self._ended_by(error)
+                return await feed()
+            except ConfigurationError as error:  # perhaps because the upload was closed, after a request had failed
+                failure = error if self._is_open else self.tasks.failure
+                broken_by = self._broken_by = failure if isinstance(failure, Exception) else error
             except BaseException as error:
                 self._broken_by = error
                 raise
@@ -229,22 +237,13 @@ class Uploader:
         Return whether it was taken. This is the whole cost of a small write.
         """
         self._chunks_left -= 1
-        is_allowed = self._is_open and self._is_whole and self._turn.is_free and self.sink.is_settled
-        return is_allowed and not self._is_turn_due and self._take_at_once(data)
-
-    @property
-    def _is_whole(self) -> bool:
-        """No bytes of the source were lost."""
-        return self._broken_by is None and self.tasks.failure is None
+        is_whole = self._is_open and self._broken_by is None and self.tasks.failure is None
+        is_free = self._turn.is_free and self.sink.is_settled and not self._is_turn_due
+        return is_whole and is_free and self._take_at_once(data)
 
     @property
     def _is_turn_due(self) -> bool:
         return self._chunks_left <= 0 or self._bounds.read >= self._turn_at
-
-    async def _give_turn(self) -> None:
-        """Let other tasks run, for a caller who writes and never waits."""
-        self._chunks_left, self._turn_at = _CHUNKS_PER_TURN, self._bounds.read + _BYTES_PER_TURN
-        await self.let_others_run()
 
     async def let_others_run(self) -> None:
         """Let every other task run once. For the time line this is no wait for the source."""
@@ -262,26 +261,15 @@ class Uploader:
             ObjectTooLargeError, SizeMismatchError, PartLimitError: the source is longer than it may be.
             ConfigurationError: the block has been left.
         """
-        async with self._turn:
-            self._require_open()
-            try:
-                if self._is_turn_due:
-                    await self._give_turn()
-                await self._take(data)
-                with self.trace.timeline.during(None):
-                    await self.sink.wait_until_open()  # raises here if the store refused to create the upload
-                return
-            except ConfigurationError as error:
-                broken_by = self._broken_by = self._ended_by(error)
-            except BaseException as error:
-                self._broken_by = error
-                raise
-            raise broken_by
+        await self._in_turn(lambda: self._write(data))
 
-    def _ended_by(self, error: ConfigurationError) -> Exception:
-        """Return the failure of a request after which the upload was closed; else `error`, raised by a write."""
-        failure = self.tasks.failure
-        return failure if isinstance(failure, Exception) and not self._is_open else error
+    async def _write(self, data: memoryview) -> None:
+        if self._is_turn_due:  # a caller who writes never waits
+            self._chunks_left, self._turn_at = _CHUNKS_PER_TURN, self._bounds.read + _BYTES_PER_TURN
+            await self.let_others_run()
+        await self._take(data)
+        with self.trace.timeline.during(None):
+            await self.sink.wait_until_open()  # raises here if the store refused to create the upload
 
     def _require_open(self) -> None:
         """Raise after the end, and after bytes were lost, even if the caller has caught that error."""
@@ -350,10 +338,9 @@ class Uploader:
     # parts
 
     async def begin_parts(self) -> None:
-        """Make the source parts although it may fit one, because parts need no memory while ``before_commit`` waits.
+        """Let even a short source become parts, which need no memory while ``before_commit`` waits.
 
-        Has no effect on an upload that may only become one PutObject: it is streamed, has a seekable head, or has a
-        condition that the store ignores for parts.
+        Has no effect if only one PutObject will do: for a streamed one, a seekable head, a condition on parts.
 
         Raises:
             StorageError: the store refused, or the upload has failed meanwhile.

@@ -96,6 +96,24 @@ async def test_a_part_size_of_the_call_is_checked_before_any_request(server, dri
     assert server.requests == []
 
 
+@pytest.mark.parametrize("bucket", ["", None, 5, b"bucket", "a/b", "..", "bucket?x", "buck et", "bücket", "b" * 256])
+async def test_an_invalid_bucket_name_is_refused(server, driver, bucket):
+    """It could reach another host or path. The message lists the allowed characters."""
+    for call in (
+        lambda: driver.upload_object_via_stream(b"x", bucket, "key"),
+        lambda: driver.open_upload(bucket, "key").__aenter__(),
+        lambda: driver.upload_object(__file__, bucket, "key"),
+        lambda: driver.get_container(bucket),
+        lambda: driver.get_object(bucket, "key"),
+        lambda: driver.delete_object(bucket, "key"),
+        lambda: anext(driver.iterate_multipart_uploads(bucket)),
+        lambda: anext(driver.download_object_as_stream(bucket, "key")),
+    ):
+        with pytest.raises(ConfigurationError, match="bucket name: use letters, digits"):
+            await call()
+    assert server.requests == []
+
+
 @pytest.mark.parametrize(
     ("key", "words"),
     [

@@ -36,7 +36,7 @@ def test_every_quoted_message_is_of_the_library():
         piece.strip()
         for message in quoted_messages()
         if message in before_the_last_table and "any of these" not in message and not message.startswith("`")
-        for piece in message.split("...")
+        for piece in re.split(r"\.\.\.(?: s while)?", message)
         if len(piece.strip()) > 8 and piece.strip() not in OF_OTHERS
     ]
     assert len(pieces) > 30
