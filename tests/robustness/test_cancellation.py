@@ -168,7 +168,7 @@ async def test_the_wait_for_an_abort_does_not_spin_under_an_anyio_scope():
 async def test_a_create_without_a_response_is_found_and_aborted():
     async with S3Server(SMALL_PARTS) as server:
         server.faults.add(Fault("stall_after", "CreateMultipartUpload"))
-        driver = driver_on(server, timeouts=Timeouts(cleanup=0.4))
+        driver = driver_on(server, timeouts=Timeouts(cleanup=2))
         async with driver:
             task = asyncio.create_task(driver.upload_object_via_stream(Source(), "bucket", "key"))
             await server.wait_for(lambda s: s.open_uploads)
