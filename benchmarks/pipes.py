@@ -1,4 +1,4 @@
-"""What commands that upload their standard input do: ``python -m benchmarks.pipes --programs DIRECTORY``.
+"""Compares commands that upload their standard input: ``python -m benchmarks.pipes --programs DIRECTORY``.
 
 Prints a table for ``docs/command-line.md``. The directory has ``aws``, ``s5cmd`` and ``rclone``. Each command has its
 default options, and uploads to a store of `aios3.testing`. Needs the extra ``cli``, and takes some minutes.

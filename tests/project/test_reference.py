@@ -131,7 +131,7 @@ def test_tests_that_the_page_on_libcloud_names_exist() -> None:
 
 
 def test_the_page_on_libcloud_names_every_method() -> None:
-    """Whoever comes from there finds all of them."""
+    """Users of libcloud look their methods up there."""
     methods = {name for name, _ in inspect.getmembers(S3StorageDriver, inspect.isfunction) if not name.startswith("_")}
     assert [name for name in methods - {"aclose"} if name not in SEED] == []
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
-from typing import Any
 
 import pytest
 
 from aios3._concurrency.task_group import PartTasks
+from tests.support.eager_tasks import begin_at_once
 from tests.support.fakes import turns
 
 
@@ -202,24 +201,10 @@ async def test_a_group_inside_the_block_cannot_make_a_cancellation_of_its_error(
 async def test_a_task_that_fails_as_soon_as_it_is_made_ends_the_block() -> None:
     """Eager tasks can; nothing more is begun then, and the block's next wait is its last."""
 
-    class Ended(asyncio.Future[None]):
-        """What a factory of eager tasks makes of work that never waits."""
-
-        def set_name(self, name: str | None) -> None:
-            """From Python 3.13 on the loop does that."""
-
-    def begin(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None], **options: Any) -> Any:
-        ended = Ended(loop=loop)
-        try:
-            work.send(None)
-        except ValueError as error:
-            ended.set_exception(error)
-        return ended
-
     async def fail_at_once() -> None:
         raise ValueError("at once")
 
-    asyncio.get_running_loop().set_task_factory(begin)
+    asyncio.get_running_loop().set_task_factory(begin_at_once)
     is_late = False
     with pytest.raises(ValueError, match="at once"):
         async with PartTasks() as group:

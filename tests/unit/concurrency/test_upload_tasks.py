@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
-from typing import Any
 
 import pytest
 
 from aios3._concurrency.task_group import PartTasks, UploadTasks
 from aios3.errors import StorageError
+from tests.support.eager_tasks import begin_at_once
 from tests.support.fakes import turns
 
 
@@ -121,24 +120,10 @@ async def test_a_failed_task_is_the_error_of_later_work_even_if_it_failed_at_onc
     """Eager tasks can."""
     tasks, reason = UploadTasks(), StorageError("refused")
 
-    class Ended(asyncio.Future[None]):
-        """What a factory of eager tasks makes of work that never waits."""
-
-        def set_name(self, name: str | None) -> None:
-            """From Python 3.13 on the loop does that."""
-
-    def begin(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None], **options: Any) -> Any:
-        ended = Ended(loop=loop)
-        try:
-            work.send(None)
-        except StorageError as error:
-            ended.set_exception(error)
-        return ended
-
     async def fail() -> None:
         raise reason
 
-    asyncio.get_running_loop().set_task_factory(begin)
+    asyncio.get_running_loop().set_task_factory(begin_at_once)
     with pytest.raises(StorageError) as caught:
         async with PartTasks() as group:
             tasks.begin(group)
