@@ -34,13 +34,18 @@ class FileUploader(Uploader):
             return await self._read_from(reader)
         return await super()._pull_from(reader)  # for a part on disk, or for the byte after a full first part
 
+    async def let_others_run(self) -> None:
+        """Return at once: other tasks run while a thread reads, so that sending does not keep it idle."""
+
     async def _read_from(self, reader: FileReader) -> bool:
         """Read once in a thread; return whether there may be more."""
         memory = self._assembler.open_memory(min(_BYTES_PER_READ, self._bounds.max_read))
         asked = sum(map(len, memory))
         self.is_asking = True
         try:
-            count = await reader.read_into(memory)
+            reading = reader.begin_reading(memory)
+            await super().let_others_run()
+            count = (await reading).unwrap()
         except BaseException:
             self._assembler.abandon()
             raise

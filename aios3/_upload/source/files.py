@@ -75,22 +75,20 @@ class OpenedFile:
 
 
 class FileReader(SourceReader):
-    """Reads a file from its current position, in its thread. `pull` and `read_into` move the position."""
+    """Reads a file from its current position, in its thread. `pull` and `begin_reading` move the position."""
 
     def __init__(self, opened: OpenedFile) -> None:
         """Take an open file. The reader does not close it."""
         super().__init__(opened.file, opened.thread)
         self._file = opened.file
 
-    async def read_into(self, memory: Iterable[memoryview]) -> int:
-        """Fill `memory`, one piece after the other; return the number of bytes. It is smaller only at the file's end.
+    def begin_reading(self, memory: Iterable[memoryview]) -> asyncio.Future[Outcome[int]]:
+        """Begin to fill `memory`, one piece after the other, and return a future of the number of bytes.
 
-        A cancellation does not wait for the thread, which may write to `memory` until it has ended.
-
-        Raises:
-            OSError: the file cannot be read.
+        It is smaller than the memory only at the file's end. If the file cannot be read, the outcome is an `OSError`.
+        A cancellation of the future does not stop the thread, which may still write to `memory`.
         """
-        return await self._thread.call(_fill, self._file, memory)
+        return self._thread.begin(_fill, self._file, memory)
 
 
 def _fill(file: FileIO, memory: Iterable[memoryview]) -> int:

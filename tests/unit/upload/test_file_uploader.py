@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from aios3._concurrency.caller_errors import Outcome
 from aios3._protocol.parts.part_buffer import SEGMENT_SIZE
 from aios3._protocol.parts.part_plan import PartPlan
 from aios3._upload.source.files import FileReader, OpenedFile
@@ -27,21 +28,23 @@ SIZE = 4 * SEGMENT_SIZE + 100
 
 
 class Reading(FileReader):
-    """Records the bytes to fill and the hints of pulls, and calls `before` in the thread before each reading."""
+    """Records bytes to fill and hints of pulls. Calls `asked` before each reading, then `before` in the thread."""
 
-    def __init__(self, opened: OpenedFile, before: Callable[[], object]) -> None:
+    def __init__(self, opened: OpenedFile, asked: Callable[[], object], before: Callable[[], object]) -> None:
         super().__init__(opened)
+        self._asked = asked
         self.reads: list[int] = []
         self.pulls: list[int] = []
         self._before = self._next = before
         self._file: Any = self
         self._ordinary, self.pull = self.pull, self._recorded  # type: ignore[assignment]
 
-    async def read_into(self, memory: Iterable[memoryview]) -> int:
+    def begin_reading(self, memory: Iterable[memoryview]) -> asyncio.Future[Outcome[int]]:
         pieces = list(memory)
         self.reads.append(sum(map(len, pieces)))
+        self._asked()
         self._next = self._before
-        return await super().read_into(pieces)
+        return super().begin_reading(pieces)
 
     def readinto(self, memory: memoryview) -> int | None:
         before, self._next = self._next, lambda: None
@@ -60,6 +63,7 @@ class FileScene:
         self.scene = scene
         self.path = path
         self.plan = plan
+        self.asked: Callable[[], object] = lambda: None
         self.before: Callable[[], object] = lambda: None
         self.reader: Reading | None = None
 
@@ -83,7 +87,7 @@ class FileScene:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Reading]:
-        async with OpenedFile(self.path) as opened, Reading(opened, self.before) as self.reader:
+        async with OpenedFile(self.path) as opened, Reading(opened, self.asked, self.before) as self.reader:
             yield self.reader
 
 
@@ -109,6 +113,14 @@ async def test_a_thread_fills_all_segments_of_a_part_at_once(scene: FileScene) -
     assert scene.reader is not None
     assert scene.reader.reads == [SIZE, SIZE, 1001]
     assert scene.reader.pulls == []
+
+
+async def test_a_thread_reads_on_before_a_part_is_sent(scene: FileScene) -> None:
+    """So reading and sending go on at the same time."""
+    parts: list[int] = []
+    scene.asked = lambda: parts.append(scene.scene.store.operations.count("UploadPart"))
+    await scene.upload(data(4 * SIZE))
+    assert parts == [0, 0, 1, 2, 3]
 
 
 async def test_a_large_part_is_read_in_pieces(scene: FileScene) -> None:

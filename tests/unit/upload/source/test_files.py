@@ -127,7 +127,8 @@ async def test_reads_into_memory_and_pulls_share_one_position(path: Path) -> Non
     async with OpenedFile(path) as opened:
         async with FileReader(opened) as reader:
             assert await reader.pull(20) == CONTENT[:20]
-            assert await reader.read_into([memoryview(first), memoryview(second)]) == 80
+            reading = reader.begin_reading([memoryview(first), memoryview(second)])
+            assert (await reading).unwrap() == 80
             assert first + second == CONTENT[20:100]
             assert await reader.pull(1000) == CONTENT[100:]
             assert await reader.pull(1000) is END
@@ -140,7 +141,7 @@ async def test_reads_into_memory_and_pulls_share_one_position(path: Path) -> Non
 async def test_a_read_of_less_than_the_memory_holds_is_the_end(path: Path, sizes: tuple[int, ...], count: int) -> None:
     memory = [bytearray(b"x" * size) for size in sizes]
     async with OpenedFile(path) as opened:
-        assert await FileReader(opened).read_into(map(memoryview, memory)) == count
+        assert (await FileReader(opened).begin_reading(map(memoryview, memory))).unwrap() == count
     assert b"".join(memory) == (CONTENT[:count]).ljust(sum(sizes), b"x")
 
 
@@ -150,7 +151,7 @@ async def test_a_short_read_is_continued_and_an_error_is_the_systems(path: Path)
         opened.file.close()
         opened.file = Trickling(path)
         reader = FileReader(opened)
-        assert await reader.read_into([memoryview(memory)[:40], memoryview(memory)[40:]]) == 90
+        assert (await reader.begin_reading([memoryview(memory)[:40], memoryview(memory)[40:]])).unwrap() == 90
         assert memory == CONTENT[:90]
         with pytest.raises(OSError, match="the disk broke"):
-            await reader.read_into([memoryview(memory)])
+            (await reader.begin_reading([memoryview(memory)])).unwrap()
