@@ -46,6 +46,7 @@ _TABLE: Final = (
     Contestant("floor", "floor", "floor (asyncio, no S3)"),
     Contestant("aiohttp", "bare_aiohttp", "aiohttp PUT, no S3", ("aiohttp",)),
     Contestant("bare", "bare_sender", "bare sender of parts on aiohttp", ("aiohttp",)),
+    Contestant("bare-256k", "bare_sender", "bare sender, slices of 256 KiB", ("aiohttp",), variant="256k"),
     Contestant("aios3", "aios3_driver", "aios3", ("aios3-upload", "aiohttp")),
     Contestant("aios3-unsigned", "aios3_driver", "aios3, payload unsigned", ("aios3-upload",), variant="unsigned"),
     Contestant("aios3-auto", "aios3_driver", "aios3, concurrency auto, unsigned", ("aios3-upload",), variant="auto"),

@@ -1,7 +1,8 @@
 """aiohttp alone, as a sender of multipart parts: no signature, no checks, no retries, no limit of memory, no clean-up.
 
 What is left when all that a client promises is left out: parts of one size,
-copied into buffers that are used again, written in slices of 1 MiB.
+copied into buffers that are used again, written in slices of 1 MiB. The variant
+``256k`` writes slices of 256 KiB, as aios3 does.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ from typing import Final
 import aiohttp
 
 from benchmarks.clients import Client
-from benchmarks.job import BUCKET, MIB, Job
+from benchmarks.job import BUCKET, KIB, MIB, Job
 from benchmarks.source import Source
 
-_SLICE: Final = MIB
 _UPLOAD_ID: Final = re.compile("<UploadId>(.*)</UploadId>")
 
 
@@ -30,6 +30,7 @@ class _Upload:
         self._session = session
         self._url = f"{job.endpoint}/{BUCKET}/{key}"
         self._part_size = job.part_size
+        self._slice = 256 * KIB if job.variant == "256k" else MIB
         self._buffers: asyncio.Queue[bytearray] = asyncio.Queue()
         for _ in range(job.concurrency + 1):
             self._buffers.put_nowait(bytearray())
@@ -76,7 +77,7 @@ class _Upload:
     async def _send(self, upload_id: str, number: int, part: memoryview) -> None:
         query = f"?partNumber={number}&uploadId={upload_id}"
         headers = {"Content-Length": str(len(part))}
-        async with self._session.put(self._url + query, data=_slices(part), headers=headers) as answer:
+        async with self._session.put(self._url + query, data=_slices(part, self._slice), headers=headers) as answer:
             answer.raise_for_status()
             await answer.read()
             self._etags[number] = answer.headers["ETag"]
@@ -101,9 +102,9 @@ class _Upload:
             return await answer.text()
 
 
-async def _slices(part: memoryview) -> AsyncIterator[memoryview]:
-    for start in range(0, len(part), _SLICE):
-        yield part[start : start + _SLICE]
+async def _slices(part: memoryview, size: int) -> AsyncIterator[memoryview]:
+    for start in range(0, len(part), size):
+        yield part[start : start + size]
 
 
 @asynccontextmanager
