@@ -108,6 +108,6 @@ def _absence(context: LookupContext, metadata: str) -> ConfigurationError:
         "no credentials were found. Looked at: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, "
         f"AWS_WEB_IDENTITY_TOKEN_FILE, profile {profile.name!r} in {files}{unread}, "
         f"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and AWS_CONTAINER_CREDENTIALS_FULL_URI, {metadata}. "
-        "Pass credentials=Credentials(...), set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or pass "
-        "credentials=ANONYMOUS for a public bucket"
+        "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or pass credentials=Credentials(...). For a public bucket "
+        "pass credentials=ANONYMOUS, or --anonymous to the command"
     )

@@ -91,7 +91,7 @@ HINTS = (
     ".aws/credentials",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "credentials=Credentials(...)",
-    "credentials=ANONYMOUS for a public bucket",
+    "For a public bucket pass credentials=ANONYMOUS, or --anonymous to the command",
 )
 
 
