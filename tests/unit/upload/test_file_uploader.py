@@ -147,6 +147,15 @@ async def test_a_thread_reads_on_before_other_tasks_run(scene: FileScene) -> Non
     assert median(waits) <= 1, waits  # the counting task may come in between, and a part may wait for a slot
 
 
+async def test_the_time_of_other_tasks_is_not_that_of_the_file(scene: FileScene) -> None:
+    loop = asyncio.get_running_loop()
+    scene.asked = lambda: loop.call_soon(scene.scene.clock.advance, 5)
+    scene.path.write_bytes(data(3 * SIZE))
+    timing = (await scene.scene.upload(scene.feed, **scene.job(3 * SIZE))).timing
+    assert timing is not None
+    assert (timing.source, timing.total) == (0, 20)
+
+
 async def test_a_large_part_is_read_in_pieces(scene: FileScene) -> None:
     """So its memory is not held long before it is needed."""
     scene.plan = PartPlan(6 * 2**20, 6 * 2**20, 10)
@@ -197,9 +206,14 @@ async def test_an_error_of_the_file_is_raised_unchanged(scene: FileScene) -> Non
     scene.scene.assert_nothing_is_left()
 
 
-async def test_a_cancellation_does_not_wait_for_a_read_that_hangs(scene: FileScene) -> None:
+@pytest.mark.parametrize("is_late", [False, True], ids=["as it begins", "while it hangs"])
+async def test_a_cancellation_does_not_wait_for_a_read_that_hangs(
+    scene: FileScene, is_late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The memory to which its thread still writes is never given to another part."""
     entered, may_go_on = threading.Event(), threading.Event()
+    reusable: list[object] = []
+    monkeypatch.setattr(scene.scene.engine.pool, "give_back", reusable.extend)
 
     def hold() -> None:
         entered.set()
@@ -209,13 +223,15 @@ async def test_a_cancellation_does_not_wait_for_a_read_that_hangs(scene: FileSce
     scene.path.write_bytes(data(3 * SIZE))
     task = asyncio.create_task(scene.scene.upload(scene.feed, **scene.job(3 * SIZE)))
     try:
-        await asyncio.to_thread(entered.wait)
-        task.cancel()
+        if is_late:
+            await asyncio.to_thread(entered.wait)
+            task.cancel()
+        else:
+            scene.asked = task.cancel
         await asyncio.wait({task})
         assert task.cancelled()
         scene.scene.assert_nothing_is_left()
-        scene.before = may_go_on.set
-        assert await scene.upload(bytes(2 * SIZE)) == bytes(2 * SIZE)
+        assert reusable == []
     finally:
         may_go_on.set()
 
